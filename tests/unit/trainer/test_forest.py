@@ -1,0 +1,38 @@
+from sluice_trainer import data, forest
+
+IRIS = data.iris()
+
+
+def accuracy_on_everything(recipe: forest.Recipe) -> float:
+    return forest.score(forest.train(IRIS, recipe).model, IRIS).accuracy
+
+
+def test_metrics_carry_counts_beside_the_ratio() -> None:
+    """Correct and total are reported, because 43 of 45 says more than 0.956."""
+    assert forest.Score(correct=43, total=45).as_metrics() == {"accuracy": 43 / 45, "correct": 43, "total": 45}
+
+
+def test_the_same_recipe_gives_the_same_model() -> None:
+    """Seed, split, noise and forest are all that decides a model."""
+    first, second = (forest.train(IRIS, forest.Recipe(label_noise=0.2, seed=5)) for _ in range(2))
+
+    assert first.score == second.score
+    assert first.model.predict(IRIS.frame).tolist() == second.model.predict(IRIS.frame).tolist()
+
+
+def test_the_holdout_keeps_its_true_labels() -> None:
+    """Noise spoils only training rows: a model of pure noise is judged by the truth and does badly."""
+    trained = forest.train(IRIS, forest.Recipe(label_noise=1.0))
+
+    assert trained.score.total == 45
+    assert trained.score.accuracy < 0.2
+
+
+def test_flags_for_a_weaker_model_make_one() -> None:
+    """The default is good, a shallow small forest a little worse, and heavy label noise really bad."""
+    best = accuracy_on_everything(forest.Recipe())
+    shallow = accuracy_on_everything(forest.Recipe(trees=5, max_depth=2))
+    noisy = accuracy_on_everything(forest.Recipe(label_noise=0.45))
+
+    assert best > shallow > 0.9
+    assert noisy < 0.65

@@ -1,0 +1,132 @@
+"""`python -m sluice_trainer train`: trains, evaluates, registers, and prints the URI of the new version.
+
+Progress goes to stderr; the last line of stdout is the result, so that scripts can take it. Exit codes: 0 registered,
+2 bad flags or MLflow not usable.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import skops.io
+
+from sluice_trainer import data, forest, registry
+
+RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return _train(arguments)
+    except registry.UnavailableError as trouble:
+        _say(str(trouble))
+        return 2
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    registry.connect(arguments.tracking_uri)
+    recipe = forest.Recipe(arguments.trees, arguments.max_depth, arguments.label_noise, arguments.seed)
+    dataset = data.iris()
+    _say(f"training {recipe.trees} trees on {len(dataset.labels)} iris rows ({forest.HOLDOUT_SHARE:.0%} held out)")
+    trained = forest.train(dataset, recipe)
+    score = trained.score
+    _say(f"hold-out: {score.correct} of {score.total} right (accuracy {score.accuracy:.3f})")
+    published = registry.publish(trained, dataset, arguments.name, arguments.alias)
+    alias = f", alias {arguments.alias}" if arguments.alias else ""
+    _say(f"registered {published.name} version {published.version}{alias} (run {published.run_id})")
+    if arguments.output:
+        skops.io.dump(trained.model, arguments.output)
+    if arguments.metrics:
+        arguments.metrics.write_text(json.dumps(score.as_metrics(), indent=2) + "\n")
+    print(_result(published, score, arguments.alias) if arguments.json else published.uri)
+    return 0
+
+
+def _result(published: registry.Published, score: forest.Score, alias: str | None) -> str:
+    return json.dumps(
+        {
+            "uri": published.uri,
+            "name": published.name,
+            "version": published.version,
+            "run_id": published.run_id,
+            "alias": alias,
+            "metrics": score.as_metrics(),
+        }
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sluice_trainer", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+    train = commands.add_parser("train", help="train the iris random forest and register it")
+    train.add_argument(
+        "--name",
+        type=_model_name,
+        default=os.environ.get("MLFLOW_MODEL_NAME", "iris"),
+        help="registered model name (default: $MLFLOW_MODEL_NAME, else iris)",
+    )
+    train.add_argument("--tracking-uri", help="MLflow server (default: $MLFLOW_TRACKING_URI)")
+    train.add_argument("--alias", type=_alias, help="alias to set on the new version")
+    train.add_argument("--trees", type=_positive, default=100, help="number of trees (default: %(default)s)")
+    train.add_argument("--max-depth", type=_positive, help="depth limit of each tree (default: none)")
+    train.add_argument(
+        "--label-noise",
+        type=_share,
+        default=0.0,
+        help="share of training labels replaced by wrong ones, 0 to 1 (default: %(default)s)",
+    )
+    train.add_argument("--seed", type=int, default=7, help="seed of split, noise and forest (default: %(default)s)")
+    train.add_argument("--output", type=_file, help="also write the model here, as skops")
+    train.add_argument("--metrics", type=_file, help="also write the metrics here, as JSON")
+    train.add_argument("--json", action="store_true", help="print one JSON object instead of the URI")
+    return parser
+
+
+def _model_name(text: str) -> str:
+    if not text or "/" in text or ":" in text:
+        raise argparse.ArgumentTypeError(f"'{text}' is no model name: MLflow bars '/' and ':' in it")
+    return text
+
+
+def _alias(text: str) -> str:
+    if not re.fullmatch(r"[\w-]{1,255}", text) or RESERVED_ALIAS.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no alias: use letters, digits, '_' and '-', and neither 'latest' nor 'v<number>'"
+        )
+    return text
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of 1 or more")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a share between 0 and 1")
+    return share
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' cannot be written: name a file in a folder that exists")
+    return path
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""The data set: iris as the guides use it, its digest, the hold-out split and label noise.
+
+Everything here is arithmetic on arrays; randomness comes in as a seed, so that a run can be repeated to the bit.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.datasets import load_iris
+from sklearn.model_selection import train_test_split
+
+Features = NDArray[np.float64]  # rows x features
+Labels = NDArray[np.int64]  # one class index per row
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    features: Features
+    labels: Labels
+    feature_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The features under their names, so that model and signature agree on them."""
+        return pd.DataFrame(self.features, columns=list(self.feature_names))
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    train: Dataset
+    holdout: Dataset
+
+
+def iris() -> Dataset:
+    """The 150 rows that ship with scikit-learn; the column names are those of the guides' prediction records."""
+    bunch = load_iris()
+    return Dataset(
+        features=np.asarray(bunch.data, dtype=np.float64),
+        labels=np.asarray(bunch.target, dtype=np.int64),
+        feature_names=("sepal_length", "sepal_width", "petal_length", "petal_width"),
+        class_names=tuple(str(name) for name in bunch.target_names),
+    )
+
+
+def digest(dataset: Dataset) -> str:
+    """`sha256:<hex>` over names, shape, values and labels: equal digests mean equal data, on any machine."""
+    whole = hashlib.sha256()
+    whole.update(repr((dataset.feature_names, dataset.class_names, dataset.features.shape)).encode())
+    whole.update(np.ascontiguousarray(dataset.features, dtype="<f8").tobytes())
+    whole.update(np.ascontiguousarray(dataset.labels, dtype="<i8").tobytes())
+    return f"sha256:{whole.hexdigest()}"
+
+
+def split(dataset: Dataset, holdout_share: float, seed: int) -> Split:
+    """A stratified split: every class keeps its share on both sides."""
+    train_rows, holdout_rows = train_test_split(
+        np.arange(len(dataset.labels)), test_size=holdout_share, stratify=dataset.labels, random_state=seed
+    )
+    return Split(train=_rows(dataset, train_rows), holdout=_rows(dataset, holdout_rows))
+
+
+def with_label_noise(dataset: Dataset, share: float, seed: int) -> Dataset:
+    """The same rows with exactly `round(share * rows)` labels replaced by a wrong one, each wrong class as likely."""
+    random = np.random.default_rng(seed)
+    rows, classes = len(dataset.labels), len(dataset.class_names)
+    wrong = random.choice(rows, size=round(share * rows), replace=False)
+    labels = dataset.labels.copy()
+    labels[wrong] = (labels[wrong] + random.integers(1, classes, size=len(wrong))) % classes
+    return Dataset(dataset.features, labels, dataset.feature_names, dataset.class_names)
+
+
+def _rows(dataset: Dataset, rows: NDArray[np.int64]) -> Dataset:
+    return Dataset(dataset.features[rows], dataset.labels[rows], dataset.feature_names, dataset.class_names)

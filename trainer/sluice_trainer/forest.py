@@ -1,0 +1,60 @@
+"""Trains the random forest and scores it on the hold-out.
+
+A recipe is all that decides the outcome; `label_noise` and `max_depth` exist to make a model that is really worse,
+for demonstrations and tests of a rollout.
+"""
+
+from dataclasses import dataclass
+
+from sklearn.ensemble import RandomForestClassifier
+
+from sluice_trainer import data
+
+HOLDOUT_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    trees: int = 100
+    max_depth: int | None = None
+    label_noise: float = 0.0
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Rows of the hold-out and how many of them the model got right: a ratio alone hides how small the sample is."""
+
+    correct: int
+    total: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.total
+
+    def as_metrics(self) -> dict[str, float]:
+        return {"accuracy": self.accuracy, "correct": self.correct, "total": self.total}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    model: RandomForestClassifier
+    recipe: Recipe
+    score: Score
+    rows: data.Dataset  # what the model saw, noise included
+
+
+def train(dataset: data.Dataset, recipe: Recipe) -> Trained:
+    """The hold-out keeps its true labels; only the training rows get noise."""
+    parts = data.split(dataset, HOLDOUT_SHARE, recipe.seed)
+    rows = data.with_label_noise(parts.train, recipe.label_noise, recipe.seed)
+    model = RandomForestClassifier(
+        n_estimators=recipe.trees, max_depth=recipe.max_depth, random_state=recipe.seed, n_jobs=1
+    )
+    model.fit(rows.frame, rows.labels)
+    return Trained(model, recipe, score(model, parts.holdout), rows)
+
+
+def score(model: RandomForestClassifier, holdout: data.Dataset) -> Score:
+    right = model.predict(holdout.frame) == holdout.labels
+    return Score(correct=int(right.sum()), total=len(right))

@@ -1,0 +1,118 @@
+"""Logs a trained model to MLflow and registers it: the only module that talks to a server.
+
+The model goes in as skops with its trusted types, so that nobody has to unpickle it; requirements are given, because
+guessing them would start a second Python and print warnings.
+"""
+
+import logging
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import mlflow
+import mlflow.sklearn
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from mlflow.tracking import MlflowClient
+from requests.exceptions import RequestException
+
+from sluice_trainer import reference
+from sluice_trainer.data import Dataset, digest
+from sluice_trainer.forest import HOLDOUT_SHARE, Trained
+
+TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]  # a forest holds trees, and skops does not trust them by itself
+LIBRARIES = ("scikit-learn", "skops", "numpy", "mlflow")
+REFERENCE_FILE = "reference_bins.json"
+
+
+class UnavailableError(Exception):
+    """MLflow did not answer, or refused; the text is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    name: str
+    version: str
+    run_id: str
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+def connect(tracking_uri: str | None) -> None:
+    """Points MLflow's client at the server and asks it one question, so that an outage shows before the work.
+
+    Raises UnavailableError. The client's own patience (7 retries of 120 s) is cut unless the environment sets it.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a training run calls no third party
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout belongs to the result
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    if tracking_uri is not None:
+        mlflow.set_tracking_uri(tracking_uri)
+    try:
+        MlflowClient().search_registered_models(max_results=1)
+    except (MlflowException, RequestException) as trouble:
+        raise _unavailable(trouble) from trouble
+
+
+def publish(trained: Trained, dataset: Dataset, name: str, alias: str | None) -> Published:
+    """One MLflow run with everything that is known about the model, and one new version of `name`.
+
+    Raises UnavailableError.
+    """
+    try:
+        mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", name))
+        with mlflow.start_run() as run:
+            _log_facts(trained, dataset)
+            logged = _log_model(trained, name)
+        published = Published(name, str(logged.registered_model_version), run.info.run_id)
+        if alias is not None:
+            MlflowClient().set_registered_model_alias(name, alias, published.version)
+    except (MlflowException, RequestException) as trouble:
+        raise _unavailable(trouble) from trouble
+    return published
+
+
+def _log_facts(trained: Trained, dataset: Dataset) -> None:
+    recipe = trained.recipe
+    mlflow.log_params(
+        {
+            "estimator": "RandomForestClassifier",
+            "trees": recipe.trees,
+            "max_depth": recipe.max_depth,
+            "label_noise": recipe.label_noise,
+            "seed": recipe.seed,
+            "holdout_share": HOLDOUT_SHARE,
+            "training_rows": len(trained.rows.labels),
+        }
+    )
+    mlflow.log_metrics(trained.score.as_metrics())
+    mlflow.set_tags({"data.digest": digest(dataset), "version.python": platform.python_version()})
+    mlflow.set_tags({f"version.{library}": version(library) for library in LIBRARIES})
+    bins = reference.reference_bins(trained.rows)
+    mlflow.log_dict(reference.as_document(bins, len(trained.rows.labels)), REFERENCE_FILE)
+
+
+def _log_model(trained: Trained, name: str) -> mlflow.models.model.ModelInfo:
+    rows = trained.rows.frame
+    return mlflow.sklearn.log_model(
+        trained.model,
+        name="model",
+        registered_model_name=name,
+        signature=infer_signature(rows, trained.model.predict(rows)),
+        input_example=rows.head(2),
+        serialization_format="skops",
+        skops_trusted_types=TRUSTED_TYPES,
+        pip_requirements=[f"{library}=={version(library)}" for library in LIBRARIES],
+    )
+
+
+def _unavailable(trouble: Exception) -> UnavailableError:
+    server = mlflow.get_tracking_uri()
+    if isinstance(trouble, RequestException) or isinstance(trouble.__context__, RequestException):
+        return UnavailableError(f"MLflow at {server} does not answer: check MLFLOW_TRACKING_URI or --tracking-uri")
+    return UnavailableError(f"MLflow at {server} refused: {str(trouble).splitlines()[0]}")
