@@ -1,0 +1,201 @@
+"""A real API server for the contract tests: kube-apiserver and etcd on loopback, in a folder of their own, without nodes.
+
+What a person would see is what kubectl prints, so the tests speak to the server through kubectl. The programs are those
+of the local cluster, or those of KUBEBUILDER_ASSETS where that is set.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CLUSTER = ROOT / "dev" / "cluster" / "cluster.sh"
+PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
+PATIENCE = 120.0  # seconds; a busy small machine needs about ten
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl as the administrator of the test's API server."""
+
+    program: str
+    kubeconfig: Path
+
+    def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Whatever comes of it; its caches stay beside the kubeconfig."""
+        command = [self.program, f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.kubeconfig.parent}/cache"]
+        return subprocess.run([*command, *arguments], input=stdin, capture_output=True, text=True, check=False)
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        """Its output; a failure fails the test with what kubectl said."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def accepts(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """The object as the server would store it."""
+        answer = self("apply", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(manifest))
+        stored: dict[str, Any] = json.loads(answer)
+        return stored
+
+    def refuses(self, manifest: dict[str, Any]) -> str:
+        """What a person reads whose `kubectl apply` of this manifest is refused."""
+        done = self.run("apply", "--dry-run=server", "--filename=-", stdin=json.dumps(manifest))
+        assert done.returncode != 0, f"accepted: {done.stdout}"
+        return done.stderr.strip()
+
+    def eventually(self, *arguments: str) -> str:
+        """The output of the first run that succeeds; the server publishes a new type a moment after it accepts it."""
+        return wait_for(lambda: self.run(*arguments), f"kubectl {' '.join(arguments)}")
+
+
+def wait_for(attempt: Callable[[], subprocess.CompletedProcess[str]], what: str) -> str:
+    """Tries until it exits with 0, for as long as PATIENCE allows."""
+    deadline = time.monotonic() + PATIENCE
+    while (done := attempt()).returncode != 0:
+        assert time.monotonic() < deadline, f"{what} did not succeed within {PATIENCE:.0f} s: {done.stderr}"
+        time.sleep(0.1)
+    return done.stdout
+
+
+def find_programs() -> dict[str, str]:
+    """Path of each program, by name."""
+    path = os.environ.get("KUBEBUILDER_ASSETS") or subprocess.check_output([CLUSTER, "bin"], text=True).strip()
+    found = {name: shutil.which(name, path=path) for name in PROGRAMS}
+    if missing := [name for name, place in found.items() if place is None]:
+        pytest.fail(f"{', '.join(missing)} not found in {path}; build them once with: {CLUSTER} build", pytrace=False)
+    return {name: place for name, place in found.items() if place}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextmanager
+def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, ended when the block is left."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def etcd_command(program: str, folder: Path, port: int, peer_port: int) -> list[str]:
+    url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
+    return [
+        program,
+        f"--data-dir={folder}/etcd",
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+        f"--listen-peer-urls={peer_url}",
+        f"--initial-advertise-peer-urls={peer_url}",
+        f"--initial-cluster=default={peer_url}",
+        "--unsafe-no-fsync",
+    ]
+
+
+def apiserver_command(program: str, folder: Path, port: int, etcd_port: int) -> list[str]:
+    """Serves TLS with a certificate that it makes itself; knows one user by the token file."""
+    return [
+        program,
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--cert-dir={folder}/certificates",
+        f"--token-auth-file={folder}/tokens.csv",
+        "--authorization-mode=RBAC",
+        f"--service-account-key-file={folder}/service-accounts.key",
+        f"--service-account-signing-key-file={folder}/service-accounts.key",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-cluster-ip-range=10.0.0.0/24",
+    ]
+
+
+def write_credentials(folder: Path, port: int) -> Path:
+    """The key of service account tokens, the administrator's token, and the kubeconfig that holds it."""
+    key = folder / "service-accounts.key"
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+    token = secrets.token_hex(16)
+    (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
+    server = {"server": f"https://127.0.0.1:{port}", "certificate-authority": f"{folder}/certificates/apiserver.crt"}
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "test", "cluster": server}],
+                "users": [{"name": "admin", "user": {"token": token}}],
+                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+                "current-context": "test",
+            }
+        )
+    )
+    return kubeconfig
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    """kubectl for a fresh API server that lives as long as the test session."""
+    programs = find_programs()
+    folder = tmp_path_factory.mktemp("api-server")
+    port, etcd_port, peer_port = free_ports(3)
+    admin = Kubectl(programs["kubectl"], write_credentials(folder, port))
+    etcd = etcd_command(programs["etcd"], folder, etcd_port, peer_port)
+    apiserver = apiserver_command(programs["kube-apiserver"], folder, port, etcd_port)
+    with running(etcd, folder / "etcd.log"), running(apiserver, folder / "apiserver.log") as process:
+
+        def ready() -> subprocess.CompletedProcess[str]:
+            assert process.poll() is None, f"the API server ended: {(folder / 'apiserver.log').read_text()[-2000:]}"
+            return admin.run("get", "--raw=/readyz")
+
+        wait_for(ready, "the API server")
+        yield admin
+
+
+@pytest.fixture(scope="session")
+def kubectl(api_server: Kubectl) -> Kubectl:
+    """kubectl for an API server that knows ModelDeployments and has the namespace `models`."""
+    api_server("apply", "--server-side", f"--filename={ROOT}/crds/modeldeployments.yaml")
+    api_server("create", "namespace", "models")
+    api_server.eventually("get", "modeldeployments", "--namespace=models")
+    return api_server
+
+
+@pytest.fixture
+def iris() -> dict[str, Any]:
+    """The ModelDeployment of manifests/examples/iris.yaml, to be changed at will."""
+    manifest: dict[str, Any] = yaml.safe_load((ROOT / "manifests" / "examples" / "iris.yaml").read_text())
+    return manifest
+
+
+@pytest.fixture(scope="session")
+def schema() -> dict[str, Any]:
+    """The schema of the CRD as it is written in crds/."""
+    crd = yaml.safe_load((ROOT / "crds" / "modeldeployments.yaml").read_text())
+    version: dict[str, Any] = crd["spec"]["versions"][0]
+    return dict(version["schema"]["openAPIV3Schema"])
