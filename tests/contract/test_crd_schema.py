@@ -1,0 +1,256 @@
+"""What the API server makes of an accepted ModelDeployment: defaults, columns, documentation, status."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import Kubectl
+
+NOW = "2026-01-02T03:04:05Z"
+REVISION = {
+    "revision": "a2b3c4d5e6",
+    "model": {
+        "uri": "models:/iris/3",
+        "name": "iris",
+        "version": "3",
+        "runId": "0123456789abcdef",
+        "source": "models:/m-0123456789abcdef",
+        "digest": "sha256:00",
+        "runtime": "skops",
+    },
+    "image": "registry.example/sluice-server:1",
+    "resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": "250m"}},
+    "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+    "readyReplicas": 2,
+    "trust": "TrustedTypes",
+    "trackingURI": "http://mlflow.example:5000",
+}
+CONDITION = {
+    "type": "Ready",
+    "status": "True",
+    "reason": "Serving",
+    "message": "Version 3 serves on 2 of 2 pods.",
+    "lastTransitionTime": NOW,
+    "observedGeneration": 1,
+}
+STATUS: dict[str, Any] = {
+    "observedGeneration": 1,
+    "url": "http://iris.example.com/",
+    "phase": "Stepping",
+    "phaseStartedAt": NOW,
+    "message": "Version 4 gets 10 % of the requests.",
+    "stable": REVISION,
+    "canary": REVISION | {"revision": "f6e5d4c3b2", "model": REVISION["model"] | {"version": "4"}},  # type: ignore[operator]
+    "previous": REVISION,
+    "run": {
+        "id": "1-f6e5d4c3b2",
+        "startedAt": NOW,
+        "trafficStartedAt": NOW,
+        "provenAt": "2026-01-02T03:04:05.678901Z",
+        "step": 1,
+        "stepStartedAt": NOW,
+        "swapped": False,
+        "stableRestarts": 2,
+        "outcome": "Rejected",
+        "reason": "VerdictFail",
+        "message": "accuracy 0.41 of 100 labels, limit 0.85",
+        "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com", "path": "/"}},
+        "rollout": {"canary": {"steps": [{"weight": 10, "minRequests": 50, "minDuration": "5s"}]}, "deadline": "4h"},
+        "objectives": [{"name": "errors", "errorRate": {"max": "5%"}}],
+    },
+    "weight": {"desired": 50, "live": 10, "writtenAt": NOW, "verifiedAt": NOW, "verification": "Proven"},
+    "verdict": {
+        "result": "Undecided",
+        "reason": "TooFewRequests",
+        "message": "12 of 50 requests",
+        "objectives": [
+            {
+                "name": "errors",
+                "result": "Pass",
+                "reason": "InsideLimit",
+                "canary": "0.1 %",
+                "stable": "0.2 %",
+                "requests": 12,
+                "limit": "5 %",
+            }
+        ],
+    },
+    "rejected": [
+        {"revision": "b2", "model": "models:/iris/2", "reason": "R", "message": "m", "terms": "77aa", "at": NOW}
+    ],
+    "retiring": [{"revision": REVISION, "replicas": 2, "until": NOW}],
+    "history": [
+        {
+            "revision": "b2",
+            "model": "models:/iris/2",
+            "outcome": "Rejected",
+            "reason": "R",
+            "startedAt": NOW,
+            "endedAt": NOW,
+        }
+    ],
+    "alias": {"name": "champion", "model": "iris", "version": "3", "done": True},
+    "conditions": [CONDITION],
+}
+
+
+@pytest.fixture
+def stored(kubectl: Kubectl, iris: dict[str, Any]) -> Iterator[str]:
+    """Name of a ModelDeployment that is really there, for as long as the test."""
+    kubectl("create", "--filename=-", stdin=json.dumps(iris))
+    yield "modeldeployment/iris"
+    kubectl("delete", "modeldeployment", "iris", "--namespace=models")
+
+
+def write_status(kubectl: Kubectl, name: str, status: dict[str, Any]) -> None:
+    """As the operator does it: by the status subresource."""
+    patch = json.dumps({"status": status})
+    kubectl("patch", name, "--namespace=models", "--subresource=status", "--type=merge", f"--patch={patch}")
+
+
+def fields(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every field below a schema, with its path; those of a list's items too."""
+    for name, child in node.get("properties", {}).items():
+        yield f"{path}.{name}", child
+        yield from fields(child, f"{path}.{name}")
+        yield from fields(child.get("items", {}), f"{path}.{name}[]")
+
+
+def test_the_smallest_one_gets_every_default(kubectl: Kubectl) -> None:
+    """The operator has no hidden defaults: they stand in the stored object."""
+    smallest = {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "smallest", "namespace": "models"},
+        "spec": {
+            "model": {"uri": "models:/iris@challenger"},
+            "traffic": {"ingress": {"host": "iris.example.com"}},
+            "rollout": {"canary": {"steps": [{"weight": 10}]}},
+        },
+    }
+    assert kubectl.accepts(smallest)["spec"] == {
+        "model": {"uri": "models:/iris@challenger", "pollInterval": "30s", "trust": "Data"},
+        "server": {"replicas": 1},
+        "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com", "path": "/"}},
+        "rollout": {
+            "canary": {"steps": [{"weight": 10, "minRequests": 100, "minDuration": "30s"}]},
+            "progressDeadline": "10m",
+            "deadline": "4h",
+            "onDeadline": "Hold",
+            "watchAfterPromotion": "15m",
+            "scaleDownDelay": "30s",
+        },
+    }
+
+
+def test_a_full_spec_is_kept_as_written(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """Resources and environment as in a pod's container."""
+    iris["spec"]["model"]["registry"] = {"trackingURI": "https://mlflow.example/prefix"}
+    iris["spec"]["server"] = {
+        "image": "registry.example/sluice-server@sha256:00",
+        "replicas": 3,
+        "resources": {"requests": {"cpu": 1, "memory": "512Mi"}, "limits": {"memory": "1.5Gi"}},
+        "env": [
+            {"name": "A", "value": "1"},
+            {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}},
+            {"name": "C", "valueFrom": {"configMapKeyRef": {"name": "s", "key": "k"}}},
+            {"name": "D", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ],
+    }
+    spec = kubectl.accepts(iris)["spec"]
+    assert spec["server"] == iris["spec"]["server"]
+    assert spec["model"] == iris["spec"]["model"]
+
+
+def test_columns_show_the_rollout_at_a_glance(kubectl: Kubectl, stored: str) -> None:
+    """The columns of kubectl get; the wide ones come last."""
+    write_status(kubectl, stored, STATUS)
+    head, row = kubectl("get", "mdep", "--namespace=models", "--output=wide").splitlines()
+    assert head.split() == "NAME PHASE STABLE CANARY WEIGHT VERDICT READY AGE STEP URI MESSAGE".split()
+    cells = row.split(maxsplit=10)
+    assert cells[:7] == ["iris", "Stepping", "3", "4", "10", "Undecided", "True"]
+    assert cells[8:] == ["1", "models:/iris@challenger", "Version 4 gets 10 % of the requests."]
+    narrow, _ = kubectl("get", "ml", "--namespace=models").splitlines()
+    assert narrow.split() == "NAME PHASE STABLE CANARY WEIGHT VERDICT READY AGE".split()
+
+
+def test_a_weight_and_a_step_of_zero_are_shown(kubectl: Kubectl, stored: str) -> None:
+    """They are numbers too, also when the operator leaves them out."""
+    write_status(kubectl, stored, {"weight": {"desired": 0}, "run": {"id": "1"}})
+    status = json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))["status"]
+    assert (status["weight"]["live"], status["run"]["step"]) == (0, 0)
+
+
+def test_a_full_status_survives_a_round_trip(kubectl: Kubectl, stored: str) -> None:
+    """Nothing that the operator writes is pruned or changed."""
+    write_status(kubectl, stored, STATUS)
+    assert json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))["status"] == STATUS
+
+
+def test_a_status_does_not_change_the_spec(kubectl: Kubectl, stored: str) -> None:
+    """Status is a subresource: writing it leaves the generation alone, and a spec written with a status loses it."""
+    write_status(kubectl, stored, STATUS)
+    before = json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))
+    assert before["metadata"]["generation"] == 1
+    patch = json.dumps({"status": {"phase": "Pending"}})
+    kubectl("patch", stored, "--namespace=models", "--type=merge", f"--patch={patch}")
+    after = json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))
+    assert after["status"] == before["status"]
+
+
+def test_conditions_merge_by_type(kubectl: Kubectl, stored: str) -> None:
+    """Two writers that apply one condition each do not overwrite each other; kubectl wait sees them."""
+    for manager, kind in (("one", "Ready"), ("two", "Stalled")):
+        manifest = {
+            "apiVersion": "sluice.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": "iris", "namespace": "models"},
+            "status": {"conditions": [CONDITION | {"type": kind}]},
+        }
+        apply = ("apply", "--server-side", "--subresource=status", f"--field-manager={manager}", "--filename=-")
+        kubectl(*apply, stdin=json.dumps(manifest))
+    status = json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))["status"]
+    assert [each["type"] for each in status["conditions"]] == ["Ready", "Stalled"]
+    assert "condition met" in kubectl("wait", stored, "--namespace=models", "--for=condition=Ready", "--timeout=10s")
+
+
+def test_explain_has_a_sentence_on_every_field(schema: dict[str, Any]) -> None:
+    """kubectl explain is documentation; what it prints are the schema's descriptions."""
+    documented = dict(fields(schema["properties"]["spec"], ".spec"))
+    documented |= fields(schema["properties"]["status"], ".status")
+    silent = [path for path, field in documented.items() if not field.get("description", "").endswith(".")]
+    assert len(documented) > 100
+    assert silent == []
+
+
+def test_descriptions_name_the_default(schema: dict[str, Any]) -> None:
+    """Whoever reads about a value also reads what holds when it is left out, and that is what the schema says."""
+    for path, field in fields(schema["properties"]["spec"], ".spec"):
+        if field["type"] == "object":
+            continue
+        default = json.dumps(field["default"]) if field.get("default") == "/" else field.get("default")
+        said = "efault" if default is None else f"Default {default}."
+        assert said in field["description"], path
+
+
+def test_kubectl_explain_prints_the_descriptions(kubectl: Kubectl, schema: dict[str, Any]) -> None:
+    """As a person asks for them."""
+    kubectl.eventually("explain", "modeldeployment.spec.rollout")
+    printed = " ".join(kubectl("explain", "modeldeployment.spec.rollout").split())
+    rollout = schema["properties"]["spec"]["properties"]["rollout"]
+    for text in (rollout, *rollout["properties"].values()):
+        assert " ".join(textwrap.dedent(text["description"]).split()) in printed
+
+
+def test_lists_that_rules_walk_are_bounded(schema: dict[str, Any]) -> None:
+    """Every list and text of the spec that a rule looks at has a greatest size, so that rules stay cheap."""
+    for path, field in fields(schema["properties"]["spec"], ".spec"):
+        if "x-kubernetes-validations" in field:
+            bound = {"array": "maxItems", "string": "maxLength"}.get(field["type"])
+            assert bound is None or bound in field, path
