@@ -1,0 +1,70 @@
+#!/bin/bash
+# The one way in to the local cluster. `cluster.sh help` lists what it does.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/config.sh"
+
+usage() {
+  cat <<'TEXT'
+cluster.sh COMMAND
+  up           builds what is missing, starts the cluster or repairs it, with Traefik, Prometheus and MLflow
+  down         ends it: no process, mount, namespace, route or cgroup stays
+  status       what runs, and where; exit code 1 unless the API server answers
+  build        only builds the cluster's programs
+  images       makes all images whose inputs changed, and loads them when the cluster runs
+  install      makes and loads the project's images, installs CRDs and operator, waits for it
+  env          addresses, as lines of NAME=value
+  kubeconfig   the path of the kubeconfig
+  node CMD...  runs a command inside the node
+Settings: SLUICE_ENGINE=native|kind, SLUICE_CLUSTER (name), SLUICE_INDEX (0 to 9), SLUICE_SCRAPE_INTERVAL (2s).
+TEXT
+}
+
+# engine: kind where a container engine answers and kind is there, else the native way
+engine() {
+  if [ -n "${SLUICE_ENGINE:-}" ]; then echo "$SLUICE_ENGINE"
+  elif command -v kind >/dev/null && docker info >/dev/null 2>&1; then echo kind
+  else echo native; fi
+}
+
+# One change at a time: builds and starts of two terminals would step on each other. --close: programs that are started
+# here must not hold the lock for as long as they live.
+locked() {
+  [ -z "${SLUICE_LOCKED:-}" ] || return 0
+  command -v flock >/dev/null || return 0      # not on macOS, where kind does the work
+  flock --nonblock "$CACHE/lock" true || say "waiting for another cluster.sh to finish"
+  SLUICE_LOCKED=1 exec flock --close "$CACHE/lock" "$HERE/cluster.sh" "$@"
+}
+
+print_env() {
+  echo "KUBECONFIG=$KUBECONFIG"
+  echo "KUBECTL=$(kubectl_path)"
+  echo "SLUICE_GATEWAY=http://$NODE_ADDRESS:$GATEWAY_PORT"
+  echo "SLUICE_PROMETHEUS=http://$NODE_ADDRESS:$PROMETHEUS_PORT"
+  echo "SLUICE_MLFLOW=http://$NODE_ADDRESS:$MLFLOW_PORT"
+}
+
+print_status() {
+  cluster_runs || { echo "cluster $NAME: not running (start it with: make cluster-up)"; return 1; }
+  echo "cluster $NAME: running"
+  print_env
+  kubectl get nodes -o wide
+  kubectl get pods --all-namespaces
+}
+
+command=${1:-help}; shift || true
+case $command in up | down | build | images | install) locked "$command" "$@" ;; esac
+# shellcheck source=/dev/null
+. "$HERE/$(engine).sh"
+case $command in
+  up) command_up ;;
+  down) command_down ;;
+  status) print_status ;;
+  build) command_build ;;
+  images) command_images ;;
+  install) install_project ;;
+  env) print_env ;;
+  kubeconfig) echo "$KUBECONFIG" ;;
+  node) command_node "$@" ;;
+  help | -h | --help) usage ;;
+  *) usage >&2; die "unknown command: $command" ;;
+esac

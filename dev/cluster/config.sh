@@ -1,0 +1,54 @@
+# Names, addresses and paths of the local cluster, and the few helpers that every script here shares.
+# Sourced, never run: it starts nothing. A second cluster beside the first one takes another SLUICE_CLUSTER (its name)
+# and another SLUICE_INDEX (0 to 9, picks the address ranges).
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(cd "$HERE/../.." && pwd)
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/sluice
+
+NAME=${SLUICE_CLUSTER:-sluice}          # also one end of a network link and a cgroup: at most 13 letters
+INDEX=${SLUICE_INDEX:-0}
+HOST_IP=10.201.$INDEX.1                 # this machine, seen from the node and from pods
+NODE_IP=10.201.$INDEX.2                 # the node: API server and node ports
+NODE_NET=10.201.$INDEX.0/24
+SERVICE_NET=10.$((96 + INDEX)).0.0/16
+POD_NET=10.$((244 + INDEX)).0.0/16
+API_IP=10.$((96 + INDEX)).0.1
+DNS_IP=10.$((96 + INDEX)).0.10
+API_URL=https://$NODE_IP:6443
+
+GATEWAY_PORT=30080
+PROMETHEUS_PORT=30090
+MLFLOW_PORT=30500
+SCRAPE_INTERVAL=${SLUICE_SCRAPE_INTERVAL:-2s}
+
+STATE=$CACHE/clusters/$NAME             # certificates, logs, etcd, kubelet, image store
+RUN=/run/sluice-$NAME                   # sockets and pid files; short, because a socket's path has at most 107 letters
+ADMIN_CONF=$STATE/pki/admin.conf
+
+# `registry.local` resolves nowhere: every image is made on this machine and nothing is ever pulled.
+PAUSE_IMAGE=registry.local/pause:1
+PYTHON_IMAGE=registry.local/base/python:3.11
+COREDNS_IMAGE=registry.local/coredns:1.15.0
+TRAEFIK_IMAGE=registry.local/traefik:3.7.15
+PROMETHEUS_IMAGE=registry.local/prometheus:3.15.0
+MLFLOW_IMAGE=registry.local/mlflow:3.17.2
+COMPONENTS="operator server trainer"    # one image each: registry.local/sluice-<component>:dev
+
+mkdir -p "$CACHE"/{bin,images,clusters}
+
+say() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }
+die() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf '  mend it with: %s\n' "$2" >&2; exit 1; }
+
+# hash_of PATH...: one short hash of the names and contents of files and folders (relative to the project), and of $SALT
+hash_of() {
+  { printf '%s\n' "${SALT:-}"
+    cd "$ROOT" && find "$@" -type f -not -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  } | sha256sum | cut -c1-12
+}
+
+# render FILE: the file with every @VARIABLE@ replaced by that shell variable
+render() {
+  local text; text=$(<"$1")
+  while [[ $text =~ @([A-Z_]+)@ ]]; do text=${text//"${BASH_REMATCH[0]}"/${!BASH_REMATCH[1]}}; done
+  printf '%s\n' "$text"
+}

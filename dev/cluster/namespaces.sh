@@ -1,0 +1,116 @@
+# The node: PID, mount, network and UTS namespaces held by one anchor process. Ending the anchor ends every process of the
+# cluster, pods included, and the kernel takes mounts and links along. Sourced after config.sh.
+
+# Fixed names that the node's programs write to; inside the node they are folders of this cluster.
+NODE_DIRS=(/run/containerd /var/lib/cni /var/log/containers)
+# The kubelet changes these for the whole machine; they are put back when the cluster ends.
+KUBELET_SYSCTLS=(vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
+
+# started PID: when the process started, in ticks since boot; with the pid it names one process for ever
+started() { awk '{print $22}' "/proc/$1/stat" 2>/dev/null; }
+
+anchor() { # prints the anchor's pid, if it lives and is still the process that was started here
+  local pid start
+  read -r pid start 2>/dev/null <"$RUN/anchor" || return 1
+  [ "$(started "$pid")" = "$start" ] && echo "$pid"
+}
+node_runs() { anchor >/dev/null; }
+
+in_node() {
+  local pid; pid=$(anchor) || return 1
+  nsenter -t "$pid" -m -n -p -u -- "$@"
+}
+
+# Pid files hold pid and start time inside the node's own PID namespace: a stale one can never hit a stranger.
+alive() {
+  # shellcheck disable=SC2016
+  in_node sh -c 'read -r pid start <"$1" && [ "$(awk "{print \$22}" /proc/$pid/stat)" = "$start" ]' sh "$RUN/pids/$1" 2>/dev/null
+}
+
+# start NAME COMMAND...: in the node, unless it runs already
+start() {
+  local name=$1; shift
+  ! alive "$name" || return 0
+  say "node: starting $name"
+  # shellcheck disable=SC2016
+  in_node env PATH="$STATE/bin/node:$STATE/bin/kubernetes:$PATH" sh -c 'pids=$1 log=$2; shift 2; setsid "$@" >>"$log" 2>&1 </dev/null &
+    echo $! $(awk "{print \$22}" /proc/$!/stat) >"$pids"' sh "$RUN/pids/$name" "$STATE/log/$name.log" "$@"
+}
+
+make_node() {
+  mkdir -p "$RUN/pids" "$STATE"/{pki,log,cni}
+  save_sysctls
+  make_fallback_routes
+  make_cgroups
+  start_anchor
+  connect_node
+  say "node: namespaces made"
+}
+
+save_sysctls() {
+  local key
+  for key in "${KUBELET_SYSCTLS[@]}"; do echo "$key=$(sysctl -n "$key")"; done >"$RUN/sysctls"
+}
+
+# While the node's link is missing, packets for its networks are refused here instead of leaving the machine.
+make_fallback_routes() {
+  local net
+  for net in "$SERVICE_NET" "$POD_NET" "$NODE_NET"; do ip route replace unreachable "$net" metric 9999; done
+}
+
+# cgroup_roots: every hierarchy (cgroup v1), or the only one (v2)
+cgroup_roots() {
+  local root
+  for root in /sys/fs/cgroup /sys/fs/cgroup/*; do [ ! -e "$root/cgroup.procs" ] || echo "$root"; done
+}
+
+make_cgroups() {
+  local root file
+  for root in $(cgroup_roots); do
+    # v2: a controller reaches the children only when the root passes it on
+    [ ! -e "$root/cgroup.controllers" ] || for file in $(cat "$root/cgroup.controllers"); do
+      echo "+$file" >"$root/cgroup.subtree_control" 2>/dev/null || true
+    done
+    mkdir -p "$root/$NAME"
+    for file in cpuset.cpus cpuset.mems; do          # v1: empty until somebody fills them in
+      if [ -e "$root/$NAME/$file" ] && [ -z "$(cat "$root/$NAME/$file")" ]; then cat "$root/$file" >"$root/$NAME/$file"; fi
+    done
+  done
+}
+
+# The outer procfs shows the anchor's outer pid; only after that is read does the node get a /proc of its own.
+start_anchor() {
+  local dir
+  for dir in "${NODE_DIRS[@]}"; do mkdir -p "$dir" "$STATE/dirs$dir"; done
+  # shellcheck disable=SC2016
+  setsid unshare --mount --net --pid --uts --fork sh -euc '
+    run=$1 dirs=$2; shift 2
+    for dir; do mount --bind "$dirs$dir" "$dir"; done
+    read -r stat </proc/self/stat; set -- $stat; pid=$1; shift 21; start=$1
+    mount --make-rshared /; mount -t proc proc /proc; hostname node1
+    echo "$pid $start" >"$run/anchor.new"; mv "$run/anchor.new" "$run/anchor"
+    exec catatonit -P' sh "$RUN" "$STATE/dirs" "${NODE_DIRS[@]}" </dev/null >"$STATE/log/anchor.log" 2>&1 &
+  until_true "anchor alive" 5 node_runs
+}
+
+# No default route on purpose: node and pods reach each other and this machine, nothing else. (The node's route to the
+# services only has to exist; kube-proxy's rules rewrite the destination.)
+connect_node() {
+  ip link add "$NAME-h" type veth peer name eth0 netns "$(anchor)"
+  ip addr add "$HOST_IP/24" dev "$NAME-h"; ip link set "$NAME-h" up
+  in_node sh -euc "ip link set lo up; ip addr add $NODE_IP/24 dev eth0; ip link set eth0 up; ip route add $SERVICE_NET via $HOST_IP
+    sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.route_localnet=1"
+  ip route add "$SERVICE_NET" via "$NODE_IP"; ip route add "$POD_NET" via "$NODE_IP"
+}
+
+# A run that was cut off between the anchor and its routes is seen by the missing route.
+node_connected() { ip route show "$POD_NET" | grep -q " via $NODE_IP "; }
+
+# until_true WHAT SECONDS COMMAND...: waits for a condition, and says so when it does not come
+until_true() {
+  local what=$1 deadline=$((SECONDS + $2)); shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -le $deadline ] || die "not reached: $what (logs: $STATE/log)"
+    sleep 0.1
+  done
+}

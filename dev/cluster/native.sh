@@ -1,0 +1,39 @@
+# The native way: a single-node Kubernetes as processes of this machine. Sourced by cluster.sh after config.sh.
+
+NODE_ADDRESS=$NODE_IP
+KUBECONFIG=$ADMIN_CONF
+for part in binaries images preflight namespaces certificates node end peers install; do
+  # shellcheck source=/dev/null
+  . "$HERE/$part.sh"
+done
+
+command_up() {
+  preflight
+  remove_leftovers
+  build_binaries
+  start_node
+  ensure_images "${PEER_IMAGES[@]}"
+  apply_peers
+  say "cluster ready: KUBECONFIG=$KUBECONFIG"
+}
+
+# What a run that was cut off left half done; nobody else writes here, because cluster.sh holds the lock.
+remove_leftovers() { rm -rf "$CACHE"/bin/.[a-z]* "$CACHE"/images/.[a-z]* "$CACHE"/images/*.partial; }
+
+command_down() {
+  [ "$(id -u)" = 0 ] || die "the native cluster can only be ended as root" "sudo -E make cluster-down"
+  end_node
+  say "cluster ended"
+}
+
+command_build() { preflight; remove_leftovers; build_binaries; }
+
+command_images() { preflight; remove_leftovers; build_binaries; ensure_images "${NODE_IMAGES[@]}" "${PEER_IMAGES[@]}" $COMPONENTS; }
+
+kubectl_path() { echo "$STATE/bin/kubernetes/kubectl"; }
+
+cluster_runs() { node_runs && kubectl get --raw /readyz >/dev/null 2>&1; }
+
+command_node() { in_node "$@"; }
+
+ensure_project_images() { ensure_images $COMPONENTS; }

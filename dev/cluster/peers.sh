@@ -1,0 +1,31 @@
+# Traefik, Prometheus and MLflow as pods, the same ones in the native cluster and in kind. Sourced by both ways in, which
+# bring `kubectl`, the images and NODE_ADDRESS (where this machine reaches the node ports).
+
+apply_peers() {
+  apply_gateway_crds
+  local peer
+  for peer in traefik prometheus mlflow; do
+    render "$HERE/manifests/$peer.yaml" | kubectl apply --server-side --force-conflicts -f - >/dev/null
+  done
+  wait_for traefik traefik
+  wait_for monitoring prometheus
+  wait_for mlflow mlflow
+}
+
+# The CRDs come from the Go module of the version that Traefik is built against.
+apply_gateway_crds() {
+  local folder file files=()
+  folder=$(cd "$HERE/go/gateway-api" && go mod download sigs.k8s.io/gateway-api && go list -m -f '{{.Dir}}' sigs.k8s.io/gateway-api)
+  for file in "$folder"/config/crd/standard/gateway.networking.k8s.io_*s.yaml; do
+    case $file in *_vap_*) ;; *) files+=(--filename="$file") ;; esac      # no admission policy: nothing upgrades here
+  done
+  kubectl apply --server-side "${files[@]}" >/dev/null
+  kubectl wait --for=condition=Established "${files[@]}" --timeout=30s >/dev/null
+}
+
+# wait_for NAMESPACE DEPLOYMENT
+wait_for() {
+  kubectl -n "$1" rollout status "deployment/$2" --timeout=180s >/dev/null ||
+    { kubectl -n "$1" get pods >&2; kubectl -n "$1" logs "deployment/$2" --tail=20 >&2; die "$2 did not become Available (above: its pods and logs)"; }
+  say "peer: $2 Available"
+}

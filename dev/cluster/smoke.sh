@@ -1,0 +1,15 @@
+#!/bin/bash
+# smoke.sh ROOT_FOLDER COMMAND...: runs a command as a pod of an image would: file system read-only but for /tmp, user 10001,
+# no network. Refuses an image with build tools inside. images.sh calls it in a mount namespace of its own.
+set -euo pipefail
+root=$1; shift
+found=$(chroot "$root" /bin/sh -c 'PATH=/opt/sluice/bin:/opt/py/bin:/usr/local/bin:$PATH; command -v pip gcc cc make || true')
+[ -z "$found" ] || { echo "build tools inside the image: $found" >&2; exit 1; }
+mount --bind "$root" "$root"
+mount -o remount,bind,ro "$root"
+mount -t tmpfs tmpfs "$root/tmp"
+mount --rbind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+unshare --net chroot --userspec=10001:10001 "$root" /usr/bin/env -i HOME=/tmp PYTHONDONTWRITEBYTECODE=1 \
+  PATH=/opt/sluice/bin:/usr/local/bin:/usr/bin:/bin "$@"
+umount --recursive "$root"
