@@ -1,0 +1,1 @@
+"""The Sluice operator: watches ModelDeployments and rolls their models out."""

@@ -1,0 +1,67 @@
+"""`python -m sluice_operator`: wiring only."""
+
+import asyncio
+import os
+import random
+import socket
+import sys
+from datetime import UTC, datetime
+
+import httpx
+import kopf
+from kubernetes.aio import client, config
+
+from sluice_operator import logs, watch
+from sluice_operator import settings as environment
+from sluice_operator.apiserver import ApiServer
+from sluice_operator.metrics import Reader, connect
+from sluice_operator.observe import Observer
+from sluice_operator.reconcile import Reconciler
+from sluice_operator.recorder import Recorder
+from sluice_operator.registry import Registry
+from sluice_operator.settings import Settings
+from sluice_operator.workqueue import WorkQueue
+
+
+async def run(settings: Settings) -> None:
+    """Run until the process is told to end."""
+    chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
+    configuration = client.Configuration()
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        config.load_incluster_config(configuration)
+    else:
+        await config.load_kube_config(client_configuration=configuration)
+    async with client.ApiClient(configuration) as api, httpx.AsyncClient() as http:
+        kube = ApiServer(api)
+        registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
+        reader = Reader(connect(settings.prometheus_url), settings.scrape_interval)
+        observer = Observer(kube, registry, reader, settings, lambda: datetime.now(UTC), chance)
+        recorder = Recorder(kube, instance=socket.gethostname())
+        reconciler = Reconciler(kube, observer, registry, recorder, settings.evaluation_interval)
+        queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
+        worker = asyncio.create_task(queue.run(), name="workers")
+        try:
+            await kopf.operator(
+                registry=watch.registry(queue),
+                settings=watch.settings(),
+                clusterwide=True,
+                liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+            )
+        finally:
+            worker.cancel()
+
+
+def main() -> int:
+    """Exit code 2 for settings that cannot be used."""
+    try:
+        settings = environment.read(os.environ)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level)
+    asyncio.run(run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

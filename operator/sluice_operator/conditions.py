@@ -1,0 +1,155 @@
+"""What a person, `kubectl wait`, Argo CD and Flux read: conditions, and one sentence for the person paged.
+
+Everything here is derived from the status and what was seen; no rule reads it back.
+"""
+
+from msgspec.structs import replace
+
+from sluice_operator.moves import is_rejected, wanted
+from sluice_operator.observed import Observed, Unreachable, Unresolved
+from sluice_operator.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Run, Status
+
+UNPROVEN_AFTER_SECONDS = 30.0
+
+
+Finding = tuple[str, str, str]  # status, reason, message
+
+
+def described(seen: Observed, status: Status) -> Status:
+    """`status` with its conditions and its message."""
+    findings = {
+        "Ready": _ready(seen, status),
+        "Reconciling": _reconciling(status),
+        "Stalled": _stalled(seen, status),
+        "RolloutSucceeded": _rollout_succeeded(status),
+        "RegistryReachable": _registry_reachable(seen),
+        "MetricsAvailable": _metrics_available(status),
+        "TrafficVerified": _traffic_verified(seen, status),
+    }
+    known = {condition.type: condition for condition in status.conditions}
+    conditions = tuple(_condition(seen, name, finding, known.get(name)) for name, finding in findings.items())
+    return replace(status, conditions=conditions, message=_message(status, findings))
+
+
+def _condition(seen: Observed, name: str, finding: Finding, before: Condition | None) -> Condition:
+    state, reason, message = finding
+    since = before.last_transition_time if before and before.status == state else seen.now
+    return Condition(
+        type=name,
+        status=state,
+        reason=reason,
+        message=message,
+        last_transition_time=since,
+        observed_generation=seen.generation,
+    )
+
+
+def _ready(seen: Observed, status: Status) -> Finding:
+    if status.stable is None:
+        return "False", "NoRevision", "no revision serves yet"
+    ready, replicas = seen.workload(status.stable).ready, seen.spec.server.replicas
+    serves = f"{status.stable.model.uri} serves on {ready} of {replicas} pods"
+    if ready == 0:
+        return "False", "NoReadyPods", f"{serves}: {seen.workload(status.stable).trouble or 'none is ready'}"
+    return "True", "Serving", serves
+
+
+def _reconciling(status: Status) -> Finding:
+    moving = status.phase in (Phase.PENDING, Phase.STARTING, Phase.ROLLING_BACK) or (
+        status.phase is Phase.STEPPING and status.run is not None and status.run.proven_at is None
+    )
+    return ("True", status.phase, "") if moving else ("False", status.phase, "")
+
+
+def _stalled(seen: Observed, status: Status) -> Finding:
+    run = status.run
+    if seen.foreign:
+        names = ", ".join(seen.foreign)
+        return "True", "NameTaken", f"{names}: not created by this ModelDeployment; delete it or rename one of the two"
+    if isinstance(seen.resolution, Unresolved):
+        return "True", seen.resolution.reason, seen.resolution.message
+    if run is not None and status.phase is Phase.STARTING and run.outcome is Outcome.REJECTED:
+        return "True", run.reason, run.message
+    if run is not None and status.phase is Phase.STEPPING and seen.now >= run.started_at + run.rollout.deadline:
+        why = status.verdict.message if status.verdict else "no verdict yet"
+        held = f"holds weight {run.rollout.canary.steps[run.step].weight}"
+        return "True", "DeadlineExceeded", f"{held}: evidence not complete within {run.rollout.deadline}: {why}"
+    revision = wanted(seen)
+    if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
+        return "False", "Rejected", f"{revision.model.uri} was rejected before and is not tried again as it is"
+    return "False", "Progressing", ""
+
+
+def _rollout_succeeded(status: Status) -> Finding:
+    run = status.run
+    if run is None or run.outcome is None:
+        return "Unknown", "Running" if run else "NoRun", ""
+    if run.outcome is Outcome.PROMOTED:
+        return "True", "Promoted", run.message
+    return "False", run.reason, run.message
+
+
+def _registry_reachable(seen: Observed) -> Finding:
+    if isinstance(seen.resolution, Unreachable):
+        return "False", "RegistryUnreachable", f"{seen.resolution.message}; what is pinned serves on, nothing changes"
+    return "True", "Answered", ""
+
+
+def _metrics_available(status: Status) -> Finding:
+    verdict = status.verdict
+    if verdict is None or not _is_judged(status):
+        return "Unknown", "NotJudging", ""
+    if verdict.reason == METRICS_UNAVAILABLE:
+        return "False", METRICS_UNAVAILABLE, f"{verdict.message}; the weight is frozen"
+    return "True", "Found", ""
+
+
+def _is_judged(status: Status) -> bool:
+    return status.phase in (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+
+
+def _traffic_verified(seen: Observed, status: Status) -> Finding:
+    weight = status.weight
+    if weight is None:
+        proof = seen.swap
+        if proof is not None and not proof.live:
+            return "False", "SwapNotProven", proof.detail
+        return "Unknown", "NoCanaryRoute", ""
+    if weight.verified_at is not None:
+        return "True", str(weight.verification), f"weight {weight.live} is live"
+    detail = seen.weight.detail if seen.weight else "no ready pod to prove it with"
+    if (seen.now - weight.written_at).total_seconds() > UNPROVEN_AFTER_SECONDS:
+        return "False", "WeightNotProven", f"weight {weight.desired} was written but is not live: {detail}"
+    return "Unknown", "Proving", f"weight {weight.desired} was written"
+
+
+def _message(status: Status, findings: dict[str, Finding]) -> str:
+    for name, bad in (("Stalled", "True"), ("RegistryReachable", "False"), ("TrafficVerified", "False")):
+        if findings[name][0] == bad:
+            return findings[name][2]
+    if status.run is not None and status.phase not in (Phase.PENDING, Phase.STABLE):
+        return _run_message(status, status.run)
+    rejected = findings["RolloutSucceeded"]
+    if rejected[0] == "False":
+        return f"{findings['Ready'][2]}; the last run was taken back: {rejected[2]}"
+    return findings["Ready"][2]
+
+
+def _run_message(status: Status, run: Run) -> str:
+    canary = status.canary.model.uri if status.canary else ""
+    match status.phase:
+        case Phase.STARTING:
+            return f"{canary} is starting"
+        case Phase.STEPPING:
+            step = f"step {run.step + 1} of {len(run.rollout.canary.steps)}"
+            weight = run.rollout.canary.steps[run.step].weight
+            says = f": {status.verdict.message}" if status.verdict and status.verdict.message else ""
+            return f"{canary}, {step}, weight {weight}{says}"
+        case Phase.PROMOTING:
+            return f"{canary} passed and takes over"
+        case Phase.WATCHING:
+            return f"{status.stable.model.uri if status.stable else ''} took over and is watched"
+        case Phase.ROLLING_BACK:
+            return f"traffic goes back: {run.message}"
+        case _:
+            return ""

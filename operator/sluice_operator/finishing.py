@@ -1,0 +1,71 @@
+"""Rules for the end of a run: the swap of roles, the watch, and the way back."""
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from sluice_operator.moves import alias_after, end_run, enter
+from sluice_operator.observed import Observed
+from sluice_operator.status import Outcome, Phase, Status
+
+PROOF_PATIENCE = timedelta(
+    seconds=30
+)  # after this a way back goes on unproven: removing the route is safer than waiting
+
+
+def a_full_canary_is_swapped_in(seen: Observed) -> Status | None:
+    """Service NAME turns to the canary only when as many pods are ready there as stable should have."""
+    status, run = seen.status, seen.status.run
+    if status.phase is not Phase.PROMOTING or run is None or run.swapped:
+        return None
+    if seen.workload(status.canary).ready < seen.spec.server.replicas:
+        return None
+    return replace(status, run=replace(run, swapped=True))
+
+
+def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
+    """When the swap is proven, the canary route goes: both of its backends are the same pods by now."""
+    status, run = seen.status, seen.status.run
+    if status.phase is not Phase.PROMOTING or run is None or not run.swapped:
+        return None
+    if seen.swap is None or not seen.swap.live:
+        return status
+    watched = replace(run, traffic_started_at=seen.now, proven_at=seen.now, step_started_at=None, swapped=False)
+    promoted = replace(
+        status,
+        stable=status.canary,
+        previous=status.stable,
+        canary=None,
+        weight=None,
+        verdict=None,
+        run=watched,  # judged anew from here
+    )
+    return enter(promoted, Phase.WATCHING, seen.now)
+
+
+def a_quiet_watch_ends_in_stable(seen: Observed) -> Status | None:
+    """The old revision leaves, and the alias follows the evidence."""
+    status, run = seen.status, seen.status.run
+    if status.phase is not Phase.WATCHING or run is None or status.phase_started_at is None or status.stable is None:
+        return None
+    if seen.now < status.phase_started_at + run.rollout.watch_after_promotion:
+        return None
+    model = status.stable.model
+    promoted = replace(
+        status,
+        run=replace(run, outcome=Outcome.PROMOTED, reason="Promoted", message=f"{model.uri} was promoted"),
+        alias=alias_after(seen, model),
+    )
+    return end_run(seen, promoted, leaving=status.previous)
+
+
+def a_rollback_is_finished(seen: Observed) -> Status | None:
+    """When weight 0 (or, after Watching, the returned role) is seen live, the canary's pods retire."""
+    status = seen.status
+    if status.phase is not Phase.ROLLING_BACK:
+        return None
+    assert status.phase_started_at is not None
+    proof = seen.weight if status.weight is not None else seen.swap
+    if proof is not None and not proof.live and seen.now < status.phase_started_at + PROOF_PATIENCE:
+        return status
+    return end_run(seen, status, leaving=status.canary)

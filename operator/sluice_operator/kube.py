@@ -1,0 +1,33 @@
+"""The Kubernetes API, as far as the operator needs it: plain mappings in and out, server-side apply, guarded writes."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Manifest = dict[str, Any]
+
+FIELD_MANAGER = "sluice"
+
+
+class Conflict(Exception):  # noqa: N818 - an expected answer, not an error
+    """Somebody else wrote the object since it was read (409)."""
+
+
+class Kube(Protocol):
+    """The verbs that the operator uses.
+
+    Reads return None, or nothing in a list, where there is no object; writes raise Conflict on a lost race.
+    """
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None: ...
+
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]: ...
+
+    async def create(self, manifest: Manifest) -> None: ...
+
+    async def apply(self, manifest: Manifest) -> None: ...
+
+    async def scale(self, deployment: Manifest, replicas: int) -> None: ...
+
+    async def delete(self, manifest: Manifest) -> None: ...
+
+    async def update_status(self, manifest: Manifest) -> None: ...

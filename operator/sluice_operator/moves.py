@@ -1,0 +1,132 @@
+"""The moves that rules make: small functions from one status to the next, shared by several rules."""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from sluice_operator import revisions
+from sluice_operator.observed import Observed, Resolved
+from sluice_operator.sizes import sizes
+from sluice_operator.status import (
+    Alias,
+    HistoryEntry,
+    Model,
+    Outcome,
+    Phase,
+    Rejection,
+    Retiring,
+    Revision,
+    Run,
+    Status,
+    Weight,
+)
+
+REJECTED_KEPT = 20
+HISTORY_KEPT = 10
+
+
+def wanted(seen: Observed) -> Revision | None:
+    """The revision that the spec asks for now; None while the URI does not resolve."""
+    if not isinstance(seen.resolution, Resolved):
+        return None
+    return revisions.make(seen.spec, seen.resolution.model, seen.defaults)
+
+
+def is_rejected(seen: Observed, revision: Revision) -> bool:
+    """Whether `revision` failed before under the terms of today's spec."""
+    terms = revisions.terms(seen.spec.objectives)
+    return any(entry.revision == revision.revision and entry.terms == terms for entry in seen.status.rejected)
+
+
+def enter(status: Status, phase: Phase, now: datetime) -> Status:
+    """`status` in another phase."""
+    return replace(status, phase=phase, phase_started_at=now)
+
+
+def write_weight(status: Status, desired: int, now: datetime) -> Status:
+    """`status` that wants another weight; what is live stays what it was until it is seen otherwise."""
+    live = status.weight.live if status.weight else 0
+    return replace(status, weight=Weight(desired=desired, live=live, written_at=now))
+
+
+def begin_run(seen: Observed, canary: Revision) -> Status:
+    """`canary` starts beside stable, or alone if there is none. What the run follows is frozen here."""
+    run = Run(
+        id=f"{canary.revision}-{int(seen.now.timestamp())}",
+        started_at=seen.now,
+        traffic=seen.spec.traffic,
+        rollout=seen.spec.rollout,
+        objectives=seen.spec.objectives,
+        stable_restarts=seen.workload(seen.status.stable).restarts,
+    )
+    retiring = tuple(entry for entry in seen.status.retiring if entry.revision.revision != canary.revision)
+    status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring)
+    if status.stable is not None:
+        status = write_weight(status, 0, seen.now)
+    return enter(status, Phase.STARTING, seen.now)
+
+
+def take_back(seen: Observed, outcome: Outcome, reason: str, message: str) -> Status:
+    """Status first: the run's end is recorded and weight 0 wanted in one write; traffic follows."""
+    status = seen.status
+    assert status.run is not None
+    run = replace(status.run, outcome=outcome, reason=reason, message=message, swapped=False)
+    status = replace(status, run=run)
+    if status.phase is Phase.WATCHING:  # roles turn back: the old revision is still there at full size
+        status = replace(status, stable=status.previous, canary=status.stable, previous=None)
+    elif status.weight is not None and status.weight.desired != 0:
+        status = write_weight(status, 0, seen.now)
+    if outcome is Outcome.REJECTED:
+        status = _reject(seen, status, reason, message)
+    return enter(status, Phase.ROLLING_BACK, seen.now)
+
+
+def alias_after(seen: Observed, model: Model) -> Alias | None:
+    """The alias that follows the evidence to `model`; only a registered version can bear one."""
+    name = seen.spec.model.on_promote.set_alias
+    return Alias(name=name, model=model.name, version=model.version) if name and model.version.isdigit() else None
+
+
+def end_run(seen: Observed, status: Status, leaving: Revision | None) -> Status:
+    """`status` back in Stable: the run goes to history, and the pods of the revision that is left retire."""
+    run = status.run
+    assert run is not None
+    subject = status.canary or status.stable
+    assert subject is not None
+    entry = HistoryEntry(
+        revision=subject.revision,
+        model=subject.model.uri,
+        outcome=run.outcome or Outcome.PROMOTED,
+        reason=run.reason,
+        started_at=run.started_at,
+        ended_at=seen.now,
+    )
+    retiring = status.retiring
+    if leaving is not None:
+        replicas = next(size for one, size in sizes(seen.spec, status) if one.revision == leaving.revision)
+        until = seen.now + run.rollout.scale_down_delay
+        retiring = (*retiring, Retiring(revision=leaving, replicas=replicas, until=until))
+    ended = replace(
+        status,
+        canary=None,
+        previous=None,
+        weight=None,
+        retiring=retiring,
+        history=(entry, *status.history)[:HISTORY_KEPT],
+    )
+    return enter(ended, Phase.STABLE, seen.now)
+
+
+def _reject(seen: Observed, status: Status, reason: str, message: str) -> Status:
+    assert status.canary is not None
+    assert status.run is not None
+    entry = Rejection(
+        revision=status.canary.revision,
+        model=status.canary.model.uri,
+        reason=reason,
+        message=message,
+        terms=revisions.terms(status.run.objectives),
+        at=seen.now,
+    )
+    others = tuple(old for old in status.rejected if old.revision != entry.revision)
+    return replace(status, rejected=(entry, *others)[:REJECTED_KEPT])

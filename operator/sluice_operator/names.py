@@ -1,0 +1,55 @@
+"""Names, labels and ports of what a ModelDeployment owns.
+
+The model server defines those that it needs too; a contract test holds them equal.
+"""
+
+GROUP = "sluice.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "ModelDeployment"
+PLURAL = "modeldeployments"
+
+LABEL_OWNER = "sluice.dev/model-deployment"
+LABEL_REVISION = "sluice.dev/revision"
+LABEL_SCRAPE = "sluice.dev/scrape"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED_BY = "sluice"
+
+PORT_HTTP = 8080
+PORT_GATEWAY = 8081
+
+HEADER_REVISION = "X-Sluice-Revision"
+HEADER_PROBE = "x-sluice-probe"  # keeps a request out of the model server's counters
+
+MODEL_DIR = "/model"
+FEEDBACK_DIR = "/etc/sluice/feedback"
+
+
+def workload(owner: str, revision: str) -> str:
+    """Deployment and Service of one revision."""
+    return f"{owner}-{revision}"
+
+
+def metrics_service(owner: str) -> str:
+    """Headless Service over all pods of all revisions: what Prometheus scrapes."""
+    return f"{owner}-metrics"
+
+
+def canary_ingress(owner: str) -> str:
+    """The Ingress that carries the weight."""
+    return f"{owner}-canary"
+
+
+def feedback_secret(owner: str) -> str:
+    """The key that signs prediction ids."""
+    return f"{owner}-feedback"
+
+
+def labels(owner: str) -> dict[str, str]:
+    """On every object of `owner`."""
+    return {
+        "app.kubernetes.io/name": "sluice-model",
+        "app.kubernetes.io/instance": owner,
+        LABEL_MANAGED_BY: MANAGED_BY,
+        LABEL_OWNER: owner,
+    }

@@ -1,0 +1,181 @@
+"""One snapshot of everything that a decision needs: the object, its children, the model, the gateway, the evidence.
+
+Events are hints; the truth is read here. Only what the phase needs is looked at.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sluice_operator import names, snapshot, spec, status
+from sluice_operator.kube import Kube, Manifest
+from sluice_operator.metrics import Lost, Reader
+from sluice_operator.observed import Defaults, Observed, Proof, Workload
+from sluice_operator.registry import Registry
+from sluice_operator.render import serves
+from sluice_operator.resources import Owner
+from sluice_operator.routing import nginx, probe
+from sluice_operator.settings import Settings
+from sluice_operator.sizes import canary_size
+from sluice_operator.snapshot import Snapshot
+from sluice_operator.status import Phase, Revision, Run, Status, Verdict
+from sluice_operator.verdict import Question, judge, lost
+
+_JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was observed, with the objects that writes are guarded by."""
+
+    body: Manifest
+    owner: Owner
+    children: Snapshot
+    observed: Observed
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A verdict that holds until the next evaluation is due, as long as it answers the same question."""
+
+    state: tuple[object, ...]
+    at: datetime
+    verdict: Verdict
+
+
+class Observer:
+    """Reads the world for one ModelDeployment at a time."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        registry: Registry,
+        reader: Reader,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        chance: random.Random,
+    ) -> None:
+        self._kube = kube
+        self._registry = registry
+        self._reader = reader
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._looks: dict[tuple[str, str], _Look] = {}
+
+    async def observe(self, namespace: str, name: str) -> Found | None:
+        """None if the object is gone, or going."""
+        body = await self._kube.get(names.KIND, namespace, name)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            self._looks.pop((namespace, name), None)
+            self._reader.forget(namespace, name)
+            return None
+        wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
+        owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
+        children = await snapshot.take(self._kube, namespace, name, owner.uid)
+        pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
+        workloads = snapshot.workloads(pods)
+        registry_uri = wanted.model.registry.tracking_uri
+        poll_seconds = wanted.model.poll_interval.total_seconds()
+        weight, smoke = await self._prove_weight(current, workloads)
+        observed = Observed(
+            now=self._clock(),
+            name=name,
+            generation=body["metadata"]["generation"],
+            spec=wanted,
+            status=current,
+            defaults=Defaults(self._settings.server_image, self._settings.tracking_uri),
+            resolution=await self._registry.resolve(wanted.model.uri, registry_uri, poll_seconds),
+            workloads=workloads,
+            foreign=children.foreign,
+            weight=weight,
+            smoke=smoke,
+            swap=await self._prove_swap(owner, wanted, current, pods),
+            verdict=await self._verdict(owner, current, workloads),
+            alias_version=await self._alias(registry_uri, current),
+        )
+        return Found(body, owner, children, observed)
+
+    async def _prove_weight(self, current: Status, workloads: dict[str, Workload]) -> tuple[Proof | None, Proof | None]:
+        """Whether the weight that was written is live, and the smoke request that follows it in Starting."""
+        run, weight, stable, canary = current.run, current.weight, current.stable, current.canary
+        if run is None or weight is None or stable is None or canary is None:
+            return None, None
+        ready = workloads.get(canary.revision, Workload()).ready
+        if ready == 0:
+            return None, None
+        gateway, header = self._gateway(run), nginx.probe_header(weight)
+        proof = Proof(True)
+        if weight.verified_at is None:
+            proof = await probe.weight(gateway, header, stable.revision, canary.revision, self._chance)
+        first_size = canary_size(1, run.rollout.canary.steps[0].weight)
+        if current.phase is not Phase.STARTING or not proof.live or ready < first_size:
+            return proof, None
+        return proof, await probe.smoke(gateway, header, canary.revision)
+
+    async def _prove_swap(self, owner: Owner, wanted: spec.Spec, current: Status, pods: list[Manifest]) -> Proof | None:
+        """Whether Service NAME and the gateway agree on who serves, while that has just changed."""
+        run, serving = current.run, serves(current)
+        swapping = current.phase is Phase.PROMOTING and run is not None and run.swapped
+        returning = current.phase is Phase.ROLLING_BACK and current.weight is None
+        if run is None or serving is None or not (swapping or returning):
+            return None
+        revision_of = {pod["metadata"]["name"]: pod["metadata"]["labels"].get(names.LABEL_REVISION) for pod in pods}
+        service = {"kubernetes.io/service-name": owner.name}
+        slices = await self._kube.find("EndpointSlice", owner.namespace, service)
+        ready = [
+            revision_of.get(endpoint.get("targetRef", {}).get("name"))
+            for one in slices
+            for endpoint in one.get("endpoints") or ()
+            if endpoint.get("conditions", {}).get("ready")
+        ]
+        others = sum(revision != serving.revision for revision in ready)
+        if others or len(ready) < wanted.server.replicas:
+            return Proof(False, f"Service {owner.name} has {len(ready)} ready endpoints, {others} of another revision")
+        return await probe.role(self._gateway(run), serving.revision)
+
+    def _gateway(self, run: Run) -> probe.Gateway:
+        return probe.Gateway(self._settings.gateway_address, run.traffic.ingress.host)
+
+    async def _verdict(self, owner: Owner, current: Status, workloads: dict[str, Workload]) -> Verdict | None:
+        run = current.run
+        if current.phase not in _JUDGED or run is None or run.traffic_started_at is None:
+            return None
+        watching = current.phase is Phase.WATCHING
+        subject, other = (current.stable, current.previous) if watching else (current.canary, current.stable)
+        if subject is None:
+            return None
+        key, now = (owner.namespace, owner.name), self._clock()
+        state = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
+        known = self._looks.get(key)
+        if known and known.state == state and now < known.at + timedelta(seconds=self._settings.evaluation_interval):
+            return known.verdict
+        evidence = await self._reader.look(owner.namespace, owner.name, run, subject, other, now)
+        if isinstance(evidence, Lost):
+            verdict = lost(evidence.message, current.verdict)
+        else:
+            crashes = _crashes(run, workloads, subject, other)
+            verdict = judge(run.objectives, evidence, _question(run, current.phase, now), crashes)
+        self._looks[key] = _Look(state, now, verdict)
+        return verdict
+
+    async def _alias(self, registry_uri: str, current: Status) -> str | None:
+        alias = current.alias
+        if alias is None or alias.done:
+            return None
+        return await self._registry.alias_version(registry_uri, alias.model, alias.name)
+
+
+def _question(run: Run, phase: Phase, now: datetime) -> Question:
+    if phase is Phase.WATCHING:
+        return Question(step=None)
+    steps = run.rollout.canary.steps
+    elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
+    return Question(steps[run.step], last=run.step + 1 == len(steps), elapsed=elapsed)
+
+
+def _crashes(run: Run, workloads: dict[str, Workload], subject: Revision, other: Revision | None) -> int:
+    """Terminations of the subject's containers in this run, beyond those of the other side."""
+    beside = workloads.get(other.revision, Workload()).restarts - run.stable_restarts if other else 0
+    return workloads.get(subject.revision, Workload()).restarts - max(0, beside)

@@ -1,0 +1,93 @@
+"""What `observe` found: plain values, the only input of `decide`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sluice_operator.spec import Spec
+from sluice_operator.status import Model, Revision, Status, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The URI names this model version now."""
+
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """The registry answered, or did not need to be asked: there is no such model, version or alias, or no such form."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The registry gave no usable answer. Says nothing about the model."""
+
+    message: str
+
+
+Resolution = Resolved | Unresolved | Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The preflight in a pod's `fetch` container refused the model, for good."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The pods of one revision."""
+
+    ready: int = 0
+    restarts: int = 0
+    digest: str = ""
+    runtime: str = ""
+    refusal: Refusal | None = None
+    trouble: str = ""  # why pods are not ready, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether the gateway does what was written, and what it did instead."""
+
+    live: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """The operator's own settings that go into a new revision."""
+
+    image: str
+    tracking_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One snapshot. A field that is None was not looked at, because the phase does not need it."""
+
+    now: datetime
+    name: str
+    generation: int
+    spec: Spec
+    status: Status
+    defaults: Defaults
+    resolution: Resolution
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()  # objects that bear our names and belong to somebody else
+    weight: Proof | None = None
+    swap: Proof | None = None
+    smoke: Proof | None = None
+    verdict: Verdict | None = None
+    alias_version: str | None = None  # where the alias of the last promotion points
+
+    def workload(self, revision: Revision | None) -> Workload:
+        """The pods of `revision`; an empty one if it has none."""
+        return self.workloads.get(revision.revision, Workload()) if revision else Workload()

@@ -1,0 +1,71 @@
+"""Durations and shares as people write them in YAML (`30s`, `1h30m`, `"0.1%"`, `"0.70"`).
+
+Both keep the text they were read from, so that a frozen copy in `status` looks like the `spec` it came from.
+"""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?!s))?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?")
+
+
+class Duration(timedelta):
+    """A span of time, written as hours, minutes, seconds and milliseconds: `2h`, `1h30m`, `30s`, `500ms`."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Duration":
+        """Read `text`; raises ValueError with the sentence that says what to write."""
+        match = _DURATION.fullmatch(text)
+        if not text or match is None:
+            raise ValueError(f"{text!r} is not a duration: write for example 30s, 5m, 1h30m or 500ms")
+        hours, minutes, seconds, millis = (int(match[part] or 0) for part in ("h", "m", "s", "ms"))
+        duration = cls(hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
+        duration.text = text
+        return duration
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def seconds_total(self) -> float:
+        """The whole span in seconds (`timedelta.seconds` is only a part of it)."""
+        return self.total_seconds()
+
+
+class Share(float):
+    """A share between 0 and 1, written as a percentage or a fraction: `"0.1%"`, `"0.70"`."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Share":
+        """Read `text`; raises ValueError with the sentence that says what to write."""
+        try:
+            value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < 1:
+            raise ValueError(f'{text!r} is not a share between 0 and 1: write for example "0.1%" or "0.70"')
+        share = cls(value)
+        share.text = text
+        return share
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def decode(kind: type, value: Any) -> Any:
+    """msgspec `dec_hook` for the two types above."""
+    if kind in (Duration, Share) and isinstance(value, str):
+        return kind.parse(value)
+    raise NotImplementedError(f"{kind.__name__} cannot be read from {value!r}")
+
+
+def encode(value: Any) -> Any:
+    """msgspec `enc_hook` for the two types above."""
+    if isinstance(value, Duration | Share):
+        return value.text
+    raise NotImplementedError(f"{type(value).__name__} has no form in YAML")

@@ -1,0 +1,47 @@
+"""The phase table as code: `render(owner, spec, status)` says what the cluster should hold. Pure.
+
+Children are a function of spec and status alone, so a crash between two writes and an edit from outside are repaired by
+the next pass, without code of their own.
+"""
+
+from collections.abc import Iterator
+
+from sluice_operator import resources
+from sluice_operator.kube import Manifest
+from sluice_operator.resources import Owner
+from sluice_operator.routing import nginx
+from sluice_operator.sizes import sizes
+from sluice_operator.spec import Ingress, Spec
+from sluice_operator.status import Phase, Revision, Status
+
+
+def render(owner: Owner, spec: Spec, status: Status) -> tuple[Manifest, ...]:
+    """Everything that should exist, pods before the routes that lead to them."""
+    if status.stable is None and status.canary is None:
+        return ()
+    return tuple(_render(owner, spec, status))
+
+
+def _render(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
+    for revision, replicas in sizes(spec, status):
+        yield resources.deployment(owner, revision, replicas)
+        yield resources.revision_service(owner, revision.revision)
+    yield resources.metrics_service(owner)
+    serving = serves(status)
+    yield resources.role_service(owner, serving.revision if serving else None)
+    yield nginx.stable_ingress(owner, _route(spec, status))
+    if status.canary is not None and status.weight is not None:
+        yield nginx.canary_ingress(owner, _route(spec, status), status.canary.revision, status.weight)
+
+
+def serves(status: Status) -> Revision | None:
+    """The revision that Service NAME selects."""
+    swapped = status.run is not None and status.run.swapped and status.phase is Phase.PROMOTING
+    return status.canary if status.stable is None or swapped else status.stable
+
+
+def _route(spec: Spec, status: Status) -> Ingress:
+    """A change of the route waits until no run depends on the old one."""
+    if status.run is None or status.phase in (Phase.PENDING, Phase.STABLE):
+        return spec.traffic.ingress
+    return status.run.traffic.ingress

@@ -1,0 +1,1 @@
+"""Ways to split traffic between stable and canary, and to prove the split in the data plane."""

@@ -1,0 +1,29 @@
+"""How many pods each revision has, as a function of spec and status. Pure."""
+
+import math
+
+from sluice_operator.spec import Spec
+from sluice_operator.status import Phase, Revision, Status
+
+
+def canary_size(stable_replicas: int, weight: int) -> int:
+    """Pods that a canary needs for `weight` percent of the traffic that `stable_replicas` pods share with it."""
+    return max(1, math.ceil(stable_replicas * weight / (100 - weight)))
+
+
+def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
+    """Revisions that have pods, each with its number of replicas."""
+    full = spec.server.replicas
+    found = [(revision, full) for revision in (status.stable, status.previous) if revision]
+    if status.canary is not None:
+        found.append((status.canary, _canary(status, full)))
+    kept = {revision.revision for revision, _ in found}
+    return found + [(old.revision, old.replicas) for old in status.retiring if old.revision.revision not in kept]
+
+
+def _canary(status: Status, full: int) -> int:
+    """Full when it is alone, takes over, or comes back out of Watching; else what its step needs."""
+    run = status.run
+    if status.weight is None or run is None or status.phase is Phase.PROMOTING:
+        return full
+    return canary_size(full, run.rollout.canary.steps[run.step].weight)

@@ -1,0 +1,134 @@
+"""`spec` of a ModelDeployment as typed values: what the user asked for, parsed once at the border.
+
+The names are those of the YAML. Defaults live in the CRD (the API server fills them in), not here.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from sluice_operator.quantities import Duration, Share, decode
+
+
+class _Section(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One mapping of the YAML."""
+
+
+class Trust(StrEnum):
+    """Which kinds of model files may be loaded."""
+
+    DATA = "Data"
+    TRUSTED_TYPES = "TrustedTypes"
+    CODE = "Code"
+
+
+class OnDeadline(StrEnum):
+    """What happens to a run whose evidence is not complete at its deadline."""
+
+    HOLD = "Hold"
+    ROLLBACK = "Rollback"
+
+
+class Judge(StrEnum):
+    """When a Pass of an objective is needed. A Fail acts at any time."""
+
+    EVERY_STEP = "EveryStep"
+    BEFORE_PROMOTION = "BeforePromotion"
+    AFTER_PROMOTION = "AfterPromotion"
+
+
+class Registry(_Section, frozen=True):
+    tracking_uri: str = msgspec.field(name="trackingURI", default="")
+
+
+class OnPromote(_Section, frozen=True):
+    set_alias: str = ""
+
+
+class ModelSpec(_Section, frozen=True):
+    uri: str
+    poll_interval: Duration
+    trust: Trust
+    registry: Registry = Registry()
+    on_promote: OnPromote = OnPromote()
+
+
+class ServerSpec(_Section, frozen=True):
+    replicas: int
+    image: str = ""
+    resources: dict[str, Any] = {}
+    env: tuple[dict[str, Any], ...] = ()
+
+
+class Ingress(_Section, frozen=True):
+    class_name: str
+    host: str
+
+
+class Traffic(_Section, frozen=True):
+    ingress: Ingress
+
+
+class Step(_Section, frozen=True):
+    weight: int
+    min_requests: int
+    min_duration: Duration
+
+
+class Canary(_Section, frozen=True):
+    steps: tuple[Step, ...]
+
+
+class Rollout(_Section, frozen=True):
+    canary: Canary
+    progress_deadline: Duration
+    deadline: Duration
+    on_deadline: OnDeadline
+    watch_after_promotion: Duration
+    scale_down_delay: Duration
+
+
+class ErrorRate(_Section, frozen=True):
+    max: Share
+
+
+class Latency(_Section, frozen=True):
+    quantile: Share
+    max: Duration
+
+
+class Accuracy(_Section, frozen=True):
+    source: str
+    min: Share
+
+
+class Objective(_Section, frozen=True):
+    """One thing that is judged: exactly one of the three kinds (the CRD sees to that)."""
+
+    name: str
+    error_rate: ErrorRate | None = None
+    latency: Latency | None = None
+    accuracy: Accuracy | None = None
+    judge: Judge | None = None
+
+    @property
+    def needed(self) -> Judge:
+        """When a Pass is needed; labels come late, so accuracy gates the promotion alone unless told otherwise."""
+        return self.judge or (Judge.BEFORE_PROMOTION if self.accuracy else Judge.EVERY_STEP)
+
+
+class Spec(_Section, frozen=True):
+    model: ModelSpec
+    server: ServerSpec
+    traffic: Traffic
+    rollout: Rollout
+    objectives: tuple[Objective, ...] = ()
+
+
+def parse(raw: Any) -> Spec:
+    """`raw` is the `spec` mapping as the API server returns it. Raises ValueError that names the field."""
+    try:
+        return msgspec.convert(raw, Spec, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,83 @@
+"""Rules for the way from a new revision to its first share of traffic."""
+
+from msgspec.structs import replace
+
+from sluice_operator.moves import alias_after, begin_run, end_run, enter, is_rejected, take_back, wanted
+from sluice_operator.observed import Observed, Refusal
+from sluice_operator.status import Outcome, Phase, Status
+
+
+def an_object_of_somebody_else_holds_the_start(seen: Observed) -> Status | None:
+    """Nothing new begins while a Service or Ingress that we need is not ours; what serves, serves on."""
+    if seen.foreign and seen.status.phase in (Phase.PENDING, Phase.STARTING):
+        return seen.status
+    return None
+
+
+def a_new_revision_starts_a_run(seen: Observed) -> Status | None:
+    """The newest revision starts when nothing else is under way."""
+    revision, status = wanted(seen), seen.status
+    if revision is None or status.phase not in (Phase.PENDING, Phase.STABLE):
+        return None
+    if status.stable is not None and status.stable.revision == revision.revision:
+        return None
+    return None if is_rejected(seen, revision) else begin_run(seen, revision)
+
+
+def a_refused_model_is_rejected(seen: Observed) -> Status | None:
+    """A model that the preflight refuses never gets traffic. Without a stable one there is nothing to go back to."""
+    refusal = seen.workload(seen.status.canary).refusal
+    if seen.status.phase is not Phase.STARTING or refusal is None:
+        return None
+    return _reject_before_traffic(seen, refusal)
+
+
+def a_canary_that_does_not_get_ready_is_rejected(seen: Observed) -> Status | None:
+    """Pods that are not ready, or do not answer through the gateway, within `progressDeadline`."""
+    status, run = seen.status, seen.status.run
+    if status.phase is not Phase.STARTING or run is None or status.phase_started_at is None:
+        return None
+    if seen.now < status.phase_started_at + run.rollout.progress_deadline:
+        return None
+    pods = seen.workload(status.canary)
+    why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or "its pods are not ready"
+    message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"
+    return _reject_before_traffic(seen, Refusal("ProgressDeadlineExceeded", message))
+
+
+def a_first_revision_is_stable_once_ready(seen: Observed) -> Status | None:
+    """There is nothing to compare a first revision with."""
+    status = seen.status
+    if status.phase is not Phase.STARTING or status.stable is not None or status.canary is None:
+        return None
+    if seen.workload(status.canary).ready < seen.spec.server.replicas:
+        return status
+    assert status.run is not None
+    promoted = replace(
+        status,
+        stable=status.canary,
+        run=replace(status.run, outcome=Outcome.PROMOTED, reason="FirstRevision", message=""),
+        alias=alias_after(seen, status.canary.model),
+    )
+    return end_run(seen, promoted, leaving=None)
+
+
+def a_ready_canary_that_answers_begins_to_step(seen: Observed) -> Status | None:
+    """Ready, the route at weight 0 seen live, and one real request through the gateway answered well."""
+    status = seen.status
+    if status.phase is not Phase.STARTING or status.weight is None:
+        return None
+    if not status.weight.verified_at or seen.smoke is None or not seen.smoke.live:
+        return None
+    return enter(status, Phase.STEPPING, seen.now)
+
+
+def _reject_before_traffic(seen: Observed, refusal: Refusal) -> Status | None:
+    status = seen.status
+    assert status.run is not None
+    if status.stable is not None:
+        return take_back(seen, Outcome.REJECTED, refusal.reason, refusal.message)
+    if status.run.outcome is Outcome.REJECTED:
+        return None
+    run = replace(status.run, outcome=Outcome.REJECTED, reason=refusal.reason, message=refusal.message)
+    return replace(status, run=run)

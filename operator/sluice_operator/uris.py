@@ -1,0 +1,72 @@
+"""The grammar of model URIs: what each form names, without asking anybody."""
+
+import re
+from dataclasses import dataclass
+
+STAGES = ("Staging", "Production", "Archived", "None")
+
+
+@dataclass(frozen=True, slots=True)
+class ByVersion:
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByAlias:
+    name: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByStage:
+    name: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModel:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunModel:
+    run_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """No form that is known; `message` says what to write."""
+
+    message: str
+
+
+ModelUri = ByVersion | ByAlias | ByStage | LoggedModel | RunModel | Unreadable
+
+_FORMS = "write models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/latest, models:/m-ID or runs:/RUN/PATH"
+
+
+def parse(uri: str) -> ModelUri:
+    """The form of `uri`. `latest` is an alias that every registered model has."""
+    if match := re.fullmatch(r"runs:/([0-9a-zA-Z]+)/(.+)", uri):
+        return RunModel(match[1], match[2].strip("/"))
+    if not uri.startswith("models:/"):
+        return Unreadable(f"{uri!r} is neither in the registry nor a run's: {_FORMS}")
+    rest = uri.removeprefix("models:/").strip("/")
+    if re.fullmatch(r"m-[0-9a-f]+", rest):
+        return LoggedModel(rest)
+    if "/" not in rest:
+        name, _, alias = rest.rpartition("@")
+        return ByAlias(name, alias) if name and alias else Unreadable(f"{uri!r} names no version: {_FORMS}")
+    name, _, last = rest.partition("/")
+    if "/" in last or not name or not last:
+        return Unreadable(f"{uri!r} has too many or empty parts: {_FORMS}")
+    if last.isdigit():
+        return ByVersion(name, last)
+    if last.lower() == "latest":
+        return ByAlias(name, "latest")
+    for stage in STAGES:
+        if stage.lower() == last.lower():
+            return ByStage(name, stage)
+    return Unreadable(f"{last!r} is no version and no stage; for the alias write models:/{name}@{last}")

@@ -1,0 +1,78 @@
+"""A queue of keys with one worker per key at a time.
+
+A key that is added while it is worked on is worked on once more; a failing key backs off, with jitter, up to five
+minutes. Only here are unexpected exceptions caught.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+_log = logging.getLogger(__name__)
+_BACKOFF_FIRST = 0.5
+_BACKOFF_MOST = 300.0
+
+Key = tuple[str, str]  # namespace, name
+Work = Callable[[str, str], Awaitable[float | None]]
+
+
+class WorkQueue:
+    """Calls `work(namespace, name)`; it returns the seconds until the key is due again, or None to forget it."""
+
+    def __init__(self, work: Work, workers: int, chance: random.Random) -> None:
+        self._work = work
+        self._workers = workers
+        self._chance = chance
+        self._ready: asyncio.Queue[Key] = asyncio.Queue()
+        self._queued: set[Key] = set()
+        self._running: set[Key] = set()
+        self._again: set[Key] = set()
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._failures: dict[Key, int] = {}
+
+    def add(self, key: Key) -> None:
+        """Work on `key` as soon as a worker is free."""
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+        if key in self._running:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._ready.put_nowait(key)
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Work on `key` in `seconds`, unless it is added earlier."""
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+        self._timers[key] = asyncio.get_running_loop().call_later(seconds, self.add, key)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._worker())
+
+    async def _worker(self) -> None:
+        while True:
+            key = await self._ready.get()
+            self._queued.discard(key)
+            self._running.add(key)
+            pause = await self._attempt(key)
+            self._running.discard(key)
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key)
+            elif pause is not None:
+                self.add_after(key, pause)
+
+    async def _attempt(self, key: Key) -> float | None:
+        try:
+            pause: float | None = await self._work(*key)
+        except Exception:
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** (failures - 1)) * self._chance.uniform(0.5, 1.0)
+            _log.exception("%s/%s: attempt %d failed, next in %.1f s", *key, failures, delay)
+            return delay
+        self._failures.pop(key, None)
+        return pause
