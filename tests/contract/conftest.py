@@ -1,4 +1,4 @@
-"""A real API server for the contract tests: kube-apiserver and etcd on loopback, in a folder of their own, without nodes.
+"""A real API server for the contract tests: kube-apiserver and etcd on loopback, in a folder of their own, no nodes.
 
 What a person would see is what kubectl prints, so the tests speak to the server through kubectl. The programs are those
 of the local cluster, or those of KUBEBUILDER_ASSETS where that is set.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,29 +12,43 @@ if TYPE_CHECKING:
     from tests.contract.conftest import Kubectl
 
 REFUSED = 'The ModelDeployment "iris" is invalid: '
-NOT_A_DURATION = "not a duration; write whole numbers with units, largest first, such as 500ms, 30s, 5m or 1h30m"
-NOT_A_SHARE = (
+DURATION = "not a duration; write whole numbers with units, largest first, such as 500ms, 30s, 5m or 1h30m"
+SHARE = (
     'not a share; write a percentage between 0% and 100%, such as "0.1%", or a fraction between 0 and 1, such as "0.70"'
 )
-NOT_A_NAME = (
-    'not a DNS-1035 label; start with a lower-case letter, go on with lower-case letters, digits and "-", and end with a'
-    " letter or digit, such as iris-v2"
+WEIGHT = (
+    "a canary's weight is 1 to 99 percent; after the last step the version is promoted to 100 without a step of its own"
 )
-WEIGHT_RANGE = "a canary's weight is 1 to 99 percent; after the last step the version is promoted to 100 without a step of its own"
-WEIGHTS_RISE = "weights must rise; write each step's higher than the one before, such as 5, 25, 50"
+REPLICAS = "no replicas serve nobody; write 1 or more, or delete the ModelDeployment to stop serving"
 WHICH_VERSION = (
     "does not say which version of which model; write models:/<name>@<alias>, models:/<name>/<version>,"
     " models:/<name>/latest or models:/m-<id>"
 )
-NO_REGISTRY = "not in MLflow's registry; write models:/<name>@<alias>, models:/<name>/<version> or runs:/<run id>/<path>"
+NO_REGISTRY = (
+    "not in MLflow's registry; write models:/<name>@<alias>, models:/<name>/<version> or runs:/<run id>/<path>"
+)
+NO_MODEL_OF_RUN = "does not say which model of the run; write runs:/<run id>/<path>, such as runs:/<run id>/model"
+NOT_AN_ALIAS = (
+    'not a possible alias in MLflow; write letters, digits, "_" and "-", such as champion, but not latest or v1'
+)
+NO_ADDRESS = "not the address of an MLflow server; write it with its scheme, such as http://mlflow.mlflow.svc:5000"
 HOST = 'not a host name; write one in lower case without scheme, port, path or "*", such as iris.example.com'
-BAD_ALIAS = 'not a possible alias in MLflow; write letters, digits, "_" and "-", such as champion, but not latest or v1'
+NAME = (
+    'not a DNS-1035 label; start with a lower-case letter, go on with lower-case letters, digits and "-",'
+    " and end with a letter or digit, such as iris-v2"
+)
+OBJECTIVE_NAME = 'not a name for an objective; write lower-case letters, digits and "-", such as p95'
+QUANTILE = 'not a quantile; write a fraction between 0 and 1, such as "0.95" for the 95th percentile'
+WEIGHTS_RISE = (
+    "spec.rollout.canary.steps: Invalid value: weights must rise; write each step's higher than the one before,"
+    " such as 5, 25, 50"
+)
 
 
 def put(manifest: dict[str, Any], path: str, value: Any) -> None:
-    """Sets one field; a number in the path is an index, and a value of None takes the field away."""
+    """Sets the field at a path such as `spec.objectives[0].name`; a value of None takes it away."""
     at: Any = manifest
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    *parents, last = [int(part) if part.isdigit() else part for part in re.findall(r"\w+", path)]
     for part in parents:
         at = at[part] if isinstance(part, int) else at.setdefault(part, {})
     if value is None:
@@ -44,128 +60,121 @@ def put(manifest: dict[str, Any], path: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("spec.rollout.canary.steps.1.weight", 10, f"spec.rollout.canary.steps: Invalid value: {WEIGHTS_RISE}"),
-        ("spec.rollout.canary.steps.1.weight", 5, f"spec.rollout.canary.steps: Invalid value: {WEIGHTS_RISE}"),
-        ("spec.rollout.canary.steps.1.weight", 100, f"spec.rollout.canary.steps[1].weight: Invalid value: 100: {WEIGHT_RANGE}"),
-        ("spec.rollout.canary.steps.0.weight", 0, f"spec.rollout.canary.steps[0].weight: Invalid value: 0: {WEIGHT_RANGE}"),
-        (
-            "spec.rollout.canary.steps.0.minRequests",
-            0,
-            "spec.rollout.canary.steps[0].minRequests: Invalid value: 0: a step that nobody has used cannot pass; write 1 or more",
-        ),
-        (
-            "spec.server.replicas",
-            0,
-            "spec.server.replicas: Invalid value: 0: no replicas serve nobody; write 1 or more, or delete the"
-            " ModelDeployment to stop serving",
-        ),
-        ("spec.rollout.deadline", "soon", f'spec.rollout.deadline: Invalid value: "soon": {NOT_A_DURATION}'),
-        ("spec.rollout.deadline", "10", f'spec.rollout.deadline: Invalid value: "10": {NOT_A_DURATION}'),
-        ("spec.rollout.deadline", "-5m", f'spec.rollout.deadline: Invalid value: "-5m": {NOT_A_DURATION}'),
-        ("spec.rollout.deadline", "1.5h", f'spec.rollout.deadline: Invalid value: "1.5h": {NOT_A_DURATION}'),
-        ("spec.rollout.deadline", "5m1h", f'spec.rollout.deadline: Invalid value: "5m1h": {NOT_A_DURATION}'),
-        ("spec.rollout.deadline", "2d", f'spec.rollout.deadline: Invalid value: "2d": {NOT_A_DURATION}'),
-        ("spec.rollout.scaleDownDelay", "", f'spec.rollout.scaleDownDelay: Invalid value: "": {NOT_A_DURATION}'),
-        ("spec.rollout.watchAfterPromotion", "1 m", f'spec.rollout.watchAfterPromotion: Invalid value: "1 m": {NOT_A_DURATION}'),
-        ("spec.model.pollInterval", "500ms", 'spec.model.pollInterval: Invalid value: "500ms": too short; write at least 1s'),
-        ("spec.rollout.progressDeadline", "0s", 'spec.rollout.progressDeadline: Invalid value: "0s": too short; write at least 1s'),
-        (
-            "spec.rollout.canary.steps.0.minDuration",
-            "5 s",
-            f'spec.rollout.canary.steps[0].minDuration: Invalid value: "5 s": {NOT_A_DURATION}',
-        ),
-        ("spec.objectives.0.errorRate.max", "5", f'spec.objectives[0].errorRate.max: Invalid value: "5": {NOT_A_SHARE}'),
-        ("spec.objectives.0.errorRate.max", "100%", f'spec.objectives[0].errorRate.max: Invalid value: "100%": {NOT_A_SHARE}'),
-        ("spec.objectives.0.errorRate.max", "0.0%", f'spec.objectives[0].errorRate.max: Invalid value: "0.0%": {NOT_A_SHARE}'),
-        ("spec.objectives.2.accuracy.min", "1.0", f'spec.objectives[2].accuracy.min: Invalid value: "1.0": {NOT_A_SHARE}'),
-        (
-            "spec.objectives.1.latency.quantile",
-            "95",
-            'spec.objectives[1].latency.quantile: Invalid value: "95": not a quantile; write a fraction between 0 and 1,'
-            ' such as "0.95" for the 95th percentile',
-        ),
-        ("spec.objectives.1.latency.max", "fast", f'spec.objectives[1].latency.max: Invalid value: "fast": {NOT_A_DURATION}'),
-        (
-            "spec.objectives.1.latency.max",
-            "0ms",
-            'spec.objectives[1].latency.max: Invalid value: "0ms": no request takes no time; write a latency above 0,'
-            " such as 200ms",
-        ),
-        (
-            "spec.objectives.0.name",
-            "Error rate",
-            'spec.objectives[0].name: Invalid value: "Error rate": not a name for an objective; write lower-case letters,'
-            ' digits and "-", such as p95',
-        ),
-        (
-            "spec.objectives.0.errorRate",
-            None,
-            'spec.objectives[0]: Invalid value: objective "errors" must hold exactly one of errorRate, latency and accuracy;'
-            " it holds none",
-        ),
-        (
-            "spec.objectives.1.errorRate",
-            {"max": "1%"},
-            'spec.objectives[1]: Invalid value: objective "latency" must hold exactly one of errorRate, latency and accuracy;'
-            " it holds more",
-        ),
+        ("spec.rollout.canary.steps[1].weight", 100, WEIGHT),
+        ("spec.rollout.canary.steps[0].weight", 0, WEIGHT),
+        ("spec.rollout.canary.steps[0].minRequests", 0, "a step that nobody has used cannot pass; write 1 or more"),
+        ("spec.rollout.canary.steps[0].minDuration", "5 s", DURATION),
+        ("spec.server.replicas", 0, REPLICAS),
+        ("spec.server.replicas", -1, REPLICAS),
+        ("spec.rollout.deadline", "soon", DURATION),
+        ("spec.rollout.deadline", "10", DURATION),
+        ("spec.rollout.deadline", "-5m", DURATION),
+        ("spec.rollout.deadline", "1.5h", DURATION),
+        ("spec.rollout.deadline", "5m1h", DURATION),
+        ("spec.rollout.deadline", "2d", DURATION),
+        ("spec.rollout.scaleDownDelay", "", DURATION),
+        ("spec.rollout.watchAfterPromotion", "1 m", DURATION),
+        ("spec.rollout.progressDeadline", "0s", "too short; write at least 1s"),
+        ("spec.model.pollInterval", "500ms", "too short; write at least 1s"),
+        ("spec.objectives[1].latency.max", "fast", DURATION),
+        ("spec.objectives[1].latency.max", "0ms", "no request takes no time; write a latency above 0, such as 200ms"),
+        ("spec.objectives[1].latency.quantile", "95", QUANTILE),
+        ("spec.objectives[0].errorRate.max", "5", SHARE),
+        ("spec.objectives[0].errorRate.max", "100%", SHARE),
+        ("spec.objectives[0].errorRate.max", "0.0%", SHARE),
+        ("spec.objectives[2].accuracy.min", "1.0", SHARE),
+        ("spec.objectives[0].name", "Error rate", OBJECTIVE_NAME),
+        ("spec.model.uri", "models:/iris", WHICH_VERSION),
+        ("spec.model.uri", "models:/iris@", WHICH_VERSION),
+        ("spec.model.uri", "models:/iris/3/x", WHICH_VERSION),
+        ("spec.model.uri", "models://iris/3", WHICH_VERSION),
+        ("spec.model.uri", "s3://models/iris", NO_REGISTRY),
+        ("spec.model.uri", "", NO_REGISTRY),
         (
             "spec.model.uri",
             "models:/iris/champion",
-            'spec.model.uri: Invalid value: "models:/iris/champion": "champion" is neither a version number nor latest nor a'
-            " stage; did you mean models:/iris@champion?",
+            '"champion" is neither a version number nor latest nor a stage; did you mean models:/iris@champion?',
         ),
-        ("spec.model.uri", "models:/iris", f'spec.model.uri: Invalid value: "models:/iris": {WHICH_VERSION}'),
-        ("spec.model.uri", "models:/iris/3/x", f'spec.model.uri: Invalid value: "models:/iris/3/x": {WHICH_VERSION}'),
-        ("spec.model.uri", "models:/iris@", f'spec.model.uri: Invalid value: "models:/iris@": {WHICH_VERSION}'),
-        ("spec.model.uri", "models://iris/3", f'spec.model.uri: Invalid value: "models://iris/3": {WHICH_VERSION}'),
-        ("spec.model.uri", "s3://models/iris", f'spec.model.uri: Invalid value: "s3://models/iris": {NO_REGISTRY}'),
-        ("spec.model.uri", "", f'spec.model.uri: Invalid value: "": {NO_REGISTRY}'),
+        ("spec.model.onPromote.setAlias", "latest", NOT_AN_ALIAS),
+        ("spec.model.onPromote.setAlias", "v3", NOT_AN_ALIAS),
+        ("spec.model.registry.trackingURI", "mlflow:5000", NO_ADDRESS),
         (
-            "spec.model.uri",
-            "models:/iris@champion",
-            'spec.model.onPromote.setAlias: Invalid value: setAlias "champion" is the alias that model.uri follows, so a'
-            " promotion would start the next rollout; follow one alias and set another, such as uri"
-            " models:/<name>@challenger and setAlias champion",
+            "spec.server.image",
+            "a b",
+            "not an image; write one such as registry.example/sluice-server:1, or leave the field out",
         ),
-        (
-            "spec.model.uri",
-            "models:/m-0123456789abcdef",
-            'spec.model.onPromote: Invalid value: "models:/m-0123456789abcdef" names no registered model whose alias could be'
-            " set; leave onPromote out, or write model.uri as models:/<name>@<alias> or models:/<name>/<version>",
-        ),
-        ("spec.model.onPromote.setAlias", "latest", f'spec.model.onPromote.setAlias: Invalid value: "latest": {BAD_ALIAS}'),
-        ("spec.model.onPromote.setAlias", "v3", f'spec.model.onPromote.setAlias: Invalid value: "v3": {BAD_ALIAS}'),
-        (
-            "spec.model.registry.trackingURI",
-            "mlflow:5000",
-            'spec.model.registry.trackingURI: Invalid value: "mlflow:5000": not the address of an MLflow server; write it'
-            " with its scheme, such as http://mlflow.mlflow.svc:5000",
-        ),
-        ("spec.traffic.ingress.host", "http://iris", f'spec.traffic.ingress.host: Invalid value: "http://iris": {HOST}'),
-        ("spec.traffic.ingress.host", "*.example.com", f'spec.traffic.ingress.host: Invalid value: "*.example.com": {HOST}'),
+        ("spec.traffic.ingress.host", "http://iris", HOST),
+        ("spec.traffic.ingress.host", "*.example.com", HOST),
         (
             "spec.traffic.ingress.path",
             "iris",
-            'spec.traffic.ingress.path: Invalid value: "iris": not a path; write one that starts with "/" and has no spaces,'
-            " such as /iris",
+            'not a path; write one that starts with "/" and has no spaces, such as /iris',
         ),
     ],
 )
 def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
     kubectl: Kubectl, iris: dict[str, Any], path: str, value: Any, message: str
 ) -> None:
-    """Nothing but that sentence stands behind the name of the field."""
+    """A person reads the field, the value and that sentence, and nothing else."""
+    put(iris, path, value)
+    assert kubectl.refuses(iris) == f"{REFUSED}{path}: Invalid value: {json.dumps(value)}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("spec.rollout.canary.steps[1].weight", 10, WEIGHTS_RISE),
+        ("spec.rollout.canary.steps[1].weight", 5, WEIGHTS_RISE),
+        (
+            "spec.objectives[0].errorRate",
+            None,
+            'spec.objectives[0]: Invalid value: objective "errors" must hold exactly one of errorRate, latency and'
+            " accuracy; it holds none",
+        ),
+        (
+            "spec.objectives[1].errorRate",
+            {"max": "1%"},
+            'spec.objectives[1]: Invalid value: objective "latency" must hold exactly one of errorRate, latency and'
+            " accuracy; it holds more",
+        ),
+        (
+            "spec.model.uri",
+            "models:/iris@champion",
+            'spec.model.onPromote.setAlias: Invalid value: setAlias "champion" is the alias that model.uri follows, so'
+            " a promotion would start the next rollout; follow one alias and set another, such as uri"
+            " models:/<name>@challenger and setAlias champion",
+        ),
+        (
+            "spec.model.uri",
+            "models:/m-0123456789abcdef",
+            'spec.model.onPromote: Invalid value: "models:/m-0123456789abcdef" names no registered model whose alias'
+            " could be set; leave onPromote out, or write model.uri as models:/<name>@<alias> or"
+            " models:/<name>/<version>",
+        ),
+    ],
+)
+def test_a_bad_combination_is_refused_where_it_can_be_mended(
+    kubectl: Kubectl, iris: dict[str, Any], path: str, value: Any, message: str
+) -> None:
+    """Each field alone would be right; the sentence names what they are together."""
     put(iris, path, value)
     assert kubectl.refuses(iris) == REFUSED + message
+
+
+def test_a_run_without_a_path_names_no_model(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """A run may have logged more than one."""
+    iris["spec"]["model"] = {"uri": "runs:/0123456789abcdef"}
+    assert kubectl.refuses(iris) == (
+        f'{REFUSED}spec.model.uri: Invalid value: "runs:/0123456789abcdef": {NO_MODEL_OF_RUN}'
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("a" * 41, "too long; write at most 40 characters, because names of pods and Services are built from it"),
-        ("iris.v2", NOT_A_NAME),
-        ("2iris", NOT_A_NAME),
+        ("iris.v2", NAME),
+        ("2iris", NAME),
     ],
 )
 def test_a_name_that_cannot_name_its_services_is_refused(
@@ -245,7 +254,9 @@ def test_every_form_of_the_registry_is_accepted(kubectl: Kubectl, iris: dict[str
     assert kubectl.accepts(iris)["spec"]["model"]["uri"] == uri
 
 
-@pytest.mark.parametrize("uri", ["models:/m-0123456789abcdef", "runs:/0123456789abcdef/model", "runs:/0123456789abcdef/a/b"])
+@pytest.mark.parametrize(
+    "uri", ["models:/m-0123456789abcdef", "runs:/0123456789abcdef/model", "runs:/0123456789abcdef/a/b"]
+)
 def test_a_model_outside_the_registry_is_accepted_without_an_alias(
     kubectl: Kubectl, iris: dict[str, Any], uri: str
 ) -> None:

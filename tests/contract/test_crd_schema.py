@@ -12,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.contract.conftest import Kubectl
 
+COLUMNS = "NAME PHASE STABLE CANARY WEIGHT VERDICT READY AGE"
 NOW = "2026-01-02T03:04:05Z"
 REVISION = {
     "revision": "a2b3c4d5e6",
@@ -172,12 +173,12 @@ def test_columns_show_the_rollout_at_a_glance(kubectl: Kubectl, stored: str) -> 
     """The columns of kubectl get; the wide ones come last."""
     write_status(kubectl, stored, STATUS)
     head, row = kubectl("get", "mdep", "--namespace=models", "--output=wide").splitlines()
-    assert head.split() == "NAME PHASE STABLE CANARY WEIGHT VERDICT READY AGE STEP URI MESSAGE".split()
+    assert " ".join(head.split()) == f"{COLUMNS} STEP URI MESSAGE"
     cells = row.split(maxsplit=10)
     assert cells[:7] == ["iris", "Stepping", "3", "4", "10", "Undecided", "True"]
     assert cells[8:] == ["1", "models:/iris@challenger", "Version 4 gets 10 % of the requests."]
     narrow, _ = kubectl("get", "ml", "--namespace=models").splitlines()
-    assert narrow.split() == "NAME PHASE STABLE CANARY WEIGHT VERDICT READY AGE".split()
+    assert " ".join(narrow.split()) == COLUMNS
 
 
 def test_a_weight_and_a_step_of_zero_are_shown(kubectl: Kubectl, stored: str) -> None:

@@ -1,0 +1,41 @@
+"""docs/reference.md has every field of the spec, and no other, with the default that the CRD gives it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
+
+
+def table() -> dict[str, str]:
+    """The default that the table states for each field, in its order."""
+    rows = [line.split("|") for line in REFERENCE.read_text().splitlines() if line.startswith("| `")]
+    return {field.strip(" `"): default.strip() for _, field, _, default, *_ in rows}
+
+
+def leaves(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The fields that hold values; the environment, whose form is a pod's, is one of them."""
+    for name, child in node["properties"].items():
+        here = f"{path}.{name}".lstrip(".")
+        if "properties" in child:
+            yield from leaves(child, here)
+        elif "items" in child and here != "server.env":
+            yield from leaves(child["items"], f"{here}[]")
+        else:
+            yield here, child
+
+
+def test_the_table_has_the_fields_of_the_schema(schema: dict[str, Any]) -> None:
+    """In the same order, so that the table is easy to check by eye."""
+    assert list(table()) == [field for field, _ in leaves(schema["properties"]["spec"])]
+
+
+def test_the_table_has_the_defaults_of_the_schema(schema: dict[str, Any]) -> None:
+    """A default that the API server fills in stands alone and in code; others are words."""
+    stated = table()
+    for field, part in leaves(schema["properties"]["spec"]):
+        filled_in = re.fullmatch(r"`([^`]+)`", stated[field])
+        assert (filled_in[1] if filled_in else None) == (str(part["default"]) if "default" in part else None), field

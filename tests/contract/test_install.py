@@ -1,0 +1,111 @@
+"""The install manifests: they apply as they stand, the operator may do what it must, and little else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import Kubectl
+
+LOCAL = Path(__file__).parents[2] / "manifests" / "install" / "local"
+OPERATOR = "system:serviceaccount:sluice-system:sluice-operator"
+
+
+@pytest.fixture(scope="module")
+def installed(api_server: Kubectl) -> Kubectl:
+    """kubectl for a server with the operator's objects on it; no node, so nothing runs."""
+    api_server("apply", f"--kustomize={LOCAL}")
+    return api_server
+
+
+def operator_pod(kubectl: Kubectl) -> dict[str, Any]:
+    """The pod that the Deployment would make."""
+    deployment = json.loads(
+        kubectl("get", "deployment", "sluice-operator", "--namespace=sluice-system", "--output=json")
+    )
+    template: dict[str, Any] = deployment["spec"]["template"]
+    return template
+
+
+def test_the_operator_pod_is_let_into_a_restricted_namespace(installed: Kubectl) -> None:
+    """Non-root, no capabilities, seccomp: the namespace enforces the restricted Pod Security Standard."""
+    pod = operator_pod(installed)
+    pod |= {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator", "namespace": "sluice-system"}}
+    installed("create", "--dry-run=server", "--filename=-", stdin=json.dumps(pod))
+    (container,) = pod["spec"]["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_overlay_names_the_local_image_and_addresses(installed: Kubectl) -> None:
+    """The pod takes its settings from the ConfigMap that the overlay completes."""
+    (container,) = operator_pod(installed)["spec"]["containers"]
+    assert container["image"] == "registry.local/sluice-operator:dev"
+    (source,) = container["envFrom"]
+    settings = installed(
+        "get", "configmap", source["configMapRef"]["name"], "--namespace=sluice-system", "--output=jsonpath={.data}"
+    )
+    assert json.loads(settings) == {
+        "SLUICE_SERVER_IMAGE": "registry.local/sluice-server:dev",
+        "SLUICE_TRACKING_URI": "http://mlflow.mlflow.svc:5000",
+        "SLUICE_PROMETHEUS_URL": "http://prometheus.monitoring.svc:9090",
+        "SLUICE_GATEWAY_ADDRESS": "http://traefik.traefik.svc",
+        "SLUICE_SCRAPE_INTERVAL": "2s",
+        "SLUICE_EVALUATION_INTERVAL": "2s",
+        "SLUICE_LOG_LEVEL": "info",
+    }
+
+
+def test_the_base_is_free_of_local_addresses(installed: Kubectl) -> None:
+    """What differs from cluster to cluster stands in overlays."""
+    base = installed("kustomize", str(LOCAL.parent / "base"))
+    assert [each["kind"] for each in yaml.safe_load_all(base)].count("CustomResourceDefinition") == 1
+    assert "registry.local" not in base
+
+
+@pytest.mark.parametrize(
+    ("verbs", "resource"),
+    [
+        ("get list watch", "modeldeployments.sluice.dev"),
+        ("get patch update", "modeldeployments.sluice.dev/status"),
+        ("get list watch create patch delete", "deployments.apps"),
+        ("get patch", "deployments.apps/scale"),
+        ("get list watch create patch delete", "services"),
+        ("get list watch create patch delete", "ingresses.networking.k8s.io"),
+        ("get create", "secrets"),
+        ("list", "pods"),
+        ("list", "endpointslices.discovery.k8s.io"),
+        ("create patch", "events.events.k8s.io"),
+    ],
+)
+def test_the_operator_may_do_exactly_this(installed: Kubectl, verbs: str, resource: str) -> None:
+    """Asked of the server's own authorizer, verb by verb."""
+    kind, _, subresource = resource.partition("/")
+    asked = ("get", "list", "watch", "create", "patch", "update", "delete", "deletecollection")
+    allowed = [verb for verb in asked if may(installed, verb, kind, subresource)]
+    assert sorted(allowed) == sorted(verbs.split())
+
+
+@pytest.mark.parametrize(
+    "resource", ["nodes", "namespaces", "configmaps", "persistentvolumes", "clusterroles.rbac.authorization.k8s.io"]
+)
+def test_the_operator_may_not_look_elsewhere(installed: Kubectl, resource: str) -> None:
+    """Neither read nor write."""
+    assert not any(may(installed, verb, resource) for verb in ("get", "list", "create", "patch"))
+
+
+def may(kubectl: Kubectl, verb: str, resource: str, subresource: str = "") -> bool:
+    """Whether the server lets the operator do this in a namespace of users."""
+    kind, _, group = resource.partition(".")
+    asked = {"namespace": "models", "verb": verb, "group": group, "resource": kind, "subresource": subresource}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": OPERATOR, "resourceAttributes": asked},
+    }
+    answer = json.loads(kubectl("create", "--filename=-", "--output=json", stdin=json.dumps(review)))
+    return bool(answer["status"]["allowed"])
