@@ -1,0 +1,93 @@
+"""The few ASGI moves that the data path and the FastAPI part share: headers, bodies, answers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+PROBE_HEADER = b"x-sluice-probe"
+CLOSE = (b"connection", b"close")
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_encode = msgspec.json.Encoder().encode
+
+
+class Unread(Enum):
+    """Why a body could not be read."""
+
+    TOO_LARGE = "too large"
+    GONE = "the client went away"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """The headers that matter here, found in one pass; `length` is None unless it is a number."""
+
+    content_type: str
+    encoding: str
+    length: int | None
+    probe: bool
+    correlation_id: str
+
+
+def read_head(scope: Scope, correlation_header: bytes) -> RequestHead:
+    """The head of a request. A correlation id that is absent or could not be logged safely is replaced by a new one."""
+    content_type, encoding, length, probe, correlation = "", "", None, False, ""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value.decode("latin-1")
+        elif name == b"content-length":
+            length = int(value) if value.isdigit() else None
+        elif name == b"content-encoding":
+            encoding = value.decode("latin-1")
+        elif name == PROBE_HEADER:
+            probe = True
+        elif name == correlation_header:
+            correlation = value.decode("latin-1")
+    if not _SAFE_ID.fullmatch(correlation):
+        correlation = secrets.token_hex(16)
+    return RequestHead(content_type, encoding, length, probe, correlation)
+
+
+async def read_body(receive: Receive, limit: int) -> bytes | Unread:
+    """The whole body, if it is at most `limit` bytes."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return Unread.GONE
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):  # nearly always: one message
+        return body if len(body) <= limit else Unread.TOO_LARGE
+    parts, size = [body], len(body)
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return Unread.GONE
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            return Unread.TOO_LARGE
+    return b"".join(parts)
+
+
+async def send_json(send: Send, code: int, content: Any, headers: Headers) -> None:
+    """One complete JSON answer."""
+    body = _encode(content)
+    start: Message = {
+        "type": "http.response.start",
+        "status": code,
+        "headers": [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *headers,
+        ],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

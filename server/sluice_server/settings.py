@@ -1,0 +1,193 @@
+"""The environment, read once into frozen values.
+
+`__main__` calls `serve_settings` or `fetch_settings` with `os.environ`; nothing else in the package looks at the
+environment. A value that cannot be used raises `SettingError` with a sentence that names the variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
+
+DEFAULT_TRUSTED_TYPES = ("sklearn.tree._tree.Tree",)
+# An init container is retried by the kubelet, so one try is short. A user's own value of a variable wins.
+MLFLOW_DEFAULTS: Mapping[str, str] = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class SettingError(ValueError):
+    """A variable of the environment that cannot be used; the message names it and says what to write."""
+
+
+class Trust(StrEnum):
+    """How far the files of a model are believed, from least to most."""
+
+    DATA = "Data"
+    TRUSTED_TYPES = "TrustedTypes"
+    CODE = "Code"
+
+
+class LogFormat(StrEnum):
+    """How a log record is written."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how."""
+
+    level: str
+    format: LogFormat
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSettings:
+    """What the init container needs: which model, where to, and how far to trust it."""
+
+    model_uri: str
+    model_dir: Path
+    trust: Trust
+    trusted_types: tuple[str, ...]
+    termination_log: Path
+    log: LogSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What the serving process needs. Times are in seconds, sizes in bytes."""
+
+    model_name: str
+    model_version: str
+    model_uri: str
+    revision: str
+    model_deployment: str
+    model_dir: Path
+    trusted_types: tuple[str, ...]
+    host: str
+    cluster_port: int
+    gateway_port: int
+    drain_delay: float
+    max_body: int
+    max_rows: int
+    max_queued_rows: int
+    feedback_key_file: Path
+    feedback_max_age: float
+    prediction_log_sample: float
+    correlation_header: str
+    log: LogSettings
+
+
+def fetch_settings(env: Mapping[str, str]) -> FetchSettings:
+    """The settings of `fetch`; raises SettingError."""
+    return FetchSettings(
+        model_uri=_required(env, "SLUICE_MODEL_URI", "a pinned model, for example models:/iris/3"),
+        model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
+        trust=_choice(env, "SLUICE_TRUST", Trust, Trust.DATA),
+        trusted_types=_trusted_types(env),
+        termination_log=Path(env.get("SLUICE_TERMINATION_LOG", "/dev/termination-log")),
+        log=_log(env),
+    )
+
+
+def serve_settings(env: Mapping[str, str]) -> ServeSettings:
+    """The settings of `serve`; raises SettingError."""
+    return ServeSettings(
+        model_name=env.get("SLUICE_MODEL_NAME", ""),
+        model_version=env.get("SLUICE_MODEL_VERSION", ""),
+        model_uri=env.get("SLUICE_MODEL_URI", ""),
+        revision=_revision(env),
+        model_deployment=env.get("SLUICE_MODEL_DEPLOYMENT", ""),
+        model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
+        trusted_types=_trusted_types(env),
+        host=env.get("SLUICE_HOST", "0.0.0.0"),  # noqa: S104 - a pod is reached at its own address
+        cluster_port=_number(env, "SLUICE_CLUSTER_PORT", int, 8080, 0, 65535),
+        gateway_port=_number(env, "SLUICE_GATEWAY_PORT", int, 8081, 0, 65535),
+        drain_delay=_number(env, "SLUICE_DRAIN_DELAY", float, 10.0, 0.0, 600.0),
+        max_body=_number(env, "SLUICE_MAX_BODY_BYTES", int, 4 * 1024 * 1024, 1024, 1024**3),
+        max_rows=_number(env, "SLUICE_MAX_ROWS", int, 10_000, 1, 10_000_000),
+        max_queued_rows=_number(env, "SLUICE_MAX_QUEUED_ROWS", int, 100_000, 1, 100_000_000),
+        feedback_key_file=Path(env.get("SLUICE_FEEDBACK_KEY_FILE", "/etc/sluice/feedback/key")),
+        feedback_max_age=_number(env, "SLUICE_FEEDBACK_MAX_AGE", float, 7 * 86_400.0, 1.0, 366 * 86_400.0),
+        prediction_log_sample=_number(env, "SLUICE_PREDICTION_LOG_SAMPLE", float, 0.0, 0.0, 1.0),
+        correlation_header=_header(env),
+        log=_log(env),
+    )
+
+
+def _required(env: Mapping[str, str], name: str, example: str) -> str:
+    value = env.get(name, "").strip()
+    if not value:
+        raise SettingError(f"{name} is not set: it needs {example}.")
+    return value
+
+
+def _number(
+    env: Mapping[str, str], name: str, kind: type[Number], default: Number, lowest: Number, highest: Number
+) -> Number:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    what = "a whole number" if kind is int else "a number"
+    sentence = f"{name} is {text!r}: it must be {what} from {lowest:g} to {highest:g}."
+    try:
+        value = kind(text)
+    except ValueError:
+        raise SettingError(sentence) from None
+    if not lowest <= value <= highest:
+        raise SettingError(sentence)
+    return value
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def _choice(env: Mapping[str, str], name: str, kind: type[Choice], default: Choice) -> Choice:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return kind(text)
+    except ValueError:
+        raise SettingError(f"{name} is {text!r}: it must be one of {', '.join(kind)}.") from None
+
+
+def _trusted_types(env: Mapping[str, str]) -> tuple[str, ...]:
+    text = env.get("SLUICE_TRUSTED_TYPES")
+    if text is None:
+        return DEFAULT_TRUSTED_TYPES
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _revision(env: Mapping[str, str]) -> str:
+    value = env.get("SLUICE_REVISION", "local").strip()
+    if not re.fullmatch(r"[a-z0-9]{1,16}", value):
+        raise SettingError(f"SLUICE_REVISION is {value!r}: it must be 1 to 16 lower-case letters and digits.")
+    return value
+
+
+def _header(env: Mapping[str, str]) -> str:
+    value = env.get("CORRELATION_ID_HEADER", "").strip() or "X-Correlation-ID"
+    if not _HEADER_NAME.fullmatch(value):
+        raise SettingError(f"CORRELATION_ID_HEADER is {value!r}: a header name has letters, digits and '-' only.")
+    return value
+
+
+def _log(env: Mapping[str, str]) -> LogSettings:
+    level = env.get("LOG_LEVEL", "").strip().upper() or "INFO"
+    if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise SettingError(f"LOG_LEVEL is {level!r}: it must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
+    return LogSettings(level, _choice(env, "LOG_FORMAT", LogFormat, LogFormat.JSON))
