@@ -1,6 +1,8 @@
 """`python -m sluice_operator`: wiring only."""
 
+import argparse
 import asyncio
+import dataclasses
 import os
 import random
 import socket
@@ -53,6 +55,9 @@ async def run(settings: Settings) -> None:
 
 def main() -> int:
     """Exit code 2 for settings that cannot be used."""
+    variables = ", ".join(f"SLUICE_{field.name.upper()}" for field in dataclasses.fields(Settings))
+    description = "Rolls out the models of ModelDeployments, in the cluster that it runs in or that KUBECONFIG names."
+    argparse.ArgumentParser("sluice_operator", description=description, epilog=f"Settings: {variables}").parse_args()
     try:
         settings = environment.read(os.environ)
     except ValueError as error:

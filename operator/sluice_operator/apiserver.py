@@ -37,7 +37,7 @@ class ApiServer:
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
         answer = await self._request("GET", _path(kind, namespace), query=[("labelSelector", selector)])
         assert answer is not None
-        return [{**item, "kind": kind} for item in answer["items"]]
+        return [{**item, "kind": kind, "apiVersion": answer["apiVersion"]} for item in answer["items"]]
 
     async def create(self, manifest: Manifest) -> None:
         """Make an object that must not exist yet."""
