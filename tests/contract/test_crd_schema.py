@@ -181,11 +181,11 @@ def test_columns_show_the_rollout_at_a_glance(kubectl: Kubectl, stored: str) -> 
     assert " ".join(narrow.split()) == COLUMNS
 
 
-def test_a_weight_and_a_step_of_zero_are_shown(kubectl: Kubectl, stored: str) -> None:
-    """They are numbers too, also when the operator leaves them out."""
+def test_columns_show_the_beginning_too(kubectl: Kubectl, stored: str) -> None:
+    """Pending, weight 0 and step 0 are shown, also when the operator leaves them out."""
     write_status(kubectl, stored, {"weight": {"desired": 0}, "run": {"id": "1"}})
     status = json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))["status"]
-    assert (status["weight"]["live"], status["run"]["step"]) == (0, 0)
+    assert (status["phase"], status["weight"]["live"], status["run"]["step"]) == ("Pending", 0, 0)
 
 
 def test_a_full_status_survives_a_round_trip(kubectl: Kubectl, stored: str) -> None:
