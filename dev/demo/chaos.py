@@ -1,0 +1,76 @@
+"""Kills the operator with SIGKILL at random moments, and waits for it to come back.
+
+It is the container's first process that is killed, as the kernel does when memory is short: no hook runs, nothing is
+flushed.
+"""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from dev.demo.cluster import Kubectl, process_of
+from dev.demo.tasks import beside, first_answer
+
+NAMESPACE = "sluice-system"
+DEPLOYMENT = "sluice-operator"
+CONTAINER = "operator"
+KILLS_PER_RUN = 2  # the kubelet waits longer before each restart: 0, 10, 20, 40 s
+PAUSE = (2.0, 9.0)  # seconds from the start of a run, or of the operator, to the next kill
+
+
+class Chaos:
+    def __init__(self, kubectl: Kubectl, seed: int, tell: Callable[[str], None]) -> None:
+        self.kills = 0
+        self._kubectl, self._tell = kubectl, tell
+        self._random = random.Random(seed)
+
+    async def prepare(self) -> None:
+        """A fresh pod: the kubelet's back-off from kills of an earlier demo would hold this one up for minutes."""
+        await self._kubectl.text("-n", NAMESPACE, "rollout", "restart", f"deployment/{DEPLOYMENT}")
+        await self._kubectl.text("-n", NAMESPACE, "rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=120s")
+
+    def during(self, run: str) -> AbstractAsyncContextManager[None]:
+        """Kills while the block runs, at most KILLS_PER_RUN times."""
+        return beside(self._kill_some(run))
+
+    async def restarts(self) -> int:
+        """How often the container was started again, once it runs."""
+        return int((await self._running())["restartCount"])
+
+    async def _kill_some(self, run: str) -> None:
+        for _ in range(KILLS_PER_RUN):
+            await asyncio.sleep(self._random.uniform(*PAUSE))
+            container = await self._running()
+            process = process_of(container["containerID"])
+            os.kill(process, signal.SIGKILL)
+            self.kills += 1
+            self._tell(f"chaos: killed the operator (process {process}) in the {run}")
+            await self._running(after=int(container["restartCount"]))
+
+    async def _running(self, after: int = -1) -> dict[str, Any]:
+        """The status of the operator's container, as soon as it runs and was restarted more than `after` times."""
+
+        async def look() -> dict[str, Any] | None:
+            pods = await self._kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={DEPLOYMENT}")
+            found = running_container(pods)
+            return found if found is not None and int(found["restartCount"]) > after else None
+
+        return await first_answer(look)
+
+
+def running_container(pods: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The operator's container in the pod that is not being deleted, if it runs."""
+    return next(
+        (
+            container
+            for pod in pods
+            if "deletionTimestamp" not in pod["metadata"]
+            for container in pod["status"].get("containerStatuses", [])
+            if container["name"] == CONTAINER and "running" in container["state"]
+        ),
+        None,
+    )

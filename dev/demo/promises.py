@@ -1,0 +1,104 @@
+"""What the demo promises, each as a sentence that was kept or not. Pure: from what was seen to the list."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from dev.demo import tally
+from dev.demo.status import Status
+from dev.demo.traffic import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    text: str
+    kept: bool
+    found: str  # what was seen; printed when it was not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A server pod at one look; `uid` changes when it is replaced."""
+
+    uid: str
+    name: str
+    restarts: int
+
+
+def promoted(status: Status, uri: str, version: str, champion: str | None) -> list[Promise]:
+    """After the good run: the better version serves, and the registry says so."""
+    ended = status.outcome_of(uri)
+    stable = status.stable.model.version if status.stable else "none"
+    return [
+        Promise(
+            f"version {version} was promoted",
+            ended is not None and ended.outcome == "Promoted" and stable == version,
+            f"run {ended.outcome if ended else 'not ended'}, stable {stable}: {status.message}",
+        ),
+        Promise(f"Sluice moved alias champion to version {version}", champion == version, f"champion is {champion}"),
+    ]
+
+
+def rejected(status: Status, uri: str, stays: str, champion: str | None) -> list[Promise]:
+    """After the bad run: nothing has changed but that the version is remembered as rejected."""
+    ended, stable = status.outcome_of(uri), status.stable.model.version if status.stable else "none"
+    succeeded = status.condition("RolloutSucceeded")
+    remembered = [rejection for rejection in status.rejected if rejection.model == uri]
+    return [
+        Promise(
+            f"{uri} was rejected and is remembered",
+            ended is not None and ended.outcome == "Rejected" and bool(remembered),
+            f"run {ended.outcome if ended else 'not ended'}, {len(remembered)} rejections of it: {status.message}",
+        ),
+        Promise(
+            "condition RolloutSucceeded is False",
+            status.has("RolloutSucceeded", "False"),
+            f"it is {succeeded.status if succeeded else 'absent'}",
+        ),
+        Promise(f"version {stays} still serves", stable == stays, f"stable is {stable}"),
+        Promise(f"alias champion still is version {stays}", champion == stays, f"champion is {champion}"),
+    ]
+
+
+def reached(stages: Collection[str], weights: Iterable[int], run: str) -> Promise:
+    """All steps were taken, in the words of `board.stage`."""
+    missing = [weight for weight in weights if not any(stage.endswith(f" at {weight} %") for stage in stages)]
+    wanted = ", ".join(f"{weight} %" for weight in missing)
+    return Promise(f"the {run} went through every step", not missing, f"never seen at {wanted}")
+
+
+def only_answers_now(requests: Sequence[Request], since: float, version: str) -> Promise:
+    """Once the run had ended, nothing but the stable version answered."""
+    answered = tally.answered_by(requests, since)
+    found = ", ".join(f"{count} by {name}" for name, count in sorted(answered.items())) or "no requests"
+    return Promise(f"then only version {version} answered", set(answered) == {version}, found)
+
+
+def took_part(requests: Sequence[Request], versions: Iterable[str]) -> Promise:
+    """Every version was tried on real requests."""
+    answered = tally.answered_by(requests, 0.0)
+    silent = [version for version in versions if not answered[version]]
+    return Promise("each version answered real requests", not silent, f"none by {', '.join(silent)}")
+
+
+def none_failed(requests: Sequence[Request]) -> Promise:
+    failed = tally.failures(requests)
+    first = f"{len(failed)} failed; the first {failed[0].kind} {failed[0].failure}" if failed else ""
+    return Promise(f"0 of {len(requests)} requests failed", not failed, first)
+
+
+def same_pods(earlier: Iterable[Pod], now: Iterable[Pod]) -> Promise:
+    """Every pod that was ever seen of the promoted revision is still there and never restarted."""
+    present = {pod.uid: pod for pod in now}
+    gone = sorted({pod.name for pod in earlier if pod.uid not in present})
+    restarted = sorted(pod.name for pod in present.values() if pod.restarts)
+    found = f"replaced: {', '.join(gone) or 'none'}; restarted: {', '.join(restarted) or 'none'}"
+    kept = bool(present) and not gone and not restarted
+    return Promise("no pod of the promoted revision was restarted or replaced", kept, found)
+
+
+def killed(kills: int, restarts: int, runs: int) -> Promise:
+    """Chaos was real: in each run at least one kill, and each kill ended the operator's process."""
+    kept = kills >= runs and restarts == kills
+    return Promise(
+        f"the operator was killed {kills} times and came back", kept, f"its container restarted {restarts} times"
+    )

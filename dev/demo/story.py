@@ -1,0 +1,167 @@
+"""The story of the demo: the first version serves, the better one is promoted, the bad one is rejected.
+
+It only acts and waits; what was seen is on the board, and what it must have been is in `promises`.
+"""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+import httpx
+
+from dev.demo import promises
+from dev.demo.board import Board, NotReachedError
+from dev.demo.chaos import Chaos
+from dev.demo.cluster import Kubectl
+from dev.demo.example import Example
+from dev.demo.models import Aliases, Version, Versions
+from dev.demo.promises import Pod, Promise
+from dev.demo.status import Status
+from dev.demo.tasks import first_answer
+from dev.demo.traffic import Stream
+
+READY_WITHIN = 180.0  # seconds; the first pods of a cold cluster start slowly
+RUN_WITHIN = 240.0  # seconds from an alias moved to the run's end; kills of the operator are in it
+ALIAS_WITHIN = 10.0  # seconds from the end of a run to the alias that it moves
+
+
+class Story:
+    def __init__(
+        self,
+        board: Board,
+        kubectl: Kubectl,
+        aliases: Aliases,
+        example: Example,
+        chaos: Chaos | None = None,
+        afterwards: float = 3.0,  # seconds of traffic after a run, to see who answers then
+    ) -> None:
+        self.promises: list[Promise] = []
+        self._board, self._kubectl, self._aliases, self._example = board, kubectl, aliases, example
+        self._chaos, self._afterwards = chaos, afterwards
+        self._pods_seen: list[Pod] = []
+
+    async def clear(self) -> None:
+        """Takes away what an earlier demo left; its registered versions stay beside the new ones."""
+        await self._kubectl.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._example.namespace}}
+        )
+        await self._kubectl.text(
+            *("-n", self._example.namespace, "delete", "modeldeployment", self._example.name),
+            *("--ignore-not-found", "--cascade=foreground", "--timeout=120s"),
+        )
+        for alias in ("challenger", "champion"):
+            await self._aliases.remove(alias)
+
+    async def serve_first(self, versions: Versions, gateway: str) -> float:
+        """Applies the example. Returns the seconds from there to the first prediction."""
+        first = versions.first.version
+        await self._aliases.set("challenger", first)
+        applied = self._board.now
+        await self._kubectl.text("apply", "-f", str(self._example.path))
+        await self._first_prediction(gateway)
+        took = self._board.now - applied
+        seen = await self._board.until("condition Ready is True", lambda now: now.has("Ready", "True"), READY_WITHIN)
+        self.promises.append(
+            Promise(f"version {first} serves", _stable(seen) == first, f"stable is {_stable(seen) or 'none'}")
+        )
+        return took
+
+    async def good_run(self, versions: Versions, stream: Stream) -> None:
+        better = versions.better
+        async with self._kills("good run"):
+            await self._aliases.set("challenger", better.version)
+            await self._reaches(better, "gets requests", {"Stepping", "Promoting", "Watching"})
+            await self._reaches(better, "takes over", {"Promoting", "Watching"})
+            end = await self._reaches(better, "is promoted", set())
+        champion = await self._champion(better.version)
+        self.promises += promises.promoted(end, better.uri, better.version, champion)
+        stages = {change.stage for change in self._board.changes if change.part == "good run"}
+        self.promises.append(promises.reached(stages, self._example.weights, "good run"))
+        await self._only_answer_now(stream, better.version)
+
+    async def bad_run(self, versions: Versions, stream: Stream) -> None:
+        bad, better = versions.bad, versions.better
+        async with self._kills("bad run"):
+            await self._aliases.set("challenger", bad.version)
+            end = await self._reaches(bad, "is rejected", set())
+        champion = await self._aliases.get("champion")
+        self.promises += promises.rejected(end, bad.uri, better.version, champion)
+        await self._only_answer_now(stream, better.version)
+
+    async def look_back(self, versions: Versions, stream: Stream) -> None:
+        """What only shows when both runs are over."""
+        self.promises.append(promises.same_pods(self._pods_seen, await self._pods(versions.better)))
+        tried = (versions.first, versions.better, versions.bad)
+        self.promises.append(promises.took_part(stream.requests, [version.version for version in tried]))
+        if self._chaos is not None:
+            self.promises.append(promises.killed(self._chaos.kills, await self._chaos.restarts(), runs=2))
+
+    async def _reaches(self, version: Version, what: str, phases: set[str]) -> Status:
+        """Waits until the version is in one of the phases or its run has ended, and notes its pods on the way."""
+
+        def there(seen: Status) -> bool:
+            in_phase = seen.phase in phases and seen.revision_of(version.uri) is not None
+            return in_phase or (seen.phase == "Stable" and seen.outcome_of(version.uri) is not None)
+
+        seen = await self._board.until(f"version {version.version} {what}", there, RUN_WITHIN)
+        if phases:
+            self._pods_seen += await self._pods(version)
+        return seen
+
+    async def _pods(self, version: Version) -> list[Pod]:
+        revision = self._board.status.revision_of(version.uri)
+        found = await self._kubectl.items(
+            *("pods", "-n", self._example.namespace, "-l"),
+            f"sluice.dev/model-deployment={self._example.name},sluice.dev/revision={revision}",
+        )
+        return [pod_of(each) for each in found]
+
+    async def _champion(self, version: str) -> str | None:
+        """The alias that is expected, or what it is instead when its time is over."""
+        until = self._board.now + ALIAS_WITHIN
+
+        async def look() -> tuple[str | None] | None:
+            champion = await self._aliases.get("champion")
+            return (champion,) if champion == version or self._board.now > until else None
+
+        (champion,) = await first_answer(look)
+        return champion
+
+    async def _only_answer_now(self, stream: Stream, version: str) -> None:
+        since = stream.now
+        await asyncio.sleep(self._afterwards)
+        self.promises.append(promises.only_answers_now(stream.requests, since, version))
+
+    async def _first_prediction(self, gateway: str) -> None:
+        headers = {"host": self._example.host}
+        async with httpx.AsyncClient(base_url=gateway, headers=headers, timeout=2.0, trust_env=False) as client:
+
+            async def predict() -> bool | None:
+                try:
+                    answer = await client.post("/predict", json={"features": [[5.1, 3.5, 1.4, 0.2]]})
+                except httpx.TransportError:
+                    return None
+                return True if answer.is_success else None
+
+            try:
+                await asyncio.wait_for(first_answer(predict, every=0.1), READY_WITHIN)
+            except TimeoutError:
+                instead = self._board.status.message or "no status"
+                message = f"not within {READY_WITHIN:.0f} s: a first prediction; instead {instead}"
+                raise NotReachedError(message) from None
+
+    def _kills(self, run: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._chaos is None else self._chaos.during(run)
+
+
+def _stable(seen: Status) -> str:
+    return seen.stable.model.version if seen.stable else ""
+
+
+def pod_of(document: dict[str, Any]) -> Pod:
+    containers = document["status"].get("containerStatuses", [])
+    return Pod(
+        uid=document["metadata"]["uid"],
+        name=document["metadata"]["name"],
+        restarts=sum(int(container["restartCount"]) for container in containers),
+    )

@@ -1,0 +1,78 @@
+"""The tables that end the demo: requests, steps, where the time went, promises. Pure."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dev.demo.board import Change, Part
+from dev.demo.promises import Promise
+from dev.demo.tally import VersionTotals
+
+
+def render(
+    totals: Sequence[VersionTotals],
+    changes: Sequence[Change],
+    parts: Sequence[Part],
+    facts: Sequence[tuple[str, str]],
+    promises: Sequence[Promise],
+    now: float,
+) -> RenderableType:
+    tables = [_requests(totals), _steps(changes, now), _time(parts, facts, now)]
+    return Group(*tables, Text(), *(_promise(promise) for promise in promises))
+
+
+def durations(changes: Sequence[Change], end: float) -> list[tuple[str, str, float]]:
+    """Part, stage and seconds of each stage of the rollout; Stable is rest and left out."""
+    ends = [change.at for change in changes[1:]] + [end]
+    return [
+        (change.part, change.stage, until - change.at)
+        for change, until in zip(changes, ends, strict=True)
+        if change.stage != "Stable"
+    ]
+
+
+def _requests(totals: Sequence[VersionTotals]) -> Table:
+    statuses = sorted({status for total in totals for status, _ in total.statuses})
+    table = Table(title="requests by version and status")
+    for column in ("version", *statuses, "failed", "predictions", "right", "p50", "p95"):
+        table.add_column(column, justify="right")
+    for total in totals:
+        counts = dict(total.statuses)
+        right = "" if total.accuracy is None else f"{total.accuracy:.1%}"
+        table.add_row(
+            total.version,
+            *(str(counts.get(status, 0)) for status in statuses),
+            str(total.failed),
+            str(total.predictions),
+            right,
+            f"{total.p50 * 1000:.0f} ms",
+            f"{total.p95 * 1000:.0f} ms",
+        )
+    return table
+
+
+def _steps(changes: Sequence[Change], now: float) -> Table:
+    table = Table("part", "stage", title="time of each step")
+    table.add_column("seconds", justify="right")
+    for part, stage, seconds in durations(changes, now):
+        table.add_row(part, stage, f"{seconds:.1f}")
+    return table
+
+
+def _time(parts: Sequence[Part], facts: Sequence[tuple[str, str]], now: float) -> Table:
+    table = Table("part", title="where the time went")
+    table.add_column("seconds", justify="right")
+    for part in parts:
+        table.add_row(part.title, f"{(now if part.ended is None else part.ended) - part.began:.1f}")
+    table.add_row("all", f"{now:.1f}", style="bold")
+    for name, value in facts:
+        table.add_row(name, value, style="dim")
+    return table
+
+
+def _promise(promise: Promise) -> Text:
+    if promise.kept:
+        return Text(f"✓ {promise.text}", style="green")
+    return Text(f"✗ {promise.text}: {promise.found}", style="bold red")

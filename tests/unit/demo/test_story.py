@@ -1,0 +1,170 @@
+import asyncio
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dev.demo import status
+from dev.demo.board import Board
+from dev.demo.cluster import Addresses, Kubectl
+from dev.demo.example import Example
+from dev.demo.models import Aliases, Version, Versions
+from dev.demo.story import Story
+from dev.demo.traffic import Stream
+
+FIRST, BETTER, BAD = (Version(number, f"models:/iris/{number}", 40, 45) for number in ("1", "2", "3"))
+VERSIONS = Versions(FIRST, BETTER, BAD)
+EXAMPLE = Example(Path("iris.yaml"), "iris", "models", "iris.example.com", (10, 50))
+
+
+def side(version: Version) -> dict[str, Any]:
+    return {"revision": f"r{version.version}", "model": {"version": version.version, "uri": version.uri}}
+
+
+def ended(version: Version, outcome: str) -> dict[str, Any]:
+    return {"revision": f"r{version.version}", "model": version.uri, "outcome": outcome}
+
+
+def stepping(stable: Version, canary: Version, step: int) -> dict[str, Any]:
+    weight = EXAMPLE.weights[step]
+    return {
+        "phase": "Stepping",
+        "stable": side(stable),
+        "canary": side(canary),
+        "run": {"step": step},
+        "weight": {"desired": weight, "live": weight},
+    }
+
+
+READY = {"phase": "Stable", "stable": side(FIRST), "conditions": [{"type": "Ready", "status": "True"}]}
+PROMOTED = {"phase": "Stable", "stable": side(BETTER), "history": [ended(BETTER, "Promoted")]}
+REJECTED = {
+    "phase": "Stable",
+    "stable": side(BETTER),
+    "history": [ended(BAD, "Rejected"), ended(BETTER, "Promoted")],
+    "rejected": [{"revision": "r3", "model": BAD.uri}],
+    "conditions": [{"type": "RolloutSucceeded", "status": "False"}],
+}
+GOOD_RUN = [
+    stepping(FIRST, BETTER, 0),
+    stepping(FIRST, BETTER, 1),
+    {"phase": "Promoting", "stable": side(FIRST), "canary": side(BETTER)},
+    {"phase": "Watching", "stable": side(BETTER)},
+    PROMOTED,
+]
+BAD_RUN = [stepping(BETTER, BAD, 0), {"phase": "RollingBack", "stable": side(BETTER), "canary": side(BAD)}, REJECTED]
+
+
+@dataclass
+class World:
+    """A cluster, a registry and a gateway in one: what the alias `challenger` is set to decides what is seen next."""
+
+    board: Board = field(default_factory=Board)
+    runs: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"2": GOOD_RUN, "3": BAD_RUN})
+    champion: str = "1"
+    serves: str = "1"
+    pod: str = "pod-1"
+    commands: list[tuple[str, ...]] = field(default_factory=list)
+    showing: asyncio.Task[None] | None = None
+
+    async def registry(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            version = json.loads(request.content)["version"]
+            self.showing = asyncio.create_task(self.show(self.runs.get(version, [])))
+        return httpx.Response(200, json={"model_version": {"version": self.champion}})
+
+    async def show(self, statuses: list[dict[str, Any]]) -> None:
+        for each in statuses:
+            self.board.saw(status.parse({"status": each}))
+            if each["phase"] == "Stable":
+                self.serves = self.champion = each["stable"]["model"]["version"]
+            for _ in range(20):  # lets the story act on each of them
+                await asyncio.sleep(0)
+
+    def gateway(self, request: httpx.Request) -> httpx.Response:
+        body = {"predictions": [0], "prediction_id": "id", "model_version": self.serves}
+        return httpx.Response(200, json=body, headers={"X-Model-Version": self.serves})
+
+
+class FakeKubectl(Kubectl):
+    def __init__(self, world: World) -> None:
+        super().__init__(Addresses("kubectl", "kubeconfig", "http://gateway", "http://mlflow"))
+        self._world = world
+
+    async def text(self, *arguments: str, stdin: str | None = None) -> str:
+        self._world.commands.append(arguments)
+        return ""
+
+    async def items(self, *arguments: str) -> list[dict[str, Any]]:
+        status = {"containerStatuses": [{"restartCount": 0}]}
+        return [{"metadata": {"uid": self._world.pod, "name": self._world.pod}, "status": status}]
+
+
+def broken(world: World, then: Callable[[World], None] = lambda world: None) -> list[str]:
+    """The promises that both runs break in `world`; `then` happens to it between the runs."""
+
+    async def play() -> list[str]:
+        aliases = Aliases("http://mlflow", transport=httpx.MockTransport(world.registry))
+        story = Story(world.board, FakeKubectl(world), aliases, EXAMPLE, afterwards=0.05)
+        stream = Stream("http://gateway", EXAMPLE.host, rate=1000, transport=httpx.MockTransport(world.gateway))
+        world.board.saw(status.parse({"status": READY}))
+        async with stream:
+            with world.board.part("good run"):
+                await story.good_run(VERSIONS, stream)
+            then(world)
+            with world.board.part("bad run"):
+                await story.bad_run(VERSIONS, stream)
+        await story.look_back(VERSIONS, stream)
+        return [promise.text for promise in story.promises if not promise.kept]
+
+    return asyncio.run(play())
+
+
+def test_a_demo_as_promised_breaks_nothing_but_what_the_world_lacks() -> None:
+    """Here the canaries never answer, since the fake gateway knows no weights; all else is kept."""
+    assert broken(World()) == ["each version answered real requests"]
+
+
+def test_a_skipped_step_is_noticed() -> None:
+    """A run that goes from 10 % straight to its promotion is not what was promised."""
+    world = World(runs={"2": [GOOD_RUN[0], *GOOD_RUN[2:]], "3": BAD_RUN})
+
+    assert "the good run went through every step" in broken(world)
+
+
+def test_a_replaced_pod_is_noticed() -> None:
+    """The pods of the promoted revision must be the ones that it was tried with."""
+
+    def replace(world: World) -> None:
+        world.pod = "pod-2"
+
+    assert "no pod of the promoted revision was restarted or replaced" in broken(World(), replace)
+
+
+def test_a_better_version_that_is_rejected_is_noticed() -> None:
+    """The run's end is enough: nobody waits for phases that will not come."""
+    rejected = {"phase": "Stable", "stable": side(FIRST), "history": [ended(BETTER, "Rejected")]}
+    hasty = Board(clock=map(float, itertools.count(step=100)).__next__)  # no wait for an alias that stays away
+    world = World(hasty, runs={"2": [GOOD_RUN[0], rejected], "3": BAD_RUN})
+
+    assert "version 2 was promoted" in broken(world)
+
+
+def test_clear_takes_away_the_object_and_both_aliases() -> None:
+    """A second demo starts from the same state as the first one."""
+    world = World()
+    removed: list[str] = []
+
+    async def registry(request: httpx.Request) -> httpx.Response:
+        removed.append(f"{request.method} {json.loads(request.content)['alias']}")
+        return httpx.Response(404)
+
+    aliases = Aliases("http://mlflow", transport=httpx.MockTransport(registry))
+    asyncio.run(Story(world.board, FakeKubectl(world), aliases, EXAMPLE).clear())
+
+    assert removed == ["DELETE challenger", "DELETE champion"]
+    assert any("delete" in command and "iris" in command for command in world.commands)
