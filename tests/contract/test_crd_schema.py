@@ -61,7 +61,7 @@ STATUS: dict[str, Any] = {
         "outcome": "Rejected",
         "reason": "VerdictFail",
         "message": "accuracy 0.41 of 100 labels, limit 0.85",
-        "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com", "path": "/"}},
+        "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com"}},
         "rollout": {"canary": {"steps": [{"weight": 10, "minRequests": 50, "minDuration": "5s"}]}, "deadline": "4h"},
         "objectives": [{"name": "errors", "errorRate": {"max": "5%"}}],
     },
@@ -138,7 +138,7 @@ def test_the_smallest_one_gets_every_default(kubectl: Kubectl) -> None:
     assert kubectl.accepts(smallest)["spec"] == {
         "model": {"uri": "models:/iris@challenger", "pollInterval": "30s", "trust": "Data"},
         "server": {"replicas": 1},
-        "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com", "path": "/"}},
+        "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com"}},
         "rollout": {
             "canary": {"steps": [{"weight": 10, "minRequests": 100, "minDuration": "30s"}]},
             "progressDeadline": "10m",
