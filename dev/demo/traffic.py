@@ -1,7 +1,7 @@
 """A steady, bounded stream of iris predictions with feedback through the gateway; every request is recorded.
 
-Requests start on a fixed schedule, whatever the answers take, as those of many independent callers would. Each
-prediction that was answered gets its true label posted to /feedback at once. Counting is in `tally`.
+Requests start on a schedule of their own, whatever the answers take, as those of many independent callers would. Each
+prediction that was answered gets its true label posted to /feedback a little later. Counting is in `tally`.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from typing import Any, Literal, Self, TypeAlias
 import httpx
 from sklearn.datasets import load_iris
 
-IN_FLIGHT = 100  # requests at once; when all of them hang, the schedule waits
+IN_FLIGHT = 200  # predictions at once, each with its label; when all of them hang, the schedule waits
+LABEL_DELAY = (0.2, 1.5)  # seconds; labels at fixed places between predictions would meet a round-robin gateway in step
 TIMEOUT = 10.0  # seconds after which a request counts as not answered
 
 Row: TypeAlias = tuple[tuple[float, ...], int]  # features, true class
@@ -107,7 +108,7 @@ class Stream:
         room = asyncio.Semaphore(IN_FLIGHT)
         async with asyncio.TaskGroup() as group:
             for number in range(self._max_requests):
-                await asyncio.sleep(number / self._rate - self.now)
+                await asyncio.sleep((number + self._random.random()) / self._rate - self.now)
                 if self.now > self._max_seconds:
                     return
                 await room.acquire()
@@ -118,6 +119,7 @@ class Stream:
         answer, body = await self._post("predict", "/predict", {"features": [list(features)]}, label)
         self.requests.append(answer)
         if not answer.failure:
+            await asyncio.sleep(self._random.uniform(*LABEL_DELAY))
             feedback, _ = await self._post(
                 "feedback", "/feedback", {"prediction_id": body["prediction_id"], "label": label}
             )
