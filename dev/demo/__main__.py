@@ -21,7 +21,7 @@ from dev.demo.models import Versions
 from dev.demo.story import Story
 from dev.demo.traffic import Stream
 
-CLUSTER_PARTS = ("up", "images", "install")
+CLUSTER_PARTS = ("build", "up", "images", "install")
 
 
 def main(argv: Sequence[str]) -> int:

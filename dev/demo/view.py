@@ -40,9 +40,9 @@ def render(picture: Picture) -> RenderableType:
         _verdict(picture.status.verdict),
         Text(),
         _traffic(picture),
-        *(Text(notice, style="magenta") for notice in picture.notices[-3:]),
+        *(Text(notice, style="magenta") for notice in picture.notices[-2:]),
     )
-    return Panel(body, title="Sluice", subtitle=f"{picture.now:.0f} s", border_style="blue", padding=(1, 2))
+    return Panel(body, title="Sluice", subtitle=f"{picture.now:.0f} s", border_style="blue", padding=(0, 1))
 
 
 def bar(share: float, width: int = BAR_WIDTH) -> str:
@@ -88,15 +88,13 @@ def _model(version: str | None) -> str:
 def _verdict(verdict: Verdict | None) -> RenderableType:
     if verdict is None:
         return Text("no verdict is asked for", style="dim")
-    table = Table(
-        title=Text(f"verdict: {verdict.result}", style=COLOURS.get(verdict.result, "white")), title_justify="left"
-    )
-    for column in ("objective", "result", "canary", "limit", "requests"):
-        table.add_column(column, justify="right" if column == "requests" else "left")
+    table = Table("objective", "result", "canary", "limit", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("requests", justify="right")
     for objective in verdict.objectives:
         result = Text(objective.result, style=COLOURS.get(objective.result, "white"))
         table.add_row(objective.name, result, objective.canary, objective.limit, str(objective.requests))
-    return Group(table, Text(verdict.message, style="italic"))
+    title = Text("verdict  ").append(verdict.result, style=f"bold {COLOURS.get(verdict.result, 'white')}")
+    return Group(title.append(f"  {verdict.message}", style="not bold italic"), table)
 
 
 def _traffic(picture: Picture) -> RenderableType:
@@ -115,4 +113,5 @@ def _traffic(picture: Picture) -> RenderableType:
             f"{total.predictions} answers, {total.accuracy or 0:.0%} right",
         )
     style = "red" if picture.failed else "green"
-    return Group(Text("predictions through the gateway"), table, Text(f"{picture.failed} requests failed", style=style))
+    failed = Text(f"{picture.failed} requests failed", style=style)
+    return Group(Text("predictions through the gateway", style="dim"), table, failed)

@@ -53,7 +53,7 @@ def test_the_picture_has_all_that_is_promised() -> None:
 
     for expected in (
         *("Stepping, step 2 at 50 %", " 50 %", " 10 %", "waiting for 43 more requests", "version 2"),
-        *("verdict: Undecided", "accuracy", "0.97", "0.85", "57", " 45/s", "  5/s", "0 requests failed"),
+        *("verdict  Undecided", "accuracy", "0.97", "0.85", "57", " 45/s", "  5/s", "0 requests failed"),
         *("✓ models 8 s", "▸ good run 4 s", "chaos: killed the operator"),
     ):
         assert expected in text
