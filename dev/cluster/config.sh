@@ -32,7 +32,7 @@ COREDNS_IMAGE=registry.local/coredns:1.15.0
 TRAEFIK_IMAGE=registry.local/traefik:3.7.15
 PROMETHEUS_IMAGE=registry.local/prometheus:3.15.0
 MLFLOW_IMAGE=registry.local/mlflow:3.17.2
-COMPONENTS="operator server trainer"    # one image each: registry.local/sluice-<component>:dev
+COMPONENTS=(operator server trainer)    # one image each: registry.local/sluice-<component>:dev
 
 mkdir -p "$CACHE"/{bin,images,clusters}
 

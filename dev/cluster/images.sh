@@ -1,32 +1,7 @@
 # Makes the cluster's images without a registry and without a container engine: each is an archive in the cache, named
-# after a hash of what it is made from, so only what changed is made again. Sourced after config.sh and binaries.sh.
+# after a hash of what it is made from, so only what changed is made again. Sourced after image-inputs.sh.
 
-BASE_PACKAGES=ca-certificates,python3-minimal,python3-venv
 KEPT_ARCHIVES=3      # of each image: switching between two states of the sources costs no build
-
-NODE_IMAGES=(pause coredns)
-PEER_IMAGES=(traefik prometheus mlflow)
-
-# image_key NAME: hash of everything that the image is made from
-image_key() {
-  case $1 in
-    pause) SALT="$1 $(sha256sum </usr/bin/catatonit)" hash_of dev/cluster/oci_archive.py ;;
-    coredns | prometheus) SALT="$1 $(binaries "$1")" hash_of dev/cluster/oci_archive.py ;;
-    traefik) SALT=$1 hash_of dev/cluster/oci_archive.py dev/cluster/traefik.txt ;;
-    python) SALT="$1 $BASE_PACKAGES" hash_of dev/cluster/oci_archive.py dev/cluster/base-image.sh ;;
-    mlflow) SALT="$1 $(image_key python)" hash_of trainer/Dockerfile trainer/requirements.txt ;;
-    *) SALT="$1 $(image_key python)" hash_of "$(dockerfile "$1")" "$1" pyproject.toml README.md dev/requirements-build.txt ;;
-  esac
-}
-
-image_name() {
-  case $1 in
-    pause | coredns | traefik | prometheus | mlflow | python) local of=${1^^}_IMAGE; echo "${!of}" ;;
-    *) echo "registry.local/sluice-$1:dev" ;;
-  esac
-}
-
-dockerfile() { if [ "$1" = trainer ]; then echo trainer/Dockerfile; else echo "Dockerfile.$1"; fi; }
 
 archive() { echo "$CACHE/images/$1-$(image_key "$1").tar"; }
 
@@ -56,28 +31,21 @@ in_buildah() {
     buildah --root "$CACHE/buildah" --runroot /run/sluice-buildah "$@"
 }
 
-# pip_settings: what `pip config` knows of package indexes on this machine, as a pip.conf
-pip_settings() {
-  echo "[global]"
-  python3 -m pip config list 2>/dev/null |
-    sed -nE "s/^(global|:env:)\.(index-url|extra-index-url|trusted-host|proxy|timeout|default-timeout)='(.*)'$/\2 = \3/p"
-}
-
-# dockerfile_image OUT NAME:TAG DOCKERFILE SMOKE_TEST [buildah argument...]
+# dockerfile_image OUT NAME:TAG DOCKERFILE ENTRY_MODULE [buildah argument...]
 dockerfile_image() {
-  local out=$1 image=$2 file=$3 smoke=$4 settings log; shift 4
+  local out=$1 image=$2 file=$3 module=$4 base settings log; shift 4
   ensure_image python
-  in_buildah inspect --type image "$PYTHON_IMAGE" >/dev/null 2>&1 ||
-    in_buildah tag "$(in_buildah pull -q "oci-archive:$(archive python)")" "$PYTHON_IMAGE"
-  settings=$(mktemp "$CACHE/images/.tmp.XXXX"); log=$(mktemp "$CACHE/images/.tmp.XXXX"); pip_settings > "$settings"
-  in_buildah bud --isolation chroot --network host --layers --pull-never --build-arg PYTHON_IMAGE="$PYTHON_IMAGE" \
+  base=$PYTHON_IMAGE-$(image_key python) settings=$(mktemp "$CACHE/images/.tmp.XXXX") log=$CACHE/images/build.log
+  in_buildah inspect --type image "$base" >/dev/null 2>&1 ||
+    in_buildah tag "$(in_buildah pull -q "oci-archive:$(archive python)")" "$base"
+  pip_settings >"$settings"
+  in_buildah bud --isolation chroot --network host --layers --pull-never --build-arg "PYTHON_IMAGE=$base" \
       --secret "id=pip,src=$settings" --secret "id=ca,src=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" \
       --ignorefile "$ROOT/.dockerignore" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >"$log" 2>&1 ||
     { tail -40 "$log" >&2; die "the build of $image failed (above: its end; the whole of it: $log)"; }
-  # shellcheck disable=SC2086  # a command line without spaces inside its words
-  smoke_test "$image" $smoke
-  in_buildah push -q --format oci "$image" "oci-archive:$out.partial:$image" && mv "$out.partial" "$out"
-  rm "$settings" "$log"
+  smoke_test "$image" python -c "import $module"
+  in_buildah push -q --format oci "$image" "oci-archive:$out.partial:$image" 
+  mv "$out.partial" "$out"; rm "$settings"
 }
 
 # smoke_test NAME:TAG COMMAND...: the command succeeds as in a pod of this image (see smoke.sh)
@@ -89,7 +57,8 @@ smoke_test() {
     container=$("${buildah[@]}" from --pull-never "$image")
     trap "\"\${buildah[@]}\" rm $container >/dev/null" EXIT
     bash "$smoke" "$("${buildah[@]}" mount "$container")" "$@" >/dev/null
-    ' bash "$CACHE/buildah" "$image" "$HERE/smoke.sh" "$@" || die "the image $image does not work as user 10001 on a read-only root (see above)"
+    ' bash "$CACHE/buildah" "$image" "$HERE/smoke.sh" "$@" ||
+    die "the image $image does not work as user 10001 on a read-only root (see above)"
 }
 
 # ensure_image NAME [WHAT]: makes the archive unless it is there
@@ -102,19 +71,17 @@ ensure_image() {
     coredns | prometheus) one_file_image "$out" "$image" "$(binaries "$1")/$1" 65534 ;;
     traefik) traefik_image "$out" ;;
     python) bash "$HERE/base-image.sh" "$out" "$image" "$BASE_PACKAGES" ;;
-    mlflow) dockerfile_image "$out" "$image" trainer/Dockerfile "mlflow server --help" --target mlflow ;;
-    *) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "python -m sluice_$1 --help" \
-         --build-arg "VERSION=$(project_version)+$(image_key "$1")" ;;
+    mlflow) dockerfile_image "$out" "$image" trainer/Dockerfile mlflow.cli --target mlflow ;;
+    *) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "sluice_$1.__main__" \
+         --build-arg "VERSION=$(image_version "$1")" ;;
   esac
   forget_old_archives "$1"
   say "${2:-image $1}: made in $((SECONDS - began)) s, $(($(stat -c %s "$out") / 1000000)) MB"
 }
 
-project_version() { sed -nE 's/^version = "(.*)"/\1/p' "$ROOT/pyproject.toml"; }
-
 forget_old_archives() {
   local old
-  mapfile -t old < <(find "$CACHE/images" -name "$1-*.tar" -printf '%T@ %p\n' | sort -rn | tail -n +$((KEPT_ARCHIVES + 1)) | cut -d' ' -f2-)
+  mapfile -t old < <(find "$CACHE/images" -name "$1-*.tar" -printf '%T@ %p\n' | sort -rn | cut -d' ' -f2- | tail -n +$((KEPT_ARCHIVES + 1)))
   [ ${#old[@]} -eq 0 ] || rm "${old[@]}"
 }
 

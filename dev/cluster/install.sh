@@ -1,21 +1,35 @@
-# Installs the project into the cluster: its images, crds/ and manifests/install/. Sourced by both ways in.
-
-OPERATOR_NAMESPACE=sluice-system
-IMAGE_MARK=sluice.dev/image-key
+# Installs the project into the cluster: its images, and manifests/install/local with what only this cluster knows.
+# Sourced by both ways in, which bring `kubectl` and `ensure_images`.
 
 install_project() {
-  local key was
-  ensure_project_images
-  key=$(image_key operator)
-  was=$(kubectl -n $OPERATOR_NAMESPACE get deployment sluice-operator --ignore-not-found -o "jsonpath=was:{.metadata.annotations.sluice\.dev/image-key}")
-  kubectl apply --server-side -f "$ROOT/crds/" >/dev/null
-  kubectl wait --for=condition=Established -f "$ROOT/crds/" --timeout=30s >/dev/null
-  kubectl apply --server-side -f "$ROOT/manifests/install/" >/dev/null
-  # The tag stays the same, so a changed image shows only here.
-  if [ -n "$was" ] && [ "$was" != "was:$key" ]; then
-    say "operator: its image changed, restarting"
-    kubectl -n $OPERATOR_NAMESPACE rollout restart deployment/sluice-operator >/dev/null
-  fi
-  kubectl -n $OPERATOR_NAMESPACE annotate --overwrite deployment/sluice-operator "$IMAGE_MARK=$key" >/dev/null
-  wait_for $OPERATOR_NAMESPACE sluice-operator
+  local overlay=$STATE/install
+  ensure_images "${COMPONENTS[@]}"
+  mkdir -p "$overlay"
+  write_overlay "$overlay" >"$overlay/kustomization.yaml"
+  kubectl apply --server-side --force-conflicts -k "$overlay" >/dev/null
+  kubectl wait --for=condition=Established crd/modeldeployments.sluice.dev --timeout=30s >/dev/null
+  wait_for sluice-system sluice-operator
+}
+
+# The image's tag stays the same, so its key in the pod's annotations is what restarts the operator when the image changed.
+write_overlay() {
+  cat <<YAML
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- $(python3 -c 'import os, sys; print(os.path.relpath(*map(os.path.realpath, sys.argv[1:])))' "$ROOT/manifests/install/local" "$1")
+patches:
+- patch: |
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: sluice-operator, namespace: sluice-system}
+    spec: {template: {metadata: {annotations: {sluice.dev/image-key: "$(image_key operator)"}}}}
+configMapGenerator:
+- name: sluice-operator
+  namespace: sluice-system
+  behavior: merge
+  literals:
+  - SLUICE_SCRAPE_INTERVAL=$SCRAPE_INTERVAL
+  - SLUICE_EVALUATION_INTERVAL=$SCRAPE_INTERVAL
+YAML
 }

@@ -2,7 +2,7 @@
 
 NODE_ADDRESS=$NODE_IP
 KUBECONFIG=$ADMIN_CONF
-for part in binaries images preflight namespaces certificates node end peers install; do
+for part in binaries image-inputs images preflight namespaces certificates node end peers install; do
   # shellcheck source=/dev/null
   . "$HERE/$part.sh"
 done
@@ -26,14 +26,17 @@ command_down() {
   say "cluster ended"
 }
 
-command_build() { preflight; remove_leftovers; build_binaries; }
+command_build() { check_go; remove_leftovers; build_binaries; }
 
-command_images() { preflight; remove_leftovers; build_binaries; ensure_images "${NODE_IMAGES[@]}" "${PEER_IMAGES[@]}" $COMPONENTS; }
+command_images() {
+  preflight
+  remove_leftovers
+  build_binaries
+  ensure_images "${NODE_IMAGES[@]}" "${PEER_IMAGES[@]}" "${COMPONENTS[@]}"
+}
 
 kubectl_path() { echo "$STATE/bin/kubernetes/kubectl"; }
 
 cluster_runs() { node_runs && kubectl get --raw /readyz >/dev/null 2>&1; }
 
 command_node() { in_node "$@"; }
-
-ensure_project_images() { ensure_images $COMPONENTS; }

@@ -1,0 +1,36 @@
+# What each image is called and made from, for both ways to make them. Sourced after config.sh and binaries.sh.
+
+BASE_PACKAGES=ca-certificates,python3-minimal,python3-venv
+NODE_IMAGES=(pause coredns)
+PEER_IMAGES=(traefik prometheus mlflow)
+
+# image_key NAME: hash of everything that the image is made from
+image_key() {
+  case $1 in
+    pause) SALT="$1 $(sha256sum </usr/bin/catatonit)" hash_of dev/cluster/oci_archive.py ;;
+    coredns | prometheus) SALT="$1 $(binaries "$1")" hash_of dev/cluster/oci_archive.py ;;
+    traefik) SALT=$1 hash_of dev/cluster/oci_archive.py dev/cluster/traefik.txt ;;
+    python) SALT="$1 $BASE_PACKAGES" hash_of dev/cluster/oci_archive.py dev/cluster/base-image.sh ;;
+    mlflow) SALT="$1 $(image_key python)" hash_of trainer/Dockerfile trainer/requirements.txt ;;
+    *) SALT="$1 $(image_key python)" hash_of "$(dockerfile "$1")" "$1" pyproject.toml README.md dev/requirements-build.txt ;;
+  esac
+}
+
+image_name() {
+  case $1 in
+    pause | coredns | traefik | prometheus | mlflow | python) local of=${1^^}_IMAGE; echo "${!of}" ;;
+    *) echo "registry.local/sluice-$1:dev" ;;
+  esac
+}
+
+dockerfile() { if [ "$1" = trainer ]; then echo trainer/Dockerfile; else echo "Dockerfile.$1"; fi; }
+
+# image_version COMPONENT: the project's version and the key, so that a label tells what exactly is inside
+image_version() { echo "$(sed -nE 's/^version = "(.*)"/\1/p' "$ROOT/pyproject.toml")+$(image_key "$1")"; }
+
+# pip_settings: what `pip config` knows of package indexes on this machine, as a pip.conf
+pip_settings() {
+  echo "[global]"
+  python3 -m pip config list 2>/dev/null |
+    sed -nE "s/^(global|:env:)\.(index-url|extra-index-url|trusted-host|proxy|timeout|default-timeout)='(.*)'$/\2 = \3/p"
+}
