@@ -4,7 +4,6 @@ Each write carries the resourceVersion from the snapshot (or creates what must n
 stalled cannot bring back an old weight.
 """
 
-import logging
 import secrets
 from collections.abc import Container, Iterable
 from typing import Any
@@ -13,20 +12,24 @@ from sluice_operator.kube import Kube, Manifest
 from sluice_operator.resources import Owner, feedback_secret
 from sluice_operator.snapshot import OWNED_KINDS, Reference, Snapshot, is_owned
 
-_log = logging.getLogger(__name__)
 
+async def apply(kube: Kube, owner: Owner, children: Snapshot, rendered: Iterable[Manifest]) -> list[str]:
+    """Create, change, then delete; returns what it wrote, in words.
 
-async def apply(kube: Kube, owner: Owner, children: Snapshot, rendered: Iterable[Manifest]) -> None:
-    """Create, change, then delete. Raises Conflict when something moved since the snapshot: observe again."""
+    Raises Conflict when something moved since the snapshot: observe again.
+    """
+    written = []
     wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in rendered}
     if wanted and not children.has_feedback_key:
         await kube.create(feedback_secret(owner, secrets.token_hex(32)))
     for reference, manifest in wanted.items():
-        await _apply_one(kube, owner, children.objects.get(reference), manifest)
+        if change := await _apply_one(kube, owner, children.objects.get(reference), manifest):
+            written.append(change)
     for kind in reversed(OWNED_KINDS):  # routes before the pods that they lead to
         for live in _superfluous(owner, children, kind, wanted):
-            _log.info("delete %s %s", kind, live["metadata"]["name"])
             await kube.delete(live)
+            written.append(f"deleted {kind} {live['metadata']['name']}")
+    return written
 
 
 def _superfluous(owner: Owner, children: Snapshot, kind: str, wanted: Container[Reference]) -> list[Manifest]:
@@ -40,22 +43,23 @@ def _superfluous(owner: Owner, children: Snapshot, kind: str, wanted: Container[
     ]
 
 
-async def _apply_one(kube: Kube, owner: Owner, live: Manifest | None, manifest: Manifest) -> None:
+async def _apply_one(kube: Kube, owner: Owner, live: Manifest | None, manifest: Manifest) -> str:
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     if live is None:
-        _log.info("create %s %s", kind, name)
         await kube.create(manifest)
-    elif not is_owned(live, owner.uid):
-        return
-    elif kind == "Deployment":  # proven pods are not touched: only their number changes
+        return f"created {kind} {name}"
+    if not is_owned(live, owner.uid):
+        return ""
+    if kind == "Deployment":  # proven pods are not touched: only their number changes
         replicas = manifest["spec"]["replicas"]
         if live["spec"].get("replicas") != replicas:
-            _log.info("scale %s to %d", name, replicas)
             await kube.scale(live, replicas)
+            return f"scaled {name} to {replicas}"
     elif not covers(live, manifest):
-        _log.info("apply %s %s", kind, name)
         version = live["metadata"]["resourceVersion"]
         await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
+        return f"changed {kind} {name}"
+    return ""
 
 
 def covers(live: Any, wanted: Any) -> bool:

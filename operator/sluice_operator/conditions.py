@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from sluice_operator.moves import is_rejected, wanted
 from sluice_operator.observed import Observed, Unreachable, Unresolved
+from sluice_operator.sizes import canary_size
 from sluice_operator.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Run, Status
 
 UNPROVEN_AFTER_SECONDS = 30.0
@@ -70,6 +71,8 @@ def _stalled(seen: Observed, status: Status) -> Finding:
         return "True", seen.resolution.reason, seen.resolution.message
     if run is not None and status.phase is Phase.STARTING and run.outcome is Outcome.REJECTED:
         return "True", run.reason, run.message
+    if waiting := _waiting_too_long(seen, status):
+        return waiting
     if run is not None and status.phase is Phase.STEPPING and seen.now >= run.started_at + run.rollout.deadline:
         why = status.verdict.message if status.verdict else "no verdict yet"
         held = f"holds weight {run.rollout.canary.steps[run.step].weight}"
@@ -78,6 +81,24 @@ def _stalled(seen: Observed, status: Status) -> Finding:
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
         return "False", "Rejected", f"{revision.model.uri} was rejected before and is not tried again as it is"
     return "False", "Progressing", ""
+
+
+def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
+    """What is nobody's verdict on the model, but keeps the run from going on."""
+    run, began = status.run, status.phase_started_at
+    if run is None or began is None or seen.now < began + run.rollout.progress_deadline:
+        return None
+    pods = seen.workload(status.canary)
+    if status.phase is Phase.STARTING and pods.registry_lost:
+        return "True", "RegistryUnreachable", pods.trouble
+    if status.phase is Phase.STARTING and seen.smoke is not None and not seen.smoke.live:
+        return "True", "GatewayUnreachable", seen.smoke.detail
+    if status.phase is Phase.PROMOTING and not run.swapped:
+        has = (
+            f"{pods.ready} of {seen.spec.server.replicas} pods of {status.canary and status.canary.model.uri} are ready"
+        )
+        return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"
+    return None
 
 
 def _rollout_succeeded(status: Status) -> Finding:
@@ -128,21 +149,24 @@ def _message(status: Status, findings: dict[str, Finding]) -> str:
         if findings[name][0] == bad:
             return findings[name][2]
     if status.run is not None and status.phase not in (Phase.PENDING, Phase.STABLE):
-        return _run_message(status, status.run)
+        return _run_message(seen, status, status.run)
     rejected = findings["RolloutSucceeded"]
     if rejected[0] == "False":
         return f"{findings['Ready'][2]}; the last run was taken back: {rejected[2]}"
     return findings["Ready"][2]
 
 
-def _run_message(status: Status, run: Run) -> str:
-    canary = status.canary.model.uri if status.canary else ""
+def _run_message(seen: Observed, status: Status, run: Run) -> str:
+    canary, pods = status.canary.model.uri if status.canary else "", seen.workload(status.canary)
     match status.phase:
         case Phase.STARTING:
-            return f"{canary} is starting"
+            return f"{canary} is starting" + (f": {pods.trouble}" if pods.trouble else "")
         case Phase.STEPPING:
             step = f"step {run.step + 1} of {len(run.rollout.canary.steps)}"
             weight = run.rollout.canary.steps[run.step].weight
+            if status.weight is not None and status.weight.desired != weight:
+                needed = canary_size(seen.spec.server.replicas, weight)
+                return f"{canary}, {step}: {pods.ready} of the {needed} pods that weight {weight} needs are ready"
             says = f": {status.verdict.message}" if status.verdict and status.verdict.message else ""
             return f"{canary}, {step}, weight {weight}{says}"
         case Phase.PROMOTING:

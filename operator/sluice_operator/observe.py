@@ -17,7 +17,6 @@ from sluice_operator.render import serves
 from sluice_operator.resources import Owner
 from sluice_operator.routing import nginx, probe
 from sluice_operator.settings import Settings
-from sluice_operator.sizes import canary_size
 from sluice_operator.snapshot import Snapshot
 from sluice_operator.status import Phase, Revision, Run, Status, Verdict
 from sluice_operator.verdict import Question, judge, lost
@@ -109,8 +108,7 @@ class Observer:
         proof = Proof(True)
         if weight.verified_at is None:
             proof = await probe.weight(gateway, header, stable.revision, canary.revision, self._chance)
-        first_size = canary_size(1, run.rollout.canary.steps[0].weight)
-        if current.phase is not Phase.STARTING or not proof.live or ready < first_size:
+        if current.phase is not Phase.STARTING or not proof.live:
             return proof, None
         return proof, await probe.smoke(gateway, header, canary.revision)
 

@@ -51,6 +51,7 @@ class Workload:
     runtime: str = ""
     refusal: Refusal | None = None
     trouble: str = ""  # why pods are not ready, in words
+    registry_lost: bool = False  # a pod waits for a registry that does not answer: not the model's fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Proof:
 
     live: bool
     detail: str = ""
+    by_canary: bool = False  # the canary itself gave the wrong answer: nothing between it and us is to blame
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sluice_operator.apply import apply
 from sluice_operator.decide import decide
 from sluice_operator.kube import Conflict, Kube
 from sluice_operator.observe import Found, Observer
-from sluice_operator.recorder import Recorder, transitions
+from sluice_operator.recorder import Event, Recorder, transitions
 from sluice_operator.registry import Registry
 from sluice_operator.render import render
 from sluice_operator.status import Phase, Status
@@ -43,16 +43,27 @@ class Reconciler:
         try:
             if after != before:
                 await self._persist(found, after)
-            await apply(self.kube, found.owner, found.children, render(found.owner, found.observed.spec, after))
+            rendered = render(found.owner, found.observed.spec, after)
+            written = await apply(self.kube, found.owner, found.children, rendered)
         except Conflict as conflict:
             _log.debug("%s/%s moved since it was read: %s", namespace, name, conflict)
             return AT_ONCE
+        await self._tell(found, written, decided=after != before)
         await self._move_alias(found, after)
         return AT_ONCE if _moved(before, after) else self._pause(found, after)
 
     async def _persist(self, found: Found, after: Status) -> None:
         await self.kube.update_status({**found.body, "status": statuses.dump(after)})
         await self.recorder.post(found.body, transitions(found.observed.status, after))
+
+    async def _tell(self, found: Found, written: list[str], *, decided: bool) -> None:
+        if not written:
+            return
+        words = ", ".join(written)
+        _log.info("%s/%s: %s", found.owner.namespace, found.owner.name, words)
+        if not decided:  # nothing new was wanted, so something was not as it had been left
+            note = f"{words}: not as status asks for, after an edit from outside or an interruption"
+            await self.recorder.post(found.body, iter([Event("DriftRepaired", note, warning=True)]))
 
     async def _move_alias(self, found: Found, after: Status) -> None:
         alias, uri = after.alias, found.observed.spec.model.registry.tracking_uri

@@ -70,6 +70,7 @@ def _workload(pods: list[Manifest]) -> Workload:
         runtime=prepared.get("runtime", ""),
         refusal=Refusal(refused["reason"], refused["message"]) if refused else None,
         trouble=next((words for pod in pods if (words := _trouble(pod))), ""),
+        registry_lost=any("unavailable" in report for report in reports),
     )
 
 

@@ -33,13 +33,16 @@ def a_refused_model_is_rejected(seen: Observed) -> Status | None:
 
 
 def a_canary_that_does_not_get_ready_is_rejected(seen: Observed) -> Status | None:
-    """Pods that are not ready, or do not answer through the gateway, within `progressDeadline`."""
+    """Pods that are not ready, or answer wrongly, within `progressDeadline`; a gateway or registry in trouble holds."""
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.STARTING or run is None or status.phase_started_at is None:
         return None
     if seen.now < status.phase_started_at + run.rollout.progress_deadline:
         return None
     pods = seen.workload(status.canary)
+    answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
+    if pods.registry_lost or (pods.ready > 0 and not answers_wrongly):
+        return None
     why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"
     return _reject_before_traffic(seen, Refusal("ProgressDeadlineExceeded", message))

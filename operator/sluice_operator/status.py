@@ -112,7 +112,7 @@ class Weight(_Part, frozen=True):
 class ObjectiveVerdict(_Part, frozen=True):
     name: str
     result: Result
-    reason: str
+    reason: str = ""
     canary: str = ""
     limit: str = ""
     requests: int = 0

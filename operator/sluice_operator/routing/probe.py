@@ -62,7 +62,8 @@ async def smoke(gateway: Gateway, header: str, canary: str) -> Proof:
     if answer.headers.get(names.HEADER_REVISION) != canary:
         return Proof(False, f"the smoke request was answered by {_who(answer)} instead of {canary}")
     if answer.status_code != httpx.codes.OK or not answer.json().get("predictions"):
-        return Proof(False, f"the canary answered its own input example with {answer.status_code}: {answer.text[:200]}")
+        said = f"{answer.status_code}: {answer.text[:200]}"
+        return Proof(False, f"the canary answered its own input example with {said}", by_canary=True)
     return Proof(True)
 
 
