@@ -9,7 +9,6 @@ sources=/etc/apt/sources.list.d/debian.sources; [ -e "$sources" ] || sources=/et
 
 unneeded=(doc man locale info lintian)
 exclude=(); for folder in "${unneeded[@]}"; do exclude+=(--dpkgopt="path-exclude=/usr/share/$folder/*"); done
-# shellcheck disable=SC2016  # "$1" is mmdebstrap's: the new root folder
 TMPDIR=$work mmdebstrap --quiet --variant=minbase --include="$packages" "${exclude[@]}" \
   --customize-hook='chroot "$1" python3 -m venv /opt/py' \
   --customize-hook='rm -rf "$1"/etc/apt/sources.list* "$1"/etc/hostname "$1"/var/log/*.log "$1"/var/cache/* "$1"/var/lib/apt/lists/*' \

@@ -32,8 +32,8 @@ go_version() { (cd "$HERE/go/kubernetes" && go env GOVERSION GOARCH) | xargs; }
 
 # compiled TOTAL WHAT: counts the package names that `go build -v` prints, and says every 15 s how far it is
 compiled() {
-  local count=0 next=$((SECONDS + 15)) line
-  while read -r line; do
+  local count=0 next=$((SECONDS + 15))
+  while read -r _; do
     count=$((count + 1))
     [ $SECONDS -lt $next ] && continue
     say "$2: $count of at most $1 packages compiled"; next=$((SECONDS + 15))

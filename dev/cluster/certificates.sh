@@ -2,7 +2,8 @@
 
 make_certificates() {
   [ ! -e "$STATE/pki/complete" ] || return 0
-  ( cd "$STATE/pki"; umask 077
+  (
+    cd "$STATE/pki" || exit; umask 077
     authority ca "$NAME-ca"; authority front-ca "$NAME-front-ca"
     certificate ca apiserver /CN=kube-apiserver \
       "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:localhost,IP:$NODE_IP,IP:$API_IP,IP:127.0.0.1"

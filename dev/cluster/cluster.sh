@@ -65,7 +65,6 @@ run_with_cluster() {
 
 command=${1:-help}; shift || true
 case $command in up | down | build | images | install) locked "$command" "$@" ;; esac
-# shellcheck source=/dev/null
 . "$HERE/$(engine).sh"
 case $command in
   up) command_up ;;

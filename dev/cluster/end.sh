@@ -18,7 +18,6 @@ stop_writers() { # whoever would start a container again while they are being re
   local name
   node_runs || return 0
   for name in kubelet kube-proxy controller-manager scheduler api-server etcd; do
-    # shellcheck disable=SC2016
     ! alive "$name" || in_node sh -c 'read -r pid start <"$1"; kill -9 "$pid"' sh "$RUN/pids/$name" || true
   done
 }
@@ -41,7 +40,6 @@ empty_containerd() {
 }
 
 start_containerd_alone() { # --kill-child: ends with its parent
-  # shellcheck disable=SC2016
   exec unshare --mount --pid --fork --kill-child --mount-proc sh -c 'mount -t tmpfs tmpfs /run/containerd && exec "$@"' sh \
     env PATH="$STATE/bin/node:$PATH" "$STATE/bin/node/containerd" -c "$STATE/settings/containerd.toml" \
     >>"$STATE/log/containerd.log" 2>&1 </dev/null

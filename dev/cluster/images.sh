@@ -51,7 +51,6 @@ dockerfile_image() {
 # smoke_test NAME:TAG COMMAND...: the command succeeds as in a pod of this image (see smoke.sh)
 smoke_test() {
   local image=$1; shift
-  # shellcheck disable=SC2016  # expanded by the inner shell
   unshare --mount bash -euc '
     buildah=(buildah --storage-driver overlay --root "$1" --runroot /run/sluice-buildah) image=$2 smoke=$3; shift 3
     container=$("${buildah[@]}" from --pull-never "$image")

@@ -4,7 +4,6 @@
 NODE_ADDRESS=127.0.0.1
 KUBECONFIG=$STATE/kind.conf
 for part in binaries image-inputs peers install; do
-  # shellcheck source=/dev/null
   . "$HERE/$part.sh"
 done
 

@@ -23,7 +23,6 @@ in_node() {
 
 # Pid files hold pid and start time inside the node's own PID namespace: a stale one can never hit a stranger.
 alive() {
-  # shellcheck disable=SC2016
   in_node sh -c 'read -r pid start <"$1" && [ "$(awk "{print \$22}" /proc/$pid/stat)" = "$start" ]' sh "$RUN/pids/$1" 2>/dev/null
 }
 
@@ -32,7 +31,6 @@ start() {
   local name=$1; shift
   ! alive "$name" || return 0
   say "node: starting $name"
-  # shellcheck disable=SC2016
   in_node env PATH="$STATE/bin/node:$STATE/bin/kubernetes:$PATH" sh -c 'pids=$1 log=$2; shift 2; setsid "$@" >>"$log" 2>&1 </dev/null &
     echo $! $(awk "{print \$22}" /proc/$!/stat) >"$pids"' sh "$RUN/pids/$name" "$STATE/log/$name.log" "$@"
 }
@@ -68,9 +66,7 @@ make_cgroups() {
   local root file
   for root in $(cgroup_roots); do
     # v2: a controller reaches the children only when the root passes it on
-    [ ! -e "$root/cgroup.controllers" ] || for file in $(cat "$root/cgroup.controllers"); do
-      echo "+$file" >"$root/cgroup.subtree_control" 2>/dev/null || true
-    done
+    [ ! -e "$root/cgroup.controllers" ] || sed 's/\<./+&/g' "$root/cgroup.controllers" >"$root/cgroup.subtree_control" || true
     mkdir -p "$root/$NAME"
     for file in cpuset.cpus cpuset.mems; do          # v1: empty until somebody fills them in
       if [ -e "$root/$NAME/$file" ] && [ -z "$(cat "$root/$NAME/$file")" ]; then cat "$root/$file" >"$root/$NAME/$file"; fi
@@ -82,7 +78,6 @@ make_cgroups() {
 start_anchor() {
   local dir
   for dir in "${NODE_DIRS[@]}"; do mkdir -p "$dir" "$STATE/dirs$dir"; done
-  # shellcheck disable=SC2016
   setsid unshare --mount --net --pid --uts --fork sh -euc '
     run=$1 dirs=$2; shift 2
     for dir; do mount --bind "$dirs$dir" "$dir"; done

@@ -3,7 +3,6 @@
 NODE_ADDRESS=$NODE_IP
 KUBECONFIG=$ADMIN_CONF
 for part in binaries image-inputs images preflight namespaces certificates node end peers install; do
-  # shellcheck source=/dev/null
   . "$HERE/$part.sh"
 done
 

@@ -10,8 +10,8 @@ preflight() {
   check_machine
   check_memory_and_disk
   check_go
-  check_addresses
   install_packages
+  check_addresses
   check_kernel
 }
 

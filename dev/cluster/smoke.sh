@@ -3,7 +3,8 @@
 # no network. Refuses an image with build tools inside. images.sh calls it in a mount namespace of its own.
 set -euo pipefail
 root=$1; shift
-found=$(chroot "$root" /bin/sh -c 'PATH=/opt/sluice/bin:/opt/py/bin:/usr/local/bin:$PATH; command -v pip gcc cc make || true')
+search=/opt/sluice/bin:/opt/py/bin:/usr/local/bin:/usr/bin:/bin
+found=$(chroot "$root" /bin/sh -c "PATH=$search; for tool in pip gcc cc make; do command -v \$tool; done" || true)
 [ -z "$found" ] || { echo "build tools inside the image: $found" >&2; exit 1; }
 mount --bind "$root" "$root"
 mount -o remount,bind,ro "$root"
@@ -11,5 +12,5 @@ mount -t tmpfs tmpfs "$root/tmp"
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 unshare --net chroot --userspec=10001:10001 "$root" /usr/bin/env -i HOME=/tmp PYTHONDONTWRITEBYTECODE=1 \
-  PATH=/opt/sluice/bin:/usr/local/bin:/usr/bin:/bin "$@"
+  PATH=$search "$@"
 umount --recursive "$root"

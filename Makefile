@@ -1,0 +1,67 @@
+# `make help` lists the targets. Everything runs in .venv, which is made here from dev/requirements.txt.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+PYTHON ?= python
+else
+BIN := .venv/bin
+PYTHON ?= $(firstword $(shell command -v python3.11 python3) python3.11)
+endif
+CLUSTER := dev/cluster/cluster.sh
+SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
+
+.PHONY: help check test demo cluster-up cluster-down cluster-status images lock clean
+
+help: ## This list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+check: .venv/installed ## Lint, types and unit tests: under two minutes, on any system
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit
+
+test: check ## All tests: the check, then contract and end to end on the cluster (ended afterwards if it did not run before)
+	@echo "== contract tests (a real API server) and end-to-end tests (the cluster)"
+	$(CLUSTER) run $(BIN)/python -m pytest -v tests/contract tests/e2e
+
+demo: .venv/installed ## One model promoted, a worse one taken back, on the cluster; CHAOS=1 kills the operator meanwhile
+	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo
+
+cluster-up: ## Starts the local cluster, or repairs it
+	$(CLUSTER) up
+
+cluster-down: ## Ends the local cluster and leaves nothing of it
+	$(CLUSTER) down
+
+cluster-status: ## What runs in the local cluster, and its addresses
+	$(CLUSTER) status
+
+images: ## Makes the images whose inputs changed, and loads them into the cluster
+	$(CLUSTER) images
+
+UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: .venv/installed ## Makes the lock files anew from pyproject.toml; pins that still fit stay (UPGRADE=--upgrade lifts them)
+	$(UV_COMPILE) $(UPGRADE) --all-extras --group dev pyproject.toml --output-file dev/requirements.txt
+	for component in operator server trainer; do \
+	  $(UV_COMPILE) --extra $$component --constraint dev/requirements.txt pyproject.toml --output-file $$component/requirements.txt; \
+	done
+	sed -nE 's/^requires = \["(.*)"\]/\1/p' pyproject.toml | $(UV_COMPILE) - --output-file dev/requirements-build.txt
+
+clean: ## Removes .venv and the caches of the tools (not the cluster's cache: see docs/cluster.md)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/installed: dev/requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: Python 3.11 or newer is needed; on Debian: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) --version), 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "error: $(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	[ -e $(BIN)/python ] || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r dev/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
