@@ -29,7 +29,7 @@ def described(seen: Observed, status: Status) -> Status:
     }
     known = {condition.type: condition for condition in status.conditions}
     conditions = tuple(_condition(seen, name, finding, known.get(name)) for name, finding in findings.items())
-    return replace(status, conditions=conditions, message=_message(status, findings))
+    return replace(status, conditions=conditions, message=_message(seen, status, findings))
 
 
 def _condition(seen: Observed, name: str, finding: Finding, before: Condition | None) -> Condition:
@@ -94,9 +94,7 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
     if status.phase is Phase.STARTING and seen.smoke is not None and not seen.smoke.live:
         return "True", "GatewayUnreachable", seen.smoke.detail
     if status.phase is Phase.PROMOTING and not run.swapped:
-        has = (
-            f"{pods.ready} of {seen.spec.server.replicas} pods of {status.canary and status.canary.model.uri} are ready"
-        )
+        has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"
     return None
 
@@ -144,7 +142,7 @@ def _traffic_verified(seen: Observed, status: Status) -> Finding:
     return "Unknown", "Proving", f"weight {weight.desired} was written"
 
 
-def _message(status: Status, findings: dict[str, Finding]) -> str:
+def _message(seen: Observed, status: Status, findings: dict[str, Finding]) -> str:
     for name, bad in (("Stalled", "True"), ("RegistryReachable", "False"), ("TrafficVerified", "False")):
         if findings[name][0] == bad:
             return findings[name][2]

@@ -4,7 +4,7 @@ Status first: a crash must leave status ahead of the children, never the reverse
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import httpx
@@ -33,6 +33,7 @@ class Reconciler:
     registry: Registry
     recorder: Recorder
     evaluation_interval: float
+    unfinished: set[tuple[str, str]] = field(default_factory=set)  # lost a race: what they still write is no drift
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
         """Returns the seconds until the next look, or None if the object is gone."""
@@ -47,8 +48,11 @@ class Reconciler:
             written = await apply(self.kube, found.owner, found.children, rendered)
         except Conflict as conflict:
             _log.debug("%s/%s moved since it was read: %s", namespace, name, conflict)
+            self.unfinished.add((namespace, name))
             return AT_ONCE
-        await self._tell(found, written, decided=after != before)
+        decided = after != before or (namespace, name) in self.unfinished
+        self.unfinished.discard((namespace, name))
+        await self._tell(found, written, decided=decided)
         await self._move_alias(found, after)
         return AT_ONCE if _moved(before, after) else self._pause(found, after)
 
