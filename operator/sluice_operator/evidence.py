@@ -90,11 +90,15 @@ def increment(samples: Sequence[Sample], since: float, until: float, *, pod_seen
     return grown
 
 
-def last_seen(series: Iterable[Series], revision: str) -> float | None:
-    """Time of the oldest among the newest samples of each pod of `revision`; None if there is no series."""
+def last_seen(series: Iterable[Series], revision: str, stale_after: float) -> float | None:
+    """Time up to which all pods of `revision` that are still scraped were seen; None if there is no series.
+
+    A pod that was not scraped for `stale_after` seconds while others were is gone, and does not hold the rest back.
+    """
     newest: dict[str, float] = {}
     for one in series:
         if one.labels.get("revision") == revision and one.samples:
             pod = one.labels["pod_uid"]
             newest[pod] = max(newest.get(pod, 0.0), one.samples[-1][0])
-    return min(newest.values(), default=None)
+    freshest = max(newest.values(), default=None)
+    return None if freshest is None else min(at for at in newest.values() if at >= freshest - stale_after)

@@ -96,10 +96,11 @@ class Reader:
             return Lost(
                 f"{unlabelled.labels['__name__']} has no label pod_uid: check the relabelling of the scrape job"
             )
-        seen = last_seen(series, canary.revision)
+        stale_after = max(3 * self._interval, 10.0)
+        seen = last_seen(series, canary.revision, stale_after)
         if seen is None:
             return Lost(f"Prometheus has no series of revision {canary.revision}: are its pods scraped?")
-        if now - seen > max(3 * self._interval, 10):
+        if now - seen > stale_after:
             return Lost(f"the newest sample of revision {canary.revision} is {now - seen:.0f} s old")
         against = tally(series, canary.revision, _unix(run.traffic_started_at), now)
         if run.proven_at is None:

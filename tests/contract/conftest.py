@@ -10,8 +10,9 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,10 +90,12 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """The process, ended when the block is left."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent, env=environment)
     try:
         yield process
     finally:
@@ -199,3 +202,25 @@ def schema() -> dict[str, Any]:
     crd = yaml.safe_load((ROOT / "crds" / "modeldeployments.yaml").read_text())
     version: dict[str, Any] = crd["spec"]["versions"][0]
     return dict(version["schema"]["openAPIV3Schema"])
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an MLflow server of our own: SQLite, artefacts through its proxy."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"),
+        *(f"--backend-store-uri=sqlite:///{folder}/registry.db", f"--artifacts-destination={folder}/artifacts"),
+    ]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with running(command, folder / "mlflow.log", os.environ | quiet) as process:
+
+        def healthy() -> subprocess.CompletedProcess[str]:
+            assert process.poll() is None, f"MLflow ended: {(folder / 'mlflow.log').read_text()[-2000:]}"
+            ask = f"import urllib.request; urllib.request.urlopen('{url}/health')"
+            return subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+
+        wait_for(healthy, "the MLflow server")
+        yield url

@@ -1,0 +1,81 @@
+"""What operator and model server define each for itself must be the same thing."""
+
+import re
+
+from prometheus_client import generate_latest
+
+from sluice_operator import evidence, latency, metrics, names, resources
+from sluice_operator.spec import Trust
+from sluice_operator.status import Model, Revision
+from sluice_server import asgi, settings
+from sluice_server import metrics as served
+
+OWNER = resources.Owner("models", "iris", "uid")
+IDENTITY = served.Identity("iris", "3", "abcdefghij")
+REVISION = Revision(
+    revision="abcdefghij",
+    model=Model(uri="models:/iris/3", name="iris", version="3"),
+    image="server:1",
+    trust=Trust.TRUSTED_TYPES,
+    tracking_uri="http://mlflow:5000",
+)
+
+
+def test_latency_is_judged_at_bounds_that_the_server_has() -> None:
+    """A bound that only one side knows would read as 0 requests within it."""
+    assert latency.LATENCY_BOUNDS == served.LATENCY_BOUNDS
+
+
+def test_the_reader_asks_for_series_that_the_server_exports() -> None:
+    """Each counter of the query is in the server's text, with the labels that evidence is told apart by."""
+    text = generate_latest(served.Metrics(IDENTITY).registry).decode()
+    query = metrics._query("models", "iris", (), ["abcdefghij"], 10)
+    counters = re.search(r'__name__=~"([^"]+)"', query)
+    assert counters is not None
+    for counter in counters[1].split("|"):
+        line = next((line for line in text.splitlines() if line.startswith(f"{counter}{{")), None)
+        assert line is not None, f"{counter} is not exported"
+        assert 'revision="abcdefghij"' in line
+        assert re.search(r'entry="(gateway|cluster)"', line)
+
+
+def test_errors_and_bounds_are_read_from_labels_that_the_server_writes() -> None:
+    """A 500 counts as an error, and a bucket as requests within its bound."""
+    exported = served.Metrics(IDENTITY)
+    exported.meters["gateway"].start()
+    exported.meters["gateway"].finish(500, 0.3)
+    series = [
+        evidence.Series({**labels, "__name__": name, "pod_uid": "pod"}, [(0.0, 0.0), (1.0, value)])
+        for name, labels, value in _samples(generate_latest(exported.registry).decode())
+        if labels.get("entry") == "gateway"
+    ]
+    counted = evidence.tally(series, "abcdefghij", 0.0, 1.0)
+    assert (counted.started, counted.finished, counted.errors) == (1, 1, 1)
+    assert (counted.within[0.2], counted.within[0.5]) == (0, 1)
+
+
+def _samples(text: str) -> list[tuple[str, dict[str, str], float]]:
+    lines = (re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line) for line in text.splitlines())
+    return [(line[1], dict(re.findall(r'(\w+)="([^"]*)"', line[2])), float(line[3])) for line in lines if line]
+
+
+def test_probes_carry_the_header_that_the_server_does_not_count() -> None:
+    """A probe that was counted would be evidence."""
+    assert names.HEADER_PROBE.encode() == asgi.PROBE_HEADER
+
+
+def test_the_server_understands_the_environment_that_the_operator_writes() -> None:
+    """Ports, folder, revision and key file mean the same on both sides."""
+    pod = resources.deployment(OWNER, REVISION, 1)["spec"]["template"]["spec"]
+    fetching, container = pod["initContainers"][0], pod["containers"][0]
+    understood = settings.serve_settings({entry["name"]: entry["value"] for entry in container["env"]})
+    fetched = settings.fetch_settings({entry["name"]: entry["value"] for entry in fetching["env"]})
+    assert (fetched.model_uri, fetched.trust, fetched.model_dir) == (
+        "models:/iris/3",
+        "TrustedTypes",
+        understood.model_dir,
+    )
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": understood.cluster_port, "gateway": understood.gateway_port}
+    assert understood.revision == REVISION.revision
+    assert str(understood.model_dir) in {mount["mountPath"] for mount in container["volumeMounts"]}

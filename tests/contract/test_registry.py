@@ -1,0 +1,135 @@
+"""The operator's reading of a real MLflow: every form of a URI, and every kind of nothing there."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from sluice_operator.observed import Resolution, Resolved, Unreachable, Unresolved
+from sluice_operator.registry import Registry
+
+REGISTER = """
+import json, mlflow
+from mlflow.models import infer_signature
+mlflow.set_experiment("contract")
+def log():
+    with mlflow.start_run() as run:
+        from sklearn.linear_model import LogisticRegression
+        model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        signature = infer_signature([[0.0]], [0])
+        logged = mlflow.sklearn.log_model(model, name="model", registered_model_name="rose", signature=signature)
+    return {"run": run.info.run_id, "id": logged.model_id}
+versions = [log(), log()]
+client = mlflow.MlflowClient()
+client.set_registered_model_alias("rose", "challenger", "1")
+client.transition_model_version_stage("rose", "1", "Production")
+print(json.dumps(versions))
+"""
+
+
+@dataclass(frozen=True)
+class Rose:
+    """Two registered versions: 1 is @challenger and in Production, 2 is the latest."""
+
+    url: str
+    versions: list[dict[str, str]]
+
+    def resolve(self, uri: str, tracking_uri: str = "") -> Resolution:
+        async def ask() -> Resolution:
+            async with httpx.AsyncClient() as client:
+                return await Registry(client, self.url).resolve(uri, tracking_uri, 1.0)
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture(scope="module")
+def rose(mlflow_server: str) -> Rose:
+    environment = {"MLFLOW_TRACKING_URI": mlflow_server, "PYTHONWARNINGS": "ignore", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-c", REGISTER], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return Rose(mlflow_server, json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    ("uri", "version"),
+    [
+        ("models:/rose/1", "1"),
+        ("models:/rose@challenger", "1"),
+        ("models:/rose/latest", "2"),
+        ("models:/rose/Production", "1"),
+        ("models:/rose/production", "1"),
+        ("models:/rose/None", "2"),
+    ],
+)
+def test_a_form_of_the_registry_is_pinned_to_a_version(rose: Rose, uri: str, version: str) -> None:
+    """Whatever moves is pinned to the number that it names now, with run and source."""
+    found = rose.resolve(uri)
+    assert isinstance(found, Resolved)
+    logged = rose.versions[int(version) - 1]
+    pinned = found.model
+    assert (pinned.uri, pinned.name, pinned.version) == (f"models:/rose/{version}", "rose", version)
+    assert (pinned.run_id, pinned.source) == (logged["run"], f"models:/{logged['id']}")
+
+
+def test_a_logged_model_and_a_run_are_what_they_name(rose: Rose) -> None:
+    """Forms without a registered version pin themselves."""
+    logged = rose.versions[0]
+    by_id, by_run = rose.resolve(f"models:/{logged['id']}"), rose.resolve(f"runs:/{logged['run']}/model")
+    assert isinstance(by_id, Resolved)
+    assert isinstance(by_run, Resolved)
+    assert (by_id.model.uri, by_id.model.name, by_id.model.run_id) == (
+        f"models:/{logged['id']}",
+        "model",
+        logged["run"],
+    )
+    assert (by_run.model.uri, by_run.model.run_id) == (f"runs:/{logged['run']}/model", logged["run"])
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("models:/rose@nobody", "AliasNotFound"),
+        ("models:/tulip@challenger", "AliasNotFound"),
+        ("models:/rose/99", "VersionNotFound"),
+        ("models:/tulip/1", "VersionNotFound"),
+        ("models:/rose/Archived", "StageEmpty"),
+        ("models:/m-0123456789abcdef0123456789abcdef", "ModelNotFound"),
+        ("runs:/0123456789abcdef0123456789abcdef/model", "ModelNotFound"),
+        ("models:/rose/challenger", "InvalidURI"),
+    ],
+)
+def test_nothing_there_is_told_apart_from_an_outage(rose: Rose, uri: str, reason: str) -> None:
+    """A missing alias is 400 and a missing version 404 in MLflow; both mean that the spec must change."""
+    found = rose.resolve(uri)
+    assert isinstance(found, Unresolved)
+    assert found.reason == reason
+
+
+def test_a_server_that_is_no_mlflow_says_nothing_about_the_model(rose: Rose) -> None:
+    """An HTML page or a 404 of a proxy is an outage."""
+
+    async def ask() -> Resolution:
+        async with httpx.AsyncClient() as client:
+            return await Registry(client, f"{rose.url}/nowhere").resolve("models:/rose/1", "", 1.0)
+
+    assert isinstance(asyncio.run(ask()), Unreachable)
+
+
+def test_an_alias_is_moved_and_read_back(rose: Rose) -> None:
+    """The alias follows the evidence; moving it twice is the same as once."""
+
+    async def move() -> str | None:
+        async with httpx.AsyncClient() as client:
+            registry = Registry(client, rose.url)
+            assert await registry.alias_version("", "rose", "champion") is None
+            await registry.set_alias("", "rose", "champion", "2")
+            await registry.set_alias("", "rose", "champion", "2")
+            return await registry.alias_version("", "rose", "champion")
+
+    assert asyncio.run(move()) == "2"
