@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr
 
-from sluice_server.feedback import FeedbackError, Keyring, Label, Memory, Prediction
+from sluice_server.feedback import MAX_ROWS, FeedbackError, Keyring, Label, Memory, Prediction
 from sluice_server.lifecycle import Readiness
 from sluice_server.manifest import Manifest
 from sluice_server.metrics import Metrics
@@ -20,6 +20,9 @@ from sluice_server.payload import Rejected, unprocessable
 from sluice_server.predict import PredictPath
 from sluice_server.settings import ServeSettings
 
+_NO_ID = (
+    f"null: predictions of more than {MAX_ROWS} rows, of numbers instead of classes, and of probes take no feedback"
+)
 LabelField = Annotated[StrictBool | StrictInt | FiniteFloat | StrictStr, Field(description="The true class.")]
 
 
@@ -28,7 +31,7 @@ class FeedbackBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    prediction_id: Annotated[str, Field(description="The `prediction_id` of the /predict answer, unchanged.")]
+    prediction_id: Annotated[str | None, Field(description="The `prediction_id` of the /predict answer, unchanged.")]
     label: Annotated[LabelField | None, Field(description="For a prediction of one row.")] = None
     labels: Annotated[
         list[LabelField | None] | None, Field(description="One per row; null where the truth is not known.")
@@ -133,6 +136,8 @@ def _add_feedback(app: FastAPI, pod: Pod) -> None:
             detail = f"feedback is off: this pod has no key at {pod.settings.feedback_key_file}"
             return JSONResponse({"detail": detail}, 503)
         try:
+            if body.prediction_id is None:
+                raise FeedbackError("prediction_id", _NO_ID)
             prediction = pod.keyring.read(body.prediction_id, time.time(), pod.settings.feedback_max_age)
             outcomes = judge(prediction, body)
         except FeedbackError as bad:

@@ -63,7 +63,7 @@ class Server(uvicorn.Server):
 
 
 class Drain:
-    """What SIGTERM and SIGINT do: the first starts the drain, the second ends it at once."""
+    """What SIGTERM and SIGINT do: the first starts the drain, a second ends it at once."""
 
     def __init__(self, server: Server, readiness: Readiness, delay: float) -> None:
         self._server = server
@@ -71,8 +71,8 @@ class Drain:
         self._delay = delay
 
     def begin(self) -> None:
-        """Not ready from now on; still answering until the delay is over."""
-        if self._readiness.draining or self._delay == 0:
+        """Not ready from now on; still answering until the delay is over. A pod that was not ready has nobody to wait for."""
+        if not self._readiness.ready or self._delay == 0:
             self.end()
             return
         self._readiness.reached(Phase.DRAINING, "the pod is being stopped")

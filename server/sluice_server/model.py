@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sluice_server.answer import Answer, Values
 
-# Their `predict` is the argmax of `predict_proba`: one pass through the trees gives both.
-_PREDICT_BY_PROBABILITY = (RandomForestClassifier, ExtraTreesClassifier)
+# Their `predict` is the argmax of `predict_proba`, which is the mean of what the trees say.
+_FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
 
 
 class ModelError(Exception):
@@ -34,23 +34,24 @@ class Model:
     def __init__(self, estimator: Any) -> None:
         if not hasattr(estimator, "predict"):
             raise ModelError(f"the model file holds a {type(estimator).__name__}, which cannot predict")
-        self._estimator = estimator
+        self.estimator = estimator
         self.classes: tuple[Any, ...] | None = _classes(estimator)
         self._has_probabilities = self.classes is not None and hasattr(estimator, "predict_proba")
-        self._one_pass = self._has_probabilities and isinstance(_last_step(estimator), _PREDICT_BY_PROBABILITY)
+        self._trees = _trees(estimator) if self.classes is not None else ()
         self._class_values = None if self.classes is None else np.asarray(estimator.classes_)
 
     def predict(self, rows: NDArray[np.float64]) -> Answer:
         """The answer for rows of shape (rows, columns); raises what the estimator raises, and on NaN predictions."""
-        probabilities = self._estimator.predict_proba(rows) if self._has_probabilities else None
         if self._class_values is None:
-            return Answer(_finite(np.asarray(self._estimator.predict(rows))), None, None)
-        if self._one_pass and probabilities is not None:
-            indexes = np.argmax(probabilities, axis=1)
-            return Answer(self._class_values[indexes], _finite(probabilities), indexes)
-        values = np.asarray(self._estimator.predict(rows))
+            return Answer(_finite(np.asarray(self.estimator.predict(rows))), None, None)
+        if self._trees:
+            shares = _finite(_mean_of_trees(self._trees, rows))
+            indexes = np.argmax(shares, axis=1)
+            return Answer(self._class_values[indexes], shares, indexes)
+        values = np.asarray(self.estimator.predict(rows))
         indexes = np.searchsorted(self._class_values, values)  # scikit-learn keeps classes_ sorted
-        return Answer(values, None if probabilities is None else _finite(probabilities), indexes)
+        probabilities = _finite(self.estimator.predict_proba(rows)) if self._has_probabilities else None
+        return Answer(values, probabilities, indexes)
 
 
 def load(path: Path, trusted_types: Sequence[str]) -> Model:
@@ -71,9 +72,21 @@ def _parts(estimator: Any) -> Iterator[Any]:
         yield from _parts(step)
 
 
-def _last_step(estimator: Any) -> Any:
-    steps = getattr(estimator, "steps", None)
-    return _last_step(steps[-1][1]) if steps else estimator
+def _trees(estimator: Any) -> tuple[Any, ...]:
+    """The trees of a forest classifier with one output; empty for everything else."""
+    if type(estimator) not in _FORESTS or estimator.n_outputs_ != 1:
+        return ()
+    return tuple(member.tree_ for member in estimator.estimators_)
+
+
+def _mean_of_trees(trees: tuple[Any, ...], rows: NDArray[np.float64]) -> Values:
+    """What `predict_proba` of a forest computes, bit by bit, without its 4 ms of dispatching per call."""
+    single = np.ascontiguousarray(rows, dtype=np.float32)
+    total: Values = trees[0].predict(single)
+    for tree in trees[1:]:
+        total += tree.predict(single)
+    total /= len(trees)
+    return total
 
 
 def _classes(estimator: Any) -> tuple[Any, ...] | None:

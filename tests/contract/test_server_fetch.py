@@ -1,0 +1,269 @@
+"""`fetch` against a real MLflow server on loopback: what it brings, and each way in which it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import yaml
+from mlflow import MlflowClient
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from sluice_server import manifest
+from sluice_server.digest import tree_digest
+from sluice_server.fetch import run
+from sluice_server.payload import PayloadReader, Rejected
+from sluice_server.settings import fetch_settings
+
+# MLflow and pandas warn about each other while models are made here; what is tested runs in a process of its own.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+TREE = "sklearn.tree._tree.Tree"
+
+
+@pytest.fixture(scope="module")
+def registry(mlflow_server: str) -> str:
+    return mlflow_server
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A forest as mlflow.sklearn saves it, in a folder; the other cases are changed copies."""
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    features, classes = load_iris(return_X_y=True, as_frame=True)
+    forest = RandomForestClassifier(10, random_state=0).fit(features, classes)
+    mlflow.sklearn.save_model(
+        forest,
+        folder,
+        serialization_format="skops",
+        skops_trusted_types=[TREE],
+        signature=mlflow.models.infer_signature(features, forest.predict(features)),
+        input_example=features.head(2),
+        pip_requirements=["scikit-learn"],
+    )
+    return folder
+
+
+def register(registry: str, folder: Path, name: str = "iris") -> str:
+    """Logs a folder as it is, and registers it; gives `models:/<name>/<version>`."""
+    client = MlflowClient(registry)
+    run = client.create_run("0").info.run_id
+    client.log_artifacts(run, str(folder), "model")
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    version = client.create_model_version(name, f"runs:/{run}/model", run)
+    return f"models:/{name}/{version.version}"
+
+
+class Fetch:
+    """Fetches as the init container does, with the process's own environment for MLflow's client."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.model_dir = folder / "model"
+        self.log = folder / "termination-log"
+        self.env = {
+            "SLUICE_MODEL_DIR": str(self.model_dir),
+            "SLUICE_TERMINATION_LOG": str(self.log),
+            "SLUICE_TRUST": "TrustedTypes",
+        }
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, uri: str, registry: str | None = None, **env: str) -> tuple[int, dict[str, Any]]:
+        """Exit code and termination message."""
+        if registry is not None:
+            self._monkeypatch.setenv("MLFLOW_TRACKING_URI", registry)
+        code = run(fetch_settings(self.env | {"SLUICE_MODEL_URI": uri} | env))
+        return code, json.loads(self.log.read_bytes())
+
+    def refusal(self, uri: str, **env: str) -> tuple[str, str]:
+        """Reason and message of a refusal for good."""
+        code, message = self(uri, **env)
+        assert code == 3, message
+        return message["refused"]["reason"], message["refused"]["message"]
+
+
+@pytest.fixture
+def fetch(registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetch:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return Fetch(tmp_path, monkeypatch)
+
+
+def changed(model: Path, target: Path, flavors: dict[str, Any] | None = None, **top: Any) -> Path:
+    """A copy of the saved model with other fields in its MLmodel."""
+    target.mkdir()
+    for file in model.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+    content = yaml.safe_load((target / "MLmodel").read_text()) | top
+    for flavor, fields in (flavors or {}).items():
+        content["flavors"][flavor] |= fields
+    (target / "MLmodel").write_text(yaml.safe_dump(content))
+    return target
+
+
+def test_a_model_is_fetched_and_described(registry: str, model: Path, fetch: Fetch) -> None:
+    """The files are those that were logged, and the manifest has a body that fits the signature."""
+    code, message = fetch(register(registry, model))
+    found = manifest.read(fetch.model_dir)
+    assert code == 0
+    assert message["digest"] == found.digest == tree_digest(model)
+    assert (message["runtime"], message["flavor"]) == ("skops", "sklearn")
+    assert "petal width" in message["signature"]["inputs"]
+    example = PayloadReader(found.schema, 10).read(json.dumps(found.input_example).encode())
+    assert not isinstance(example, Rejected)
+    assert example.tolist()[0] == [5.1, 3.5, 1.4, 0.2]
+
+
+def test_every_pinned_form_gives_the_same_digest(registry: str, model: Path, fetch: Fetch) -> None:
+    """A version, its run and a retried fetch over old files are the same model."""
+    uri = register(registry, model)
+    _, by_version = fetch(uri)
+    (fetch.model_dir / manifest.FILES / "left-over").write_text("from an earlier try")
+    source = MlflowClient(registry).get_model_version("iris", uri.rpartition("/")[2]).source
+    _, by_run = fetch(source)
+    assert by_version["digest"] == by_run["digest"]
+
+
+def test_a_logged_model_is_fetched_by_its_id(registry: str, fetch: Fetch) -> None:
+    """`models:/m-<id>` is what MLflow 3 itself hands out."""
+    features, classes = load_iris(return_X_y=True)
+    estimator = LogisticRegression(max_iter=500).fit(features, classes)
+    signature = mlflow.models.infer_signature(features, classes)
+    with mlflow.start_run():
+        logged = mlflow.sklearn.log_model(
+            estimator, name="m", signature=signature, serialization_format="skops", pip_requirements=["scikit-learn"]
+        )
+    code, message = fetch(f"models:/{logged.model_id}", SLUICE_TRUSTED_TYPES="")
+    assert (code, message["flavor"]) == (0, "sklearn")
+
+
+def test_data_refuses_skops(registry: str, model: Path, fetch: Fetch) -> None:
+    """The message says what to set."""
+    reason, message = fetch.refusal(register(registry, model), SLUICE_TRUST="Data")
+    assert reason == "SkopsNotTrusted"
+    assert "set `trust: TrustedTypes`" in message
+
+
+def test_the_models_own_list_of_types_is_not_believed(registry: str, model: Path, fetch: Fetch) -> None:
+    """MLmodel says that trees are trusted; the operator does not."""
+    assert TREE in (model / "MLmodel").read_text()
+    reason, message = fetch.refusal(register(registry, model), SLUICE_TRUSTED_TYPES="")
+    assert reason == "UntrustedTypes"
+    assert TREE in message
+
+
+@pytest.mark.parametrize(("trust", "expected"), [("TrustedTypes", "PickleNotTrusted"), ("Code", "PickleNotServed")])
+def test_a_pickle_is_refused(registry: str, fetch: Fetch, tmp_path: Path, trust: str, expected: str) -> None:
+    """Saved by MLflow itself as cloudpickle; the message shows the line to train with."""
+    features, classes = load_iris(return_X_y=True)
+    mlflow.sklearn.save_model(
+        LogisticRegression(max_iter=500).fit(features, classes),
+        tmp_path / "pickled",
+        serialization_format="cloudpickle",
+        signature=mlflow.models.infer_signature(features, classes),
+        pip_requirements=["scikit-learn"],
+    )
+    reason, message = fetch.refusal(register(registry, tmp_path / "pickled"), SLUICE_TRUST=trust)
+    assert reason == expected
+    assert "serialization_format='skops'" in message
+
+
+def test_a_pickle_that_calls_itself_skops_is_refused(registry: str, model: Path, fetch: Fetch, tmp_path: Path) -> None:
+    """What MLmodel says of the file is not believed either."""
+    folder = changed(model, tmp_path / "liar")
+    (folder / "model.skops").write_bytes(b"\x80\x04cos\nsystem\n")
+    assert fetch.refusal(register(registry, folder))[0] == "BadModelFile"
+
+
+def test_another_library_version_is_refused(registry: str, model: Path, fetch: Fetch, tmp_path: Path) -> None:
+    """With both versions and the two ways out."""
+    folder = changed(model, tmp_path / "old", {"sklearn": {"sklearn_version": "1.2.0"}})
+    reason, message = fetch.refusal(register(registry, folder))
+    assert reason == "LibraryMismatch"
+    assert "scikit-learn 1.2.0" in message
+
+
+def test_a_model_without_a_signature_is_refused(registry: str, model: Path, fetch: Fetch, tmp_path: Path) -> None:
+    """With the line to add."""
+    reason, message = fetch.refusal(register(registry, changed(model, tmp_path / "bare", signature=None)))
+    assert reason == "NoSignature"
+    assert "infer_signature" in message
+
+
+def test_another_flavor_is_refused(registry: str, model: Path, fetch: Fetch, tmp_path: Path) -> None:
+    """By its name."""
+    folder = changed(model, tmp_path / "keras")
+    content = yaml.safe_load((folder / "MLmodel").read_text())
+    content["flavors"]["keras"] = content["flavors"].pop("sklearn")
+    (folder / "MLmodel").write_text(yaml.safe_dump(content))
+    reason, message = fetch.refusal(register(registry, folder))
+    assert reason == "UnsupportedFlavor"
+    assert "keras" in message
+
+
+def test_an_artefact_without_mlmodel_is_refused(registry: str, fetch: Fetch, tmp_path: Path) -> None:
+    """With what was found instead."""
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "weights.bin").write_bytes(b"x")
+    reason, message = fetch.refusal(register(registry, tmp_path / "weights"))
+    assert reason == "NoMLmodel"
+    assert "weights.bin" in message
+
+
+@pytest.mark.parametrize("uri", ["models:/iris/99999", "models:/nobody/1", "models:/m-00000000", "runs:/0000/model"])
+def test_what_the_registry_does_not_have_is_refused(registry: str, model: Path, fetch: Fetch, uri: str) -> None:
+    """The registry answered: there is no such version, model, logged model or run."""
+    register(registry, model)
+    reason, message = fetch.refusal(uri)
+    assert reason == "ModelNotFound"
+    assert uri in message
+
+
+@pytest.mark.parametrize("uri", ["models:/iris/champion", "models:/iris@champion", "s3://bucket/model", "iris"])
+def test_a_uri_that_is_not_pinned_is_refused(fetch: Fetch, uri: str) -> None:
+    """Pods never decide: what moves was resolved before."""
+    assert fetch.refusal(uri)[0] == "BadModelURI"
+
+
+def test_an_unreachable_registry_is_no_refusal(fetch: Fetch) -> None:
+    """Nobody answered: worth another try, exit code 1."""
+    code, message = fetch("models:/iris/1", "http://127.0.0.1:9")
+    assert code == 1
+    assert message["unavailable"]["reason"] == "RegistryUnreachable"
+
+
+def test_a_proxy_in_between_is_no_refusal(registry: str, fetch: Fetch) -> None:
+    """A 404 that is not the registry's own says nothing about the model."""
+    code, message = fetch("models:/iris/1", f"{registry}/no/such/prefix")
+    assert code == 1
+    assert message["unavailable"]["reason"] == "RegistryUnreachable"
+
+
+def test_the_command_reports_and_exits_as_the_init_container(registry: str, model: Path, fetch: Fetch) -> None:
+    """Started as the image starts it: 0 with a model, 3 refused for good, 1 worth another try, 2 for a bad setting."""
+
+    def command(**env: str) -> tuple[int, list[str]]:
+        fetch.log.unlink(missing_ok=True)
+        ended = subprocess.run(
+            [sys.executable, "-m", "sluice_server", "fetch"],
+            env=os.environ | fetch.env | env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return ended.returncode, list(json.loads(fetch.log.read_bytes())) if fetch.log.exists() else [ended.stderr]
+
+    uri = register(registry, model)
+    assert command(SLUICE_MODEL_URI=uri) == (0, ["digest", "runtime", "flavor", "signature"])
+    assert command(SLUICE_MODEL_URI=uri, SLUICE_TRUST="Data") == (3, ["refused"])
+    assert command(SLUICE_MODEL_URI=uri, MLFLOW_TRACKING_URI="http://127.0.0.1:9") == (1, ["unavailable"])
+    code, (message,) = command(SLUICE_MODEL_URI=uri, SLUICE_TRUST="Everything")
+    assert (code, "SLUICE_TRUST is 'Everything'" in message) == (2, True)

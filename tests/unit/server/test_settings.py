@@ -1,0 +1,57 @@
+"""What the environment may say, and what a bad value gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluice_server.settings import SettingError, Trust, fetch_settings, serve_settings
+
+
+def test_defaults_are_those_of_the_pod() -> None:
+    """An empty environment gives the ports, limits and folders that the docs name."""
+    settings = serve_settings({})
+    assert (settings.cluster_port, settings.gateway_port, settings.drain_delay) == (8080, 8081, 10.0)
+    assert str(settings.model_dir) == "/model"
+    assert settings.trusted_types == ("sklearn.tree._tree.Tree",)
+    assert settings.correlation_header == "X-Correlation-ID"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLUICE_DRAIN_DELAY", "soon"),
+        ("SLUICE_DRAIN_DELAY", "-1"),
+        ("SLUICE_DRAIN_DELAY", "nan"),
+        ("SLUICE_CLUSTER_PORT", "80.5"),
+        ("SLUICE_GATEWAY_PORT", "70000"),
+        ("SLUICE_MAX_ROWS", "0"),
+        ("SLUICE_PREDICTION_LOG_SAMPLE", "2"),
+        ("SLUICE_REVISION", "Not A Revision"),
+        ("CORRELATION_ID_HEADER", "X Request: ID"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
+    """A value that cannot be used is refused with a sentence that names its variable and the value."""
+    with pytest.raises(SettingError, match=rf"{name} is .*{value.upper() if name == 'LOG_LEVEL' else value}"):
+        serve_settings({name: value})
+
+
+def test_fetch_needs_a_model() -> None:
+    """Without a model there is nothing to fetch, and the sentence shows what one looks like."""
+    with pytest.raises(SettingError, match=r"SLUICE_MODEL_URI is not set.*models:/iris/3"):
+        fetch_settings({})
+
+
+def test_trust_is_data_unless_said_otherwise() -> None:
+    """The least trust is the default, and an unknown word is refused."""
+    assert fetch_settings({"SLUICE_MODEL_URI": "models:/iris/3"}).trust is Trust.DATA
+    with pytest.raises(SettingError, match="SLUICE_TRUST is 'Everything'"):
+        fetch_settings({"SLUICE_MODEL_URI": "models:/iris/3", "SLUICE_TRUST": "Everything"})
+
+
+def test_an_empty_list_of_types_trusts_none() -> None:
+    """The operator's list is the whole list: set but empty means no type beyond those of skops itself."""
+    assert serve_settings({"SLUICE_TRUSTED_TYPES": ""}).trusted_types == ()
+    assert serve_settings({"SLUICE_TRUSTED_TYPES": "a.B, c.D"}).trusted_types == ("a.B", "c.D")
