@@ -10,6 +10,7 @@ import random
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 from rich.console import Console
 
@@ -27,7 +28,7 @@ CLUSTER_PARTS = ("build", "up", "images", "install")
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     console = Console(highlight=False, markup=False)
-    board = Board(tell=console.print)
+    board = Board(tell=partial(console.print, soft_wrap=True))
     try:
         for command in CLUSTER_PARTS:
             with board.part(f"cluster {command}"):

@@ -70,7 +70,7 @@ class Board:
         before, self.status = self.status, status
         if not self.changes or stage(status) != self.changes[-1].stage:
             self.changes.append(Change(self.now, self.parts[-1].title if self.parts else "", stage(status)))
-        if line(status) != line(before):
+        if headline(status) != headline(before):
             self.tell(line(status))
         self._news.set()
 
@@ -95,9 +95,14 @@ def stage(status: Status) -> str:
 
 
 def line(status: Status) -> str:
-    """The status in one line, without what changes every second."""
+    """The status in one line, with the operator's own sentence."""
+    return f"{headline(status)}. {status.message}".rstrip()
+
+
+def headline(status: Status) -> str:
+    """The status without its sentence, whose numbers change with every look at the evidence."""
     serving = f"stable {status.stable.model.version}" if status.stable else "no stable"
     trial = f", canary {status.canary.model.version}" if status.canary else ""
     weight = f", weight {status.weight.desired} % (live {status.weight.live} %)" if status.weight else ""
     verdict = f", verdict {status.verdict.result}" if status.verdict else ""
-    return f"{status.phase}: {serving}{trial}{weight}{verdict}. {status.message}".rstrip()
+    return f"{status.phase}: {serving}{trial}{weight}{verdict}"
