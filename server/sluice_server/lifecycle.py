@@ -71,8 +71,8 @@ class Drain:
         self._delay = delay
 
     def begin(self) -> None:
-        """Not ready from now on; still answering until the delay is over. A pod that was not ready has nobody to wait for."""
-        if not self._readiness.ready or self._delay == 0:
+        """Not ready from now on; still answering until the delay is over."""
+        if not self._readiness.ready or self._delay == 0:  # nobody sends requests to a pod that was not ready
             self.end()
             return
         self._readiness.reached(Phase.DRAINING, "the pod is being stopped")
