@@ -10,7 +10,7 @@ end_node() {
   remove_network
   [ ! -e "$RUN/sysctls" ] || sysctl -qp "$RUN/sysctls"
   rmdir /run/containerd/s "${NODE_DIRS[@]}" 2>/dev/null || true    # only when empty: another runtime may use them
-  rm -rf /run/sluice-buildah "$RUN" "$STATE"/{pki,log.last,etcd,kubelet,ipam,opt,cni,dirs,pod-logs,settings}
+  rm -rf /run/sluice.buildah "$RUN" "$STATE"/{pki,log.last,etcd,kubelet,ipam,opt,cni,dirs,pod-logs,settings}
   [ ! -d "$STATE/log" ] || mv "$STATE/log" "$STATE/log.last"
 }
 

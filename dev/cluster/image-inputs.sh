@@ -1,6 +1,6 @@
 # What each image is called and made from, for both ways to make them. Sourced after config.sh and binaries.sh.
 
-BASE_PACKAGES=ca-certificates,python3-minimal,python3-venv
+BASE_PACKAGES=ca-certificates,python3-minimal,python3-venv,usr-is-merged   # the last one spares Perl
 NODE_IMAGES=(pause coredns)
 PEER_IMAGES=(traefik prometheus mlflow)
 
