@@ -68,7 +68,7 @@ def a_step_with_ready_pods_gets_its_weight(seen: Observed) -> Status | None:
     if status.weight.desired == weight:
         return None
     if seen.workload(status.canary).ready < canary_size(seen.spec.server.replicas, weight):
-        return status
+        return None
     run = replace(run, traffic_started_at=run.traffic_started_at or seen.now, step_started_at=None)
     return write_weight(replace(status, run=run), weight, seen.now)
 
