@@ -15,6 +15,7 @@ from sluice_operator.status import Status
 Rule = Callable[[Observed], Status | None]
 
 RULES: tuple[Rule, ...] = (
+    finishing.a_successor_without_ready_pods_gives_the_role_back,
     finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
     finishing.a_rollback_is_finished,
     starting.an_object_of_somebody_else_holds_the_start,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from sluice_operator.moves import alias_after, end_run, enter
+from sluice_operator.moves import alias_after, end_run, enter, take_back
 from sluice_operator.observed import Observed
 from sluice_operator.status import Outcome, Phase, Status
 
@@ -21,6 +21,22 @@ def a_full_canary_is_swapped_in(seen: Observed) -> Status | None:
     if seen.workload(status.canary).ready < seen.spec.server.replicas:
         return None
     return replace(status, run=replace(run, swapped=True))
+
+
+def a_successor_without_ready_pods_gives_the_role_back(seen: Observed) -> Status | None:
+    """Callers get no answer from it and would from the old revision: no question of evidence, nor of a proof."""
+    status, run = seen.status, seen.status.run
+    if status.phase is Phase.PROMOTING and run is not None and run.swapped:
+        successor, old = status.canary, status.stable
+    elif status.phase is Phase.WATCHING:
+        successor, old = status.stable, status.previous
+    else:
+        return None
+    pods, others = seen.workload(successor), seen.workload(old)
+    if pods.ready > 0 or others.ready == 0:
+        return None
+    message = f"no pod of it is ready any more, {others.ready} of the old revision are: {pods.trouble or 'they left'}"
+    return take_back(seen, Outcome.REJECTED, "NoReadyPods", message)
 
 
 def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:

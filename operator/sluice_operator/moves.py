@@ -23,6 +23,7 @@ from sluice_operator.status import (
 
 REJECTED_KEPT = 20
 HISTORY_KEPT = 10
+RETIRING_KEPT = 20  # the oldest leave early
 
 
 def wanted(seen: Observed) -> Revision | None:
@@ -111,7 +112,7 @@ def end_run(seen: Observed, status: Status, leaving: Revision | None) -> Status:
         canary=None,
         previous=None,
         weight=None,
-        retiring=retiring,
+        retiring=retiring[-RETIRING_KEPT:],
         history=(entry, *status.history)[:HISTORY_KEPT],
     )
     return enter(ended, Phase.STABLE, seen.now)
