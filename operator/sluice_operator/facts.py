@@ -19,8 +19,8 @@ def noted(seen: Observed) -> Observed:
 
 def _pods(seen: Observed, status: Status) -> Status:
     def with_pods(revision: Revision | None) -> Revision | None:
-        if revision is None or revision.revision not in seen.workloads:
-            return revision
+        if revision is None:
+            return None
         pods, model = seen.workload(revision), revision.model
         pinned = replace(model, digest=model.digest or pods.digest, runtime=model.runtime or pods.runtime)
         return replace(revision, model=pinned, ready_replicas=pods.ready)
