@@ -1,6 +1,7 @@
 #!/bin/bash
 # The one way in to the local cluster. `cluster.sh help` lists what it does.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'say "stopped at ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
 . "$(dirname "${BASH_SOURCE[0]}")/config.sh"
 
 usage() {

@@ -10,7 +10,7 @@ end_node() {
   remove_network
   [ ! -e "$RUN/sysctls" ] || sysctl -qp "$RUN/sysctls"
   rmdir /run/containerd/s "${NODE_DIRS[@]}" 2>/dev/null || true    # only when empty: another runtime may use them
-  rm -rf /run/sluice.buildah "$RUN" "$STATE"/{pki,log.last,etcd,kubelet,ipam,opt,cni,dirs,pod-logs,settings}
+  rm -rf /run/sluice.buildah "$RUN" "$STATE"/{pki,log.last,etcd,kubelet,ipam,opt,cni,dirs,pod-logs,settings,install,volume-plugins,resolv.conf}
   [ ! -d "$STATE/log" ] || mv "$STATE/log" "$STATE/log.last"
 }
 
@@ -48,7 +48,7 @@ start_containerd_alone() { # --kill-child: ends with its parent
 empty_cgroups() {
   local left root
   for _ in $(seq 100); do                    # pods are in the PID namespace too: this is for what is still dying
-    left=$(for root in $(cgroup_roots); do find "$root/$NAME" -name cgroup.procs -exec cat {} + 2>/dev/null; done | sort -u)
+    left=$(for root in $(cgroup_roots); do find "$root/$NAME" -name cgroup.procs -exec cat {} + 2>/dev/null || true; done | sort -u)
     [ -n "$left" ] || break
     # shellcheck disable=SC2086
     kill -9 $left 2>/dev/null || true
