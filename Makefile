@@ -16,7 +16,7 @@ SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 .PHONY: help check test demo cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: .venv/installed ## Lint, types and unit tests: under two minutes, on any system
 	$(BIN)/ruff check .

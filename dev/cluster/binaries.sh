@@ -30,6 +30,13 @@ binaries() {
 
 go_version() { (cd "$HERE/go/kubernetes" && go env GOVERSION GOARCH) | xargs; }
 
+check_go() {
+  local needed; needed=$(sed -nE 's/^go //p' "$HERE/go/kubernetes/go.mod")
+  command -v go >/dev/null && go_version >/dev/null 2>&1 ||
+    die "Go $needed or newer is needed to build Kubernetes ($(go version 2>/dev/null || echo 'go: not found'))" \
+        "curl -fsSL https://go.dev/dl/go$needed.linux-$(dpkg --print-architecture).tar.gz | tar -C /usr/local -xz && export PATH=/usr/local/go/bin:\$PATH"
+}
+
 # compiled TOTAL WHAT: counts the package names that `go build -v` prints, and says every 15 s how far it is
 compiled() {
   local count=0 next=$((SECONDS + 15))

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # The one way in to the local cluster. `cluster.sh help` lists what it does.
 set -Eeuo pipefail
 trap 'say "stopped at ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
@@ -34,6 +34,7 @@ engine() {
 # here must not hold the lock for as long as they live.
 locked() {
   [ -z "${SLUICE_LOCKED:-}" ] || return 0
+  mkdir -p "$CACHE"/{bin,images,clusters}
   command -v flock >/dev/null || return 0      # not on macOS, where kind does the work
   flock --nonblock "$CACHE/lock" true || say "waiting for another cluster.sh to finish"
   SLUICE_LOCKED=1 exec flock --close "$CACHE/lock" "$HERE/cluster.sh" "$@"
@@ -75,7 +76,7 @@ case $command in
   images) command_images ;;
   install) install_project ;;
   run) run_with_cluster "$@" ;;
-  bin) echo "$(binaries kubernetes):$(binaries node)" ;;
+  bin) check_go; echo "$(binaries kubernetes):$(binaries node)" ;;
   env) print_env ;;
   kubeconfig) echo "$KUBECONFIG" ;;
   node) command_node "$@" ;;

@@ -33,7 +33,7 @@ kind_settings() {
 }
 
 command_down() { kind delete cluster --name "$NAME" --kubeconfig "$KUBECONFIG"; }
-command_build() { build_binaries; }
+command_build() { check_go; build_binaries; }
 command_images() { ensure_images "${PEER_IMAGES[@]}" "${COMPONENTS[@]}"; }
 command_node() { docker exec "$NAME-control-plane" "$@"; }
 

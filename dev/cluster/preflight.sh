@@ -8,8 +8,8 @@ DISK_FOR_RUNNING=3
 
 preflight() {
   check_machine
-  check_memory_and_disk
   check_go
+  check_memory_and_disk
   install_packages
   check_addresses
   check_kernel
@@ -33,13 +33,6 @@ check_memory_and_disk() {
   [ ! -d "$(binaries kubernetes)" ] || needed=$DISK_FOR_RUNNING
   disk=$(df --output=avail -k "$CACHE" | awk 'END {print int($1 / 1000000)}')
   [ "$disk" -ge "$needed" ] || die "the cluster needs $needed GB of free disk under $CACHE, there are $disk GB" "export XDG_CACHE_HOME=/a/larger/disk"
-}
-
-check_go() {
-  local needed; needed=$(sed -nE 's/^go //p' "$HERE/go/kubernetes/go.mod")
-  command -v go >/dev/null && go_version >/dev/null 2>&1 ||
-    die "Go $needed or newer is needed to build Kubernetes ($(go version 2>/dev/null || echo 'go: not found'))" \
-        "curl -fsSL https://go.dev/dl/go$needed.linux-$(dpkg --print-architecture).tar.gz | tar -C /usr/local -xz && export PATH=/usr/local/go/bin:\$PATH"
 }
 
 check_addresses() { # a network that this machine really uses must not be shadowed
