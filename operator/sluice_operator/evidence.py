@@ -44,12 +44,16 @@ class Evidence:
 
 def tally(series: Iterable[Series], revision: str, since: float, until: float) -> Tally:
     """Counts of `revision` in the window from `since` to `until` (unix seconds)."""
-    mine = [one for one in series if one.labels.get("revision") == revision]
-    seen_before = {one.labels["pod_uid"] for one in mine if one.samples and one.samples[0][0] <= since}
+    scraped = [one for one in series if one.samples]
+    first_scrape: dict[str, float] = {}
+    for one in scraped:
+        pod, at = one.labels["pod_uid"], one.samples[0][0]
+        first_scrape[pod] = min(first_scrape.get(pod, at), at)
     counts: dict[str, float] = {}
     errors, within = 0.0, dict[float, float]()
-    for one in mine:
-        grown = increment(one.samples, since, until, pod_seen_before=one.labels["pod_uid"] in seen_before)
+    for one in (each for each in scraped if each.labels.get("revision") == revision):
+        known = first_scrape[one.labels["pod_uid"]] < one.samples[0][0]
+        grown = increment(one.samples, since, until, pod_seen_before=known)
         name = one.labels["__name__"]
         if name.endswith("_bucket"):
             bound = float(one.labels["le"])
