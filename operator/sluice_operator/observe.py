@@ -150,10 +150,10 @@ class Observer:
         if known and known.state == state and now < known.at + timedelta(seconds=self._settings.evaluation_interval):
             return known.verdict
         evidence = await self._reader.look(owner.namespace, owner.name, run, subject, other, now)
+        crashes = _crashes(run, workloads, subject, other)
         if isinstance(evidence, Lost):
-            verdict = lost(evidence.message, current.verdict)
+            verdict = lost(evidence.message, current.verdict, crashes)
         else:
-            crashes = _crashes(run, workloads, subject, other)
             verdict = judge(run.objectives, evidence, _question(run, current.phase, now), crashes)
         self._looks[key] = _Look(state, now, verdict)
         return verdict

@@ -45,9 +45,12 @@ def judge(objectives: Sequence[Objective], evidence: Evidence, question: Questio
     return Verdict(Result.PASS, "Passed", "all that this step asks for is there", judged)
 
 
-def lost(message: str, before: Verdict | None) -> Verdict:
-    """Nothing to see is not a failure: Undecided, with the last numbers kept in view."""
-    return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message, before.objectives if before else ())
+def lost(message: str, before: Verdict | None, crashes: int) -> Verdict:
+    """Nothing to see is not a failure: Undecided, with the last numbers kept in view. Crashes are seen all the same."""
+    judged = before.objectives if before else ()
+    if (crashed := _crashing(crashes)) is not None:
+        return Verdict(Result.FAIL, *crashed, objectives=judged)
+    return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message, judged)
 
 
 def upper_tail(successes: int, trials: int, share: float) -> float:
@@ -69,7 +72,7 @@ def upper_tail(successes: int, trials: int, share: float) -> float:
     for k in range(successes, trials):
         term *= (trials - k) / (k + 1) * odds
         total += term
-        if term < total * 1e-12:
+        if term <= total * 1e-12:
             break
     return min(total, 1.0)
 
@@ -111,8 +114,11 @@ def _bad_share(objective: Objective, counted: Tally) -> _Share:
     if objective.error_rate is not None:
         return _Share(counted.errors, counted.finished)
     if objective.latency is not None:
-        total = counted.within.get(math.inf, 0)
-        return _Share(total - counted.within.get(bound_below(objective.latency.max.total_seconds()), 0), total)
+        total, fast = (
+            counted.within.get(math.inf),
+            counted.within.get(bound_below(objective.latency.max.total_seconds())),
+        )
+        return _Share(0, 0) if total is None or fast is None else _Share(total - fast, total)
     return _Share(counted.labels - counted.correct, counted.labels)
 
 
