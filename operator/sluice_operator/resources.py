@@ -152,11 +152,6 @@ def _serve(owner: Owner, revision: Revision) -> Manifest:
     }
 
 
-def _probe(path: str, every: int, failures: int) -> Manifest:
-    get = {"path": path, "port": "http"}
-    return {"httpGet": get, "periodSeconds": every, "timeoutSeconds": 5, "failureThreshold": failures}
-
-
 def _env(values: dict[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
