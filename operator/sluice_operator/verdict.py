@@ -114,10 +114,8 @@ def _bad_share(objective: Objective, counted: Tally) -> _Share:
     if objective.error_rate is not None:
         return _Share(counted.errors, counted.finished)
     if objective.latency is not None:
-        total, fast = (
-            counted.within.get(math.inf),
-            counted.within.get(bound_below(objective.latency.max.total_seconds())),
-        )
+        bound = bound_below(objective.latency.max.total_seconds())
+        total, fast = counted.within.get(math.inf), counted.within.get(bound)
         return _Share(0, 0) if total is None or fast is None else _Share(total - fast, total)
     return _Share(counted.labels - counted.correct, counted.labels)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import scipy.stats
+import scipy.stats  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -276,7 +276,7 @@ def test_a_latency_between_two_bounds_is_judged_at_the_lower_one() -> None:
     crashes=st.integers(0, 1),
 )
 def test_a_pass_has_all_that_it_needs(counts: tuple[int, ...], elapsed: float, last: bool, crashes: int) -> None:
-    """Whatever was counted: a Pass means requests, time, and each needed objective inside its limit on enough of them."""
+    """Whatever was counted: a Pass means requests, time, and each needed objective inside its limit."""
     finished, errors, slow, labels, correct = counts
     seen = requests(finished, min(errors, finished), min(slow, finished), labels, min(correct, labels))
     verdict = judged(evidence(seen), ERRORS, P95, ACCURACY, question=asked(elapsed, last), crashes=crashes)
