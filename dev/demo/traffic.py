@@ -92,10 +92,11 @@ class Stream:
         await self.stop()
 
     async def stop(self) -> None:
-        """Starts no more requests; those under way are cancelled and not recorded."""
+        """Starts no more requests and closes the connections; requests under way are cancelled and not recorded."""
         if self._sending is not None:
             self._sending.cancel()
             (result,) = await asyncio.gather(self._sending, return_exceptions=True)
+            await self._client.aclose()
             if isinstance(result, Exception):
                 raise result
 
