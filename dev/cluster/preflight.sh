@@ -54,13 +54,14 @@ install_packages() {
 
 check_kernel() {
   local controller
+  unshare --mount --pid --net --fork ip link set lo up 2>/dev/null ||
+    die "root may not make namespaces and links here: this is a container without the rights for it" "docker run --privileged --cgroupns=host ..."
   modprobe -qa overlay br_netfilter nf_tables veth 2>/dev/null || true    # built in, or not a module system: probed below
   grep -qw overlay /proc/filesystems || die "this kernel has no overlayfs, which holds the images" "modprobe overlay"
   unshare --net ip link add probe0 type veth peer name probe1 2>/dev/null || die "this kernel has no veth links, which connect pods" "modprobe veth"
   unshare --net ip link add probe0 type bridge 2>/dev/null || die "this kernel has no bridges, which connect pods" "modprobe bridge"
   unshare --net nft 'add table ip probe; add chain ip probe c { type nat hook postrouting priority 100; }; add rule ip probe c masquerade' 2>/dev/null ||
     die "this kernel has no nftables with address translation, which carries services" "modprobe -a nf_tables nft_masq"
-  unshare --mount --pid --fork true || die "namespaces cannot be made here: a container needs --privileged" "docker run --privileged ..."
   for controller in cpu memory pids; do
     [ -d "/sys/fs/cgroup/$controller" ] || grep -qw "$controller" /sys/fs/cgroup/cgroup.controllers 2>/dev/null ||
       die "the cgroup controller '$controller' is not mounted under /sys/fs/cgroup" "mount -t cgroup2 none /sys/fs/cgroup"
