@@ -44,8 +44,8 @@ ensure_images() {
     image=$(image_name "$name")
     say "image $name: making $image"
     case $name in
-      traefik) published "docker.io/library/traefik:v${image##*:}" "$image" ;;
-      prometheus) published "docker.io/prom/prometheus:v${image##*:}" "$image" ;;
+      traefik) published "traefik:v${image##*:}" "$image" ;;
+      prometheus) published "prom/prometheus:v${image##*:}" "$image" ;;
       mlflow) build_image "$image" trainer/Dockerfile --target mlflow ;;
       *) build_image "$image" "$(dockerfile "$name")" --build-arg "VERSION=$(image_version "$name")"
          docker run --rm --read-only --network none --tmpfs /tmp --entrypoint python "$image" -c "import sluice_$name.__main__" ;;
