@@ -1,0 +1,91 @@
+"""The real cluster, brought up once per session, with the trained models in its registry; and, when a test fails, a
+picture of the cluster: what a person would ask for first.
+
+The tests are asynchronous and share one event loop, so that streams of requests and watches go on beside them.
+"""
+
+import subprocess
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
+
+import pytest
+
+from dev.demo import cluster as clusters
+from dev.demo import models
+from dev.demo.cluster import CLUSTER_SH, Addresses, Kubectl
+from dev.demo.models import Aliases, Versions
+from tests.e2e.kills import Operator
+from tests.e2e.rollouts import NAMESPACE
+
+PICTURE = (
+    ("get", "modeldeployments", "--all-namespaces", "-o", "wide"),
+    ("get", "pods", "--all-namespaces", "-o", "wide"),
+    ("get", "modeldeployments", "-n", NAMESPACE, "-o", "yaml"),
+    ("get", "ingresses,services", "-n", NAMESPACE, "-o", "wide"),
+    ("get", "events", "-n", NAMESPACE, "--sort-by=.metadata.creationTimestamp"),
+    ("logs", "-n", "sluice-system", "deployment/sluice-operator", "--tail=200"),
+)
+LINES = 200  # of each part of the picture, the last ones
+
+_found = pytest.StashKey[Addresses]()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Addresses]:
+    """The cluster with the project installed; ended afterwards if it did not run before."""
+    ran = subprocess.run([CLUSTER_SH, "status"], capture_output=True, check=False).returncode == 0
+    try:
+        clusters.run_part("up")
+        clusters.run_part("install")
+        found = request.session.stash[_found] = clusters.addresses()
+        yield found
+    finally:
+        if not ran:
+            clusters.run_part("down")
+
+
+@pytest.fixture(scope="session")
+async def kubectl(anyio_backend: str, cluster: Addresses) -> AsyncIterator[Kubectl]:
+    """kubectl, with an empty namespace for the tests."""
+    admin = Kubectl(cluster)
+    await admin.text("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", "--timeout=120s")
+    for namespace in (NAMESPACE, models.NAMESPACE):
+        await admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    yield admin
+    await admin.text("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+async def versions(kubectl: Kubectl) -> Versions:
+    """Three versions of one registered model: a good one, a better one and a really bad one."""
+    return await models.train(kubectl)
+
+
+@pytest.fixture(scope="session")
+def aliases(cluster: Addresses) -> Aliases:
+    return Aliases(cluster.mlflow)
+
+
+@pytest.fixture(scope="session")
+def operator(kubectl: Kubectl) -> Operator:
+    return Operator(kubectl)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    found = item.session.stash.get(_found, None)
+    if report.failed and found is not None:
+        report.sections += [(f"kubectl {' '.join(part)}", _look(found, part)) for part in PICTURE]
+    return report
+
+
+def _look(found: Addresses, arguments: tuple[str, ...]) -> str:
+    command: list[Any] = [found.kubectl, f"--kubeconfig={found.kubeconfig}", "--request-timeout=20s", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "\n".join((done.stdout + done.stderr).splitlines()[-LINES:])

@@ -1,0 +1,233 @@
+"""The two ends of a rollout under a steady stream of requests with feedback: a better version takes over, a worse one
+is taken back. Each run is made once; the tests look at what was seen of it.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from dev.demo import promises
+from dev.demo.cluster import Addresses, Kubectl
+from dev.demo.models import Aliases, Versions
+from dev.demo.promises import Pod
+from dev.demo.status import Status
+from dev.demo.tally import answered_by
+from dev.demo.traffic import Request, Stream
+from tests.e2e.kills import Operator
+from tests.e2e.rollouts import Rollout, deployed, eventually, manifest
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was seen of one run, from the moved alias until the old pods were gone."""
+
+    first: Status  # the first one of the new revision
+    end: Status
+    requests: list[Request]
+    afterwards: float  # when in the stream all was over
+    pods_first: list[Pod]  # of the revision that serves in the end, as early as there were any
+    pods_last: list[Pod]
+    events: list[tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+async def iris(kubectl: Kubectl, aliases: Aliases, versions: Versions) -> AsyncIterator[Rollout]:
+    """Serves the first version on two pods."""
+    await aliases.set("iris-runs", versions.first.version)
+    document = manifest("iris-runs")
+    document["spec"]["server"]["replicas"] = 2
+    async with deployed(kubectl, aliases, document) as rollout:
+        await rollout.until_ready()
+        yield rollout
+
+
+@pytest.fixture(scope="module")
+async def promotion(iris: Rollout, cluster: Addresses, versions: Versions) -> Run:
+    """The better version appears under the alias."""
+    async with Stream(cluster.gateway, iris.host) as stream:
+        old = iris.status.stable
+        assert old is not None
+        await iris.follow(versions.better)
+        first = await iris.until_live(versions.better, weight=10)
+        assert first.canary is not None
+        pods = await iris.pods(first.canary.revision)
+        await iris.until("phase Watching", lambda now: now.phase == "Watching")
+        pods += await iris.pods(first.canary.revision)
+        end = await iris.until_ended(versions.better, runs=2)
+        await iris.until_gone(old.revision)
+        afterwards = await _answers(stream)
+    return Run(
+        first, end, stream.requests, afterwards, pods, await iris.pods(first.canary.revision), await iris.events()
+    )
+
+
+@pytest.fixture(scope="module")
+async def rejection(promotion: Run, iris: Rollout, cluster: Addresses, versions: Versions) -> Run:
+    """After the promotion, a really bad version appears under the alias."""
+    stable = promotion.end.stable
+    assert stable is not None
+    async with Stream(cluster.gateway, iris.host, seed=1) as stream:
+        pods = await iris.pods(stable.revision)
+        await iris.follow(versions.bad)
+        first = await iris.until_live(versions.bad, weight=10)
+        assert first.canary is not None
+        end = await iris.until_ended(versions.bad, runs=3)
+        await iris.until_gone(first.canary.revision)
+        afterwards = await _answers(stream)
+    events = (await iris.events())[len(promotion.events) :]
+    return Run(first, end, stream.requests, afterwards, pods, await iris.pods(stable.revision), events)
+
+
+async def _answers(stream: Stream, count: int = 50) -> float:
+    """Waits for some more answers; returns the time of the stream from which on they were asked for."""
+    since = stream.now
+
+    async def look() -> bool | None:
+        return answered_by(stream.requests, since).total() >= count or None
+
+    await eventually(f"{count} more predictions", look)
+    return since
+
+
+def _keep(*made: promises.Promise) -> None:
+    for promise in made:
+        assert promise.kept, f"{promise.text}: {promise.found}"
+
+
+async def test_a_better_version_is_promoted(promotion: Run, versions: Versions) -> None:
+    """The better version ends as the stable one, and status and history say so."""
+    _keep(*promises.promoted(promotion.end, versions.better.uri, versions.better.version, versions.better.version))
+    assert promotion.end.has("RolloutSucceeded", "True")
+    assert [entry.outcome for entry in promotion.end.history] == ["Promoted", "Promoted"]
+    assert (promotion.end.canary, promotion.end.weight, promotion.end.rejected) == (None, None, ())
+
+
+async def test_no_request_fails_because_of_a_promotion(promotion: Run) -> None:
+    """Not one request fails from the start of the canary until the old pods have drained."""
+    _keep(promises.none_failed(promotion.requests))
+
+
+async def test_after_a_promotion_only_the_new_version_answers(promotion: Run, versions: Versions) -> None:
+    """Both versions answered real requests in the run, and afterwards the promoted one alone."""
+    _keep(promises.took_part(promotion.requests, [versions.first.version, versions.better.version]))
+    _keep(promises.only_answers_now(promotion.requests, promotion.afterwards, versions.better.version))
+
+
+async def test_a_promotion_touches_no_pod(promotion: Run) -> None:
+    """The pods that were on trial serve on: none was restarted or replaced."""
+    _keep(promises.same_pods(promotion.pods_first, promotion.pods_last))
+
+
+async def test_a_promotion_moves_the_alias(promotion: Run, iris: Rollout, versions: Versions) -> None:
+    """The alias that `onPromote` names arrives at the promoted version."""
+    await iris.champion_is(versions.better)
+
+
+async def test_the_weight_rises_step_by_step(promotion: Run, iris: Rollout) -> None:
+    """Only the weights of the steps are ever wanted, and no weight is called live before it was written."""
+    weights = [seen.status.weight for seen in iris.seen if seen.status.run and seen.status.weight]
+    desired = [weight.desired for weight in weights]
+    rises = [now for before, now in zip([0, *desired], desired, strict=False) if now != before]
+    assert rises[:2] == [10, 50]
+    assert set(desired) == {0, 10, 50}
+    assert all(weight.live in desired[: position + 1] for position, weight in enumerate(weights))
+
+
+async def test_events_tell_the_promotion(promotion: Run, versions: Versions) -> None:
+    """One event per transition, in order, from the first revision to the promotion."""
+    better = versions.better.uri
+    assert [reason for reason, _ in promotion.events] == [
+        *("CanaryStarted", "Promoted"),
+        *("CanaryStarted", "WeightProven", "WeightProven", "WeightProven", "StepsPassed", "RolesSwapped", "Promoted"),
+    ]
+    notes = [note for _, note in promotion.events[3:]]
+    assert notes[:3] == ["weight 0 is live", "weight 10 is live", "weight 50 is live"]
+    assert notes[3:] == [
+        f"{better} passed its last step and takes over",
+        f"{better} serves all traffic and is watched",
+        f"{better} is stable",
+    ]
+
+
+async def test_a_person_can_read_the_end_of_a_promotion(promotion: Run, iris: Rollout, versions: Versions) -> None:
+    """`kubectl get`, `get -o wide` and `describe` show who serves, that it is ready, and what happened."""
+    columns = (await iris.command("get", "modeldeployment", iris.name)).splitlines()
+    assert columns[0].split() == ["NAME", "PHASE", "STABLE", "CANARY", "WEIGHT", "VERDICT", "READY", "AGE"]
+    assert columns[1].split()[:3] == [iris.name, "Stable", versions.better.version]
+    assert "True" in columns[1].split()
+    wide = await iris.command("get", "modeldeployment", iris.name, "-o", "wide")
+    assert f"{versions.better.uri} serves on 2 of 2 pods" in wide
+    described = await iris.command("describe", "modeldeployment", iris.name)
+    assert f"{versions.better.uri} serves all traffic and is watched" in described
+
+
+async def test_a_bad_version_is_rejected_by_its_accuracy(rejection: Run, versions: Versions) -> None:
+    """Feedback shows that the version is bad: it is rejected with the number and the limit, and remembered."""
+    _keep(*promises.rejected(rejection.end, versions.bad.uri, versions.better.version, versions.better.version))
+    ended, rejected = rejection.end.history[0], rejection.end.rejected[0]
+    assert (ended.outcome, ended.reason, rejected.reason) == ("Rejected", "AccuracyBelowLimit", "AccuracyBelowLimit")
+    assert rejected.message.startswith("accuracy 0.")
+    assert "is beyond its limit at least 0.85" in rejected.message
+
+
+async def test_a_rejection_wants_weight_zero_first(rejection: Run, iris: Rollout, versions: Versions) -> None:
+    """RollingBack is written together with weight 0; afterwards nothing leads to the bad version any more."""
+    back = [seen.status for seen in iris.seen if seen.status.phase == "RollingBack"]
+    assert back
+    assert all(now.weight is not None and now.weight.desired == 0 for now in back)
+    assert (await iris.get("ingress", f"{iris.name}-canary")) is None
+
+
+async def test_no_request_fails_because_of_a_rejection(rejection: Run, versions: Versions) -> None:
+    """Not one request fails while the bad version comes and goes; it did answer some, and none afterwards."""
+    _keep(promises.none_failed(rejection.requests))
+    _keep(promises.took_part(rejection.requests, [versions.bad.version]))
+    _keep(promises.only_answers_now(rejection.requests, rejection.afterwards, versions.better.version))
+
+
+async def test_a_rejection_leaves_the_stable_pods_alone(rejection: Run) -> None:
+    """The pods that served before serve on: none was restarted or replaced."""
+    _keep(promises.same_pods(rejection.pods_first, rejection.pods_last))
+
+
+async def test_a_rejection_does_not_move_the_alias(rejection: Run, aliases: Aliases, versions: Versions) -> None:
+    """The alias that `onPromote` names stays with the version that was proven."""
+    assert await aliases.get("iris-runs-champion") == versions.better.version
+
+
+async def test_events_tell_the_rejection(rejection: Run) -> None:
+    """One event per transition, in order, with the reason where it went wrong."""
+    reasons = [reason for reason, _ in rejection.events]
+    assert reasons == ["CanaryStarted", "WeightProven", "WeightProven", "RollingBack", "RolledBack"]
+    assert all(note.startswith("AccuracyBelowLimit: accuracy 0.") for _, note in rejection.events[3:])
+
+
+async def test_a_rejected_version_is_not_tried_again(
+    rejection: Run, iris: Rollout, operator: Operator, versions: Versions
+) -> None:
+    """Neither applying the object again nor a new operator gives a rejected version another run."""
+    await operator.replace()
+    await iris.patch({"model": {"pollInterval": "1s"}})
+    stalled = await iris.until_condition("Stalled", "False", "Rejected")
+    assert stalled.message == f"{versions.bad.uri} was rejected before and is not tried again as it is"
+    assert iris.status.phase == "Stable"
+    assert iris.status.history == rejection.end.history
+
+
+async def test_other_objectives_give_a_rejected_version_another_run(
+    rejection: Run, iris: Rollout, versions: Versions
+) -> None:
+    """What it was rejected by has changed, so it starts once more; naming the stable version again ends that run."""
+    spec = json.loads(await iris.command("get", "modeldeployment", iris.name, "-o", "jsonpath={.spec.objectives}"))
+    await iris.patch({"objectives": [each for each in spec if each["name"] != "latency"]})
+    again = await iris.until("it starts again", lambda now: now.phase == "Starting")
+    assert again.canary is not None
+    assert again.canary.model.uri == versions.bad.uri
+    await iris.follow(versions.better)
+    end = await iris.until_ended(versions.bad, runs=4)
+    assert (end.history[0].outcome, end.history[0].reason) == ("Withdrawn", "Withdrawn")
+    assert end.stable == iris.status.stable
