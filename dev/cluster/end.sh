@@ -10,8 +10,9 @@ end_node() {
   remove_network
   [ ! -e "$RUN/sysctls" ] || sysctl -qp "$RUN/sysctls"
   rmdir /run/containerd/s "${NODE_DIRS[@]}" 2>/dev/null || true    # only when empty: another runtime may use them
-  rm -rf /run/sluice.buildah "$RUN" "$STATE"/{pki,log.last,etcd,kubelet,ipam,opt,cni,dirs,pod-logs,settings,install,volume-plugins,resolv.conf}
+  rm -rf /run/sluice.buildah "$STATE"/{pki,log.last,etcd,kubelet,ipam,opt,cni,dirs,pod-logs,settings,install,volume-plugins,resolv.conf}
   [ ! -d "$STATE/log" ] || mv "$STATE/log" "$STATE/log.last"
+  rm -rf "$RUN"                              # last: as long as it is there, an end that was cut off is taken up again
 }
 
 stop_writers() { # whoever would start a container again while they are being removed
@@ -25,6 +26,7 @@ stop_writers() { # whoever would start a container again while they are being re
 # Containers are removed through containerd, so that its image store stays usable; where that fails the store goes too.
 empty_containerd() {
   local helper=
+  [ -e "$STATE/settings/containerd.toml" ] || return 0       # never started, or emptied by an end that was cut off
   if node_runs; then
     alive containerd || start containerd "$STATE/bin/node/containerd" -c "$STATE/settings/containerd.toml"
   else
