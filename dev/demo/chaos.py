@@ -59,7 +59,7 @@ class Chaos:
             found = running_container(pods)
             return found if found is not None and int(found["restartCount"]) > after else None
 
-        return await first_answer(look)
+        return await first_answer(look, every=1.0)
 
 
 def running_container(pods: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,5 +120,7 @@ def _in_cgroup(process: Path, name: str) -> bool:
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
+    """Not `process.kill()`: that may take the exit status away from the event loop, which then complains."""
     if process.returncode is None:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)

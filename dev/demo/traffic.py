@@ -2,9 +2,11 @@
 
 Requests start on a schedule of their own, whatever the answers take, as those of many independent callers would. Each
 prediction that was answered gets its true label posted to /feedback a little later. Counting is in `tally`.
+The client is aiohttp's, because the stream shares a small machine with what it measures, and httpx takes more time.
 """
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
-import httpx
+import aiohttp
 from sklearn.datasets import load_iris
 
 IN_FLIGHT = 200  # predictions at once, each with its label; when all of them hang, the schedule waits
@@ -36,6 +38,21 @@ class Request:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    version: str
+    revision: str
+    text: str
+
+    @property
+    def body(self) -> Any:
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+
 def iris_rows() -> tuple[Row, ...]:
     bunch = load_iris()
     return tuple((tuple(map(float, row)), int(label)) for row, label in zip(bunch.data, bunch.target, strict=True))
@@ -53,23 +70,17 @@ class Stream:
         host: str,
         *,
         rate: float = 50.0,  # predictions per second
-        max_requests: int = 60_000,
+        max_requests: int = 60_000,  # predictions
         max_seconds: float = 1_200.0,
+        label_delay: tuple[float, float] = LABEL_DELAY,
         seed: int = 0,
         rows: Sequence[Row] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.requests: list[Request] = []
-        self._client = httpx.AsyncClient(
-            base_url=gateway,
-            headers={"host": host},
-            timeout=TIMEOUT,
-            transport=transport,
-            limits=httpx.Limits(max_connections=IN_FLIGHT),
-            trust_env=False,
-        )
+        self._gateway, self._host = gateway, host
         self._rate, self._max_requests, self._max_seconds = rate, max_requests, max_seconds
+        self._label_delay = label_delay
         self._rows = iris_rows() if rows is None else rows
         self._random = random.Random(seed)
         self._clock = clock
@@ -83,7 +94,7 @@ class Stream:
 
     async def __aenter__(self) -> Self:
         self._began = self._clock()
-        self._sending = asyncio.create_task(self._send_all())
+        self._sending = asyncio.create_task(self._send())
         return self
 
     async def __aexit__(
@@ -96,7 +107,6 @@ class Stream:
         if self._sending is not None:
             self._sending.cancel()
             (result,) = await asyncio.gather(self._sending, return_exceptions=True)
-            await self._client.aclose()
             if isinstance(result, Exception):
                 raise result
 
@@ -105,69 +115,78 @@ class Stream:
         if self._sending is not None:
             await self._sending
 
-    async def _send_all(self) -> None:
-        room = asyncio.Semaphore(IN_FLIGHT)
-        async with asyncio.TaskGroup() as group:
+    async def _send(self) -> None:
+        async with (
+            aiohttp.ClientSession(
+                self._gateway,
+                headers={"Host": self._host},
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+                connector=aiohttp.TCPConnector(limit=IN_FLIGHT),
+            ) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            room = asyncio.Semaphore(IN_FLIGHT)
             for number in range(self._max_requests):
                 await asyncio.sleep((number + self._random.random()) / self._rate - self.now)
                 if self.now > self._max_seconds:
                     return
                 await room.acquire()
-                sending = group.create_task(self._one(*self._random.choice(self._rows)))
-                sending.add_done_callback(lambda _: room.release())
+                one = group.create_task(self._predict(session, *self._random.choice(self._rows)))
+                one.add_done_callback(lambda _: room.release())
 
-    async def _one(self, features: tuple[float, ...], label: int) -> None:
-        answer, body = await self._post("predict", "/predict", {"features": [list(features)]}, label)
-        self.requests.append(answer)
-        if not answer.failure:
-            await asyncio.sleep(self._random.uniform(*LABEL_DELAY))
-            feedback, _ = await self._post(
-                "feedback", "/feedback", {"prediction_id": body["prediction_id"], "label": label}
-            )
-            self.requests.append(feedback)
-
-    async def _post(
-        self, kind: Literal["predict", "feedback"], path: str, content: dict[str, Any], label: int | None = None
-    ) -> tuple[Request, Any]:
+    async def _predict(self, session: aiohttp.ClientSession, features: tuple[float, ...], label: int) -> None:
         at = self.now
-        try:
-            response = await self._client.post(path, json=content)
-        except httpx.TransportError as trouble:
-            failure = f"no answer: {type(trouble).__name__} {trouble}".rstrip()
-            return Request(kind, at, self.now - at, None, failure=failure), None
-        body = _json(response)
-        failure = _wrong(response, body) if kind == "predict" else _refused(response)
-        request = Request(
-            kind,
-            at,
-            self.now - at,
-            response.status_code,
-            version=response.headers.get("x-model-version", ""),
-            revision=response.headers.get("x-sluice-revision", ""),
-            correct=None if failure or label is None else body["predictions"][0] == label,
-            failure=failure,
-        )
-        return request, body
+        answer = await _post(session, "/predict", {"features": [list(features)]})
+        request = self._recorded("predict", at, answer, _wrong(answer), label)
+        if not request.failure and isinstance(answer, _Answer):
+            await asyncio.sleep(self._random.uniform(*self._label_delay))
+            at = self.now
+            answer = await _post(session, "/feedback", {"prediction_id": answer.body["prediction_id"], "label": label})
+            self._recorded("feedback", at, answer, _refused(answer))
+
+    def _recorded(
+        self,
+        kind: Literal["predict", "feedback"],
+        at: float,
+        answer: _Answer | str,
+        failure: str,
+        label: int | None = None,
+    ) -> Request:
+        latency = self.now - at
+        if isinstance(answer, str):
+            request = Request(kind, at, latency, None, failure=failure)
+        else:
+            correct = None if failure or label is None else answer.body["predictions"][0] == label
+            request = Request(kind, at, latency, answer.status, answer.version, answer.revision, correct, failure)
+        self.requests.append(request)
+        return request
 
 
-def _json(response: httpx.Response) -> Any:
+async def _post(session: aiohttp.ClientSession, path: str, content: dict[str, Any]) -> _Answer | str:
+    """The answer, or why there is none."""
     try:
-        return response.json()
-    except ValueError:
-        return None
+        async with session.post(path, json=content) as response:
+            headers = response.headers
+            version, revision = headers.get("X-Model-Version", ""), headers.get("X-Sluice-Revision", "")
+            return _Answer(response.status, version, revision, await response.text())
+    except (aiohttp.ClientError, OSError) as trouble:  # a timeout is an OSError
+        return f"no answer: {type(trouble).__name__} {trouble}".rstrip()
 
 
-def _refused(response: httpx.Response) -> str:
-    return "" if response.is_success else f"status {response.status_code}"
+def _refused(answer: _Answer | str) -> str:
+    if isinstance(answer, str):
+        return answer
+    return "" if answer.status == 200 else f"status {answer.status}"
 
 
-def _wrong(response: httpx.Response, body: Any) -> str:
+def _wrong(answer: _Answer | str) -> str:
     """Why this is no answer to a prediction of one row, or nothing."""
-    if not response.is_success:
-        return _refused(response)
-    match body:
+    if isinstance(answer, str) or answer.status != 200:
+        return _refused(answer)
+    match answer.body:
         case {"predictions": [int()], "prediction_id": str(), "model_version": str(version)}:
-            header = response.headers.get("x-model-version")
-            return "" if header == version else f"wrong shape: X-Model-Version is {header}, the body says {version}"
+            if answer.version == version:
+                return ""
+            return f"wrong shape: X-Model-Version is {answer.version or 'absent'}, the body says {version}"
         case _:
-            return f"wrong shape: {response.text[:100]}"
+            return f"wrong shape: {answer.text[:100]}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from aiohttp import web
 
 from dev.demo import status
 from dev.demo.board import Board
@@ -15,6 +16,7 @@ from dev.demo.example import Example
 from dev.demo.models import Aliases, Version, Versions
 from dev.demo.story import Story
 from dev.demo.traffic import Stream
+from tests.unit.demo.gateway import gateway
 
 FIRST, BETTER, BAD = (Version(number, f"models:/iris/{number}", 40, 45) for number in ("1", "2", "3"))
 VERSIONS = Versions(FIRST, BETTER, BAD)
@@ -85,9 +87,9 @@ class World:
             for _ in range(20):  # lets the story act on each of them
                 await asyncio.sleep(0)
 
-    def gateway(self, request: httpx.Request) -> httpx.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         body = {"predictions": [0], "prediction_id": "id", "model_version": self.serves}
-        return httpx.Response(200, json=body, headers={"X-Model-Version": self.serves})
+        return web.json_response(body, headers={"X-Model-Version": self.serves})
 
 
 class FakeKubectl(Kubectl):
@@ -110,9 +112,8 @@ def broken(world: World, then: Callable[[World], None] = lambda world: None) -> 
     async def play() -> list[str]:
         aliases = Aliases("http://mlflow", transport=httpx.MockTransport(world.registry))
         story = Story(world.board, FakeKubectl(world), aliases, EXAMPLE, afterwards=0.05)
-        stream = Stream("http://gateway", EXAMPLE.host, rate=1000, transport=httpx.MockTransport(world.gateway))
         world.board.saw(status.parse({"status": READY}))
-        async with stream:
+        async with gateway(world.answer) as address, Stream(address, EXAMPLE.host, rate=500) as stream:
             with world.board.part("good run"):
                 await story.good_run(VERSIONS, stream)
             then(world)

@@ -1,54 +1,51 @@
 import asyncio
-import json
-from collections.abc import Callable
+import itertools
 from typing import Any
 
-import httpx
 import pytest
+from aiohttp import web
 
 from dev.demo.traffic import Request, Stream, iris_rows
+from tests.unit.demo.gateway import Handler, gateway
 
 ROWS = (((5.1, 3.5, 1.4, 0.2), 0), ((6.3, 3.3, 6.0, 2.5), 2))
 RIGHT = {"predictions": [0], "prediction_id": "id-1", "model_version": "3"}
 HEADERS = {"X-Model-Version": "3", "X-Sluice-Revision": "abcdefghij"}
 
-Handler = Callable[[httpx.Request], httpx.Response]
 
+def answering(body: Any, status: int = 200, version: str = "3") -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(body, status=status, headers=HEADERS | {"X-Model-Version": version})
 
-def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Handler:
-    return lambda request: httpx.Response(status, json=body, headers=HEADERS if headers is None else headers)
+    return answer
 
 
 def sent_to(handler: Handler, count: int = 10) -> list[Request]:
     """What a short stream records against `handler`."""
 
     async def run() -> list[Request]:
-        stream = Stream(
-            *("http://gateway", "iris.example.com"),
-            rate=10_000,
-            max_requests=count,
-            rows=ROWS,
-            transport=httpx.MockTransport(handler),
-        )
-        async with stream:
+        async with gateway(handler) as address, short(address, max_requests=count) as stream:
             await stream.finished()
         return stream.requests
 
     return asyncio.run(run())
 
 
+def short(address: str, **settings: Any) -> Stream:
+    return Stream(address, "iris.example.com", rows=ROWS, label_delay=(0, 0), **{"rate": 10_000, **settings})
+
+
 def test_each_prediction_gets_its_label_posted() -> None:
     """The true class follows under the prediction's id, through the same gateway and host."""
     labels: list[Any] = []
 
-    def gateway(request: httpx.Request) -> httpx.Response:
-        assert request.headers["host"] == "iris.example.com"
-        if request.url.path == "/feedback":
-            labels.append(json.loads(request.content))
-            return httpx.Response(200, json={})
-        return httpx.Response(200, json=RIGHT, headers=HEADERS)
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.host == "iris.example.com"
+        if request.path == "/feedback":
+            labels.append(await request.json())
+        return await answering(RIGHT)(request)
 
-    requests = sent_to(gateway, count=10)
+    requests = sent_to(answer, count=10)
 
     assert [request.kind for request in requests].count("predict") == 10
     assert len(labels) == 10
@@ -58,26 +55,30 @@ def test_each_prediction_gets_its_label_posted() -> None:
 
 def test_a_request_keeps_who_answered_and_whether_it_was_right() -> None:
     """Version and revision are read from the headers; right means equal to the true class."""
-    requests = [request for request in sent_to(answer(RIGHT)) if request.kind == "predict"]
+    requests = [request for request in sent_to(answering(RIGHT)) if request.kind == "predict"]
 
     assert {(request.version, request.revision) for request in requests} == {("3", "abcdefghij")}
     assert {request.correct for request in requests} == {True, False}
     assert not any(request.failure for request in requests)
 
 
+async def page(request: web.Request) -> web.StreamResponse:
+    return web.Response(text="<html>")
+
+
 @pytest.mark.parametrize(
     ("handler", "failure"),
     [
-        (answer({}, status=503), "status 503"),
-        (answer({}, status=404), "status 404"),
-        (answer(RIGHT, headers={"X-Model-Version": "4"}), "wrong shape: X-Model-Version is 4, the body says 3"),
-        (answer(RIGHT, headers={}), "wrong shape: X-Model-Version is None, the body says 3"),
-        (answer({"predictions": [0, 1]}), 'wrong shape: {"predictions":[0,1]}'),
-        (lambda request: httpx.Response(200, text="<html>"), "wrong shape: <html>"),
+        (answering({}, status=503), "status 503"),
+        (answering({}, status=404), "status 404"),
+        (answering(RIGHT, version="4"), "wrong shape: X-Model-Version is 4, the body says 3"),
+        (answering(RIGHT, version=""), "wrong shape: X-Model-Version is absent, the body says 3"),
+        (answering({"predictions": [0, 1]}), 'wrong shape: {"predictions": [0, 1]}'),
+        (page, "wrong shape: <html>"),
     ],
 )
 def test_an_answer_that_is_no_prediction_counts_as_failed(handler: Handler, failure: str) -> None:
-    """Any status but success and any other shape is a failure that says what came, and gets no feedback."""
+    """Any status but 200 and any other shape is a failure that says what came, and gets no feedback."""
     (request,) = sent_to(handler, count=1)
 
     assert request.failure == failure
@@ -87,22 +88,24 @@ def test_an_answer_that_is_no_prediction_counts_as_failed(handler: Handler, fail
 def test_no_answer_counts_as_failed() -> None:
     """A connection that breaks is recorded with what happened to it."""
 
-    def broken(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("refused", request=request)
+    async def hang_up(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
 
-    (request,) = sent_to(broken, count=1)
+    (request,) = sent_to(hang_up, count=1)
 
     assert request.status is None
-    assert request.failure == "no answer: ConnectError refused"
+    assert request.failure == "no answer: ServerDisconnectedError Server disconnected"
 
 
 def test_refused_feedback_counts_as_failed() -> None:
     """A label that is not taken is a failed request too."""
 
-    def gateway(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(500) if request.url.path == "/feedback" else answer(RIGHT)(request)
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await answering(RIGHT, status=500 if request.path == "/feedback" else 200)(request)
 
-    predicted, feedback = sent_to(gateway, count=1)
+    predicted, feedback = sent_to(answer, count=1)
 
     assert (predicted.failure, feedback.failure) == ("", "status 500")
 
@@ -111,7 +114,7 @@ def test_the_stream_ends_with_its_block() -> None:
     """Leaving the block ends a stream that could have gone on for hours."""
 
     async def run() -> None:
-        async with Stream("http://gateway", "host", rows=ROWS, transport=httpx.MockTransport(answer(RIGHT))):
+        async with gateway(answering(RIGHT)) as address, Stream(address, "host", rows=ROWS):
             pass
 
     asyncio.run(asyncio.wait_for(run(), 5))
@@ -119,19 +122,13 @@ def test_the_stream_ends_with_its_block() -> None:
 
 def test_the_stream_is_bounded_in_time() -> None:
     """After `max_seconds` by its clock nothing more is sent."""
-    times = iter(range(10_000))
+    seconds = itertools.count()
 
     async def run() -> list[Request]:
-        transport = httpx.MockTransport(answer(RIGHT))
-        stream = Stream(
-            *("http://gateway", "host"),
-            rate=1e9,
-            max_seconds=50,
-            rows=ROWS,
-            transport=transport,
-            clock=lambda: float(next(times)),
-        )
-        async with stream:
+        async with (
+            gateway(answering(RIGHT)) as address,
+            short(address, rate=1e9, max_seconds=50, clock=lambda: float(next(seconds))) as stream,
+        ):
             await stream.finished()
         return stream.requests
 
@@ -143,11 +140,13 @@ def test_the_stream_is_bounded_in_time() -> None:
 def test_a_bug_in_the_stream_is_not_swallowed() -> None:
     """An error that is not the network's ends the block with that error."""
 
-    def broken(request: httpx.Request) -> httpx.Response:
-        raise ZeroDivisionError
+    async def run() -> None:
+        unusable = Stream("http://127.0.0.1:1", "host", rows=(((object(),), 0),), rate=10_000)  # type: ignore[arg-type]
+        async with unusable as stream:
+            await stream.finished()
 
     with pytest.raises(ExceptionGroup):
-        sent_to(broken, count=1)
+        asyncio.run(run())
 
 
 def test_rows_are_all_of_iris() -> None:
