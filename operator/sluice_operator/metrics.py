@@ -5,6 +5,7 @@ lost or counted twice, and a look costs the same in the first minute of a run as
 """
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -124,8 +125,10 @@ def _unix(moment: datetime | None) -> float:
 
 
 def _merge(known: list[Sample], values: list[tuple[float, str]]) -> None:
+    """What is no number counts nothing: it is a missed scrape."""
     newest = known[-1][0] if known else 0.0
-    known.extend((float(at), float(value)) for at, value in values if float(at) > newest)
+    samples = ((float(at), float(value)) for at, value in values)
+    known.extend((at, value) for at, value in samples if at > newest and math.isfinite(value))
 
 
 def _query(namespace: str, name: str, objectives: tuple[Objective, ...], revisions: list[str], span: float) -> str:
