@@ -18,6 +18,7 @@ from sluice_operator.status import Model
 
 _TIMEOUT_SECONDS = 5.0
 _ERROR_KEPT_SECONDS = 5.0
+_UNUSABLE = (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError)  # as an answer
 
 
 class _NotFoundError(Exception):
@@ -69,19 +70,21 @@ class Registry:
             return None
         try:
             return str((await self._by_alias(base, name, alias))["version"])
-        except (_NotFoundError, httpx.HTTPError, ValueError, KeyError):
+        except (_NotFoundError, *_UNUSABLE):
             return None
 
     async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
         """Point `alias` at `version`. Idempotent. Raises httpx.HTTPError when MLflow does not do it."""
-        base, _ = self._base(tracking_uri)
+        base, refused = self._base(tracking_uri)
+        if refused:
+            raise httpx.RequestError(refused.message)
         body = {"name": name, "alias": alias, "version": version}
         answer = await self._client.post(f"{base}/api/2.0/mlflow/registered-models/alias", json=body)
         answer.raise_for_status()
 
     def _base(self, tracking_uri: str) -> tuple[str, Unresolved | None]:
         chosen = (tracking_uri or self._default).rstrip("/")
-        host = urlsplit(chosen).netloc
+        host = urlsplit(chosen).netloc.rpartition("@")[2]  # what stands before it is no part of the address
         if chosen == self._default.rstrip("/") or any(fnmatch(host, pattern) for pattern in self._allowed):
             return chosen, None
         hint = f"let the administrator add {host!r} to SLUICE_ALLOWED_REGISTRIES or leave trackingURI out"
@@ -95,7 +98,7 @@ class Registry:
             return await self._resolve(form, base)
         except _NotFoundError as error:
             return Unresolved(*_nothing_there(form, str(error)))
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except _UNUSABLE as error:
             return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
 
     async def _resolve(self, form: uris.ModelUri, base: str) -> Resolution:
