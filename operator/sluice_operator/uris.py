@@ -49,7 +49,7 @@ _FORMS = "write models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/latest, m
 
 def parse(uri: str) -> ModelUri:
     """The form of `uri`. `latest` is an alias that every registered model has."""
-    if match := re.fullmatch(r"runs:/([0-9a-zA-Z]+)/(.+)", uri):
+    if match := re.fullmatch(r"runs:/([0-9a-zA-Z]+)/(.*[^/].*)", uri):
         return RunModel(match[1], match[2].strip("/"))
     if not uri.startswith("models:/"):
         return Unreadable(f"{uri!r} is neither in the registry nor a run's: {_FORMS}")
