@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 _log = logging.getLogger(__name__)
 _BACKOFF_FIRST = 0.5
 _BACKOFF_MOST = 300.0
+_DOUBLINGS = 16  # enough to get there
 
 Key = tuple[str, str]  # namespace, name
 Work = Callable[[str, str], Awaitable[float | None]]
@@ -71,7 +72,8 @@ class WorkQueue:
             pause: float | None = await self._work(*key)
         except Exception:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** (failures - 1)) * self._chance.uniform(0.5, 1.0)
+            longest = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(failures - 1, _DOUBLINGS))
+            delay = longest * self._chance.uniform(0.5, 1.0)
             _log.exception("%s/%s: attempt %d failed, next in %.1f s", *key, failures, delay)
             return delay
         self._failures.pop(key, None)
