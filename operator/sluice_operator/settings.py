@@ -37,13 +37,16 @@ def read(environment: Mapping[str, str]) -> Settings:
     def seconds(name: str, default: float) -> float:
         text = environment.get(f"SLUICE_{name}")
         try:
-            return Duration.parse(text).total_seconds() if text else default
+            chosen = Duration.parse(text).total_seconds() if text else default
         except ValueError as error:
             raise ValueError(f"SLUICE_{name}: {error}") from error
+        if chosen == 0:
+            raise ValueError(f"SLUICE_{name}: {text!r} is not above 0")
+        return chosen
 
     def number(name: str, default: int) -> int:
         text = environment.get(f"SLUICE_{name}") or str(default)
-        if not text.isdigit() or int(text) == 0:
+        if not text.isdecimal() or int(text) == 0:
             raise ValueError(f"SLUICE_{name}: {text!r} is not a whole number above 0")
         return int(text)
 

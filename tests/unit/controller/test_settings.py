@@ -1,0 +1,76 @@
+"""The operator's settings: what is needed, what is left out, and what is refused by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sluice_operator.settings import Settings, read
+
+NEEDED = {
+    "SLUICE_SERVER_IMAGE": "registry.example/server:1",
+    "SLUICE_TRACKING_URI": "http://mlflow:5000",
+    "SLUICE_PROMETHEUS_URL": "http://prometheus:9090",
+    "SLUICE_GATEWAY_ADDRESS": "http://traefik",
+}
+LEAST = Settings("registry.example/server:1", "http://mlflow:5000", "http://prometheus:9090", "http://traefik")
+
+
+def test_four_addresses_are_enough() -> None:
+    """Everything else has a default."""
+    assert read(NEEDED) == LEAST
+
+
+def test_every_setting_is_read() -> None:
+    """Each from the variable of its name."""
+    everything = {
+        **NEEDED,
+        "SLUICE_SCRAPE_INTERVAL": "2s",
+        "SLUICE_EVALUATION_INTERVAL": "500ms",
+        "SLUICE_TRUSTED_TYPES": "a.B, c.D,",
+        "SLUICE_ALLOWED_REGISTRIES": "*.models.svc:5000",
+        "SLUICE_WORKERS": "9",
+        "SLUICE_HEALTH_PORT": "9000",
+        "SLUICE_LOG_LEVEL": "DEBUG",
+    }
+    assert read(everything) == replace(
+        LEAST,
+        scrape_interval=2.0,
+        evaluation_interval=0.5,
+        trusted_types=("a.B", "c.D"),
+        allowed_registries=("*.models.svc:5000",),
+        workers=9,
+        health_port=9000,
+        log_level="debug",
+    )
+
+
+def test_no_trusted_type_at_all_can_be_asked_for() -> None:
+    """Set to nothing is not the same as not set."""
+    assert read({**NEEDED, "SLUICE_TRUSTED_TYPES": ""}).trusted_types == ()
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_is_missing_is_named(name: str) -> None:
+    """With an example of what to write."""
+    with pytest.raises(ValueError, match=rf"{name} is not set: write for example "):
+        read({**NEEDED, name: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("SLUICE_SCRAPE_INTERVAL", "15", "'15' is not a duration"),
+        ("SLUICE_SCRAPE_INTERVAL", "0s", "is not above 0"),
+        ("SLUICE_EVALUATION_INTERVAL", "0ms", "is not above 0"),
+        ("SLUICE_WORKERS", "0", "'0' is not a whole number above 0"),
+        ("SLUICE_WORKERS", "²", "'²' is not a whole number above 0"),
+        ("SLUICE_HEALTH_PORT", "http", "'http' is not a whole number above 0"),
+        ("SLUICE_LOG_LEVEL", "loud", "'loud' is none of debug, info, warning, error"),
+    ],
+)
+def test_what_cannot_be_used_is_named(name: str, value: str, message: str) -> None:
+    """The variable, the value, and what is wrong with it."""
+    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+        read({**NEEDED, name: value})
