@@ -93,7 +93,8 @@ class ApiServer:
         text = await response.read()
         if response.status == 404 and absent_is_none:
             return None
-        if response.status == 409:
+        gone = response.status == 404 and method in ("PUT", "PATCH")  # somebody deleted it after it was read
+        if response.status == 409 or gone:
             raise Conflict(_message(text))
         if response.status >= 400:
             raise client.ApiException(status=response.status, reason=f"{method} {path}: {_message(text)}")
