@@ -100,14 +100,21 @@ def _trouble(pod: Manifest) -> str:
     if unavailable:
         return f"pod {name}: {unavailable['message']}"
     for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason", "PodInitializing") in ("PodInitializing", "ContainerCreating"):
-            continue
-        ended = container.get("lastState", {}).get("terminated", {})
-        last = f", last exit code {ended['exitCode']} ({ended.get('reason', '')})" if ended else ""
-        words = waiting.get("message") or waiting["reason"]
-        return f"pod {name}, container {container['name']}: {waiting['reason']}: {words}{last}"
+        if words := _container_trouble(container):
+            return f"pod {name}, container {container['name']}: {words}"
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"pod {name} is not scheduled: {condition.get('message', '')}"
     return ""
+
+
+def _container_trouble(container: Manifest) -> str:
+    """Why it does not run, or how it ended before it was started again; empty when all is well so far."""
+    state = container.get("state", {})
+    ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
+    last = f"last exit code {ended['exitCode']} ({ended.get('reason', '')})" if ended.get("exitCode") else ""
+    waiting = state.get("waiting", {})
+    if waiting.get("reason", "PodInitializing") in ("PodInitializing", "ContainerCreating"):
+        return last
+    words = f"{waiting['reason']}: {waiting.get('message') or 'no message'}"
+    return f"{words}, {last}" if last else words
