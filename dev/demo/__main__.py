@@ -78,7 +78,7 @@ async def _run(options: argparse.Namespace, console: Console, board: Board, foun
 
 def _tell_models(board: Board, versions: Versions) -> None:
     for role, version in (("first", versions.first), ("better", versions.better), ("bad", versions.bad)):
-        board.notice(f"{role}: {version.uri}, {version.correct} of {version.total} of the hold-out right")
+        board.tell(f"{role}: {version.uri}, {version.correct} of {version.total} of the hold-out right")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dev.demo.board import Part, stage
-from dev.demo.status import Status, Verdict
+from dev.demo.status import Status
 from dev.demo.tally import VersionTotals
 
 SPARKS = " ▁▂▃▄▅▆▇█"
@@ -37,7 +37,7 @@ def render(picture: Picture) -> RenderableType:
         Text(),
         _rollout(picture.status),
         Text(),
-        _verdict(picture.status.verdict),
+        _verdict(picture.status),
         Text(),
         _traffic(picture),
         *(Text(notice, style="magenta") for notice in picture.notices[-2:]),
@@ -85,7 +85,8 @@ def _model(version: str | None) -> str:
     return f"version {version}" if version else "none"
 
 
-def _verdict(verdict: Verdict | None) -> RenderableType:
+def _verdict(status: Status) -> RenderableType:
+    verdict = status.verdict
     if verdict is None:
         return Text("no verdict is asked for", style="dim")
     table = Table("objective", "result", "canary", "limit", box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -94,7 +95,9 @@ def _verdict(verdict: Verdict | None) -> RenderableType:
         result = Text(objective.result, style=COLOURS.get(objective.result, "white"))
         table.add_row(objective.name, result, objective.canary, objective.limit, str(objective.requests))
     title = Text("verdict  ").append(verdict.result, style=f"bold {COLOURS.get(verdict.result, 'white')}")
-    return Group(title.append(f"  {verdict.message}", style="not bold italic"), table)
+    if verdict.message not in status.message:  # it often is a part of that, one panel above
+        title.append(f"  {verdict.message}", style="not bold italic")
+    return Group(title, table)
 
 
 def _traffic(picture: Picture) -> RenderableType:
