@@ -143,6 +143,15 @@ def test_evidence_against_begins_before_evidence_in_favour() -> None:
     assert (run.traffic_started_at, run.proven_at, run.step_started_at) == (written.now, proven.now, proven.now)
 
 
+def test_evidence_is_kept_over_the_steps_of_a_run() -> None:
+    """The next step has a clock of its own; what counts against and in favour goes on from the first."""
+    first, second = stepping().status.run, before_promotion().status.run
+    assert first is not None
+    assert second is not None
+    assert (second.traffic_started_at, second.proven_at) == (first.traffic_started_at, first.proven_at)
+    assert second.step_started_at != first.step_started_at
+
+
 def test_a_weight_waits_for_the_pods_that_it_needs() -> None:
     """Two stable pods at weight 50 ask for two canary pods; the old weight stays until they are ready."""
     passed = again(stepping(verdict=PASS))

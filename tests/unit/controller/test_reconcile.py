@@ -124,6 +124,7 @@ def test_lost_races_change_nothing_about_the_end(reference: Reference) -> None:
             world.race = lambda: world.kube.touch(reference)
         world.reconcile()
     assert world.end() == undisturbed()[1]
+    assert "DriftRepaired" not in world.kube.events, "what a lost race left to do is no drift"
 
 
 def test_a_stalled_operator_cannot_bring_back_an_old_weight() -> None:
