@@ -49,7 +49,7 @@ print_env() {
 }
 
 print_status() {
-  cluster_runs || { echo "cluster $NAME: not running (start it with: make cluster-up)"; return 1; }
+  cluster_runs || { echo "cluster $NAME: not running (start it with: make cluster-up)"; exit 1; }
   echo "cluster $NAME: running"
   print_env
   kubectl get nodes -o wide
@@ -62,7 +62,7 @@ run_with_cluster() {
   "$HERE/cluster.sh" up
   "$HERE/cluster.sh" install
   while read -r line; do export "${line?}"; done < <(print_env)
-  "$@"
+  "$@" || exit $?
 }
 
 command=${1:-help}; shift || true

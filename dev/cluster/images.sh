@@ -36,8 +36,10 @@ dockerfile_image() {
   local out=$1 image=$2 file=$3 module=$4 base settings log; shift 4
   ensure_image python
   base=$PYTHON_IMAGE-$(image_key python) settings=$(mktemp "$CACHE/images/.tmp.XXXX") log=$CACHE/images/build.log
-  in_buildah inspect --type image "$base" >/dev/null 2>&1 ||
+  in_buildah inspect --type image "$base" >/dev/null 2>&1 || {
+    rm -rf "$CACHE/buildah"                  # every layer in it stands on another base and would only fill the disk
     in_buildah tag "$(in_buildah pull -q "oci-archive:$(archive python)")" "$base"
+  }
   pip_settings >"$settings"
   in_buildah bud --isolation chroot --network host --layers --pull-never --build-arg "PYTHON_IMAGE=$base" \
       --secret "id=pip,src=$settings" --secret "id=ca,src=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" \
