@@ -204,6 +204,13 @@ def schema() -> dict[str, Any]:
     return dict(version["schema"]["openAPIV3Schema"])
 
 
+@pytest.fixture
+def silent_url() -> str:
+    """A URL of loopback where nobody listens."""
+    (port,) = free_ports(1)
+    return f"http://127.0.0.1:{port}"
+
+
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an MLflow server of our own: SQLite, artefacts through its proxy."""
