@@ -26,9 +26,14 @@ check: .venv/installed ## Lint, types and unit tests: under two minutes, on any 
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit
 
-test: check ## All tests: the check, then contract and end to end on the cluster (ended afterwards if it did not run before)
-	@echo "== contract tests (a real API server) and end-to-end tests (the cluster)"
-	$(CLUSTER) run $(BIN)/python -m pytest -v tests/contract tests/e2e
+test: check ## All tests: the check, contract, and end to end (a cluster that did not run before is ended afterwards)
+	@echo "== programs and images of the cluster"
+	$(CLUSTER) build
+	$(CLUSTER) images
+	@echo "== contract tests: a real API server, a real MLflow"
+	$(BIN)/python -m pytest -v tests/contract
+	@echo "== end-to-end tests: the cluster"
+	$(BIN)/python -m pytest -v tests/e2e
 
 demo: .venv/installed ## One model promoted, a worse one taken back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo

@@ -13,8 +13,6 @@ cluster.sh COMMAND
   build        only builds the cluster's programs
   images       makes all images whose inputs changed, and loads them when the cluster runs
   install      makes and loads the project's images, installs CRDs and operator, waits for it
-  run CMD...   runs a command with the project installed and the addresses in its environment; ends the cluster
-               afterwards if it did not run before
   bin          the folders that `build` fills, as in PATH
   env          addresses, as lines of NAME=value
   kubeconfig   the path of the kubeconfig
@@ -56,15 +54,6 @@ print_status() {
   kubectl get pods --all-namespaces
 }
 
-run_with_cluster() {
-  local line
-  cluster_runs || trap '"$HERE/cluster.sh" down' EXIT
-  "$HERE/cluster.sh" up
-  "$HERE/cluster.sh" install
-  while read -r line; do export "${line?}"; done < <(print_env)
-  "$@" || exit $?
-}
-
 command=${1:-help}; shift || true
 case $command in up | down | build | images | install) locked "$command" "$@" ;; esac
 . "$HERE/$(engine).sh"
@@ -75,7 +64,6 @@ case $command in
   build) command_build ;;
   images) command_images ;;
   install) install_project ;;
-  run) run_with_cluster "$@" ;;
   bin) check_go; echo "$(binaries kubernetes):$(binaries node)" ;;
   env) print_env ;;
   kubeconfig) echo "$KUBECONFIG" ;;
