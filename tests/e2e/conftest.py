@@ -15,7 +15,7 @@ from dev.demo import models
 from dev.demo.cluster import CLUSTER_SH, Addresses, Kubectl
 from dev.demo.models import Aliases, Versions
 from tests.e2e.kills import Operator
-from tests.e2e.rollouts import NAMESPACE
+from tests.e2e.rollouts import NAMESPACE, Place
 
 PICTURE = (
     ("get", "modeldeployments", "--all-namespaces", "-o", "wide"),
@@ -67,8 +67,8 @@ async def versions(kubectl: Kubectl) -> Versions:
 
 
 @pytest.fixture(scope="session")
-def aliases(cluster: Addresses) -> Aliases:
-    return Aliases(cluster.mlflow)
+def place(kubectl: Kubectl, cluster: Addresses) -> Place:
+    return Place(kubectl, Aliases(cluster.mlflow), cluster.gateway)
 
 
 @pytest.fixture(scope="session")

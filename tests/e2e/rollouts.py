@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import httpx
 import yaml
 
 from dev.demo import example, models, status
@@ -45,6 +46,15 @@ def manifest(name: str) -> Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where objects under test live: the cluster, its registry and its gateway."""
+
+    kubectl: Kubectl
+    aliases: Aliases
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """The object as it was at one moment."""
 
@@ -60,10 +70,10 @@ class Seen:
 class Rollout:
     """`async with deployed(...)` gives one. `seen` holds every state of the object since then, oldest first."""
 
-    def __init__(self, kubectl: Kubectl, aliases: Aliases, name: str) -> None:
+    def __init__(self, place: Place, name: str) -> None:
         self.seen: list[Seen] = []
         self.name, self.host, self.champion = name, f"{name}.example.com", f"{name}-champion"
-        self.kubectl, self._aliases = kubectl, aliases
+        self._place = place
         self._news = asyncio.Event()
 
     @property
@@ -72,13 +82,13 @@ class Rollout:
 
     async def follow(self, version: Version) -> None:
         """Moves the alias that the object follows."""
-        await self._aliases.set(self.name, version.version)
+        await self._place.aliases.set(self.name, version.version)
 
     async def champion_is(self, version: Version) -> None:
         """Waits until the alias that a promotion sets has arrived at `version`."""
 
         async def look() -> bool | None:
-            return await self._aliases.get(self.champion) == version.version or None
+            return await self._place.aliases.get(self.champion) == version.version or None
 
         await eventually(f"alias {self.champion} is version {version.version}", look)
 
@@ -123,10 +133,17 @@ class Rollout:
         return found
 
     async def until_ready(self) -> None:
-        """As a person waits for it."""
+        """As a person waits for it; and then for the gateway, which learns of the first pod a moment later."""
         limit = f"--timeout={READY_WITHIN:.0f}s"
         await self.command("wait", "--for=condition=Ready", f"modeldeployment/{self.name}", limit)
         await self.until("phase Stable", lambda now: now.phase == "Stable")
+        headers = {"host": self.host, "x-sluice-probe": "1"}
+        async with httpx.AsyncClient(base_url=self._place.gateway, headers=headers, trust_env=False) as client:
+
+            async def look() -> bool | None:
+                return (await client.get("/metadata")).is_success or None
+
+            await eventually("the gateway leads to the first pod", look)
 
     async def until_ended(self, version: Version, runs: int) -> Status:
         """Waits until the newest of `runs` runs in the history is one of this version, and all is at rest."""
@@ -152,7 +169,7 @@ class Rollout:
     async def pod_documents(self, revision: str) -> list[Manifest]:
         """Also those that are ending."""
         labels = f"sluice.dev/model-deployment={self.name},sluice.dev/revision={revision}"
-        return await self.kubectl.items("pods", "-n", NAMESPACE, "-l", labels)
+        return await self._place.kubectl.items("pods", "-n", NAMESPACE, "-l", labels)
 
     async def until_gone(self, revision: str) -> None:
         """Waits until no pod of the revision is left."""
@@ -164,7 +181,7 @@ class Rollout:
 
     async def events(self) -> list[tuple[str, str]]:
         """Reason and note of each event about the object, in their order."""
-        found = await self.kubectl.items("events.v1.events.k8s.io", "-n", NAMESPACE)
+        found = await self._place.kubectl.items("events.v1.events.k8s.io", "-n", NAMESPACE)
         ours = [each for each in found if each["regarding"].get("name") == self.name]
         mine = [each for each in ours if each["regarding"]["kind"] == "ModelDeployment"]
         return [(each["reason"], each["note"]) for each in sorted(mine, key=lambda each: each["eventTime"])]
@@ -176,12 +193,12 @@ class Rollout:
 
     async def command(self, *arguments: str) -> str:
         """kubectl in the object's namespace."""
-        return await self.kubectl.text("-n", NAMESPACE, *arguments)
+        return await self._place.kubectl.text("-n", NAMESPACE, *arguments)
 
     async def record(self) -> None:
         """Takes in every state; a watch that ends is started again."""
         while True:
-            async with aclosing(self.kubectl.watch("-n", NAMESPACE, "modeldeployment", self.name)) as documents:
+            async with aclosing(self._place.kubectl.watch("-n", NAMESPACE, "modeldeployment", self.name)) as documents:
                 async for document in documents:
                     self.seen.append(Seen({"status": {}} | document, status.parse(document)))
                     self._news.set()
@@ -189,10 +206,13 @@ class Rollout:
 
 
 @asynccontextmanager
-async def deployed(kubectl: Kubectl, aliases: Aliases, document: Manifest) -> AsyncIterator[Rollout]:
-    """Applies a ModelDeployment and records it; deletes it at the end, without waiting for its pods to drain."""
-    rollout = Rollout(kubectl, aliases, document["metadata"]["name"])
-    await kubectl.apply(document)
+async def deployed(place: Place, document: Manifest, version: Version) -> AsyncIterator[Rollout]:
+    """Applies a ModelDeployment whose alias points to `version`, and records it; deletes it at the end, without waiting
+    for its pods to drain.
+    """
+    rollout = Rollout(place, document["metadata"]["name"])
+    await rollout.follow(version)
+    await place.kubectl.apply(document)
     try:
         async with beside(rollout.record()):
             yield rollout

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from dev.demo.cluster import Kubectl
-from dev.demo.models import Aliases, Version, Versions
+from dev.demo.models import Version, Versions
 from dev.demo.status import Status
 from tests.e2e.kills import kill_server
-from tests.e2e.rollouts import NAMESPACE, Rollout, deployed, eventually, manifest
+from tests.e2e.rollouts import NAMESPACE, Place, Rollout, deployed, eventually, manifest
 
 pytestmark = pytest.mark.anyio
 
@@ -21,12 +20,11 @@ WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 
 
 @pytest.fixture(scope="module")
-async def quiet(kubectl: Kubectl, aliases: Aliases, versions: Versions) -> AsyncIterator[Rollout]:
+async def quiet(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
     """Serves the first version, and nobody sends requests."""
-    await aliases.set(NAME, versions.first.version)
     document = manifest(NAME)
     document["spec"]["rollout"]["deadline"] = "45s"
-    async with deployed(kubectl, aliases, document) as rollout:
+    async with deployed(place, document, versions.first) as rollout:
         await rollout.until_ready()
         yield rollout
 
@@ -100,13 +98,13 @@ async def test_naming_the_stable_version_again_ends_the_run(quiet: Rollout, vers
     assert await quiet.get("ingress", CANARY_INGRESS) is None
 
 
-async def test_a_crashing_canary_is_taken_back(quiet: Rollout, versions: Versions) -> None:
+async def test_a_crashing_canary_is_taken_back(quiet: Rollout, place: Place, versions: Versions) -> None:
     """Two crashes more than stable's are enough, without a single request."""
     before = await on_trial(quiet, versions.better)
     assert before.canary is not None
     (pod,) = await quiet.pods(before.canary.revision)
     for _ in range(2):
-        await kill_server(quiet.kubectl, NAMESPACE, pod.name)
+        await kill_server(place.kubectl, NAMESPACE, pod.name)
     end = await quiet.until_ended(versions.better, runs=len(before.history) + 1)
     assert (end.history[0].outcome, end.rejected[0].reason) == ("Rejected", "CanaryCrashing")
     assert end.rejected[0].message == ("containers of the canary ended 2 times more often than stable's in this run")

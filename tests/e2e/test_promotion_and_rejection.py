@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import pytest
 
 from dev.demo import promises
-from dev.demo.cluster import Addresses, Kubectl
-from dev.demo.models import Aliases, Versions
+from dev.demo.models import Versions
 from dev.demo.promises import Pod
 from dev.demo.status import Status
 from dev.demo.tally import answered_by
 from dev.demo.traffic import Request, Stream
 from tests.e2e.kills import Operator
-from tests.e2e.rollouts import Rollout, deployed, eventually, manifest
+from tests.e2e.rollouts import Place, Rollout, deployed, eventually, manifest
 
 pytestmark = pytest.mark.anyio
 
@@ -35,20 +34,19 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-async def iris(kubectl: Kubectl, aliases: Aliases, versions: Versions) -> AsyncIterator[Rollout]:
+async def iris(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
     """Serves the first version on two pods."""
-    await aliases.set("iris-runs", versions.first.version)
     document = manifest("iris-runs")
     document["spec"]["server"]["replicas"] = 2
-    async with deployed(kubectl, aliases, document) as rollout:
+    async with deployed(place, document, versions.first) as rollout:
         await rollout.until_ready()
         yield rollout
 
 
 @pytest.fixture(scope="module")
-async def promotion(iris: Rollout, cluster: Addresses, versions: Versions) -> Run:
+async def promotion(iris: Rollout, place: Place, versions: Versions) -> Run:
     """The better version appears under the alias."""
-    async with Stream(cluster.gateway, iris.host) as stream:
+    async with Stream(place.gateway, iris.host) as stream:
         old = iris.status.stable
         assert old is not None
         await iris.follow(versions.better)
@@ -66,11 +64,11 @@ async def promotion(iris: Rollout, cluster: Addresses, versions: Versions) -> Ru
 
 
 @pytest.fixture(scope="module")
-async def rejection(promotion: Run, iris: Rollout, cluster: Addresses, versions: Versions) -> Run:
+async def rejection(promotion: Run, iris: Rollout, place: Place, versions: Versions) -> Run:
     """After the promotion, a really bad version appears under the alias."""
     stable = promotion.end.stable
     assert stable is not None
-    async with Stream(cluster.gateway, iris.host, seed=1) as stream:
+    async with Stream(place.gateway, iris.host, seed=1) as stream:
         pods = await iris.pods(stable.revision)
         await iris.follow(versions.bad)
         first = await iris.until_live(versions.bad, weight=10)
@@ -194,9 +192,9 @@ async def test_a_rejection_leaves_the_stable_pods_alone(rejection: Run) -> None:
     _keep(promises.same_pods(rejection.pods_first, rejection.pods_last))
 
 
-async def test_a_rejection_does_not_move_the_alias(rejection: Run, aliases: Aliases, versions: Versions) -> None:
+async def test_a_rejection_does_not_move_the_alias(rejection: Run, place: Place, versions: Versions) -> None:
     """The alias that `onPromote` names stays with the version that was proven."""
-    assert await aliases.get("iris-runs-champion") == versions.better.version
+    assert await place.aliases.get("iris-runs-champion") == versions.better.version
 
 
 async def test_events_tell_the_rejection(rejection: Run) -> None:

@@ -1,0 +1,338 @@
+"""What a person may get wrong, or what may be missing: a condition says so in a sentence that tells what to do.
+
+What serves, serves on.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from dev.demo import promises
+from dev.demo.cluster import Addresses
+from dev.demo.models import NAME, Versions
+from dev.demo.traffic import Stream
+from tests.e2e.artefacts import Unservable, log_unservable
+from tests.e2e.kills import kill_server
+from tests.e2e.rollouts import Manifest, Place, Rollout, deployed, eventually, manifest
+
+# MLflow and pandas warn about each other while the unservable models are logged.
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:::mlflow")]
+
+RATE = 5.0  # requests per second that each object answers all the time
+MLFLOW = ("-n", "mlflow", "patch", "service", "mlflow", "--type=json", "-p")
+
+
+@pytest.fixture(scope="module")
+async def unservable(cluster: Addresses) -> Unservable:
+    return await asyncio.to_thread(log_unservable, cluster.mlflow)
+
+
+# The URI names nothing ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def serving(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
+    """Serves the first version."""
+    async with deployed(place, manifest("iris-serving"), versions.first) as rollout:
+        await rollout.until_ready()
+        yield rollout
+
+
+@pytest.mark.parametrize(
+    ("model", "reason", "message"),
+    [
+        (
+            {"uri": f"models:/{NAME}/9999"},
+            "VersionNotFound",
+            f"MLflow has no version 9999 of model '{NAME}'; correct model.uri (Model Version (name={NAME}, "
+            "version=9999) not found)",
+        ),
+        (
+            {"uri": f"models:/{NAME}@nobody"},
+            "AliasNotFound",
+            f"MLflow has no alias 'nobody' of model '{NAME}'; set it, or correct model.uri (Registered model alias "
+            "nobody not found.)",
+        ),
+        (
+            {"uri": "models:/nothing@here"},
+            "AliasNotFound",
+            "MLflow has no alias 'here' of model 'nothing'; set it, or correct model.uri (Registered Model with "
+            "name=nothing not found)",
+        ),
+        (
+            {"uri": "models:/nothing/1"},
+            "VersionNotFound",
+            "MLflow has no version 1 of model 'nothing'; correct model.uri (Model Version (name=nothing, version=1) "
+            "not found)",
+        ),
+        (
+            {"uri": f"runs:/{'0' * 32}/model", "onPromote": None},
+            "ModelNotFound",
+            f"MLflow does not have it; correct model.uri (Run with id={'0' * 32} not found)",
+        ),
+        (
+            {"registry": {"trackingURI": "http://elsewhere.example.com:5000"}},
+            "RegistryNotAllowed",
+            "the registry http://elsewhere.example.com:5000 is not on the operator's list: let the administrator add "
+            "'elsewhere.example.com:5000' to SLUICE_ALLOWED_REGISTRIES or leave trackingURI out",
+        ),
+    ],
+)
+async def test_a_uri_that_names_nothing(
+    serving: Rollout, place: Place, model: Manifest, reason: str, message: str
+) -> None:
+    """Stalled says what is missing and what to correct; the pinned model answers, and the old spec mends it."""
+    history = serving.status.history
+    async with Stream(place.gateway, serving.host, rate=RATE) as stream:
+        await serving.patch({"model": model})
+        stalled = await serving.until_condition("Stalled", "True", reason)
+        assert (stalled.message, serving.status.message) == (message, message)
+        assert serving.status.has("Ready", "True")
+        assert serving.status.has("RegistryReachable", "True")
+        good = manifest(serving.name)["spec"]["model"]
+        await serving.patch({"model": good | {"registry": None}})
+        await serving.until_condition("Stalled", "False", "Progressing")
+        await _some_answers(stream)
+    assert (serving.status.phase, serving.status.history) == ("Stable", history)
+    _none_failed(stream)
+
+
+async def test_a_registry_that_does_not_answer(serving: Rollout, place: Place) -> None:
+    """It is no missing model: RegistryReachable says so, nothing changes, and the pinned model answers."""
+    history = serving.status.history
+    async with Stream(place.gateway, serving.host, rate=RATE) as stream:
+        await place.kubectl.text(*MLFLOW, '[{"op": "add", "path": "/spec/selector/nobody", "value": "here"}]')
+        try:
+            (pod,) = await place.kubectl.items("pods", "-n", "mlflow", "-l", "app=mlflow")
+            await kill_server(place.kubectl, "mlflow", pod["metadata"]["name"])  # ends open connections; its files stay
+            gone = await serving.until_condition("RegistryReachable", "False", "RegistryUnreachable")
+            assert gone.message == (
+                "MLflow at http://mlflow.mlflow.svc:5000 gave no usable answer: All connection attempts failed; "
+                "what is pinned serves on, nothing changes"
+            )
+            assert serving.status.message == gone.message
+            assert serving.status.has("Stalled", "False")
+            assert serving.status.has("Ready", "True")
+        finally:
+            await place.kubectl.text(*MLFLOW, '[{"op": "remove", "path": "/spec/selector/nobody"}]')
+        await serving.until_condition("RegistryReachable", "True", "Answered")
+        await _some_answers(stream)
+    assert (serving.status.phase, serving.status.history) == ("Stable", history)
+    _none_failed(stream)
+    reasons = [reason for reason, _ in await serving.events()]
+    assert "RegistryUnreachable" in reasons
+
+
+async def test_an_ingress_of_somebody_else_for_the_canary(serving: Rollout, place: Place, versions: Versions) -> None:
+    """A new version does not start over an Ingress that somebody else made; it does as soon as that is gone."""
+    name = f"{serving.name}-canary"
+    await place.kubectl.apply(_ingress(name))
+    await serving.until_condition("Stalled", "True", "NameTaken")
+    await serving.follow(versions.better)
+    await serving.until("it is held in Starting", lambda now: now.phase == "Starting")
+    stalled = await serving.until_condition("Stalled", "True", "NameTaken")
+    assert stalled.message == (
+        f"Ingress {name}: not created by this ModelDeployment; delete it or rename one of the two"
+    )
+    await serving.command("delete", "ingress", name)
+    await serving.until_live(versions.better, weight=10)
+    await serving.follow(versions.first)
+    await serving.until_ended(versions.better, runs=2)
+
+
+# The model or the server is unusable ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A change of the spec that cannot work, and the sentence (a regular expression) that it gets."""
+
+    spec: Manifest
+    reason: str
+    message: str
+
+
+def attempts(found: Unservable) -> dict[str, Attempt]:
+    """By the name of the object that tries it; all of them serve the first version before."""
+    too_late = "ProgressDeadlineExceeded"
+    short = {"rollout": {"progressDeadline": "40s"}}
+    waited = "not ready within progressDeadline 40s: pod iris-{name}-[-a-z0-9]+, "
+    return {
+        "artefact": Attempt(
+            {"model": {"uri": found.no_model, "onPromote": None}},
+            "NoMLmodel",
+            r"the artefact has no file MLmodel at its top \(found: readme\.txt\): the URI must name a model that was "
+            r"logged with mlflow\.<flavor>\.log_model",
+        ),
+        "pickle": Attempt(
+            {"model": {"uri": found.pickle, "onPromote": None}},
+            "PickleNotTrusted",
+            r"the model is saved as pickle, and loading it would run code out of the file, which trust: TrustedTypes "
+            r"forbids: log it with mlflow\.sklearn\.log_model\(\.\.\., serialization_format='skops', .*\) and set "
+            r"`trust: TrustedTypes`",
+        ),
+        "image": Attempt(
+            {"server": {"image": "registry.local/absent:1"}} | short,
+            too_late,
+            waited + r"container fetch: (ErrImagePull|ImagePullBackOff): .*registry\.local/absent:1.*",
+        ),
+        "setting": Attempt(
+            {"server": {"env": [{"name": "SLUICE_DRAIN_DELAY", "value": "soon"}]}} | short,
+            too_late,
+            waited + r"container server: (CrashLoopBackOff: back-off .*, )?last exit code 2 \(Error\)",
+        ),
+        "memory": Attempt(
+            {"server": {"resources": {"limits": {"memory": "24Mi"}}}} | short,
+            too_late,
+            waited + r"container fetch: (CrashLoopBackOff: back-off .*, )?last exit code 137 \(OOMKilled\)",
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of an attempt, with the requests that were sent meanwhile."""
+
+    rollout: Rollout
+    attempt: Attempt
+    stream: Stream
+
+
+@pytest.fixture(scope="module")
+async def tried(place: Place, versions: Versions, unservable: Unservable) -> AsyncIterator[dict[str, Tried]]:
+    """All attempts at once, beside each other."""
+    planned = attempts(unservable)
+    async with AsyncExitStack() as stack:
+        for name in planned:
+            rollouts = {
+                name: await stack.enter_async_context(deployed(place, manifest(f"iris-{name}"), versions.first))
+                for name in planned
+            }
+        await asyncio.gather(*(rollout.until_ready() for rollout in rollouts.values()))
+        yield {
+            name: Tried(
+                rollout,
+                planned[name],
+                await stack.enter_async_context(Stream(place.gateway, rollout.host, rate=RATE)),
+            )
+            for name, rollout in rollouts.items()
+        }
+
+
+@pytest.fixture(scope="module")
+async def ended(tried: dict[str, Tried], versions: Versions) -> dict[str, Tried]:
+    """As soon as all of them have ended."""
+
+    async def attempt(each: Tried) -> None:
+        await each.rollout.patch(each.attempt.spec)
+        await each.rollout.until("the attempt has ended", lambda now: now.phase == "Stable" and len(now.history) == 2)
+        await _some_answers(each.stream)
+
+    await asyncio.gather(*(attempt(each) for each in tried.values()))
+    return tried
+
+
+@pytest.mark.parametrize("name", ["artefact", "pickle", "image", "setting", "memory"])
+async def test_what_cannot_serve_is_rejected_before_it_gets_traffic(
+    ended: dict[str, Tried], name: str, versions: Versions
+) -> None:
+    """The sentence is in the condition, the message and the memory of the object; the stable model never noticed."""
+    rollout, attempt, stream = ended[name].rollout, ended[name].attempt, ended[name].stream
+    succeeded = rollout.status.condition("RolloutSucceeded")
+    assert succeeded is not None
+    assert (succeeded.status, succeeded.reason) == ("False", attempt.reason)
+    assert re.fullmatch(attempt.message.format(name=name), succeeded.message, re.DOTALL), succeeded.message
+    assert rollout.status.message == (
+        f"{versions.first.uri} serves on 1 of 1 pods; the last run was taken back: {succeeded.message}"
+    )
+    assert [(each.reason, each.message) for each in rollout.status.rejected] == [(attempt.reason, succeeded.message)]
+    assert rollout.status.has("Ready", "True")
+    assert all(seen.status.weight is None or seen.status.weight.desired == 0 for seen in rollout.seen)
+    assert {request.version for request in stream.requests} == {versions.first.version}
+    _none_failed(stream)
+
+
+# Nothing serves yet ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_first_model_that_is_refused(place: Place, versions: Versions, unservable: Unservable) -> None:
+    """Ready is False and Stalled names the refusal; a spec that names a good model is started at once."""
+    document = manifest("iris-first")
+    document["spec"]["model"] = {"uri": unservable.pickle, "trust": "TrustedTypes"}
+    async with deployed(place, document, versions.first) as rollout:
+        stalled = await rollout.until_condition("Stalled", "True", "PickleNotTrusted")
+        assert stalled.message.startswith("the model is saved as pickle")
+        assert rollout.status.message == stalled.message
+        ready = rollout.status.condition("Ready")
+        assert ready is not None
+        assert (ready.status, ready.reason, ready.message) == ("False", "NoRevision", "no revision serves yet")
+        await rollout.patch({"model": {"uri": versions.first.uri}})
+        await rollout.until_ready()
+
+
+@pytest.mark.parametrize("kind", ["Service", "Ingress"])
+async def test_a_name_that_is_taken(place: Place, versions: Versions, kind: str) -> None:
+    """An object of that name which somebody else made is left as it is and named; without it the start goes on."""
+    name = f"iris-taken-{kind.lower()}"
+    await place.kubectl.apply(_service(name) if kind == "Service" else _ingress(name))
+    async with deployed(place, manifest(name), versions.first) as rollout:
+        before = await rollout.get(kind, name)
+        stalled = await rollout.until_condition("Stalled", "True", "NameTaken")
+        assert stalled.message == (
+            f"{kind} {name}: not created by this ModelDeployment; delete it or rename one of the two"
+        )
+        assert (rollout.status.phase, rollout.status.message) == ("Pending", stalled.message)
+        assert await rollout.get(kind, name) == before
+        await rollout.command("delete", kind, name)
+        await rollout.until("it starts", lambda now: now.phase == "Starting")
+
+
+# A request is wrong ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "field"), [({"features": [[1, 2, 3]]}, "features"), ({"features": [["a", 2, 3, 4]]}, "features")]
+)
+async def test_a_request_of_the_wrong_shape(serving: Rollout, place: Place, body: Manifest, field: str) -> None:
+    """422 through the gateway, with the field that is wrong."""
+    async with httpx.AsyncClient(base_url=place.gateway, headers={"host": serving.host}, trust_env=False) as client:
+        answer = await client.post("/predict", json=body)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert field in answer.text
+
+
+async def _some_answers(stream: Stream, count: int = 10) -> None:
+    so_far = len(stream.requests)
+
+    async def look() -> bool | None:
+        return len(stream.requests) >= so_far + count or None
+
+    await eventually(f"{count} more answers", look)
+
+
+def _none_failed(stream: Stream) -> None:
+    promise = promises.none_failed(stream.requests)
+    assert promise.kept, promise.found
+
+
+def _service(name: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "e2e"},
+        "spec": {"ports": [{"port": 80}]},
+    }
+
+
+def _ingress(name: str) -> Manifest:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name, "namespace": "e2e"},
+        "spec": {"defaultBackend": {"service": {"name": "nobody", "port": {"number": 80}}}},
+    }
