@@ -91,8 +91,9 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
     pods = seen.workload(status.canary)
     if status.phase is Phase.STARTING and pods.registry_lost:
         return "True", "RegistryUnreachable", pods.trouble
-    if status.phase is Phase.STARTING and seen.smoke is not None and not seen.smoke.live:
-        return "True", "GatewayUnreachable", seen.smoke.detail
+    proof = seen.smoke or seen.swap
+    if status.phase is Phase.STARTING and proof is not None and not proof.live:
+        return "True", "GatewayUnreachable", proof.detail
     if status.phase is Phase.PROMOTING and not run.swapped:
         has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"

@@ -113,11 +113,12 @@ class Observer:
         return proof, await probe.smoke(gateway, header, canary.revision)
 
     async def _prove_swap(self, owner: Owner, wanted: spec.Spec, current: Status, pods: list[Manifest]) -> Proof | None:
-        """Whether Service NAME and the gateway agree on who serves, while that has just changed."""
+        """Whether Service NAME and the gateway agree on who serves, while that changes."""
         run, serving = current.run, serves(current)
         swapping = current.phase is Phase.PROMOTING and run is not None and run.swapped
         returning = current.phase is Phase.ROLLING_BACK and current.weight is None
-        if run is None or serving is None or not (swapping or returning):
+        arriving = current.phase is Phase.STARTING and current.stable is None and _has_all_pods(wanted, pods)
+        if run is None or serving is None or not (swapping or returning or arriving):
             return None
         revision_of = {pod["metadata"]["name"]: pod["metadata"]["labels"].get(names.LABEL_REVISION) for pod in pods}
         service = {"kubernetes.io/service-name": owner.name}
@@ -163,6 +164,10 @@ class Observer:
         if alias is None or alias.done:
             return None
         return await self._registry.alias_version(registry_uri, alias.model, alias.name)
+
+
+def _has_all_pods(wanted: spec.Spec, pods: list[Manifest]) -> bool:
+    return any(found.ready >= wanted.server.replicas for found in snapshot.workloads(pods).values())
 
 
 def _question(run: Run, phase: Phase, now: datetime) -> Question:

@@ -79,9 +79,9 @@ class Reconciler:
             _log.warning("alias %s of %s was not moved to %s yet: %s", alias.name, alias.model, alias.version, error)
 
     def _pause(self, found: Found, after: Status) -> float:
-        proving = after.weight is not None and after.weight.verified_at is None
-        swapping = after.run is not None and after.run.swapped and after.phase is Phase.PROMOTING
-        if (proving and found.observed.weight is not None) or swapping or after.phase is Phase.ROLLING_BACK:
+        weight, swap = found.observed.weight, found.observed.swap
+        unproven = any(proof is not None and not proof.live for proof in (weight, swap))
+        if unproven or after.phase is Phase.ROLLING_BACK:
             return _PROVING
         if after.phase not in (Phase.PENDING, Phase.STABLE):
             return self.evaluation_interval

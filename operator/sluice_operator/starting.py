@@ -49,11 +49,12 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observed) -> Status | Non
 
 
 def a_first_revision_is_stable_once_ready(seen: Observed) -> Status | None:
-    """There is nothing to compare a first revision with."""
+    """There is nothing to compare a first revision with; it is stable when callers get answers through the gateway."""
     status = seen.status
     if status.phase is not Phase.STARTING or status.stable is not None or status.canary is None:
         return None
-    if seen.workload(status.canary).ready < seen.spec.server.replicas:
+    unproven = seen.swap is not None and not seen.swap.live
+    if unproven or seen.workload(status.canary).ready < seen.spec.server.replicas:
         return status
     assert status.run is not None
     promoted = replace(
