@@ -25,8 +25,8 @@ image_name() {
 
 dockerfile() { if [ "$1" = trainer ]; then echo trainer/Dockerfile; else echo "Dockerfile.$1"; fi; }
 
-# image_version COMPONENT: the project's version and the key, so that a label tells what exactly is inside
-image_version() { echo "$(sed -nE 's/^version = "(.*)"/\1/p' "$ROOT/pyproject.toml")+$(image_key "$1")"; }
+# image_version KEY: the project's version and the key, so that a label tells what exactly is inside
+image_version() { echo "$(sed -nE 's/^version = "(.*)"/\1/p' "$ROOT/pyproject.toml")+$1"; }
 
 # pip_settings: what `pip config` knows of package indexes on this machine, as a pip.conf
 pip_settings() {

@@ -3,7 +3,7 @@
 
 KEPT_ARCHIVES=2      # of each image: switching between two states of the sources costs no build
 
-archive() { echo "$CACHE/images/$1-$(image_key "$1").tar"; }
+archive() { echo "$CACHE/images/$1-$2.tar"; }      # archive NAME KEY
 
 # one_file_image OUT NAME:TAG PROGRAM USER [ARGUMENT...]: an image around one static program
 one_file_image() {
@@ -33,12 +33,12 @@ in_buildah() {
 
 # dockerfile_image OUT NAME:TAG DOCKERFILE ENTRY_MODULE [buildah argument...]
 dockerfile_image() {
-  local out=$1 image=$2 file=$3 module=$4 base settings log; shift 4
-  ensure_image python
-  base=$PYTHON_IMAGE-$(image_key python) settings=$(mktemp "$CACHE/images/.tmp.XXXX") log=$CACHE/images/build.log
+  local out=$1 image=$2 file=$3 module=$4 key base settings log; shift 4
+  key=$(image_key python); ensure_image python "$key"
+  base=$PYTHON_IMAGE-$key settings=$(mktemp "$CACHE/images/.tmp.XXXX") log=$CACHE/images/build.log
   in_buildah inspect --type image "$base" >/dev/null 2>&1 || {
     rm -rf "$CACHE/buildah"                  # every layer in it stands on another base and would only fill the disk
-    in_buildah tag "$(in_buildah pull -q "oci-archive:$(archive python)")" "$base"
+    in_buildah tag "$(in_buildah pull -q "oci-archive:$(archive python "$key")")" "$base"
   }
   pip_settings >"$settings"
   in_buildah bud --isolation chroot --network host --layers --pull-never --build-arg "PYTHON_IMAGE=$base" \
@@ -62,11 +62,12 @@ smoke_test() {
     die "the image $image does not work as user 10001 on a read-only root (see above)"
 }
 
-# ensure_image NAME [WHAT]: makes the archive unless it is there
+# ensure_image NAME KEY [WHAT]: makes the archive unless it is there
 ensure_image() {
-  local out image began=$SECONDS; out=$(archive "$1") image=$(image_name "$1")
+  local out image what=${3:-image $1} began=$SECONDS
+  out=$(archive "$1" "$2") image=$(image_name "$1")
   [ ! -e "$out" ] || return 0
-  say "${2:-image $1}: making $image"
+  say "$what: making $image"
   case $1 in
     pause) one_file_image "$out" "$image" /usr/bin/catatonit 65535 -P ;;
     coredns | prometheus) one_file_image "$out" "$image" "$(binaries "$1")/$1" 65534 ;;
@@ -74,10 +75,10 @@ ensure_image() {
     python) bash "$HERE/base-image.sh" "$out" "$image" "$BASE_PACKAGES" ;;
     mlflow) dockerfile_image "$out" "$image" trainer/Dockerfile mlflow.cli --target mlflow ;;
     *) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "sluice_$1.__main__" \
-         --build-arg "VERSION=$(image_version "$1")" ;;
+         --build-arg "VERSION=$(image_version "$2")" ;;
   esac
   forget_old_archives "$1"
-  say "${2:-image $1}: made in $((SECONDS - began)) s, $(($(stat -c %s "$out") / 1000000)) MB"
+  say "$what: made in $((SECONDS - began)) s, $(($(stat -c %s "$out") / 1000000)) MB"
 }
 
 forget_old_archives() {
@@ -86,20 +87,23 @@ forget_old_archives() {
   [ ${#old[@]} -eq 0 ] || rm "${old[@]}"
 }
 
-# ensure_images NAME...: makes what is missing and, where a node runs, imports what is new there
+# ensure_images NAME...: makes what is missing and, where a node runs, imports what is new there. Each key is taken once:
+# sources that change meanwhile are the next call's business.
 ensure_images() {
-  local name i=0
+  local name key i=0
   for name; do
-    i=$((i + 1)); ensure_image "$name" "image $i of $#, $name"
-    ! node_runs || import_image "$name"
+    i=$((i + 1)) key=$(image_key "$name")
+    ensure_image "$name" "$key" "image $i of $#, $name"
+    ! node_runs || import_image "$name" "$key"
   done
 }
 
-# import_image NAME: the image store outlives the node, so a mark beside it remembers what it holds
+# import_image NAME KEY: the image store outlives the node, so a mark beside it remembers what it holds
 import_image() {
-  local mark=$STATE/containerd/imported-$1 key; key=$(image_key "$1")
-  [ "$(cat "$mark" 2>/dev/null)" != "$key" ] || return 0
+  [ "$(loaded_key "$1")" != "$2" ] || return 0
   say "image $1: importing"
-  ctr images import "$(archive "$1")" >/dev/null 2>"$STATE/log/import.log" || { cat "$STATE/log/import.log" >&2; return 1; }
-  echo "$key" > "$mark"
+  ctr images import "$(archive "$1" "$2")" >/dev/null 2>"$STATE/log/import.log" || { cat "$STATE/log/import.log" >&2; return 1; }
+  echo "$2" >"$STATE/containerd/imported-$1"
 }
+
+loaded_key() { cat "$STATE/containerd/imported-$1" 2>/dev/null || true; }

@@ -1,5 +1,5 @@
 # Installs the project into the cluster: its images, and manifests/install/local with what only this cluster knows.
-# Sourced by both ways in, which bring `kubectl` and `ensure_images`.
+# Sourced by both ways in, which bring `kubectl`, `ensure_images` and `loaded_key`.
 
 install_project() {
   local overlay=$STATE/install
@@ -23,7 +23,7 @@ patches:
     apiVersion: apps/v1
     kind: Deployment
     metadata: {name: sluice-operator, namespace: sluice-system}
-    spec: {template: {metadata: {annotations: {sluice.dev/image-key: "$(image_key operator)"}}}}
+    spec: {template: {metadata: {annotations: {sluice.dev/image-key: "$(loaded_key operator)"}}}}
 configMapGenerator:
 - name: sluice-operator
   namespace: sluice-system

@@ -47,12 +47,14 @@ ensure_images() {
       traefik) published "traefik:v${image##*:}" "$image" ;;
       prometheus) published "prom/prometheus:v${image##*:}" "$image" ;;
       mlflow) build_image "$image" trainer/Dockerfile --target mlflow ;;
-      *) build_image "$image" "$(dockerfile "$name")" --build-arg "VERSION=$(image_version "$name")"
+      *) build_image "$image" "$(dockerfile "$name")" --build-arg "VERSION=$(image_version "$(image_key "$name")")"
          docker run --rm --read-only --network none --tmpfs /tmp --entrypoint python "$image" -c "import sluice_$name.__main__" ;;
     esac
     ! cluster_exists || kind load docker-image --name "$NAME" "$image"
   done
 }
+
+loaded_key() { docker image inspect --format '{{.Id}}' "$(image_name "$1")"; }
 
 published() { docker pull -q "$1" && docker tag "$1" "$2"; }
 
