@@ -38,6 +38,7 @@ class Evidence:
     against: Tally  # canary, from the first write that could let traffic in
     favour: Tally  # canary, from the moment its first weight was seen live
     step: Tally  # canary, from the moment this step's weight was seen live
+    overdue: int = 0  # canary requests that began long enough ago to be finished, and are not
     canary_widest: int = 0  # canary requests finished in a window that contains the next one
     stable_step: int = 0  # stable requests finished while this step's weight was live
 
@@ -94,15 +95,18 @@ def increment(samples: Sequence[Sample], since: float, until: float, *, pod_seen
     return grown
 
 
-def last_seen(series: Iterable[Series], revision: str, stale_after: float) -> float | None:
-    """Time up to which all pods of `revision` that are still scraped were seen; None if there is no series.
+def seen_between(series: Iterable[Series], revision: str, stale_after: float) -> tuple[float, float] | None:
+    """The time in which all pods of `revision` that are still scraped were seen; None if there is no series.
 
-    A pod that was not scraped for `stale_after` seconds while others were is gone, and does not hold the rest back.
+    Labels are counted by any pod, so only finished requests tell whose pod it is. A pod that was not scraped for
+    `stale_after` seconds while others were is gone, and does not hold the rest back.
     """
-    newest: dict[str, float] = {}
+    pods: dict[str, tuple[float, float]] = {}
     for one in series:
-        if one.labels.get("revision") == revision and one.samples:
-            pod = one.labels["pod_uid"]
-            newest[pod] = max(newest.get(pod, 0.0), one.samples[-1][0])
-    freshest = max(newest.values(), default=None)
-    return None if freshest is None else min(at for at in newest.values() if at >= freshest - stale_after)
+        if one.labels["__name__"] == "ml_requests_total" and one.labels.get("revision") == revision and one.samples:
+            first, last = one.samples[0][0], one.samples[-1][0]
+            known = pods.get(one.labels["pod_uid"], (first, last))
+            pods[one.labels["pod_uid"]] = min(known[0], first), max(known[1], last)
+    freshest = max((last for _, last in pods.values()), default=0.0)
+    alive = [(first, last) for first, last in pods.values() if last >= freshest - stale_after]
+    return (max(first for first, _ in alive), min(last for _, last in alive)) if alive else None

@@ -1,12 +1,12 @@
 """Reads a run's raw counter samples from Prometheus and turns them into evidence.
 
 Each look asks only for what is newer than the last one; after a restart the whole run is asked for once. So nothing is
-lost or counted twice, and a look costs the same in the first minute of a run as in its fourth hour.
+lost or counted twice, and what Prometheus has to send does not grow with the run.
 """
 
 import asyncio
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util import Retry
 
-from sluice_operator.evidence import Evidence, Sample, Series, Tally, last_seen, tally
+from sluice_operator.evidence import Evidence, Sample, Series, Tally, seen_between, tally
 from sluice_operator.latency import bound_below
 from sluice_operator.spec import Objective
 from sluice_operator.status import Revision, Run
@@ -24,7 +24,9 @@ _COUNTERS = (
     "ml_requests_started_total|ml_requests_total|"
     "ml_request_duration_seconds_bucket|ml_feedback_total|ml_feedback_correct_total"
 )
+_IDENTITY = ("__name__", "pod_uid", "revision", "code", "le")  # whatever else relabelling adds, it is the same counter
 _QUERY_TIMEOUT_SECONDS = 10
+_OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scrapes if that is longer, hangs
 
 
 class Prometheus(Protocol):
@@ -43,7 +45,7 @@ class Lost:
 @dataclass(slots=True)
 class _RunSamples:
     asked_until: float
-    series: dict[tuple[tuple[str, str], ...], list[Sample]] = field(default_factory=dict)
+    series: dict[tuple[str, ...], list[Sample]] = field(default_factory=dict)
 
 
 def connect(url: str) -> Prometheus:
@@ -75,11 +77,10 @@ class Reader:
         except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
             return Lost(f"Prometheus gave no answer: {error}")
         for one in answer:
-            _merge(known.series.setdefault(tuple(sorted(one["metric"].items())), []), one["values"])
+            identity = tuple(one["metric"].get(label, "") for label in _IDENTITY)
+            _merge(known.series.setdefault(identity, []), one["values"])
         known.asked_until = until
-        self._runs = {
-            kept: samples for kept, samples in self._runs.items() if not kept.startswith(f"{namespace}/{name}/")
-        }
+        self.forget(namespace, name)
         self._runs[key] = known
         return self._evidence(known, run, canary, stable, until)
 
@@ -92,30 +93,45 @@ class Reader:
     def _evidence(
         self, known: _RunSamples, run: Run, canary: Revision, stable: Revision | None, now: float
     ) -> Evidence | Lost:
-        series = [Series(dict(labels), samples) for labels, samples in known.series.items()]
-        if unlabelled := next((one for one in series if "pod_uid" not in one.labels), None):
-            return Lost(
-                f"{unlabelled.labels['__name__']} has no label pod_uid: check the relabelling of the scrape job"
-            )
+        labelled = [
+            Series(dict(zip(_IDENTITY, identity, strict=True)), found) for identity, found in known.series.items()
+        ]
+        series = [one for one in labelled if one.labels["pod_uid"]]
         stale_after = max(3 * self._interval, 10.0)
-        seen = last_seen(series, canary.revision, stale_after)
+        seen = seen_between(series, canary.revision, stale_after)
+        if seen is None and len(series) < len(labelled):
+            return Lost("the model servers' series have no label pod_uid: check the relabelling of the scrape job")
         if seen is None:
             return Lost(f"Prometheus has no series of revision {canary.revision}: are its pods scraped?")
-        if now - seen > stale_after:
-            return Lost(f"the newest sample of revision {canary.revision} is {now - seen:.0f} s old")
-        against = tally(series, canary.revision, _unix(run.traffic_started_at), now)
-        if run.proven_at is None:
-            return Evidence(against, favour=Tally(), step=Tally())
-        favour = tally(series, canary.revision, _unix(run.proven_at), now)
-        if run.step_started_at is None:
-            return Evidence(against, favour, step=Tally())
+        if now - seen[1] > stale_after:
+            return Lost(f"the newest sample of revision {canary.revision} is {now - seen[1]:.0f} s old")
+        return self._windows(series, run, canary, stable, seen, now)
+
+    def _windows(
+        self,
+        series: list[Series],
+        run: Run,
+        canary: Revision,
+        stable: Revision | None,
+        seen: tuple[float, float],
+        now: float,
+    ) -> Evidence:
+        def counted(since: datetime | None) -> Tally:
+            return Tally() if since is None else tally(series, canary.revision, since.timestamp(), now)
+
+        against, began = counted(run.traffic_started_at), _unix(run.traffic_started_at)
+        patience = max(_OVERDUE_SECONDS, 2 * self._interval)
+        overdue = tally(series, canary.revision, began, now - patience).started - against.finished
+        evidence = Evidence(against, counted(run.proven_at), counted(run.step_started_at), overdue=max(0, overdue))
+        if stable is None or run.step_started_at is None:
+            return evidence
         step_began = _unix(run.step_started_at)
-        return Evidence(
-            against=against,
-            favour=favour,
-            step=tally(series, canary.revision, step_began, now),
+        # Before both arms were seen, stable's requests prove nothing against the canary.
+        both_seen = max(step_began + self._interval, seen[0])
+        return replace(
+            evidence,
             canary_widest=tally(series, canary.revision, step_began - self._interval, now).finished,
-            stable_step=tally(series, stable.revision, step_began + self._interval, seen).finished if stable else 0,
+            stable_step=tally(series, stable.revision, both_seen, seen[1]).finished,
         )
 
 
@@ -125,10 +141,13 @@ def _unix(moment: datetime | None) -> float:
 
 
 def _merge(known: list[Sample], values: list[tuple[float, str]]) -> None:
-    """What is no number counts nothing: it is a missed scrape."""
-    newest = known[-1][0] if known else 0.0
-    samples = ((float(at), float(value)) for at, value in values)
-    known.extend((at, value) for at, value in samples if at > newest and math.isfinite(value))
+    """Add what is newer. What is no number is a missed scrape; of a stretch without growth only the ends are kept."""
+    for at, value in ((float(at), float(value)) for at, value in values):
+        if not math.isfinite(value) or (known and at <= known[-1][0]):
+            continue
+        if len(known) > 1 and known[-2][1] == known[-1][1] == value:
+            known.pop()
+        known.append((at, value))
 
 
 def _query(namespace: str, name: str, objectives: tuple[Objective, ...], revisions: list[str], span: float) -> str:

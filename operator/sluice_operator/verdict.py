@@ -17,7 +17,7 @@ from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result
 ALPHA_PER_LOOK = 0.001
 CRASHES_TOLERATED = 1  # container terminations of the canary beyond stable's
 SHARE_TOLERATED = 0.5  # a canary that finishes significantly less than half of its share misses requests
-UNFINISHED_TOLERATED = 20  # requests in flight; more than that, and more than were finished, means that it hangs
+OVERDUE_TOLERATED = 20  # requests; more than that, and more than were finished, means that the canary hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +160,9 @@ def _crashing(crashes: int) -> tuple[str, str] | None:
 
 
 def _missing(evidence: Evidence, question: Question) -> tuple[str, str] | None:
-    unfinished = evidence.against.started - evidence.against.finished
-    if unfinished > UNFINISHED_TOLERATED and unfinished > evidence.against.finished:
-        return (
-            "RequestsMissing",
-            f"the canary began {evidence.against.started} requests and did not finish {unfinished}",
-        )
+    overdue, finished = evidence.overdue, evidence.against.finished
+    if overdue > OVERDUE_TOLERATED and overdue > finished:
+        return "RequestsMissing", f"the canary finished {finished} requests and does not answer {overdue} more"
     if question.step is None or question.elapsed == 0:
         return None
     total, share = evidence.canary_widest + evidence.stable_step, question.step.weight / 100 * SHARE_TOLERATED

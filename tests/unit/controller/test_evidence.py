@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_operator.evidence import Sample, Series, Tally, increment, last_seen, tally
+from sluice_operator.evidence import Sample, Series, Tally, increment, seen_between, tally
 
 REQUESTS, STARTED = "ml_requests_total", "ml_requests_started_total"
 
@@ -151,6 +151,24 @@ def test_what_is_seen_reaches_to_the_slowest_pod_that_is_still_scraped() -> None
         series(REQUESTS, (0, 0), (20, 8), pod="gone", code="200"),
         series(REQUESTS, (0, 0), (99, 8), pod="c", revision="old", code="200"),
     ]
-    assert last_seen(seen, "new", stale_after=30) == 85
-    assert last_seen(seen, "other", stale_after=30) is None
-    assert last_seen([], "new", stale_after=30) is None
+    assert seen_between(seen, "new", stale_after=30) == (0, 85)
+    assert seen_between(seen, "other", stale_after=30) is None
+    assert seen_between([], "new", stale_after=30) is None
+
+
+def test_a_label_that_stable_s_pod_counts_does_not_show_the_canary() -> None:
+    """A canary that is not scraped any more is not seen, however many labels still come for it."""
+    seen = [
+        series(REQUESTS, (0, 0), (20, 8), pod="canary", code="200"),
+        series("ml_feedback_total", (0, 0), (95, 8), pod="stable"),
+    ]
+    assert seen_between(seen, "new", stale_after=30) == (0, 20)
+
+
+def test_what_is_seen_begins_with_the_pod_that_came_last() -> None:
+    """Before the first scrape of a pod nothing is known of it."""
+    seen = [
+        series(REQUESTS, (0, 0), (95, 8), pod="a", code="200"),
+        series(REQUESTS, (40, 3), (95, 8), pod="late", code="200"),
+    ]
+    assert seen_between(seen, "new", stale_after=30) == (40, 95)

@@ -102,6 +102,37 @@ def test_stable_is_counted_in_a_narrower_window_than_the_canary() -> None:
     assert (seen.canary_widest, seen.stable_step) == (40, 100)
 
 
+def test_requests_are_overdue_when_they_began_long_ago() -> None:
+    """What began within the last half minute may still be answered."""
+    prometheus = scraped([0] * 8)
+    for i, value in enumerate([0, 0, 30, 30, 30, 80, 80, 80]):
+        prometheus.scrape(START + (i - 1) * INTERVAL, value, name="ml_requests_started_total")
+    seen = look(Reader(prometheus, INTERVAL), 65)
+    assert isinstance(seen, Evidence)
+    assert (seen.against.started, seen.overdue) == (80, 30)
+
+
+def test_stable_counts_against_the_canary_only_when_both_are_scraped() -> None:
+    """A first scrape that was missed is missing data, not a silent arm."""
+    prometheus = FakePrometheus()
+    for i in range(1, 8):
+        prometheus.scrape(START + (i - 1) * INTERVAL, 100 * i, revision=STABLE.revision, pod_uid="s")
+    prometheus.scrape(START + 50, 9)
+    seen = look(Reader(prometheus, INTERVAL), 65, a_run(step=5))
+    assert isinstance(seen, Evidence)
+    assert (seen.canary_widest, seen.stable_step) == (0, 0)
+
+
+def test_another_label_makes_no_other_counter() -> None:
+    """Relabelling in mid-run, or a second job, does not count a pod's life twice."""
+    prometheus = scraped([5, 6, 7])
+    for i, value in enumerate([5, 6, 7, 8, 9]):
+        prometheus.scrape(START + (i - 1) * INTERVAL, value, node="node1")
+    seen = look(Reader(prometheus, INTERVAL), 35, a_run(step=None))
+    assert isinstance(seen, Evidence)
+    assert seen.against.finished == 3
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     growth=st.lists(st.integers(0, 9), min_size=30, max_size=30),
@@ -188,7 +219,7 @@ def test_series_without_pod_are_nothing_to_judge_on() -> None:
     prometheus = FakePrometheus()
     prometheus.series[("__name__", "ml_requests_total"), ("revision", CANARY.revision)] = [(START, "1")]
     seen = look(Reader(prometheus, INTERVAL), 5)
-    assert seen == Lost("ml_requests_total has no label pod_uid: check the relabelling of the scrape job")
+    assert seen == Lost("the model servers' series have no label pod_uid: check the relabelling of the scrape job")
 
 
 def test_what_is_no_number_is_a_missed_scrape() -> None:

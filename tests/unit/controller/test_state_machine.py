@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sluice_operator import spec
 from sluice_operator.moves import is_rejected
 from sluice_operator.observed import Unreachable, Unresolved
-from sluice_operator.render import render
+from sluice_operator.render import render, serves
 from sluice_operator.snapshot import is_owned
 from sluice_operator.status import Phase, Verdict
 from tests.unit.controller.build import (
@@ -48,18 +48,46 @@ class Rollouts(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
 
-    @rule(cut_after=st.none() | st.integers(1, 6))
-    def the_operator_looks(self, cut_after: int | None) -> None:
+    @initialize(begun=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING]))
+    def some_way_into_a_run(self, begun: Phase) -> None:
+        """Where random steps alone seldom get."""
+        for version, phase in ((1, Phase.STABLE), (2, begun)):
+            self.world.resolution = resolved(version)
+            while begun is not Phase.PENDING and self.world.status.phase is not phase:
+                self.moves_on()
+
+    @rule(cut_after=st.integers(1, 6))
+    def the_operator_is_killed(self, cut_after: int) -> None:
         self.world.reconcile(cut_after)
+
+    @rule()
+    def the_operator_looks(self) -> None:
+        """What must be true after a look that nothing disturbed."""
+        world = self.world
+        world.reconcile()
+        status = world.status
+        if status.weight is not None and status.weight.desired > 0:
+            assert world.ready(status.canary) > 0 or (status.run is not None and status.run.swapped)
+        route = world.kube.objects.get(("Ingress", "iris-canary"))
+        weight = route and int(route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
+        assert weight == (status.weight.desired if status.weight else None)
+        serving = serves(status)
+        if status.stable is not None and serving is not None and world.ready(serving) == 0:
+            beside = [one for one in (status.stable, status.previous, status.canary) if one and one != serving]
+            took_over = status.phase is Phase.WATCHING or serving == status.canary
+            assert not (took_over and any(world.ready(one) for one in beside)), "the other side could serve"
 
     @rule()
     def everything_moves_on(self) -> None:
         """The usual course of things, so that runs get far."""
         for _ in range(3):
-            self.world.reconcile()
-            self.world.run_pods()
-            self.world.sync_gateway()
-            self.world.now += timedelta(seconds=2)
+            self.moves_on()
+
+    def moves_on(self) -> None:
+        self.the_operator_looks()
+        self.world.run_pods()
+        self.world.sync_gateway()
+        self.world.now += timedelta(seconds=2)
 
     @rule()
     def pods_start_and_stop(self) -> None:
