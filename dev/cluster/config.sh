@@ -1,4 +1,4 @@
-# Names, addresses and paths of the local cluster, and the few helpers that every script here shares.
+# Names, addresses and paths of the local cluster, and the few functions that every script here shares.
 # Sourced, never run: it starts nothing. A second cluster beside the first one takes another SLUICE_CLUSTER (its name)
 # and another SLUICE_INDEX (0 to 9, picks the address ranges).
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

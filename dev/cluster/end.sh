@@ -25,12 +25,12 @@ stop_writers() { # whoever would start a container again while they are being re
 
 # Containers are removed through containerd, so that its image store stays usable; where that fails the store goes too.
 empty_containerd() {
-  local helper=
+  local containerd=
   [ -e "$STATE/settings/containerd.toml" ] || return 0       # never started, or emptied by an end that was cut off
   if node_runs; then
     alive containerd || start containerd "$STATE/bin/node/containerd" -c "$STATE/settings/containerd.toml"
   else
-    start_containerd_alone & helper=$!
+    start_containerd_alone & containerd=$!
   fi
   if (until_true "containerd answers" 10 ctr version) 2>/dev/null; then
     ctr tasks ls -q | xargs -r -P8 -I{} timeout 10 "$STATE/bin/node/ctr" -a "$RUN/containerd.sock" -n k8s.io tasks rm -f {} || true
@@ -38,7 +38,7 @@ empty_containerd() {
   else
     rm -rf "$STATE/containerd"
   fi >/dev/null 2>&1
-  [ -z "$helper" ] || { kill -9 "$helper"; wait "$helper"; } 2>/dev/null || true
+  [ -z "$containerd" ] || { kill -9 "$containerd"; wait "$containerd"; } 2>/dev/null || true
 }
 
 start_containerd_alone() { # --kill-child: ends with its parent
