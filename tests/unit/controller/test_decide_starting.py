@@ -59,6 +59,16 @@ def test_a_first_revision_is_stable_once_ready() -> None:
     assert condition(status, "Ready") == ("True", "Serving", "models:/iris/1 serves on 2 of 2 pods")
 
 
+def test_a_first_revision_waits_for_the_gateway() -> None:
+    """Its pods are ready, but callers get no answer yet; after a while that is told."""
+    ready = pods((revision(1), REPLICAS))
+    dark = not_live("no model server (status 404) answered")
+    assert decide(again(a_look(), workloads=ready, swap=dark)).phase is Phase.STARTING
+    late = decide(again(a_look(), after=LATE, workloads=ready, swap=dark))
+    assert condition(late, "Stalled") == ("True", "GatewayUnreachable", "no model server (status 404) answered")
+    assert at(decide(again(a_look(), workloads=ready, swap=LIVE))).stable == "1"
+
+
 @pytest.mark.parametrize(
     ("look", "reason"),
     [
