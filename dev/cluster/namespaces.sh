@@ -14,7 +14,7 @@ anchor() { # prints the anchor's pid, if it lives and is still the process that 
   read -r pid start 2>/dev/null <"$RUN/anchor" || return 1
   [ "$(started "$pid")" = "$start" ] && echo "$pid"
 }
-node_runs() { anchor >/dev/null; }
+node_runs() { in_node true 2>/dev/null; }      # an anchor that was just killed is there for a moment, but lets nobody in
 
 in_node() {
   local pid; pid=$(anchor) || return 1
