@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from sluice_operator.moves import is_rejected, wanted
 from sluice_operator.observed import Observed, Unreachable, Unresolved
-from sluice_operator.sizes import canary_size
+from sluice_operator.roles import canary_size, serves
 from sluice_operator.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Run, Status
 
 UNPROVEN_AFTER_SECONDS = 30.0
@@ -46,13 +46,14 @@ def _condition(seen: Observed, name: str, finding: Finding, before: Condition | 
 
 
 def _ready(seen: Observed, status: Status) -> Finding:
-    if status.stable is None:
+    serving = serves(status) if status.stable is not None else None
+    if serving is None:
         return "False", "NoRevision", "no revision serves yet"
-    ready, replicas = seen.workload(status.stable).ready, seen.spec.server.replicas
-    serves = f"{status.stable.model.uri} serves on {ready} of {replicas} pods"
-    if ready == 0:
-        return "False", "NoReadyPods", f"{serves}: {seen.workload(status.stable).trouble or 'none is ready'}"
-    return "True", "Serving", serves
+    pods, replicas = seen.workload(serving), seen.spec.server.replicas
+    words = f"{serving.model.uri} serves on {pods.ready} of {replicas} pods"
+    if pods.ready == 0:
+        return "False", "NoReadyPods", f"{words}: {pods.trouble or 'none is ready'}"
+    return "True", "Serving", words
 
 
 def _reconciling(status: Status) -> Finding:
@@ -91,12 +92,16 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
     pods = seen.workload(status.canary)
     if status.phase is Phase.STARTING and pods.registry_lost:
         return "True", "RegistryUnreachable", pods.trouble
-    proof = seen.smoke or seen.swap
+    proof = seen.smoke or seen.weight or seen.swap
     if status.phase is Phase.STARTING and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail
     if status.phase is Phase.PROMOTING and not run.swapped:
         has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"
+    if status.phase is Phase.PROMOTING and seen.swap is not None and not seen.swap.live:
+        return "True", "SwapNotProven", f"the promotion is not finished, the old pods stay: {seen.swap.detail}"
+    if status.phase is Phase.WATCHING and status.verdict is not None and status.verdict.reason == METRICS_UNAVAILABLE:
+        return "True", METRICS_UNAVAILABLE, f"the watch does not end without metrics: {status.verdict.message}"
     return None
 
 
@@ -120,7 +125,7 @@ def _metrics_available(status: Status) -> Finding:
     if verdict is None or not _is_judged(status):
         return "Unknown", "NotJudging", ""
     if verdict.reason == METRICS_UNAVAILABLE:
-        return "False", METRICS_UNAVAILABLE, f"{verdict.message}; the weight is frozen"
+        return "False", METRICS_UNAVAILABLE, f"{verdict.message}; nothing is promoted"
     return "True", "Found", ""
 
 
@@ -130,10 +135,9 @@ def _is_judged(status: Status) -> bool:
 
 def _traffic_verified(seen: Observed, status: Status) -> Finding:
     weight = status.weight
+    if seen.swap is not None and not seen.swap.live:
+        return "False", "SwapNotProven", seen.swap.detail
     if weight is None:
-        proof = seen.swap
-        if proof is not None and not proof.live:
-            return "False", "SwapNotProven", proof.detail
         return "Unknown", "NoCanaryRoute", ""
     if weight.verified_at is not None:
         return "True", str(weight.verification), f"weight {weight.live} is live"

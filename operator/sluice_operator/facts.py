@@ -11,7 +11,7 @@ from sluice_operator.status import Phase, Revision, Status, Verification
 def noted(seen: Observed) -> Observed:
     """`seen` with its status brought up to date with what was seen."""
     status = seen.status
-    for note in (_pods, _live_weight, _verdict, _retired, _alias):
+    for note in (_pods, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
     status = replace(status, observed_generation=seen.generation, url=f"http://{seen.spec.traffic.ingress.host}/")
     return replace_seen(seen, status=status)
@@ -31,6 +31,16 @@ def _pods(seen: Observed, status: Status) -> Status:
         canary=with_pods(status.canary),
         previous=with_pods(status.previous),
     )
+
+
+def _hold(seen: Observed, status: Status) -> Status:
+    """A start that was held by the registry or the gateway gets all of its time again when the hold ends."""
+    run, pods = status.run, seen.workload(status.canary)
+    held = pods.registry_lost or pods.ready > 0
+    if run is None or status.phase is not Phase.STARTING or run.held == held:
+        return status
+    began = seen.now if run.held else status.phase_started_at
+    return replace(status, run=replace(run, held=held), phase_started_at=began)
 
 
 def _live_weight(seen: Observed, status: Status) -> Status:

@@ -6,11 +6,10 @@ from msgspec.structs import replace
 
 from sluice_operator.moves import alias_after, end_run, enter, take_back
 from sluice_operator.observed import Observed
-from sluice_operator.status import Outcome, Phase, Status
+from sluice_operator.status import METRICS_UNAVAILABLE, Outcome, Phase, Status
 
-PROOF_PATIENCE = timedelta(
-    seconds=30
-)  # after this a way back goes on unproven: removing the route is safer than waiting
+# After this a way back goes on unproven, because removing the route is safer than waiting; and a swap can be failed.
+PROOF_PATIENCE = timedelta(seconds=30)
 
 
 def a_full_canary_is_swapped_in(seen: Observed) -> Status | None:
@@ -45,7 +44,8 @@ def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
     if status.phase is not Phase.PROMOTING or run is None or not run.swapped:
         return None
     if seen.swap is None or not seen.swap.live:
-        return status
+        assert status.phase_started_at is not None
+        return status if seen.now < status.phase_started_at + PROOF_PATIENCE else None
     watched = replace(run, traffic_started_at=seen.now, proven_at=seen.now, step_started_at=None, swapped=False)
     promoted = replace(
         status,
@@ -60,11 +60,12 @@ def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
 
 
 def a_quiet_watch_ends_in_stable(seen: Observed) -> Status | None:
-    """The old revision leaves, and the alias follows the evidence."""
+    """The old revision leaves, and the alias follows the evidence; a watch that sees nothing does not end."""
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.WATCHING or run is None or status.phase_started_at is None or status.stable is None:
         return None
-    if seen.now < status.phase_started_at + run.rollout.watch_after_promotion:
+    blind = seen.verdict is not None and seen.verdict.reason == METRICS_UNAVAILABLE
+    if blind or seen.now < status.phase_started_at + run.rollout.watch_after_promotion:
         return None
     model = status.stable.model
     promoted = replace(
@@ -84,4 +85,5 @@ def a_rollback_is_finished(seen: Observed) -> Status | None:
     proof = seen.weight if status.weight is not None else seen.swap
     if proof is not None and not proof.live and seen.now < status.phase_started_at + PROOF_PATIENCE:
         return status
-    return end_run(seen, status, leaving=status.canary)
+    proven = proof is None or proof.live
+    return end_run(seen, status, leaving=status.canary, unproven_route=not proven)

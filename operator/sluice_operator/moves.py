@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sluice_operator import revisions
 from sluice_operator.observed import Observed, Resolved
-from sluice_operator.sizes import sizes
+from sluice_operator.roles import sizes
 from sluice_operator.status import (
     Alias,
     HistoryEntry,
@@ -40,8 +40,9 @@ def is_rejected(seen: Observed, revision: Revision) -> bool:
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
-    """`status` in another phase."""
-    return replace(status, phase=phase, phase_started_at=now)
+    """`status` in another phase, where nothing is held yet."""
+    run = replace(status.run, held=False) if status.run else None
+    return replace(status, run=run, phase=phase, phase_started_at=now)
 
 
 def write_weight(status: Status, desired: int, now: datetime) -> Status:
@@ -59,6 +60,7 @@ def begin_run(seen: Observed, canary: Revision) -> Status:
         rollout=seen.spec.rollout,
         objectives=seen.spec.objectives,
         stable_restarts=seen.workload(seen.status.stable).restarts,
+        canary_restarts=seen.workload(canary).restarts,
     )
     retiring = tuple(entry for entry in seen.status.retiring if entry.revision.revision != canary.revision)
     status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring)
@@ -88,8 +90,11 @@ def alias_after(seen: Observed, model: Model) -> Alias | None:
     return Alias(name=name, model=model.name, version=model.version) if name and model.version.isdigit() else None
 
 
-def end_run(seen: Observed, status: Status, leaving: Revision | None) -> Status:
-    """`status` back in Stable: the run goes to history, and the pods of the revision that is left retire."""
+def end_run(seen: Observed, status: Status, leaving: Revision | None, *, unproven_route: bool = False) -> Status:
+    """`status` back in Stable: the run goes to history, and the pods of the revision that is left retire.
+
+    Where a gateway may still lead to them, they stay for `progressDeadline` at least.
+    """
     run = status.run
     assert run is not None
     subject = status.canary or status.stable
@@ -105,7 +110,9 @@ def end_run(seen: Observed, status: Status, leaving: Revision | None) -> Status:
     retiring = status.retiring
     if leaving is not None:
         replicas = next(size for one, size in sizes(seen.spec, status) if one.revision == leaving.revision)
-        until = seen.now + run.rollout.scale_down_delay
+        rollout = run.rollout
+        delay = max(rollout.scale_down_delay, rollout.progress_deadline) if unproven_route else rollout.scale_down_delay
+        until = seen.now + delay
         retiring = (*retiring, Retiring(revision=leaving, replicas=replicas, until=until))
     ended = replace(
         status,

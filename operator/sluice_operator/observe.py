@@ -13,8 +13,8 @@ from sluice_operator.kube import Kube, Manifest
 from sluice_operator.metrics import Lost, Reader
 from sluice_operator.observed import Defaults, Observed, Proof, Workload
 from sluice_operator.registry import Registry
-from sluice_operator.render import serves
 from sluice_operator.resources import Owner
+from sluice_operator.roles import serves
 from sluice_operator.routing import nginx, probe
 from sluice_operator.settings import Settings
 from sluice_operator.snapshot import Snapshot
@@ -180,5 +180,9 @@ def _question(run: Run, phase: Phase, now: datetime) -> Question:
 
 def _crashes(run: Run, workloads: dict[str, Workload], subject: Revision, other: Revision | None) -> int:
     """Terminations of the subject's containers in this run, beyond those of the other side."""
-    beside = workloads.get(other.revision, Workload()).restarts - run.stable_restarts if other else 0
-    return workloads.get(subject.revision, Workload()).restarts - max(0, beside)
+
+    def ended(revision: Revision | None, before: int) -> int:
+        pods = workloads.get(revision.revision, Workload()) if revision else Workload()
+        return max(0, pods.restarts - before)
+
+    return ended(subject, run.canary_restarts) - ended(other, run.stable_restarts)

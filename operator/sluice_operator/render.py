@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from sluice_operator import resources
 from sluice_operator.kube import Manifest
 from sluice_operator.resources import Owner
+from sluice_operator.roles import serves, sizes
 from sluice_operator.routing import nginx
-from sluice_operator.sizes import sizes
 from sluice_operator.spec import Ingress, Spec
-from sluice_operator.status import Phase, Revision, Status
+from sluice_operator.status import Phase, Status
 
 
 def render(owner: Owner, spec: Spec, status: Status) -> tuple[Manifest, ...]:
@@ -32,12 +32,6 @@ def _render(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
     yield nginx.stable_ingress(owner, _route(spec, status))
     if status.canary is not None and status.weight is not None:
         yield nginx.canary_ingress(owner, _route(spec, status), status.canary.revision, status.weight)
-
-
-def serves(status: Status) -> Revision | None:
-    """The revision that Service NAME selects."""
-    swapped = status.run is not None and status.run.swapped and status.phase is Phase.PROMOTING
-    return status.canary if status.stable is None or swapped else status.stable
 
 
 def _route(spec: Spec, status: Status) -> Ingress:

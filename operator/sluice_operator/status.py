@@ -89,6 +89,8 @@ class Run(_Part, frozen=True):
     rollout: Rollout
     objectives: tuple[Objective, ...] = ()
     stable_restarts: int = 0  # of stable's containers when the run began
+    canary_restarts: int = 0  # of the canary's, which may have served before
+    held: bool = False  # in Starting: the registry or the gateway is in trouble, not the model
     step: int = 0
     step_started_at: datetime | None = None  # when the weight of this step was seen live
     traffic_started_at: datetime | None = None  # the first write that could let traffic in

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from sluice_operator.moves import begin_run, enter, take_back, wanted, write_weight
 from sluice_operator.observed import Observed
-from sluice_operator.sizes import canary_size
+from sluice_operator.roles import canary_size
 from sluice_operator.spec import OnDeadline
 from sluice_operator.status import Outcome, Phase, Result, Status
 
@@ -25,7 +25,7 @@ def a_newer_revision_replaces(seen: Observed) -> Status | None:
     status, revision = seen.status, wanted(seen)
     if revision is None or status.canary is None or revision.revision == status.canary.revision:
         return None
-    if status.phase not in (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING):
+    if status.phase not in (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING) or (status.run and status.run.swapped):
         return None
     if status.stable is None:
         return begin_run(seen, revision)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sluice_operator.decide import decide
 from sluice_operator.observed import Observed, Workload
-from sluice_operator.sizes import canary_size, sizes
+from sluice_operator.roles import canary_size, sizes
 from sluice_operator.status import Outcome, Phase, Verdict
 from tests.unit.controller.build import (
     FAIL,
@@ -123,7 +123,7 @@ def test_lost_metrics_freeze_the_weight_and_say_so() -> None:
     status = decide(stepping(verdict=LOST))
     assert (at(status).weight, condition(status, "MetricsAvailable")) == (
         10,
-        ("False", "MetricsUnavailable", "Prometheus gave no answer: refused; the weight is frozen"),
+        ("False", "MetricsUnavailable", "Prometheus gave no answer: refused; nothing is promoted"),
     )
 
 
@@ -321,9 +321,10 @@ def test_pods_that_do_not_come_are_told() -> None:
 
 @given(replicas=st.integers(1, 200), weight=st.integers(1, 99))
 def test_a_canary_pod_never_gets_more_than_a_stable_one(replicas: int, weight: int) -> None:
-    """Its size is the least at which no pod of it carries more requests than a pod of stable does."""
+    """Its size is the least at which no pod of it carries more than a pod of stable does, or stable's own size."""
     size = canary_size(replicas, weight)
-    assert weight / size <= (100 - weight) / replicas * (1 + 1e-9)
+    assert size == replicas or weight / size <= (100 - weight) / replicas * (1 + 1e-9)
+    assert 1 <= size <= replicas
     assert size == 1 or weight / (size - 1) > (100 - weight) / replicas * (1 - 1e-9)
 
 

@@ -45,7 +45,7 @@ def story(world: World) -> Iterator[None]:
         world.resolution = resolved(version)
         if verdict:
             world.verdicts[str(version)] = verdict
-        for _ in range(20):
+        for _ in range(50):  # 25 minutes: also what retires late, because a way back was not proven, is gone
             yield
             world.run_pods()
             world.sync_gateway()

@@ -75,7 +75,7 @@ def events(seen: Observed) -> list[Event]:
         ),
         (
             stepping(verdict=LOST),
-            Event("MetricsLost", "Prometheus gave no answer: refused; the weight is frozen", warning=True),
+            Event("MetricsLost", "Prometheus gave no answer: refused; nothing is promoted", warning=True),
         ),
         (
             stable_on(1, resolution=Unreachable("no answer")),

@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sluice_operator import spec
 from sluice_operator.moves import is_rejected
 from sluice_operator.observed import Unreachable, Unresolved
-from sluice_operator.render import render, serves
+from sluice_operator.render import render
+from sluice_operator.roles import serves
 from sluice_operator.snapshot import is_owned
 from sluice_operator.status import Phase, Verdict
 from tests.unit.controller.build import (
@@ -182,7 +183,8 @@ class Rollouts(RuleBasedStateMachine):
     def teardown(self) -> None:
         """When the world calms down, the newest good version serves, or a sentence says why not."""
         world = self.world
-        world.broken, world.verdicts["1"] = set(), PASS
+        world.broken = set()
+        world.verdicts = {version: said for version, said in world.verdicts.items() if said != LOST} | {"1": PASS}
         world.registry.answers, world.resolution = True, resolved(1)
         world.calm_down()
         self.is_settled_on(1)

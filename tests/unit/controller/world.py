@@ -21,7 +21,8 @@ from sluice_operator.observed import Observed, Proof, Resolution, Workload
 from sluice_operator.reconcile import Reconciler
 from sluice_operator.recorder import Recorder
 from sluice_operator.registry import Registry
-from sluice_operator.render import render, serves
+from sluice_operator.render import render
+from sluice_operator.roles import serves
 from sluice_operator.routing import nginx
 from sluice_operator.status import Phase, Revision, Status, Verdict
 from tests.unit.controller.build import (

@@ -1,4 +1,4 @@
-"""How many pods each revision has, as a function of spec and status. Pure."""
+"""Which revision serves, and how many pods each one has, as a function of spec and status. Pure."""
 
 import math
 
@@ -7,8 +7,17 @@ from sluice_operator.status import Phase, Revision, Status
 
 
 def canary_size(stable_replicas: int, weight: int) -> int:
-    """Pods that a canary needs for `weight` percent of the traffic that `stable_replicas` pods share with it."""
-    return max(1, math.ceil(stable_replicas * weight / (100 - weight)))
+    """Pods that a canary needs for `weight` percent of the traffic that `stable_replicas` pods share with it.
+
+    Never more than stable has: as many carry all of the traffic after the promotion.
+    """
+    return max(1, min(stable_replicas, math.ceil(stable_replicas * weight / (100 - weight))))
+
+
+def serves(status: Status) -> Revision | None:
+    """The revision that Service NAME selects."""
+    swapped = status.run is not None and status.run.swapped and status.phase is Phase.PROMOTING
+    return status.canary if status.stable is None or swapped else status.stable
 
 
 def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
