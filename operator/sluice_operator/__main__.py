@@ -7,13 +7,15 @@ import os
 import random
 import socket
 import sys
+from collections.abc import Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import kopf
 from kubernetes.aio import client, config
 
-from sluice_operator import logs, watch
+from sluice_operator import logs, names, watch
 from sluice_operator import settings as environment
 from sluice_operator.apiserver import ApiServer
 from sluice_operator.metrics import Reader, connect
@@ -41,16 +43,26 @@ async def run(settings: Settings) -> None:
         recorder = Recorder(kube, instance=socket.gethostname())
         reconciler = Reconciler(kube, observer, registry, recorder, settings.evaluation_interval)
         queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
-        worker = asyncio.create_task(queue.run(), name="workers")
-        try:
-            await kopf.operator(
-                registry=watch.registry(queue),
-                settings=watch.settings(),
-                clusterwide=True,
-                liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
-            )
-        finally:
-            worker.cancel()
+        if not await kube.has_kind():
+            raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")
+        watcher = kopf.operator(
+            registry=watch.registry(queue),
+            settings=watch.settings(),
+            clusterwide=True,
+            liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+        )
+        await first_to_end(queue.run(), watcher)
+
+
+async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, end the others, raise what it raised: half an operator looks healthy and does nothing."""
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 def main() -> int:

@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 from kubernetes.aio import client
 
-from sluice_operator.kube import FIELD_MANAGER, Conflict, Manifest
+from sluice_operator import names
+from sluice_operator.kube import FIELD_MANAGER, Conflict, Manifest, Refused
 
 _TIMEOUT_SECONDS = 30
+_CRD_PATH = f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}"
 _PATHS = {
     "ModelDeployment": "/apis/sluice.dev/v1alpha1/namespaces/{}/modeldeployments",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
@@ -38,6 +40,10 @@ class ApiServer:
         answer = await self._request("GET", _path(kind, namespace), query=[("labelSelector", selector)])
         assert answer is not None
         return [{**item, "kind": kind, "apiVersion": answer["apiVersion"]} for item in answer["items"]]
+
+    async def has_kind(self) -> bool:
+        """Whether the API server knows ModelDeployments."""
+        return await self._request("GET", _CRD_PATH, query=[("limit", "1")], absent_is_none=True) is not None
 
     async def create(self, manifest: Manifest) -> None:
         """Make an object that must not exist yet."""
@@ -96,6 +102,8 @@ class ApiServer:
         gone = response.status == 404 and method in ("PUT", "PATCH")  # somebody deleted it after it was read
         if response.status == 409 or gone:
             raise Conflict(_message(text))
+        if method != "GET" and response.status in (400, 403, 422):
+            raise Refused(_message(text))
         if response.status >= 400:
             raise client.ApiException(status=response.status, reason=f"{method} {path}: {_message(text)}")
         answer: Manifest = json.loads(text)

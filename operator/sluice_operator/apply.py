@@ -5,10 +5,10 @@ stalled cannot bring back an old weight.
 """
 
 import secrets
-from collections.abc import Container, Iterable
+from collections.abc import Awaitable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
-from sluice_operator.kube import Kube, Manifest
+from sluice_operator.kube import Conflict, Kube, Manifest, Refused
 from sluice_operator.resources import Owner, feedback_secret
 from sluice_operator.snapshot import OWNED_KINDS, Reference, Snapshot, is_owned
 
@@ -16,20 +16,42 @@ from sluice_operator.snapshot import OWNED_KINDS, Reference, Snapshot, is_owned
 async def apply(kube: Kube, owner: Owner, children: Snapshot, rendered: Iterable[Manifest]) -> list[str]:
     """Create, change, then delete; returns what it wrote, in words.
 
-    Raises Conflict when something moved since the snapshot: observe again.
+    A write that fails does not keep the others back: a weight must not wait for a pod. Raises Conflict when something
+    moved since the snapshot (observe again), or Refused.
     """
-    written = []
     wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in rendered}
+    written, failed = [], list[Conflict | Refused]()
+    for write in _writes(kube, owner, children, wanted):
+        try:
+            if change := await write:
+                written.append(change)
+        except (Conflict, Refused) as error:
+            failed.append(error)
+    if failed:
+        raise min(failed, key=lambda error: isinstance(error, Conflict))  # a refusal needs a person: it goes first
+    return written
+
+
+def _writes(
+    kube: Kube, owner: Owner, children: Snapshot, wanted: Mapping[Reference, Manifest]
+) -> Iterator[Awaitable[str]]:
     if wanted and not children.has_feedback_key:
-        await kube.create(feedback_secret(owner, secrets.token_hex(32)))
+        yield _create(kube, feedback_secret(owner, secrets.token_hex(32)))
     for reference, manifest in wanted.items():
-        if change := await _apply_one(kube, owner, children.objects.get(reference), manifest):
-            written.append(change)
+        yield _apply_one(kube, owner, children.objects.get(reference), manifest)
     for kind in reversed(OWNED_KINDS):  # routes before the pods that they lead to
         for live in _superfluous(owner, children, kind, wanted):
-            await kube.delete(live)
-            written.append(f"deleted {kind} {live['metadata']['name']}")
-    return written
+            yield _delete(kube, live)
+
+
+async def _create(kube: Kube, manifest: Manifest) -> str:
+    await kube.create(manifest)
+    return f"created {manifest['kind']} {manifest['metadata']['name']}"
+
+
+async def _delete(kube: Kube, live: Manifest) -> str:
+    await kube.delete(live)
+    return f"deleted {live['kind']} {live['metadata']['name']}"
 
 
 def _superfluous(owner: Owner, children: Snapshot, kind: str, wanted: Container[Reference]) -> list[Manifest]:
@@ -46,8 +68,7 @@ def _superfluous(owner: Owner, children: Snapshot, kind: str, wanted: Container[
 async def _apply_one(kube: Kube, owner: Owner, live: Manifest | None, manifest: Manifest) -> str:
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     if live is None:
-        await kube.create(manifest)
-        return f"created {kind} {name}"
+        return await _create(kube, manifest)
     if not is_owned(live, owner.uid):
         return ""
     if kind == "Deployment":  # proven pods are not touched: only their number changes
@@ -62,10 +83,23 @@ async def _apply_one(kube: Kube, owner: Owner, live: Manifest | None, manifest: 
     return ""
 
 
+def _agrees(key: str, live: Any, wanted: Any) -> bool:
+    return bool(live == wanted) if key == "selector" else covers(live, wanted)
+
+
 def covers(live: Any, wanted: Any) -> bool:
-    """Whether `live` holds all of `wanted`; what the API server or others added does not matter."""
+    """Whether `live` holds all of `wanted`; what the API server or others added does not matter.
+
+    A selector must be the same: one more label selects other pods, or none.
+    """
     if isinstance(wanted, dict):
-        return isinstance(live, dict) and all(key in live and covers(live[key], wanted[key]) for key in wanted)
+        if not isinstance(live, dict):
+            return False
+        shared = wanted.keys() & live.keys()
+        same = {
+            key: live[key] == wanted[key] if key == "selector" else covers(live[key], wanted[key]) for key in shared
+        }
+        return len(same) == len(wanted) and all(same.values())
     if isinstance(wanted, list):
         same_length = isinstance(live, list) and len(live) == len(wanted)
         return same_length and all(covers(one, other) for one, other in zip(live, wanted, strict=True))

@@ -68,6 +68,8 @@ def _stalled(seen: Observed, status: Status) -> Finding:
     if seen.foreign:
         names = ", ".join(seen.foreign)
         return "True", "NameTaken", f"{names}: not created by this ModelDeployment; delete it or rename one of the two"
+    if seen.refused:
+        return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
     if isinstance(seen.resolution, Unresolved):
         return "True", seen.resolution.reason, seen.resolution.message
     if run is not None and status.phase is Phase.STARTING and run.outcome is Outcome.REJECTED:
@@ -76,7 +78,7 @@ def _stalled(seen: Observed, status: Status) -> Finding:
         return waiting
     if run is not None and status.phase is Phase.STEPPING and seen.now >= run.started_at + run.rollout.deadline:
         why = status.verdict.message if status.verdict else "no verdict yet"
-        held = f"holds weight {run.rollout.canary.steps[run.step].weight}"
+        held = f"holds weight {status.weight.desired if status.weight else 0}"
         return "True", "DeadlineExceeded", f"{held}: evidence not complete within {run.rollout.deadline}: {why}"
     revision = wanted(seen)
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):

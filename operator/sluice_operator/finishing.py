@@ -71,7 +71,7 @@ def a_quiet_watch_ends_in_stable(seen: Observed) -> Status | None:
     promoted = replace(
         status,
         run=replace(run, outcome=Outcome.PROMOTED, reason="Promoted", message=f"{model.uri} was promoted"),
-        alias=alias_after(seen, model),
+        alias=alias_after(seen, status.stable),
     )
     return end_run(seen, promoted, leaving=status.previous)
 

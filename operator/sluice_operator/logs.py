@@ -1,4 +1,4 @@
-"""One JSON object per line on standard output."""
+"""One JSON object per line on standard error."""
 
 import json
 import logging

@@ -10,7 +10,6 @@ from sluice_operator.roles import sizes
 from sluice_operator.status import (
     Alias,
     HistoryEntry,
-    Model,
     Outcome,
     Phase,
     Rejection,
@@ -84,10 +83,12 @@ def take_back(seen: Observed, outcome: Outcome, reason: str, message: str) -> St
     return enter(status, Phase.ROLLING_BACK, seen.now)
 
 
-def alias_after(seen: Observed, model: Model) -> Alias | None:
-    """The alias that follows the evidence to `model`; only a registered version can bear one."""
-    name = seen.spec.model.on_promote.set_alias
-    return Alias(name=name, model=model.name, version=model.version) if name and model.version.isdigit() else None
+def alias_after(seen: Observed, revision: Revision) -> Alias | None:
+    """The alias that follows the evidence to `revision`; only a registered version can bear one."""
+    name, model = seen.spec.model.on_promote.set_alias, revision.model
+    if not name or not model.version.isdigit():
+        return None
+    return Alias(name=name, model=model.name, version=model.version, tracking_uri=revision.tracking_uri)
 
 
 def end_run(seen: Observed, status: Status, leaving: Revision | None, *, unproven_route: bool = False) -> Status:

@@ -63,8 +63,8 @@ class Observer:
         self._chance = chance
         self._looks: dict[tuple[str, str], _Look] = {}
 
-    async def observe(self, namespace: str, name: str) -> Found | None:
-        """None if the object is gone, or going."""
+    async def observe(self, namespace: str, name: str, refused: str = "") -> Found | None:
+        """None if the object is gone, or going. `refused`: what the API server said to the last writes."""
         body = await self._kube.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._looks.pop((namespace, name), None)
@@ -72,7 +72,7 @@ class Observer:
             return None
         wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
         owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
-        children = await snapshot.take(self._kube, namespace, name, owner.uid)
+        children = await snapshot.take(self._kube, namespace, name, owner.uid, current)
         pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = snapshot.workloads(pods)
         registry_uri = wanted.model.registry.tracking_uri
@@ -88,11 +88,12 @@ class Observer:
             resolution=await self._registry.resolve(wanted.model.uri, registry_uri, poll_seconds),
             workloads=workloads,
             foreign=children.foreign,
+            refused=refused,
             weight=weight,
             smoke=smoke,
             swap=await self._prove_swap(owner, wanted, current, pods),
             verdict=await self._verdict(owner, current, workloads),
-            alias_version=await self._alias(registry_uri, current),
+            alias_version=await self._alias(current),
         )
         return Found(body, owner, children, observed)
 
@@ -140,6 +141,7 @@ class Observer:
     async def _verdict(self, owner: Owner, current: Status, workloads: dict[str, Workload]) -> Verdict | None:
         run = current.run
         if current.phase not in _JUDGED or run is None or run.traffic_started_at is None:
+            self._reader.forget(owner.namespace, owner.name)
             return None
         watching = current.phase is Phase.WATCHING
         subject, other = (current.stable, current.previous) if watching else (current.canary, current.stable)
@@ -159,11 +161,11 @@ class Observer:
         self._looks[key] = _Look(state, now, verdict)
         return verdict
 
-    async def _alias(self, registry_uri: str, current: Status) -> str | None:
+    async def _alias(self, current: Status) -> str | None:
         alias = current.alias
         if alias is None or alias.done:
             return None
-        return await self._registry.alias_version(registry_uri, alias.model, alias.name)
+        return await self._registry.alias_version(alias.tracking_uri, alias.model, alias.name)
 
 
 def _has_all_pods(wanted: spec.Spec, pods: list[Manifest]) -> bool:

@@ -29,11 +29,6 @@ class Duration(timedelta):
     def __str__(self) -> str:
         return self.text
 
-    @property
-    def seconds_total(self) -> float:
-        """The whole span in seconds (`timedelta.seconds` is only a part of it)."""
-        return self.total_seconds()
-
 
 class Share(float):
     """A share between 0 and 1, written as a percentage or a fraction: `"0.1%"`, `"0.70"`."""

@@ -5,14 +5,14 @@ Status first: a crash must leave status ahead of the children, never the reverse
 
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx
 
 from sluice_operator import status as statuses
 from sluice_operator.apply import apply
 from sluice_operator.decide import decide
-from sluice_operator.kube import Conflict, Kube
+from sluice_operator.kube import Conflict, Kube, Refused
 from sluice_operator.observe import Found, Observer
 from sluice_operator.recorder import Event, Recorder, transitions
 from sluice_operator.registry import Registry
@@ -21,7 +21,17 @@ from sluice_operator.status import Phase, Status
 
 _log = logging.getLogger(__name__)
 AT_ONCE = 0.05  # seconds; after a lost race, and after a decision that the next one builds on
-_PROVING = 0.3  # seconds between two proofs of the same write
+_PROVING = 0.3  # seconds between two proofs of the same write, while it is new
+_PROVING_NEW = timedelta(seconds=30)
+_TROUBLED = 5.0  # seconds until writes that were refused, or lost many races, are tried again
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """Why the last writes were not all done. What is still written later is no drift."""
+
+    lost_races: int = 0
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,59 +43,70 @@ class Reconciler:
     registry: Registry
     recorder: Recorder
     evaluation_interval: float
-    unfinished: set[tuple[str, str]] = field(default_factory=set)  # lost a race: what they still write is no drift
+    unfinished: dict[tuple[str, str], _Unfinished] = field(default_factory=dict)
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
         """Returns the seconds until the next look, or None if the object is gone."""
-        found = await self.observer.observe(namespace, name)
+        key = namespace, name
+        left = self.unfinished.pop(key, None)
+        found = await self.observer.observe(namespace, name, left.refused if left else "")
         if found is None:
             return None
         before, after = found.observed.status, decide(found.observed)
         try:
             if after != before:
-                await self._persist(found, after)
-            rendered = render(found.owner, found.observed.spec, after)
-            written = await apply(self.kube, found.owner, found.children, rendered)
+                await self.kube.update_status({**found.body, "status": statuses.dump(after)})
+        except Conflict:
+            return AT_ONCE
+        told = list(transitions(before, after))
+        try:
+            told += await self._apply(found, after, interrupted=left is not None)
         except Conflict as conflict:
             _log.debug("%s/%s moved since it was read: %s", namespace, name, conflict)
-            self.unfinished.add((namespace, name))
-            return AT_ONCE
-        decided = after != before or (namespace, name) in self.unfinished
-        self.unfinished.discard((namespace, name))
-        await self._tell(found, written, decided=decided)
-        await self._move_alias(found, after)
+            races = left.lost_races + 1 if left else 1
+            self.unfinished[key] = _Unfinished(lost_races=races)
+            return min(_TROUBLED, AT_ONCE * races)
+        except Refused as refused:
+            self.unfinished[key] = _Unfinished(refused=str(refused))
+            return _TROUBLED
+        finally:
+            await self.recorder.post(found.body, iter(told))
+        await self._move_alias(after)
         return AT_ONCE if _moved(before, after) else self._pause(found, after)
 
-    async def _persist(self, found: Found, after: Status) -> None:
-        await self.kube.update_status({**found.body, "status": statuses.dump(after)})
-        await self.recorder.post(found.body, transitions(found.observed.status, after))
-
-    async def _tell(self, found: Found, written: list[str], *, decided: bool) -> None:
+    async def _apply(self, found: Found, after: Status, *, interrupted: bool) -> list[Event]:
+        """Make the cluster what status asks for. Where that is nothing new, what had to be written was drift."""
+        rendered = render(found.owner, found.observed.spec, after)
+        written = await apply(self.kube, found.owner, found.children, rendered)
         if not written:
-            return
+            return []
         words = ", ".join(written)
         _log.info("%s/%s: %s", found.owner.namespace, found.owner.name, words)
-        if not decided:  # nothing new was wanted, so something was not as it had been left
-            note = f"{words}: not as status asks for, after an edit from outside or an interruption"
-            await self.recorder.post(found.body, iter([Event("DriftRepaired", note, warning=True)]))
+        new_spec = found.observed.generation != found.observed.status.observed_generation
+        if interrupted or new_spec or rendered != render(found.owner, found.observed.spec, found.observed.status):
+            return []
+        note = f"{words}: not as status asks for, after an edit from outside or an interruption"
+        return [Event("DriftRepaired", note, warning=True)]
 
-    async def _move_alias(self, found: Found, after: Status) -> None:
-        alias, uri = after.alias, found.observed.spec.model.registry.tracking_uri
+    async def _move_alias(self, after: Status) -> None:
+        alias = after.alias
         if alias is None or alias.done:
             return
         try:
-            await self.registry.set_alias(uri, alias.model, alias.name, alias.version)
+            await self.registry.set_alias(alias.tracking_uri, alias.model, alias.name, alias.version)
         except httpx.HTTPError as error:
             _log.warning("alias %s of %s was not moved to %s yet: %s", alias.name, alias.model, alias.version, error)
 
     def _pause(self, found: Found, after: Status) -> float:
-        weight, swap = found.observed.weight, found.observed.swap
-        unproven = any(proof is not None and not proof.live for proof in (weight, swap))
-        if unproven or after.phase is Phase.ROLLING_BACK:
+        seen, weight = found.observed, after.weight
+        if any(proof is not None and not proof.live for proof in (seen.weight, seen.swap)):
+            written = weight.written_at if weight and weight.verified_at is None else after.phase_started_at
+            return _PROVING if written and seen.now < written + _PROVING_NEW else self.evaluation_interval
+        if after.phase is Phase.ROLLING_BACK:
             return _PROVING
         if after.phase not in (Phase.PENDING, Phase.STABLE):
             return self.evaluation_interval
-        return min(found.observed.spec.model.poll_interval.total_seconds(), _until_next(after, found.observed.now))
+        return min(seen.spec.model.poll_interval.total_seconds(), _until_next(after, seen.now))
 
 
 def _moved(before: Status, after: Status) -> bool:
@@ -97,5 +118,5 @@ def _until_next(after: Status, now: datetime) -> float:
     """Seconds until pods retire, or the alias is looked at again."""
     waits = [(entry.until - now).total_seconds() for entry in after.retiring]
     if after.alias is not None and not after.alias.done:
-        waits.append(1.0)
+        waits.append(_TROUBLED)
     return max(AT_ONCE, min(waits, default=float("inf")))

@@ -18,6 +18,7 @@ from sluice_operator.status import Model
 
 _TIMEOUT_SECONDS = 5.0
 _ERROR_KEPT_SECONDS = 5.0
+_FORGOTTEN_AFTER_SECONDS = 3600.0
 _UNUSABLE = (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError)  # as an answer
 
 
@@ -28,7 +29,12 @@ class _NotFoundError(Exception):
 @dataclass(frozen=True, slots=True)
 class _Answer:
     resolution: Resolution
-    until: float
+    asked_at: float
+
+    def is_fresh(self, now: float, poll_seconds: float) -> bool:
+        """Whether it need not be asked again yet; what is no model is asked for sooner."""
+        kept = poll_seconds if isinstance(self.resolution, Resolved) else min(poll_seconds, _ERROR_KEPT_SECONDS)
+        return now < self.asked_at + kept
 
 
 class Registry:
@@ -53,14 +59,13 @@ class Registry:
 
     async def resolve(self, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
         """The model version that `uri` names now, at most `poll_seconds` old."""
-        key = (tracking_uri or self._default, uri)
+        key, now = (tracking_uri or self._default, uri), self._clock()
         known = self._answers.get(key)
-        if known is not None and known.until > self._clock():
+        if known is not None and known.is_fresh(now, poll_seconds):
             return known.resolution
         resolution = await self._ask(uri, *self._base(tracking_uri))
-        kept = poll_seconds if isinstance(resolution, Resolved) else min(poll_seconds, _ERROR_KEPT_SECONDS)
-        self._answers = {k: answer for k, answer in self._answers.items() if answer.until > self._clock()}
-        self._answers[key] = _Answer(resolution, self._clock() + kept)
+        self._answers = {k: one for k, one in self._answers.items() if one.asked_at > now - _FORGOTTEN_AFTER_SECONDS}
+        self._answers[key] = _Answer(resolution, self._clock())
         return resolution
 
     async def alias_version(self, tracking_uri: str, name: str, alias: str) -> str | None:
@@ -84,7 +89,10 @@ class Registry:
 
     def _base(self, tracking_uri: str) -> tuple[str, Unresolved | None]:
         chosen = (tracking_uri or self._default).rstrip("/")
-        host = urlsplit(chosen).netloc.rpartition("@")[2]  # what stands before it is no part of the address
+        try:
+            host = urlsplit(chosen).netloc.rpartition("@")[2]  # what stands before it is no part of the address
+        except ValueError as error:
+            return chosen, Unresolved("InvalidURI", f"the registry {chosen!r} is no address: {error}")
         if chosen == self._default.rstrip("/") or any(fnmatch(host, pattern) for pattern in self._allowed):
             return chosen, None
         hint = f"let the administrator add {host!r} to SLUICE_ALLOWED_REGISTRIES or leave trackingURI out"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sluice_operator import names
 from sluice_operator.kube import Kube, Manifest
 from sluice_operator.observed import Refusal, Workload
+from sluice_operator.status import Status
 
 OWNED_KINDS = ("Deployment", "Service", "Ingress")
 Reference = tuple[str, str]  # kind, name
@@ -21,13 +22,13 @@ class Snapshot:
     has_feedback_key: bool
 
 
-async def take(kube: Kube, namespace: str, name: str, uid: str) -> Snapshot:
-    """Read everything that the object owns, and everything that bears one of its fixed names."""
+async def take(kube: Kube, namespace: str, name: str, uid: str, status: Status) -> Snapshot:
+    """Read everything that the object owns, and everything that bears one of the names it needs."""
     found = [item for kind in OWNED_KINDS for item in await kube.find(kind, namespace, {names.LABEL_OWNER: name})]
     objects = {(item["kind"], item["metadata"]["name"]): item for item in found}
-    for kind, fixed in _fixed_names(name):
-        if (kind, fixed) not in objects and (other := await kube.get(kind, namespace, fixed)) is not None:
-            objects[kind, fixed] = {**other, "kind": kind}
+    for kind, needed in (*_fixed_names(name), *_workload_names(name, status)):
+        if (kind, needed) not in objects and (other := await kube.get(kind, namespace, needed)) is not None:
+            objects[kind, needed] = {**other, "kind": kind}
     foreign = tuple(f"{kind} {bears}" for (kind, bears), item in objects.items() if not is_owned(item, uid))
     has_key = ("Secret", names.feedback_secret(name)) in objects
     return Snapshot(objects, foreign, has_key)
@@ -41,6 +42,11 @@ def _fixed_names(name: str) -> tuple[Reference, ...]:
         ("Ingress", names.canary_ingress(name)),
         ("Secret", names.feedback_secret(name)),
     )
+
+
+def _workload_names(name: str, status: Status) -> list[Reference]:
+    revisions = [one for one in (status.stable, status.canary, status.previous) if one]
+    return [(kind, names.workload(name, one.revision)) for one in revisions for kind in ("Deployment", "Service")]
 
 
 def is_owned(item: Manifest, uid: str) -> bool:

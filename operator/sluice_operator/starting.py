@@ -61,7 +61,7 @@ def a_first_revision_is_stable_once_ready(seen: Observed) -> Status | None:
         status,
         stable=status.canary,
         run=replace(status.run, outcome=Outcome.PROMOTED, reason="FirstRevision", message=""),
-        alias=alias_after(seen, status.canary.model),
+        alias=alias_after(seen, status.canary),
     )
     return end_run(seen, promoted, leaving=None)
 

@@ -161,6 +161,7 @@ class Alias(_Part, frozen=True):
     name: str
     model: str
     version: str
+    tracking_uri: str = msgspec.field(name="trackingURI", default="")  # of the registry that the revision came from
     done: bool = False
 
 

@@ -59,8 +59,10 @@ class WorkQueue:
             key = await self._ready.get()
             self._queued.discard(key)
             self._running.add(key)
-            pause = await self._attempt(key)
-            self._running.discard(key)
+            try:
+                pause = await self._attempt(key)
+            finally:
+                self._running.discard(key)
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)

@@ -12,7 +12,7 @@ from sluice_operator.resources import Owner
 from sluice_operator.spec import Ingress
 from sluice_operator.status import Weight
 
-_PREFIX = "nginx.ingress.kubernetes.io"
+_CANARY = "nginx.ingress.kubernetes.io/canary"
 
 
 def probe_header(weight: Weight) -> str:
@@ -29,10 +29,10 @@ def stable_ingress(owner: Owner, route: Ingress) -> Manifest:
 def canary_ingress(owner: Owner, route: Ingress, revision: str, weight: Weight) -> Manifest:
     """`weight` percent of it to the canary's own Service."""
     annotations = {
-        f"{_PREFIX}/canary": "true",
-        f"{_PREFIX}/canary-weight": str(weight.desired),
-        f"{_PREFIX}/canary-weight-total": "100",
-        f"{_PREFIX}/canary-by-header": probe_header(weight),
+        _CANARY: "true",
+        f"{_CANARY}-weight": str(weight.desired),
+        f"{_CANARY}-weight-total": "100",
+        f"{_CANARY}-by-header": probe_header(weight),
     }
     backend = names.workload(owner.name, revision)
     return _ingress(owner, names.canary_ingress(owner.name), route, backend, annotations)

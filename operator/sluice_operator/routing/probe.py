@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -55,16 +56,30 @@ async def smoke(gateway: Gateway, header: str, canary: str) -> Proof:
     try:
         async with gateway.client() as client:
             metadata = await client.get("/metadata", headers=always)
-            example = metadata.json()["input_example"]
+            example, wrong = _field(metadata, canary, "input_example")
+            if wrong is not None:
+                return wrong
             answer = await client.post("/predict", json=example, headers=always)
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+    except httpx.HTTPError as error:
         return Proof(False, f"no smoke request through {gateway.address}: {str(error) or type(error).__name__}")
+    predictions, wrong = _field(answer, canary, "predictions")
+    if wrong is None and not predictions:
+        return Proof(False, "the canary answered its own input example without a prediction", by_canary=True)
+    return wrong or Proof(True)
+
+
+def _field(answer: httpx.Response, canary: str, field: str) -> tuple[Any, Proof | None]:
+    """`field` of the canary's JSON answer, or what is wrong with the answer."""
     if answer.headers.get(names.HEADER_REVISION) != canary:
-        return Proof(False, f"the smoke request was answered by {_who(answer)} instead of {canary}")
-    if answer.status_code != httpx.codes.OK or not answer.json().get("predictions"):
-        said = f"{answer.status_code}: {answer.text[:200]}"
-        return Proof(False, f"the canary answered its own input example with {said}", by_canary=True)
-    return Proof(True)
+        return None, Proof(False, f"the smoke request was answered by {_who(answer)} instead of {canary}")
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if answer.status_code != httpx.codes.OK or not isinstance(body, dict) or field not in body:
+        said = f"{answer.status_code}, without {field}: {answer.text[:200]}"
+        return None, Proof(False, f"the canary answered {answer.request.url.path} with {said}", by_canary=True)
+    return body[field], None
 
 
 async def _all_answer(gateway: Gateway, requests: Sequence[tuple[Mapping[str, str], str]]) -> Proof:
@@ -80,7 +95,7 @@ async def _all_answer(gateway: Gateway, requests: Sequence[tuple[Mapping[str, st
         wrong = [words for words in await asyncio.gather(*(ask(*request) for request in requests)) if words]
     if not wrong:
         return Proof(True)
-    return Proof(False, f"{len(wrong)} of {len(requests)} probes for {gateway.host} went elsewhere: {wrong[0]}")
+    return Proof(False, f"probes for {gateway.host} went elsewhere: {wrong[0]}")
 
 
 def _who(answer: httpx.Response) -> str:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from sluice_operator import snapshot
 from sluice_operator.apply import apply, covers
-from sluice_operator.kube import Conflict
+from sluice_operator.kube import Conflict, Manifest, Refused
 from sluice_operator.observed import Observed
 from sluice_operator.render import render
 from sluice_operator.snapshot import Snapshot
+from sluice_operator.status import Status
 from tests.unit.controller.build import LIVE, OWNER, again, revision, rolling_back, starting, stepping
 from tests.unit.controller.fakes import FakeKube, Reference, finish
 
@@ -21,7 +22,7 @@ CANARY_ROUTE: Reference = ("Ingress", "iris-canary")
 
 
 def taken(kube: FakeKube) -> Snapshot:
-    return finish(snapshot.take(kube, OWNER.namespace, OWNER.name, OWNER.uid))
+    return finish(snapshot.take(kube, OWNER.namespace, OWNER.name, OWNER.uid, Status()))
 
 
 def applied(kube: FakeKube, children: Snapshot, seen: Observed) -> list[str]:
@@ -40,7 +41,7 @@ def test_everything_is_made_once() -> None:
     kube = FakeKube()
     two = revision(2).revision
     made = applied(kube, taken(kube), stepping())
-    assert made[2:4] == [f"created Deployment iris-{two}", f"created Service iris-{two}"]
+    assert made[3:5] == [f"created Deployment iris-{two}", f"created Service iris-{two}"]
     assert [line for line in made if "iris-canary" in line] == made[-1:]
     assert applied(kube, taken(kube), stepping()) == []
 
@@ -83,7 +84,7 @@ def test_what_somebody_else_owns_is_passed_over() -> None:
     theirs = {"kind": "Ingress", "metadata": {"name": "iris-canary", "namespace": "models"}, "spec": {"theirs": True}}
     kube.put(theirs)
     before = kube.objects[CANARY_ROUTE]
-    assert len(applied(kube, taken(kube), stepping())) == 7
+    assert len(applied(kube, taken(kube), stepping())) == 8
     applied(kube, taken(kube), again(rolling_back(weight=LIVE)))
     assert kube.objects[CANARY_ROUTE] == before
 
@@ -144,3 +145,25 @@ def test_what_others_add_does_not_matter(wanted: dict[str, Any], key: str, added
 def test_what_differs_is_not_covered(live: Any, wanted: Any) -> None:
     """Another value, a shorter or longer list, another shape."""
     assert not covers(live, wanted)
+
+
+def test_a_write_that_fails_does_not_keep_the_others_back() -> None:
+    """A pod that the API server refuses must not delay weight 0; the refusal is told, not the lost race."""
+
+    class Picky(FakeKube):
+        async def create(self, manifest: Manifest) -> None:
+            if manifest["kind"] == "Deployment":
+                raise Refused("exceeded quota")
+            await super().create(manifest)
+
+    kube = Picky()
+    with pytest.raises(Refused, match="exceeded quota"):
+        applied(kube, taken(kube), stepping())
+    assert CANARY_ROUTE in kube.objects
+
+
+def test_an_addition_to_a_selector_is_repaired() -> None:
+    """A label that no pod has takes all traffic away."""
+    kube = holding(stepping())
+    kube.objects["Service", "iris"]["spec"]["selector"]["nobody"] = "here"
+    assert applied(kube, taken(kube), stepping()) == ["changed Service iris"]

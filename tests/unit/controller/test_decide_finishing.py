@@ -12,6 +12,7 @@ from sluice_operator.moves import HISTORY_KEPT, REJECTED_KEPT, RETIRING_KEPT
 from sluice_operator.observed import Observed, Resolved, Workload
 from sluice_operator.status import Alias, HistoryEntry, Outcome, Phase, Retiring, Verification
 from tests.unit.controller.build import (
+    DEFAULTS,
     FAIL,
     LIVE,
     LOST,
@@ -93,7 +94,7 @@ def test_a_quiet_watch_ends_in_stable(verdict: object) -> None:
     assert decide(early).phase is Phase.WATCHING
     status = decide(late)
     assert at(status) == At(Phase.STABLE, stable="2", step=1, outcome=Outcome.PROMOTED)
-    assert status.alias == Alias("champion", "iris", "2")
+    assert status.alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri)
     begun = starting().status.run
     assert begun is not None
     assert status.history[0] == HistoryEntry(
@@ -213,10 +214,12 @@ def test_a_revision_that_is_rejected_again_is_remembered_once() -> None:
 def test_the_alias_is_done_when_the_registry_says_so() -> None:
     """Only what the registry answers counts, and a later answer does not undo it."""
     promoted = again(watching(after=WATCH))
-    assert decide(again(promoted, alias_version="1")).alias == Alias("champion", "iris", "2")
+    assert decide(again(promoted, alias_version="1")).alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri)
     done = again(promoted, alias_version="2")
-    assert decide(done).alias == Alias("champion", "iris", "2", done=True)
-    assert decide(again(done, alias_version="1")).alias == Alias("champion", "iris", "2", done=True)
+    assert decide(done).alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri, done=True)
+    assert decide(again(done, alias_version="1")).alias == Alias(
+        "champion", "iris", "2", DEFAULTS.tracking_uri, done=True
+    )
 
 
 def test_no_alias_is_moved_unasked() -> None:

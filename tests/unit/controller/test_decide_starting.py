@@ -10,6 +10,7 @@ from sluice_operator.decide import decide
 from sluice_operator.observed import Proof, Refusal, Unreachable, Unresolved, Workload
 from sluice_operator.status import Alias, HistoryEntry, Outcome, Phase, Rejection, Retiring
 from tests.unit.controller.build import (
+    DEFAULTS,
     LIVE,
     NOW,
     REPLICAS,
@@ -52,7 +53,7 @@ def test_a_first_revision_is_stable_once_ready() -> None:
     status = decide(again(a_look(), workloads=pods((revision(1), REPLICAS))))
     later = NOW + timedelta(seconds=1)
     assert at(status) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
-    assert status.alias == Alias("champion", "iris", "1")
+    assert status.alias == Alias("champion", "iris", "1", DEFAULTS.tracking_uri)
     assert status.history == (
         HistoryEntry(revision(1).revision, "models:/iris/1", Outcome.PROMOTED, "FirstRevision", NOW, later),
     )

@@ -14,7 +14,7 @@ from sluice_operator import names
 from sluice_operator.kube import Manifest
 from sluice_operator.observed import Unresolved
 from sluice_operator.status import Alias, Outcome, Phase
-from tests.unit.controller.build import FAIL, PASS, UNDECIDED, At, at, resolved, revision
+from tests.unit.controller.build import DEFAULTS, FAIL, PASS, UNDECIDED, At, at, resolved, revision
 from tests.unit.controller.fakes import Reference, finish
 from tests.unit.controller.world import IRIS, World
 
@@ -74,7 +74,10 @@ def test_the_story_ends_as_it_should() -> None:
         ("models:/iris/2", Outcome.PROMOTED),
         ("models:/iris/1", Outcome.PROMOTED),
     ]
-    assert (world.registry.champion, world.status.alias) == ("2", Alias("champion", "iris", "2", done=True))
+    assert (world.registry.champion, world.status.alias) == (
+        "2",
+        Alias("champion", "iris", "2", DEFAULTS.tracking_uri, done=True),
+    )
     two = revision(2).revision
     assert set(world.kube.objects) == {
         IRIS,
@@ -252,14 +255,17 @@ def test_the_alias_is_moved_when_the_registry_is_back() -> None:
     assert (at(world.status).stable, world.registry.champion) == ("2", "1")
     world.registry.answers = True
     world.calm_down(2)
-    assert (world.registry.champion, world.status.alias) == ("2", Alias("champion", "iris", "2", done=True))
+    assert (world.registry.champion, world.status.alias) == (
+        "2",
+        Alias("champion", "iris", "2", DEFAULTS.tracking_uri, done=True),
+    )
 
 
 def test_an_object_that_is_gone_needs_no_more_looks() -> None:
     """The queue is told to forget it."""
 
     class Nothing(World):
-        async def observe(self, namespace: str, name: str) -> None:
+        async def observe(self, namespace: str, name: str, refused: str = "") -> None:
             return None
 
     world = Nothing()

@@ -133,11 +133,11 @@ class World(Observer):
     def status(self) -> Status:
         return status.parse(self.kube.objects[IRIS].get("status"))
 
-    async def observe(self, namespace: str, name: str) -> Found | None:
+    async def observe(self, namespace: str, name: str, refused: str = "") -> Found | None:
         body = await self.kube.get(names.KIND, namespace, name)
         assert body is not None
         current, wanted = status.parse(body.get("status")), spec.parse(body["spec"])
-        children = await snapshot.take(self.kube, namespace, name, OWNER.uid)
+        children = await snapshot.take(self.kube, namespace, name, OWNER.uid, current)
         seen = Observed(
             now=self.now,
             name=name,
@@ -148,6 +148,7 @@ class World(Observer):
             resolution=self.resolution,
             workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
             foreign=children.foreign,
+            refused=refused,
             verdict=self._said(current),
             alias_version=await self.registry.alias_version("", "iris", "champion"),
         )
