@@ -119,6 +119,8 @@ def _rollout_succeeded(status: Status) -> Finding:
 def _registry_reachable(seen: Observed) -> Finding:
     if isinstance(seen.resolution, Unreachable):
         return "False", "RegistryUnreachable", f"{seen.resolution.message}; what is pinned serves on, nothing changes"
+    if isinstance(seen.resolution, Unresolved) and seen.resolution.reason in ("InvalidURI", "RegistryNotAllowed"):
+        return "Unknown", "NotAsked", seen.resolution.message
     return "True", "Answered", ""
 
 

@@ -71,15 +71,16 @@ def test_the_base_is_free_of_local_addresses(installed: Kubectl) -> None:
     ("verbs", "resource"),
     [
         ("get list watch", "modeldeployments.sluice.dev"),
-        ("get patch update", "modeldeployments.sluice.dev/status"),
-        ("get list watch create patch delete", "deployments.apps"),
-        ("get patch", "deployments.apps/scale"),
-        ("get list watch create patch delete", "services"),
-        ("get list watch create patch delete", "ingresses.networking.k8s.io"),
+        ("update", "modeldeployments.sluice.dev/status"),
+        ("update", "modeldeployments.sluice.dev/finalizers"),
+        ("get list watch create delete", "deployments.apps"),
+        ("patch", "deployments.apps/scale"),
+        ("get list create patch delete", "services"),
+        ("get list create patch delete", "ingresses.networking.k8s.io"),
         ("get create", "secrets"),
         ("list", "pods"),
         ("list", "endpointslices.discovery.k8s.io"),
-        ("create patch", "events.events.k8s.io"),
+        ("create", "events.events.k8s.io"),
     ],
 )
 def test_the_operator_may_do_exactly_this(installed: Kubectl, verbs: str, resource: str) -> None:
