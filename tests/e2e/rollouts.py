@@ -11,7 +11,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx
 import yaml
 
 from dev.demo import example, models, status
@@ -133,17 +132,10 @@ class Rollout:
         return found
 
     async def until_ready(self) -> None:
-        """As a person waits for it; and then for the gateway, which learns of the first pod a moment later."""
+        """As a person waits for it."""
         limit = f"--timeout={READY_WITHIN:.0f}s"
         await self.command("wait", "--for=condition=Ready", f"modeldeployment/{self.name}", limit)
         await self.until("phase Stable", lambda now: now.phase == "Stable")
-        headers = {"host": self.host, "x-sluice-probe": "1"}
-        async with httpx.AsyncClient(base_url=self._place.gateway, headers=headers, trust_env=False) as client:
-
-            async def look() -> bool | None:
-                return (await client.get("/metadata")).is_success or None
-
-            await eventually("the gateway leads to the first pod", look)
 
     async def until_ended(self, version: Version, runs: int) -> Status:
         """Waits until the newest of `runs` runs in the history is one of this version, and all is at rest."""
