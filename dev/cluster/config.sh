@@ -5,8 +5,11 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/sluice
 
-NAME=${SLUICE_CLUSTER:-sluice}          # also one end of a network link and a cgroup: at most 13 letters
+NAME=${SLUICE_CLUSTER:-sluice}          # also one end of a network link: at most 13 letters
 INDEX=${SLUICE_INDEX:-0}
+[[ $NAME =~ ^[a-z][a-z0-9-]{0,11}$ && $INDEX =~ ^[0-9]$ ]] || {
+  echo "error: SLUICE_CLUSTER must be a short name (lower-case letters, digits, -), and SLUICE_INDEX one digit" >&2; exit 1
+}
 HOST_IP=10.201.$INDEX.1                 # this machine, seen from the node and from pods
 NODE_IP=10.201.$INDEX.2                 # the node: API server and node ports
 NODE_NET=10.201.$INDEX.0/24
@@ -22,6 +25,7 @@ MLFLOW_PORT=30500
 SCRAPE_INTERVAL=${SLUICE_SCRAPE_INTERVAL:-2s}
 
 STATE=$CACHE/clusters/$NAME             # certificates, logs, etcd, kubelet, image store
+CGROUP=sluice-$NAME                     # never a name that another program's cgroup may have
 RUN=/run/sluice-$NAME                   # sockets and pid files; short, because a socket's path has at most 107 letters
 ADMIN_CONF=$STATE/pki/admin.conf
 

@@ -50,13 +50,13 @@ start_containerd_alone() { # --kill-child: ends with its parent
 empty_cgroups() {
   local left root
   for _ in $(seq 100); do                    # pods are in the PID namespace too: this is for what is still dying
-    left=$(for root in $(cgroup_roots); do find "$root/$NAME" -name cgroup.procs -exec cat {} + 2>/dev/null || true; done | sort -u)
+    left=$(for root in $(cgroup_roots); do find "$root/$CGROUP" -name cgroup.procs -exec cat {} + 2>/dev/null || true; done | sort -u)
     [ -n "$left" ] || break
     # shellcheck disable=SC2086
     kill -9 $left 2>/dev/null || true
     sleep 0.1
   done
-  for root in $(cgroup_roots); do find "$root/$NAME" -depth -type d -exec rmdir {} \; 2>/dev/null || true; done
+  for root in $(cgroup_roots); do find "$root/$CGROUP" -depth -type d -exec rmdir {} \; 2>/dev/null || true; done
 }
 
 remove_network() {

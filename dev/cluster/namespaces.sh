@@ -59,7 +59,8 @@ make_fallback_routes() {
 # cgroup_roots: every hierarchy (cgroup v1), or the only one (v2)
 cgroup_roots() {
   local root
-  for root in /sys/fs/cgroup /sys/fs/cgroup/*; do [ ! -e "$root/cgroup.procs" ] || echo "$root"; done
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo /sys/fs/cgroup; return; fi
+  for root in /sys/fs/cgroup/*; do [ ! -e "$root/cgroup.procs" ] || echo "$root"; done
 }
 
 make_cgroups() {
@@ -67,9 +68,9 @@ make_cgroups() {
   for root in $(cgroup_roots); do
     # v2: a controller reaches the children only when the root passes it on
     [ ! -e "$root/cgroup.controllers" ] || sed 's/\<./+&/g' "$root/cgroup.controllers" >"$root/cgroup.subtree_control" || true
-    mkdir -p "$root/$NAME"
+    mkdir -p "$root/$CGROUP"
     for file in cpuset.cpus cpuset.mems; do          # v1: empty until somebody fills them in
-      if [ -e "$root/$NAME/$file" ] && [ -z "$(cat "$root/$NAME/$file")" ]; then cat "$root/$file" >"$root/$NAME/$file"; fi
+      if [ -e "$root/$CGROUP/$file" ] && [ -z "$(cat "$root/$CGROUP/$file")" ]; then cat "$root/$file" >"$root/$CGROUP/$file"; fi
     done
   done
 }

@@ -8,6 +8,7 @@ import asyncio
 import os
 import random
 import signal
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -18,13 +19,13 @@ from dev.demo.tasks import beside, first_answer
 NAMESPACE = "sluice-system"
 DEPLOYMENT = "sluice-operator"
 CONTAINER = "operator"
-KILLS_PER_RUN = 2  # the kubelet waits longer before each restart: 0, 10, 20, 40 s
+KILLS_PER_RUN = 2  # the kubelet waits up to 10 s before it starts the operator again
 PAUSE = (2.0, 9.0)  # seconds from the start of a run, or of the operator, to the next kill
 
 
 class Chaos:
     def __init__(self, kubectl: Kubectl, seed: int, tell: Callable[[str], None]) -> None:
-        self.kills = 0
+        self.kills: Counter[str] = Counter()  # by run
         self._kubectl, self._tell = kubectl, tell
         self._random = random.Random(seed)
 
@@ -47,7 +48,7 @@ class Chaos:
             container = await self._running()
             process = process_of(container["containerID"])
             os.kill(process, signal.SIGKILL)
-            self.kills += 1
+            self.kills[run] += 1
             self._tell(f"chaos: killed the operator (process {process}) in the {run}")
             await self._running(after=int(container["restartCount"]))
 

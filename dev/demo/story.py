@@ -33,7 +33,7 @@ class Story:
         aliases: Aliases,
         example: Example,
         chaos: Chaos | None = None,
-        afterwards: float = 3.0,  # seconds of traffic after a run, to see who answers then
+        afterwards: float = 8.0,  # seconds of traffic after a run, while the pods that it leaves behind retire
     ) -> None:
         self.promises: list[Promise] = []
         self._board, self._kubectl, self._aliases, self._example = board, kubectl, aliases, example

@@ -86,6 +86,7 @@ class Stream:
         self._clock = clock
         self._began = clock()
         self._sending: asyncio.Task[None] | None = None
+        self._stopping = False
 
     @property
     def now(self) -> float:
@@ -100,12 +101,14 @@ class Stream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and self._sending is not None:
+            self._sending.cancel()
         await self.stop()
 
     async def stop(self) -> None:
-        """Starts no more requests and closes the connections; requests under way are cancelled and not recorded."""
+        """Starts no more requests; those under way are waited for, so that one that hangs is not overlooked."""
+        self._stopping = True
         if self._sending is not None:
-            self._sending.cancel()
             (result,) = await asyncio.gather(self._sending, return_exceptions=True)
             if isinstance(result, Exception):
                 raise result
@@ -128,7 +131,7 @@ class Stream:
             room = asyncio.Semaphore(IN_FLIGHT)
             for number in range(self._max_requests):
                 await asyncio.sleep((number + self._random.random()) / self._rate - self.now)
-                if self.now > self._max_seconds:
+                if self._stopping or self.now > self._max_seconds:
                     return
                 await room.acquire()
                 one = group.create_task(self._predict(session, *self._random.choice(self._rows)))

@@ -34,7 +34,8 @@ class FeedbackBody(BaseModel):
     prediction_id: Annotated[str | None, Field(description="The `prediction_id` of the /predict answer, unchanged.")]
     label: Annotated[LabelField | None, Field(description="For a prediction of one row.")] = None
     labels: Annotated[
-        list[LabelField | None] | None, Field(description="One per row; null where the truth is not known.")
+        list[LabelField | None] | None,
+        Field(description="One per row; null where the truth is not known.", max_length=MAX_ROWS),
     ] = None
 
 

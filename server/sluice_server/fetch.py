@@ -75,7 +75,7 @@ def fetch(settings: FetchSettings, image: Image) -> Outcome:
     if not isinstance(artifacts, Artifacts):
         return artifacts
     files = registry.list_files(artifacts)
-    if isinstance(files, Unavailable):
+    if isinstance(files, Unavailable | Refused):
         return files
     if refused := check_files(files, policy):
         return refused

@@ -97,7 +97,7 @@ def parse_mlmodel(text: str) -> MLmodel | Refused:
     try:
         model = msgspec.convert(yaml.safe_load(text), MLmodel, strict=False)
         _ = model.sklearn
-    except (yaml.YAMLError, msgspec.ValidationError, RecursionError) as error:
+    except (yaml.YAMLError, msgspec.ValidationError, RecursionError, ValueError) as error:
         return Refused("BadMLmodel", f"the file MLmodel cannot be read ({_first_line(error)}): log the model again")
     return model
 

@@ -57,7 +57,7 @@ def locate(uri: str) -> Artifacts | Refused | Unavailable:
         return Unavailable("RegistryUnreachable", f"no answer from the registry for {uri}: {_brief(error)}")
 
 
-def list_files(artifacts: Artifacts) -> tuple[ListedFile, ...] | Unavailable:
+def list_files(artifacts: Artifacts) -> tuple[ListedFile, ...] | Unavailable | Refused:
     """All files of the artefact, folders walked; stops a little beyond the limit that the preflight refuses."""
     try:
         files = []
@@ -66,6 +66,9 @@ def list_files(artifacts: Artifacts) -> tuple[ListedFile, ...] | Unavailable:
             if len(files) > MAX_FILES:
                 break
         return tuple(files)
+    except ImportError as error:  # the client of an object store that MLflow does not stand in front of
+        hint = "start MLflow with --serve-artifacts, or use an image with that package"
+        return Refused("UnsupportedStore", f"the files at {artifacts.uri} need {error.name}, which is not here: {hint}")
     except (MlflowException, OSError) as error:  # HTTP errors of requests are OSErrors
         return Unavailable("ArtifactsUnreachable", f"the files at {artifacts.uri} cannot be listed: {_brief(error)}")
 

@@ -81,7 +81,9 @@ def _column(position: int, entry: dict[str, Any]) -> Column:
 
 
 def _tensor_columns(entry: dict[str, Any]) -> tuple[Column, ...]:
-    spec = entry.get("tensor-spec") or {}
+    spec = entry.get("tensor-spec")
+    if not isinstance(spec, dict):
+        raise SignatureError("the input is a tensor without tensor-spec: log the model with infer_signature")
     shape, dtype = spec.get("shape"), str(spec.get("dtype"))
     kind = _tensor_kind(dtype)
     if kind is None or not isinstance(shape, list) or len(shape) != 2 or not _is_width(shape[1]):

@@ -23,6 +23,8 @@ from sluice_server.predict import PredictPath
 from sluice_server.predictionlog import PredictionLog
 from sluice_server.settings import ServeSettings, SettingError
 
+SHORTEST_KEY = 16  # bytes; with an empty one anybody could sign
+
 logger = logging.getLogger("sluice.serve")
 
 
@@ -101,7 +103,8 @@ def read_keyring(file: Path) -> Keyring | None:
     except OSError as error:
         logger.warning("feedback is off: no key (%s)", error)
         return None
-    if len(current) < 16:
-        raise SettingError(f"SLUICE_FEEDBACK_KEY_FILE is {str(file)!r}: a key needs at least 16 bytes.")
-    previous = file.with_name("previous")
-    return Keyring(current, previous.read_bytes().strip() if previous.is_file() else None)
+    before = file.with_name("previous")
+    previous = before.read_bytes().strip() if before.is_file() else None
+    if any(key is not None and len(key) < SHORTEST_KEY for key in (current, previous)):
+        raise SettingError(f"SLUICE_FEEDBACK_KEY_FILE is {str(file)!r}: a key needs at least {SHORTEST_KEY} bytes.")
+    return Keyring(current, previous)

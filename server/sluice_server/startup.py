@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sluice_server.batching import Batcher
+from sluice_server.example import MOST_ROWS
 from sluice_server.lifecycle import Phase, Readiness
 from sluice_server.manifest import FILES, Manifest
 from sluice_server.metrics import Metrics
@@ -53,7 +54,7 @@ async def prepare(
     file = settings.model_dir / FILES / manifest.model_file
     model = await asyncio.get_running_loop().run_in_executor(worker, open_model, file, settings.trusted_types)
     batcher = Batcher(model.predict, worker, settings.max_queued_rows)
-    rows = PayloadReader(manifest.schema, settings.max_rows).read(msgspec.json.encode(manifest.input_example))
+    rows = PayloadReader(manifest.schema, MOST_ROWS).read(msgspec.json.encode(manifest.input_example))
     if isinstance(rows, Rejected):
         raise ValueError(f"the input example does not fit the signature: {rows.detail}")
     await batcher.submit(rows)

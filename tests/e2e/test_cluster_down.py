@@ -54,7 +54,7 @@ def traces(namespaces: frozenset[str]) -> Traces:
         mounts=frozenset(each for each in mounts if f"/{NAME}/" in each or f"sluice-{NAME}" in each),
         routes=lines("ip", "route", "show", "table", "all", containing=(*NETWORKS, f"{NAME}-h")),
         links=lines("ip", "-oneline", "link", "show", containing=(f"{NAME}-h",)),
-        cgroups=frozenset(str(each) for each in Path("/sys/fs/cgroup").glob(f"**/{NAME}")),
+        cgroups=frozenset(str(each) for each in Path("/sys/fs/cgroup").glob(f"**/sluice-{NAME}")),
     )
 
 
@@ -75,7 +75,7 @@ def is_ours(process: Path) -> bool:
         text = (process / "cgroup").read_text() + (process / "cmdline").read_text()
     except OSError:
         return False
-    return f"/{NAME}/" in text or f":/{NAME}\n" in text or f"sluice-{NAME}" in text
+    return f"sluice-{NAME}" in text or f"/clusters/{NAME}/" in text
 
 
 def lines(*command: str, containing: tuple[str, ...]) -> frozenset[str]:

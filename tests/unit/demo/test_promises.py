@@ -101,6 +101,6 @@ def test_pods_of_a_promoted_revision_stay() -> None:
 
 def test_chaos_must_have_happened() -> None:
     """Kills without restarts, or a run without a kill, prove nothing."""
-    assert promises.killed(kills=4, restarts=4, runs=2).kept
-    assert not promises.killed(kills=1, restarts=1, runs=2).kept
-    assert not promises.killed(kills=3, restarts=2, runs=2).kept
+    assert promises.killed({"good run": 3, "bad run": 1}, restarts=4, runs=2).kept
+    assert not promises.killed({"good run": 2}, restarts=2, runs=2).kept
+    assert not promises.killed({"good run": 2, "bad run": 1}, restarts=2, runs=2).kept
