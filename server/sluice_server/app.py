@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr
@@ -68,6 +69,7 @@ def build_app(pod: Pod) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
+    app.add_exception_handler(RequestValidationError, _unprocessable)
     _add_health(app, pod)
     _add_description(app, pod)
     _add_feedback(app, pod)
@@ -80,6 +82,13 @@ def build_app(pod: Pod) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     return app
+
+
+async def _unprocessable(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's answer without what was sent: that may be large, or a number that JSON does not have."""
+    assert isinstance(error, RequestValidationError)
+    detail = [{"type": one["type"], "loc": one["loc"], "msg": one["msg"]} for one in error.errors()]
+    return JSONResponse({"detail": detail}, 422)
 
 
 def _add_health(app: FastAPI, pod: Pod) -> None:

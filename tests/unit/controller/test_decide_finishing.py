@@ -245,3 +245,31 @@ def test_what_is_remembered_is_bounded() -> None:
     assert [one.revision for one in seen.status.rejected] == newest[:REJECTED_KEPT]
     assert [one.revision for one in seen.status.history] == newest[:HISTORY_KEPT]
     assert [one.revision.revision for one in reversed(seen.status.retiring)] == newest[:RETIRING_KEPT]
+
+
+def test_a_swap_that_cannot_be_seen_can_still_fail() -> None:
+    """The successor has the traffic by then: its failures must not wait for the last proof."""
+    unproven = swapped(swap=not_live())
+    assert decide(again(unproven, swap=not_live(), verdict=FAIL, after=31)).phase is Phase.ROLLING_BACK
+
+
+def test_a_swap_that_cannot_be_seen_is_told() -> None:
+    """Neither "the weight is live" nor "takes over" is true of it."""
+    status = decide(again(swapped(swap=not_live()), swap=not_live("one endpoint of two"), after=600))
+    assert condition(status, "TrafficVerified") == ("False", "SwapNotProven", "one endpoint of two")
+    assert condition(status, "Stalled")[:2] == ("True", "SwapNotProven")
+
+
+def test_a_watch_that_sees_nothing_does_not_end() -> None:
+    """No data is no success: neither the promotion nor the alias is final."""
+    blind = watching(after=WATCH, verdict=LOST)
+    assert decide(blind).phase is Phase.WATCHING
+    assert condition(decide(again(blind, verdict=LOST)), "Stalled")[:2] == ("True", "MetricsUnavailable")
+    assert decide(again(blind, verdict=UNDECIDED)).phase is Phase.STABLE
+
+
+def test_pods_that_an_unproven_route_may_lead_to_stay_longer() -> None:
+    """A gateway that still has the old weight must find somebody."""
+    stuck = rolling_back(weight=not_live())
+    (left,) = decide(again(stuck, weight=not_live(), after=31)).retiring
+    assert left.until - stuck.now > timedelta(minutes=5)

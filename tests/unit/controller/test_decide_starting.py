@@ -244,3 +244,21 @@ def test_what_a_run_follows_is_frozen_at_its_start() -> None:
     run, wanted = starting().status.run, a_spec()
     assert run is not None
     assert (run.rollout, run.objectives, run.traffic) == (wanted.rollout, wanted.objectives, wanted.traffic)
+
+
+def test_a_start_that_the_registry_held_gets_its_time_again() -> None:
+    """Pods that fetch only after the outage are not late."""
+    waiting = {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_lost=True)}
+    held = again(starting(), workloads=waiting)
+    back = again(held, workloads=pods((revision(2), 0)), after=LATE)
+    assert decide(back).phase is Phase.STARTING
+    assert decide(again(back, workloads=pods((revision(2), 0)), after=LATE)).phase is Phase.ROLLING_BACK
+
+
+def test_a_gateway_that_does_not_answer_holds_a_start_and_is_named() -> None:
+    """Nothing between us and the canary is the canary's fault."""
+    status = decide(
+        again(starting(workloads=both_ready()), workloads=both_ready(), weight=not_live("no answer"), after=LATE)
+    )
+    assert status.phase is Phase.STARTING
+    assert condition(status, "Stalled") == ("True", "GatewayUnreachable", "no answer")

@@ -266,6 +266,7 @@ def test_the_previous_key_is_believed(start: Start) -> None:
         ({"labels": [0, 1]}, ["body", "labels"]),
         ({"label": "setosa"}, ["body", "label"]),
         ({"label": 0, "lable": 1}, ["body", "lable"]),
+        ({"labels": [[]] * 400}, ["body", "labels"]),
     ],
 )
 def test_labels_that_do_not_fit_are_unprocessable(client: Client, labels: dict[str, Any], location: list[str]) -> None:
@@ -273,7 +274,15 @@ def test_labels_that_do_not_fit_are_unprocessable(client: Client, labels: dict[s
     answer = feedback(client, predicted(client, ROW), **labels)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"][: len(location)] == location
+    assert len(answer.content) < 10_000, "what was sent is not sent back"
     assert client.value("ml_feedback_total") == 0
+
+
+def test_a_label_that_is_no_number_of_json_is_unprocessable(client: Client) -> None:
+    """Python's JSON reads NaN; the answer must not fail on saying so."""
+    body = b'{"prediction_id": "x", "label": NaN}'
+    answer = client.post("/feedback", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
 
 
 def test_an_expired_id_is_unprocessable(start: Start) -> None:

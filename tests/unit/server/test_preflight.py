@@ -176,7 +176,15 @@ def test_only_the_operators_list_counts() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[", "- 1", "flavors: 3", "flavors: {sklearn: {pickled_model: [1]}}", "!!python/object:os.system {}", "x" * 2**21],
+    [
+        "[",
+        "- 1",
+        "flavors: 3",
+        "flavors: {sklearn: {pickled_model: [1]}}",
+        "!!python/object:os.system {}",
+        "x" * 2**21,
+        "utc_time_created: 2026-13-45",
+    ],
 )
 def test_an_mlmodel_that_is_none_is_refused(text: str) -> None:
     """Broken YAML, other shapes, Python tags and huge files are refused and never raise."""
