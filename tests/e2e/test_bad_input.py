@@ -93,7 +93,7 @@ async def test_a_uri_that_names_nothing(
         stalled = await serving.until_condition("Stalled", "True", reason)
         assert (stalled.message, serving.status.message) == (message, message)
         assert serving.status.has("Ready", "True")
-        assert serving.status.has("RegistryReachable", "True")
+        assert serving.status.has("RegistryReachable", "Unknown" if reason == "RegistryNotAllowed" else "True")
         good = manifest(serving.name)["spec"]["model"]
         await serving.patch({"model": good | {"registry": None}})
         await serving.until_condition("Stalled", "False", "Progressing")
