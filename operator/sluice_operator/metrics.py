@@ -26,6 +26,7 @@ _COUNTERS = (
 )
 _IDENTITY = ("__name__", "pod_uid", "revision", "code", "le")  # whatever else relabelling adds, it is the same counter
 _QUERY_TIMEOUT_SECONDS = 10
+_DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
 _OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scrapes if that is longer, hangs
 
 
@@ -101,6 +102,8 @@ class Reader:
         seen = seen_between(series, canary.revision, stale_after)
         if seen is None and len(series) < len(labelled):
             return Lost("the model servers' series have no label pod_uid: check the relabelling of the scrape job")
+        if seen is None and now - _unix(run.traffic_started_at) < max(_DISCOVERY_SECONDS, stale_after):
+            return Evidence(against=Tally(), favour=Tally(), step=Tally())
         if seen is None:
             return Lost(f"Prometheus has no series of revision {canary.revision}: are its pods scraped?")
         if now - seen[1] > stale_after:

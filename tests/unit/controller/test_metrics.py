@@ -236,7 +236,7 @@ def test_only_nan_is_nothing_to_judge_on() -> None:
     """It is the same as no sample."""
     prometheus = FakePrometheus()
     prometheus.scrape(START, "NaN")
-    assert isinstance(look(Reader(prometheus, INTERVAL), 5), Lost)
+    assert isinstance(look(Reader(prometheus, INTERVAL), 31), Lost)
 
 
 def test_a_pod_that_was_replaced_does_not_end_the_run() -> None:
@@ -269,3 +269,10 @@ def test_a_new_run_knows_nothing_of_the_old_one() -> None:
     assert look(reader, 200, later) == look(Reader(prometheus, INTERVAL), 200, later)
     reader.forget("models", "iris")
     assert look(reader, 200, later) == look(Reader(prometheus, INTERVAL), 200, later)
+
+
+def test_pods_that_prometheus_has_not_found_yet_are_not_lost() -> None:
+    """Discovery takes seconds; after that, no series is a hold that a person is told of."""
+    reader = Reader(FakePrometheus(), INTERVAL)
+    assert look(reader, 29) == Evidence(Tally(), Tally(), Tally())
+    assert isinstance(look(reader, 31), Lost)
