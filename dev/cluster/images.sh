@@ -33,7 +33,7 @@ in_buildah() {
 
 # dockerfile_image OUT NAME:TAG DOCKERFILE ENTRY_MODULE [buildah argument...]
 dockerfile_image() {
-  local out=$1 image=$2 file=$3 module=$4 key base settings log; shift 4
+  local out=$1 image=$2 file=$3 module=$4 key base settings log built=; shift 4
   key=$(image_key python); ensure_image python "$key"
   base=$PYTHON_IMAGE-$key settings=$(mktemp "$CACHE/images/.tmp.XXXX") log=$CACHE/images/build.log
   in_buildah inspect --type image "$base" >/dev/null 2>&1 || {
@@ -43,11 +43,13 @@ dockerfile_image() {
   pip_settings >"$settings"
   in_buildah bud --isolation chroot --network host --layers --pull-never --build-arg "PYTHON_IMAGE=$base" \
       --secret "id=pip,src=$settings" --secret "id=ca,src=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" \
-      --ignorefile "$ROOT/.dockerignore" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >"$log" 2>&1 ||
+      --ignorefile "$ROOT/.dockerignore" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >"$log" 2>&1 && built=yes
+  rm "$settings"                             # it may hold the password of an index
+  [ "$built" ] ||
     { tail -40 "$log" >&2; die "the build of $image failed (above: its end; the whole of it: $log)"; }
   smoke_test "$image" python -c "import $module"
   in_buildah push -q "$image" "docker-archive:$out.partial:$image"    # layers stay uncompressed: three times as fast
-  mv "$out.partial" "$out"; rm "$settings"
+  mv "$out.partial" "$out"
 }
 
 # smoke_test NAME:TAG COMMAND...: the command succeeds as in a pod of this image (see smoke.sh)

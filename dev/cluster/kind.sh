@@ -59,8 +59,9 @@ loaded_key() { docker image inspect --format '{{.Id}}' "$(image_name "$1")"; }
 published() { docker pull -q "$1" && docker tag "$1" "$2"; }
 
 build_image() {
-  local image=$1 file=$2 settings; shift 2
+  local image=$1 file=$2 settings built=; shift 2
   settings=$(mktemp); pip_settings >"$settings"
-  DOCKER_BUILDKIT=1 docker build -q --secret "id=pip,src=$settings" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >/dev/null
-  rm "$settings"
+  DOCKER_BUILDKIT=1 docker build -q --secret "id=pip,src=$settings" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >/dev/null && built=yes
+  rm "$settings"                             # it may hold the password of an index
+  [ "$built" ] || die "the build of $image failed (see above)"
 }

@@ -25,7 +25,7 @@ command_down() {
   say "cluster ended"
 }
 
-command_build() { check_go; remove_leftovers; build_binaries; }
+command_build() { preflight; remove_leftovers; build_binaries; }
 
 command_images() {
   preflight

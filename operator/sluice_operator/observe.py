@@ -91,7 +91,7 @@ class Observer:
             refused=refused,
             weight=weight,
             smoke=smoke,
-            swap=await self._prove_swap(owner, wanted, current, pods),
+            swap=await self._prove_swap(owner, wanted, current, pods, workloads),
             verdict=await self._verdict(owner, current, workloads),
             alias_version=await self._alias(current),
         )
@@ -113,12 +113,20 @@ class Observer:
             return proof, None
         return proof, await probe.smoke(gateway, header, canary.revision)
 
-    async def _prove_swap(self, owner: Owner, wanted: spec.Spec, current: Status, pods: list[Manifest]) -> Proof | None:
+    async def _prove_swap(
+        self,
+        owner: Owner,
+        wanted: spec.Spec,
+        current: Status,
+        pods: list[Manifest],
+        workloads: dict[str, Workload],
+    ) -> Proof | None:
         """Whether Service NAME and the gateway agree on who serves, while that changes."""
         run, serving = current.run, serves(current)
         swapping = current.phase is Phase.PROMOTING and run is not None and run.swapped
         returning = current.phase is Phase.ROLLING_BACK and current.weight is None
-        arriving = current.phase is Phase.STARTING and current.stable is None and _has_all_pods(wanted, pods)
+        complete = any(found.ready >= wanted.server.replicas for found in workloads.values())
+        arriving = current.phase is Phase.STARTING and current.stable is None and complete
         if run is None or serving is None or not (swapping or returning or arriving):
             return None
         revision_of = {pod["metadata"]["name"]: pod["metadata"]["labels"].get(names.LABEL_REVISION) for pod in pods}
@@ -166,10 +174,6 @@ class Observer:
         if alias is None or alias.done:
             return None
         return await self._registry.alias_version(alias.tracking_uri, alias.model, alias.name)
-
-
-def _has_all_pods(wanted: spec.Spec, pods: list[Manifest]) -> bool:
-    return any(found.ready >= wanted.server.replicas for found in snapshot.workloads(pods).values())
 
 
 def _question(run: Run, phase: Phase, now: datetime) -> Question:

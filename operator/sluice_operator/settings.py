@@ -28,14 +28,35 @@ class Settings:
 
 def read(environment: Mapping[str, str]) -> Settings:
     """Settings from `environment`. Raises ValueError that names the variable."""
+    of = _Variables(environment)
+    return Settings(
+        server_image=of.required("SERVER_IMAGE", "registry.example/sluice-server:1"),
+        tracking_uri=of.required("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
+        prometheus_url=of.required("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
+        gateway_address=of.required("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
+        scrape_interval=of.seconds("SCRAPE_INTERVAL", 15.0),
+        evaluation_interval=of.seconds("EVALUATION_INTERVAL", 5.0),
+        trusted_types=of.words("TRUSTED_TYPES", (_TREES,)),
+        allowed_registries=of.words("ALLOWED_REGISTRIES", ()),
+        workers=of.number("WORKERS", 4),
+        health_port=of.number("HEALTH_PORT", 8082),
+        log_level=of.log_level("LOG_LEVEL", "info"),
+    )
 
-    def required(name: str, example: str) -> str:
-        if not (value := environment.get(f"SLUICE_{name}", "")):
+
+@dataclass(frozen=True, slots=True)
+class _Variables:
+    """One way to read each kind of value; every name gets the prefix `SLUICE_`."""
+
+    environment: Mapping[str, str]
+
+    def required(self, name: str, example: str) -> str:
+        if not (value := self.environment.get(f"SLUICE_{name}", "")):
             raise ValueError(f"SLUICE_{name} is not set: write for example {example}")
         return value
 
-    def seconds(name: str, default: float) -> float:
-        text = environment.get(f"SLUICE_{name}")
+    def seconds(self, name: str, default: float) -> float:
+        text = self.environment.get(f"SLUICE_{name}")
         try:
             chosen = Duration.parse(text).total_seconds() if text else default
         except ValueError as error:
@@ -44,29 +65,18 @@ def read(environment: Mapping[str, str]) -> Settings:
             raise ValueError(f"SLUICE_{name}: {text!r} is not above 0")
         return chosen
 
-    def number(name: str, default: int) -> int:
-        text = environment.get(f"SLUICE_{name}") or str(default)
+    def number(self, name: str, default: int) -> int:
+        text = self.environment.get(f"SLUICE_{name}") or str(default)
         if not text.isdecimal() or int(text) == 0:
             raise ValueError(f"SLUICE_{name}: {text!r} is not a whole number above 0")
         return int(text)
 
-    def words(name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        text = environment.get(f"SLUICE_{name}")
+    def words(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        text = self.environment.get(f"SLUICE_{name}")
         return default if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
 
-    log_level = environment.get("SLUICE_LOG_LEVEL", "info").lower()
-    if log_level.upper() not in logging.getLevelNamesMapping():
-        raise ValueError(f"SLUICE_LOG_LEVEL: {log_level!r} is none of debug, info, warning, error")
-    return Settings(
-        server_image=required("SERVER_IMAGE", "registry.example/sluice-server:1"),
-        tracking_uri=required("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
-        prometheus_url=required("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
-        gateway_address=required("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
-        scrape_interval=seconds("SCRAPE_INTERVAL", 15.0),
-        evaluation_interval=seconds("EVALUATION_INTERVAL", 5.0),
-        trusted_types=words("TRUSTED_TYPES", (_TREES,)),
-        allowed_registries=words("ALLOWED_REGISTRIES", ()),
-        workers=number("WORKERS", 4),
-        health_port=number("HEALTH_PORT", 8082),
-        log_level=log_level,
-    )
+    def log_level(self, name: str, default: str) -> str:
+        level = self.environment.get(f"SLUICE_{name}", default).lower()
+        if level.upper() not in logging.getLevelNamesMapping():
+            raise ValueError(f"SLUICE_{name}: {level!r} is none of debug, info, warning, error")
+        return level
