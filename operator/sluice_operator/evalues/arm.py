@@ -1,0 +1,25 @@
+"""What one arm of a run did in one tick."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Requests that were counted, and those of them that are bad. Both of shape (..., runs), bad <= requests."""
+
+    requests: Floats
+    bad: Floats
+
+
+def log_mean(logs: Floats, axis: int, weights: Floats | None = None) -> Floats:
+    """The logarithm of the (weighted) mean of what `logs` are the logarithms of. A log of -inf is a 0."""
+    top = np.max(logs, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    mean = np.average(np.exp(logs - top), axis=axis, weights=weights)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(mean) + np.squeeze(top, axis=axis))

@@ -1,0 +1,19 @@
+"""One error budget for a whole run: the chances of a wrong Fail over all objectives and looks add up to it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sluice_operator.evalues.arm import Floats, log_mean
+
+COMPARISON, LIMITS, SILENCE = 0.5, 0.4, 0.1  # shares of the budget
+
+
+def log_bar(budget: float, share: float) -> float:
+    """What the averaged log e-value of a family with this share of the budget must reach (Ville's inequality)."""
+    return float(np.log(1 / (budget * share)))
+
+
+def averaged(log_evalues: Sequence[Floats]) -> Floats:
+    """The mean of e-values is one, whatever they have to do with each other."""
+    return log_mean(np.stack(np.broadcast_arrays(*log_evalues)), 0)

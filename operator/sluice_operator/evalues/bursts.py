@@ -1,0 +1,109 @@
+"""The burst law of a revision, learned from its record: how often, how strongly and how long one of its pods bursts."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.chain import LEVELS, BurstLaw
+
+_ROUNDS = 3  # of expectation and maximisation
+_BLOCKS = 20  # bins whose share makes one block; the median block is quiet
+_PRIOR_SECONDS = 60.0
+_FEW = 50.0  # requests that the previous quiet share is worth
+
+
+class Record(NamedTuple):
+    """Counts of one pod, or of several in a row: `requests` of shape (..., bins), `bad` of shape (..., bins)."""
+
+    requests: Floats
+    bad: Floats
+    bin_seconds: float
+
+
+def learn(record: Record) -> BurstLaw:
+    """The law per column, by Baum-Welch on a chain of Poisson counts that is quiet or in a burst of one level.
+
+    Smeared to lower levels and one level up, because a burst is seen as less when it is half covered by a bin or when
+    the other arm has one too. The prior is one burst of a minute over the record, so a short record allows much.
+    """
+    length = record.requests.shape[-1] * record.bin_seconds
+    quiet_share = _median_share(record)
+    starts = np.full((*quiet_share.shape, len(LEVELS)), 1 / (3600.0 * len(LEVELS)))
+    seconds = np.full_like(starts, _PRIOR_SECONDS)
+    for _ in range(_ROUNDS):
+        begun, spent, quiet_requests, quiet_bad = _expected(record, quiet_share, starts, seconds)
+        starts = (1 / len(LEVELS) + begun) / length
+        seconds = (_PRIOR_SECONDS + spent) / (1 + begun)
+        quiet_share = (quiet_bad + _FEW * quiet_share) / (quiet_requests + _FEW)
+    any_start = (1 + begun.sum(-1)) / length
+    begun, spent = _smeared(begun), _smeared(spent)
+    return BurstLaw((1 / len(LEVELS) + begun) / length, (_PRIOR_SECONDS + spent) / (1 + begun), any_start)
+
+
+def _median_share(record: Record) -> Floats:
+    """Share of bad requests in the median block, or in all of them where that is 0."""
+    blocks = record.bad.shape[-1] // _BLOCKS
+    shape = (*record.bad.shape[:-1], blocks, _BLOCKS)
+    used = slice(0, blocks * _BLOCKS)
+    bad = record.bad[..., used].reshape(shape).sum(-1)
+    requests = record.requests[..., used].reshape(shape).sum(-1)
+    median = np.median(bad / np.maximum(requests, 1), axis=-1) if blocks else np.zeros(record.bad.shape[:-1])
+    overall = (record.bad.sum(-1) + 0.1) / (record.requests.sum(-1) + 1)
+    return np.where(median > 0, median, overall)
+
+
+def _expected(
+    record: Record, quiet_share: Floats, starts: Floats, seconds: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Forward-backward: expected starts and seconds per level, and requests and bad ones in quiet time."""
+    begins = np.minimum(starts * record.bin_seconds, 0.02)
+    leaves = np.minimum(record.bin_seconds / seconds, 0.9)
+    matrix = _matrix(begins, leaves)
+    ratios = np.concatenate([[1.0], LEVELS])
+    log_likelihood = record.bad[..., None] * np.log(ratios) - (record.requests * quiet_share[..., None])[..., None] * (
+        ratios - 1
+    )
+    likelihood = np.exp(log_likelihood - log_likelihood.max(-1, keepdims=True)) + 1e-100
+    bins = record.requests.shape[-1]
+
+    belief = np.concatenate([np.ones((*begins.shape[:-1], 1)), starts * seconds], -1)
+    belief = belief / belief.sum(-1, keepdims=True)
+    forward = np.empty_like(likelihood)
+    for now in range(bins):
+        belief = (belief[..., None, :] @ matrix)[..., 0, :] * likelihood[..., now, :]
+        belief = belief / belief.sum(-1, keepdims=True)
+        forward[..., now, :] = belief
+
+    begun, backward = np.zeros_like(begins), np.ones_like(belief)
+    smoothed = np.empty_like(forward)
+    for now in range(bins - 1, -1, -1):
+        state = forward[..., now, :] * backward
+        smoothed[..., now, :] = state / state.sum(-1, keepdims=True)
+        ahead = likelihood[..., now, :] * backward
+        earlier = (matrix @ ahead[..., None])[..., 0]
+        if now:
+            total = (forward[..., now - 1, :] * earlier).sum(-1, keepdims=True)
+            begun += forward[..., now - 1, :1] * begins * ahead[..., 1:] / np.maximum(total, 1e-300)
+        backward = earlier / earlier.max(-1, keepdims=True) + 1e-100
+    quiet = smoothed[..., 0]
+    spent = smoothed[..., 1:].sum(-2) * record.bin_seconds
+    return begun, spent, (quiet * record.requests).sum(-1), (quiet * record.bad).sum(-1)
+
+
+def _matrix(begins: Floats, leaves: Floats) -> Floats:
+    """Chances from state (row) to state (column): quiet first, then the levels."""
+    size = 1 + len(LEVELS)
+    matrix = np.zeros((*begins.shape[:-1], size, size))
+    matrix[..., 0, 0] = 1 - begins.sum(-1)
+    matrix[..., 0, 1:] = begins
+    matrix[..., 1:, 0] = leaves
+    levels = np.arange(1, size)
+    matrix[..., levels, levels] = 1 - leaves
+    return matrix
+
+
+def _smeared(by_level: Floats) -> Floats:
+    """Each level gets what was seen from one level below it upwards."""
+    upwards = np.flip(np.cumsum(np.flip(by_level, -1), -1), -1)
+    return np.concatenate([upwards[..., :1], upwards[..., :-1]], -1)

@@ -1,0 +1,43 @@
+"""Is a share of bad requests beyond a fixed limit, or inside it?"""
+
+import numpy as np
+
+from sluice_operator.evalues.arm import Arm, Floats, log_mean
+from sluice_operator.evalues.chain import RATIOS, BurstChain, BurstLaw, Pods
+from sluice_operator.evalues.comparison import AT_START, EVERY_LEVEL
+
+_INSIDE = np.array([0.0, 0.1, 0.25, 0.5, 0.8])  # alternatives, as parts of the limit
+_INSIDE_WEIGHTS = np.array([4, 1, 1, 1, 1]) / 8
+
+
+class Beyond:
+    """E-process against "the share of bad requests is at most `limit` in every tick, apart from known bursts".
+
+    Wald's likelihood ratio for a Bernoulli share, with ratios of odds, and the burst chain without another arm.
+    """
+
+    def __init__(self, law: BurstLaw, pods: int, tick_seconds: float, limit: Floats) -> None:
+        self._chain = BurstChain(law, Pods(pods, reference=0), tick_seconds, EVERY_LEVEL, AT_START)
+        self._limit = limit[..., None, None]
+
+    def observe(self, arm: Arm) -> None:
+        """The counts of one tick."""
+        bad, requests = arm.bad[..., None], arm.requests[..., None]
+        self._chain.observe(bad * np.log(RATIOS) - requests * np.log1p(self._limit * (RATIOS - 1)))
+
+    @property
+    def log_evalue(self) -> Floats:
+        return self._chain.log_evalue
+
+
+def log_inside(limit: Floats, requests: Floats, bad: Floats) -> Floats:
+    """Log e-value against "the share of bad requests is at least `limit` in every tick", from totals of the same shape.
+
+    A mixture of likelihood ratios whose alternatives lie below the limit; half of it bets on no bad request at all, so
+    that arms without any are cleared after about ln(40)/limit requests, and the rest survives when one comes.
+    """
+    share = _INSIDE * limit[..., None]
+    bad, good = bad[..., None], (requests - bad)[..., None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_bad = np.where(bad > 0, bad * np.log(_INSIDE), 0.0)
+    return log_mean(of_bad + good * np.log1p(-share) - good * np.log1p(-limit[..., None]), -1, _INSIDE_WEIGHTS)
