@@ -25,10 +25,10 @@ def learn(record: Record, worth: float = 0.0) -> BurstLaw:
     """The law per column, by Baum-Welch on a chain of Poisson counts that is quiet or in a burst of one level.
 
     Smeared to lower levels and one level up, because a burst is seen as less when it is half covered by a bin or when
-    the other arm has one too. The prior is one burst of a minute over the record, so a short record allows much. A record
-    that is shorter than `worth` seconds is taken for one of that length.
+    the other arm has one too. The prior is one burst of a minute over the record, so a short record allows much; one
+    that is shorter than `worth` seconds is taken for one of that length, and an empty one is worth a bin at least.
     """
-    length = max(record.requests.shape[-1] * record.bin_seconds, worth)
+    length = max(record.requests.shape[-1] * record.bin_seconds, record.bin_seconds, worth)
     quiet_share = _median_share(record)
     starts = np.full((*quiet_share.shape, len(LEVELS)), 1 / (3600.0 * len(LEVELS)))
     seconds = np.full_like(starts, _PRIOR_SECONDS)

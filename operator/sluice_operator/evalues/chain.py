@@ -73,10 +73,10 @@ class BurstChain:
         self._null_matrix = _transitions(law, pods, tick_seconds, everything)
         self._matrices = np.stack([_transitions(law, pods, tick_seconds, kept) for kept in self._kept], axis=-3)
         begin = _start(law, pods)[..., None, :]
-        self._null = begin  # chance of each state: (..., runs, states), sums to 1
-        self._bets = at_start * self._entering(
-            begin
-        )  # (..., alternatives, runs, states), in units of the null's chance
+        # Chance of each state: (..., runs, states), sums to 1; and that of each alternative, relative to what the null
+        # gave to all that was seen: (..., alternatives, runs, states).
+        self._null = begin
+        self._bets = at_start * self._entering(begin)
         self._late, self._ticks = 1 - at_start, 0
 
     def observe(self, log_likelihood: Floats) -> None:

@@ -61,7 +61,7 @@ def _gain(arm: Arm, guess: Floats, null: Floats) -> Floats:
 
 def _nearest_drop(guess: Floats, drop: float, canary: Floats, stable: Floats) -> Floats:
     """Stable's share s that minimises n_c KL(guess, s + drop) + n_s KL(guess, s): the root of its rising derivative."""
-    low, high = np.full_like(guess, 1e-9), np.full_like(guess, 1 - drop - 1e-9)
+    low, high = np.zeros_like(guess), np.full_like(guess, 1 - drop)
     for _ in range(_BISECTIONS):
         share = (low + high) / 2
         worse = share + drop
