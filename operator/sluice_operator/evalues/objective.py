@@ -87,12 +87,14 @@ class ObjectiveEvidence:
 
     def __post_init__(self) -> None:
         self._comparison = Comparison(self.known.compared, self.pods, self.tick_seconds)
-        self._beyond: Beyond | None = None
-        if self.criterion.limit is not None:
-            limit = np.asarray(self.criterion.limit)
-            self._beyond = Beyond(self.known.judged, self.pods.suspected, self.tick_seconds, limit)
+        self._beyond = self._beyond_limit(self.pods.suspected)
+        self._stable_beyond = self._beyond_limit(self.pods.reference)
         self._margins = [_MarginEvidence(one, self._processes(one)) for one in self.criterion.margins]
         self._stable = _Totals(self.known.requests, self.known.bad)
+
+    def _beyond_limit(self, pods: int) -> Beyond | None:
+        limit = self.criterion.limit
+        return None if limit is None else Beyond(self.known.judged, pods, self.tick_seconds, np.asarray(limit))
 
     def _processes(self, margin: Margin) -> list[RatioMargin | DropMargin]:
         if margin.drop is not None:
@@ -102,18 +104,18 @@ class ObjectiveEvidence:
         return []
 
     def observe(self, canary: Counts, stable: Counts, *, proven: bool) -> None:
-        """One tick. Only from when the weight is `proven` does it count in the canary's favour."""
+        """One tick. Only from when the weight is `proven` does it count in the canary's favour; before, time passes."""
         if self.criterion.compared:
             self._comparison.observe(canary.compared, stable.compared)
-        if self._beyond is not None:
+        if self._beyond is not None and self._stable_beyond is not None:
             self._beyond.observe(canary.judged)
+            self._stable_beyond.observe(stable.judged)
         self._stable.add(stable.judged)
-        if not proven:
-            return
-        self._canary.add(canary.judged)
+        favour = Arm(proven * canary.judged.requests, proven * canary.judged.bad)
+        self._canary.add(favour)
         for margin in self._margins:
             for process in margin.worse:
-                process.observe(canary.judged, stable.judged)
+                process.observe(favour, stable.judged)
 
     @property
     def log_worse(self) -> Floats:
@@ -127,10 +129,20 @@ class ObjectiveEvidence:
         return self._beyond.log_evalue
 
     @property
+    def log_stable_beyond(self) -> Floats:
+        """Against "stable keeps the limit", in this run."""
+        assert self._stable_beyond is not None
+        return self._stable_beyond.log_evalue
+
+    @property
     def log_stable_inside(self) -> Floats:
-        """Against "stable does not keep the limit". Without it a canary beyond the limit is not to blame."""
+        """Against "stable does not keep the limit". Without it a canary beyond the limit is not to blame.
+
+        Stable's record counts, which says nothing about today: while the run speaks against stable, this is 0.
+        """
         assert self.criterion.limit is not None
-        return self._stable.log_inside(self.criterion.limit)
+        inside = self._stable.log_inside(self.criterion.limit)
+        return np.where(self.log_stable_beyond > 0, -np.inf, inside)
 
     def log_cleared(self, step: int) -> Floats:
         """Against "the canary is worse than the margin of `step`"."""
