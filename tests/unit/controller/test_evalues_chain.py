@@ -1,0 +1,173 @@
+"""The burst chain against a second one, written from docs/verdicts.md: same rows, same sum over all paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from sluice_operator.evalues.arm import Arm
+from sluice_operator.evalues.chain import DIPS, LEVELS, RATIOS, STAGES, BurstLaw, Pods, _start, _transitions
+from sluice_operator.evalues.comparison import EVERY_LEVEL, Comparison
+
+State = tuple[str, int, int]  # quiet, dip or burst; its level; its stage
+QUIET: State = ("quiet", 0, 0)
+STATES: list[State] = [
+    QUIET,
+    *(("dip", level, 0) for level in range(len(DIPS))),
+    *(("burst", level, stage) for stage in range(STAGES) for level in range(len(LEVELS))),
+]
+LIVELY = BurstLaw(np.linspace(1e-4, 9e-4, len(LEVELS)), np.linspace(20.0, 180.0, len(LEVELS)), np.asarray(2e-3))
+PODS = Pods(suspected=2, reference=3)
+TICK = 5.0
+
+
+class Reference:
+    """The chain in plain words: chances from one state to another, for a law, numbers of pods and a tick."""
+
+    def __init__(self, law: BurstLaw, pods: Pods, tick: float, above: int = -1) -> None:
+        self._begin = [pods.suspected * start * tick for start in law.starts]
+        self._end = [STAGES * tick / seconds for seconds in law.seconds]
+        self._dip = pods.reference * float(law.any_start) * tick
+        self._redraw = 2 * self._dip
+        self._undip = tick / 60.0
+        self._dipped = self._dip / (self._dip + self._undip)
+        self._above = above  # bursts of this level and below are left out
+
+    def chance(self, now: State, then: State) -> float:
+        if "burst" in (now[0], then[0]) and self._left_out(now, then):
+            return 0.0
+        return self._from_burst(now, then) if now[0] == "burst" else self._from_calm(now, then)
+
+    def _left_out(self, *states: State) -> bool:
+        return any(kind == "burst" and level <= self._above for kind, level, _ in states)
+
+    def _from_calm(self, now: State, then: State) -> float:
+        if then[0] == "burst":
+            return self._begin[then[1]] if then[2] == 0 else 0.0
+        stays = 1 - sum(self._begin[self._above + 1 :])
+        if now == QUIET:
+            return stays * ((1 - self._dip) if then == QUIET else self._dip / len(DIPS))
+        if then == QUIET:
+            return stays * self._undip
+        return stays * (1 - self._undip) * ((1 - self._redraw) * (now == then) + self._redraw / len(DIPS))
+
+    def _from_burst(self, now: State, then: State) -> float:
+        _, level, stage = now
+        end = self._end[level]
+        if then[0] == "burst" and then[2] == stage:
+            return (1 - end) * ((1 - self._redraw) * (now == then) + self._redraw / len(LEVELS))
+        if stage + 1 < STAGES:
+            return end * (then == ("burst", level, stage + 1))
+        if then[0] == "burst":
+            return 0.0
+        return end * ((1 - self._dipped) if then == QUIET else self._dipped / len(DIPS))
+
+    def matrix(self) -> np.ndarray:
+        return np.array([[self.chance(now, then) for then in STATES] for now in STATES])
+
+
+def ratio(state: State, quiet: float) -> float:
+    kind, level, _ = state
+    if kind == "quiet":
+        return quiet
+    return float((DIPS if kind == "dip" else LEVELS)[level])
+
+
+@pytest.mark.parametrize(
+    "law", [LIVELY, BurstLaw.unknown(6 * 3600.0), BurstLaw.unknown(60.0)], ids=["lively", "calm", "a minute"]
+)
+@pytest.mark.parametrize("pods", [PODS, Pods(1, 0), Pods(50, 50)], ids=["few", "alone", "many"])
+@pytest.mark.parametrize("tick", [1.0, 5.0, 60.0])
+def test_the_null_is_a_law(law: BurstLaw, pods: Pods, tick: float) -> None:
+    """Each row of the null's matrix and its start sum to 1, with no negative chance, however lively and coarse."""
+    matrix, start = _transitions(law, pods, tick, np.ones(len(LEVELS), bool)), _start(law, pods)
+    assert matrix.min() >= 0
+    assert start.min() >= 0
+    np.testing.assert_allclose(matrix.sum(-1), 1, rtol=1e-12)
+    assert start.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("psi", EVERY_LEVEL)
+def test_an_alternative_is_at_most_a_law(psi: int) -> None:
+    """What leaves states out loses probability and gains none: rows of at most 1."""
+    matrix = _transitions(LIVELY, PODS, TICK, np.arange(len(LEVELS)) > psi)
+    assert matrix.min() >= 0
+    assert matrix.sum(-1).max() <= 1 + 1e-12
+
+
+def test_the_start_is_stationary() -> None:
+    """A run may begin inside a burst, as likely as any other moment is; up to the order of one tick's changes."""
+    start = _start(LIVELY, Pods(2, 0))
+    after = start @ _transitions(LIVELY, Pods(2, 0), 0.01, np.ones(len(LEVELS), bool))
+    np.testing.assert_allclose(after, start, atol=2e-6)
+
+
+@pytest.mark.parametrize("above", [-1, 0, 4, 8])
+def test_the_matrices_are_those_of_the_page(above: int) -> None:
+    """Written a second time from the description, the chances are the same wherever a state can be reached."""
+    matrix = _transitions(LIVELY, PODS, TICK, np.arange(len(LEVELS)) > above)
+    reached = [not (kind == "burst" and level <= above) for kind, level, _ in STATES]
+    np.testing.assert_allclose(matrix[reached], Reference(LIVELY, PODS, TICK, above).matrix()[reached], rtol=1e-12)
+    assert not matrix[np.ix_(reached, np.logical_not(reached))].any()
+
+
+Tick = tuple[float, float, float, float]  # requests and bad ones of the suspected arm, then of the other
+SEEN: list[Tick] = [(20, 3, 80, 2), (30, 1, 70, 6), (25, 5, 75, 1)]
+
+
+def evalue(ticks: list[Tick], alternatives: tuple[int, ...], at_start: float = 0.7) -> float:
+    comparison = Comparison(LIVELY, PODS, TICK, alternatives, at_start)
+    for tick in ticks:
+        n_c, y_c, n_s, y_s = (np.array([float(count)]) for count in tick)
+        comparison.observe(Arm(n_c, y_c), Arm(n_s, y_s))
+    return float(np.exp(comparison.log_evalue[0]))
+
+
+def weight_of_paths(ticks: list[Tick], psi: int | None, begins: int) -> float:
+    """Sum over all paths of states: chance of the path times the likelihood of the counts, relative to a ratio of 1.
+
+    Until tick `begins` (0: the first) it is the null; then, if `psi` is given, its alternative.
+    """
+    null = Reference(LIVELY, PODS, TICK).matrix()
+    worse = null if psi is None else Reference(LIVELY, PODS, TICK, psi).matrix()
+    kept = [psi is None or not (kind == "burst" and level <= psi) for kind, level, _ in STATES]
+    states = np.indices((len(STATES),) * (len(ticks) + 1))  # of each path, before the first tick and after each
+    weight = _start(LIVELY, PODS)[states[0]]
+    for number, (n_c, y_c, n_s, y_s) in enumerate(ticks):
+        if number == begins:
+            weight = weight * np.array(kept)[states[number]]
+        late = number >= begins and psi is not None
+        quiet = float(LEVELS[psi]) if late and psi is not None else 1.0
+        ratios = np.array([ratio(state, quiet) for state in STATES])
+        share = n_c / (n_c + n_s)
+        likelihood = ratios**y_c / (1 + share * (ratios - 1)) ** (y_c + y_s)
+        step = worse if late else null
+        weight = weight * step[states[number], states[number + 1]] * likelihood[states[number + 1]]
+    return float(weight.sum())
+
+
+def beginnings(ticks: int, at_start: float) -> Iterator[tuple[int, float]]:
+    """When an alternative begins, and how much of the bet that moment gets."""
+    yield 0, at_start
+    yield from ((k, (1 - at_start) / (k * (k + 1))) for k in range(1, ticks))
+
+
+@pytest.mark.parametrize("ticks", [1, 2, 3])
+@pytest.mark.parametrize("psi", [1, 5])
+def test_the_recursion_is_the_sum_over_all_paths(ticks: int, psi: int) -> None:
+    """The e-value is the alternative's sum over every path of hidden states, over the null's."""
+    seen = SEEN[:ticks]
+    bets = sum(share * weight_of_paths(seen, psi, begins) for begins, share in beginnings(ticks, 0.7))
+    assert evalue(seen, (psi,)) == pytest.approx(bets / weight_of_paths(seen, None, 0), rel=1e-9)
+
+
+def test_alternatives_are_averaged() -> None:
+    """Each by itself, then the mean."""
+    assert evalue(SEEN, (2, 6)) == pytest.approx((evalue(SEEN, (2,)) + evalue(SEEN, (6,))) / 2)
+
+
+def test_each_ratio_is_asked_for_once() -> None:
+    """Quiet, the levels, the dips: what an observation's likelihood is computed for."""
+    assert sorted({ratio(state, 1.0) for state in STATES}) == sorted(RATIOS)
