@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test demo cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test simulate demo cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,9 +24,10 @@ check: .venv/installed ## Lint, types and unit tests: under two minutes, on any 
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q tests/unit tests/simulation/test_quick.py
 
 test: check ## All tests: the check, contract, and end to end (a cluster that did not run before is ended afterwards)
+	$(BIN)/python -m pytest -v tests/simulation/test_promises.py
 	@echo "== programs and images of the cluster"
 	$(CLUSTER) build
 	$(CLUSTER) images
@@ -34,6 +35,9 @@ test: check ## All tests: the check, contract, and end to end (a cluster that di
 	$(BIN)/python -m pytest -v tests/contract
 	@echo "== end-to-end tests: the cluster"
 	$(BIN)/python -m pytest -v tests/e2e
+
+simulate: .venv/installed ## All promises about verdicts by simulation, into docs/simulation.md: about half an hour
+	$(BIN)/python -m tests.simulation
 
 demo: .venv/installed ## One model promoted, a worse one taken back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo

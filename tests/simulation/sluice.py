@@ -1,18 +1,23 @@
-"""The policy of Sluice: its own e-processes, on three objectives as in the documentation."""
+"""Sluice's policies: its own e-processes, on three objectives as in the documentation."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sluice_operator.evalues import budget, bursts
 from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Counts, Criterion, Known, Margin, ObjectiveEvidence
 from sluice_operator.evalues.silence import Silence
-from tests.simulation.world import COMPARED, Answers, Random, World, record
+from tests.simulation.runner import Bools, Verdicts, ramp
+from tests.simulation.world import COMPARED, LIMIT_BOUND, Answers, Random, World, record
 
+ALPHA = 0.042  # so that 5 % holds when 30 minutes are judged on 6 calm hours, which may hide a burst
+BETA = 0.05
 BIN_SECONDS = 15.0
-LATENCY_LIMIT = 4  # index of 200 ms among the bounds
-LIMITS = {"errors": 0.001, "latency": 0.05, "accuracy": 0.30}
+LIMITS = {"errors": 0.001, "latency": 0.05, "accuracy": 0.30}  # shares: errors, over 200 ms, wrong labels
+RATIOS = {"errors": 2.0, "latency": 1.5}
+MAX_DROP = 0.02  # of accuracy
+FIRST_RATE = 10.0  # canary requests per second that the first step aims at
+LADDER = (0.05, 0.1, 0.25, 0.5)
 
 
 def arms(name: str, answers: Answers) -> Counts:
@@ -23,7 +28,7 @@ def arms(name: str, answers: Answers) -> Counts:
         case "accuracy":
             arm = answers.wrong_arm()
         case _:
-            return Counts(answers.over_arm(LATENCY_LIMIT), answers.over_arm(COMPARED))
+            return Counts(answers.over_arm(LIMIT_BOUND), answers.over_arm(COMPARED))
     return Counts(arm, Arm(arm.requests[None], arm.bad[None]))
 
 
@@ -36,16 +41,16 @@ def known(name: str, past: Answers) -> Known:
 
 
 class Evidence:
-    """Of all objectives of a batch of runs that share a record."""
+    """Of a batch of runs that share a record. Objectives are those of `margins`, which has one margin per step."""
 
-    def __init__(self, world: World, margins: dict[str, tuple[Margin, ...]], hours: float, random: Random) -> None:
-        past = record(world, hours, BIN_SECONDS, random)
+    def __init__(self, world: World, margins: dict[str, tuple[Margin, ...]], random: Random) -> None:
+        past = record(world, BIN_SECONDS, random)
         stable, canary = world.pods
         self.of = {
             name: ObjectiveEvidence(
-                Criterion(True, LIMITS[name], margins[name]), known(name, past), Pods(canary, stable), world.tick
+                Criterion(True, LIMITS[name], steps), known(name, past), Pods(canary, stable), world.tick
             )
-            for name in LIMITS
+            for name, steps in margins.items()
         }
         self._silence = Silence()
 
@@ -54,7 +59,7 @@ class Evidence:
             one.observe(arms(name, canary), arms(name, stable), proven=True)
         self._silence.observe(weight, canary.requests, stable.requests)
 
-    def failed(self, alpha: float) -> NDArray[np.bool_]:
+    def failed(self, alpha: float) -> Bools:
         """Which runs are to be taken back."""
         worse = budget.averaged([one.log_worse for one in self.of.values()])
         beyond = budget.averaged([np.minimum(one.log_beyond, one.log_stable_inside) for one in self.of.values()])
@@ -64,5 +69,73 @@ class Evidence:
             | (self._silence.log_evalue >= budget.log_bar(alpha, budget.SILENCE))
         )
 
-    def cleared(self, step: int, beta: float) -> NDArray[np.bool_]:
+    def cleared(self, step: int, beta: float) -> Bools:
         return np.asarray(np.all([one.log_cleared(step) >= np.log(1 / beta) for one in self.of.values()], axis=0))
+
+
+class Timed:
+    """Five steps of six minutes, 10 to 50 %. What was not taken back by then is promoted (`PromoteIfClean`)."""
+
+    STEPS = tuple((share, 6.0) for share in (0.1, 0.2, 0.3, 0.4, 0.5))
+
+    def __init__(self, world: World, runs: int, random: Random) -> None:
+        self._evidence = Evidence(world, dict.fromkeys(LIMITS, ()), random)
+        self._runs, self._tick, self._seconds = runs, world.tick, 0.0
+
+    def weights(self) -> Floats:
+        return np.full(self._runs, ramp(self.STEPS, self._seconds))
+
+    def judge(self, canary: Answers, stable: Answers) -> Verdicts:
+        self._evidence.observe(self.weights(), canary, stable)
+        self._seconds += self._tick
+        over = self._seconds >= 60 * sum(minutes for _, minutes in self.STEPS)
+        return Verdicts(self._evidence.failed(ALPHA), np.full(self._runs, over))
+
+
+def ladder(rate: float) -> tuple[float, ...]:
+    """Weights of automatic steps: the first sends FIRST_RATE to the canary, between 1 and 25 % of `rate`."""
+    first = min(0.25, max(0.01, FIRST_RATE / rate))
+    return (first, *(weight for weight in LADDER if weight > 1.5 * first))
+
+
+def margins(steps: int) -> dict[str, tuple[Margin, ...]]:
+    """The last step's margins are the objectives' own; each step before has twice those of its successor."""
+    factors = [2.0 ** (steps - 1 - step) for step in range(steps)]
+    return {
+        "errors": tuple(Margin(ratio=RATIOS["errors"] * one, tolerance=LIMITS["errors"] * one) for one in factors),
+        "latency": tuple(Margin(ratio=RATIOS["latency"] * one, tolerance=LIMITS["latency"] * one) for one in factors),
+        "accuracy": tuple(Margin(drop=MAX_DROP * one) for one in factors),
+    }
+
+
+class Automatic:
+    """The next weight is what the evidence allows; several steps may be passed at once."""
+
+    def __init__(self, world: World, runs: int, random: Random) -> None:
+        self._ladder = np.array(ladder(world.rate))
+        self._evidence = Evidence(world, margins(len(self._ladder)), random)
+        self._step = np.zeros(runs, int)
+
+    def weights(self) -> Floats:
+        return np.asarray(self._ladder[np.minimum(self._step, len(self._ladder) - 1)])
+
+    def judge(self, canary: Answers, stable: Answers) -> Verdicts:
+        self._evidence.observe(self.weights(), canary, stable)
+        for step in range(len(self._ladder)):
+            self._step += (self._step == step) & self._evidence.cleared(step, BETA)
+        return Verdicts(self._evidence.failed(ALPHA), self._step == len(self._ladder))
+
+
+class ClearsOnly:
+    """One objective's own margin at a weight of 10 %, and no rollback: how often, and when, it says "safe"."""
+
+    def __init__(self, objective: str, world: World, runs: int, random: Random) -> None:
+        self._evidence = Evidence(world, {objective: margins(1)[objective]}, random)
+        self._runs = runs
+
+    def weights(self) -> Floats:
+        return np.full(self._runs, 0.1)
+
+    def judge(self, canary: Answers, stable: Answers) -> Verdicts:
+        self._evidence.observe(self.weights(), canary, stable)
+        return Verdicts(np.zeros(self._runs, bool), self._evidence.cleared(0, BETA))

@@ -5,6 +5,7 @@ The same counts that Prometheus would give: increments per arm and tick. Every a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from scipy.stats import norm
 from sluice_operator.evalues.arm import Arm, Floats
 
 BOUNDS = np.array([0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.5])  # seconds
+LIMIT_BOUND = 4  # index of 200 ms among them
 COMPARED = (0, 1, 2, 3, 4)  # bounds over which stable has 0.2 to 25 % of its requests
 SPREAD = 0.5  # of the logarithm of the latency
-MEDIAN = 0.120 / np.exp(1.6449 * SPREAD)  # p95 is 120 ms, p99 169 ms
+P95 = 0.120
+MEDIAN = P95 / np.exp(1.6449 * SPREAD)  # p99 is 169 ms
 
 Random = np.random.Generator
 
@@ -45,6 +48,7 @@ CALM = Bursts()
 SHARED = Bursts(every=375, shared=True)
 RARE = Bursts(every=3750, seconds=(60, 60))
 OFTEN = Bursts(every=600)
+TURNS = 600.0  # seconds into the run
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,11 @@ class World:
     canary: Quality = Quality()
     bursts: Bursts = CALM
     before: Bursts | None = None  # the bursts in stable's record, if they were others
+    later: Quality | None = None  # the canary's from TURNS seconds on, if it turns
     pods: tuple[int, int] = (1, 1)
     tick: float = 5.0
     label_delay: int = 0  # ticks
-    labelled: float = 1.0  # share of requests that get a label
+    record_hours: float = 6.0  # what is known of each stable pod when a run begins
 
 
 @dataclass
@@ -111,9 +116,10 @@ class Answers:
         return Arm(np.broadcast_to(self.requests, over.shape), over)
 
 
-def tails(slowness: float) -> Floats:
-    """Share of requests over each of BOUNDS."""
-    return np.asarray(norm.sf((np.log(BOUNDS) - np.log(MEDIAN * slowness)) / SPREAD))
+@cache
+def over(seconds: float, slowness: float) -> float:
+    """Share of requests that take longer."""
+    return float(norm.sf((np.log(seconds) - np.log(MEDIAN * slowness)) / SPREAD))
 
 
 def answers(expected: Floats, bursting: Floats, quality: Quality, world: World, random: Random) -> Answers:
@@ -122,18 +128,18 @@ def answers(expected: Floats, bursting: Floats, quality: Quality, world: World, 
     quiet = random.poisson(expected * quality.answered * (1 - bursting))
     burst = random.poisson(expected * quality.answered * bursting)
     errors = random.binomial(quiet, quality.errors) + random.binomial(burst, min(quality.errors * bursts.errors, 0.9))
-    over = _slower(quiet, quality.slowness, random) + _slower(burst, quality.slowness * bursts.slowness, random)
+    slow = _slower(quiet, quality.slowness, random) + _slower(burst, quality.slowness * bursts.slowness, random)
     requests = quiet + burst
-    labels = random.binomial(requests, world.labelled)
-    wrong = random.binomial(labels, 1 - quality.accuracy)
-    return Answers(*(one.astype(float) for one in (requests, errors, over, labels, wrong)))
+    wrong = random.binomial(requests, 1 - quality.accuracy)
+    return Answers(*(one.astype(float) for one in (requests, errors, slow, requests, wrong)))
 
 
 def _slower(requests: NDArray[np.int64], slowness: float, random: Random) -> NDArray[np.int64]:
     """Over the first bound, of these over the second, and so on: the counts of one histogram."""
     left, rows = requests, []
     before = 1.0
-    for share in tails(slowness):
+    for bound in BOUNDS:
+        share = over(float(bound), slowness)
         left = random.binomial(left, share / before)
         before = share
         rows.append(left)
@@ -149,6 +155,7 @@ class Traffic:
         self._stable = Burster(world.bursts, stable, runs, world.tick, random)
         self._canary = Burster(world.bursts, canary, runs, world.tick, random)
         self._late: list[tuple[Answers, Answers]] = []
+        self._seconds = 0.0
 
     def tick(self, weight: Floats) -> tuple[Answers, Answers]:
         """(canary, stable) at `weight` (0 to 1, by run)."""
@@ -156,7 +163,9 @@ class Traffic:
         bursting = self._stable.step()
         canary_bursting = bursting if world.bursts.shared else self._canary.step()
         expected = world.rate * world.tick
-        canary = answers(expected * weight, canary_bursting, world.canary, world, self._random)
+        quality = world.later if world.later and self._seconds >= TURNS else world.canary
+        self._seconds += world.tick
+        canary = answers(expected * weight, canary_bursting, quality, world, self._random)
         stable = answers(expected * (1 - weight), bursting, world.stable, world, self._random)
         return self._with_late_labels(canary, stable)
 
@@ -175,10 +184,10 @@ class Traffic:
         return labelled(canary, late[0] if late else None), labelled(stable, late[1] if late else None)
 
 
-def record(world: World, hours: float, bin_seconds: float, random: Random) -> Answers:
+def record(world: World, bin_seconds: float, random: Random) -> Answers:
     """Stable's past in bins: its pods one after the other, as if they were one. `over` is of shape (bounds, bins)."""
     bursts, pods = world.before or world.bursts, world.pods[0]
-    bins = int(hours * 3600 / bin_seconds) * pods
+    bins = int(world.record_hours * 3600 / bin_seconds) * pods
     fine = 3  # part bins, so that a burst may cover a part of one
     burster = Burster(bursts, 1, 1, bin_seconds / fine, random)
     bursting = np.array([burster.step()[0] for _ in range(bins * fine)]).reshape(bins, fine).mean(1)

@@ -1,0 +1,54 @@
+"""Figures that the tables of docs/simulation.md, its targets and the tests share."""
+
+import numpy as np
+
+from tests.simulation.runner import Outcomes
+from tests.simulation.scenarios import HEALTHY, REGRESSIONS, WORSE
+from tests.simulation.study import Cell, Results
+from tests.simulation.world import P95, Quality, over
+
+UNKNOWN_BURSTS = "a calm record, then one-arm bursts from the start"
+PROMISED = tuple(name for name in HEALTHY if name != UNKNOWN_BURSTS)  # what the theorem covers
+
+
+def exposure_ratio(results: Results, policy: str, reference: str, rate: float) -> float:
+    """Requests that a bad canary gets in its first hour, against those under `reference`: geometric mean over the
+    regressions of the ratios of means."""
+    ratios = [
+        results[Cell(policy, name, rate)].exposed_in_hour.mean()
+        / results[Cell(reference, name, rate)].exposed_in_hour.mean()
+        for name in REGRESSIONS
+    ]
+    return float(np.exp(np.mean(np.log(ratios))))
+
+
+def mean_promoted(results: Results, policy: str, rate: float) -> float:
+    return float(np.mean([results[Cell(policy, name, rate)].promoted.mean() for name in REGRESSIONS]))
+
+
+def back(outcomes: Outcomes) -> tuple[float, float]:
+    """Median seconds and canary requests until a run is taken back; infinite where less than half are."""
+    return outcomes.median_seconds(outcomes.taken_back), outcomes.median_exposed(outcomes.taken_back)
+
+
+def floor_requests(name: str, alpha: float = 0.05, weight: float = 0.1) -> float:
+    """Canary requests that any test at level `alpha` needs on average for a regression: ln(1/alpha) over the relative
+    entropy of both arms to the nearest pair of equal shares (Wald 1945), when everything else is known."""
+    canary, stable = _shares(WORSE[name])
+    others = (1 - weight) / weight
+    pooled = (canary + others * stable) / (1 + others)
+    return float(np.log(1 / alpha) / (_entropy(canary, pooled) + others * _entropy(stable, pooled)))
+
+
+def _shares(worse: Quality) -> tuple[float, float]:
+    """Shares of bad requests, canary's and stable's, of the objective in which the canary is worse."""
+    usual = Quality()
+    if worse.errors != usual.errors:
+        return worse.errors, usual.errors
+    if worse.accuracy != usual.accuracy:
+        return 1 - worse.accuracy, 1 - usual.accuracy
+    return over(P95, worse.slowness), over(P95, usual.slowness)
+
+
+def _entropy(of: float, to: float) -> float:
+    return float(of * np.log(of / to) + (1 - of) * np.log((1 - of) / (1 - to)))

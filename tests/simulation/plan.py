@@ -1,0 +1,40 @@
+"""Which cells the full study takes, and how many runs of each."""
+
+from collections.abc import Iterable
+
+from tests.simulation.scenarios import AT_MARGIN, HEALTHY, HIDDEN, RATES, REGRESSIONS, SILENT, TURNING
+from tests.simulation.study import AUTOMATIC, CLEARS_ACCURACY, CLEARS_ERRORS, RIVALS, TIMED, Cell, Planned
+
+RAMP_MINUTES = 30.0
+RIVALS_HEALTHY = tuple(
+    name for name in HEALTHY if name.startswith(("calm, errors 0.1", "stable over", "bursts", "one-arm"))
+)
+CALM_ALIKE = tuple(name for name in HEALTHY if name.startswith("calm"))
+MARGIN_RATES = (100, 1000)
+
+
+def full(runs: int) -> list[Planned]:
+    """`runs` of each regression; four times as many of healthy canaries on a timed ramp, where rare events count."""
+    return [
+        *_cells(TIMED, HEALTHY, RATES, 4 * runs, RAMP_MINUTES),
+        *_cells(AUTOMATIC, HEALTHY, RATES, runs),
+        *_cells(TIMED, REGRESSIONS, RATES, runs, RAMP_MINUTES),
+        *_cells(AUTOMATIC, REGRESSIONS, RATES, runs),
+        *_cells(AUTOMATIC, SILENT, RATES, runs),
+        *_cells(TIMED, TURNING, (10, 100, 1000), runs, RAMP_MINUTES),
+        *_cells(TIMED, HIDDEN, (100,), runs, RAMP_MINUTES),
+        *_cells(AUTOMATIC, AT_MARGIN, MARGIN_RATES, 2 * runs),
+        *_cells(CLEARS_ERRORS, (name for name in AT_MARGIN if name.startswith("errors")), (100,), 4 * runs),
+        *_cells(CLEARS_ACCURACY, (name for name in AT_MARGIN if name.startswith("accuracy")), (100,), 4 * runs),
+        *_cells(CLEARS_ERRORS, CALM_ALIKE, (100,), runs),
+        *(
+            planned
+            for rival in RIVALS
+            for names in (RIVALS_HEALTHY, REGRESSIONS)
+            for planned in _cells(rival, names, RATES, 2 * runs)
+        ),
+    ]
+
+
+def _cells(policy: str, names: Iterable[str], rates: Iterable[int], runs: int, minutes: float = 60.0) -> list[Planned]:
+    return [Planned(Cell(policy, name, rate), runs, minutes) for name in names for rate in rates]

@@ -1,0 +1,92 @@
+"""Runs a policy against a simulated service: many runs at once, of which each ends as soon as it is decided."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice_operator.evalues.arm import Floats
+from tests.simulation.world import Answers, Random, Traffic, World
+
+Bools = NDArray[np.bool_]
+
+HOUR = 3600.0
+
+
+class Verdicts(NamedTuple):
+    """By run. A run that is both is taken back."""
+
+    taken_back: Bools
+    promoted: Bools
+
+
+class Policy(Protocol):
+    """Decides over a batch of runs, tick by tick."""
+
+    def weights(self) -> Floats:
+        """The canary's share of requests in the next tick, by run: 0 to 1."""
+
+    def judge(self, canary: Answers, stable: Answers) -> Verdicts:
+        """What is known after a tick."""
+
+
+PolicyMaker = Callable[[World, int, Random], Policy]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What became of each run: `seconds` until its decision (inf: none), canary requests until then, and in the first
+    hour, in which a promoted canary gets all requests."""
+
+    taken_back: Bools
+    promoted: Bools
+    seconds: Floats
+    exposed: Floats
+    exposed_in_hour: Floats
+
+    @property
+    def runs(self) -> int:
+        return len(self.seconds)
+
+    def median_seconds(self, decided: Bools) -> float:
+        """Of all runs, where those that are not among the `decided` took forever."""
+        return float(np.median(np.where(decided, self.seconds, np.inf)))
+
+    def median_exposed(self, decided: Bools) -> float:
+        return float(np.median(np.where(decided, self.exposed, np.inf)))
+
+
+def joined(batches: Sequence[Outcomes]) -> Outcomes:
+    return Outcomes(
+        np.concatenate([one.taken_back for one in batches]),
+        np.concatenate([one.promoted for one in batches]),
+        np.concatenate([one.seconds for one in batches]),
+        np.concatenate([one.exposed for one in batches]),
+        np.concatenate([one.exposed_in_hour for one in batches]),
+    )
+
+
+def simulate(world: World, make: PolicyMaker, runs: int, minutes: float, random: Random) -> Outcomes:
+    """A batch of runs, for at most `minutes` each."""
+    traffic, policy = Traffic(world, runs, random), make(world, runs, random)
+    taken_back, promoted = np.zeros(runs, bool), np.zeros(runs, bool)
+    seconds, exposed = np.full(runs, np.inf), np.zeros(runs)
+    now = 0.0
+    while now < 60 * minutes and not np.all(taken_back | promoted):
+        weights, open_ = policy.weights(), ~(taken_back | promoted)
+        now += world.tick
+        exposed += np.where(open_, weights * world.rate * world.tick, 0.0)
+        verdicts = policy.judge(*traffic.tick(weights))
+        taken_back |= open_ & verdicts.taken_back
+        promoted |= open_ & verdicts.promoted & ~verdicts.taken_back
+        seconds = np.where(open_ & (taken_back | promoted), now, seconds)
+    after = np.where(promoted, world.rate * np.maximum(HOUR - seconds, 0.0), 0.0)
+    return Outcomes(taken_back, promoted, seconds, exposed, exposed + after)
+
+
+def ramp(steps: Sequence[tuple[float, float]], seconds: float) -> float:
+    """The weight at a time. `steps`: (weight, minutes)."""
+    ends = np.cumsum([60 * minutes for _, minutes in steps])
+    return steps[min(int(np.searchsorted(ends, seconds, side="right")), len(steps) - 1)][0]

@@ -1,0 +1,74 @@
+"""What canaries there are, and in which surroundings: the rows of the tables in docs/simulation.md."""
+
+from dataclasses import replace
+
+from tests.simulation.world import CALM, OFTEN, RARE, SHARED, Quality, World
+
+RATES = (1, 10, 100, 1000)  # requests per second
+
+USUAL = World(rate=100)
+OVER_LIMITS = Quality(errors=0.003, slowness=1.8, accuracy=0.68)
+PODS = replace(USUAL, bursts=OFTEN, pods=(9, 1), record_hours=1.0)
+
+
+def alike(errors: float) -> World:
+    """Both arms have this share of errors."""
+    return replace(USUAL, stable=Quality(errors=errors), canary=Quality(errors=errors))
+
+
+HEALTHY = {
+    "calm, no errors": alike(0.0),
+    "calm, errors 0.001 %": alike(1e-5),
+    "calm, errors 0.01 %": alike(1e-4),
+    "calm, errors 0.1 %": USUAL,
+    "stable over its limits (errors 0.3 %, p95 216 ms, accuracy 0.68)": replace(
+        USUAL, stable=OVER_LIMITS, canary=OVER_LIMITS
+    ),
+    "bursts that both arms share": replace(USUAL, bursts=SHARED),
+    "one-arm bursts, one an hour": replace(USUAL, bursts=RARE),
+    "one-arm bursts, one in ten minutes": replace(USUAL, bursts=OFTEN),
+    "the same per pod, nine stable pods and one canary pod": PODS,
+    "labels two minutes late": replace(USUAL, label_delay=24),
+    "a better canary": replace(USUAL, canary=Quality(errors=0.0005, slowness=0.95, accuracy=0.96)),
+    "a calm record, then one-arm bursts from the start": replace(USUAL, bursts=OFTEN, before=CALM),
+}
+
+WORSE = {
+    "errors 0.1 → 0.2 %": Quality(errors=0.002),
+    "errors 0.1 → 0.5 %": Quality(errors=0.005),
+    "errors 0.1 → 1 %": Quality(errors=0.01),
+    "errors 0.1 → 5 %": Quality(errors=0.05),
+    "p95 +10 %": Quality(slowness=1.1),
+    "p95 +50 %": Quality(slowness=1.5),
+    "p95 +100 %": Quality(slowness=2.0),
+    "accuracy 0.95 → 0.93": Quality(accuracy=0.93),
+    "accuracy 0.95 → 0.90": Quality(accuracy=0.90),
+    "accuracy 0.95 → 0.80": Quality(accuracy=0.80),
+}
+REGRESSIONS = {name: replace(USUAL, canary=quality) for name, quality in WORSE.items()}
+
+SILENT = {"finishes no request": replace(USUAL, canary=Quality(answered=0.0))}
+TURNING = {
+    "errors 5 % from minute 10 on": replace(USUAL, later=Quality(errors=0.05)),
+    "p95 +50 % from minute 10 on": replace(USUAL, later=Quality(slowness=1.5)),
+    "accuracy 0.80 from minute 10 on": replace(USUAL, later=Quality(accuracy=0.80)),
+}
+
+HIDDEN = {
+    f"{name}, {where}": replace(USUAL, canary=WORSE[name], bursts=bursts)
+    for where, bursts in {"one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
+    for name in ("errors 0.1 → 1 %", "errors 0.1 → 5 %", "p95 +50 %", "accuracy 0.95 → 0.90", "accuracy 0.95 → 0.80")
+}
+
+_TWICE, _LESS = Quality(errors=0.002), Quality(accuracy=0.93)
+AT_MARGIN = {
+    f"{what}, {where}": replace(USUAL, canary=quality, bursts=bursts)
+    for what, quality in {"errors exactly twice stable's": _TWICE, "accuracy exactly 0.02 lower": _LESS}.items()
+    for where, bursts in {"calm": CALM, "one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
+}
+
+EVERY = HEALTHY | REGRESSIONS | SILENT | TURNING | HIDDEN | AT_MARGIN
+
+
+def world(name: str, rate: float) -> World:
+    return replace(EVERY[name], rate=rate)
