@@ -31,7 +31,7 @@ class Comparison:
     def observe(self, suspected: Arm, other: Arm) -> None:
         """The counts of one tick."""
         requests = suspected.requests + other.requests
-        share = np.divide(suspected.requests, requests, out=np.zeros_like(requests), where=requests > 0)[..., None]
+        share = np.divide(suspected.requests, requests, out=np.zeros(requests.shape), where=requests > 0)[..., None]
         bad = (suspected.bad + other.bad)[..., None]
         self._chain.observe(suspected.bad[..., None] * np.log(RATIOS) - bad * np.log1p(share * (RATIOS - 1)))
 

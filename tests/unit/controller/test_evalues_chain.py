@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from sluice_operator.evalues.arm import Arm
+from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import DIPS, LEVELS, RATIOS, STAGES, BurstLaw, Pods, _start, _transitions
 from sluice_operator.evalues.comparison import EVERY_LEVEL, Comparison
 
@@ -27,8 +27,8 @@ class Reference:
     """The chain in plain words: chances from one state to another, for a law, numbers of pods and a tick."""
 
     def __init__(self, law: BurstLaw, pods: Pods, tick: float, above: int = -1) -> None:
-        self._begin = [pods.suspected * start * tick for start in law.starts]
-        self._end = [STAGES * tick / seconds for seconds in law.seconds]
+        self._begin = [float(pods.suspected * start * tick) for start in law.starts]
+        self._end = [float(STAGES * tick / seconds) for seconds in law.seconds]
         self._dip = pods.reference * float(law.any_start) * tick
         self._redraw = 2 * self._dip
         self._undip = tick / 60.0
@@ -64,7 +64,7 @@ class Reference:
             return 0.0
         return end * ((1 - self._dipped) if then == QUIET else self._dipped / len(DIPS))
 
-    def matrix(self) -> np.ndarray:
+    def matrix(self) -> Floats:
         return np.array([[self.chance(now, then) for then in STATES] for now in STATES])
 
 
@@ -110,7 +110,7 @@ def test_the_matrices_are_those_of_the_page(above: int) -> None:
     matrix = _transitions(LIVELY, PODS, TICK, np.arange(len(LEVELS)) > above)
     reached = [not (kind == "burst" and level <= above) for kind, level, _ in STATES]
     np.testing.assert_allclose(matrix[reached], Reference(LIVELY, PODS, TICK, above).matrix()[reached], rtol=1e-12)
-    assert not matrix[np.ix_(reached, np.logical_not(reached))].any()
+    assert not matrix[reached][:, np.logical_not(reached)].any()
 
 
 Tick = tuple[float, float, float, float]  # requests and bad ones of the suspected arm, then of the other

@@ -1,0 +1,239 @@
+"""What must not change an e-value, and what must not break it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluice_operator.evalues.arm import Arm, Floats, log_mean
+from sluice_operator.evalues.budget import COMPARISON, LIMITS, SILENCE, averaged, log_bar
+from sluice_operator.evalues.chain import BurstLaw, Pods
+from sluice_operator.evalues.comparison import Comparison
+from sluice_operator.evalues.limits import Beyond, log_inside
+from sluice_operator.evalues.margins import DropMargin, RatioMargin
+from sluice_operator.evalues.silence import Silence
+
+CALM = BurstLaw.unknown(6 * 3600.0)
+NO_BURSTS = BurstLaw.unknown(1e200)
+ALONE = Pods(1, 1)
+
+Tick = tuple[tuple[float, float], tuple[float, float]]  # requests and bad ones of the canary, then of stable
+Process = Callable[[Sequence[Tick]], float]
+
+
+def arm(counts: tuple[float, float]) -> Arm:
+    return Arm(np.array([counts[0]]), np.array([counts[1]]))
+
+
+def comparison(ticks: Sequence[Tick], law: BurstLaw = CALM, at_start: float = 0.8) -> float:
+    process = Comparison(law, ALONE, 5.0, at_start=at_start)
+    for canary, stable in ticks:
+        process.observe(arm(canary), arm(stable))
+    return float(process.log_evalue[0])
+
+
+def beyond(ticks: Sequence[Tick]) -> float:
+    process = Beyond(CALM, 1, 5.0, np.asarray(0.01))
+    for canary, _ in ticks:
+        process.observe(arm(canary))
+    return float(process.log_evalue[0])
+
+
+def ratio_margin(ticks: Sequence[Tick]) -> float:
+    process = RatioMargin(CALM, ALONE, 5.0, 2.0)
+    for canary, stable in ticks:
+        process.observe(arm(canary), arm(stable))
+    return float(process.log_evalue[0])
+
+
+def drop_margin(ticks: Sequence[Tick]) -> float:
+    process = DropMargin(0.02)
+    for canary, stable in ticks:
+        process.observe(arm(canary), arm(stable))
+    return float(process.log_evalue[0])
+
+
+def silence(ticks: Sequence[Tick]) -> float:
+    process = Silence()
+    for (canary, _), (stable, _) in ticks:
+        process.observe(np.array([0.1]), np.array([canary]), np.array([stable]))
+    return float(process.log_evalue[0])
+
+
+def inside(ticks: Sequence[Tick]) -> float:
+    requests, bad = (np.array(sum(canary[i] for canary, _ in ticks)) for i in (0, 1))
+    return float(log_inside(np.asarray(0.01), requests, bad))
+
+
+ALL: list[Process] = [comparison, beyond, ratio_margin, drop_margin, silence, inside]
+IDLE: Tick = ((0.0, 0.0), (0.0, 0.0))
+
+
+def counts(most: int) -> st.SearchStrategy[tuple[float, float]]:
+    return st.integers(0, most).flatmap(lambda n: st.tuples(st.just(float(n)), st.integers(0, n).map(float)))
+
+
+TICKS = st.lists(st.tuples(counts(60), counts(60)), min_size=1, max_size=6)
+SMALL_TICKS = st.lists(st.tuples(counts(8), counts(8)), min_size=1, max_size=4)
+some = settings(deadline=None, max_examples=40)
+
+
+@pytest.mark.parametrize("process", ALL)
+@some
+@given(ticks=TICKS)
+def test_any_counts_give_a_number(process: Process, ticks: list[Tick]) -> None:
+    """From nothing at all to nothing but bad requests; a log e-value of minus infinity is a 0."""
+    value = process(ticks)
+    assert not np.isnan(value)
+    assert value < np.inf
+
+
+@pytest.mark.parametrize("process", ALL)
+@pytest.mark.parametrize("bad_canary", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("bad_stable", [0.0, 0.5, 1.0])
+def test_huge_counts_give_a_number(process: Process, bad_canary: float, bad_stable: float) -> None:
+    """A billion requests in a tick, all good, all bad or both."""
+    tick = ((1e9, bad_canary * 1e9), (1e9, bad_stable * 1e9))
+    value = process([tick] * 5)
+    assert not np.isnan(value)
+    assert value < np.inf
+
+
+@pytest.mark.parametrize("process", [drop_margin, inside])
+@some
+@given(ticks=TICKS, at=st.integers(0, 6))
+def test_a_tick_without_requests_says_nothing(process: Process, ticks: list[Tick], at: int) -> None:
+    """Not even that time has passed, where there is no chain."""
+    assert process([*ticks[:at], IDLE, *ticks[at:]]) == pytest.approx(process(ticks), abs=1e-9)
+
+
+@some
+@given(ticks=SMALL_TICKS)
+def test_a_tick_without_requests_changes_the_time_only(ticks: list[Tick]) -> None:
+    """Without bursts and late beginnings there is nothing that time could change."""
+    with_idle = [*ticks[:1], IDLE, IDLE, *ticks[1:]]
+    expected = comparison(ticks, NO_BURSTS, at_start=1.0)
+    assert comparison(with_idle, NO_BURSTS, at_start=1.0) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_tick_without_requests_lets_a_burst_end() -> None:
+    """What speaks against the canary is the same; a burst would have to be as long as the pause."""
+    bad: list[Tick] = [((100.0, 10.0), (900.0, 1.0))] * 3
+    assert comparison([*bad, *[IDLE] * 60, *bad]) > comparison([*bad, *bad])
+
+
+@some
+@given(ticks=SMALL_TICKS)
+def test_where_nothing_bursts_order_does_not_matter(ticks: list[Tick]) -> None:
+    """A product over ticks, when all is bet at the start."""
+    values = [comparison(order, NO_BURSTS, at_start=1.0) for order in permutations(ticks)]
+    np.testing.assert_allclose(values, values[0], atol=1e-6)
+
+
+def test_totals_do_not_tell_when() -> None:
+    """Limits are judged on totals: the same in any ticks."""
+    ticks: list[Tick] = [((30.0, 1.0), (0.0, 0.0)), ((500.0, 0.0), (0.0, 0.0)), ((70.0, 2.0), (0.0, 0.0))]
+    assert inside(ticks) == inside(ticks[::-1]) == inside([((600.0, 3.0), (0.0, 0.0))])
+
+
+@some
+@given(bad=st.tuples(*[st.integers(0, 8).map(float)] * 4))
+def test_a_tick_may_be_cut_in_two(bad: tuple[float, float, float, float]) -> None:
+    """While the share of requests stays the same, without bursts: as two ticks, or two pods of each arm, so in one."""
+    whole: Tick = ((20.0, bad[0] + bad[1]), (60.0, bad[2] + bad[3]))
+    halves: list[Tick] = [((10.0, bad[0]), (30.0, bad[2])), ((10.0, bad[1]), (30.0, bad[3]))]
+    expected = comparison([whole], NO_BURSTS, at_start=1.0)
+    assert comparison(halves, NO_BURSTS, at_start=1.0) == pytest.approx(expected, abs=1e-6)
+
+
+@some
+@given(ticks=TICKS)
+def test_runs_side_by_side_do_not_meet(ticks: list[Tick]) -> None:
+    """The last axis tells runs apart: each has the value that it has alone, whatever its neighbour does."""
+    process = Comparison(CALM, ALONE, 5.0)
+    for canary, stable in ticks:
+        process.observe(
+            Arm(np.array([canary[0], 1e6]), np.array([canary[1], 1e6])),
+            Arm(np.array([stable[0], 1e6]), np.array([stable[1], 0.0])),
+        )
+    assert process.log_evalue[0] == pytest.approx(comparison(ticks), abs=1e-9)
+
+
+def test_columns_side_by_side_do_not_meet() -> None:
+    """Axes before the last one, such as latency bounds, each with a law of its own."""
+    laws = [BurstLaw.unknown(3600.0), BurstLaw.unknown(24 * 3600.0)]
+    both = BurstLaw(*(np.stack([getattr(law, name) for law in laws]) for name in ("starts", "seconds", "any_start")))
+    process = Comparison(both, ALONE, 5.0)
+    process.observe(
+        Arm(np.full((2, 1), 100.0), np.array([[9.0], [4.0]])), Arm(np.full((2, 1), 900.0), np.array([[5.0], [6.0]]))
+    )
+    alone = [comparison([((100.0, 9.0), (900.0, 5.0))], laws[0]), comparison([((100.0, 4.0), (900.0, 6.0))], laws[1])]
+    np.testing.assert_allclose(process.log_evalue[:, 0], alone)
+
+
+@pytest.mark.parametrize("process", ALL)
+def test_nothing_seen_decides_nothing(process: Process) -> None:
+    """Ticks without requests, however many, leave an e-value at 1 or below."""
+    assert process([IDLE] * 50) <= 1e-9
+
+
+def test_a_worse_canary_is_found_and_a_better_one_is_cleared() -> None:
+    """Each e-value grows where it should."""
+    worse: list[Tick] = [((100.0, 10.0), (900.0, 1.0))] * 60
+    equal: list[Tick] = [((1000.0, 1.0), (9000.0, 9.0))] * 60
+    assert min(process(worse) for process in (comparison, beyond)) > np.log(1000)
+    assert max(process(equal) for process in (comparison, beyond)) < 0
+    assert min(process(equal) for process in (ratio_margin, drop_margin, inside)) > np.log(20)
+    assert max(process(worse) for process in (ratio_margin, drop_margin, inside)) < np.log(2)
+
+
+def test_a_canary_that_turns_worse_late_is_found() -> None:
+    """Of an hour of equal arms nothing is left to make up for."""
+    equal: list[Tick] = [((100.0, 1.0), (900.0, 9.0))] * 720
+    worse: list[Tick] = [((100.0, 20.0), (900.0, 9.0))] * 120
+    assert comparison(equal) < 0
+    assert comparison([*equal, *worse]) > np.log(1000)
+
+
+def test_a_silent_canary_is_found() -> None:
+    """None of a hundred requests at 10 %; one that has its share is not."""
+    assert silence([((0.0, 0.0), (20.0, 0.0))] * 10) > np.log(200)
+    assert silence([((2.0, 0.0), (18.0, 0.0))] * 10) < 0
+
+
+def test_a_canary_that_falls_silent_late_is_found() -> None:
+    """After a long time with its share."""
+    assert silence([((10.0, 0.0), (90.0, 0.0))] * 300 + [((0.0, 0.0), (100.0, 0.0))] * 10) > np.log(200)
+
+
+@given(st.lists(st.floats(-600, 600), min_size=1, max_size=6))
+def test_the_mean_of_logs_is_the_log_of_the_mean(logs: list[float]) -> None:
+    """Without overflow."""
+    expected = np.logaddexp.reduce(logs) - np.log(len(logs))
+    assert log_mean(np.array(logs), 0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("logs", "expected"),
+    [([-np.inf, 0.0], np.log(0.5)), ([-np.inf, -np.inf], -np.inf), ([1e6, -np.inf], 1e6 - np.log(2)), ([-1e6], -1e6)],
+)
+def test_a_log_of_minus_infinity_is_a_zero(logs: list[float], expected: float) -> None:
+    """And the mean of zeros is zero."""
+    assert log_mean(np.array(logs), 0) == pytest.approx(expected)
+    assert averaged([np.array([log]) for log in logs])[0] == pytest.approx(expected)
+
+
+def test_weights_are_weights() -> None:
+    """Of the e-values, not of their logarithms."""
+    logs: Floats = np.log(np.array([[1.0, 9.0], [2.0, 4.0]]))
+    np.testing.assert_allclose(np.exp(log_mean(logs, -1, np.array([0.75, 0.25]))), [3.0, 2.5])
+
+
+def test_the_budget_is_spent_once() -> None:
+    """The bars of the three families together allow what one run may spend."""
+    assert sum(np.exp(-log_bar(0.05, share)) for share in (COMPARISON, LIMITS, SILENCE)) == pytest.approx(0.05)
