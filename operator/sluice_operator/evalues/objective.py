@@ -138,11 +138,11 @@ class ObjectiveEvidence:
     def log_stable_inside(self) -> Floats:
         """Against "stable does not keep the limit". Without it a canary beyond the limit is not to blame.
 
-        Stable's record counts, which says nothing about today: while the run speaks against stable, this is 0.
+        Stable's record counts, which says nothing about today: while the run speaks against stable, it is at most 1.
         """
         assert self.criterion.limit is not None
         inside = self._stable.log_inside(self.criterion.limit)
-        return np.where(self.log_stable_beyond > 0, -np.inf, inside)
+        return np.where(self.log_stable_beyond > 0, np.minimum(inside, 0.0), inside)
 
     def log_cleared(self, step: int) -> Floats:
         """Against "the canary is worse than the margin of `step`"."""

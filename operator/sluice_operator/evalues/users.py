@@ -37,7 +37,7 @@ class Interval:
 def difference(canary: Outcomes, stable: Outcomes, alpha: float, tightest_at: float) -> Interval:
     """Where mean(canary) - mean(stable) lies, at every look at once, with a chance of 1 - `alpha`, asymptotically.
 
-    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2021, theorem 2.2), for the difference of means as an
+    The Gaussian mixture of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), for the difference of means as an
     asymptotically linear estimator: with t users in both arms and V = s_c^2/n_c + s_s^2/n_s its estimated variance,
     the radius is sqrt(V (1 + 1/x) ln((1 + x)/alpha^2)), x = t rho^2. `tightest_at`: the t for which rho is chosen.
     """

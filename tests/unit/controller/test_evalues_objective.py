@@ -42,7 +42,7 @@ def test_a_limit_that_both_break_is_not_the_canarys_fault() -> None:
     run(on, 120, counts(100, 2), counts(900, 18))
     assert on.log_beyond[0] > BAR
     assert on.log_stable_beyond[0] > BAR
-    assert on.log_stable_inside[0] < 0
+    assert on.log_stable_inside[0] <= 0
 
 
 def test_a_good_record_does_not_excuse_a_stable_that_breaks_the_limit_today() -> None:
