@@ -8,7 +8,7 @@ and an accuracy of at least 0.70, Argo's analysis begins with the first step, an
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -46,10 +46,7 @@ ARGO_DOCS = Limits(errors=0.05)
 
 
 def _sum(window: deque[Answers]) -> Answers:
-    return Answers(
-        *(np.sum([getattr(one, name) for one in window], axis=0) for name in ("requests", "errors", "over")),
-        *(np.sum([getattr(one, name) for one in window], axis=0) for name in ("labels", "wrong")),
-    )
+    return Answers(*(np.sum([getattr(one, field.name) for one in window], axis=0) for field in fields(Answers)))
 
 
 @dataclass(frozen=True)

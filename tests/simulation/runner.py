@@ -1,7 +1,7 @@
 """Runs a policy against a simulated service: many runs at once, of which each ends as soon as it is decided."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -59,13 +59,7 @@ class Outcomes:
 
 
 def joined(batches: Sequence[Outcomes]) -> Outcomes:
-    return Outcomes(
-        np.concatenate([one.taken_back for one in batches]),
-        np.concatenate([one.promoted for one in batches]),
-        np.concatenate([one.seconds for one in batches]),
-        np.concatenate([one.exposed for one in batches]),
-        np.concatenate([one.exposed_in_hour for one in batches]),
-    )
+    return Outcomes(*(np.concatenate([getattr(one, field.name) for one in batches]) for field in fields(Outcomes)))
 
 
 def simulate(world: World, make: PolicyMaker, runs: int, minutes: float, random: Random) -> Outcomes:
