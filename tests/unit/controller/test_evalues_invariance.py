@@ -104,6 +104,13 @@ def test_huge_counts_give_a_number(process: Process, bad_canary: float, bad_stab
     assert value < np.inf
 
 
+def test_evidence_beyond_all_doubt_stays_a_number() -> None:
+    """However calm the record and however long it goes on."""
+    worst: list[Tick] = [((1e6, 1e6), (1e6, 0.0))] * 1000
+    assert 100 < comparison(worst, NO_BURSTS) < np.inf
+    assert 100 < silence([((0.0, 0.0), (1e6, 0.0))] * 50) < np.inf
+
+
 @pytest.mark.parametrize("process", [drop_margin, inside])
 @some
 @given(ticks=TICKS, at=st.integers(0, 6))

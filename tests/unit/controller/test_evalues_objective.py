@@ -29,9 +29,10 @@ def run(on: ObjectiveEvidence, ticks: int, canary: Counts, stable: Counts, *, pr
         on.observe(canary, stable, proven=proven)
 
 
-def test_a_limit_that_the_canary_alone_breaks_is_its_fault() -> None:
-    """Stable, inside by its record and today, is not to be excused."""
-    on = evidence(requests=2e6, bad=200.0)
+@pytest.mark.parametrize("record", [(0.0, 0.0), (2e6, 200.0)], ids=["no record", "a good record"])
+def test_a_limit_that_the_canary_alone_breaks_is_its_fault(record: tuple[float, float]) -> None:
+    """Stable keeps it, by what it does beside the canary, with or without a record."""
+    on = evidence(requests=record[0], bad=record[1])
     run(on, 120, counts(100, 2), counts(900, 0))
     assert min(on.log_beyond[0], on.log_stable_inside[0]) > BAR
 
