@@ -4,9 +4,11 @@ import re
 
 from prometheus_client import generate_latest
 
-from sluice_operator import evidence, latency, metrics, names, resources
+from sluice_operator import latency, metrics, names, resources
+from sluice_operator.counters import Counters
 from sluice_operator.spec import Trust
 from sluice_operator.status import Model, Revision
+from sluice_operator.ticks import tally
 from sluice_server import asgi, settings
 from sluice_server import metrics as served
 
@@ -29,10 +31,7 @@ def test_latency_is_judged_at_bounds_that_the_server_has() -> None:
 def test_the_reader_asks_for_series_that_the_server_exports() -> None:
     """Each counter of the query is in the server's text, with the labels that evidence is told apart by."""
     text = generate_latest(served.Metrics(IDENTITY).registry).decode()
-    query = metrics._query("models", "iris", (), ["abcdefghij"], 10)
-    counters = re.search(r'__name__=~"([^"]+)"', query)
-    assert counters is not None
-    for counter in counters[1].split("|"):
+    for counter in metrics.COUNTERS:
         line = next((line for line in text.splitlines() if line.startswith(f"{counter}{{")), None)
         assert line is not None, f"{counter} is not exported"
         assert 'revision="abcdefghij"' in line
@@ -41,17 +40,31 @@ def test_the_reader_asks_for_series_that_the_server_exports() -> None:
 
 def test_errors_and_bounds_are_read_from_labels_that_the_server_writes() -> None:
     """A 500 counts as an error, and a bucket as requests within its bound."""
-    exported = served.Metrics(IDENTITY)
+    exported, counters = served.Metrics(IDENTITY), Counters()
+    counters.add(_scraped(exported, 0.0))
     exported.meters["gateway"].start()
     exported.meters["gateway"].finish(500, 0.3)
-    series = [
-        evidence.Series({**labels, "__name__": name, "pod_uid": "pod"}, [(0.0, 0.0), (1.0, value)])
+    counters.add(_scraped(exported, 1.0))
+    counted = tally(counters, "abcdefghij", 0.0, 1.0)
+    assert (counted.started, counted.finished, counted.errors) == (1, 1, 1)
+    assert (counted.within[0.2], counted.within[0.5], counted.slower(0.2)) == (0, 1, (1, 1))
+
+
+def test_a_pod_is_known_before_its_first_request() -> None:
+    """Its counters are there at 0, so a canary that is sent nothing is seen, and a first error is an increase."""
+    counters = Counters()
+    counters.add(_scraped(served.Metrics(IDENTITY), 0.0))
+    assert counters.pods["pod"].revision == "abcdefghij"
+    assert tally(counters, "abcdefghij", -1.0, 0.0).within[0.2] == 0
+
+
+def _scraped(exported: served.Metrics, at: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+    """The gateway's series, as Prometheus would keep them."""
+    return [
+        ({**labels, "__name__": name, "pod_uid": "pod"}, [(at, value)])
         for name, labels, value in _samples(generate_latest(exported.registry).decode())
         if labels.get("entry") == "gateway"
     ]
-    counted = evidence.tally(series, "abcdefghij", 0.0, 1.0)
-    assert (counted.started, counted.finished, counted.errors) == (1, 1, 1)
-    assert (counted.within[0.2], counted.within[0.5]) == (0, 1)
 
 
 def _samples(text: str) -> list[tuple[str, dict[str, str], float]]:

@@ -1,0 +1,141 @@
+"""What stable's past says: how its pods burst, and where its latencies are best compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from sluice_operator import record
+from sluice_operator.counters import Counters
+from sluice_operator.evalues import bursts
+from sluice_operator.evalues.chain import BurstLaw
+from sluice_operator.evalues.objective import Known
+from sluice_operator.latency import LATENCY_BOUNDS
+from tests.unit.controller.build import a_spec
+
+OBJECTIVES = a_spec().objectives  # errors up to 1 %, p95 within 200 ms, accuracy of 0.70
+ERRORS = OBJECTIVES[:1]
+BIN = 15.0
+UNKNOWN_SECONDS = 3 * 3600.0
+
+
+def edges(bins: int) -> list[float]:
+    return [index * BIN for index in range(bins + 1)]
+
+
+def pod(
+    name: str, growth: Sequence[int], first: int = 0, revision: str = "old"
+) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+    """A pod that has 100 requests in each bin, and these errors; scraped from the edge `first` on."""
+    moments = range(len(growth) + 1)
+    values = {"200": [100 * k - sum(growth[:k]) for k in moments], "500": [sum(growth[:k]) for k in moments]}
+    labels = {"__name__": "ml_requests_total", "pod_uid": name, "revision": revision}
+    return [
+        ({**labels, "code": code}, [(BIN * (first + k), float(counts[k])) for k in moments])
+        for code, counts in values.items()
+    ]
+
+
+def learned(*pods: list[tuple[dict[str, str], list[tuple[float, float]]]], bins: int) -> record.Record:
+    counters = Counters()
+    for one in pods:
+        counters.add(one)
+    return record.learn(ERRORS, (), counters, "old", edges(bins))
+
+
+def same(left: Known, right: Known) -> bool:
+    """Whether both know the same, law for law."""
+    laws = [(left.compared, right.compared), (left.judged, right.judged)]
+    fields = ("starts", "seconds", "any_start")
+    equal = all(np.allclose(getattr(one, name), getattr(other, name)) for one, other in laws for name in fields)
+    return equal and (left.requests, left.bad) == (right.requests, right.bad)
+
+
+def test_totals_add_up_the_newest_samples_of_all_pods() -> None:
+    """By bound; the last one has no bound."""
+    latest = [
+        ({"le": "0.2", "pod_uid": "a"}, [(10.0, "5")]),
+        ({"le": "0.2", "pod_uid": "b"}, [(12.0, "7")]),
+        ({"le": "+Inf", "pod_uid": "a"}, [(10.0, "20")]),
+    ]
+    assert record.totals(latest) == {0.2: 12, math.inf: 20}
+    assert record.totals([]) == {}
+
+
+def test_latencies_are_compared_where_stable_has_a_fair_share_of_slow_requests() -> None:
+    """Between a quarter and two in a thousand; of more than five such bounds, five that are spread over them."""
+    tails = dict(zip(LATENCY_BOUNDS, np.geomspace(0.9, 1e-5, len(LATENCY_BOUNDS)), strict=True))
+    chosen = record.bounds(OBJECTIVES, {**{bound: 1000 * (1 - tail) for bound, tail in tails.items()}, math.inf: 1000})
+    fair = [bound for bound, tail in tails.items() if 0.002 <= tail <= 0.25]
+    assert len(chosen) == 5
+    assert (chosen[0], chosen[-1]) == (fair[0], fair[-1])
+    assert set(chosen) <= set(fair)
+    assert list(chosen) == sorted(chosen)
+
+
+def test_few_fair_bounds_are_all_compared() -> None:
+    """Each once, in order, whatever the order in which they come."""
+    totals = {0.5: 995.0, math.inf: 1000.0, 0.2: 900.0, 0.1: 100.0, 1.0: 1000.0}
+    assert record.bounds(OBJECTIVES, totals) == (0.2, 0.5)
+
+
+@pytest.mark.parametrize(
+    "totals",
+    [
+        {},
+        {math.inf: 0.0, 0.2: 0.0},
+        {0.1: 5.0},
+        {math.inf: 1000.0, 0.1: 1000.0},
+        {math.inf: math.nan, 0.1: math.nan},
+    ],
+)
+def test_without_a_fair_bound_the_objectives_own_are_compared(totals: dict[float, float]) -> None:
+    """No requests yet, no total, nothing slow at all, or no numbers."""
+    assert record.bounds(OBJECTIVES, totals) == (0.2,)
+    assert record.bounds(ERRORS, totals) == ()
+
+
+@pytest.mark.parametrize("bins", [[], edges(0), edges(20)])
+def test_an_empty_record_is_worth_three_hours_without_a_burst(bins: list[float]) -> None:
+    """Its law allows one burst in them; in each column of what is compared."""
+    found = record.learn(OBJECTIVES, (0.1, 0.2), Counters(), "old", bins)
+    unknown = BurstLaw.unknown(UNKNOWN_SECONDS)
+    assert (found.pod_seconds, found.bounds) == (0, (0.1, 0.2))
+    for name, columns in (("errors", 1), ("p95", 2), ("accuracy", 1)):
+        assert same(found.known[name], Known(BurstLaw.unknown(UNKNOWN_SECONDS, (columns,)), unknown))
+        assert found.known[name].compared.starts.shape == (columns, len(unknown.starts))
+
+
+def test_pods_are_taken_one_after_the_other() -> None:
+    """Two calm pods for an hour are one calm pod for two."""
+    first, second = [0, 1] * 20, [1, 0] * 20
+    apart, in_a_row = learned(pod("a", first), pod("b", second), bins=40), learned(pod("a", first + second), bins=80)
+    assert same(apart.known["errors"], in_a_row.known["errors"])
+    assert apart.pod_seconds == in_a_row.pod_seconds == 80 * BIN
+    assert (apart.known["errors"].requests, apart.known["errors"].bad) == (8000, 40)
+
+
+def test_a_pod_counts_for_the_time_that_it_was_scraped_for() -> None:
+    """Bins before its first scrape and after its last are no calm time; those of another revision are not stable's."""
+    part = learned(pod("a", [0, 2, 0], first=5), pod("new", [9] * 10, revision="new"), bins=10)
+    whole = learned(pod("a", [0, 2, 0]), bins=3)
+    assert part.pod_seconds == 3 * BIN
+    assert same(part.known["errors"], whole.known["errors"])
+
+
+def test_the_law_is_that_of_the_bins() -> None:
+    """Requests and bad ones of each, in order, of a record that is worth three hours at least."""
+    growth = [1] * 30 + [40] * 4 + [1] * 30
+    found = learned(pod("a", growth), bins=64).known["errors"]
+    bins = bursts.Record(np.full(64, 100.0), np.array(growth, float), BIN)
+    assert same(
+        found, Known(bursts.learn(_columns(bins), UNKNOWN_SECONDS), bursts.learn(bins, UNKNOWN_SECONDS), 6400, 220)
+    )
+    assert found.judged.any_start > learned(pod("a", [1] * 64), bins=64).known["errors"].judged.any_start
+
+
+def _columns(bins: bursts.Record) -> bursts.Record:
+    return bursts.Record(bins.requests[None], bins.bad[None], bins.bin_seconds)
