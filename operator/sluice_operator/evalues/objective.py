@@ -87,14 +87,20 @@ class ObjectiveEvidence:
 
     def __post_init__(self) -> None:
         self._comparison = Comparison(self.known.compared, self.pods, self.tick_seconds)
-        self._beyond = self._beyond_limit(self.pods.suspected)
-        self._stable_beyond = self._beyond_limit(self.pods.reference)
+        self._beyond = self._beyond_share(self.criterion.limit, self.pods.suspected)
+        self._stable_beyond = self._beyond_share(self.criterion.limit, self.pods.reference)
+        self._unusual = self._beyond_share(self._usual_share(), self.pods.suspected)
         self._margins = [_MarginEvidence(one, self._processes(one)) for one in self.criterion.margins]
         self._stable = _Totals(self.known.requests, self.known.bad)
 
-    def _beyond_limit(self, pods: int) -> Beyond | None:
-        limit = self.criterion.limit
-        return None if limit is None else Beyond(self.known.judged, pods, self.tick_seconds, np.asarray(limit))
+    def _beyond_share(self, share: float | None, pods: int) -> Beyond | None:
+        return None if share is None else Beyond(self.known.judged, pods, self.tick_seconds, np.asarray(share))
+
+    def _usual_share(self) -> float | None:
+        """Of bad requests in stable's record, bursts and all. None where several columns are compared."""
+        if not self.criterion.compared or self.known.compared.any_start.size > 1 or not self.known.requests:
+            return None
+        return (self.known.bad + 0.5) / (self.known.requests + 1)
 
     def _processes(self, margin: Margin) -> list[RatioMargin | DropMargin]:
         if margin.drop is not None:
@@ -107,6 +113,8 @@ class ObjectiveEvidence:
         """One tick. Only from when the weight is `proven` does it count in the canary's favour; before, time passes."""
         if self.criterion.compared:
             self._comparison.observe(canary.compared, stable.compared)
+        if self._unusual is not None:
+            self._unusual.observe(canary.judged)
         if self._beyond is not None and self._stable_beyond is not None:
             self._beyond.observe(canary.judged)
             self._stable_beyond.observe(stable.judged)
@@ -119,8 +127,13 @@ class ObjectiveEvidence:
 
     @property
     def log_worse(self) -> Floats:
-        """Against "no worse than stable"; the mean over the columns."""
-        return log_mean(self._comparison.log_evalue, 0)
+        """Against "no worse than stable, or than stable's record"; the mean over the columns.
+
+        Where arms hardly err between bursts, nothing in between speaks for the canary, and each of its bursts would
+        count anew in a comparison. Beside the share that the record has on average, quiet time speaks for it.
+        """
+        worse = log_mean(self._comparison.log_evalue, 0)
+        return worse if self._unusual is None else np.minimum(worse, self._unusual.log_evalue)
 
     @property
     def log_beyond(self) -> Floats:

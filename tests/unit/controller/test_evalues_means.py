@@ -210,13 +210,20 @@ def test_a_canary_that_answers(weights: tuple[float, float]) -> None:
         assert (np.prod(binom.pmf(tables, finished, shares), axis=0) * evalue).sum() <= 1 + EPS
 
 
-def objective(limit: float | None, margin: Margin) -> ObjectiveEvidence:
-    known = Known(BurstLaw.unknown(1e12, (1,)), NO_BURSTS)
+def objective(limit: float | None, margin: Margin, requests: float = 0, bad: float = 0) -> ObjectiveEvidence:
+    known = Known(BurstLaw.unknown(1e12, (1,)), NO_BURSTS, requests, bad)
     evidence = ObjectiveEvidence(Criterion(True, limit, (margin,)), known, ALONE, 5.0)
     for tick in range(len(SIZES)):
         canary, stable = (Counts(arm, Arm(arm.requests[None], arm.bad[None])) for arm in TABLES.arms(tick))
         evidence.observe(canary, stable, proven=True)
     return evidence
+
+
+def test_a_canary_that_is_no_worse_than_stable_or_its_record() -> None:
+    """Either is enough: as good as stable is now, whatever it was; or as good as it was, whatever it is now."""
+    evidence = objective(None, Margin(ratio=2.0), requests=1e6, bad=2e5)
+    assert worst_mean(evidence.log_worse, NO_WORSE) <= 1 + EPS
+    assert worst_mean(evidence.log_worse, pairs(lambda c, _: c <= 0.2)) <= 1 + EPS
 
 
 @pytest.mark.parametrize("tolerance", [0.1, 0.4])

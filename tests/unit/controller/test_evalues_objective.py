@@ -29,6 +29,32 @@ def run(on: ObjectiveEvidence, ticks: int, canary: Counts, stable: Counts, *, pr
         on.observe(canary, stable, proven=proven)
 
 
+def beside_bursts(requests: float) -> ObjectiveEvidence:
+    """A record of so many requests: a minute with 2 % bad ones in every ten, and none in between."""
+    one = BurstLaw(np.full(9, 1 / 600), np.full(9, 60.0), np.asarray(1 / 600))
+    column = BurstLaw(one.starts[None], one.seconds[None], one.any_start[None])
+    known = Known(column, one, requests, requests * 0.002)
+    return ObjectiveEvidence(Criterion(compared=True, limit=None, margins=()), known, Pods(1, 1), 5.0)
+
+
+def test_bursts_with_nothing_in_between_do_not_add_up() -> None:
+    """Arms that err in their bursts alone, as the record does; without its share, each burst would count anew."""
+    with_record, without = beside_bursts(2e6), beside_bursts(0)
+    for minute in range(60):
+        canary, stable = (2.0 if minute % 10 == at else 0.0 for at in (3, 7))
+        for on in (with_record, without):
+            run(on, 12, counts(100, canary), counts(900, 9 * stable))
+            assert on is without or on.log_worse[0] < BAR
+    assert without.log_worse[0] > BAR
+
+
+def test_a_worse_canary_is_found_beside_a_record_of_bursts() -> None:
+    """It errs all the time as others do in a burst."""
+    on = beside_bursts(2e6)
+    run(on, 60, counts(100, 2), counts(900, 0))
+    assert on.log_worse[0] > BAR
+
+
 @pytest.mark.parametrize("record", [(0.0, 0.0), (2e6, 200.0)], ids=["no record", "a good record"])
 def test_a_limit_that_the_canary_alone_breaks_is_its_fault(record: tuple[float, float]) -> None:
     """Stable keeps it, by what it does beside the canary, with or without a record."""
