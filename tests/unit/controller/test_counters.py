@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice_operator.counters import Counter, Counters, Identity, Sample
@@ -84,6 +84,7 @@ def counter(steps: Sequence[tuple[int, bool]], interval: float = 10) -> list[Sam
     return samples
 
 
+@settings(deadline=None)
 @given(steps=COUNTERS, cuts=st.lists(st.floats(0, 260), max_size=5))
 def test_adjacent_windows_count_everything_once(steps: list[tuple[int, bool]], cuts: list[float]) -> None:
     """However time is cut into windows, their counts add up to that of the whole."""
@@ -92,6 +93,7 @@ def test_adjacent_windows_count_everything_once(steps: list[tuple[int, bool]], c
     assert sum(parts) == grown(*samples, since=0, until=260)
 
 
+@settings(deadline=None)
 @given(steps=COUNTERS, keep=st.lists(st.booleans(), min_size=26, max_size=26))
 def test_growth_is_never_negative_nor_more_than_what_happened(steps: list[tuple[int, bool]], keep: list[bool]) -> None:
     """With any scrapes missed and any restarts, what is counted is between nothing and the truth."""
@@ -111,8 +113,8 @@ def test_a_restart_is_counted_at_any_scrape_interval(interval: float) -> None:
 
 
 def test_a_small_fall_is_another_prometheus_and_adds_nothing() -> None:
-    """Its clock is a little off, so its samples of the same time are older, or its newer samples of an older time."""
-    assert grown((10, 100), (20, 200), (23, 190), (30, 300)) == 200
+    """Its clock is off, so that a later sample is of an earlier moment; a young counter may have grown much since."""
+    assert grown((10, 100), (20, 200), (29, 190), (30, 300)) == 200
     assert grown((10, 0), (20, 8), (21, 1), (30, 16)) == 16
 
 
@@ -126,6 +128,7 @@ def answers(truth: Sequence[int], skew: float, phase: float, now: float) -> dict
     return found
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     growth=st.lists(st.one_of(st.just(0), st.integers(0, 9), st.integers(0, 500)), min_size=120, max_size=120),
     asked=st.lists(st.sampled_from(["exact", "skewed"]), min_size=22, max_size=22),
@@ -164,6 +167,7 @@ def test_a_target_that_two_jobs_scrape_is_counted_once() -> None:
     assert [total(both, 0, until) for until in range(30)] == [total(turned, 0, until) for until in range(30)]
 
 
+@settings(deadline=None)
 @given(order=st.permutations(range(4)), cut=st.integers(0, 50))
 def test_series_come_in_any_order(order: list[int], cut: int) -> None:
     """In one answer, or in two of which the second repeats a part."""
@@ -176,8 +180,9 @@ def test_series_come_in_any_order(order: list[int], cut: int) -> None:
     shuffled = [answer[index] for index in order]
     twice = seen(*((labels, [one for one in samples if one[0] <= cut]) for labels, samples in shuffled))
     twice.add((labels, [one for one in samples if one[0] > cut - 20]) for labels, samples in shuffled)
-    for until in range(60):
-        assert total(seen(*answer), 0, until) == total(seen(*shuffled), 0, until) == total(twice, 0, until)
+    ordered, reordered = seen(*answer), seen(*shuffled)
+    for until in range(0, 60, 10):
+        assert total(ordered, 0, until) == total(reordered, 0, until) == total(twice, 0, until)
 
 
 def test_series_without_a_pod_are_left_out_and_told() -> None:
@@ -206,6 +211,7 @@ def test_growth_is_told_by_counter_and_by_pod() -> None:
     assert list(counters.grown("old", 0, 10)) == []
 
 
+@settings(deadline=None)
 @given(steps=COUNTERS, moment=st.integers(0, 260))
 def test_what_is_forgotten_is_not_missed(steps: list[tuple[int, bool]], moment: int) -> None:
     """Growth after that moment is the same, and so is what comes later."""

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice_operator import criteria
@@ -119,6 +119,7 @@ def test_early_margins_are_at_most_half_of_all_requests(one: Objective, margins:
     assert [each.tolerance for each in found] == pytest.approx([each.tolerance for each in margins])
 
 
+@settings(deadline=None)
 @given(share=st.integers(1, 999), steps=st.integers(1, 10))
 def test_margins_only_tighten(share: int, steps: int) -> None:
     """Down to the objective's own, and they never leave what is a share."""

@@ -108,6 +108,7 @@ def test_a_histogram_without_the_bound_says_nothing(within: dict[float, int]) ->
     assert Tally(within=within).slower(0.2) == (0, 0)
 
 
+@settings(deadline=None)
 @given(
     counts=st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=5, max_size=12),
     order=st.permutations(range(5)),
@@ -128,6 +129,7 @@ def test_how_counts_are_spread_over_pods_does_not_matter(counts: list[tuple[int,
     assert ticks(seen(whole, stable)) == ticks(seen(*(parts[index] for index in order)))
 
 
+@settings(deadline=None)
 @given(canary=st.sets(st.integers(0, 290), min_size=5), length=st.sampled_from([2, 15, 60]))
 def test_ticks_follow_each_other_and_count_everything_once(canary: set[int], length: float) -> None:
     """At any length, what they count adds up to what the whole counts."""
@@ -203,7 +205,7 @@ def read(answer: Sequence[Series], looks: Iterable[float], restarted: frozenset[
     return told
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(lives=st.lists(LIVES, min_size=1, max_size=4), looks=st.sets(st.floats(0, 300)), data=st.data())
 def test_the_same_ticks_come_out_however_one_looks(lives: list[Life], looks: set[float], data: st.DataObject) -> None:
     """Every second, now and then with restarts of the reader, or once at the end; whatever happens to the pods."""

@@ -127,7 +127,7 @@ def test_early_steps_are_cleared_sooner() -> None:
     assert first > second > last
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(split=st.integers(0, 12), requests_per_tick=st.integers(0, 40))
 def test_looks_in_between_change_nothing(split: int, requests_per_tick: int) -> None:
     """What is known depends on the ticks alone, not on how often it was asked for."""

@@ -1,0 +1,135 @@
+"""Where Prometheus knows nothing, or says nothing: no verdict, a sentence, and nothing lost afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from msgspec.structs import replace
+from prometheus_api_client.exceptions import PrometheusApiClientException
+
+from sluice_operator.status import METRICS_UNAVAILABLE, Result
+from tests.unit.controller.prometheus import (
+    CANARY,
+    STABLE,
+    START,
+    STATUS,
+    Answering,
+    FakePrometheus,
+    look,
+    lost,
+    pod,
+    serving,
+    trials,
+)
+
+FOUND_NOTHING = f"Prometheus has no series of revision {CANARY}: are its pods scraped?"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        requests.ConnectionError("refused"),
+        requests.Timeout("timed out"),
+        requests.exceptions.ChunkedEncodingError("half a body"),
+        PrometheusApiClientException("HTTP Status Code 422"),
+        PrometheusApiClientException("HTTP Status Code 500"),
+        ValueError("not JSON"),
+        KeyError("data"),
+    ],
+)
+def test_no_answer_is_nothing_to_judge_on(trouble: Exception) -> None:
+    """Whatever went wrong: it is told, and afterwards nothing is missing."""
+    prometheus = serving()
+    by = trials(prometheus)
+    look(by, 30)
+    prometheus.trouble = trouble
+    for now in (100, 200):
+        assert look(by, now) == lost(f"Prometheus gave no answer: {trouble}")
+    prometheus.trouble = None
+    assert look(by, 280) == look(trials(prometheus), 280)
+
+
+@pytest.mark.parametrize("answer", [[START, "a string"], "a string", None, [{"metric": {}}]])
+def test_an_answer_of_another_shape_is_nothing_to_judge_on(answer: Any) -> None:
+    """From the first query on."""
+    verdict = look(trials(Answering(answer)), 30)
+    assert (verdict.result, verdict.reason) == (Result.UNDECIDED, METRICS_UNAVAILABLE)
+    assert verdict.message.startswith("Prometheus answered with something else than series: ")
+
+
+def test_the_last_numbers_stay_in_view() -> None:
+    """While there are no new ones; and a canary that crashes fails all the same."""
+    before = look(trials(serving()), 155)
+    current = replace(STATUS, verdict=before)
+    broken = FakePrometheus()
+    broken.trouble = requests.ConnectionError("refused")
+    assert look(trials(broken), 160, current=current).objectives == before.objectives
+    assert look(trials(broken), 160, current=current, crashes=2).reason == "CanaryCrashing"
+
+
+def test_pods_that_prometheus_has_not_found_yet_are_not_lost() -> None:
+    """Discovery takes seconds; after that, no series is a hold that a person is told of."""
+    assert look(trials(FakePrometheus()), 29).reason == "Collecting"
+    assert look(trials(FakePrometheus()), 30) == lost(FOUND_NOTHING)
+    assert look(trials(FakePrometheus(), interval=60), 179).reason == "Collecting"
+    assert look(trials(FakePrometheus(), interval=60), 180) == lost(FOUND_NOTHING)
+
+
+def test_old_samples_are_nothing_to_judge_on() -> None:
+    """A Prometheus that stopped scraping answers as if nothing had happened."""
+    by = trials(serving(scrapes=4))
+    assert look(by, 30).reason == "Collecting"
+    assert look(by, 36) == lost(f"the newest sample of revision {CANARY} is 36 s old")
+
+
+def test_a_canary_that_was_not_scraped_for_a_while_is_not_silent() -> None:
+    """Not while it is away, and not when it is back, whatever the moment of the look."""
+    prometheus, steady = FakePrometheus(), serving()
+    prometheus.series = {
+        labels: [one for one in samples if dict(labels)["revision"] == STABLE or not 40 < one[0] - START < 130]
+        for labels, samples in steady.series.items()
+    }
+    often = trials(prometheus)
+    reasons = {look(often, now).reason for now in range(1, 300)}
+    assert reasons == {"Collecting", METRICS_UNAVAILABLE, "Passed"}
+
+
+def test_a_canary_that_alone_is_not_scraped_is_nothing_to_judge_on() -> None:
+    """However well stable is, and though its pods count labels for the canary."""
+    prometheus = FakePrometheus()
+    pod(prometheus, [20 * k for k in range(8)])
+    pod(prometheus, [180 * k for k in range(40)], since=-29, pod_uid="s", revision=STABLE)
+    for k in range(40):
+        prometheus.scrape(10 * k - 29, k, "ml_feedback_total", pod_uid="s")
+    by = trials(prometheus)
+    assert look(by, 65).reason == "Collecting"
+    assert look(by, 155) == lost(f"the newest sample of revision {CANARY} is 115 s old")
+
+
+def test_a_stable_pod_that_is_gone_is_no_trouble() -> None:
+    """The canary's numbers go on."""
+    prometheus = FakePrometheus()
+    pod(prometheus, [20 * k for k in range(40)])
+    pod(prometheus, [180 * k for k in range(8)], since=-29, pod_uid="s", revision=STABLE)
+    often = trials(prometheus)
+    assert METRICS_UNAVAILABLE not in {look(often, now).reason for now in range(1, 200)}
+    assert look(often, 205).objectives[0].requests == 400
+
+
+def test_series_without_pod_are_nothing_to_judge_on() -> None:
+    """Without that label a restart cannot be told from another pod; beside others, they do not count."""
+    prometheus, beside = FakePrometheus(), serving()
+    for each in (prometheus, beside):
+        pod(each, [500 * k for k in range(40)], pod_uid="")
+    told = "the model servers' series have no label pod_uid: check the scrape job's relabelling"
+    assert look(trials(prometheus), 5) == lost(told)
+    assert look(trials(beside), 155) == look(trials(serving()), 155)
+
+
+def test_only_nan_is_nothing_to_judge_on() -> None:
+    """It is the same as no sample."""
+    prometheus = FakePrometheus()
+    prometheus.scrape(0, "NaN")
+    assert look(trials(prometheus), 31) == lost(FOUND_NOTHING)
