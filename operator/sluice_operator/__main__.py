@@ -24,6 +24,7 @@ from sluice_operator.reconcile import Reconciler
 from sluice_operator.recorder import Recorder
 from sluice_operator.registry import Registry
 from sluice_operator.settings import Settings
+from sluice_operator.trials import Timing, Trials
 from sluice_operator.workqueue import WorkQueue
 
 
@@ -38,8 +39,9 @@ async def run(settings: Settings) -> None:
     async with client.ApiClient(configuration) as api, httpx.AsyncClient() as http:
         kube = ApiServer(api)
         registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
-        reader = Reader(connect(settings.prometheus_url), settings.scrape_interval)
-        observer = Observer(kube, registry, reader, settings, lambda: datetime.now(UTC), chance)
+        timing = Timing(settings.scrape_interval, settings.evaluation_interval)
+        trials = Trials(Reader(connect(settings.prometheus_url)), timing)
+        observer = Observer(kube, registry, trials, settings, lambda: datetime.now(UTC), chance)
         recorder = Recorder(kube, instance=socket.gethostname())
         reconciler = Reconciler(kube, observer, registry, recorder, settings.evaluation_interval)
         queue = WorkQueue(reconciler.reconcile, settings.workers, chance)

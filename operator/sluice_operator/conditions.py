@@ -97,6 +97,9 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
     proof = seen.smoke or seen.weight or seen.swap
     if status.phase is Phase.STARTING and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail
+    if status.phase is Phase.STARTING and proof is not None and not run.steps and status.stable is not None:
+        waits = "the first weight waits until Prometheus says how many requests there are"
+        return "True", METRICS_UNAVAILABLE, f"{waits}; write rollout.canary.steps to choose it"
     if status.phase is Phase.PROMOTING and not run.swapped:
         has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"
@@ -112,7 +115,7 @@ def _rollout_succeeded(status: Status) -> Finding:
     if run is None or run.outcome is None:
         return "Unknown", "Running" if run else "NoRun", ""
     if run.outcome is Outcome.PROMOTED:
-        return "True", "Promoted", run.message
+        return "True", run.reason, run.message
     return "False", run.reason, run.message
 
 
@@ -169,8 +172,8 @@ def _run_message(seen: Observed, status: Status, run: Run) -> str:
         case Phase.STARTING:
             return f"{canary} is starting" + (f": {pods.trouble}" if pods.trouble else "")
         case Phase.STEPPING:
-            step = f"step {run.step + 1} of {len(run.rollout.canary.steps)}"
-            weight = run.rollout.canary.steps[run.step].weight
+            step = f"step {run.step + 1} of {len(run.steps)}"
+            weight = run.steps[run.step].weight
             if status.weight is not None and status.weight.desired != weight:
                 needed = canary_size(seen.spec.server.replicas, weight)
                 return f"{canary}, {step}: {pods.ready} of the {needed} pods that weight {weight} needs are ready"

@@ -29,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     stepping.a_canary_without_ready_pods_gets_no_traffic,
     stepping.a_step_with_ready_pods_gets_its_weight,
     stepping.a_passed_step_leads_to_the_next,
+    stepping.a_clean_run_past_its_deadline_is_promoted,
     stepping.a_run_past_its_deadline_is_taken_back,
     finishing.a_full_canary_is_swapped_in,
     finishing.a_quiet_watch_ends_in_stable,

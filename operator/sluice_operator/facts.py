@@ -56,7 +56,7 @@ def _live_weight(seen: Observed, status: Status) -> Status:
         status,
         weight=replace(weight, live=weight.desired, verified_at=seen.now, verification=Verification.PROVEN),
     )
-    if status.phase is not Phase.STEPPING or weight.desired != run.rollout.canary.steps[run.step].weight:
+    if status.phase is not Phase.STEPPING or weight.desired != run.steps[run.step].weight:
         return status
     return replace(status, run=replace(run, step_started_at=seen.now, proven_at=run.proven_at or seen.now))
 

@@ -46,7 +46,7 @@ def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
     if seen.swap is None or not seen.swap.live:
         assert status.phase_started_at is not None
         return status if seen.now < status.phase_started_at + PROOF_PATIENCE else None
-    watched = replace(run, traffic_started_at=seen.now, proven_at=seen.now, step_started_at=None, swapped=False)
+    watched = replace(run, step_started_at=None, swapped=False)
     promoted = replace(
         status,
         stable=status.canary,
@@ -54,7 +54,7 @@ def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
         canary=None,
         weight=None,
         verdict=None,
-        run=watched,  # judged anew from here
+        run=watched,  # judged on, with one error budget
     )
     return enter(promoted, Phase.WATCHING, seen.now)
 
@@ -67,10 +67,11 @@ def a_quiet_watch_ends_in_stable(seen: Observed) -> Status | None:
     blind = seen.verdict is not None and seen.verdict.reason == METRICS_UNAVAILABLE
     if blind or seen.now < status.phase_started_at + run.rollout.watch_after_promotion:
         return None
-    model = status.stable.model
+    reason = run.reason or "Promoted"
+    message = run.message or f"{status.stable.model.uri} was promoted"
     promoted = replace(
         status,
-        run=replace(run, outcome=Outcome.PROMOTED, reason="Promoted", message=f"{model.uri} was promoted"),
+        run=replace(run, outcome=Outcome.PROMOTED, reason=reason, message=message),
         alias=alias_after(seen, status.stable),
     )
     return end_run(seen, promoted, leaving=status.previous)

@@ -58,6 +58,8 @@ def begin_run(seen: Observed, canary: Revision) -> Status:
         traffic=seen.spec.traffic,
         rollout=seen.spec.rollout,
         objectives=seen.spec.objectives,
+        confidence=seen.spec.confidence,
+        steps=seen.spec.rollout.canary.steps,
         stable_restarts=seen.workload(seen.status.stable).restarts,
         canary_restarts=seen.workload(canary).restarts,
     )

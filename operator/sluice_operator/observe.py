@@ -6,11 +6,10 @@ Events are hints; the truth is read here. Only what the phase needs is looked at
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sluice_operator import names, snapshot, spec, status
 from sluice_operator.kube import Kube, Manifest
-from sluice_operator.metrics import Lost, Reader
 from sluice_operator.observed import Defaults, Observed, Proof, Workload
 from sluice_operator.registry import Registry
 from sluice_operator.resources import Owner
@@ -19,7 +18,8 @@ from sluice_operator.routing import nginx, probe
 from sluice_operator.settings import Settings
 from sluice_operator.snapshot import Snapshot
 from sluice_operator.status import Phase, Revision, Run, Status, Verdict
-from sluice_operator.verdict import Question, judge, lost
+from sluice_operator.ticks import Arms
+from sluice_operator.trials import Subject, Trials
 
 _JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
 
@@ -34,15 +34,6 @@ class Found:
     observed: Observed
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A verdict that holds until the next evaluation is due, as long as it answers the same question."""
-
-    state: tuple[object, ...]
-    at: datetime
-    verdict: Verdict
-
-
 class Observer:
     """Reads the world for one ModelDeployment at a time."""
 
@@ -50,25 +41,23 @@ class Observer:
         self,
         kube: Kube,
         registry: Registry,
-        reader: Reader,
+        trials: Trials,
         settings: Settings,
         clock: Callable[[], datetime],
         chance: random.Random,
     ) -> None:
         self._kube = kube
         self._registry = registry
-        self._reader = reader
+        self._trials = trials
         self._settings = settings
         self._clock = clock
         self._chance = chance
-        self._looks: dict[tuple[str, str], _Look] = {}
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Found | None:
         """None if the object is gone, or going. `refused`: what the API server said to the last writes."""
         body = await self._kube.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
-            self._looks.pop((namespace, name), None)
-            self._reader.forget(namespace, name)
+            self._trials.forget(namespace, name)
             return None
         wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
         owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
@@ -92,7 +81,8 @@ class Observer:
             weight=weight,
             smoke=smoke,
             swap=await self._prove_swap(owner, wanted, current, pods, workloads),
-            verdict=await self._verdict(owner, current, workloads),
+            rate=await self._rate(owner, current),
+            verdict=await self._verdict(owner, wanted, current, workloads),
             alias_version=await self._alias(current),
         )
         return Found(body, owner, children, observed)
@@ -146,42 +136,33 @@ class Observer:
     def _gateway(self, run: Run) -> probe.Gateway:
         return probe.Gateway(self._settings.gateway_address, run.traffic.ingress.host)
 
-    async def _verdict(self, owner: Owner, current: Status, workloads: dict[str, Workload]) -> Verdict | None:
+    async def _rate(self, owner: Owner, current: Status) -> float | None:
+        """How many requests there are, while a run without steps of its own waits for them."""
+        run, stable = current.run, current.stable
+        if current.phase is not Phase.STARTING or run is None or run.steps or stable is None:
+            return None
+        return await self._trials.rate(owner.namespace, owner.name, stable.revision, self._clock())
+
+    async def _verdict(
+        self, owner: Owner, wanted: spec.Spec, current: Status, workloads: dict[str, Workload]
+    ) -> Verdict | None:
         run = current.run
         if current.phase not in _JUDGED or run is None or run.traffic_started_at is None:
-            self._reader.forget(owner.namespace, owner.name)
+            self._trials.forget(owner.namespace, owner.name)
             return None
         watching = current.phase is Phase.WATCHING
-        subject, other = (current.stable, current.previous) if watching else (current.canary, current.stable)
-        if subject is None:
+        canary, other = (current.stable, current.previous) if watching else (current.canary, current.stable)
+        if canary is None:
             return None
-        key, now = (owner.namespace, owner.name), self._clock()
-        state = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
-        known = self._looks.get(key)
-        if known and known.state == state and now < known.at + timedelta(seconds=self._settings.evaluation_interval):
-            return known.verdict
-        evidence = await self._reader.look(owner.namespace, owner.name, run, subject, other, now)
-        crashes = _crashes(run, workloads, subject, other)
-        if isinstance(evidence, Lost):
-            verdict = lost(evidence.message, current.verdict, crashes)
-        else:
-            verdict = judge(run.objectives, evidence, _question(run, current.phase, now), crashes)
-        self._looks[key] = _Look(state, now, verdict)
-        return verdict
+        arms = Arms(canary.revision, other.revision if other else None)
+        subject = Subject(owner.namespace, owner.name, run, arms, wanted.server.replicas)
+        return await self._trials.verdict(subject, current, _crashes(run, workloads, canary, other), self._clock())
 
     async def _alias(self, current: Status) -> str | None:
         alias = current.alias
         if alias is None or alias.done:
             return None
         return await self._registry.alias_version(alias.tracking_uri, alias.model, alias.name)
-
-
-def _question(run: Run, phase: Phase, now: datetime) -> Question:
-    if phase is Phase.WATCHING:
-        return Question(step=None)
-    steps = run.rollout.canary.steps
-    elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
-    return Question(steps[run.step], last=run.step + 1 == len(steps), elapsed=elapsed)
 
 
 def _crashes(run: Run, workloads: dict[str, Workload], subject: Revision, other: Revision | None) -> int:

@@ -88,6 +88,7 @@ class Observed:
     weight: Proof | None = None
     swap: Proof | None = None
     smoke: Proof | None = None
+    rate: float | None = None  # requests per second that stable answers
     verdict: Verdict | None = None
     alias_version: str | None = None  # where the alias of the last promotion points
 

@@ -1,12 +1,13 @@
-"""Durations and shares as people write them in YAML (`30s`, `1h30m`, `"0.1%"`, `"0.70"`).
+"""Durations, shares and ratios as people write them in YAML (`30s`, `1h30m`, `"0.1%"`, `"0.70"`, `"1.5"`).
 
-Both keep the text they were read from, so that a frozen copy in `status` looks like the `spec` it came from.
+All keep the text they were read from, so that a frozen copy in `status` looks like the `spec` it came from.
 """
 
 import re
 from datetime import timedelta
 from typing import Any
 
+_MAX_RATIO = 80  # the largest that is told apart
 _DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?!s))?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?")
 
 
@@ -52,15 +53,39 @@ class Share(float):
         return self.text
 
 
+class Ratio(float):
+    """How many times as much, above 1: `"2"`, `"1.5"`."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Ratio":
+        """Read `text`; raises ValueError with the sentence that says what to write."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 1 < value <= _MAX_RATIO:
+            raise ValueError(
+                f'{text!r} is not a ratio above 1 and at most {_MAX_RATIO}: write for example "1.5" or "2"'
+            )
+        ratio = cls(value)
+        ratio.text = text
+        return ratio
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def decode(kind: type, value: Any) -> Any:
-    """msgspec `dec_hook` for the two types above."""
-    if kind in (Duration, Share) and isinstance(value, str):
+    """msgspec `dec_hook` for the types above."""
+    if kind in (Duration, Share, Ratio) and isinstance(value, str):
         return kind.parse(value)
     raise NotImplementedError(f"{kind.__name__} cannot be read from {value!r}")
 
 
 def encode(value: Any) -> Any:
-    """msgspec `enc_hook` for the two types above."""
-    if isinstance(value, Duration | Share):
+    """msgspec `enc_hook` for the types above."""
+    if isinstance(value, Duration | Share | Ratio):
         return value.text
     raise NotImplementedError(f"{type(value).__name__} has no form in YAML")

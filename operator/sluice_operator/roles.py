@@ -31,8 +31,8 @@ def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
 
 
 def _canary(status: Status, full: int) -> int:
-    """Full when it is alone, takes over, or comes back out of Watching; else what its step needs."""
+    """Full when it is alone, takes over, or comes back out of Watching; else what its step needs, one at first."""
     run = status.run
     if status.weight is None or run is None or status.phase is Phase.PROMOTING:
         return full
-    return canary_size(full, run.rollout.canary.steps[run.step].weight)
+    return canary_size(full, run.steps[run.step].weight) if run.steps else 1

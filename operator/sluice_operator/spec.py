@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from sluice_operator.quantities import Duration, Share, decode
+from sluice_operator.quantities import Duration, Ratio, Share, decode
+
+
+class WhenNoLabels(StrEnum):
+    """What an accuracy objective does when the canary got no label at all."""
+
+    WAIT = "Wait"
+    SKIP = "Skip"
 
 
 class _Section(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -28,6 +35,7 @@ class OnDeadline(StrEnum):
 
     HOLD = "Hold"
     ROLLBACK = "Rollback"
+    PROMOTE_IF_CLEAN = "PromoteIfClean"
 
 
 class Judge(StrEnum):
@@ -77,30 +85,48 @@ class Step(_Section, frozen=True):
 
 
 class Canary(_Section, frozen=True):
-    steps: tuple[Step, ...]
+    """Without steps, they follow from how many requests there are when a run begins."""
+
+    steps: tuple[Step, ...] = ()
 
 
 class Rollout(_Section, frozen=True):
-    canary: Canary
     progress_deadline: Duration
     deadline: Duration
     on_deadline: OnDeadline
     watch_after_promotion: Duration
     scale_down_delay: Duration
+    canary: Canary = Canary()
 
 
 class ErrorRate(_Section, frozen=True):
-    max: Share
+    """A limit, a comparison with stable, or both."""
+
+    max: Share | None = None
+    max_ratio: Ratio | None = None
 
 
 class Latency(_Section, frozen=True):
+    """A limit for the share of slow requests; `max_ratio` compares that share with stable's."""
+
     quantile: Share
     max: Duration
+    max_ratio: Ratio | None = None
 
 
 class Accuracy(_Section, frozen=True):
+    """A limit, a comparison with stable, or both."""
+
     source: str
-    min: Share
+    min: Share | None = None
+    max_drop: Share | None = None
+
+
+class Confidence(_Section, frozen=True):
+    """How often a whole run may end wrongly."""
+
+    false_rollback: Share = Share.parse("5%")
+    bad_promotion: Share = Share.parse("5%")
 
 
 class Objective(_Section, frozen=True):
@@ -111,6 +137,7 @@ class Objective(_Section, frozen=True):
     latency: Latency | None = None
     accuracy: Accuracy | None = None
     judge: Judge | None = None
+    when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
 
     @property
     def needed(self) -> Judge:
@@ -124,6 +151,7 @@ class Spec(_Section, frozen=True):
     traffic: Traffic
     rollout: Rollout
     objectives: tuple[Objective, ...] = ()
+    confidence: Confidence = Confidence()
 
 
 def parse(raw: Any) -> Spec:

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from sluice_operator import ladder
 from sluice_operator.moves import alias_after, begin_run, end_run, enter, is_rejected, take_back, wanted
 from sluice_operator.observed import Observed, Refusal
 from sluice_operator.status import Outcome, Phase, Status
@@ -67,13 +68,19 @@ def a_first_revision_is_stable_once_ready(seen: Observed) -> Status | None:
 
 
 def a_ready_canary_that_answers_begins_to_step(seen: Observed) -> Status | None:
-    """Ready, the route at weight 0 seen live, and one real request through the gateway answered well."""
-    status = seen.status
-    if status.phase is not Phase.STARTING or status.weight is None:
+    """Ready, the route at weight 0 seen live, and one real request through the gateway answered well.
+
+    Steps that follow from the traffic are chosen now, as soon as it is known.
+    """
+    status, run = seen.status, seen.status.run
+    if status.phase is not Phase.STARTING or status.weight is None or run is None:
         return None
     if not status.weight.verified_at or seen.smoke is None or not seen.smoke.live:
         return None
-    return enter(status, Phase.STEPPING, seen.now)
+    if not run.steps and seen.rate is None:
+        return status
+    run = replace(run, steps=run.steps or ladder.automatic(seen.rate or 0.0))
+    return enter(replace(status, run=run), Phase.STEPPING, seen.now)
 
 
 def _reject_before_traffic(seen: Observed, refusal: Refusal) -> Status | None:

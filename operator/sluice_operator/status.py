@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sluice_operator.quantities import decode, encode
-from sluice_operator.spec import Objective, Rollout, Traffic, Trust
+from sluice_operator.spec import Confidence, Objective, Rollout, Step, Traffic, Trust
 
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict that had nothing to look at
 
@@ -88,6 +88,8 @@ class Run(_Part, frozen=True):
     traffic: Traffic
     rollout: Rollout
     objectives: tuple[Objective, ...] = ()
+    confidence: Confidence = Confidence()
+    steps: tuple[Step, ...] = ()  # those of the spec, or chosen when the canary was ready
     stable_restarts: int = 0  # of stable's containers when the run began
     canary_restarts: int = 0  # of the canary's, which may have served before
     held: bool = False  # in Starting: the registry or the gateway is in trouble, not the model
@@ -116,8 +118,11 @@ class ObjectiveVerdict(_Part, frozen=True):
     result: Result
     reason: str = ""
     canary: str = ""
+    stable: str = ""
     limit: str = ""
     requests: int = 0
+    evidence: str = ""
+    needs: str = ""
 
 
 class Verdict(_Part, frozen=True):
@@ -125,6 +130,7 @@ class Verdict(_Part, frozen=True):
     reason: str
     message: str
     objectives: tuple[ObjectiveVerdict, ...] = ()
+    clean: bool = False  # the step's requests and time are there, and nothing fails
 
 
 class Rejection(_Part, frozen=True):

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from sluice_operator.moves import begin_run, enter, take_back, wanted, write_weight
+from sluice_operator.moves import begin_run, enter, is_rejected, take_back, wanted, write_weight
 from sluice_operator.observed import Observed
 from sluice_operator.roles import canary_size
 from sluice_operator.spec import OnDeadline
@@ -38,12 +38,20 @@ def a_newer_revision_replaces(seen: Observed) -> Status | None:
 
 
 def changed_terms_restart_the_run(seen: Observed) -> Status | None:
-    """Other steps or objectives in mid-run: the same canary begins again, from weight 0 and without evidence."""
+    """Other steps or objectives in mid-run: the same canary begins again, from weight 0 and without evidence.
+
+    Unless it was rejected under these objectives before: then it stays so.
+    """
     status, run, spec = seen.status, seen.status.run, seen.spec
     if status.phase not in (Phase.STARTING, Phase.STEPPING) or status.stable is None:
         return None
-    if run is None or status.canary is None or (run.rollout, run.objectives) == (spec.rollout, spec.objectives):
+    if run is None or status.canary is None:
         return None
+    if (run.rollout, run.objectives, run.confidence) == (spec.rollout, spec.objectives, spec.confidence):
+        return None
+    if is_rejected(seen, status.canary):
+        message = f"{status.canary.model.uri} was rejected before under these objectives"
+        return take_back(seen, Outcome.WITHDRAWN, "Rejected", message)
     return begin_run(seen, status.canary)
 
 
@@ -64,7 +72,7 @@ def a_step_with_ready_pods_gets_its_weight(seen: Observed) -> Status | None:
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.STEPPING or status.weight is None or run is None:
         return None
-    weight = run.rollout.canary.steps[run.step].weight
+    weight = run.steps[run.step].weight
     if status.weight.desired == weight:
         return None
     if seen.workload(status.canary).ready < canary_size(seen.spec.server.replicas, weight):
@@ -80,9 +88,22 @@ def a_passed_step_leads_to_the_next(seen: Observed) -> Status | None:
         return None
     if verdict is None or verdict.result is not Result.PASS:
         return None
-    if run.step + 1 == len(run.rollout.canary.steps):
+    if run.step + 1 == len(run.steps):
         return enter(status, Phase.PROMOTING, seen.now)
     return replace(status, run=replace(run, step=run.step + 1, step_started_at=None), verdict=None)
+
+
+def a_clean_run_past_its_deadline_is_promoted(seen: Observed) -> Status | None:
+    """Only where `onDeadline` says so: the step's requests are there, nothing fails, and nothing is proven."""
+    status, run, verdict = seen.status, seen.status.run, seen.verdict
+    if status.phase is not Phase.STEPPING or run is None or verdict is None or not verdict.clean:
+        return None
+    late = seen.now >= run.started_at + run.rollout.deadline
+    if run.rollout.on_deadline is not OnDeadline.PROMOTE_IF_CLEAN or not late:
+        return None
+    message = f"promoted at its deadline {run.rollout.deadline}, clean but without proof: {verdict.message}"
+    unproven = replace(run, reason="PromotedUnproven", message=message)
+    return enter(replace(status, run=unproven), Phase.PROMOTING, seen.now)
 
 
 def a_run_past_its_deadline_is_taken_back(seen: Observed) -> Status | None:

@@ -190,7 +190,7 @@ def test_two_objectives_of_one_name_are_refused(kubectl: Kubectl, iris: dict[str
     assert "spec.objectives: Invalid value: two objectives have the same name; give each a name of its own" in message
 
 
-@pytest.mark.parametrize("path", ["spec.model.uri", "spec.traffic.ingress", "spec.rollout.canary.steps"])
+@pytest.mark.parametrize("path", ["spec.model.uri", "spec.traffic.ingress"])
 def test_what_has_no_sensible_default_must_be_written(kubectl: Kubectl, iris: dict[str, Any], path: str) -> None:
     """Without it there is nothing to roll out, or no way to do it."""
     put(iris, path, None)
@@ -198,7 +198,7 @@ def test_what_has_no_sensible_default_must_be_written(kubectl: Kubectl, iris: di
 
 
 def test_steps_are_at_least_one_and_at_most_twenty(kubectl: Kubectl, iris: dict[str, Any]) -> None:
-    """No step is no canary; more than twenty is a mistake."""
+    """An empty list is neither steps nor the automatic ones; more than twenty are a mistake."""
     put(iris, "spec.rollout.canary.steps", [])
     assert "spec.rollout.canary.steps: Invalid value: 0: " in kubectl.refuses(iris)
     put(iris, "spec.rollout.canary.steps", [{"weight": weight} for weight in range(1, 22)])
@@ -209,7 +209,7 @@ def test_steps_are_at_least_one_and_at_most_twenty(kubectl: Kubectl, iris: dict[
     ("path", "value", "allowed"),
     [
         ("spec.model.trust", "Everything", '"Data", "TrustedTypes", "Code"'),
-        ("spec.rollout.onDeadline", "Promote", '"Hold", "Rollback"'),
+        ("spec.rollout.onDeadline", "Promote", '"Hold", "Rollback", "PromoteIfClean"'),
         ("spec.objectives.2.accuracy.source", "Training", '"Feedback"'),
         ("spec.objectives.0.judge", "Never", '"EveryStep", "BeforePromotion", "AfterPromotion"'),
     ],

@@ -6,8 +6,8 @@ from sluice_operator.evalues.arm import Arm, Floats, log_mean
 from sluice_operator.evalues.chain import RATIOS, BurstChain, BurstLaw, Pods
 from sluice_operator.evalues.comparison import AT_START, EVERY_LEVEL
 
-_INSIDE = np.array([0.0, 0.1, 0.25, 0.5, 0.8])  # alternatives, as parts of the limit
-_INSIDE_WEIGHTS = np.array([4, 1, 1, 1, 1]) / 8
+INSIDE = np.array([0.0, 0.1, 0.25, 0.5, 0.8])  # alternatives, as parts of the limit
+INSIDE_WEIGHTS = np.array([4, 1, 1, 1, 1]) / 8
 
 
 class Beyond:
@@ -36,8 +36,8 @@ def log_inside(limit: Floats, requests: Floats, bad: Floats) -> Floats:
     A mixture of likelihood ratios whose alternatives lie below the limit; half of it bets on no bad request at all, so
     that arms without any are cleared after about ln(40)/limit requests, and the rest survives when one comes.
     """
-    share = _INSIDE * limit[..., None]
+    share = INSIDE * limit[..., None]
     bad, good = bad[..., None], (requests - bad)[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        of_bad = np.where(bad > 0, bad * np.log(_INSIDE), 0.0)
-    return log_mean(of_bad + good * np.log1p(-share) - good * np.log1p(-limit[..., None]), -1, _INSIDE_WEIGHTS)
+        of_bad = np.where(bad > 0, bad * np.log(INSIDE), 0.0)
+    return log_mean(of_bad + good * np.log1p(-share) - good * np.log1p(-limit[..., None]), -1, INSIDE_WEIGHTS)

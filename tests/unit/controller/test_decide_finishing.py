@@ -79,12 +79,15 @@ def test_a_fail_after_the_swap_acts_in_watching() -> None:
     assert decide(watched).phase is Phase.ROLLING_BACK
 
 
-def test_watching_is_judged_anew() -> None:
-    """Evidence from before the swap is not counted again."""
+def test_watching_goes_on_with_the_run_s_evidence() -> None:
+    """One run has one error budget; only the verdict on the last step is over."""
     seen = swapped(swap=LIVE, verdict=PASS)
-    status = decide(seen)
+    status, before = decide(seen), seen.status.run
     assert status.run is not None
-    assert (status.verdict, status.run.traffic_started_at, status.run.step_started_at) == (None, seen.now, None)
+    assert before is not None
+    assert status.run.traffic_started_at == before.traffic_started_at is not None
+    assert status.run.proven_at == before.proven_at is not None
+    assert (status.verdict, status.run.step_started_at) == (None, None)
 
 
 @pytest.mark.parametrize("verdict", [UNDECIDED, None])

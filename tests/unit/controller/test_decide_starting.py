@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.unit.controller.build import (
     LIVE,
     NOW,
     REPLICAS,
+    ROLLOUT,
     At,
     a_look,
     a_spec,
@@ -128,6 +130,19 @@ def test_a_canary_that_is_ready_and_answers_begins_to_step() -> None:
     """Still at weight 0: the first weight is a decision of its own."""
     seen = starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)
     assert at(decide(seen)) == At(Phase.STEPPING, stable="1", canary="2", weight=0, live=0)
+
+
+def test_without_steps_the_first_weight_follows_from_how_many_requests_there_are() -> None:
+    """Nobody is sent anywhere before that is known, and a person is told what is waited for."""
+    automatic = starting(spec=a_spec(rollout={**ROLLOUT, "canary": {}}))
+    ready: dict[str, Any] = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
+    unknown = again(automatic, **ready)
+    assert decide(unknown).phase is Phase.STARTING
+    assert condition(decide(again(unknown, after=LATE, **ready)), "Stalled")[:2] == ("True", "MetricsUnavailable")
+    status = decide(again(unknown, **ready, rate=200.0))
+    assert status.phase is Phase.STEPPING
+    assert status.run is not None
+    assert [step.weight for step in status.run.steps] == [5, 10, 25, 50]
 
 
 def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:

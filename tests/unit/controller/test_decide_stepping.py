@@ -33,6 +33,7 @@ from tests.unit.controller.build import (
     promoting,
     resolved,
     revision,
+    rolling_back,
     stable_on,
     starting,
     stepping,
@@ -238,6 +239,19 @@ def test_back_to_the_stable_revision_ends_the_run(build: Any) -> None:
     )
 
 
+def test_a_revision_that_was_rejected_is_not_tried_again_when_its_old_terms_return() -> None:
+    """Under other objectives it got another chance; back under the old ones, it has none."""
+    lenient = a_spec(objectives=SPEC["objectives"][:1])
+    gone = again(again(rolling_back(), weight=LIVE))
+    retried = again(again(gone, spec=lenient), spec=lenient, workloads=both_ready(), weight=LIVE, smoke=LIVE)
+    assert at(decide(retried)).phase is Phase.STEPPING
+    back = decide(again(retried, spec=a_spec()))
+    assert (back.phase, back.run and (back.run.outcome, back.run.message)) == (
+        Phase.ROLLING_BACK,
+        (Outcome.WITHDRAWN, "models:/iris/2 was rejected before under these objectives"),
+    )
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -268,48 +282,6 @@ def test_replicas_apply_to_a_run_as_it_is() -> None:
     status = decide(seen)
     assert at(status) == at(seen.status)
     assert [number for _, number in sizes(seen.spec, status)] == [5, 1]
-
-
-def rolling_back_at_deadline(**changes: Any) -> Observed:
-    strict = a_spec(rollout={**ROLLOUT, "onDeadline": "Rollback"})
-    restarted = stepping(spec=strict)
-    ready = again(restarted, workloads=both_ready(), weight=LIVE, smoke=LIVE)
-    written = again(again(ready), weight=LIVE)
-    return again(written, **changes)
-
-
-def test_the_deadline_takes_a_run_back_where_it_says_so() -> None:
-    """Not a moment before; the reason names what was missing."""
-    assert decide(rolling_back_at_deadline(after=4 * HOURS - 10, verdict=UNDECIDED)).phase is Phase.STEPPING
-    back = decide(rolling_back_at_deadline(after=4 * HOURS, verdict=UNDECIDED))
-    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=10, outcome=Outcome.REJECTED)
-    assert back.run is not None
-    assert (back.run.reason, back.run.message) == (
-        "DeadlineExceeded",
-        "evidence not complete within deadline 4h: needs 20 more requests",
-    )
-
-
-def test_the_deadline_takes_back_a_run_that_waits_for_pods() -> None:
-    """Pods that never come are no way around the deadline."""
-    waiting = again(rolling_back_at_deadline(verdict=PASS), after=4 * HOURS, verdict=UNDECIDED)
-    assert (at(waiting.status).step, decide(waiting).phase) == (1, Phase.ROLLING_BACK)
-
-
-def test_a_pass_at_the_deadline_is_still_a_pass() -> None:
-    """The evidence is complete, so nothing is taken back."""
-    assert at(decide(rolling_back_at_deadline(after=4 * HOURS, verdict=PASS))).step == 1
-
-
-def test_the_deadline_holds_by_default_and_says_so() -> None:
-    """The weight stays, and a person is told what is missing."""
-    status = decide(stepping(after=4 * HOURS, verdict=UNDECIDED))
-    assert at(status).weight == 10
-    assert condition(status, "Stalled") == (
-        "True",
-        "DeadlineExceeded",
-        "holds weight 10: evidence not complete within 4h: needs 20 more requests",
-    )
 
 
 def test_pods_that_do_not_come_are_told() -> None:

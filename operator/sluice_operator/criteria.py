@@ -1,0 +1,87 @@
+"""Objectives as shares of bad requests: what is counted, what is compared, and what each step must rule out. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sluice_operator.evalues.arm import Arm
+from sluice_operator.evalues.objective import Counts, Criterion, Margin
+from sluice_operator.latency import bound_below
+from sluice_operator.spec import Objective
+from sluice_operator.ticks import Tally
+
+TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective names no limit
+_WIDEST = 0.5  # of tolerances and drops at early steps
+
+
+def criterion(objective: Objective, steps: int) -> Criterion:
+    """What is tested of an objective whose run has `steps` steps."""
+    return Criterion(is_compared(objective), limit(objective), tuple(_margins(objective, steps)))
+
+
+def is_compared(objective: Objective) -> bool:
+    """Whether the objective asks for a comparison with stable."""
+    return max_ratio(objective) is not None or max_drop(objective) is not None
+
+
+def limit(objective: Objective) -> float | None:
+    """Highest share of bad requests that the objective allows by itself."""
+    if objective.error_rate is not None:
+        return objective.error_rate.max
+    if objective.latency is not None:
+        return 1 - objective.latency.quantile
+    assert objective.accuracy is not None
+    return None if objective.accuracy.min is None else 1 - objective.accuracy.min
+
+
+def max_ratio(objective: Objective) -> float | None:
+    """How many times stable's share of bad requests is "worse"."""
+    one = objective.error_rate or objective.latency
+    return None if one is None else one.max_ratio
+
+
+def max_drop(objective: Objective) -> float | None:
+    """How much more than stable's share of wrong labels is "worse"."""
+    return None if objective.accuracy is None else objective.accuracy.max_drop
+
+
+def counts(objective: Objective, bounds: Sequence[float], tally: Tally) -> Counts:
+    """The objective's part of a tally. `bounds`: the latencies at which slow requests are compared, in seconds."""
+    if objective.error_rate is not None:
+        judged = _arm(tally.finished, tally.errors)
+    elif objective.accuracy is not None:
+        judged = _arm(tally.labels, tally.labels - tally.correct)
+    else:
+        columns = np.array([tally.slower(bound) for bound in bounds], float)
+        return Counts(_arm(*tally.slower(bound_of(objective))), Arm(columns[:, :1], columns[:, 1:]))
+    return Counts(judged, Arm(judged.requests[None], judged.bad[None]))
+
+
+def bound_of(objective: Objective) -> float:
+    """The bound of the histogram that a latency objective is judged at, in seconds."""
+    assert objective.latency is not None
+    return bound_below(objective.latency.max.total_seconds())
+
+
+def bounds(objectives: Sequence[Objective], compared: Sequence[float]) -> tuple[float, ...]:
+    """All bounds of the histogram that are asked for, in seconds: the objectives' own, and those that are compared."""
+    return tuple(sorted({*compared, *(bound_of(one) for one in objectives if one.latency is not None)}))
+
+
+def _arm(requests: int, bad: int) -> Arm:
+    return Arm(np.array([float(requests)]), np.array([float(bad)]))
+
+
+def _margins(objective: Objective, steps: int) -> Iterator[Margin]:
+    """Each step before the last must rule out only twice as much as the one after it."""
+    ratio, drop, most = max_ratio(objective), max_drop(objective), limit(objective)
+    for step in range(steps):
+        factor = 2.0 ** (steps - 1 - step)
+        tolerance = most if most is not None else TOLERANCE
+        if drop is not None:
+            yield Margin(drop=min(drop * factor, _WIDEST))
+        else:
+            yield Margin(
+                ratio=None if ratio is None else ratio * factor,
+                tolerance=max(tolerance, min(tolerance * factor, _WIDEST)),
+            )

@@ -1,0 +1,95 @@
+"""What stable did before a run: how its pods burst, and at which latencies a canary is best compared with it. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from sluice_operator import criteria
+from sluice_operator.counters import Counters
+from sluice_operator.evalues import bursts
+from sluice_operator.evalues.arm import Arm
+from sluice_operator.evalues.chain import BurstLaw
+from sluice_operator.evalues.objective import Known
+from sluice_operator.spec import Objective
+from sluice_operator.ticks import Tally, tally
+
+SECONDS = 6 * 3600.0  # how far back the record goes; three pod-hours are enough
+_WORTH = 3 * 3600.0  # pod-seconds that a shorter record is taken for: without one, verdicts would take minutes more
+_TAILS = (0.002, 0.25)  # rarer tails would let a regression pass for quiet time of a stable that bursts
+_BOUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """By objective what is known, the latency bounds (seconds) that are compared, and the pod-seconds found."""
+
+    known: Mapping[str, Known]
+    bounds: tuple[float, ...]
+    pod_seconds: float
+
+
+def bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
+    """Bounds for comparisons: some of those over which stable has a fair share of its requests.
+
+    `totals`: stable's requests within each bound of its histogram. Without requests, the objectives' own bounds.
+    """
+    requests = totals.get(np.inf, 0.0)
+    tail = {bound: 1 - within / requests for bound, within in sorted(totals.items()) if requests and bound < np.inf}
+    fair = [bound for bound, share in tail.items() if _TAILS[0] <= share <= _TAILS[1]]
+    if not fair:
+        return criteria.bounds(objectives, ())
+    spread = np.unique(np.linspace(0, len(fair) - 1, _BOUNDS).round().astype(int))
+    return tuple(fair[index] for index in spread)
+
+
+def totals(latest: Iterable[tuple[Mapping[str, str], Sequence[tuple[float, str]]]]) -> dict[float, float]:
+    """Requests within each bound (seconds), from the newest sample of each pod's buckets."""
+    found: dict[float, float] = {}
+    for labels, samples in latest:
+        bound = float(labels["le"])
+        found[bound] = found.get(bound, 0.0) + float(samples[-1][1])
+    return found
+
+
+def learn(
+    objectives: Sequence[Objective],
+    chosen: tuple[float, ...],
+    counters: Counters,
+    revision: str,
+    edges: Sequence[float],
+) -> Record:
+    """From stable's counters in bins between `edges` (unix seconds): its pods one after the other, as if one pod."""
+    tallies = [
+        tally(counters, revision, since, until, name)
+        for name, pod in counters.pods.items()
+        if pod.revision == revision
+        for since, until in pairwise(edges)
+        if pod.first <= since and until <= pod.last
+    ]
+    bin_seconds = edges[1] - edges[0] if len(edges) > 1 else 0.0
+    known = {one.name: _known(one, chosen, tallies, bin_seconds) for one in objectives}
+    return Record(known, chosen, len(tallies) * bin_seconds)
+
+
+def _known(objective: Objective, chosen: tuple[float, ...], tallies: Sequence[Tally], bin_seconds: float) -> Known:
+    columns = len(chosen) if objective.latency is not None else 1
+    if not tallies:
+        return Known(BurstLaw.unknown(_WORTH, (columns,)), BurstLaw.unknown(_WORTH))
+    counted = [criteria.counts(objective, chosen, one) for one in tallies]
+    compared = _in_a_row([one.compared for one in counted])
+    judged = _in_a_row([one.judged for one in counted])
+    return Known(
+        bursts.learn(bursts.Record(compared.requests, compared.bad, bin_seconds), _WORTH),
+        bursts.learn(bursts.Record(judged.requests, judged.bad, bin_seconds), _WORTH),
+        float(judged.requests.sum()),
+        float(judged.bad.sum()),
+    )
+
+
+def _in_a_row(arms: Sequence[Arm]) -> Arm:
+    """Bins as the last axis."""
+    return Arm(
+        np.concatenate([one.requests for one in arms], axis=-1), np.concatenate([one.bad for one in arms], axis=-1)
+    )

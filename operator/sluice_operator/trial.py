@@ -1,0 +1,131 @@
+"""The evidence of one run, tick by tick: what it counts, and how much that says about each objective. Pure.
+
+The same ticks give the same evidence, whenever they come: a restarted operator reads the run's samples again and knows
+what the one before it knew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from sluice_operator import criteria
+from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.chain import Pods
+from sluice_operator.evalues.objective import ObjectiveEvidence
+from sluice_operator.evalues.silence import Silence
+from sluice_operator.record import Record
+from sluice_operator.spec import Objective
+from sluice_operator.status import Run
+from sluice_operator.ticks import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One objective. Shares as (bad, counted); log e-values, None where the objective does not ask for them."""
+
+    objective: Objective
+    canary: tuple[int, int]
+    stable: tuple[int, int]
+    worse: float | None  # against "no worse than stable"
+    beyond: float | None  # against "the canary keeps the limit"
+    stable_inside: float | None  # against "stable does not keep the limit"
+    cleared: tuple[float, ...]  # by step, against "worse than the step's margin"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that a verdict is reached on. Requests are those that the canary finished."""
+
+    objectives: tuple[Finding, ...] = ()
+    silent: float = 0.0  # log e-value of this step, against "the canary finishes what it is sent"
+    finished: int = 0
+    in_step: int = 0
+    expected_in_step: int = 0  # finished by both arms while silence was looked for
+    overdue: int = 0  # canary requests that began long enough ago to be finished, and are not
+
+
+@dataclass
+class Trial:
+    """Mutable: `observe` the ticks of a run in their order, ask for `findings` at any time."""
+
+    objectives: Sequence[Objective]
+    steps: int
+    record: Record
+    pods: Pods
+    tick_seconds: float
+    ticks: list[Tick] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._evidence = {
+            one.name: ObjectiveEvidence(
+                criteria.criterion(one, self.steps), self.record.known[one.name], self.pods, self.tick_seconds
+            )
+            for one in self.objectives
+        }
+        self._canary = {one.name: (0, 0) for one in self.objectives}
+        self._stable = {one.name: (0, 0) for one in self.objectives}
+        self._step: datetime | None = None
+        self._silence = Silence()
+
+    def observe(self, tick: Tick, run: Run, weight: float) -> None:
+        """The next tick of `run`, whose present step sends `weight` (0 to 1) to the canary."""
+        self.ticks.append(tick)
+        proven = run.proven_at is not None and tick.start >= run.proven_at.timestamp()
+        for one in self.objectives:
+            canary, stable = (criteria.counts(one, self.record.bounds, arm) for arm in (tick.canary, tick.stable))
+            self._evidence[one.name].observe(canary, stable, proven=proven)
+            self._canary[one.name] = _added(self._canary[one.name], canary.judged)
+            self._stable[one.name] = _added(self._stable[one.name], stable.judged)
+        if run.step_started_at != self._step:
+            self._step, self._silence = run.step_started_at, Silence()
+        if self._is_compared(tick, run):
+            canary_requests, stable_requests = (np.array([float(arm.finished)]) for arm in (tick.canary, tick.stable))
+            self._silence.observe(np.array([weight]), canary_requests, stable_requests)
+
+    def findings(self, run: Run, now: float, patience: float) -> Findings:
+        """What is known. A request that is not finished `patience` seconds after it began hangs."""
+        in_step = [tick for tick in self.ticks if _since(tick, run.step_started_at)]
+        compared = [tick for tick in in_step if self._is_compared(tick, run)]
+        finished = sum(tick.canary.finished for tick in self.ticks)
+        begun = sum(tick.canary.started for tick in self.ticks if tick.end <= now - patience)
+        return Findings(
+            tuple(self._finding(one) for one in self.objectives),
+            silent=_alone(self._silence.log_evalue),
+            finished=finished,
+            in_step=sum(tick.canary.finished for tick in in_step),
+            expected_in_step=sum(tick.canary.finished + tick.stable.finished for tick in compared),
+            overdue=max(0, begun - finished),
+        )
+
+    def _is_compared(self, tick: Tick, run: Run) -> bool:
+        """Whether silence can be told: growth reaches back to the scrape before, which must see the step's weight."""
+        return tick.both_seen and _since(tick, run.step_started_at, self.tick_seconds)
+
+    def _finding(self, objective: Objective) -> Finding:
+        evidence = self._evidence[objective.name]
+        limited = criteria.limit(objective) is not None
+        return Finding(
+            objective,
+            self._canary[objective.name],
+            self._stable[objective.name],
+            worse=_alone(evidence.log_worse) if criteria.is_compared(objective) else None,
+            beyond=_alone(evidence.log_beyond) if limited else None,
+            stable_inside=_alone(evidence.log_stable_inside) if limited else None,
+            cleared=tuple(_alone(evidence.log_cleared(step)) for step in range(self.steps)),
+        )
+
+
+def _alone(logs: Floats) -> float:
+    """Of the one run that there is; before its first tick some have no axis of runs."""
+    return float(np.squeeze(logs))
+
+
+def _added(totals: tuple[int, int], arm: Arm) -> tuple[int, int]:
+    bad, counted = totals
+    return bad + int(arm.bad[0]), counted + int(arm.requests[0])
+
+
+def _since(tick: Tick, moment: datetime | None, later: float = 0.0) -> bool:
+    return moment is not None and tick.start >= moment.timestamp() + later

@@ -1,0 +1,191 @@
+"""The trials of all runs: fetches what is new of each, lets its ticks speak, and remembers nothing that cannot be read
+from Prometheus again.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sluice_operator import criteria, record
+from sluice_operator.counters import Counters
+from sluice_operator.evalues.chain import Pods
+from sluice_operator.metrics import BUCKETS, MetricsLostError, Reader, Selection
+from sluice_operator.record import Record
+from sluice_operator.status import Phase, Run, Status, Verdict
+from sluice_operator.ticks import Arms, closed, newest
+from sluice_operator.trial import Findings, Trial
+from sluice_operator.verdict import Question, judge, lost
+
+_DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
+_OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scrapes if that is longer, hangs
+_RECORD_BIN_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: how often Prometheus scrapes, and how often a run is judged at most."""
+
+    scrape: float
+    look: float
+
+    @property
+    def tick(self) -> float:
+        return max(self.scrape, self.look)
+
+    @property
+    def stale_after(self) -> float:
+        """A pod that was not scraped for so long while others were is gone."""
+        return max(3 * self.scrape, 10.0)
+
+    @property
+    def patience(self) -> float:
+        return max(_OVERDUE_SECONDS, 2 * self.scrape)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose run it is, and how many pods a revision has."""
+
+    namespace: str
+    name: str
+    run: Run
+    arms: Arms
+    replicas: int
+
+    def selection(self, *revisions: str, bounds: tuple[float, ...] | None) -> Selection:
+        return Selection(self.namespace, self.name, revisions, bounds)
+
+
+@dataclass
+class _Kept:
+    """One run's trial, and how far it is."""
+
+    trial: Trial
+    selection: Selection
+    asked_until: float
+    closed_until: float
+    counters: Counters = field(default_factory=Counters)
+
+    def told(self, subject: Subject, now: float, timing: Timing) -> Findings:
+        """What is known, with all ticks that are closed by now."""
+        run = subject.run
+        weight = run.steps[run.step].weight / 100
+        for tick in closed(self.counters, subject.arms, self.closed_until, timing.tick, timing.stale_after):
+            self.trial.observe(tick, run, weight)
+            self.closed_until = tick.end
+        self.counters.forget(self.closed_until)
+        return self.trial.findings(run, now, timing.patience)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A verdict that holds until the next look is due, as long as it answers the same question."""
+
+    state: tuple[object, ...]
+    at: datetime
+    verdict: Verdict
+
+
+class Trials:
+    """Verdicts for runs, from what Prometheus knows of them."""
+
+    def __init__(self, reader: Reader, timing: Timing) -> None:
+        self._reader = reader
+        self._timing = timing
+        self._kept: dict[tuple[str, str], tuple[object, _Kept]] = {}
+        self._looks: dict[tuple[str, str], _Look] = {}
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop what is kept of an object's run."""
+        self._kept.pop((namespace, name), None)
+        self._looks.pop((namespace, name), None)
+
+    async def rate(self, namespace: str, name: str, revision: str, now: datetime) -> float | None:
+        """Gateway requests per second that `revision` answers; None while Prometheus does not say."""
+        try:
+            return await self._reader.rate(Selection(namespace, name, (revision,)), now.timestamp())
+        except MetricsLostError:
+            return None
+
+    async def verdict(self, subject: Subject, current: Status, crashes: int, now: datetime) -> Verdict:
+        """What is known now. Looks at most once per evaluation interval while the question stays the same."""
+        run, key = subject.run, (subject.namespace, subject.name)
+        state = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
+        look = self._looks.get(key)
+        if look and look.state == state and now < look.at + timedelta(seconds=self._timing.look):
+            return look.verdict
+        try:
+            findings = await self._findings(subject, now.timestamp())
+        except MetricsLostError as error:
+            verdict = lost(str(error), current.verdict, crashes)
+        else:
+            verdict = judge(findings, run.confidence, _question(run, current.phase, now), crashes)
+        self._looks[key] = _Look(state, now, verdict)
+        return verdict
+
+    async def _findings(self, subject: Subject, now: float) -> Findings:
+        kept = await self._trial_of(subject)
+        since = kept.asked_until - 2 * self._timing.scrape
+        kept.counters.add(await self._reader.raw(kept.selection, since, now))
+        kept.asked_until = now
+        self._check_seen(kept.counters, subject, now)
+        return await asyncio.to_thread(kept.told, subject, now, self._timing)  # hours of ticks after a restart
+
+    async def _trial_of(self, subject: Subject) -> _Kept:
+        """The run's trial: the one in memory, or a new one that begins with the run's first traffic."""
+        run, key = subject.run, (subject.namespace, subject.name)
+        identity = (run.id, run.traffic_started_at)
+        known = self._kept.get(key)
+        if known is not None and known[0] == identity:
+            return known[1]
+        assert run.traffic_started_at is not None
+        began = run.traffic_started_at.timestamp()
+        past = await self._record(subject)
+        revisions = [one for one in (subject.arms.canary, subject.arms.stable) if one is not None]
+        pods = Pods(subject.replicas, subject.replicas)
+        kept = _Kept(
+            trial=Trial(run.objectives, len(run.steps), past, pods, self._timing.tick),
+            selection=subject.selection(*revisions, bounds=criteria.bounds(run.objectives, past.bounds)),
+            asked_until=began - self._timing.scrape,
+            closed_until=began,
+        )
+        self._kept[key] = (identity, kept)
+        return kept
+
+    async def _record(self, subject: Subject) -> Record:
+        """What stable did in the hours before the run began."""
+        run, stable = subject.run, subject.arms.stable
+        if stable is None:
+            return record.learn(run.objectives, record.bounds(run.objectives, {}), Counters(), "", ())
+        until = run.started_at.timestamp()
+        latest = await self._reader.latest(subject.selection(stable, bounds=None), (BUCKETS,), until)
+        chosen = record.bounds(run.objectives, record.totals(latest))
+        bin_seconds = max(_RECORD_BIN_SECONDS, self._timing.scrape)
+        since = until - record.SECONDS
+        selection = subject.selection(stable, bounds=criteria.bounds(run.objectives, chosen))
+        counters = Counters()
+        counters.add(await self._reader.grid(selection, since, until, bin_seconds))
+        edges = [since + index * bin_seconds for index in range(int(record.SECONDS / bin_seconds) + 1)]
+        return await asyncio.to_thread(record.learn, run.objectives, chosen, counters, stable, edges)
+
+    def _check_seen(self, counters: Counters, subject: Subject, now: float) -> None:
+        """Raises MetricsLostError where silence may be Prometheus's, not the canary's."""
+        revision, began = subject.arms.canary, subject.run.traffic_started_at
+        assert began is not None
+        seen = newest(counters, revision)
+        if seen is None and counters.podless:
+            raise MetricsLostError(
+                "the model servers' series have no label pod_uid: check the scrape job's relabelling"
+            )
+        if seen is None and now - began.timestamp() >= max(_DISCOVERY_SECONDS, self._timing.stale_after):
+            raise MetricsLostError(f"Prometheus has no series of revision {revision}: are its pods scraped?")
+        if seen is not None and now - seen > self._timing.stale_after:
+            raise MetricsLostError(f"the newest sample of revision {revision} is {now - seen:.0f} s old")
+
+
+def _question(run: Run, phase: Phase, now: datetime) -> Question:
+    if phase is Phase.WATCHING:
+        return Question(step=None, steps=len(run.steps))
+    steps = run.steps
+    elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
+    return Question(steps[run.step], run.step, len(steps), elapsed)

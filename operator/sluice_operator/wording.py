@@ -1,0 +1,95 @@
+"""The sentences and numbers of a verdict, for the person paged. Pure."""
+
+import math
+
+from msgspec.structs import replace
+
+from sluice_operator import criteria
+from sluice_operator.spec import Objective
+from sluice_operator.status import ObjectiveVerdict, Result
+from sluice_operator.trial import Finding
+
+
+def worse_reason(objective: Objective) -> str:
+    return f"{_kind(objective)}WorseThanStable"
+
+
+def beyond_reason(objective: Objective) -> str:
+    return "AccuracyBelowLimit" if objective.accuracy is not None else f"{_kind(objective)}AboveLimit"
+
+
+def worse(one: Finding) -> str:
+    """Why the canary fails against stable."""
+    counted = f"{one.canary[1]} and {one.stable[1]} counted"
+    canary, stable = shown(one.objective, one.canary), shown(one.objective, one.stable) or "unknown"
+    return f"{one.objective.name} {canary} is worse than stable's {stable} ({counted})"
+
+
+def beyond(one: Finding) -> str:
+    """Why the canary fails its limit."""
+    canary = shown(one.objective, one.canary)
+    return f"{one.objective.name} {canary} is beyond its limit {limit(one.objective)} ({one.canary[1]} counted)"
+
+
+def undecided(one: Finding, described: ObjectiveVerdict) -> str:
+    """What an objective still lacks."""
+    unit = "labels" if one.objective.accuracy is not None else "requests"
+    seen = f"{described.canary or 'nothing'} seen in {one.canary[1]} {unit}, {described.limit}"
+    if one.beyond is not None and one.stable_inside is not None and one.beyond > math.log(20) > one.stable_inside:
+        return f"{one.objective.name} is undecided: {seen}, which stable is not known to keep either"
+    return f"{one.objective.name} is undecided: {seen}; {described.needs or described.evidence}"
+
+
+def failed(judged: ObjectiveVerdict, reason: str) -> ObjectiveVerdict:
+    return replace(judged, result=Result.FAIL, reason=reason, needs="")
+
+
+def shown(objective: Objective, share: tuple[int, int]) -> str:
+    """A share of bad requests as the objective's own measure; nothing if none was counted."""
+    bad, counted = share
+    if counted == 0:
+        return ""
+    return f"{1 - bad / counted:.3f}" if objective.accuracy is not None else f"{bad / counted:.2%}"
+
+
+def limit(objective: Objective) -> str:
+    """What the objective is held against."""
+    if objective.error_rate is not None:
+        parts = [f"at most {objective.error_rate.max} errors"] if objective.error_rate.max is not None else []
+    elif objective.latency is not None:
+        bound = criteria.bound_of(objective) * 1000
+        parts = [f"at most {1 - objective.latency.quantile:.1%} slower than {bound:g}ms"]
+    else:
+        assert objective.accuracy is not None
+        parts = [f"at least {objective.accuracy.min}"] if objective.accuracy.min is not None else []
+    if (ratio := criteria.max_ratio(objective)) is not None:
+        parts.append(f"less than {ratio} times stable's")
+    if (drop := criteria.max_drop(objective)) is not None:
+        parts.append(f"less than {drop} below stable's")
+    return ", ".join(parts)
+
+
+def evidence(against: tuple[float, float], cleared: tuple[float, float] | None) -> str:
+    """Log e-values and the bars that they must reach, as e-values."""
+    parts = [f"against {_evalue(against[0])} of {_evalue(against[1])}"]
+    if cleared is not None:
+        parts.append(f"for {_evalue(cleared[0])} of {_evalue(cleared[1])}")
+    return ", ".join(parts)
+
+
+def needs(one: Finding, log_cleared: float, bar: float) -> str:
+    """How many more counts a Pass takes, if it goes on as it did; nothing before there is a trend."""
+    if log_cleared < bar / 10:
+        return ""
+    more = math.ceil(one.canary[1] * (bar / log_cleared - 1))
+    return f"needs about {more} more {'labels' if one.objective.accuracy is not None else 'requests'}"
+
+
+def _evalue(log: float) -> str:
+    return f"{math.exp(min(log, 200.0)):.3g}"
+
+
+def _kind(objective: Objective) -> str:
+    if objective.error_rate is not None:
+        return "ErrorRate"
+    return "Latency" if objective.latency is not None else "Accuracy"
