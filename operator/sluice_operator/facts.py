@@ -4,6 +4,7 @@ from dataclasses import replace as replace_seen
 
 from msgspec.structs import replace
 
+from sluice_operator.moves import now_live
 from sluice_operator.observed import Observed
 from sluice_operator.status import Phase, Revision, Status, Verification
 
@@ -58,7 +59,8 @@ def _live_weight(seen: Observed, status: Status) -> Status:
     )
     if status.phase is not Phase.STEPPING or weight.desired != run.steps[run.step].weight:
         return status
-    return replace(status, run=replace(run, step_started_at=seen.now, proven_at=run.proven_at or seen.now))
+    run = replace(run, step_started_at=seen.now, proven_at=run.proven_at or seen.now)
+    return replace(status, run=now_live(run, weight.desired, seen.now))
 
 
 def _verdict(seen: Observed, status: Status) -> Status:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from sluice_operator.moves import alias_after, end_run, enter, take_back
+from sluice_operator.moves import alias_after, end_run, enter, not_live, take_back
 from sluice_operator.observed import Observed
 from sluice_operator.status import METRICS_UNAVAILABLE, Outcome, Phase, Status
 
@@ -46,6 +46,7 @@ def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
     if seen.swap is None or not seen.swap.live:
         assert status.phase_started_at is not None
         return status if seen.now < status.phase_started_at + PROOF_PATIENCE else None
+    run = not_live(run, seen.now) or run
     watched = replace(run, step_started_at=None, swapped=False)
     promoted = replace(
         status,

@@ -10,6 +10,7 @@ from sluice_operator.roles import sizes
 from sluice_operator.status import (
     Alias,
     HistoryEntry,
+    LiveWeight,
     Outcome,
     Phase,
     Rejection,
@@ -22,6 +23,7 @@ from sluice_operator.status import (
 
 REJECTED_KEPT = 20
 HISTORY_KEPT = 10
+LIVE_KEPT = 40
 RETIRING_KEPT = 20  # the oldest leave early
 
 
@@ -47,7 +49,19 @@ def enter(status: Status, phase: Phase, now: datetime) -> Status:
 def write_weight(status: Status, desired: int, now: datetime) -> Status:
     """`status` that wants another weight; what is live stays what it was until it is seen otherwise."""
     live = status.weight.live if status.weight else 0
-    return replace(status, weight=Weight(desired=desired, live=live, written_at=now))
+    return replace(status, run=not_live(status.run, now), weight=Weight(desired=desired, live=live, written_at=now))
+
+
+def now_live(run: Run, weight: int, now: datetime) -> Run:
+    """`run` from when `weight` was seen live."""
+    return replace(run, live=(*run.live, LiveWeight(weight=weight, since=now))[-LIVE_KEPT:])
+
+
+def not_live(run: Run | None, now: datetime) -> Run | None:
+    """`run` from when its live weight begins to change."""
+    if run is None or not run.live or run.live[-1].until is not None:
+        return run
+    return replace(run, live=(*run.live[:-1], replace(run.live[-1], until=now)))
 
 
 def begin_run(seen: Observed, canary: Revision) -> Status:

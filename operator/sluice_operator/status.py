@@ -80,6 +80,14 @@ class Revision(_Part, frozen=True):
     ready_replicas: int = 0
 
 
+class LiveWeight(_Part, frozen=True):
+    """A time in which a weight was seen live; `until` is when the next one was written."""
+
+    weight: int
+    since: datetime
+    until: datetime | None = None
+
+
 class Run(_Part, frozen=True):
     """One rollout of one revision, with what it follows frozen at its start."""
 
@@ -97,6 +105,7 @@ class Run(_Part, frozen=True):
     step_started_at: datetime | None = None  # when the weight of this step was seen live
     traffic_started_at: datetime | None = None  # the first write that could let traffic in
     proven_at: datetime | None = None  # the first weight above 0 seen live
+    live: tuple[LiveWeight, ...] = ()  # the newest of them
     swapped: bool = False  # Service NAME selects the canary
     outcome: Outcome | None = None  # set when the run's end is decided
     reason: str = ""

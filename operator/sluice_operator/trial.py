@@ -4,6 +4,7 @@ The same ticks give the same evidence, whenever they come: a restarted operator 
 what the one before it knew.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,10 +40,11 @@ class Findings:
     """All that a verdict is reached on. Requests are those that the canary finished."""
 
     objectives: tuple[Finding, ...] = ()
-    silent: float = 0.0  # log e-value of this step, against "the canary finishes what it is sent"
+    silent: float = 0.0  # log e-value of the step's weight, against "the canary finishes what it is sent"
     finished: int = 0
     in_step: int = 0
-    expected_in_step: int = 0  # finished by both arms while silence was looked for
+    answered: int = 0  # at the step's weight, while both arms were seen
+    expected: int = 0  # the same of both arms
     overdue: int = 0  # canary requests that began long enough ago to be finished, and are not
 
 
@@ -66,11 +68,10 @@ class Trial:
         }
         self._canary = {one.name: (0, 0) for one in self.objectives}
         self._stable = {one.name: (0, 0) for one in self.objectives}
-        self._step: datetime | None = None
-        self._silence = Silence()
+        self._answered: dict[int, _Answered] = defaultdict(_Answered)
 
-    def observe(self, tick: Tick, run: Run, weight: float) -> None:
-        """The next tick of `run`, whose present step sends `weight` (0 to 1) to the canary."""
+    def observe(self, tick: Tick, run: Run) -> None:
+        """The next tick of `run`."""
         self.ticks.append(tick)
         proven = run.proven_at is not None and tick.start >= run.proven_at.timestamp()
         for one in self.objectives:
@@ -78,30 +79,32 @@ class Trial:
             self._evidence[one.name].observe(canary, stable, proven=proven)
             self._canary[one.name] = _added(self._canary[one.name], canary.judged)
             self._stable[one.name] = _added(self._stable[one.name], stable.judged)
-        if run.step_started_at != self._step:
-            self._step, self._silence = run.step_started_at, Silence()
-        if self._is_compared(tick, run):
-            canary_requests, stable_requests = (np.array([float(arm.finished)]) for arm in (tick.canary, tick.stable))
-            self._silence.observe(np.array([weight]), canary_requests, stable_requests)
+        weight = self._weight_throughout(tick, run)
+        if tick.both_seen and weight is not None:
+            self._answered[weight].add(weight, tick)
 
     def findings(self, run: Run, now: float, patience: float) -> Findings:
         """What is known. A request that is not finished `patience` seconds after it began hangs."""
-        in_step = [tick for tick in self.ticks if _since(tick, run.step_started_at)]
-        compared = [tick for tick in in_step if self._is_compared(tick, run)]
         finished = sum(tick.canary.finished for tick in self.ticks)
         begun = sum(tick.canary.started for tick in self.ticks if tick.end <= now - patience)
+        answered = self._answered[run.steps[run.step].weight]
         return Findings(
             tuple(self._finding(one) for one in self.objectives),
-            silent=_alone(self._silence.log_evalue),
+            silent=answered.log_silent,
             finished=finished,
-            in_step=sum(tick.canary.finished for tick in in_step),
-            expected_in_step=sum(tick.canary.finished + tick.stable.finished for tick in compared),
+            in_step=sum(tick.canary.finished for tick in self.ticks if _since(tick, run.step_started_at)),
+            answered=answered.canary,
+            expected=answered.both,
             overdue=max(0, begun - finished),
         )
 
-    def _is_compared(self, tick: Tick, run: Run) -> bool:
-        """Whether silence can be told: growth reaches back to the scrape before, which must see the step's weight."""
-        return tick.both_seen and _since(tick, run.step_started_at, self.tick_seconds)
+    def _weight_throughout(self, tick: Tick, run: Run) -> int | None:
+        """The weight that was live in all of the tick. Its growth reaches back to the scrape before it."""
+        for one in run.live:
+            ended = one.until is not None and one.until.timestamp() < tick.end
+            if _since(tick, one.since, self.tick_seconds) and not ended:
+                return one.weight
+        return None
 
     def _finding(self, objective: Objective) -> Finding:
         evidence = self._evidence[objective.name]
@@ -115,6 +118,24 @@ class Trial:
             stable_inside=_alone(evidence.log_stable_inside) if limited else None,
             cleared=tuple(_alone(evidence.log_cleared(step)) for step in range(self.steps)),
         )
+
+
+@dataclass
+class _Answered:
+    """What the arms finished at one weight."""
+
+    canary: int = 0
+    both: int = 0
+    _silence: Silence = field(default_factory=Silence)
+
+    def add(self, weight: int, tick: Tick) -> None:
+        canary, stable = tick.canary.finished, tick.stable.finished
+        self.canary, self.both = self.canary + canary, self.both + canary + stable
+        self._silence.observe(*(np.array([float(one)]) for one in (weight / 100, canary, stable)))
+
+    @property
+    def log_silent(self) -> float:
+        return _alone(self._silence.log_evalue)
 
 
 def _alone(logs: Floats) -> float:

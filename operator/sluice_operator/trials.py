@@ -3,6 +3,7 @@ from Prometheus again.
 """
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from sluice_operator.verdict import Question, judge, lost
 _DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
 _OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scrapes if that is longer, hangs
 _RECORD_BIN_SECONDS = 15.0
+_RUNS_PER_QUERY = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,10 @@ class Subject:
     replicas: int
 
     def selection(self, *revisions: str, bounds: tuple[float, ...] | None) -> Selection:
-        return Selection(self.namespace, self.name, revisions, bounds)
+        return Selection(((self.namespace, self.name),), revisions, bounds)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Kept:
     """One run's trial, and how far it is."""
 
@@ -69,9 +71,8 @@ class _Kept:
     def told(self, subject: Subject, now: float, timing: Timing) -> Findings:
         """What is known, with all ticks that are closed by now."""
         run = subject.run
-        weight = run.steps[run.step].weight / 100
         for tick in closed(self.counters, subject.arms, self.closed_until, timing.tick, timing.stale_after):
-            self.trial.observe(tick, run, weight)
+            self.trial.observe(tick, run)
             self.closed_until = tick.end
         self.counters.forget(self.closed_until)
         return self.trial.findings(run, now, timing.patience)
@@ -86,6 +87,14 @@ class _Look:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """When Prometheus gave no answer, and what it was about."""
+
+    at: float
+    message: str
+
+
 class Trials:
     """Verdicts for runs, from what Prometheus knows of them."""
 
@@ -94,6 +103,8 @@ class Trials:
         self._timing = timing
         self._kept: dict[tuple[str, str], tuple[object, _Kept]] = {}
         self._looks: dict[tuple[str, str], _Look] = {}
+        self._asking = asyncio.Lock()
+        self._trouble: _Trouble | None = None
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop what is kept of an object's run."""
@@ -103,7 +114,7 @@ class Trials:
     async def rate(self, namespace: str, name: str, revision: str, now: datetime) -> float | None:
         """Gateway requests per second that `revision` answers; None while Prometheus does not say."""
         try:
-            return await self._reader.rate(Selection(namespace, name, (revision,)), now.timestamp())
+            return await self._reader.rate(Selection(((namespace, name),), (revision,)), now.timestamp())
         except MetricsLostError:
             return None
 
@@ -125,11 +136,36 @@ class Trials:
 
     async def _findings(self, subject: Subject, now: float) -> Findings:
         kept = await self._trial_of(subject)
-        since = kept.asked_until - 2 * self._timing.scrape
-        kept.counters.add(await self._reader.raw(kept.selection, since, now))
-        kept.asked_until = now
+        async with self._asking:
+            await self._refresh(kept, now)
         self._check_seen(kept.counters, subject, now)
         return await asyncio.to_thread(kept.told, subject, now, self._timing)  # hours of ticks after a restart
+
+    async def _refresh(self, mine: _Kept, now: float) -> None:
+        """Whoever looks first asks for all runs that are due, so that many runs need few queries, and fail together."""
+        if now < mine.asked_until + self._timing.look / 2:
+            return
+        if self._trouble is not None and now < self._trouble.at + self._timing.look / 2:
+            raise MetricsLostError(self._trouble.message)
+        recent = now - 3 * self._timing.look
+        due = [kept for _, kept in self._kept.values() if recent <= kept.asked_until <= now - self._timing.look / 2]
+        together = [mine, *(kept for kept in due if kept is not mine)] if mine in due else [mine]
+        try:
+            for first in range(0, len(together), _RUNS_PER_QUERY):
+                await self._ask(together[first : first + _RUNS_PER_QUERY], now)
+        except MetricsLostError as error:
+            self._trouble = _Trouble(now, str(error))
+            raise
+
+    async def _ask(self, runs: list[_Kept], now: float) -> None:
+        since = min(kept.asked_until for kept in runs) - 2 * self._timing.scrape
+        answer = await self._reader.raw(Selection.joined(kept.selection for kept in runs), since, now)
+        by_object = defaultdict(list)
+        for labels, samples in answer:
+            by_object[labels.get("namespace"), labels.get("model_deployment")].append((labels, samples))
+        for kept in runs:
+            kept.counters.add(by_object[kept.selection.objects[0]])
+            kept.asked_until = now
 
     async def _trial_of(self, subject: Subject) -> _Kept:
         """The run's trial: the one in memory, or a new one that begins with the run's first traffic."""

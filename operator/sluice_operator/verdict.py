@@ -161,7 +161,7 @@ def _missing(findings: Findings, bars: _Bars, question: Question) -> tuple[str, 
         return "RequestsMissing", f"the canary finished {finished} requests and does not answer {overdue} more"
     if question.step is None or findings.silent < bars.silence:
         return None
-    got = f"{findings.in_step} of {findings.expected_in_step} requests at weight {question.step.weight}"
+    got = f"{findings.answered} of {findings.expected} requests at weight {question.step.weight}"
     return "RequestsMissing", f"the canary finished only {got}, while stable goes on answering"
 
 

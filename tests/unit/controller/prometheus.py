@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sluice_operator.metrics import Reader
-from sluice_operator.status import METRICS_UNAVAILABLE, Result, Run, Status, Verdict
+from sluice_operator.status import METRICS_UNAVAILABLE, LiveWeight, Result, Run, Status, Verdict
 from sluice_operator.ticks import Arms
 from sluice_operator.trials import Subject, Timing, Trials
 from tests.unit.controller.build import revision, stepping
@@ -89,20 +89,29 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(START + seconds, UTC)
 
 
-def a_run(began: float = 0, **changes: Any) -> Run:
-    """Whose first weight was seen live 5 s after its first traffic."""
+def a_run(began: float = 0, since: float | None = None, **changes: Any) -> Run:
+    """Whose step's weight was seen live at `since`: 5 s after its first traffic, unless told otherwise."""
     assert STATUS.run is not None
-    live = moment(began + 5)
-    dates = {"started_at": moment(began), "traffic_started_at": moment(began), "proven_at": live}
-    return replace(STATUS.run, **{**dates, "step_started_at": live, **changes})
+    live = moment(began + 5 if since is None else since)
+    weight = STATUS.run.steps[changes.get("step", 0)].weight
+    known = {
+        "started_at": moment(began),
+        "traffic_started_at": moment(began),
+        "proven_at": moment(began + 5),
+        "step_started_at": live,
+        "live": (LiveWeight(weight, live),),
+    }
+    return replace(STATUS.run, **{**known, **changes})
 
 
 def trials(prometheus: Any, interval: float = INTERVAL) -> Trials:
     return Trials(Reader(prometheus), Timing(scrape=interval, look=5))
 
 
-def look(by: Trials, now: float, run: Run | None = None, current: Status = STATUS, crashes: int = 0) -> Verdict:
-    subject = Subject("models", "iris", run or a_run(), Arms(CANARY, STABLE), replicas=2)
+def look(
+    by: Trials, now: float, run: Run | None = None, current: Status = STATUS, crashes: int = 0, name: str = "iris"
+) -> Verdict:
+    subject = Subject("models", name, run or a_run(), Arms(CANARY, STABLE), replicas=2)
     return asyncio.run(by.verdict(subject, current, crashes, moment(now)))
 
 

@@ -16,10 +16,10 @@ import requests
 
 from sluice_operator.metrics import BUCKETS, MetricsLostError, Reader, Selection, connect
 
-IRIS = Selection("models", "iris", ("canary", "stable"), (0.2, 1.0))
+IRIS = Selection((("models", "iris"),), ("canary", "stable"), (0.2, 1.0))
 SELECTOR = (
     '{__name__=~"ml_requests_started_total|ml_requests_total|ml_feedback_total|ml_feedback_correct_total'
-    '|ml_request_duration_seconds_bucket",namespace="models",model_deployment="iris",revision=~"canary|stable",'
+    '|ml_request_duration_seconds_bucket",namespace=~"models",model_deployment=~"iris",revision=~"canary|stable",'
     'entry="gateway",le=~"|[+]Inf|0[.]2|1[.]0"}'
 )
 LABELS = {"__name__": "ml_requests_total", "pod_uid": "a"}
@@ -64,12 +64,12 @@ def test_a_selection_names_the_object_its_revisions_and_the_bounds_that_are_need
 
 def test_a_selection_may_take_all_bounds_or_none() -> None:
     """All of them to choose from; none where nothing is said about latency."""
-    every = Selection("models", "iris", ("stable",), None).promql((BUCKETS,))
+    every = Selection((("models", "iris"),), ("stable",), None).promql((BUCKETS,))
     assert every == (
-        '{__name__=~"ml_request_duration_seconds_bucket",namespace="models",model_deployment="iris",'
+        '{__name__=~"ml_request_duration_seconds_bucket",namespace=~"models",model_deployment=~"iris",'
         'revision=~"stable",entry="gateway"}'
     )
-    assert Selection("models", "iris", ("stable",)).promql().endswith(',entry="gateway",le=~"|[+]Inf"}')
+    assert Selection((("models", "iris"),), ("stable",)).promql().endswith(',entry="gateway",le=~"|[+]Inf"}')
 
 
 def test_raw_samples_are_asked_for_by_the_millisecond() -> None:

@@ -15,7 +15,7 @@ from sluice_operator import record
 from sluice_operator.counters import Counters
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.spec import Objective
-from sluice_operator.status import Run
+from sluice_operator.status import LiveWeight, Run
 from sluice_operator.ticks import Tally, Tick
 from sluice_operator.trial import Finding, Findings, Trial
 from tests.unit.controller.build import a_spec, stepping
@@ -37,10 +37,15 @@ def a_trial(*raw: dict[str, Any], steps: int = 2) -> Trial:
     return Trial(wanted, steps, record.learn(wanted, (0.2,), Counters(), "", ()), Pods(2, 2), LENGTH)
 
 
-def a_run(proven: float | None = 0, step: float | None = 0) -> Run:
+def a_run(proven: float | None = 0, step: float | None = 0, index: int = 0) -> Run:
+    """A run whose step's weight (10, then 50) is live since `step`."""
     run = stepping().status.run
     assert run is not None
-    return replace(run, traffic_started_at=START, proven_at=moment(proven), step_started_at=moment(step))
+    since = moment(step)
+    live = () if since is None else (LiveWeight(run.steps[index].weight, since),)
+    return replace(
+        run, traffic_started_at=START, proven_at=moment(proven), step_started_at=since, step=index, live=live
+    )
 
 
 def moment(seconds: float | None) -> datetime | None:
@@ -62,7 +67,7 @@ def tick(index: int, canary: Tally, stable: Tally | None = None, both_seen: bool
 def told(trial: Trial, *ticks: Tick, run: Run | None = None, now: float = 1e6) -> Findings:
     run = run or a_run()
     for one in ticks:
-        trial.observe(one, run, 0.1)
+        trial.observe(one, run)
     return trial.findings(run, START.timestamp() + now, PATIENCE)
 
 
@@ -141,7 +146,7 @@ def test_a_canary_that_finishes_nothing_is_silent() -> None:
     """While stable goes on; what it should have finished is told with it."""
     found = told(a_trial(ERRORS), *(tick(k, requests(0), requests(90)) for k in range(9)))
     assert found.silent > math.log(1e6)
-    assert (found.in_step, found.expected_in_step) == (0, 720)
+    assert (found.in_step, found.expected) == (0, 720)
 
 
 def test_a_canary_that_finishes_its_share_is_not_silent() -> None:
@@ -154,7 +159,7 @@ def test_silence_is_told_only_where_both_arms_were_seen() -> None:
     """Elsewhere it may be Prometheus's."""
     unseen = [tick(k, requests(0), requests(900), both_seen=False) for k in range(9)]
     found = told(a_trial(ERRORS), *unseen)
-    assert (found.silent, found.expected_in_step) == (told(a_trial(ERRORS)).silent, 0)
+    assert (found.silent, found.expected) == (told(a_trial(ERRORS)).silent, 0)
 
 
 def test_silence_is_told_only_while_the_step_s_weight_is_live() -> None:
@@ -163,16 +168,22 @@ def test_silence_is_told_only_while_the_step_s_weight_is_live() -> None:
     nothing = told(a_trial(ERRORS)).silent
     assert told(a_trial(ERRORS), *quiet, run=a_run(step=None)).silent == nothing
     assert told(a_trial(ERRORS), *quiet, run=a_run(step=25)).silent == nothing
-    assert told(a_trial(ERRORS), *quiet, run=a_run(step=20)).expected_in_step == 900
+    assert told(a_trial(ERRORS), *quiet, run=a_run(step=20)).expected == 900
 
 
 def test_each_step_has_its_own_silence() -> None:
     """What was missing at one weight says nothing of the next."""
     trial = a_trial(ERRORS)
     assert told(trial, *(tick(k, requests(0), requests(900)) for k in range(5))).silent > math.log(1e6)
-    later = told(trial, *(tick(k, requests(100)) for k in range(5, 9)), run=a_run(step=50))
-    assert later.silent < 0
-    assert (later.in_step, later.expected_in_step, later.finished) == (400, 3000, 400)
+    later = told(trial, *(tick(k, requests(100)) for k in range(5, 9)), run=a_run(step=50, index=1))
+    assert (later.in_step, later.answered, later.expected, later.finished) == (400, 300, 3000, 400)
+
+
+def test_a_weight_that_is_about_to_change_tells_no_silence() -> None:
+    """From when the next one was written, nobody knows which of the two a request met."""
+    run = a_run()
+    left = replace(run, live=(replace(run.live[0], until=moment(25)),))
+    assert told(a_trial(ERRORS), *(tick(k, requests(0), requests(900)) for k in range(6)), run=left).expected == 900
 
 
 def test_a_step_counts_from_when_its_weight_was_seen_live() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sluice_operator.status import Phase, Result, Verdict
+from sluice_operator.status import LiveWeight, Phase, Result, Verdict
 from sluice_operator.ticks import Arms
 from sluice_operator.trials import Subject
 from tests.unit.controller.prometheus import (
@@ -62,7 +62,7 @@ def test_the_first_seconds_of_a_step_are_no_silence() -> None:
     prometheus = FakePrometheus()
     pod(prometheus, [max(0, 20 * (k - 11)) * 9 for k in range(40)])
     pod(prometheus, [180 * k for k in range(40)], since=-21, pod_uid="s", revision=STABLE)
-    raised = a_run(step=1, step_started_at=moment(79.5))
+    raised = a_run(step=1, since=79.5)
     often = trials(prometheus)
     assert {look(often, now, raised).result for now in range(80, 200)} <= {Result.UNDECIDED, Result.PASS}
 
@@ -118,7 +118,7 @@ def test_what_is_asked_is_what_is_new() -> None:
         "ml_requests_started_total|ml_requests_total|ml_feedback_total|ml_feedback_correct_total"
         "|ml_request_duration_seconds_bucket"
     )
-    owner = 'namespace="models",model_deployment="iris"'
+    owner = 'namespace=~"models",model_deployment=~"iris"'
     both = f'{{__name__=~"{counters}",{owner},revision=~"{CANARY}|{STABLE}",entry="gateway",le=~"|[+]Inf|0[.]2"}}'
     assert prometheus.queries == [
         f'{{__name__=~"ml_request_duration_seconds_bucket",{owner},revision=~"{STABLE}",entry="gateway"}}',
@@ -162,9 +162,38 @@ def test_a_look_is_kept_until_the_next_one_is_due() -> None:
     asked = len(prometheus.queries)
     assert look(by, 104.9) is first
     assert len(prometheus.queries) == asked
-    assert look(by, 104.9, a_run(step=1, step_started_at=moment(104))) is not first
+    assert look(by, 104.9, a_run(step=1, since=104)) is not first
     assert look(by, 104.9, current=replace(STATUS, phase=Phase.WATCHING)) is not first
-    assert len(prometheus.queries) == asked + 2
+    assert len(prometheus.queries) == asked + 1, "the samples are of this moment"
+
+
+def test_many_runs_are_asked_for_together() -> None:
+    """Whoever looks first asks for all; each gets what is its own."""
+    prometheus, names = FakePrometheus(), [f"iris{number}" for number in range(30)]
+    for number, name in enumerate(names):
+        pod(prometheus, [(10 + number) * k for k in range(40)], pod_uid=f"c{number}", model_deployment=name)
+        pod(prometheus, [90 * k for k in range(40)], pod_uid=f"s{number}", revision=STABLE, model_deployment=name)
+    together = trials(prometheus)
+    for now in (100, 105):
+        prometheus.queries.clear()
+        verdicts = [look(together, now, name=name) for name in names]
+    assert len(prometheus.queries) == 2
+    assert verdicts == [look(trials(prometheus), 105, name=name) for name in names]
+    assert len({verdict.objectives[0].requests for verdict in verdicts}) == 30
+
+
+def test_runs_that_are_behind_do_not_hold_the_others_back() -> None:
+    """A run that was not looked at for minutes is asked for alone."""
+    prometheus = serving()
+    pod(prometheus, [10 * k for k in range(40)], pod_uid="x", model_deployment="late")
+    by = trials(prometheus)
+    look(by, 50, name="late")
+    look(by, 50)
+    look(by, 100)
+    look(by, 105)
+    assert '"iris"' in prometheus.queries[-1]
+    assert "late" not in prometheus.queries[-1]
+    assert look(by, 110, name="late") == look(trials(prometheus), 110, name="late")
 
 
 def test_a_look_is_taken_when_it_is_due() -> None:
@@ -197,9 +226,10 @@ def test_a_restart_in_mid_run_goes_on_with_the_same_numbers() -> None:
     by = trials(prometheus)
     for now in range(5, 150, 5):
         look(by, now)
+    first = (LiveWeight(10, moment(5), moment(150)),)
     for now in range(150, 155):
-        look(by, now, a_run(step=1, step_started_at=None))
-    second = a_run(step=1, step_started_at=moment(155))
+        look(by, now, a_run(step=1, step_started_at=None, live=first))
+    second = a_run(step=1, step_started_at=moment(155), live=(*first, LiveWeight(50, moment(155))))
     for now in range(155, 300, 24):
         assert look(by, now, second) == look(trials(prometheus), now, second)
 

@@ -51,6 +51,18 @@ def test_no_answer_is_nothing_to_judge_on(trouble: Exception) -> None:
     assert look(by, 280) == look(trials(prometheus), 280)
 
 
+def test_a_prometheus_in_trouble_is_not_asked_by_every_run() -> None:
+    """One timeout is enough for all of them until the next look is due."""
+    prometheus = serving()
+    by = trials(prometheus)
+    look(by, 30)
+    look(by, 30, name="other")
+    prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
+    told = [look(by, 100), look(by, 100.5, name="other")]
+    assert told == [lost("Prometheus gave no answer: timed out")] * 2
+    assert len(prometheus.queries) == asked + 1
+
+
 @pytest.mark.parametrize("answer", [[START, "a string"], "a string", None, [{"metric": {}}]])
 def test_an_answer_of_another_shape_is_nothing_to_judge_on(answer: Any) -> None:
     """From the first query on."""

@@ -45,7 +45,7 @@ def found(raw: dict[str, Any], **known: Any) -> Finding:
 
 def findings(*objectives: Finding, **changes: Any) -> Findings:
     """A step with all the requests that it needs, of which the canary got its share."""
-    return replace(Findings(objectives, finished=100, in_step=100, expected_in_step=1000), **changes)
+    return replace(Findings(objectives, finished=100, in_step=100, answered=100, expected=1000), **changes)
 
 
 def asked(elapsed: float = 60, last: bool = True) -> Question:
@@ -282,7 +282,7 @@ def test_a_canary_that_crashes_fails() -> None:
 
 def test_a_silent_arm_is_data() -> None:
     """How many of how many, at which weight; each step may be wrong with its part of the budget."""
-    silent = findings(in_step=1, expected_in_step=401, silent=bar(0.1, 0.1, 2) + 0.01)
+    silent = findings(in_step=1, answered=1, expected=401, silent=bar(0.1, 0.1, 2) + 0.01)
     verdict = judged(silent)
     assert (verdict.reason, verdict.message) == (
         "RequestsMissing",
