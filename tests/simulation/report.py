@@ -27,11 +27,11 @@ _INTRO = """\
 
 Written by `make simulate` (about half an hour on two cores); this page is from `python -m tests.simulation --runs {runs}`. The seeds are fixed: the same command gives the same page, with any number of processes. `make check` and `make test` assert the main lines of it with fewer runs.
 
-**What is simulated.** Poisson traffic of 1 to 1,000 requests per second; log-normal latency, p95 120 ms; 0.1 % errors; accuracy 0.95, with a label for every request. Scrapes every 5 seconds, 6 hours of stable's record. A burst multiplies errors by 20 and latency by 1.8 for 30 to 90 seconds ("one an hour": for 60 seconds). Every policy sees only counts that Prometheus could give it.
+**What is simulated.** Poisson traffic of 1 to 1,000 requests per second; log-normal latency, p95 120 ms; 0.1 % errors; accuracy 0.95, with a label for every request. Scrapes every 5 seconds, 6 hours of stable's record. A burst multiplies errors by 20 and latency by 1.8 for 30 to 90 seconds ("one an hour": for 60 seconds). Every policy sees only counts that Prometheus could give it. Sluice's limits are 0.1 % errors, p95 200 ms and an accuracy of 0.70; stable is at the first of them.
 
 **Policies.** *Sluice, 30 minutes*: 10, 20, 30, 40, 50 %, six minutes each, then promoted. *Sluice, automatic steps*: the weight rises when the evidence allows it, and the canary is promoted when twice the errors, 1.5 times the slow requests and 0.02 of accuracy are ruled out. Rivals: the rules of [Flagger's and Argo Rollouts' documentation](../tests/simulation/rivals.py), the same with the limits of common guides (errors 0.1 %, p95 200 ms, p99 500 ms, accuracy 0.70), and a z-test at 95 % that is looked at with every scrape.
 
-**How to read it.** Four numbers with strokes are 1 / 10 / 100 / 1,000 requests per second. Medians are over all runs; "-" says that less than half got there. Runs per cell: {healthy} (healthy canaries on the timed ramp; a share of 1 % is then known to ±{error:.1f} points), {runs} (other cells of Sluice's), {rivals} (rivals and margins).
+**How to read it.** Four numbers with strokes are 1 / 10 / 100 / 1,000 requests per second. Medians are over all runs; "-" says that less than half got there. Runs per cell: {healthy} (healthy canaries on the timed ramp; a share of 1 % is then known to ±{error:.1f} points), {runs} (other cells of Sluice's), {rivals} or more (rivals and margins).
 """  # noqa: E501
 
 

@@ -7,17 +7,16 @@ from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Counts, Criterion, Known, Margin, ObjectiveEvidence
 from sluice_operator.evalues.silence import Silence
+from sluice_operator.ladder import automatic
 from tests.simulation.runner import Bools, Verdicts, ramp
 from tests.simulation.world import COMPARED, LIMIT_BOUND, Answers, Random, World, record
 
-ALPHA = 0.042  # so that 5 % holds when 30 minutes are judged on 6 calm hours, which may hide a burst
+ALPHA = 0.05 * budget.WITHOUT_BURSTS
 BETA = 0.05
 BIN_SECONDS = 15.0
 LIMITS = {"errors": 0.001, "latency": 0.05, "accuracy": 0.30}  # shares: errors, over 200 ms, wrong labels
 RATIOS = {"errors": 2.0, "latency": 1.5}
 MAX_DROP = 0.02  # of accuracy
-FIRST_RATE = 10.0  # canary requests per second that the first step aims at
-LADDER = (0.05, 0.1, 0.25, 0.5)
 
 
 def arms(name: str, answers: Answers) -> Counts:
@@ -59,14 +58,14 @@ class Evidence:
             one.observe(arms(name, canary), arms(name, stable), proven=True)
         self._silence.observe(weight, canary.requests, stable.requests)
 
-    def failed(self, alpha: float) -> Bools:
-        """Which runs are to be taken back."""
+    def failed(self, alpha: float, steps: int) -> Bools:
+        """Which runs are to be taken back. Silence is judged in each of `steps` by itself."""
         worse = budget.averaged([one.log_worse for one in self.of.values()])
         beyond = budget.averaged([np.minimum(one.log_beyond, one.log_stable_inside) for one in self.of.values()])
         return (
             (worse >= budget.log_bar(alpha, budget.COMPARISON))
             | (beyond >= budget.log_bar(alpha, budget.LIMITS))
-            | (self._silence.log_evalue >= budget.log_bar(alpha, budget.SILENCE))
+            | (self._silence.log_evalue >= budget.log_bar(alpha, budget.SILENCE / steps))
         )
 
     def cleared(self, step: int, beta: float) -> Bools:
@@ -89,13 +88,7 @@ class Timed:
         self._evidence.observe(self.weights(), canary, stable)
         self._seconds += self._tick
         over = self._seconds >= 60 * sum(minutes for _, minutes in self.STEPS)
-        return Verdicts(self._evidence.failed(ALPHA), np.full(self._runs, over))
-
-
-def ladder(rate: float) -> tuple[float, ...]:
-    """Weights of automatic steps: the first sends FIRST_RATE to the canary, between 1 and 25 % of `rate`."""
-    first = min(0.25, max(0.01, FIRST_RATE / rate))
-    return (first, *(weight for weight in LADDER if weight > 1.5 * first))
+        return Verdicts(self._evidence.failed(ALPHA, len(self.STEPS)), np.full(self._runs, over))
 
 
 def margins(steps: int) -> dict[str, tuple[Margin, ...]]:
@@ -109,21 +102,31 @@ def margins(steps: int) -> dict[str, tuple[Margin, ...]]:
 
 
 class Automatic:
-    """The next weight is what the evidence allows; several steps may be passed at once."""
+    """The operator's own steps for the rate: the next one comes when this one's margins are ruled out."""
 
     def __init__(self, world: World, runs: int, random: Random) -> None:
-        self._ladder = np.array(ladder(world.rate))
-        self._evidence = Evidence(world, margins(len(self._ladder)), random)
-        self._step = np.zeros(runs, int)
+        steps = automatic(world.rate)
+        self._weights = np.array([step.weight / 100 for step in steps])
+        self._evidence = Evidence(world, margins(len(steps)), random)
+        self._least = (steps[0].min_requests, steps[0].min_duration.total_seconds())  # the same for all
+        self._tick, self._step = world.tick, np.zeros(runs, int)
+        self._requests, self._seconds = np.zeros(runs), np.zeros(runs)  # of the step
 
     def weights(self) -> Floats:
-        return np.asarray(self._ladder[np.minimum(self._step, len(self._ladder) - 1)])
+        return np.asarray(self._weights[np.minimum(self._step, len(self._weights) - 1)])
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
         self._evidence.observe(self.weights(), canary, stable)
-        for step in range(len(self._ladder)):
-            self._step += (self._step == step) & self._evidence.cleared(step, BETA)
-        return Verdicts(self._evidence.failed(ALPHA), self._step == len(self._ladder))
+        self._requests += canary.requests
+        self._seconds += self._tick
+        steps = len(self._weights)
+        cleared = np.stack([self._evidence.cleared(step, BETA) for step in range(steps)])
+        at_step = np.arange(steps)[:, None] == self._step
+        requests, seconds = self._least
+        passed = (at_step & cleared).any(0) & (self._requests >= requests) & (self._seconds >= seconds)
+        self._step += passed
+        self._requests, self._seconds = np.where(passed, 0.0, self._requests), np.where(passed, 0.0, self._seconds)
+        return Verdicts(self._evidence.failed(ALPHA, steps), self._step == steps)
 
 
 class ClearsOnly:

@@ -84,8 +84,8 @@ def _exposed(results: Results) -> Target:
             for index, name in enumerate(("Flagger", "Argo"))
         ),
         all(min(ratios[rate]) >= least for rate, least in _FEWER.items()),
-        "the knowledge that services burst costs time: a test that takes every burst for a regression is faster, and "
-        "takes back a third of healthy canaries in a service that bursts once an hour",
+        "one budget for three objectives, their limits and silence, and bursts as an explanation, cost requests; at "
+        "low rates an hour is too short to find small regressions",
     )
 
 
@@ -109,8 +109,9 @@ def _floor(results: Results) -> Target:
         "≤ 2 x, goal 1.3 x",
         f"{multiples[best]:.1f} x ({best}) to {multiples[worst]:.1f} x ({worst})",
         max(multiples.values()) <= 2,
-        "the floor knows the regression, judges one objective at 10 % and ignores bursts; small regressions are found "
-        "at 25 to 50 %, where each canary request says half as much",
+        "the floor knows the regression's size, spends all its budget on one objective and ignores bursts; Sluice "
+        "shares it among three, their limits and silence, and finds small regressions at weights at which a canary "
+        "request says less than at 10 %",
     )
 
 
