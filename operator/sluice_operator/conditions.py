@@ -26,6 +26,7 @@ def described(seen: Observed, status: Status) -> Status:
         "RegistryReachable": _registry_reachable(seen),
         "MetricsAvailable": _metrics_available(status),
         "TrafficVerified": _traffic_verified(seen, status),
+        "EvidenceReachable": _evidence_reachable(status),
     }
     known = {condition.type: condition for condition in status.conditions}
     conditions = tuple(_condition(seen, name, finding, known.get(name)) for name, finding in findings.items())
@@ -134,6 +135,15 @@ def _metrics_available(status: Status) -> Finding:
     if verdict.reason == METRICS_UNAVAILABLE:
         return "False", METRICS_UNAVAILABLE, f"{verdict.message}; nothing is promoted"
     return "True", "Found", ""
+
+
+def _evidence_reachable(status: Status) -> Finding:
+    verdict = status.verdict
+    if status.phase is not Phase.STEPPING or verdict is None or not verdict.forecast:
+        return "Unknown", "NoForecast", ""
+    if verdict.unreachable:
+        return "False", "TooLittleTraffic", verdict.unreachable
+    return "True", "Reachable", verdict.forecast
 
 
 def _is_judged(status: Status) -> bool:

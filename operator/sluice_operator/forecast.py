@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from sluice_operator.evalues.limits import INSIDE, INSIDE_WEIGHTS
 from sluice_operator.evalues.objective import Margin
+from sluice_operator.quantities import Duration
 from sluice_operator.spec import Step
 
 _WIDER = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)  # times as wide: margins that are tried when the own one takes too long
@@ -24,6 +25,17 @@ class Stream:
     margins: tuple[Margin, ...]  # one per step
     share: float
     per_request: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a run may expect at `rate` requests per second. `wider`: how many times as wide all margins would have to be
+    for its deadline; 1 if they are fine as they are."""
+
+    rate: float
+    forecast: "Forecast"
+    deadline: Duration
+    wider: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +70,11 @@ def of_run(streams: Sequence[Stream], steps: Sequence[Step], rate: float, bad_pr
 
 
 def requests_needed(stream: Stream, step: int, weight: float, bad_promotion: float) -> float:
-    """Canary requests until the margin of `step` is ruled out, all of them at `weight` (0 to 1)."""
+    """Canary requests until the margin of `step` is ruled out, all at `weight` (0 to 1). None for an empty margin."""
     margin, share = stream.margins[step], stream.share
     halves = (margin.ratio is not None) + (margin.drop is not None) + (margin.tolerance is not None)
+    if not halves:
+        return 0.0
     bar = math.log(halves / bad_promotion)
     counts = []
     if margin.tolerance is not None:

@@ -23,11 +23,12 @@ _BOUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """By objective what is known, the latency bounds (seconds) that are compared, and the pod-seconds found."""
+    """By objective what is known, the latency bounds (seconds) that are compared, and how much was found."""
 
     known: Mapping[str, Known]
     bounds: tuple[float, ...]
     pod_seconds: float
+    requests: int
 
 
 def bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
@@ -70,7 +71,7 @@ def learn(
     ]
     bin_seconds = edges[1] - edges[0] if len(edges) > 1 else 0.0
     known = {one.name: _known(one, chosen, tallies, bin_seconds) for one in objectives}
-    return Record(known, chosen, len(tallies) * bin_seconds)
+    return Record(known, chosen, len(tallies) * bin_seconds, sum(one.finished for one in tallies))
 
 
 def _known(objective: Objective, chosen: tuple[float, ...], tallies: Sequence[Tally], bin_seconds: float) -> Known:

@@ -139,6 +139,8 @@ class Verdict(_Part, frozen=True):
     reason: str
     message: str
     objectives: tuple[ObjectiveVerdict, ...] = ()
+    forecast: str = ""  # how long all steps take a canary that is as good as stable
+    unreachable: str = ""  # why they take longer than the deadline, if they do
     clean: bool = False  # the step's requests and time are there, and nothing fails
 
 

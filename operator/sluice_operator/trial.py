@@ -11,15 +11,19 @@ from datetime import datetime
 
 import numpy as np
 
-from sluice_operator import criteria
+from sluice_operator import criteria, forecast
 from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.evalues.objective import ObjectiveEvidence
+from sluice_operator.evalues.objective import Margin, ObjectiveEvidence
 from sluice_operator.evalues.silence import Silence
+from sluice_operator.forecast import Outlook
 from sluice_operator.record import Record
-from sluice_operator.spec import Objective
+from sluice_operator.spec import Judge, Objective, WhenNoLabels
 from sluice_operator.status import Run
 from sluice_operator.ticks import Tick
+
+_RECENT_TICKS = 60  # that tell how many requests there are
+_ENOUGH_REQUESTS = 100  # to tell what to expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Findings:
     answered: int = 0  # at the step's weight, while both arms were seen
     expected: int = 0  # the same of both arms
     overdue: int = 0  # canary requests that began long enough ago to be finished, and are not
+    outlook: Outlook | None = None
 
 
 @dataclass
@@ -96,6 +101,35 @@ class Trial:
             answered=answered.canary,
             expected=answered.both,
             overdue=max(0, begun - finished),
+            outlook=self.outlook(run),
+        )
+
+    def outlook(self, run: Run) -> Outlook | None:
+        """What to expect of a canary that is as good as stable; None while there are too few requests to tell."""
+        recent, past = self.ticks[-_RECENT_TICKS:], self.record.requests
+        requests = sum(tick.canary.finished + tick.stable.finished for tick in self.ticks)
+        if past + requests < _ENOUGH_REQUESTS or not recent:
+            return None
+        rate = sum(tick.canary.finished + tick.stable.finished for tick in recent) / (len(recent) * self.tick_seconds)
+        streams = [
+            self._stream(one, past + requests)
+            for one in self.objectives
+            if one.needed is not Judge.AFTER_PROMOTION and one.when_no_labels is not WhenNoLabels.SKIP
+        ]
+        bad_promotion, deadline = run.confidence.bad_promotion, run.rollout.deadline
+        expected = forecast.of_run(streams, run.steps, rate, bad_promotion)
+        wider = forecast.provable(streams, run.steps, rate, bad_promotion, deadline.total_seconds())
+        return Outlook(rate, expected, deadline, wider)
+
+    def _stream(self, objective: Objective, requests: int) -> forecast.Stream:
+        known, (bad, counted) = self.record.known[objective.name], self._stable[objective.name]
+        of_canary = self._canary[objective.name][1]
+        bad, counted = bad + int(known.bad), counted + int(known.requests)
+        margins = criteria.criterion(objective, self.steps).margins
+        if objective.needed is Judge.BEFORE_PROMOTION:
+            margins = (*(Margin() for _ in margins[:-1]), margins[-1])
+        return forecast.Stream(
+            objective.name, margins, bad / counted if counted else 0.0, (counted + of_canary) / requests
         )
 
     def _weight_throughout(self, tick: Tick, run: Run) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from sluice_operator import wording
 from sluice_operator.evalues import budget
@@ -36,6 +37,13 @@ class Question:
 
 def judge(findings: Findings, confidence: Confidence, question: Question, crashes: int) -> Verdict:
     """The verdict on the canary. `crashes`: terminations of its containers beyond stable's in this run."""
+    verdict, outlook = _judge(findings, confidence, question, crashes), findings.outlook
+    if outlook is None or question.step is None:
+        return verdict
+    return replace(verdict, forecast=wording.forecast(outlook), unreachable=wording.unreachable(outlook))
+
+
+def _judge(findings: Findings, confidence: Confidence, question: Question, crashes: int) -> Verdict:
     bars = _Bars.of(findings, confidence, question)
     judged = tuple(_described(one, bars, question) for one in findings.objectives)
     for failed in (_crashing(crashes), _missing(findings, bars, question)):

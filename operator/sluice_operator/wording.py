@@ -5,6 +5,7 @@ import math
 from msgspec.structs import replace
 
 from sluice_operator import criteria
+from sluice_operator.forecast import Outlook
 from sluice_operator.spec import Objective
 from sluice_operator.status import ObjectiveVerdict, Result
 from sluice_operator.trial import Finding
@@ -38,6 +39,23 @@ def undecided(one: Finding, described: ObjectiveVerdict) -> str:
     if one.beyond is not None and one.stable_inside is not None and one.beyond > math.log(20) > one.stable_inside:
         return f"{one.objective.name} is undecided: {seen}, which stable is not known to keep either"
     return f"{one.objective.name} is undecided: {seen}; {described.needs or described.evidence}"
+
+
+def forecast(outlook: Outlook) -> str:
+    """How long all steps take at the present rate."""
+    expected = outlook.forecast
+    longest = f", {expected.slowest} takes longest" if expected.slowest else ""
+    return f"about {_span(expected.total)} for all steps at {outlook.rate:.3g} req/s{longest}"
+
+
+def unreachable(outlook: Outlook) -> str:
+    """Why a deadline is too short; nothing if it is not."""
+    if outlook.wider == 1:
+        return ""
+    wide = "no margin can be ruled out in time"
+    if math.isfinite(outlook.wider):
+        wide = f"margins {outlook.wider:g} times as wide can be ruled out in time"
+    return f"{forecast(outlook)}; the deadline is {outlook.deadline}: {wide}"
 
 
 def failed(judged: ObjectiveVerdict, reason: str) -> ObjectiveVerdict:
@@ -93,3 +111,12 @@ def _kind(objective: Objective) -> str:
     if objective.error_rate is not None:
         return "ErrorRate"
     return "Latency" if objective.latency is not None else "Accuracy"
+
+
+def _span(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "endless time"
+    minutes = math.ceil(seconds / 60)
+    if seconds < 120:
+        return f"{math.ceil(seconds)}s"
+    return f"{minutes}m" if minutes < 120 else f"{minutes / 60:.1f}h"

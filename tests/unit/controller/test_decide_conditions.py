@@ -35,18 +35,19 @@ ALL = (
     "RegistryReachable",
     "MetricsAvailable",
     "TrafficVerified",
+    "EvidenceReachable",
 )
 
 
 @pytest.mark.parametrize(
     ("build", "states"),
     [
-        (stable_on, ("True", "False", "False", "True", "True", "Unknown", "Unknown")),
-        (starting, ("True", "True", "False", "Unknown", "True", "Unknown", "Unknown")),
-        (stepping, ("True", "False", "False", "Unknown", "True", "True", "True")),
-        (promoting, ("True", "False", "False", "Unknown", "True", "True", "True")),
-        (watching, ("True", "False", "False", "Unknown", "True", "True", "Unknown")),
-        (rolling_back, ("True", "True", "False", "False", "True", "Unknown", "Unknown")),
+        (stable_on, ("True", "False", "False", "True", "True", "Unknown", "Unknown", "Unknown")),
+        (starting, ("True", "True", "False", "Unknown", "True", "Unknown", "Unknown", "Unknown")),
+        (stepping, ("True", "False", "False", "Unknown", "True", "True", "True", "Unknown")),
+        (promoting, ("True", "False", "False", "Unknown", "True", "True", "True", "Unknown")),
+        (watching, ("True", "False", "False", "Unknown", "True", "True", "Unknown", "Unknown")),
+        (rolling_back, ("True", "True", "False", "False", "True", "Unknown", "Unknown", "Unknown")),
     ],
 )
 def test_each_phase_has_all_conditions(build: Any, states: tuple[str, ...]) -> None:
@@ -144,3 +145,20 @@ def test_generation_and_address_are_in_status() -> None:
     status = decide(stable_on(1, generation=7))
     assert (status.observed_generation, status.url) == (7, "http://iris.example.com/")
     assert {one.observed_generation for one in status.conditions} == {7}
+
+
+@pytest.mark.parametrize(
+    ("forecast", "unreachable", "state", "message"),
+    [
+        ("", "", "Unknown", ""),
+        ("about 4m for all steps", "", "True", "about 4m for all steps"),
+        ("about 9h for all steps", "about 9h, the deadline is 4h", "False", "about 9h, the deadline is 4h"),
+    ],
+)
+def test_evidence_that_cannot_come_in_time_is_told_at_once(
+    forecast: str, unreachable: str, state: str, message: str
+) -> None:
+    """Not only when the deadline has passed."""
+    told = replace(UNDECIDED, forecast=forecast, unreachable=unreachable)
+    found = condition(decide(stepping(verdict=told)), "EvidenceReachable")
+    assert (found[0], found[2]) == (state, message)

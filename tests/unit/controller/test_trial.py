@@ -199,3 +199,25 @@ def test_requests_are_overdue_when_they_began_long_ago() -> None:
     ticks = [tick(0, requests(5, started=30)), tick(1, requests(0, started=7)), tick(2, requests(0, started=50))]
     assert [told(a_trial(ERRORS), *ticks, now=now).overdue for now in (39, 40, 50, 60)] == [0, 25, 32, 82]
     assert told(a_trial(ERRORS), tick(0, requests(40, started=30))).overdue == 0
+
+
+def test_what_to_expect_follows_from_stable_and_from_how_many_requests_there_are() -> None:
+    """At the rate of both arms; a stable without errors is cleared at its limit."""
+    trial = a_trial(ERRORS)
+    found = told(trial, *(tick(k, requests(100)) for k in range(5)))
+    assert found.outlook is not None
+    assert (found.outlook.rate, found.outlook.wider, found.outlook.forecast.slowest) == (100, 1, "errors")
+    assert sum(found.outlook.forecast.requests) == pytest.approx(math.log(80) / -math.log(0.99), rel=0.001)
+
+
+def test_nobody_knows_what_to_expect_of_a_few_requests() -> None:
+    """A hundred are enough to tell, of either arm."""
+    assert told(a_trial(ERRORS), tick(0, requests(9), requests(90))).outlook is None
+    assert told(a_trial(ERRORS), tick(0, requests(10), requests(90))).outlook is not None
+
+
+def test_labels_that_do_not_come_are_told() -> None:
+    """Without them an accuracy objective never comes to an end."""
+    found = told(a_trial(ACCURACY), *(tick(k, requests(100)) for k in range(5)))
+    assert found.outlook is not None
+    assert found.outlook.wider == math.inf

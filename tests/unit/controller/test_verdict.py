@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_operator.forecast import Forecast, Outlook
 from sluice_operator.spec import Confidence, Objective
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 from sluice_operator.trial import Finding, Findings
@@ -347,3 +348,34 @@ def test_a_pass_has_all_that_it_needs(
         assert cleared >= math.log(20)
         assert worse < bar(0.5, 1.0)
         assert min(beyond, inside) < bar(0.4, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("total", "wider", "forecast", "unreachable"),
+    [
+        (100.0, 1.0, "about 100s for all steps at 12.3 req/s, errors takes longest", ""),
+        (
+            20_000.0,
+            3.0,
+            "about 5.6h for all steps at 12.3 req/s, errors takes longest",
+            "about 5.6h for all steps at 12.3 req/s, errors takes longest; the deadline is 4h:"
+            " margins 3 times as wide can be ruled out in time",
+        ),
+        (
+            math.inf,
+            math.inf,
+            "about endless time for all steps at 12.3 req/s, errors takes longest",
+            "about endless time for all steps at 12.3 req/s, errors takes longest; the deadline is 4h:"
+            " no margin can be ruled out in time",
+        ),
+    ],
+)
+def test_how_long_it_takes_is_told_with_the_verdict(
+    total: float, wider: float, forecast: str, unreachable: str
+) -> None:
+    """And what can be proven instead, where it is too long."""
+    expected = Forecast((100.0,), (total,), "errors")
+    outlook = Outlook(12.34, expected, a_spec().rollout.deadline, wider)
+    verdict = judged(findings(found(ERRORS), outlook=outlook))
+    assert (verdict.forecast, verdict.unreachable) == (forecast, unreachable)
+    assert judged(findings(found(ERRORS), outlook=outlook), Question(step=None)).forecast == ""
