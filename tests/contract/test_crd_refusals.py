@@ -37,6 +37,7 @@ NAME = (
     'not a DNS-1035 label; start with a lower-case letter, go on with lower-case letters, digits and "-",'
     " and end with a letter or digit, such as iris-v2"
 )
+RATIO = 'not a ratio; write how many times as much, more than 1 and at most 80, such as "1.5"'
 OBJECTIVE_NAME = 'not a name for an objective; write lower-case letters, digits and "-", such as p95'
 QUANTILE = 'not a quantile; write a fraction between 0 and 1, such as "0.95" for the 95th percentile'
 WEIGHTS_RISE = (
@@ -83,6 +84,12 @@ def put(manifest: dict[str, Any], path: str, value: Any) -> None:
         ("spec.objectives[0].errorRate.max", "100%", SHARE),
         ("spec.objectives[0].errorRate.max", "0.0%", SHARE),
         ("spec.objectives[2].accuracy.min", "1.0", SHARE),
+        ("spec.objectives[0].errorRate.maxRatio", "1", RATIO),
+        ("spec.objectives[0].errorRate.maxRatio", "100", RATIO),
+        ("spec.objectives[1].latency.maxRatio", "50%", RATIO),
+        ("spec.objectives[2].accuracy.maxDrop", "2", SHARE),
+        ("spec.confidence.falseRollback", "0", SHARE),
+        ("spec.confidence.badPromotion", "5", SHARE),
         ("spec.objectives[0].name", "Error rate", OBJECTIVE_NAME),
         ("spec.model.uri", "models:/iris", WHICH_VERSION),
         ("spec.model.uri", "models:/iris@", WHICH_VERSION),
@@ -131,6 +138,18 @@ def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
             {"max": "1%"},
             'spec.objectives[1]: Invalid value: objective "latency" must hold exactly one of errorRate, latency and'
             " accuracy; it holds more",
+        ),
+        (
+            "spec.objectives[0].errorRate",
+            {},
+            "spec.objectives[0].errorRate: Invalid value: an error rate needs something to be held against; write max,"
+            ' such as "0.1%", or maxRatio, such as "2", to compare with the stable version, or both',
+        ),
+        (
+            "spec.objectives[2].accuracy.min",
+            None,
+            "spec.objectives[2].accuracy: Invalid value: an accuracy needs something to be held against; write min,"
+            ' such as "0.70", or maxDrop, such as "0.02", to compare with the stable version, or both',
         ),
         (
             "spec.model.uri",

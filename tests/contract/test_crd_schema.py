@@ -58,7 +58,10 @@ STATUS: dict[str, Any] = {
         "stepStartedAt": NOW,
         "swapped": False,
         "stableRestarts": 2,
+        "canary": {"revision": "f6e5d4c3b2", "model": "models:/iris/4"},
+        "stable": {"revision": "a1b2c3d4e5", "model": "models:/iris/3"},
         "outcome": "Rejected",
+        "endedAt": NOW,
         "reason": "VerdictFail",
         "message": "accuracy 0.41 of 100 labels, limit 0.85",
         "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com"}},
@@ -94,6 +97,7 @@ STATUS: dict[str, Any] = {
             "reason": "R",
             "startedAt": NOW,
             "endedAt": NOW,
+            "record": "iris-run-b2-1767323045",
         }
     ],
     "alias": {"name": "champion", "model": "iris", "version": "3", "done": True},
@@ -132,7 +136,6 @@ def test_the_smallest_one_gets_every_default(kubectl: Kubectl) -> None:
         "spec": {
             "model": {"uri": "models:/iris@challenger"},
             "traffic": {"ingress": {"host": "iris.example.com"}},
-            "rollout": {"canary": {"steps": [{"weight": 10}]}},
         },
     }
     assert kubectl.accepts(smallest)["spec"] == {
@@ -140,14 +143,26 @@ def test_the_smallest_one_gets_every_default(kubectl: Kubectl) -> None:
         "server": {"replicas": 1},
         "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com"}},
         "rollout": {
-            "canary": {"steps": [{"weight": 10, "minRequests": 100, "minDuration": "30s"}]},
+            "canary": {},
             "progressDeadline": "10m",
             "deadline": "4h",
             "onDeadline": "Hold",
             "watchAfterPromotion": "15m",
             "scaleDownDelay": "30s",
         },
+        "confidence": {"falseRollback": "5%", "badPromotion": "5%"},
     }
+
+
+def test_steps_and_objectives_get_their_defaults(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """As they are when only what has no default is written."""
+    iris["spec"]["rollout"] = {"canary": {"steps": [{"weight": 10}]}}
+    iris["spec"]["objectives"] = [{"name": "accuracy", "accuracy": {"source": "Feedback", "maxDrop": "2%"}}]
+    spec = kubectl.accepts(iris)["spec"]
+    assert spec["rollout"]["canary"] == {"steps": [{"weight": 10, "minRequests": 100, "minDuration": "30s"}]}
+    assert spec["objectives"] == [
+        {"name": "accuracy", "accuracy": {"source": "Feedback", "maxDrop": "2%"}, "whenNoLabels": "Wait"}
+    ]
 
 
 def test_a_full_spec_is_kept_as_written(kubectl: Kubectl, iris: dict[str, Any]) -> None:
