@@ -18,6 +18,7 @@ from kubernetes.aio import client, config
 from sluice_operator import logs, names, watch
 from sluice_operator import settings as environment
 from sluice_operator.apiserver import ApiServer
+from sluice_operator.archive import Archive
 from sluice_operator.metrics import Reader, connect
 from sluice_operator.observe import Observer
 from sluice_operator.reconcile import Reconciler
@@ -43,7 +44,7 @@ async def run(settings: Settings) -> None:
         trials = Trials(Reader(connect(settings.prometheus_url)), timing)
         observer = Observer(kube, registry, trials, settings, lambda: datetime.now(UTC), chance)
         recorder = Recorder(kube, instance=socket.gethostname())
-        reconciler = Reconciler(kube, observer, registry, recorder, settings.evaluation_interval)
+        reconciler = Reconciler(kube, observer, registry, recorder, Archive(kube, trials), settings.evaluation_interval)
         queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
         if not await kube.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")

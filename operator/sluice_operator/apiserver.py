@@ -18,6 +18,7 @@ _PATHS = {
     "ModelDeployment": "/apis/sluice.dev/v1alpha1/namespaces/{}/modeldeployments",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "Service": "/api/v1/namespaces/{}/services",
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
     "Secret": "/api/v1/namespaces/{}/secrets",
     "Pod": "/api/v1/namespaces/{}/pods",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",

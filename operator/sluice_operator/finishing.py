@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from sluice_operator.moves import alias_after, end_run, enter, not_live, take_back
+from sluice_operator.moves import alias_after, end_run, ended, enter, not_live, take_back
 from sluice_operator.observed import Observed
 from sluice_operator.status import METRICS_UNAVAILABLE, Outcome, Phase, Status
 
@@ -72,7 +72,7 @@ def a_quiet_watch_ends_in_stable(seen: Observed) -> Status | None:
     message = run.message or f"{status.stable.model.uri} was promoted"
     promoted = replace(
         status,
-        run=replace(run, outcome=Outcome.PROMOTED, reason=reason, message=message),
+        run=ended(run, Outcome.PROMOTED, reason, message, seen.now),
         alias=alias_after(seen, status.stable),
     )
     return end_run(seen, promoted, leaving=status.previous)

@@ -4,11 +4,12 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from sluice_operator import revisions
+from sluice_operator import names, revisions
 from sluice_operator.observed import Observed, Resolved
 from sluice_operator.roles import sizes
 from sluice_operator.status import (
     Alias,
+    Compared,
     HistoryEntry,
     LiveWeight,
     Outcome,
@@ -71,6 +72,8 @@ def begin_run(seen: Observed, canary: Revision) -> Status:
         started_at=seen.now,
         traffic=seen.spec.traffic,
         rollout=seen.spec.rollout,
+        canary=_compared(canary),
+        stable=_compared(seen.status.stable) if seen.status.stable else None,
         objectives=seen.spec.objectives,
         confidence=seen.spec.confidence,
         steps=seen.spec.rollout.canary.steps,
@@ -88,7 +91,7 @@ def take_back(seen: Observed, outcome: Outcome, reason: str, message: str) -> St
     """Status first: the run's end is recorded and weight 0 wanted in one write; traffic follows."""
     status = seen.status
     assert status.run is not None
-    run = replace(status.run, outcome=outcome, reason=reason, message=message, swapped=False)
+    run = replace(ended(status.run, outcome, reason, message, seen.now), swapped=False)
     status = replace(status, run=run)
     if status.phase is Phase.WATCHING:  # roles turn back: the old revision is still there at full size
         status = replace(status, stable=status.previous, canary=status.stable, previous=None)
@@ -97,6 +100,11 @@ def take_back(seen: Observed, outcome: Outcome, reason: str, message: str) -> St
     if outcome is Outcome.REJECTED:
         status = _reject(seen, status, reason, message)
     return enter(status, Phase.ROLLING_BACK, seen.now)
+
+
+def ended(run: Run, outcome: Outcome, reason: str, message: str, now: datetime) -> Run:
+    """`run` when its end is decided."""
+    return replace(run, outcome=outcome, reason=reason, message=message, ended_at=now)
 
 
 def alias_after(seen: Observed, revision: Revision) -> Alias | None:
@@ -123,6 +131,7 @@ def end_run(seen: Observed, status: Status, leaving: Revision | None, *, unprove
         reason=run.reason,
         started_at=run.started_at,
         ended_at=seen.now,
+        record=names.run_record(seen.name, run.id) if run.traffic_started_at else "",
     )
     retiring = status.retiring
     if leaving is not None:
@@ -131,7 +140,7 @@ def end_run(seen: Observed, status: Status, leaving: Revision | None, *, unprove
         delay = max(rollout.scale_down_delay, rollout.progress_deadline) if unproven_route else rollout.scale_down_delay
         until = seen.now + delay
         retiring = (*retiring, Retiring(revision=leaving, replicas=replicas, until=until))
-    ended = replace(
+    settled = replace(
         status,
         canary=None,
         previous=None,
@@ -139,7 +148,11 @@ def end_run(seen: Observed, status: Status, leaving: Revision | None, *, unprove
         retiring=retiring[-RETIRING_KEPT:],
         history=(entry, *status.history)[:HISTORY_KEPT],
     )
-    return enter(ended, Phase.STABLE, seen.now)
+    return enter(settled, Phase.STABLE, seen.now)
+
+
+def _compared(revision: Revision) -> Compared:
+    return Compared(revision=revision.revision, model=revision.model.uri)
 
 
 def _reject(seen: Observed, status: Status, reason: str, message: str) -> Status:

@@ -12,6 +12,9 @@ PLURAL = "modeldeployments"
 LABEL_OWNER = "sluice.dev/model-deployment"
 LABEL_REVISION = "sluice.dev/revision"
 LABEL_SCRAPE = "sluice.dev/scrape"
+LABEL_RECORD = "sluice.dev/record"
+RUN_RECORD = "run"  # value of that label
+RECORD_KEY = "run.json.zlib"  # of the ConfigMap
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "sluice"
 
@@ -43,6 +46,11 @@ def canary_ingress(owner: str) -> str:
 def feedback_secret(owner: str) -> str:
     """The key that signs prediction ids."""
     return f"{owner}-feedback"
+
+
+def run_record(owner: str, run: str) -> str:
+    """The ConfigMap that a run's counts are kept in. `run`: its id, which is the canary's revision and a time."""
+    return f"{owner}-run-{run}"
 
 
 def labels(owner: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import httpx
 
 from sluice_operator import status as statuses
 from sluice_operator.apply import apply
+from sluice_operator.archive import Archive
 from sluice_operator.decide import decide
 from sluice_operator.kube import Conflict, Kube, Refused
 from sluice_operator.observe import Found, Observer
@@ -42,6 +43,7 @@ class Reconciler:
     observer: Observer
     registry: Registry
     recorder: Recorder
+    archive: Archive
     evaluation_interval: float
     unfinished: dict[tuple[str, str], _Unfinished] = field(default_factory=dict)
 
@@ -51,6 +53,7 @@ class Reconciler:
         left = self.unfinished.pop(key, None)
         found = await self.observer.observe(namespace, name, left.refused if left else "")
         if found is None:
+            self.archive.forget(namespace, name)
             return None
         before, after = found.observed.status, decide(found.observed)
         try:
@@ -72,6 +75,7 @@ class Reconciler:
         finally:
             await self.recorder.post(found.body, iter(told))
         await self._move_alias(after)
+        await self.archive.keep(found.owner, after, found.observed.spec.server.replicas, found.observed.now)
         return AT_ONCE if _moved(before, after) else self._pause(found, after)
 
     async def _apply(self, found: Found, after: Status, *, interrupted: bool) -> list[Event]:

@@ -1,5 +1,7 @@
 """Builders of whole manifests, each of which a person could `kubectl apply`. Pure; policy is not here."""
 
+import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sluice_operator import names
@@ -207,4 +209,16 @@ def feedback_secret(owner: Owner, key: str) -> Manifest:
         "metadata": owner.metadata(names.feedback_secret(owner.name)),
         "type": "Opaque",
         "stringData": {"key": key},
+    }
+
+
+def run_record(owner: Owner, run: str, summary: Mapping[str, str], record: bytes) -> Manifest:
+    """The record of a run, with what a person may want to see of it without unpacking it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": owner.metadata(names.run_record(owner.name, run), **{names.LABEL_RECORD: names.RUN_RECORD}),
+        "immutable": True,
+        "data": dict(summary),
+        "binaryData": {names.RECORD_KEY: base64.b64encode(record).decode()},
     }

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from sluice_operator import ladder
-from sluice_operator.moves import alias_after, begin_run, end_run, enter, is_rejected, take_back, wanted
+from sluice_operator.moves import alias_after, begin_run, end_run, ended, enter, is_rejected, take_back, wanted
 from sluice_operator.observed import Observed, Refusal
 from sluice_operator.status import Outcome, Phase, Status
 
@@ -61,7 +61,7 @@ def a_first_revision_is_stable_once_ready(seen: Observed) -> Status | None:
     promoted = replace(
         status,
         stable=status.canary,
-        run=replace(status.run, outcome=Outcome.PROMOTED, reason="FirstRevision", message=""),
+        run=ended(status.run, Outcome.PROMOTED, "FirstRevision", "", seen.now),
         alias=alias_after(seen, status.canary),
     )
     return end_run(seen, promoted, leaving=None)
@@ -90,5 +90,5 @@ def _reject_before_traffic(seen: Observed, refusal: Refusal) -> Status | None:
         return take_back(seen, Outcome.REJECTED, refusal.reason, refusal.message)
     if status.run.outcome is Outcome.REJECTED:
         return None
-    run = replace(status.run, outcome=Outcome.REJECTED, reason=refusal.reason, message=refusal.message)
+    run = ended(status.run, Outcome.REJECTED, refusal.reason, refusal.message, seen.now)
     return replace(status, run=run)

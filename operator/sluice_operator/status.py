@@ -88,6 +88,13 @@ class LiveWeight(_Part, frozen=True):
     until: datetime | None = None
 
 
+class Compared(_Part, frozen=True):
+    """A revision that a run compares, by name and by the pinned URI of its model."""
+
+    revision: str
+    model: str
+
+
 class Run(_Part, frozen=True):
     """One rollout of one revision, with what it follows frozen at its start."""
 
@@ -95,6 +102,8 @@ class Run(_Part, frozen=True):
     started_at: datetime
     traffic: Traffic
     rollout: Rollout
+    canary: Compared | None = None
+    stable: Compared | None = None
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
     steps: tuple[Step, ...] = ()  # those of the spec, or chosen when the canary was ready
@@ -108,6 +117,7 @@ class Run(_Part, frozen=True):
     live: tuple[LiveWeight, ...] = ()  # the newest of them
     swapped: bool = False  # Service NAME selects the canary
     outcome: Outcome | None = None  # set when the run's end is decided
+    ended_at: datetime | None = None  # likewise
     reason: str = ""
     message: str = ""
 
@@ -170,6 +180,7 @@ class HistoryEntry(_Part, frozen=True):
     reason: str
     started_at: datetime
     ended_at: datetime
+    record: str = ""  # ConfigMap that all counts of the run are kept in; none for a run without traffic
 
 
 class Alias(_Part, frozen=True):

@@ -94,7 +94,7 @@ class Trial:
         begun = sum(tick.canary.started for tick in self.ticks if tick.end <= now - patience)
         answered = self._answered[run.steps[run.step].weight]
         return Findings(
-            tuple(self._finding(one) for one in self.objectives),
+            tuple(self.finding(one) for one in self.objectives),
             silent=answered.log_silent,
             finished=finished,
             in_step=sum(tick.canary.finished for tick in self.ticks if _since(tick, run.step_started_at)),
@@ -140,7 +140,8 @@ class Trial:
                 return one.weight
         return None
 
-    def _finding(self, objective: Objective) -> Finding:
+    def finding(self, objective: Objective) -> Finding:
+        """What is known of one objective."""
         evidence = self._evidence[objective.name]
         limited = criteria.limit(objective) is not None
         return Finding(

@@ -7,11 +7,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sluice_operator import criteria, record
+from sluice_operator import criteria, record, runrecord
 from sluice_operator.counters import Counters
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.metrics import BUCKETS, MetricsLostError, Reader, Selection
 from sluice_operator.record import Record
+from sluice_operator.runrecord import Look, RunRecord
 from sluice_operator.status import Phase, Run, Status, Verdict
 from sluice_operator.ticks import Arms, closed, newest
 from sluice_operator.trial import Findings, Trial
@@ -85,6 +86,7 @@ class _Look:
     state: tuple[object, ...]
     at: datetime
     verdict: Verdict
+    crashes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,42 @@ class Trials:
         except MetricsLostError as error:
             verdict = lost(str(error), current.verdict, crashes)
         else:
-            verdict = judge(findings, run.confidence, _question(run, current.phase, now), crashes)
-        self._looks[key] = _Look(state, now, verdict)
+            verdict = judge(findings, run.confidence, Question.of(run, current.phase is Phase.WATCHING, now), crashes)
+        self._looks[key] = _Look(state, now, verdict, crashes)
         return verdict
+
+    async def record_of(self, subject: Subject, current: Status) -> RunRecord | None:
+        """The record of a run that ended, from memory or from Prometheus again; None if there was nothing to count.
+
+        Raises MetricsLostError.
+        """
+        run, key = subject.run, (subject.namespace, subject.name)
+        known, look = self._kept.get(key), self._looks.get(key)
+        if known is not None and look is not None and known[0] == (run.id, run.traffic_started_at):
+            trial = known[1].trial
+            last = Look(look.verdict, look.at, look.crashes, Phase.WATCHING in look.state)
+        else:
+            trial, last = await self._looked_again(subject, current)
+        if not any(arm.started or arm.labels for tick in trial.ticks for arm in (tick.canary, tick.stable)):
+            return None
+        timing = self._timing
+        return runrecord.made(*key, run, trial.record, trial.pods, trial.ticks, timing.tick, timing.patience, last)
+
+    async def _looked_again(self, subject: Subject, current: Status) -> tuple[Trial, Look]:
+        """The trial as it was when the run ended, and the look that was taken then."""
+        run, ended = subject.run, subject.run.ended_at
+        assert ended is not None
+        kept = await self._trial_of(subject)
+        self.forget(subject.namespace, subject.name)
+        async with self._asking:
+            await self._ask([kept], ended.timestamp())
+        findings = await asyncio.to_thread(kept.told, subject, ended.timestamp(), self._timing)
+        watching = run.step_started_at is None
+        verdict = judge(findings, run.confidence, Question.of(run, watching, ended), crashes=0)
+        known = current.verdict
+        if known is not None and (known.result, known.reason) != (verdict.result, verdict.reason):
+            verdict = known  # crashes, or metrics that were lost: not in the ticks
+        return kept.trial, Look(verdict, ended, 0, watching)
 
     async def _findings(self, subject: Subject, now: float) -> Findings:
         kept = await self._trial_of(subject)
@@ -217,11 +252,3 @@ class Trials:
             raise MetricsLostError(f"Prometheus has no series of revision {revision}: are its pods scraped?")
         if seen is not None and now - seen > self._timing.stale_after:
             raise MetricsLostError(f"the newest sample of revision {revision} is {now - seen:.0f} s old")
-
-
-def _question(run: Run, phase: Phase, now: datetime) -> Question:
-    if phase is Phase.WATCHING:
-        return Question(step=None, steps=len(run.steps))
-    steps = run.steps
-    elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
-    return Question(steps[run.step], run.step, len(steps), elapsed)

@@ -7,6 +7,8 @@ Pass when each objective that is needed now has ruled out its margin; else Undec
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
 
 import numpy as np
 from msgspec.structs import replace
@@ -14,7 +16,7 @@ from msgspec.structs import replace
 from sluice_operator import wording
 from sluice_operator.evalues import budget
 from sluice_operator.spec import Confidence, Judge, Step, WhenNoLabels
-from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
+from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Run, Verdict
 from sluice_operator.trial import Finding, Findings
 
 CRASHES_TOLERATED = 1  # container terminations of the canary beyond stable's
@@ -30,6 +32,14 @@ class Question:
     steps: int = 1
     elapsed: float = 0.0  # seconds since the step's weight was seen live; 0 before
 
+    @classmethod
+    def of(cls, run: Run, watching: bool, now: datetime) -> Self:
+        """What is asked of `run` at `now`, at its step or while the canary is watched."""
+        if watching:
+            return cls(step=None, steps=len(run.steps))
+        elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
+        return cls(run.steps[run.step], run.step, len(run.steps), elapsed)
+
     @property
     def last(self) -> bool:
         return self.index + 1 == self.steps
@@ -44,7 +54,7 @@ def judge(findings: Findings, confidence: Confidence, question: Question, crashe
 
 
 def _judge(findings: Findings, confidence: Confidence, question: Question, crashes: int) -> Verdict:
-    bars = _Bars.of(findings, confidence, question)
+    bars = Bars.of(findings, confidence, question)
     judged = tuple(_described(one, bars, question) for one in findings.objectives)
     for failed in (_crashing(crashes), _missing(findings, bars, question)):
         if failed is not None:
@@ -73,7 +83,7 @@ def lost(message: str, before: Verdict | None, crashes: int) -> Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bars:
+class Bars:
     """What each family of log e-values must reach. Families that a run does not have leave their budget to the rest.
 
     `comparison` and `limits` are for the average over `compared` and `limited` objectives.
@@ -87,7 +97,7 @@ class _Bars:
     limited: int
 
     @classmethod
-    def of(cls, findings: Findings, confidence: Confidence, question: Question) -> "_Bars":
+    def of(cls, findings: Findings, confidence: Confidence, question: Question) -> "Bars":
         compared = sum(one.worse is not None for one in findings.objectives)
         limited = sum(one.beyond is not None for one in findings.objectives)
         spent = budget.SILENCE + bool(compared) * budget.COMPARISON + bool(limited) * budget.LIMITS
@@ -102,7 +112,7 @@ class _Bars:
         )
 
 
-def _worse(findings: Findings, bars: _Bars) -> tuple[int, str, str] | None:
+def _worse(findings: Findings, bars: Bars) -> tuple[int, str, str] | None:
     """The objective that shows most that the canary is worse than stable, if all together show it."""
     logs = [-math.inf if one.worse is None else one.worse for one in findings.objectives]
     if _averaged([one for one in logs if one > -math.inf]) < bars.comparison:
@@ -112,9 +122,9 @@ def _worse(findings: Findings, bars: _Bars) -> tuple[int, str, str] | None:
     return index, wording.worse_reason(one.objective), wording.worse(one)
 
 
-def _beyond(findings: Findings, bars: _Bars) -> tuple[int, str, str] | None:
+def _beyond(findings: Findings, bars: Bars) -> tuple[int, str, str] | None:
     """The objective whose limit the canary breaks and stable keeps."""
-    logs = [_to_blame(one) for one in findings.objectives]
+    logs = [to_blame(one) for one in findings.objectives]
     if _averaged([one for one in logs if one > -math.inf]) < bars.limits:
         return None
     index = int(np.argmax(logs))
@@ -122,7 +132,7 @@ def _beyond(findings: Findings, bars: _Bars) -> tuple[int, str, str] | None:
     return index, wording.beyond_reason(one.objective), wording.beyond(one)
 
 
-def _to_blame(one: Finding) -> float:
+def to_blame(one: Finding) -> float:
     """Both must hold: an e-value for "the canary keeps its limit, or stable does not"."""
     if one.beyond is None or one.stable_inside is None:
         return -math.inf
@@ -133,9 +143,9 @@ def _averaged(logs: Sequence[float]) -> float:
     return float(budget.averaged([np.array([one]) for one in logs])[0]) if logs else -math.inf
 
 
-def _described(one: Finding, bars: _Bars, question: Question) -> ObjectiveVerdict:
+def _described(one: Finding, bars: Bars, question: Question) -> ObjectiveVerdict:
     passed = question.step is not None and one.cleared[question.index] >= bars.cleared
-    alone = [(_to_blame(one), bars.limits + math.log(max(1, bars.limited)))]
+    alone = [(to_blame(one), bars.limits + math.log(max(1, bars.limited)))]
     if one.worse is not None:
         alone.append((one.worse, bars.comparison + math.log(bars.compared)))
     against = max(alone, key=lambda log_and_bar: log_and_bar[0] - log_and_bar[1])
@@ -163,7 +173,7 @@ def _crashing(crashes: int) -> tuple[str, str] | None:
     return "CanaryCrashing", f"containers of the canary ended {crashes} times more often than stable's in this run"
 
 
-def _missing(findings: Findings, bars: _Bars, question: Question) -> tuple[str, str] | None:
+def _missing(findings: Findings, bars: Bars, question: Question) -> tuple[str, str] | None:
     overdue, finished = findings.overdue, findings.finished
     if overdue > OVERDUE_TOLERATED and overdue > finished:
         return "RequestsMissing", f"the canary finished {finished} requests and does not answer {overdue} more"

@@ -101,7 +101,13 @@ def test_a_quiet_watch_ends_in_stable(verdict: object) -> None:
     begun = starting().status.run
     assert begun is not None
     assert status.history[0] == HistoryEntry(
-        revision(2).revision, "models:/iris/2", Outcome.PROMOTED, "Promoted", begun.started_at, late.now
+        revision(2).revision,
+        "models:/iris/2",
+        Outcome.PROMOTED,
+        "Promoted",
+        begun.started_at,
+        late.now,
+        record=f"iris-run-{begun.id}",
     )
     leaving = [(one.revision.revision, one.replicas, one.until) for one in status.retiring]
     assert leaving == [(revision(1).revision, 2, late.now + timedelta(seconds=30))]

@@ -87,7 +87,9 @@ def test_the_story_ends_as_it_should() -> None:
         ("Service", "iris-metrics"),
         ("Secret", "iris-feedback"),
         ("Ingress", "iris"),
+        *(("ConfigMap", one.record) for one in world.status.history if one.record),
     }
+    assert [one.outcome for one in world.status.history if one.record] == [Outcome.REJECTED, Outcome.PROMOTED]
 
 
 def test_the_story_is_told_in_events() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from sluice_operator import names, revisions, snapshot, spec, status
+from sluice_operator.archive import Archive
 from sluice_operator.kube import Manifest
 from sluice_operator.observe import Found, Observer
 from sluice_operator.observed import Observed, Proof, Resolution, Workload
@@ -38,6 +39,7 @@ from tests.unit.controller.build import (
     resolved,
 )
 from tests.unit.controller.fakes import CutOffError, FakeKube, Reference, finish
+from tests.unit.controller.recorded import FakeRecording
 
 IRIS: Reference = (names.KIND, "iris")
 JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
@@ -65,6 +67,7 @@ class World(Observer):
     def __init__(self, **changes: Any) -> None:
         self.kube = FakeKube()
         self.now = NOW
+        self.records = FakeRecording()
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass unless it is told otherwise
@@ -84,7 +87,9 @@ class World(Observer):
 
     def start_operator(self) -> None:
         """A new process: nothing but the cluster is remembered."""
-        self.operator = Reconciler(self.kube, self, self.registry, Recorder(self.kube, "test"), 5.0)
+        self.operator = Reconciler(
+            self.kube, self, self.registry, Recorder(self.kube, "test"), Archive(self.kube, self.records), 5.0
+        )
 
     def edit_spec(self, **changes: Any) -> None:
         self.spec = raw_spec(**{"rollout": self.spec["rollout"], **changes})
@@ -189,7 +194,7 @@ class World(Observer):
     # What must be true whenever the operator writes
 
     def hold_to_promises(self, verb: str, manifest: Manifest) -> None:
-        if manifest["kind"] in ("Event", "Secret"):
+        if manifest["kind"] in ("Event", "Secret", "ConfigMap"):
             return
         if manifest["kind"] == names.KIND:
             assert (verb, manifest["spec"]) == ("status", self.spec), "the spec is the user's"
@@ -231,14 +236,18 @@ class World(Observer):
 
     # Where it ends
 
+    def records_kept(self) -> list[Manifest]:
+        return [one for (kind, _), one in self.kube.objects.items() if kind == "ConfigMap"]
+
     def end(self) -> dict[str, Any]:
         """Everything that should not depend on what happened on the way; no times, no ids."""
         current = self.status
         objects = {
             reference: one["spec"]
             for reference, one in self.kube.objects.items()
-            if reference[0] not in (names.KIND, "Secret")
+            if reference[0] not in (names.KIND, "Secret", "ConfigMap")
         }
+        records = [(one["data"]["startedAt"], one["data"]["outcome"]) for one in self.records_kept()]
         return {
             "phase": current.phase,
             "stable": current.stable,
@@ -247,5 +256,6 @@ class World(Observer):
             "rejected": [(one.revision, one.reason) for one in current.rejected],
             "history": [(one.model, one.outcome, one.reason) for one in current.history],
             "alias": (self.registry.champion, current.alias),
+            "records": [outcome for _, outcome in sorted(records)],
             "objects": objects,
         }

@@ -1,0 +1,105 @@
+"""Keeps the record of each run that ended, in a ConfigMap of the ModelDeployment's own.
+
+A run stays in status until the next one begins. So what was not written before a crash, or while Prometheus did not
+answer, is written later, as long as Prometheus knows the samples.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sluice_operator import names, resources, runrecord
+from sluice_operator.kube import Conflict, Kube, Manifest, Refused
+from sluice_operator.metrics import MetricsLostError
+from sluice_operator.resources import Owner
+from sluice_operator.runrecord import RunRecord
+from sluice_operator.snapshot import is_owned
+from sluice_operator.status import Run, Status
+from sluice_operator.ticks import Arms
+from sluice_operator.trials import Subject
+
+KEPT = 10  # records of one object, as many as its history has runs
+_AGAIN = timedelta(minutes=1)  # after an attempt that failed
+
+_log = logging.getLogger(__name__)
+
+
+class Recording(Protocol):
+    """Where records come from."""
+
+    async def record_of(self, subject: Subject, current: Status) -> RunRecord | None: ...
+
+
+class Archive:
+    """Looks once per run and process whether its record is there, and writes it where it is not."""
+
+    def __init__(self, kube: Kube, recording: Recording) -> None:
+        self._kube = kube
+        self._recording = recording
+        self._done: dict[tuple[str, str], str] = {}  # the run whose record is there, or cannot be had
+        self._again: dict[tuple[str, str], datetime] = {}
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop what is remembered of an object."""
+        self._done.pop((namespace, name), None)
+        self._again.pop((namespace, name), None)
+
+    async def keep(self, owner: Owner, current: Status, replicas: int, now: datetime) -> None:
+        """See to the record of the object's run, if that has ended. Trouble is logged, and tried again later."""
+        run, key = current.run, (owner.namespace, owner.name)
+        if run is None or run.ended_at is None or run.traffic_started_at is None or run.canary is None:
+            return
+        if self._done.get(key) == run.id or now < self._again.get(key, now):
+            return
+        try:
+            await self._see_to(owner, current, run, replicas)
+        except (MetricsLostError, Refused) as error:
+            self._again[key] = now + _AGAIN
+            _log.warning("%s/%s: the record of run %s is not written yet: %s", *key, run.id, error)
+            return
+        self.forget(*key)
+        self._done[key] = run.id
+
+    async def _see_to(self, owner: Owner, current: Status, run: Run, replicas: int) -> None:
+        assert run.canary is not None
+        if await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id)) is not None:
+            return
+        arms = Arms(run.canary.revision, run.stable.revision if run.stable else None)
+        subject = Subject(owner.namespace, owner.name, run, arms, replicas)
+        record = await self._recording.record_of(subject, current)
+        if record is None:
+            _log.info("%s/%s: nothing was counted in run %s, there is no record", owner.namespace, owner.name, run.id)
+            return
+        data = runrecord.encoded(record)
+        try:
+            await self._kube.create(resources.run_record(owner, run.id, _summary(run), data))
+        except Conflict:
+            return  # it was there already
+        await self._delete_old(owner)
+
+    async def _delete_old(self, owner: Owner) -> None:
+        labels = {names.LABEL_OWNER: owner.name, names.LABEL_RECORD: names.RUN_RECORD}
+        found = [one for one in await self._kube.find("ConfigMap", owner.namespace, labels) if is_owned(one, owner.uid)]
+        for old in sorted(found, key=_began, reverse=True)[KEPT:]:
+            try:
+                await self._kube.delete(old)
+            except Conflict:
+                continue  # somebody writes it: the next record will see to it
+
+
+def _summary(run: Run) -> dict[str, str]:
+    assert run.canary is not None
+    assert run.ended_at is not None
+    return {
+        "model": run.canary.model,
+        "stable": run.stable.model if run.stable else "",
+        "outcome": run.outcome or "",
+        "reason": run.reason,
+        "message": run.message,
+        "startedAt": run.started_at.isoformat(),
+        "endedAt": run.ended_at.isoformat(),
+    }
+
+
+def _began(record: Manifest) -> datetime:
+    return datetime.fromisoformat(record["data"]["startedAt"])

@@ -1,0 +1,121 @@
+"""A record holds all of a run, in few bytes; what is no record is told."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluice_operator import runrecord
+from sluice_operator.evalues.bursts import Record as Counted
+from sluice_operator.evalues.bursts import learn
+from sluice_operator.evalues.chain import Pods
+from sluice_operator.evalues.objective import Known
+from sluice_operator.record import Record
+from sluice_operator.runrecord import Look, RunRecord, UnreadableRecordError
+from sluice_operator.ticks import Tally, Tick
+from tests.unit.controller.build import UNDECIDED
+from tests.unit.controller.recorded import BEGAN, PATIENCE, TICK, a_run, recorded, ticks
+
+RUN = a_run()
+LAST = Look(UNDECIDED, BEGAN)
+
+
+def past() -> Record:
+    """As learned from counts: laws of floats that no short number tells."""
+    random = np.random.default_rng(3)
+    requests = random.poisson(300, (1, 400)).astype(float)
+    bad = random.binomial(300, 0.01, (1, 400)).astype(float)
+    law = learn(Counted(requests, bad, 15.0))
+    judged = learn(Counted(requests[0], bad[0], 15.0))
+    known = {one.name: Known(law, judged, float(requests.sum()), float(bad.sum())) for one in RUN.objectives}
+    return Record(known, (0.05, 0.2), 6000.0, 120_000)
+
+
+def made(told: list[Tick], known: Record | None = None) -> RunRecord:
+    return runrecord.made("models", "iris", RUN, known or past(), Pods(2, 3), told, TICK, PATIENCE, LAST)
+
+
+tallies = st.builds(
+    Tally,
+    started=st.integers(0, 9),
+    finished=st.integers(0, 9),
+    errors=st.integers(0, 9),
+    within=st.dictionaries(st.sampled_from((0.05, 0.2, math.inf)), st.integers(0, 9)),
+    labels=st.integers(0, 9),
+    correct=st.integers(0, 9),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(arms=st.lists(st.tuples(tallies, tallies, st.booleans()), min_size=1, max_size=8), start=st.floats(1e9, 2e9))
+def test_ticks_come_back_as_they_were(arms: list[tuple[Tally, Tally, bool]], start: float) -> None:
+    """Whatever was counted, and wherever a histogram was not there."""
+    edges = [start]
+    for _ in arms:
+        edges.append(edges[-1] + TICK)
+    told = [Tick(since, until, *each) for (since, until), each in zip(pairwise(edges), arms, strict=True)]
+    record = runrecord.decoded(runrecord.encoded(made(told)))
+    assert list(runrecord.ticks_of(record)) == told
+
+
+def test_what_was_learned_comes_back_to_the_last_digit() -> None:
+    """Laws, totals and bounds."""
+    known = past()
+    found = runrecord.past_of(runrecord.decoded(runrecord.encoded(made(list(ticks(RUN)), known))))
+    assert (found.bounds, found.pod_seconds, found.requests) == (known.bounds, known.pod_seconds, known.requests)
+    for name, one in known.known.items():
+        again = found.known[name]
+        assert (again.requests, again.bad) == (one.requests, one.bad)
+        for law, other in ((again.compared, one.compared), (again.judged, one.judged)):
+            np.testing.assert_array_equal(law.starts, other.starts, strict=True)
+            np.testing.assert_array_equal(law.seconds, other.seconds, strict=True)
+            np.testing.assert_array_equal(law.any_start, other.any_start, strict=True)
+
+
+def test_the_run_comes_back_with_its_terms_and_its_end() -> None:
+    """As status had it, and the last look as it was."""
+    record = recorded(RUN, ticks(RUN))
+    again = runrecord.decoded(runrecord.encoded(record))
+    assert again == record
+    assert (again.run, again.last.verdict.result) == (RUN, "Pass")
+
+
+def test_hours_at_a_thousand_requests_per_second_are_kept_whole() -> None:
+    """Four of them, in ticks of 5 seconds, in less than a tenth of what a ConfigMap holds."""
+    long = a_run(weights=(10, 50), step_seconds=2 * 3600.0)
+    told = list(ticks(long, rate=1000.0))
+    assert len(told) == 2880
+    data = runrecord.encoded(made(told))
+    assert len(data) < 100_000
+    assert runrecord.decoded(data).cut == 0
+
+
+def test_of_a_run_that_is_too_long_the_newest_ticks_are_kept() -> None:
+    """And the record says how many are missing."""
+    told = list(ticks(a_run(step_seconds=1800.0)))
+    record = runrecord.decoded(runrecord.encoded(made(told), most_bytes=4_000))
+    assert 0 < record.cut < len(told)
+    assert list(runrecord.ticks_of(record)) == told[record.cut :]
+    assert len(runrecord.encoded(record)) <= 4_000
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"no zlib", "no record of a run"),
+        (zlib.compress(b"no json"), "no record of a run"),
+        (zlib.compress(b'{"format": 2}'), "format 2, this program reads format 1"),
+        (zlib.compress(msgspec.json.encode({"format": 1, "name": "iris"})), "missing required field"),
+    ],
+)
+def test_what_is_no_record_is_told(data: bytes, words: str) -> None:
+    """With the reason."""
+    with pytest.raises(UnreadableRecordError, match=words):
+        runrecord.decoded(data)
