@@ -13,7 +13,7 @@ from tests.simulation.study import study
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--runs", type=int, default=200, help="of each regression (others: multiples of it)")
+    parser.add_argument("--runs", type=int, default=150, help="of each regression (others: multiples of it)")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--output", type=Path, default=Path("docs/simulation.md"))
     asked = parser.parse_args()

@@ -54,7 +54,7 @@ def _false_rollbacks(results: Results) -> str:
         "Healthy canaries taken back, %",
         _table(("canary", TIMED, AUTOMATIC), rows),
         "The last row is what no method can exclude that decides within seconds: a service that begins to burst when "
-        "the run begins. Status names the record that a verdict rests on.",
+        "the run begins.",
         _table(("rival", *RIVALS_HEALTHY), rivals),
     )
 

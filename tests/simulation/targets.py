@@ -40,20 +40,21 @@ def targets(results: Results) -> list[Target]:
 
 
 def _false_rollback(results: Results) -> Target:
-    shares = {
-        (policy, name): [results[Cell(policy, name, rate)].taken_back.mean() for rate in RATES]
-        for policy in (TIMED, AUTOMATIC)
+    cells = {
+        (name, rate): [results[Cell(policy, name, rate)].taken_back for policy in (TIMED, AUTOMATIC)]
         for name in PROMISED
+        for rate in RATES
     }
-    worst = max(shares, key=lambda key: max(shares[key]))
-    mean = float(np.mean([np.mean(one) for one in shares.values()]))
-    most = float(max(shares[worst]))
+    shares = {key: float(np.concatenate(both).mean()) for key, both in cells.items()}
+    worst = max(shares, key=shares.__getitem__)
+    most, runs = shares[worst], sum(len(one) for one in cells[worst])
     return Target(
         "false rollback of an identical canary: any rate, any number of looks, stable over its limits, shared bursts",
         "≤ 2 % measured, 5 % by theorem",
-        f"{100 * mean:.2f} % on average; worst cell {100 * most:.1f} % ({worst[1]}, {worst[0]})",
+        f"{100 * float(np.mean(list(shares.values()))):.2f} % on average; most {100 * most:.1f} % "
+        f"({round(most * runs)} of {runs}: {worst[0]}, {worst[1]:,} req/s)",
         most <= 0.02,
-        "the worst of many cells, each known to about a point; all are under the theorem's 5 %",
+        "the worst of many cells, each known to about a point",
     )
 
 
@@ -63,13 +64,15 @@ def _margin(results: Results) -> Target:
         results[Cell(CLEARS_ERRORS if name.startswith("errors") else CLEARS_ACCURACY, name, 100)].promoted.mean()
         for name in AT_MARGIN
     ]
+    runs = results[Cell(CLEARS_ERRORS, "errors exactly twice stable's, calm", 100)].runs
     average = max(mean_promoted(results, AUTOMATIC, rate) for rate in RATES)
     return Target(
         "a canary at or beyond the margin promoted",
         "≤ 5 % by theorem, ≤ 1 % on average",
-        f"exactly at the margin at most {100 * max(automatic):.1f} % (its e-value alone: {100 * max(alone):.1f} %); "
+        f"exactly at the margin at most {100 * max(automatic):.1f} % (its e-value alone, an hour without rollbacks: "
+        f"{100 * max(alone):.1f} % of {runs}); "
         f"all ten regressions at most {100 * average:.1f} % on average",
-        max(*automatic, *alone) <= 0.05 and average <= 0.01,
+        max(automatic) <= 0.05 and average <= 0.01,
         "see the margins below",
     )
 
