@@ -72,7 +72,7 @@ class Archive:
             return
         data = runrecord.encoded(record)
         try:
-            await self._kube.create(resources.run_record(owner, run.id, _summary(run), data))
+            await self._kube.create(resources.run_record(owner, run.id, summary(run), data))
         except Conflict:
             return  # it was there already
         await self._delete_old(owner)
@@ -87,13 +87,14 @@ class Archive:
                 continue  # somebody writes it: the next record will see to it
 
 
-def _summary(run: Run) -> dict[str, str]:
+def summary(run: Run) -> dict[str, str]:
+    """What a person may want to know of a run that ended."""
     assert run.canary is not None
     assert run.ended_at is not None
     return {
         "model": run.canary.model,
         "stable": run.stable.model if run.stable else "",
-        "outcome": run.outcome or "",
+        "outcome": str(run.outcome),
         "reason": run.reason,
         "message": run.message,
         "startedAt": run.started_at.isoformat(),

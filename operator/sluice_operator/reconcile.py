@@ -55,7 +55,10 @@ class Reconciler:
         if found is None:
             self.archive.forget(namespace, name)
             return None
-        before, after = found.observed.status, decide(found.observed)
+        before = found.observed.status
+        if before.phase is Phase.STABLE:  # the next run may begin now, and only the last one is in status
+            await self._record(found, before)
+        after = decide(found.observed)
         try:
             if after != before:
                 await self.kube.update_status({**found.body, "status": statuses.dump(after)})
@@ -75,7 +78,7 @@ class Reconciler:
         finally:
             await self.recorder.post(found.body, iter(told))
         await self._move_alias(after)
-        await self.archive.keep(found.owner, after, found.observed.spec.server.replicas, found.observed.now)
+        await self._record(found, after)
         return AT_ONCE if _moved(before, after) else self._pause(found, after)
 
     async def _apply(self, found: Found, after: Status, *, interrupted: bool) -> list[Event]:
@@ -91,6 +94,9 @@ class Reconciler:
             return []
         note = f"{words}: not as status asks for, after an edit from outside or an interruption"
         return [Event("DriftRepaired", note, warning=True)]
+
+    async def _record(self, found: Found, current: Status) -> None:
+        await self.archive.keep(found.owner, current, found.observed.spec.server.replicas, found.observed.now)
 
     async def _move_alias(self, after: Status) -> None:
         alias = after.alias

@@ -140,6 +140,10 @@ class Trial:
                 return one.weight
         return None
 
+    def silent(self, weight: int) -> float:
+        """Log e-value against "the canary finishes what it is sent at this weight"."""
+        return self._answered[weight].log_silent
+
     def finding(self, objective: Objective) -> Finding:
         """What is known of one objective."""
         evidence = self._evidence[objective.name]

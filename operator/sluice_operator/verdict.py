@@ -115,7 +115,7 @@ class Bars:
 def _worse(findings: Findings, bars: Bars) -> tuple[int, str, str] | None:
     """The objective that shows most that the canary is worse than stable, if all together show it."""
     logs = [-math.inf if one.worse is None else one.worse for one in findings.objectives]
-    if _averaged([one for one in logs if one > -math.inf]) < bars.comparison:
+    if averaged([one for one in logs if one > -math.inf]) < bars.comparison:
         return None
     index = int(np.argmax(logs))
     one = findings.objectives[index]
@@ -125,11 +125,19 @@ def _worse(findings: Findings, bars: Bars) -> tuple[int, str, str] | None:
 def _beyond(findings: Findings, bars: Bars) -> tuple[int, str, str] | None:
     """The objective whose limit the canary breaks and stable keeps."""
     logs = [to_blame(one) for one in findings.objectives]
-    if _averaged([one for one in logs if one > -math.inf]) < bars.limits:
+    if averaged([one for one in logs if one > -math.inf]) < bars.limits:
         return None
     index = int(np.argmax(logs))
     one = findings.objectives[index]
     return index, wording.beyond_reason(one.objective), wording.beyond(one)
+
+
+def against(one: Finding, bars: Bars) -> tuple[float, float]:
+    """The log e-value that is nearest to a Fail, or furthest beyond it, and what it alone would have to reach."""
+    alone = [(to_blame(one), bars.limits + math.log(max(1, bars.limited)))]
+    if one.worse is not None:
+        alone.append((one.worse, bars.comparison + math.log(bars.compared)))
+    return max(alone, key=lambda log_and_bar: log_and_bar[0] - log_and_bar[1])
 
 
 def to_blame(one: Finding) -> float:
@@ -139,16 +147,13 @@ def to_blame(one: Finding) -> float:
     return min(one.beyond, one.stable_inside)
 
 
-def _averaged(logs: Sequence[float]) -> float:
+def averaged(logs: Sequence[float]) -> float:
+    """The logarithm of the mean of e-values; of none, that of 0."""
     return float(budget.averaged([np.array([one]) for one in logs])[0]) if logs else -math.inf
 
 
 def _described(one: Finding, bars: Bars, question: Question) -> ObjectiveVerdict:
     passed = question.step is not None and one.cleared[question.index] >= bars.cleared
-    alone = [(to_blame(one), bars.limits + math.log(max(1, bars.limited)))]
-    if one.worse is not None:
-        alone.append((one.worse, bars.comparison + math.log(bars.compared)))
-    against = max(alone, key=lambda log_and_bar: log_and_bar[0] - log_and_bar[1])
     cleared = None if question.step is None else one.cleared[question.index]
     return ObjectiveVerdict(
         name=one.objective.name,
@@ -157,7 +162,7 @@ def _described(one: Finding, bars: Bars, question: Question) -> ObjectiveVerdict
         stable=wording.shown(one.objective, one.stable),
         limit=wording.limit(one.objective),
         requests=one.canary[1],
-        evidence=wording.evidence(against, None if cleared is None else (cleared, bars.cleared)),
+        evidence=wording.evidence(against(one, bars), None if cleared is None else (cleared, bars.cleared)),
         needs="" if passed or cleared is None else wording.needs(one, cleared, bars.cleared),
     )
 

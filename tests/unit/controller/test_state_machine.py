@@ -203,7 +203,9 @@ class Rollouts(RuleBasedStateMachine):
             assert status.stable.model.version == str(version)
         owned = {reference for reference, one in world.kube.objects.items() if is_owned(one, OWNER.uid)}
         said = {(one["kind"], one["metadata"]["name"]) for one in render(OWNER, wanted, status)}
-        assert owned == {*said, ("Secret", "iris-feedback")}
+        records = {reference for reference in owned if reference[0] == "ConfigMap"}
+        assert owned - records == {*said, ("Secret", "iris-feedback")}
+        assert {("ConfigMap", one.record) for one in status.history if one.record} <= records
         assert world.registry.champion == (status.alias.version if status.alias else None)
         before = world.kube.writes
         world.reconcile()
