@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     finishing.a_rollback_is_finished,
     starting.an_object_of_somebody_else_holds_the_start,
     starting.a_refused_model_is_rejected,
+    starting.a_model_without_a_good_hold_out_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
     stepping.a_newer_revision_replaces,
     stepping.changed_terms_restart_the_run,

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sluice_operator import names, snapshot, spec, status
 from sluice_operator.kube import Kube, Manifest
-from sluice_operator.observed import Defaults, Observed, Proof, Workload
+from sluice_operator.observed import Defaults, HoldOut, Observed, Proof, Unreachable, Unresolved, Workload
 from sluice_operator.registry import Registry
 from sluice_operator.resources import Owner
 from sluice_operator.roles import serves
@@ -81,6 +81,7 @@ class Observer:
             weight=weight,
             smoke=smoke,
             swap=await self._prove_swap(owner, wanted, current, pods, workloads),
+            trained=await self._trained(current),
             rate=await self._rate(owner, current),
             verdict=await self._verdict(owner, wanted, current, workloads),
             alias_version=await self._alias(current),
@@ -135,6 +136,15 @@ class Observer:
 
     def _gateway(self, run: Run) -> probe.Gateway:
         return probe.Gateway(self._settings.gateway_address, run.traffic.ingress.host)
+
+    async def _trained(self, current: Status) -> HoldOut | Unresolved | Unreachable | None:
+        """What the canary's hold-out says, while an objective asks for it."""
+        run, canary = current.run, current.canary
+        if current.phase is not Phase.STARTING or run is None or canary is None:
+            return None
+        if not any(one.of_training for one in run.objectives):
+            return None
+        return await self._registry.hold_out(canary.model.run_id, canary.tracking_uri)
 
     async def _rate(self, owner: Owner, current: Status) -> float | None:
         """How many requests there are, while a run without steps of its own waits for them."""

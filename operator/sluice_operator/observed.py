@@ -55,6 +55,14 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldOut:
+    """How the model's own run judged it: examples that it got right, of how many."""
+
+    correct: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """Whether the gateway does what was written, and what it did instead."""
 
@@ -88,6 +96,7 @@ class Observed:
     weight: Proof | None = None
     swap: Proof | None = None
     smoke: Proof | None = None
+    trained: HoldOut | Unresolved | Unreachable | None = None
     rate: float | None = None  # requests per second that stable answers
     verdict: Verdict | None = None
     alias_version: str | None = None  # where the alias of the last promotion points

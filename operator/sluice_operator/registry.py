@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from sluice_operator import uris
-from sluice_operator.observed import Resolution, Resolved, Unreachable, Unresolved
+from sluice_operator.observed import HoldOut, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.status import Model
 
 _TIMEOUT_SECONDS = 5.0
@@ -77,6 +77,24 @@ class Registry:
             return str((await self._by_alias(base, name, alias))["version"])
         except (_NotFoundError, *_UNUSABLE):
             return None
+
+    async def hold_out(self, run_id: str, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
+        """What the MLflow run that made a model says of its hold-out: its metrics `correct` and `total`."""
+        base, refused = self._base(tracking_uri)
+        if refused is not None:
+            return refused
+        try:
+            run = (await self._get(base, "runs/get", run_id=run_id))["run"]
+            metrics = {one["key"]: float(one["value"]) for one in run["data"].get("metrics", ())}
+        except _NotFoundError as error:
+            return Unresolved("HoldOutMissing", f"MLflow does not have the run {run_id!r} of the model ({error})")
+        except _UNUSABLE as error:
+            return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
+        correct, total = metrics.get("correct", -1.0), metrics.get("total", 0.0)
+        if not (0 <= correct <= total and total >= 1 and correct.is_integer() and total.is_integer()):
+            hint = "log both as whole numbers, as `python -m sluice_trainer` does"
+            return Unresolved("HoldOutMissing", f"run {run_id!r} has no metrics correct and total: {hint}")
+        return HoldOut(int(correct), int(total))
 
     async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
         """Point `alias` at `version`. Idempotent. Raises httpx.HTTPError when MLflow does not do it."""

@@ -118,7 +118,7 @@ def made(
     last: Look,
 ) -> RunRecord:
     """The record of a run with at least one tick."""
-    bounds = criteria.bounds(run.objectives, past.bounds)
+    bounds = criteria.bounds(run.judged, past.bounds)
     return RunRecord(
         namespace=namespace,
         name=name,

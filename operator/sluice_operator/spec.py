@@ -11,6 +11,13 @@ import msgspec
 from sluice_operator.quantities import Duration, Ratio, Share, decode
 
 
+class Source(StrEnum):
+    """Where the truth about predictions comes from."""
+
+    FEEDBACK = "Feedback"  # labels of requests in the run
+    TRAINING = "Training"  # the hold-out of the model's MLflow run
+
+
 class WhenNoLabels(StrEnum):
     """What an accuracy objective does when the canary got no label at all."""
 
@@ -117,7 +124,7 @@ class Latency(_Section, frozen=True):
 class Accuracy(_Section, frozen=True):
     """A limit, a comparison with stable, or both."""
 
-    source: str
+    source: Source
     min: Share | None = None
     max_drop: Share | None = None
 
@@ -138,6 +145,11 @@ class Objective(_Section, frozen=True):
     accuracy: Accuracy | None = None
     judge: Judge | None = None
     when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
+
+    @property
+    def of_training(self) -> bool:
+        """Whether it is decided before any traffic, from the model's own hold-out."""
+        return self.accuracy is not None and self.accuracy.source is Source.TRAINING
 
     @property
     def needed(self) -> Judge:

@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
-from sluice_operator import ladder
+from sluice_operator import ladder, offline
 from sluice_operator.moves import alias_after, begin_run, end_run, ended, enter, is_rejected, take_back, wanted
-from sluice_operator.observed import Observed, Refusal
+from sluice_operator.observed import Observed, Refusal, Unreachable
 from sluice_operator.status import Outcome, Phase, Status
 
 
@@ -31,6 +31,17 @@ def a_refused_model_is_rejected(seen: Observed) -> Status | None:
     if seen.status.phase is not Phase.STARTING or refusal is None:
         return None
     return _reject_before_traffic(seen, refusal)
+
+
+def a_model_without_a_good_hold_out_is_rejected(seen: Observed) -> Status | None:
+    """Where an objective asks for it, nobody meets a model whose own hold-out does not show that it is good enough."""
+    run = seen.status.run
+    if seen.status.phase is not Phase.STARTING or run is None:
+        return None
+    for objective in run.objectives:
+        if objective.of_training and (refusal := offline.refusal(objective, seen.trained, run.confidence)) is not None:
+            return _reject_before_traffic(seen, refusal)
+    return seen.status if isinstance(seen.trained, Unreachable) else None
 
 
 def a_canary_that_does_not_get_ready_is_rejected(seen: Observed) -> Status | None:

@@ -121,6 +121,11 @@ class Run(_Part, frozen=True):
     reason: str = ""
     message: str = ""
 
+    @property
+    def judged(self) -> tuple[Objective, ...]:
+        """The objectives that its traffic decides."""
+        return tuple(one for one in self.objectives if not one.of_training)
+
 
 class Weight(_Part, frozen=True):
     """Share of requests meant for the canary, in percent: decided, and proven in the data plane."""

@@ -215,8 +215,8 @@ class Trials:
         revisions = [one for one in (subject.arms.canary, subject.arms.stable) if one is not None]
         pods = Pods(subject.replicas, subject.replicas)
         kept = _Kept(
-            trial=Trial(run.objectives, len(run.steps), past, pods, self._timing.tick),
-            selection=subject.selection(*revisions, bounds=criteria.bounds(run.objectives, past.bounds)),
+            trial=Trial(run.judged, len(run.steps), past, pods, self._timing.tick),
+            selection=subject.selection(*revisions, bounds=criteria.bounds(run.judged, past.bounds)),
             asked_until=began - self._timing.scrape,
             closed_until=began,
         )
@@ -227,17 +227,17 @@ class Trials:
         """What stable did in the hours before the run began."""
         run, stable = subject.run, subject.arms.stable
         if stable is None:
-            return record.learn(run.objectives, record.bounds(run.objectives, {}), Counters(), "", ())
+            return record.learn(run.judged, record.bounds(run.judged, {}), Counters(), "", ())
         until = run.started_at.timestamp()
         latest = await self._reader.latest(subject.selection(stable, bounds=None), (BUCKETS,), until)
-        chosen = record.bounds(run.objectives, record.totals(latest))
+        chosen = record.bounds(run.judged, record.totals(latest))
         bin_seconds = max(_RECORD_BIN_SECONDS, self._timing.scrape)
         since = until - record.SECONDS
-        selection = subject.selection(stable, bounds=criteria.bounds(run.objectives, chosen))
+        selection = subject.selection(stable, bounds=criteria.bounds(run.judged, chosen))
         counters = Counters()
         counters.add(await self._reader.grid(selection, since, until, bin_seconds))
         edges = [since + index * bin_seconds for index in range(int(record.SECONDS / bin_seconds) + 1)]
-        return await asyncio.to_thread(record.learn, run.objectives, chosen, counters, stable, edges)
+        return await asyncio.to_thread(record.learn, run.judged, chosen, counters, stable, edges)
 
     def _check_seen(self, counters: Counters, subject: Subject, now: float) -> None:
         """Raises MetricsLostError where silence may be Prometheus's, not the canary's."""

@@ -152,6 +152,12 @@ def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
             ' such as "0.70", or maxDrop, such as "0.02", to compare with the stable version, or both',
         ),
         (
+            "spec.objectives[2].accuracy",
+            {"source": "Training", "min": "0.7", "maxDrop": "0.02"},
+            "spec.objectives[2].accuracy: Invalid value: a hold-out is not compared with the stable version's; write"
+            " min, or source Feedback with maxDrop",
+        ),
+        (
             "spec.model.uri",
             "models:/iris@champion",
             'spec.model.onPromote.setAlias: Invalid value: setAlias "champion" is the alias that model.uri follows, so'
@@ -229,7 +235,7 @@ def test_steps_are_at_least_one_and_at_most_twenty(kubectl: Kubectl, iris: dict[
     [
         ("spec.model.trust", "Everything", '"Data", "TrustedTypes", "Code"'),
         ("spec.rollout.onDeadline", "Promote", '"Hold", "Rollback", "PromoteIfClean"'),
-        ("spec.objectives.2.accuracy.source", "Training", '"Feedback"'),
+        ("spec.objectives.2.accuracy.source", "Labels", '"Feedback", "Training"'),
         ("spec.objectives.0.judge", "Never", '"EveryStep", "BeforePromotion", "AfterPromotion"'),
     ],
 )

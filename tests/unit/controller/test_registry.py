@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sluice_operator.observed import Resolved, Unreachable, Unresolved
+from sluice_operator.observed import HoldOut, Resolved, Unreachable, Unresolved
 from sluice_operator.registry import Registry
 from sluice_operator.status import Model
 
@@ -265,3 +265,41 @@ def test_where_an_alias_points() -> None:
     there, nowhere = Server(says({"model_version": VERSION})), Server(missing("no alias"))
     versions = [asyncio.run(one.registry.alias_version("", "iris", "champion")) for one in (there, nowhere)]
     assert versions == ["3", None]
+
+
+def run_with(**metrics: float) -> dict[str, Any]:
+    return {"run": {"data": {"metrics": [{"key": key, "value": value} for key, value in metrics.items()]}}}
+
+
+NO_METRICS = Unresolved(
+    "HoldOutMissing",
+    "run 'r1' has no metrics correct and total: log both as whole numbers, as `python -m sluice_trainer` does",
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (says(run_with(correct=43.0, total=45, accuracy=0.96)), HoldOut(43, 45)),
+        (says(run_with(accuracy=0.96)), NO_METRICS),
+        (says({"run": {"data": {}}}), NO_METRICS),
+        (says(run_with(correct=46, total=45)), NO_METRICS),
+        (says(run_with(correct=4.5, total=45)), NO_METRICS),
+        (says(run_with(correct=0, total=0)), NO_METRICS),
+        (
+            missing("no run r1"),
+            Unresolved("HoldOutMissing", "MLflow does not have the run 'r1' of the model (no run r1)"),
+        ),
+    ],
+)
+def test_a_hold_out_is_read_from_the_run_that_made_the_model(answer: Answer, found: object) -> None:
+    """As counts, not as a ratio that nobody knows the size of."""
+    server = Server(answer)
+    assert asyncio.run(server.registry.hold_out("r1", "")) == found
+    assert server.asked == [f"{API}/runs/get?run_id=r1"]
+
+
+def test_a_hold_out_that_nobody_tells_is_no_missing_one() -> None:
+    """An outage is an outage."""
+    server = Server(lambda _: httpx.Response(503))
+    assert isinstance(asyncio.run(server.registry.hold_out("r1", "")), Unreachable)
