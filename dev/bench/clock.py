@@ -1,0 +1,81 @@
+"""Who spends the operator's CPU time: the functions of each part are timed where they are called, in any thread."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from sluice_operator import ticks, trials
+from sluice_operator.counters import Counters
+from sluice_operator.metrics import Prometheus
+from sluice_operator.status import Run
+from sluice_operator.ticks import Tick
+from sluice_operator.trial import Trial
+
+PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
+    "counters": ((Counters, "add"), (Counters, "forget"), (ticks, "tally")),
+    "e-values": ((Trial, "observe"),),
+    "verdict": ((Trial, "findings"), (trials, "judge")),
+}
+FETCHING = "fetching"
+
+
+class Clock:
+    """CPU seconds by part, how many queries were asked and ticks observed, and the end of each run's newest tick."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys((FETCHING, *PARTS), 0.0)
+        self.queries = self.ticks = 0
+        self.newest: dict[str, float] = {}
+        self._lock = Lock()
+        for part, functions in PARTS.items():
+            for owner, name in functions:
+                setattr(owner, name, self._timed(getattr(owner, name), part))
+        Trial.observe = self._noted(Trial.observe)  # type: ignore[assignment,method-assign]
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        began = time.thread_time()
+        try:
+            yield
+        finally:
+            spent = time.thread_time() - began
+            with self._lock:
+                self.seconds[name] += spent
+
+    def _timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            with self.part(part):
+                return function(*arguments, **named)
+
+        return timed
+
+    def _noted(self, observe: Callable[[Trial, Tick, Run], None]) -> Callable[[Trial, Tick, Run], None]:
+        def noted(trial: Trial, tick: Tick, run: Run) -> None:
+            observe(trial, tick, run)
+            with self._lock:
+                self.ticks += 1
+                self.newest[run.id] = tick.end
+
+        return noted
+
+
+class Client:
+    """A client of Prometheus whose queries are counted and timed."""
+
+    def __init__(self, client: Prometheus, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+
+    def custom_query(self, query: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+        self._clock.queries += 1
+        with self._clock.part(FETCHING):
+            return self._client.custom_query(query, params)
+
+    def custom_query_range(
+        self, query: str, start_time: datetime, end_time: datetime, step: str
+    ) -> list[dict[str, Any]]:
+        self._clock.queries += 1
+        with self._clock.part(FETCHING):
+            return self._client.custom_query_range(query, start_time, end_time, step)

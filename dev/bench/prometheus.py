@@ -1,0 +1,124 @@
+"""The cluster's Prometheus without the cluster: on a loopback port, with data of its own, scraping the exporter."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from socket import socket
+from tempfile import TemporaryDirectory
+
+import httpx
+import yaml
+
+from dev.bench.exporter import SCRAPE_SECONDS
+
+_ROOT = Path(__file__).resolve().parents[2]
+_FOLDER = "source dev/cluster/config.sh; source dev/cluster/binaries.sh; binaries prometheus"
+_START_SECONDS = 30.0
+_SENT = 'prometheus_http_response_size_bytes_sum{handler="/api/v1/query"}'
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Prometheus:
+    """One that runs, and knows no target yet."""
+
+    def __init__(self, url: str, pid: int, config: Path, exporter: str) -> None:
+        self.url = url
+        self._pid, self._config, self._exporter = pid, config, exporter
+
+    def scrape(self, runs: Iterable[str]) -> None:
+        """From now on these runs, and no others."""
+        self._config.write_text(_config(self._exporter, runs))
+        httpx.post(f"{self.url}/-/reload").raise_for_status()
+
+    def cpu_seconds(self) -> float:
+        """Spent since it was started."""
+        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def bytes_sent(self) -> float:
+        """In answers to queries, as they went over the wire."""
+        text = httpx.get(f"{self.url}/metrics").text
+        sizes = [line for line in text.splitlines() if line.startswith(_SENT)]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in sizes)
+
+
+@contextmanager
+def started(began: float) -> Iterator[Prometheus]:
+    """A Prometheus with its exporter, which knows of a run that began at `began`; both are ended at the end."""
+    exporter, port = _free_port(), _free_port()
+    with ExitStack() as ending:
+        folder = Path(ending.enter_context(TemporaryDirectory(prefix="sluice-bench-")))
+        config = folder / "prometheus.yml"
+        config.write_text(_config(f"127.0.0.1:{exporter}", ()))
+        ending.enter_context(_process(sys.executable, "-m", "dev.bench.exporter", str(exporter), str(began)))
+        process = ending.enter_context(
+            _process(
+                str(_program()),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                "--storage.tsdb.min-block-duration=1d",  # a younger head takes samples of the last 12 hours
+                "--storage.tsdb.max-block-duration=1d",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--web.enable-lifecycle",
+                "--log.level=error",
+            )
+        )
+        found = Prometheus(f"http://127.0.0.1:{port}", process.pid, config, f"127.0.0.1:{exporter}")
+        _wait_until_ready(found.url)
+        yield found
+
+
+def _program() -> Path:
+    folder = subprocess.run(["bash", "-euc", _FOLDER], cwd=_ROOT, check=True, capture_output=True, text=True).stdout
+    program = Path(folder.strip()) / "prometheus"
+    if not program.exists():
+        raise SystemExit("error: Prometheus is not built yet\n  mend it with: dev/cluster/cluster.sh build")
+    return program
+
+
+def _config(exporter: str, runs: Iterable[str]) -> str:
+    interval = f"{SCRAPE_SECONDS}s"
+    jobs = [
+        {
+            "job_name": run,
+            "honor_labels": True,
+            "metrics_path": f"/{run}",
+            "relabel_configs": [{"target_label": "job", "replacement": "sluice"}],
+            "static_configs": [{"targets": [exporter]}],
+        }
+        for run in runs
+    ]
+    return yaml.safe_dump({"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": jobs})
+
+
+@contextmanager
+def _process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, cwd=_ROOT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/-/ready").status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit(f"error: Prometheus was not ready after {_START_SECONDS:.0f} s")
