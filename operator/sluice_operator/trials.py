@@ -68,6 +68,7 @@ class _Kept:
     asked_until: float
     closed_until: float
     counters: Counters = field(default_factory=Counters)
+    busy: bool = False  # a thread reads the counters
 
     def told(self, subject: Subject, now: float, timing: Timing) -> Findings:
         """What is known, with all ticks that are closed by now."""
@@ -174,7 +175,11 @@ class Trials:
         async with self._asking:
             await self._refresh(kept, now)
         self._check_seen(kept.counters, subject, now)
-        return await asyncio.to_thread(kept.told, subject, now, self._timing)  # hours of ticks after a restart
+        kept.busy = True
+        try:
+            return await asyncio.to_thread(kept.told, subject, now, self._timing)  # hours of ticks after a restart
+        finally:
+            kept.busy = False
 
     async def _refresh(self, mine: _Kept, now: float) -> None:
         """Whoever looks first asks for all runs that are due, so that many runs need few queries, and fail together."""
@@ -199,8 +204,9 @@ class Trials:
         for labels, samples in answer:
             by_object[labels.get("namespace"), labels.get("model_deployment")].append((labels, samples))
         for kept in runs:
-            kept.counters.add(by_object[kept.selection.objects[0]])
-            kept.asked_until = now
+            if not kept.busy:  # it will ask for itself again
+                kept.counters.add(by_object[kept.selection.objects[0]])
+                kept.asked_until = now
 
     async def _trial_of(self, subject: Subject) -> _Kept:
         """The run's trial: the one in memory, or a new one that begins with the run's first traffic."""

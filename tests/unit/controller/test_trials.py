@@ -182,6 +182,28 @@ def test_many_runs_are_asked_for_together() -> None:
     assert len({verdict.objectives[0].requests for verdict in verdicts}) == 30
 
 
+def test_looks_at_the_same_moment_do_not_disturb_each_other() -> None:
+    """One asks for all while others are still at work on what they have."""
+    prometheus, names = FakePrometheus(), [f"iris{number}" for number in range(12)]
+    for number, name in enumerate(names):
+        pod(prometheus, [(10 + number) * k for k in range(60)], pod_uid=f"c{number}", model_deployment=name)
+        pod(prometheus, [90 * k for k in range(60)], pod_uid=f"s{number}", revision=STABLE, model_deployment=name)
+    together = trials(prometheus)
+
+    async def all_of_them(now: float) -> list[Verdict]:
+        subjects = [Subject("models", name, a_run(), Arms(CANARY, STABLE), replicas=2) for name in names]
+        moments = [moment(now + number / 100) for number in range(len(names))]
+        looks = (together.verdict(one, STATUS, 0, at) for one, at in zip(subjects, moments, strict=True))
+        return await asyncio.gather(*looks)
+
+    async def for_a_while() -> list[Verdict]:
+        for now in range(30, 200, 5):
+            verdicts = await all_of_them(now)
+        return verdicts
+
+    assert asyncio.run(for_a_while()) == [look(trials(prometheus), 195, name=name) for name in names]
+
+
 def test_runs_that_are_behind_do_not_hold_the_others_back() -> None:
     """A run that was not looked at for minutes is asked for alone."""
     prometheus = serving()
