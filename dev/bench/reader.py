@@ -22,7 +22,18 @@ from dev.bench.exporter import NAMESPACE, PAST, PODS, SCRAPE_SECONDS, revision
 from dev.bench.prometheus import Prometheus
 from sluice_operator.metrics import Reader, connect
 from sluice_operator.quantities import Duration, Ratio, Share
-from sluice_operator.spec import Accuracy, ErrorRate, Ingress, Latency, Objective, OnDeadline, Rollout, Step, Traffic
+from sluice_operator.spec import (
+    Accuracy,
+    ErrorRate,
+    Ingress,
+    Latency,
+    Objective,
+    OnDeadline,
+    Rollout,
+    Source,
+    Step,
+    Traffic,
+)
 from sluice_operator.status import METRICS_UNAVAILABLE, LiveWeight, Phase, Run, Status
 from sluice_operator.ticks import Arms
 from sluice_operator.trials import Subject, Timing, Trials
@@ -39,7 +50,7 @@ _WEIGHTS = (10, 25, 50)
 _OBJECTIVES = (
     Objective("errors", error_rate=ErrorRate(Share.parse("1%"), Ratio.parse("2"))),
     Objective("p95", latency=Latency(Share.parse("0.95"), Duration.parse("200ms"), Ratio.parse("1.5"))),
-    Objective("accuracy", accuracy=Accuracy("Feedback", max_drop=Share.parse("0.05"))),
+    Objective("accuracy", accuracy=Accuracy(Source.FEEDBACK, max_drop=Share.parse("0.05"))),
 )
 _ROLLOUT = Rollout(
     progress_deadline=Duration.parse("10m"),

@@ -45,15 +45,15 @@ def max_drop(objective: Objective) -> float | None:
     return None if objective.accuracy is None else objective.accuracy.max_drop
 
 
-def counts(objective: Objective, bounds: Sequence[float], tally: Tally) -> Counts:
-    """The objective's part of a tally. `bounds`: the latencies at which slow requests are compared, in seconds."""
+def counts(objective: Objective, bounds: Sequence[float], *tallies: Tally) -> Counts:
+    """The objective's part of each tally. `bounds`: the latencies at which slow requests are compared, in seconds."""
     if objective.error_rate is not None:
-        judged = _arm(tally.finished, tally.errors)
+        judged = _arm([(one.finished, one.errors) for one in tallies])
     elif objective.accuracy is not None:
-        judged = _arm(tally.labels, tally.labels - tally.correct)
+        judged = _arm([(one.labels, one.labels - one.correct) for one in tallies])
     else:
-        columns = np.array([tally.slower(bound) for bound in bounds], float)
-        return Counts(_arm(*tally.slower(bound_of(objective))), Arm(columns[:, :1], columns[:, 1:]))
+        judged = _arm([one.slower(bound_of(objective)) for one in tallies])
+        return Counts(judged, _arm([[one.slower(bound) for one in tallies] for bound in bounds]))
     return Counts(judged, Arm(judged.requests[None], judged.bad[None]))
 
 
@@ -68,8 +68,10 @@ def bounds(objectives: Sequence[Objective], compared: Sequence[float]) -> tuple[
     return tuple(sorted({*compared, *(bound_of(one) for one in objectives if one.latency is not None)}))
 
 
-def _arm(requests: int, bad: int) -> Arm:
-    return Arm(np.array([float(requests)]), np.array([float(bad)]))
+def _arm(counted: Sequence[tuple[int, int]] | Sequence[Sequence[tuple[int, int]]]) -> Arm:
+    """Of pairs of (requests, bad ones)."""
+    pairs = np.array(counted, float)
+    return Arm(pairs[..., 0], pairs[..., 1])
 
 
 def _margins(objective: Objective, steps: int) -> Iterator[Margin]:

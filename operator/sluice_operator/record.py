@@ -9,7 +9,6 @@ import numpy as np
 from sluice_operator import criteria
 from sluice_operator.counters import Counters
 from sluice_operator.evalues import bursts
-from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.chain import BurstLaw
 from sluice_operator.evalues.objective import Known
 from sluice_operator.spec import Objective
@@ -70,27 +69,31 @@ def learn(
         if pod.first <= since and until <= pod.last
     ]
     bin_seconds = edges[1] - edges[0] if len(edges) > 1 else 0.0
-    known = {one.name: _known(one, chosen, tallies, bin_seconds) for one in objectives}
+    known = _known(objectives, chosen, tallies, bin_seconds) if tallies and objectives else _unknown(objectives, chosen)
     return Record(known, chosen, len(tallies) * bin_seconds, sum(one.finished for one in tallies))
 
 
-def _known(objective: Objective, chosen: tuple[float, ...], tallies: Sequence[Tally], bin_seconds: float) -> Known:
-    columns = len(chosen) if objective.latency is not None else 1
-    if not tallies:
-        return Known(BurstLaw.unknown(_WORTH, (columns,)), BurstLaw.unknown(_WORTH))
-    counted = [criteria.counts(objective, chosen, one) for one in tallies]
-    compared = _in_a_row([one.compared for one in counted])
-    judged = _in_a_row([one.judged for one in counted])
-    return Known(
-        bursts.learn(bursts.Record(compared.requests, compared.bad, bin_seconds), _WORTH),
-        bursts.learn(bursts.Record(judged.requests, judged.bad, bin_seconds), _WORTH),
-        float(judged.requests.sum()),
-        float(judged.bad.sum()),
-    )
+def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, Known]:
+    columns = {one.name: len(chosen) if one.latency is not None else 1 for one in objectives}
+    judged = BurstLaw.unknown(_WORTH)
+    return {name: Known(BurstLaw.unknown(_WORTH, (number,)), judged) for name, number in columns.items()}
 
 
-def _in_a_row(arms: Sequence[Arm]) -> Arm:
-    """Bins as the last axis."""
-    return Arm(
-        np.concatenate([one.requests for one in arms], axis=-1), np.concatenate([one.bad for one in arms], axis=-1)
-    )
+def _known(
+    objectives: Sequence[Objective], chosen: tuple[float, ...], tallies: Sequence[Tally], bin_seconds: float
+) -> dict[str, Known]:
+    """All laws are learned together: the time is that of the bins, hardly that of the columns."""
+    counted = [criteria.counts(one, chosen, *tallies) for one in objectives]
+    requests = np.concatenate([part for one in counted for part in (one.judged.requests[None], one.compared.requests)])
+    bad = np.concatenate([part for one in counted for part in (one.judged.bad[None], one.compared.bad)])
+    law = bursts.learn(bursts.Record(requests, bad, bin_seconds), _WORTH)
+    known, column = {}, 0
+    for objective, counts in zip(objectives, counted, strict=True):
+        first, column = column + 1, column + 1 + len(counts.compared.requests)
+        known[objective.name] = Known(
+            law.part(slice(first, column)),
+            law.part(first - 1),
+            float(counts.judged.requests.sum()),
+            float(counts.judged.bad.sum()),
+        )
+    return known

@@ -3,7 +3,7 @@
 Only predictions that came through the gateway are touched, never the operator's own probes. A fault lies between the
 server's front and its socket, so the server measures and counts it as if the model had it. The environment chooses:
 FAULT_ERRORS (share of predictions that fail), FAULT_SLOWER (share of its time that an answer takes longer),
-FAULT_HANG_AFTER (predictions after which none is answered), FAULT_CRASH_ON (a number; a request with it ends the
+FAULT_HANG_AFTER (predictions after which none is answered), FAULT_CRASH_ON (a text; a request that holds it ends the
 process).
 """
 
@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from sluice_server import __main__ as server
-from sluice_server import serve
-from sluice_server.asgi import PROBE_HEADER
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sluice_server import __main__ as server
+from sluice_server import lifecycle
+from sluice_server.asgi import PROBE_HEADER
 
 NEVER = sys.maxsize
 
@@ -82,9 +83,9 @@ class Faulty:
 
 
 def main() -> int:
-    faults = Faults.of(os.environ)
-    plain = serve.make_server
-    serve.make_server = lambda app: plain(Faulty(app, faults, random.Random()))
+    """The server's own command line. Its serving part is imported later and finds the wrapped application."""
+    faults, plain = Faults.of(os.environ), lifecycle.make_server
+    lifecycle.make_server = lambda app: plain(Faulty(app, faults, random.Random()))
     return server.main(sys.argv[1:], os.environ)
 
 

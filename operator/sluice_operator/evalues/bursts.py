@@ -66,30 +66,44 @@ def _expected(
         ratios - 1
     )
     likelihood = np.exp(log_likelihood - log_likelihood.max(-1, keepdims=True)) + 1e-100
-    bins = record.requests.shape[-1]
+    likelihood = np.ascontiguousarray(np.moveaxis(likelihood, -2, 0))  # bins first: they are gone through one by one
 
-    belief = np.concatenate([np.ones((*begins.shape[:-1], 1)), starts * seconds], -1)
-    belief = belief / belief.sum(-1, keepdims=True)
-    forward = np.empty_like(likelihood)
-    for now in range(bins):
-        belief = (belief[..., None, :] @ matrix)[..., 0, :] * likelihood[..., now, :]
-        belief = belief / belief.sum(-1, keepdims=True)
-        forward[..., now, :] = belief
-
-    begun, backward = np.zeros_like(begins), np.ones_like(belief)
-    smoothed = np.empty_like(forward)
-    for now in range(bins - 1, -1, -1):
-        state = forward[..., now, :] * backward
-        smoothed[..., now, :] = state / state.sum(-1, keepdims=True)
-        ahead = likelihood[..., now, :] * backward
-        earlier = (matrix @ ahead[..., None])[..., 0]
-        if now:
-            total = (forward[..., now - 1, :] * earlier).sum(-1, keepdims=True)
-            begun += forward[..., now - 1, :1] * begins * ahead[..., 1:] / np.maximum(total, 1e-300)
-        backward = earlier / earlier.max(-1, keepdims=True) + 1e-100
-    quiet = smoothed[..., 0]
-    spent = smoothed[..., 1:].sum(-2) * record.bin_seconds
+    start = np.concatenate([np.ones((*begins.shape[:-1], 1)), starts * seconds], -1)
+    forward, backward = _forward(start, matrix, likelihood), _backward(matrix, likelihood)
+    smoothed = forward * backward
+    smoothed /= smoothed.sum(-1, keepdims=True)
+    ahead = (likelihood * backward)[1:]
+    total = (forward[:-1] * _applied(matrix, ahead)).sum(-1, keepdims=True)
+    begun = (forward[:-1, ..., :1] * begins * ahead[..., 1:] / np.maximum(total, 1e-300)).sum(0)
+    quiet = np.moveaxis(smoothed[..., 0], 0, -1)
+    spent = smoothed[..., 1:].sum(0) * record.bin_seconds
     return begun, spent, (quiet * record.requests).sum(-1), (quiet * record.bad).sum(-1)
+
+
+def _forward(start: Floats, matrix: Floats, likelihood: Floats) -> Floats:
+    """Chance of each state in each bin, given what was seen until then; sums to 1."""
+    found = np.empty_like(likelihood)
+    belief = start / start.sum(-1, keepdims=True)
+    for now, seen in enumerate(likelihood):
+        belief = (belief[..., None, :] @ matrix)[..., 0, :] * seen
+        belief /= belief.sum(-1, keepdims=True)
+        found[now] = belief
+    return found
+
+
+def _backward(matrix: Floats, likelihood: Floats) -> Floats:
+    """Likelihood of all that was seen after each bin, given its state, up to a factor."""
+    found = np.empty_like(likelihood)
+    later = np.ones(matrix.shape[:-1])
+    for now in range(len(likelihood) - 1, -1, -1):
+        found[now] = later
+        later = _applied(matrix, likelihood[now] * later)
+        later = later / later.max(-1, keepdims=True) + 1e-100
+    return found
+
+
+def _applied(matrix: Floats, states: Floats) -> Floats:
+    return np.asarray((matrix @ states[..., None])[..., 0])
 
 
 def _matrix(begins: Floats, leaves: Floats) -> Floats:

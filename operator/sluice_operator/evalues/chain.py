@@ -48,6 +48,10 @@ class BurstLaw:
         level = np.full((*shape, len(LEVELS)), 1 / (len(LEVELS) * record_seconds))
         return cls(level, np.full_like(level, 60.0), np.full(shape, 1 / record_seconds))
 
+    def part(self, columns: int | slice) -> "BurstLaw":
+        """The law of some columns alone."""
+        return BurstLaw(self.starts[columns], self.seconds[columns], np.asarray(self.any_start[columns]))
+
 
 @dataclass(frozen=True, slots=True)
 class Pods:
