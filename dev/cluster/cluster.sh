@@ -11,7 +11,7 @@ cluster.sh COMMAND
   down         ends it: no process, mount, namespace, route or cgroup stays
   status       what runs, and where; exit code 1 unless the API server answers
   build        only builds the cluster's programs
-  images       makes all images whose inputs changed, and loads them when the cluster runs
+  images       makes all images whose inputs changed, or those that are named, and loads them when the cluster runs
   install      makes and loads the project's images, installs CRDs and operator, waits for it
   bin          the folders that `build` fills, as in PATH
   env          addresses, as lines of NAME=value
@@ -62,7 +62,7 @@ case $command in
   down) command_down ;;
   status) print_status ;;
   build) command_build ;;
-  images) command_images ;;
+  images) command_images "$@" ;;
   install) install_project ;;
   bin) check_go; echo "$(binaries kubernetes):$(binaries node)" ;;
   env) print_env ;;

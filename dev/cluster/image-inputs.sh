@@ -12,6 +12,7 @@ image_key() {
     traefik) SALT=$1 hash_of dev/cluster/oci_archive.py dev/cluster/traefik.txt ;;
     python) SALT="$1 $BASE_PACKAGES" hash_of dev/cluster/oci_archive.py dev/cluster/base-image.sh ;;
     mlflow) SALT="$1 $(image_key python)" hash_of trainer/Dockerfile trainer/requirements.txt ;;
+    faulty) SALT="$1 $(image_key server)" hash_of dev/bench/faulty ;;
     *) SALT="$1 $(image_key python)" hash_of "$(dockerfile "$1")" "$1" pyproject.toml README.md dev/requirements-build.txt ;;
   esac
 }
@@ -23,7 +24,13 @@ image_name() {
   esac
 }
 
-dockerfile() { if [ "$1" = trainer ]; then echo trainer/Dockerfile; else echo "Dockerfile.$1"; fi; }
+dockerfile() {
+  case $1 in
+    trainer) echo trainer/Dockerfile ;;
+    faulty) echo dev/bench/faulty/Dockerfile ;;
+    *) echo "Dockerfile.$1" ;;
+  esac
+}
 
 # image_version KEY: the project's version and the key, so that a label tells what exactly is inside
 image_version() { echo "$(sed -nE 's/^version = "(.*)"/\1/p' "$ROOT/pyproject.toml")+$1"; }

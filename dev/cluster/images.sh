@@ -31,17 +31,35 @@ in_buildah() {
     buildah --root "$CACHE/buildah" --runroot /run/sluice.buildah "$@"
 }
 
-# dockerfile_image OUT NAME:TAG DOCKERFILE ENTRY_MODULE [buildah argument...]
-dockerfile_image() {
-  local out=$1 image=$2 file=$3 module=$4 key base settings log built=; shift 4
-  key=$(image_key python); ensure_image python "$key"
-  base=$PYTHON_IMAGE-$key settings=$(mktemp "$CACHE/images/.tmp.XXXX") log=$CACHE/images/build.log
+store_base() { # the Python image in buildah's store, under a name that tells what it is made from
+  local key base
+  key=$(image_key python) base=$PYTHON_IMAGE-$key
+  ensure_image python "$key"
   in_buildah inspect --type image "$base" >/dev/null 2>&1 || {
     rm -rf "$CACHE/buildah"                  # every layer in it stands on another base and would only fill the disk
     in_buildah tag "$(in_buildah pull -q "oci-archive:$(archive python "$key")")" "$base"
   }
+}
+
+# faulty_image OUT NAME:TAG: the server's image and one module
+faulty_image() {
+  local key server
+  key=$(image_key server) server=$(image_name server)-$key
+  ensure_image server "$key"
+  store_base
+  in_buildah inspect --type image "$server" >/dev/null 2>&1 ||
+    in_buildah tag "$(in_buildah pull -q "docker-archive:$(archive server "$key")")" "$server"
+  dockerfile_image "$1" "$2" "$(dockerfile faulty)" faulty --build-arg "SERVER_IMAGE=$server"
+}
+
+# dockerfile_image OUT NAME:TAG DOCKERFILE ENTRY_MODULE [buildah argument...]
+dockerfile_image() {
+  local out=$1 image=$2 file=$3 module=$4 settings log built=; shift 4
+  settings=$(mktemp "$CACHE/images/.tmp.XXXX") log=$CACHE/images/build.log
+  store_base
   pip_settings >"$settings"
-  in_buildah bud --isolation chroot --network host --layers --pull-never --build-arg "PYTHON_IMAGE=$base" \
+  in_buildah bud --isolation chroot --network host --layers --pull-never \
+      --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE-$(image_key python)" \
       --secret "id=pip,src=$settings" --secret "id=ca,src=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" \
       --ignorefile "$ROOT/.dockerignore" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >"$log" 2>&1 && built=yes
   rm "$settings"                             # it may hold the password of an index
@@ -75,6 +93,7 @@ ensure_image() {
     coredns | prometheus) one_file_image "$out" "$image" "$(binaries "$1")/$1" 65534 ;;
     traefik) traefik_image "$out" ;;
     python) bash "$HERE/base-image.sh" "$out" "$image" "$BASE_PACKAGES" ;;
+    faulty) faulty_image "$out" "$image" ;;
     mlflow) dockerfile_image "$out" "$image" trainer/Dockerfile mlflow.cli --target mlflow ;;
     *) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "sluice_$1.__main__" \
          --build-arg "VERSION=$(image_version "$2")" ;;

@@ -34,7 +34,10 @@ kind_settings() {
 
 command_down() { kind delete cluster --name "$NAME" --kubeconfig "$KUBECONFIG"; }
 command_build() { check_go; build_binaries; }
-command_images() { ensure_images "${PEER_IMAGES[@]}" "${COMPONENTS[@]}"; }
+command_images() {
+  [ $# -gt 0 ] || set -- "${PEER_IMAGES[@]}" "${COMPONENTS[@]}"
+  ensure_images "$@"
+}
 command_node() { docker exec "$NAME-control-plane" "$@"; }
 
 # ensure_images NAME...: docker and kind know by themselves what is there already
@@ -47,6 +50,7 @@ ensure_images() {
       traefik) published "traefik:v${image##*:}" "$image" ;;
       prometheus) published "prom/prometheus:v${image##*:}" "$image" ;;
       mlflow) build_image "$image" trainer/Dockerfile --target mlflow ;;
+      faulty) ensure_images server; build_image "$image" "$(dockerfile faulty)" ;;
       *) build_image "$image" "$(dockerfile "$name")" --build-arg "VERSION=$(image_version "$(image_key "$name")")"
          docker run --rm --read-only --network none --tmpfs /tmp --entrypoint python "$image" -c "import sluice_$name.__main__" ;;
     esac

@@ -31,7 +31,8 @@ command_images() {
   preflight
   remove_leftovers
   build_binaries
-  ensure_images "${NODE_IMAGES[@]}" "${PEER_IMAGES[@]}" "${COMPONENTS[@]}"
+  [ $# -gt 0 ] || set -- "${NODE_IMAGES[@]}" "${PEER_IMAGES[@]}" "${COMPONENTS[@]}"
+  ensure_images "$@"
 }
 
 kubectl_path() { echo "$STATE/bin/kubernetes/kubectl"; }
