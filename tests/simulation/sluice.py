@@ -1,5 +1,7 @@
 """Sluice's policies: its own e-processes, on three objectives as in the documentation."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sluice_operator.evalues import budget, bursts
@@ -42,12 +44,19 @@ def known(name: str, past: Answers) -> Known:
 class Evidence:
     """Of a batch of runs that share a record. Objectives are those of `margins`, which has one margin per step."""
 
-    def __init__(self, world: World, margins: dict[str, tuple[Margin, ...]], random: Random) -> None:
+    def __init__(
+        self,
+        world: World,
+        margins: dict[str, tuple[Margin, ...]],
+        random: Random,
+        limits: Mapping[str, float] = LIMITS,
+    ) -> None:
+        self._limited = limits
         past = record(world, BIN_SECONDS, random)
         stable, canary = world.pods
         self.of = {
             name: ObjectiveEvidence(
-                Criterion(True, LIMITS[name], steps), known(name, past), Pods(canary, stable), world.tick
+                Criterion(True, limits.get(name), steps), known(name, past), Pods(canary, stable), world.tick
             )
             for name, steps in margins.items()
         }
@@ -61,7 +70,8 @@ class Evidence:
     def failed(self, alpha: float, steps: int) -> Bools:
         """Which runs are to be taken back. Silence is judged in each of `steps` by itself."""
         worse = budget.averaged([one.log_worse for one in self.of.values()])
-        beyond = budget.averaged([np.minimum(one.log_beyond, one.log_stable_inside) for one in self.of.values()])
+        limited = [self.of[name] for name in self._limited]
+        beyond = budget.averaged([np.minimum(one.log_beyond, one.log_stable_inside) for one in limited])
         return (
             (worse >= budget.log_bar(alpha, budget.COMPARISON))
             | (beyond >= budget.log_bar(alpha, budget.LIMITS))

@@ -60,7 +60,8 @@ class World:
     canary: Quality = Quality()
     bursts: Bursts = CALM
     before: Bursts | None = None  # the bursts in stable's record, if they were others
-    later: Quality | None = None  # the canary's from TURNS seconds on, if it turns
+    later: Quality | None = None  # the canary's from `turns` seconds on, if it turns
+    turns: float = TURNS
     pods: tuple[int, int] = (1, 1)
     tick: float = 5.0
     label_delay: int = 0  # ticks
@@ -163,7 +164,7 @@ class Traffic:
         bursting = self._stable.step()
         canary_bursting = bursting if world.bursts.shared else self._canary.step()
         expected = world.rate * world.tick
-        quality = world.later if world.later and self._seconds >= TURNS else world.canary
+        quality = world.later if world.later and self._seconds >= world.turns else world.canary
         self._seconds += world.tick
         canary = answers(expected * weight, canary_bursting, quality, world, self._random)
         stable = answers(expected * (1 - weight), bursting, world.stable, world, self._random)
