@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test simulate demo cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test simulate demo canaries cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ simulate: .venv/installed ## All promises about verdicts by simulation, into doc
 
 demo: .venv/installed ## One model promoted, a worse one taken back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo
+
+canaries: .venv/installed ## Identical canaries must stay, bad ones must be found, on the cluster: about 40 minutes
+	$(BIN)/python -m dev.bench.canaries
 
 cluster-up: ## Starts the local cluster, or repairs it
 	$(CLUSTER) up

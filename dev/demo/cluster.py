@@ -28,11 +28,11 @@ class Addresses:
     mlflow: str
 
 
-def run_part(command: str) -> None:
+def run_part(*command: str) -> None:
     """`cluster.sh <command>`; its progress goes to the terminal. Safe to call when the work is done already."""
-    done = subprocess.run([str(CLUSTER_SH), command], check=False)
+    done = subprocess.run([str(CLUSTER_SH), *command], check=False)
     if done.returncode:
-        raise CommandError(f"dev/cluster/cluster.sh {command} ended with exit code {done.returncode}")
+        raise CommandError(f"dev/cluster/cluster.sh {' '.join(command)} ended with exit code {done.returncode}")
 
 
 def addresses() -> Addresses:

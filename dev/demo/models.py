@@ -1,6 +1,7 @@
 """The three versions of the demo: trained by one Job in the cluster, and their aliases in MLflow."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ NAME = "iris"
 NAMESPACE = "models"
 JOB = "train-iris"
 IMAGE = "registry.local/sluice-trainer:dev"
-TRAINING_LIMIT = 300  # seconds for all three
+TRAINING_LIMIT = 300  # seconds for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +34,20 @@ class Versions:
     bad: Version
 
 
-FLAGS = {
+FLAGS: Mapping[str, Sequence[str]] = {
     "first": ["--max-depth", "2", "--trees", "5"],  # right on 0.96 of all iris rows
     "better": ["--trees", "20"],  # 0.99; more trees would only cost the small machine time
     "bad": ["--trees", "20", "--label-noise", "0.45"],  # 0.54
 }
 
 
-def training_job() -> dict[str, Any]:
+def training_job(job: str = JOB, flags: Mapping[str, Sequence[str]] = FLAGS) -> dict[str, Any]:
     """One pod that trains the versions in their order, so that their numbers follow it."""
-    *before, last = [_container(role, flags) for role, flags in FLAGS.items()]
+    *before, last = [_container(role, each) for role, each in flags.items()]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": JOB, "namespace": NAMESPACE},
+        "metadata": {"name": job, "namespace": NAMESPACE},
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": TRAINING_LIMIT,
@@ -64,7 +65,7 @@ def training_job() -> dict[str, Any]:
     }
 
 
-def _container(role: str, flags: list[str]) -> dict[str, Any]:
+def _container(role: str, flags: Sequence[str]) -> dict[str, Any]:
     return {
         "name": role,
         "image": IMAGE,
@@ -84,18 +85,23 @@ def _container(role: str, flags: list[str]) -> dict[str, Any]:
 
 
 async def train(kubectl: Kubectl) -> Versions:
-    """Runs the Job to its end and reads from its logs what was registered."""
-    await kubectl.text("-n", NAMESPACE, "delete", "job", JOB, "--ignore-not-found", "--wait")
-    await kubectl.apply(training_job())
+    """The three versions."""
+    return Versions(**await trained(kubectl, JOB, FLAGS))
+
+
+async def trained(kubectl: Kubectl, job: str, flags: Mapping[str, Sequence[str]]) -> dict[str, Version]:
+    """Runs the Job to its end and reads from its logs what was registered, by role."""
+    await kubectl.text("-n", NAMESPACE, "delete", "job", job, "--ignore-not-found", "--wait")
+    await kubectl.apply(training_job(job, flags))
 
     async def ending_now() -> str | None:
-        return ending_of(json.loads(await kubectl.text("-n", NAMESPACE, "get", "job", JOB, "-o", "json")))
+        return ending_of(json.loads(await kubectl.text("-n", NAMESPACE, "get", "job", job, "-o", "json")))
 
     ending = await first_answer(ending_now)
-    logs = {role: await kubectl.text("-n", NAMESPACE, "logs", f"job/{JOB}", "-c", role) for role in FLAGS}
+    logs = {role: await kubectl.text("-n", NAMESPACE, "logs", f"job/{job}", "-c", role) for role in flags}
     if ending != "Complete":
-        raise CommandError(f"job {JOB} in namespace {NAMESPACE} failed; it said:\n" + "".join(logs.values()))
-    return Versions(**{role: registered(log) for role, log in logs.items()})
+        raise CommandError(f"job {job} in namespace {NAMESPACE} failed; it said:\n" + "".join(logs.values()))
+    return {role: registered(log) for role, log in logs.items()}
 
 
 def ending_of(job: dict[str, Any]) -> str | None:

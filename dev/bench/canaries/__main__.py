@@ -1,0 +1,155 @@
+"""`python -m dev.bench.canaries`: identical canaries must stay and bad ones must be found, on the local cluster.
+
+Exit codes: 0 the promise was kept by all canaries, 1 it was not or not all could be tried, 130 interrupted.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from rich.console import Console
+
+from dev.bench.canaries import catalogue, summary
+from dev.bench.canaries.catalogue import Kind
+from dev.bench.canaries.lane import READY_WITHIN, Lane, Tried
+from dev.bench.canaries.predicted import predicted
+from dev.demo import cluster, models, screen
+from dev.demo.board import Board, NotReachedError
+from dev.demo.cluster import Addresses, CommandError, Kubectl
+from dev.demo.example import Example
+from dev.demo.models import Version
+from dev.demo.traffic import Stream
+
+NAMESPACE = "canaries"
+JOB = "train-canaries"
+CLUSTER_PARTS = (("build",), ("up",), ("images", "faulty"), ("install",))
+
+
+class Bench:
+    """One run of the benchmark: the canaries that wait, and what became of those that were tried."""
+
+    def __init__(self, options: argparse.Namespace, console: Console, found: Addresses) -> None:
+        self.queue = catalogue.queue(options.identical, options.bad)
+        self.tried: list[Tried] = []
+        self._options, self._gateway = options, found.gateway
+        self._kubectl = Kubectl(found)
+        self._waiting = list(enumerate(self.queue, 1))
+        self._began = time.monotonic()
+        self._print = partial(console.print, soft_wrap=True)
+
+    async def run(self) -> None:
+        """Tries them all, on several ModelDeployments at once."""
+        async with self._namespace():
+            versions = await models.trained(self._kubectl, JOB, catalogue.FLAGS)
+            for role, version in versions.items():
+                self.say("models", f"{role}: {version.uri}")
+            async with asyncio.TaskGroup() as lanes:
+                for number in range(1, self._options.lanes + 1):
+                    lanes.create_task(self._lane(f"lane-{number}", versions))
+
+    def say(self, who: str, text: str) -> None:
+        self._print(f"[{self._elapsed:5.0f} s] {who}: {text}")
+
+    @property
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    async def _lane(self, name: str, versions: dict[str, Version]) -> None:
+        host = f"{name}.{NAMESPACE}.example.com"
+        place = Example(cluster.ROOT, name, NAMESPACE, host, tuple(weight for weight, _ in catalogue.STEPS))
+        board = Board(tell=partial(self.say, name))
+        limit = self._options.minutes * 60 + 2 * READY_WITHIN
+        stream = Stream(
+            self._gateway,
+            host,
+            rate=self._options.rate,
+            max_requests=int(limit * self._options.rate),
+            max_seconds=limit,
+        )
+        await self._kubectl.apply(catalogue.deployment(name, NAMESPACE, host, versions["good"]))
+        async with AsyncExitStack() as running:
+            await running.enter_async_context(screen.watched(board, self._kubectl, place))
+            await board.until("the first version serves", lambda now: now.phase == "Stable", READY_WITHIN)
+            await running.enter_async_context(stream)
+            await asyncio.sleep(self._options.record)
+            lane = Lane(self._kubectl, NAMESPACE, name, board, stream)
+            while self._waiting and self._elapsed < self._options.minutes * 60:
+                await self._try(lane, name, *self._waiting.pop(0), versions)
+
+    async def _try(self, lane: Lane, name: str, number: int, kind: Kind, versions: dict[str, Version]) -> None:
+        self.say(name, f"#{number} of {len(self.queue)}: {kind.name}")
+        one = await lane.tried(number, kind, versions)
+        self.tried.append(one)
+        self.say(name, f"#{number} {kind.name}: {summary.line(one)}")
+
+    @asynccontextmanager
+    async def _namespace(self) -> AsyncIterator[None]:
+        """Namespaces, of which that of the canaries is gone afterwards, however it ends."""
+        await self._clear()
+        for name in (NAMESPACE, models.NAMESPACE):
+            await self._kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        try:
+            yield
+        finally:
+            self.say("cluster", f"removing namespace {NAMESPACE}")
+            await self._clear()
+
+    async def _clear(self) -> None:
+        await self._kubectl.text("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", "--timeout=180s")
+
+
+def main(argv: Sequence[str]) -> int:
+    options, console = _parser().parse_args(argv), Console(highlight=False, markup=False)
+    try:
+        for command in CLUSTER_PARTS:
+            cluster.run_part(*command)
+        bench = Bench(options, console, cluster.addresses())
+        asyncio.run(_ended_by_signals(bench))
+    except CommandError as error:
+        console.print(f"✗ {error}", style="bold red")
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("stopped; nothing of the canaries is left, and `make cluster-down` ends the cluster")
+        return 130
+    bench.say("simulation", "the same canaries, simulated")
+    console.print(summary.table(bench.tried, predicted(options.rate, options.record)), width=200)
+    made = summary.promises(bench.queue, bench.tried)
+    for promise in made:
+        console.print(
+            f"{'✓' if promise.kept else '✗'} {promise.text}" + (f": {promise.found}" if not promise.kept else "")
+        )
+    return 0 if all(promise.kept for promise in made) else 1
+
+
+async def _ended_by_signals(bench: Bench) -> None:
+    """SIGTERM ends it as Ctrl-C does: with everything cleaned up."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await bench.run()
+    except* (CommandError, NotReachedError) as troubles:
+        for trouble in troubles.exceptions:
+            bench.say("trouble", str(trouble))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dev.bench.canaries", description=__doc__.splitlines()[0])
+    parser.add_argument("--identical", type=int, default=20, help="identical canaries (default: %(default)s)")
+    parser.add_argument("--bad", type=int, default=2, help="canaries of each bad kind (default: %(default)s)")
+    parser.add_argument("--lanes", type=int, default=4, help="ModelDeployments at a time (default: %(default)s)")
+    parser.add_argument(
+        "--rate", type=float, default=50.0, help="predictions per second and lane (default: %(default)s)"
+    )
+    parser.add_argument("--record", type=float, default=180.0, help="seconds of traffic before (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="later none is started (default: %(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

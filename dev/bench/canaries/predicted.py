@@ -1,0 +1,70 @@
+"""What the simulation of verdicts says about the same canaries: the same weights, objectives and rate."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dev.bench.canaries import catalogue
+from dev.bench.canaries.catalogue import ERRORS, HANGS, IDENTICAL, INACCURATE, SLOWER, STEPS, WATCH
+from sluice_operator.evalues.arm import Floats
+from tests.simulation.runner import Outcomes, Verdicts, joined, ramp, simulate
+from tests.simulation.sluice import ALPHA, Evidence
+from tests.simulation.world import Answers, Quality, Random, World
+
+SEED = 20260901
+BATCHES, RUNS = 4, 50  # runs of a batch share a record
+TICK = 2.0  # seconds; how often the local cluster's Prometheus scrapes
+LIMITS = {"errors": catalogue.ERROR_LIMIT, "latency": 1 - catalogue.LATENCY_QUANTILE}
+GOOD = Quality(errors=0.0, accuracy=148 / 150)
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    found: float  # share of runs that are taken back while they are watched
+    seconds: float  # median until then; infinite when less than half are
+    exposed: float  # median of canary requests until then
+
+
+class Held:
+    """The benchmark's steps, of which the last is never passed."""
+
+    def __init__(self, world: World, runs: int, random: Random) -> None:
+        self._evidence = Evidence(world, dict.fromkeys(("errors", "latency", "accuracy"), ()), random, LIMITS)
+        self._steps = [(weight / 100, least / 60) for weight, least in STEPS]
+        self._runs, self._tick, self._seconds = runs, world.tick, 0.0
+
+    def weights(self) -> Floats:
+        return np.full(self._runs, ramp(self._steps, self._seconds))
+
+    def judge(self, canary: Answers, stable: Answers) -> Verdicts:
+        self._evidence.observe(self.weights(), canary, stable)
+        self._seconds += self._tick
+        return Verdicts(self._evidence.failed(ALPHA, len(STEPS)), np.zeros(self._runs, bool))
+
+
+def predicted(rate: float, record_seconds: float) -> dict[str, Predicted]:
+    """By the kind's name; crashes fail a run by a rule that counts them, so there is nothing to simulate."""
+    return {name: _of(_outcomes(world)) for name, world in worlds(rate, record_seconds).items()}
+
+
+def worlds(rate: float, record_seconds: float) -> dict[str, World]:
+    same = World(rate, GOOD, GOOD, tick=TICK, record_hours=record_seconds / 3600)
+    first_weight = STEPS[0][0] / 100
+    silent = replace(GOOD, answered=0.0)
+    return {
+        IDENTICAL.name: same,
+        ERRORS.name: replace(same, canary=replace(GOOD, errors=0.05)),
+        SLOWER.name: replace(same, canary=replace(GOOD, slowness=1.5)),
+        INACCURATE.name: replace(same, canary=replace(GOOD, accuracy=132 / 150)),
+        HANGS.name: replace(same, later=silent, turns=catalogue.HANGS_AFTER / (rate * first_weight)),
+    }
+
+
+def _outcomes(world: World) -> Outcomes:
+    random = np.random.default_rng(SEED)
+    return joined([simulate(world, Held, RUNS, WATCH / 60, random) for _ in range(BATCHES)])
+
+
+def _of(outcomes: Outcomes) -> Predicted:
+    back = outcomes.taken_back
+    return Predicted(float(back.mean()), outcomes.median_seconds(back), outcomes.median_exposed(back))
