@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
+from sluice_operator.evalues.arm import Floats
 from sluice_operator.evalues.limits import INSIDE, INSIDE_WEIGHTS
 from sluice_operator.evalues.objective import Margin
 from sluice_operator.quantities import Duration
 from sluice_operator.spec import Step
 
+_GRID = np.arange(1, 200) / 200
 _WIDER = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)  # times as wide: margins that are tried when the own one takes too long
 
 
@@ -72,18 +76,21 @@ def of_run(streams: Sequence[Stream], steps: Sequence[Step], rate: float, bad_pr
 def requests_needed(stream: Stream, step: int, weight: float, bad_promotion: float) -> float:
     """Canary requests until the margin of `step` is ruled out, all at `weight` (0 to 1). None for an empty margin."""
     margin, share = stream.margins[step], stream.share
-    halves = (margin.ratio is not None) + (margin.drop is not None) + (margin.tolerance is not None)
-    if not halves:
+    if not margin.weights:
         return 0.0
-    bar = math.log(halves / bad_promotion)
+    compared, tolerated = (math.log(1 / (part * bad_promotion)) for part in (margin.weights[0], margin.weights[-1]))
     counts = []
     if margin.tolerance is not None:
-        counts.append(_inside(share, margin.tolerance, bar))
+        counts.append(_inside(share, margin.tolerance, tolerated))
     if margin.ratio is not None:
-        counts.append(bar / growth if (growth := _ratio_growth(share, margin.ratio, weight)) > 0 else math.inf)
+        counts.append(_after(compared, _ratio_growth(share, margin.ratio, weight)))
     if margin.drop is not None:
-        counts.append(bar / growth if (growth := _drop_growth(share, margin.drop, weight)) > 0 else math.inf)
+        counts.append(_after(compared, _drop_growth(share, margin.drop, weight)))
     return min(counts) / stream.per_request if stream.per_request else math.inf
+
+
+def _after(bar: float, growth: float) -> float:
+    return bar / growth if growth > 0 else math.inf
 
 
 def _inside(share: float, limit: float, bar: float) -> float:
@@ -107,16 +114,16 @@ def _drop_growth(share: float, drop: float, weight: float) -> float:
     """The divergence from the nearest point at which the canary is `drop` worse, found on a fine grid."""
     others = (1 - weight) / weight
     low = max(0.0, share - drop)
-    nulls = (low + (min(share, 1 - drop) - low) * step / 200 for step in range(1, 200))
-    return min((_divergence(share, null + drop) + others * _divergence(share, null) for null in nulls), default=0.0)
+    nulls = low + (min(share, 1 - drop) - low) * _GRID
+    return float((_divergence(share, nulls + drop) + others * _divergence(share, nulls)).min())
 
 
-def _divergence(share: float, null: float) -> float:
-    """Kullback and Leibler's, of two Bernoulli shares."""
-    if not 0 < null < 1:
-        return math.inf
-    bad = share * math.log(share / null) if share > 0 else 0.0
-    return bad + ((1 - share) * math.log((1 - share) / (1 - null)) if share < 1 else 0.0)
+def _divergence(share: float, nulls: Floats) -> Floats:
+    """Kullback and Leibler's, of a Bernoulli share from others."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bad = share * np.log(share / nulls) if share > 0 else 0.0
+        good = (1 - share) * np.log((1 - share) / (1 - nulls)) if share < 1 else 0.0
+        return np.where((nulls > 0) & (nulls < 1), bad + good, np.inf)
 
 
 def provable(

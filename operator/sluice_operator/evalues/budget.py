@@ -6,7 +6,7 @@ import numpy as np
 
 from sluice_operator.evalues.arm import Floats, log_mean
 
-COMPARISON, LIMITS, SILENCE = 0.5, 0.4, 0.1  # shares of the budget
+COMPARISON, LIMITS, SILENCE = 0.8, 0.15, 0.05  # shares of the budget
 WITHOUT_BURSTS = 0.84  # of the budget is spent, so that it holds to the letter in half an hour in which nobody bursts
 
 

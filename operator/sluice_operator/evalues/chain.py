@@ -65,22 +65,25 @@ class BurstChain:
     """The chance of what was seen under each alternative, relative to the null's, by forward recursions.
 
     Of each alternative's weight, `at_start` is bet on its holding from the first tick; the rest is spread over later
-    beginnings (the k-th tick gets 1/(k(k+1)) of it), so that an arm that turns worse later is found as well.
+    beginnings (see `begins_after`), so that an arm that turns worse later is found as well.
     """
 
     def __init__(
         self, law: BurstLaw, pods: Pods, tick_seconds: float, alternatives: tuple[int, ...], at_start: float
     ) -> None:
         everything = np.ones(len(LEVELS), bool)
-        self._kept = np.array([np.arange(len(LEVELS)) > psi for psi in alternatives])
-        self._alternatives = np.array([_ratios(1 + psi) for psi in alternatives])
+        kept_levels = np.array([np.arange(len(LEVELS)) > psi for psi in alternatives])
+        self._quiet, self._alternatives = _ratios(0), np.array([_ratios(1 + psi) for psi in alternatives])
         self._null_matrix = _transitions(law, pods, tick_seconds, everything)
-        self._matrices = np.stack([_transitions(law, pods, tick_seconds, kept) for kept in self._kept], axis=-3)
+        self._matrices = np.stack([_transitions(law, pods, tick_seconds, kept) for kept in kept_levels], axis=-3)
+        # The states in which the alternatives begin: the null's, without the bursts that they leave out.
+        stages = np.tile(kept_levels, STAGES)
+        self._entered = np.concatenate([np.ones((len(stages), _DIPS.stop)), stages], -1)[:, None, :]
         begin = _start(law, pods)[..., None, :]
         # Chance of each state: (..., runs, states), sums to 1; and that of each alternative, relative to what the null
         # gave to all that was seen: (..., alternatives, runs, states).
         self._null = begin
-        self._bets = at_start * self._entering(begin)
+        self._bets = at_start * begin[..., None, :, :] * self._entered
         self._late, self._ticks = 1 - at_start, 0
 
     def observe(self, log_likelihood: Floats) -> None:
@@ -88,10 +91,10 @@ class BurstChain:
         best = log_likelihood.max(-1, keepdims=True)
         likelihood = np.exp(np.maximum(log_likelihood - best, _FLOOR))
         if self._ticks and self._late:
-            fresh = self._late / (self._ticks * (self._ticks + 1))
-            self._bets = self._bets + fresh * self._entering(self._null)
+            fresh = self._late * begins_after(self._ticks)
+            self._bets = self._bets + fresh * self._null[..., None, :, :] * self._entered
         self._ticks += 1
-        null = (self._null @ self._null_matrix) * likelihood[..., _ratios(_QUIET)]
+        null = (self._null @ self._null_matrix) * likelihood[..., self._quiet]
         chance = null.sum(-1, keepdims=True)
         self._null = null / chance
         by_state = np.moveaxis(likelihood[..., self._alternatives], -2, -3)
@@ -105,11 +108,10 @@ class BurstChain:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(self._bets.sum(-1).mean(-2)))
 
-    def _entering(self, null: Floats) -> Floats:
-        """The states in which the alternatives begin: the null's, without the bursts that they leave out."""
-        stages = np.tile(self._kept, STAGES)
-        kept = np.concatenate([np.ones((len(stages), _DIPS.stop)), stages], -1)
-        return np.asarray(null[..., None, :, :] * kept[:, None, :])
+
+def begins_after(ticks: int) -> float:
+    """The part of all late beginnings that is bet on the one after so many ticks; all parts add up to 1."""
+    return float(ticks**-0.5 - (ticks + 1) ** -0.5)
 
 
 def _ratios(quiet: int) -> NDArray[np.intp]:

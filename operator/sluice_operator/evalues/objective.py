@@ -20,6 +20,12 @@ class Margin:
     drop: float | None = None
     tolerance: float | None = None
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of its halves, the comparison first: it is the slower one where stable is near its limit itself."""
+        halves = (self.ratio is not None or self.drop is not None, self.tolerance is not None)
+        return (0.7, 0.3) if all(halves) else (1.0,) * sum(halves)
+
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
@@ -63,7 +69,7 @@ class _Totals:
 
 @dataclass
 class _MarginEvidence:
-    """One margin's e-process: the mean of its halves, because the null is their intersection."""
+    """One margin's e-process: a weighted mean of its halves, because the null is their intersection."""
 
     margin: Margin
     worse: list[RatioMargin | DropMargin]
@@ -72,7 +78,7 @@ class _MarginEvidence:
         halves = [one.log_evalue for one in self.worse]
         if self.margin.tolerance is not None:
             halves.append(canary.log_inside(self.margin.tolerance))
-        return log_mean(np.stack(np.broadcast_arrays(*halves)), 0)
+        return log_mean(np.stack(np.broadcast_arrays(*halves)), 0, np.array(self.margin.weights))
 
 
 @dataclass

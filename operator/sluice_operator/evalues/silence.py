@@ -3,6 +3,7 @@
 import numpy as np
 
 from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.chain import begins_after
 from sluice_operator.evalues.comparison import AT_START
 
 _TOLERATED = 0.5  # a canary that finishes at least this part of its share is not silent
@@ -23,7 +24,7 @@ class Silence:
     def observe(self, weight: Floats, canary: Floats, stable: Floats) -> None:
         """One tick at `weight` (0 to 1): requests that the arms finished. All of shape (runs,)."""
         if self._ticks:
-            self._bets = self._bets + (1 - AT_START) / (self._ticks * (self._ticks + 1))
+            self._bets = self._bets + (1 - AT_START) * begins_after(self._ticks)
         self._ticks += 1
         least, others = _TOLERATED * weight[..., None], stable[..., None]
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import BurstLaw, Pods
-from sluice_operator.evalues.comparison import Comparison
+from sluice_operator.evalues.comparison import AT_START, Comparison
 from sluice_operator.evalues.limits import Beyond, log_inside
 from sluice_operator.evalues.margins import DropMargin, RatioMargin
 from sluice_operator.evalues.objective import Counts, Criterion, Known, Margin, ObjectiveEvidence
@@ -84,7 +84,7 @@ def test_what_is_bet_is_what_is_expected(ticks: int) -> None:
     for bad in tables.T:  # one bad request in each tick, on either side
         comparison.observe(Arm(np.full_like(bad, 30.0), bad), Arm(np.full_like(bad, 70.0), 1 - bad))
     chances = np.prod(np.where(tables == 1, 0.3, 0.7), axis=1)
-    assert (chances * np.exp(comparison.log_evalue)).sum() == pytest.approx(0.6 + 0.4 * (1 - 1 / ticks), rel=1e-5)
+    assert (chances * np.exp(comparison.log_evalue)).sum() == pytest.approx(0.6 + 0.4 * (1 - ticks**-0.5), rel=1e-5)
 
 
 @pytest.mark.parametrize("bar", [1.5, 3.0, 10.0])
@@ -99,9 +99,10 @@ def test_looking_at_every_tick_is_allowed(bar: float) -> None:
     assert 0 < chances[highest >= np.log(bar)].sum() <= 1 / bar
 
 
-def mean_of_better(law: BurstLaw, pods: Pods, share: float, ratio: float) -> float:
+def mean_of_better(law: BurstLaw, pods: Pods, share: float, ratio: float, at_start: float = AT_START) -> float:
     """Given 8 bad requests in each of 4 ticks: `share` of requests is the canary's, at `ratio` times stable's rate."""
-    comparison, tables = Comparison(law, pods, 5.0), np.array(list(product(range(9), repeat=4)), float).T
+    comparison = Comparison(law, pods, 5.0, at_start=at_start)
+    tables = np.array(list(product(range(9), repeat=4)), float).T
     for y_c in tables:
         requests = np.full_like(y_c, 1000.0)
         comparison.observe(Arm(share * requests, y_c), Arm((1 - share) * requests, 8 - y_c))
@@ -117,9 +118,9 @@ def test_a_better_canary_while_stable_may_burst(share: float, ratio: float) -> N
 
 
 def test_a_better_canary_is_not_covered_where_bursts_fill_the_time() -> None:
-    """The page claims no theorem for this corner; it is off by two or three per cent of an e-value."""
+    """The page claims no theorem for this corner; what is bet on the first tick is off by some per cent there."""
     always = BurstLaw(np.full(9, 1e-3), np.full(9, 60.0), np.asarray(5e-3))
-    assert 1 < mean_of_better(always, Pods(1, 3), share=0.5, ratio=0.0) < 1.03
+    assert 1 < mean_of_better(always, Pods(1, 3), share=0.5, ratio=0.0, at_start=1.0) < 1.1
 
 
 @pytest.mark.parametrize("limit", [0.05, 0.25, 0.5])

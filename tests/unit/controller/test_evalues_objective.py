@@ -95,8 +95,8 @@ def test_only_a_proven_weight_counts_in_the_canarys_favour() -> None:
 
 
 def test_without_a_bad_request_the_tolerance_clears() -> None:
-    """No ratio can be ruled out between two zeros, but a share of 0.1 % can, after ln 80 / 0.001 requests."""
-    needed = int(np.log(80) / LIMIT / 100) + 1
+    """No ratio can be ruled out between two zeros, but a share of 0.1 % can, after ln(40 / 0.3) / 0.001 requests."""
+    needed = int(np.log(40 / 0.3) / LIMIT / 100) + 1
     by_ratio, by_both = evidence(Margin(ratio=2.0)), evidence(Margin(ratio=2.0, tolerance=LIMIT))
     for on in (by_ratio, by_both):
         run(on, needed, counts(100, 0), counts(900, 0))

@@ -207,7 +207,7 @@ def test_what_to_expect_follows_from_stable_and_from_how_many_requests_there_are
     found = told(trial, *(tick(k, requests(100)) for k in range(5)))
     assert found.outlook is not None
     assert (found.outlook.rate, found.outlook.wider, found.outlook.forecast.slowest) == (100, 1, "errors")
-    assert sum(found.outlook.forecast.requests) == pytest.approx(math.log(80) / -math.log(0.99), rel=0.001)
+    assert sum(found.outlook.forecast.requests) == pytest.approx(math.log(40 / 0.3) / -math.log(0.99), rel=0.001)
 
 
 def test_nobody_knows_what_to_expect_of_a_few_requests() -> None:
