@@ -7,7 +7,6 @@ Series are told apart by pod, so restarts and pods that come and go need no spec
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -146,9 +145,13 @@ class Counters:
             pod.forget(moment)
 
 
-def _readable(samples: Iterable[tuple[float, float | str]]) -> Iterator[Sample]:
+def _readable(samples: Iterable[tuple[float, float | str]]) -> list[Sample]:
+    found = []
     for at, text in samples:
-        with suppress(ValueError):
+        try:
             value = float(text)
-            if math.isfinite(value) and value >= 0:
-                yield float(at), value
+        except ValueError:
+            continue
+        if 0 <= value < math.inf:
+            found.append((float(at), value))
+    return found
