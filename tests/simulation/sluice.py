@@ -33,10 +33,12 @@ def arms(name: str, answers: Answers) -> Counts:
     return Counts(arm, Arm(arm.requests[None], arm.bad[None]))
 
 
-def known(name: str, past: Answers) -> Known:
+def known(name: str, past: Answers, worth: float = 0.0) -> Known:
+    """`worth`: seconds that a shorter record is taken for."""
     counts = arms(name, past)
     compared, judged = (
-        bursts.learn(bursts.Record(one.requests, one.bad, BIN_SECONDS)) for one in (counts.compared, counts.judged)
+        bursts.learn(bursts.Record(one.requests, one.bad, BIN_SECONDS), worth)
+        for one in (counts.compared, counts.judged)
     )
     return Known(compared, judged, float(counts.judged.requests.sum()), float(counts.judged.bad.sum()))
 
@@ -50,13 +52,14 @@ class Evidence:
         margins: dict[str, tuple[Margin, ...]],
         random: Random,
         limits: Mapping[str, float] = LIMITS,
+        worth: float = 0.0,
     ) -> None:
         self._limited = limits
         past = record(world, BIN_SECONDS, random)
         stable, canary = world.pods
         self.of = {
             name: ObjectiveEvidence(
-                Criterion(True, limits.get(name), steps), known(name, past), Pods(canary, stable), world.tick
+                Criterion(True, limits.get(name), steps), known(name, past, worth), Pods(canary, stable), world.tick
             )
             for name, steps in margins.items()
         }
