@@ -1,0 +1,105 @@
+"""`kubectl sluice forecast NAME`: how long the present run will take, or one that would begin now."""
+
+import argparse
+import asyncio
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from msgspec.structs import replace
+
+from sluice_operator import criteria, record, rehearsal, wording
+from sluice_operator.cli import kubectl, table
+from sluice_operator.cli.kubectl import CommandError
+from sluice_operator.counters import Counters
+from sluice_operator.evalues.chain import Pods
+from sluice_operator.forecast import Outlook
+from sluice_operator.latency import LATENCY_BOUNDS
+from sluice_operator.metrics import MetricsLostError, Prometheus, Reader, Selection, connect
+from sluice_operator.spec import Spec
+from sluice_operator.status import Run, Status
+from sluice_operator.ticks import Tally, Tick, tally
+from sluice_operator.trial import Trial
+
+_BIN_SECONDS = 15.0
+_PAST_SECONDS = 3600.0  # of which stable's shares are told
+_RECENT_SECONDS = 300.0  # of which the rate is told
+
+
+def add(verbs: Any) -> None:
+    """The verb and its options."""
+    parser = verbs.add_parser("forecast", help="how long the present run will take, or one that would begin now")
+    parser.add_argument("name", help="name of the ModelDeployment")
+    parser.add_argument("-n", "--namespace", help="default: that of the current context")
+    parser.add_argument("--prometheus", required=True, help="address of Prometheus, such as http://localhost:9090")
+    parser.set_defaults(run=run)
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Prints requests and time by step, and whether the deadline allows for them."""
+    namespace, wanted, current = kubectl.model_deployment(asked.name, asked.namespace)
+    if current.stable is None:
+        raise CommandError(f"{asked.name} has no stable revision yet: its first one is not compared with anything")
+    try:
+        steps, outlook = asyncio.run(
+            expected(connect(asked.prometheus), (namespace, asked.name), wanted, current, datetime.now(UTC))
+        )
+    except MetricsLostError as error:
+        raise CommandError(f"{error}: check --prometheus") from error
+    if outlook is None:
+        raise CommandError("Prometheus knows less than 100 requests of the last hour: that is too little to tell")
+    print(*_told(steps, outlook), sep="\n")
+    return 0
+
+
+async def expected(
+    prometheus: Prometheus, key: tuple[str, str], wanted: Spec, current: Status, now: datetime
+) -> tuple[Run, Outlook | None]:
+    """The run that goes on, or one under the present spec, and what it may expect."""
+    reader, stable = Reader(prometheus), current.stable
+    assert stable is not None
+    canary = current.canary.revision if current.canary else ""
+    revisions = [one for one in (stable.revision, canary) if one]
+    run = current.run if current.run is not None and current.run.outcome is None else None
+    objectives = tuple(one for one in (wanted if run is None else run).objectives if not one.of_training)
+    bounds = criteria.bounds(objectives, ())
+    until = now.timestamp()
+    edges = [until - _PAST_SECONDS + _BIN_SECONDS * index for index in range(int(_PAST_SECONDS / _BIN_SECONDS) + 1)]
+    counters = Counters()
+    counters.add(
+        await reader.grid(
+            Selection((key,), tuple(revisions), bounds or LATENCY_BOUNDS[:1]), edges[0], until, _BIN_SECONDS
+        )
+    )
+    recent = [edge for edge in edges if edge >= until - _RECENT_SECONDS]
+    ticks = [_tick(counters, stable.revision, canary, *ends) for ends in pairwise(recent)]
+    if run is None or not run.steps:
+        rate = sum(one.stable.finished + one.canary.finished for one in ticks) / _RECENT_SECONDS
+        run = rehearsal.a_run(wanted, rate, canary or "none", stable.revision, now - timedelta(hours=1), now)
+    past = edges[: len(edges) - len(ticks)]
+    learned = await asyncio.to_thread(record.learn, objectives, bounds, counters, stable.revision, past)
+    trial = Trial(
+        objectives, len(run.steps), learned, Pods(wanted.server.replicas, wanted.server.replicas), _BIN_SECONDS
+    )
+    for tick in ticks:
+        trial.observe(tick, replace(run, live=()))
+    return run, trial.outlook(run)
+
+
+def _tick(counters: Counters, stable: str, canary: str, since: float, until: float) -> Tick:
+    of_canary = tally(counters, canary, since, until) if canary else Tally()
+    return Tick(since, until, of_canary, tally(counters, stable, since, until))
+
+
+def _told(run: Run, outlook: Outlook) -> Iterator[str]:
+    rows = [("STEP", "WEIGHT", "REQUESTS", "TIME")]
+    found = outlook.forecast
+    for index, (step, requests, seconds) in enumerate(zip(run.steps, found.requests, found.seconds, strict=True)):
+        rows.append((str(index + 1), f"{step.weight}%", table.number(requests), table.span(seconds)))
+    yield from table.lines(rows)
+    yield ""
+    yield wording.unreachable(outlook) or f"{wording.forecast(outlook)}; the deadline is {outlook.deadline}"
+    if math.isinf(outlook.wider):
+        yield "Send more requests, set rollout.deadline higher, or write wider limits."

@@ -1,0 +1,63 @@
+"""What the verbs read from a cluster, with the kubectl on the PATH and whatever it is set up for."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from sluice_operator import names, spec, status
+from sluice_operator.kube import Manifest
+from sluice_operator.spec import Spec
+from sluice_operator.status import Status
+
+_RESOURCE = f"{names.PLURAL}.{names.GROUP}"
+
+
+class CommandError(Exception):
+    """Something cannot be done as asked. The text says what to do."""
+
+
+def model_deployment(name: str, namespace: str | None) -> tuple[str, Spec, Status]:
+    """Namespace, spec and status of an object."""
+    body = _kubectl("get", _RESOURCE, name, *_in(namespace))
+    try:
+        return body["metadata"]["namespace"], spec.parse(body["spec"]), status.parse(body.get("status"))
+    except ValueError as error:
+        raise CommandError(f"{name} is of another version of Sluice: {error}") from error
+
+
+def with_defaults(path: str) -> Manifest:
+    """The ModelDeployment of a file as the API server would store it; nothing is stored."""
+    return _kubectl("apply", "--dry-run=server", f"--filename={path}")
+
+
+def records(name: str, namespace: str | None) -> list[Manifest]:
+    """The ConfigMaps with records of an object's runs, the newest first."""
+    labels = f"{names.LABEL_OWNER}={name},{names.LABEL_RECORD}={names.RUN_RECORD}"
+    found: list[Manifest] = _kubectl("get", "configmaps", f"--selector={labels}", *_in(namespace))["items"]
+    if not found:
+        model_deployment(name, namespace)  # tells if there is no such object
+        raise CommandError(
+            f"there is no record of a run of {name} yet: one is written when a run ends that had traffic"
+        )
+    return sorted(found, key=lambda one: str(one["data"]["startedAt"]), reverse=True)
+
+
+def _in(namespace: str | None) -> Sequence[str]:
+    return [] if namespace is None else [f"--namespace={namespace}"]
+
+
+def _kubectl(*arguments: str) -> dict[str, Any]:
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own kubectl, without a shell
+            ["kubectl", *arguments, "--output=json"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise CommandError("kubectl is not on the PATH: install it, or read a record from a file (--record)") from error
+    if done.returncode:
+        raise CommandError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer

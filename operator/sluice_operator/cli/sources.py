@@ -1,0 +1,112 @@
+"""Where a record to be judged again comes from: a cluster, a file, or Prometheus."""
+
+import asyncio
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from msgspec.structs import replace
+
+from sluice_operator import names, rehearsal, runrecord, spec
+from sluice_operator.cli import kubectl
+from sluice_operator.cli.kubectl import CommandError
+from sluice_operator.metrics import MetricsLostError, Prometheus, Reader, Selection
+from sluice_operator.runrecord import RunRecord, UnreadableRecordError
+from sluice_operator.status import Status
+from sluice_operator.ticks import Arms
+from sluice_operator.trials import Subject, Timing, Trials
+
+
+def of_cluster(name: str, namespace: str | None, chosen: str) -> RunRecord:
+    """The record of one run of an object. `chosen`: a ConfigMap's name, or `newest`."""
+    found = {one["metadata"]["name"]: one for one in kubectl.records(name, namespace)}
+    one = next(iter(found.values())) if chosen == "newest" else found.get(chosen)
+    if one is None:
+        raise CommandError(f"{name} has no record {chosen}; it has {', '.join(found)}")
+    return _of_config_map(one, chosen)
+
+
+def of_file(path: str) -> RunRecord:
+    """A ConfigMap as `kubectl get --output=yaml` (or json) prints it, or the packed record itself."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        found = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return _decoded(data, path)
+    if not isinstance(found, dict) or found.get("kind") != "ConfigMap":
+        raise CommandError(f"{path} is no ConfigMap with a record: write `kubectl get configmap RECORD --output=yaml`")
+    return _of_config_map(found, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A time in which two revisions of an object served side by side. `scrape`: seconds between two samples."""
+
+    namespace: str
+    name: str
+    canary: str
+    stable: str
+    since: datetime
+    until: datetime
+    scrape: float
+
+
+def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunRecord:
+    """A run that never was: what `policy` would have been told in that time."""
+    reader, ends = Reader(prometheus), past.until.timestamp()
+    selection = Selection(((past.namespace, past.name),), (past.canary, past.stable))
+    trials = Trials(reader, Timing(past.scrape, past.scrape))
+
+    async def asked() -> RunRecord | None:
+        rate = await reader.rate(selection, ends) or 0.0
+        run = rehearsal.a_run(policy, rate, past.canary, past.stable, past.since, past.until)
+        arms = Arms(past.canary, past.stable)
+        return await trials.record_of(
+            Subject(past.namespace, past.name, run, arms, policy.server.replicas), Status(run=run)
+        )
+
+    try:
+        record = asyncio.run(asked())
+    except MetricsLostError as error:
+        raise CommandError(f"{error}: check --prometheus") from error
+    if record is None:
+        words = f"revisions {past.canary} and {past.stable} of {past.namespace}/{past.name}"
+        raise CommandError(f"Prometheus knows no requests of {words} between {past.since} and {past.until}")
+    return replace(record, run=rehearsal.with_share(record.run, list(runrecord.ticks_of(record))))
+
+
+def policy_of(path: str) -> tuple[str, str, spec.Spec]:
+    """Namespace, name and spec of the ModelDeployment in a file; the API server fills in what is left out."""
+    try:
+        body: Any = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from error
+    if not isinstance(body, dict) or body.get("kind") != names.KIND:
+        raise CommandError(f"{path} holds no {names.KIND}")
+    try:
+        wanted = spec.parse(body["spec"])
+    except ValueError:
+        body = kubectl.with_defaults(path)
+        wanted = spec.parse(body["spec"])
+    return body["metadata"].get("namespace", "default"), body["metadata"]["name"], wanted
+
+
+def _of_config_map(manifest: dict[str, Any], where: str) -> RunRecord:
+    try:
+        return _decoded(base64.b64decode(manifest["binaryData"][names.RECORD_KEY]), where)
+    except (KeyError, TypeError, binascii.Error) as error:
+        raise CommandError(f"{where} is no record of a run: it lacks {names.RECORD_KEY}") from error
+
+
+def _decoded(data: bytes, where: str) -> RunRecord:
+    try:
+        return runrecord.decoded(data)
+    except UnreadableRecordError as error:
+        raise CommandError(f"{where}: {error}") from error

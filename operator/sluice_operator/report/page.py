@@ -1,0 +1,154 @@
+"""The page: how the run ended and why, a table of its objectives, and its figures."""
+
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from importlib import resources
+from itertools import count
+
+from sluice_operator import wording
+from sluice_operator.replay import Replay
+from sluice_operator.report import panels, series
+from sluice_operator.report.chart import elapsed
+from sluice_operator.report.markup import Markup, joined, tag
+from sluice_operator.status import Outcome, Result, Run
+from sluice_operator.trial import Finding
+from sluice_operator.verdict import against
+
+_ENDED = {
+    Outcome.PROMOTED: "was promoted",
+    Outcome.REJECTED: "was taken back",
+    Outcome.SUPERSEDED: "was replaced by a newer revision",
+    Outcome.WITHDRAWN: "was withdrawn",
+}
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def page(again: Replay) -> str:
+    """The whole page, as text."""
+    run = again.record.run
+    title = f"{run.canary.model if run.canary else again.record.name} {_ENDED[run.outcome or Outcome.WITHDRAWN]}"
+    style = (resources.files(__package__) / "style.css").read_text(encoding="utf-8")
+    head = tag(
+        "head",
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        tag("title", f"{again.record.namespace}/{again.record.name}: {title}"),
+        tag("style", Markup(style)),
+    )
+    body = tag("body", *_headline(again, title), *_summary(again), *_figures(again), *_reading(again))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _headline(again: Replay, title: str) -> Iterator[Markup]:
+    run = again.record.run
+    yield tag("span", str(run.outcome), class_=f"badge {run.outcome}")
+    yield tag("h1", title)
+    yield tag("p", _why(again), class_="why")
+    if differences := list(again.differences()):
+        words = "; ".join(differences)
+        yield tag("p", f"Judged again, the verdict is another one than was recorded: {words}", class_="notice")
+    if again.incomparable:
+        yield tag("p", f"Not compared with what was recorded: {again.incomparable}.", class_="notice")
+    yield tag("dl", *(tag("div", tag("dt", name), tag("dd", fact)) for name, fact in _facts(again, run)))
+
+
+def _why(again: Replay) -> str:
+    run = again.record.run
+    if run.outcome is Outcome.PROMOTED and run.reason == "Promoted":
+        watched = ", and nothing spoke against it while it was watched" if again.record.last.watching else ""
+        return f"Each objective that was asked for ruled out its margin{watched}."
+    return run.message
+
+
+def _facts(again: Replay, run: Run) -> Iterator[tuple[str, str]]:
+    record, last = again.record, again.moments[-1]
+    yield "ModelDeployment", f"{record.namespace}/{record.name}"
+    if run.canary is not None:
+        yield "Canary", f"{run.canary.model}, revision {run.canary.revision}"
+    yield "Compared with", f"{run.stable.model}, revision {run.stable.revision}" if run.stable else "nothing"
+    yield "First traffic", _moment(run.traffic_started_at)
+    yield "End", _moment(run.ended_at)
+    yield "Time with traffic", elapsed(series.seconds(again))
+    finished = [sum(getattr(one.tick, arm).finished for one in again.moments) for arm in ("canary", "stable")]
+    yield "Requests", f"{finished[0]:,} of the canary, {finished[1]:,} of stable"
+    yield "Reached", f"step {last.step + 1} of {len(run.steps)} (weight {run.steps[last.step].weight}%)"
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _summary(again: Replay) -> Iterator[Markup]:
+    names = ("Objective", "Canary", "Stable", "Held against", "Counted", "Against it", "In its favour", "At the end")
+    rows = [_row(again, index, one) for index, one in enumerate(again.moments[-1].objectives)]
+    yield tag("h2", "Objectives")
+    if not rows:
+        yield tag("p", "The run had no objectives: requests and time alone passed its steps.")
+        return
+    heading = tag(
+        "tr", *(tag("th", name, class_="number" if name in ("Canary", "Stable", "Counted") else "") for name in names)
+    )
+    yield tag("div", tag("table", tag("thead", heading), tag("tbody", *rows)), class_="scroll")
+
+
+def _row(again: Replay, index: int, one: Finding) -> Markup:
+    last, bars = again.moments[-1], again.bars
+    failed = any(each.name == one.objective.name and each.result is Result.FAIL for each in again.verdict.objectives)
+    result = Result.FAIL if failed else Result.PASS if last.passed(bars)[index] else Result.UNDECIDED
+    return tag(
+        "tr",
+        tag("td", tag("b", one.objective.name)),
+        tag("td", wording.shown(one.objective, one.canary) or "none", class_="number"),
+        tag("td", wording.shown(one.objective, one.stable) or "none", class_="number"),
+        tag("td", wording.limit(one.objective)),
+        tag("td", f"{one.canary[1]:,} / {one.stable[1]:,}", class_="number"),
+        tag("td", *_meter(*against(one, bars), "against")),
+        tag("td", *_meter(one.cleared[last.step], bars.cleared, "for")),
+        tag("td", tag("b", str(result), class_=str(result))),
+    )
+
+
+def _meter(log: float, bar: float, look: str) -> Iterator[Markup]:
+    part = max(0.0, min(1.0, log / bar))
+    yield joined(f"{_evalue(log)} of {_evalue(bar)}")
+    yield tag("div", tag("div", class_=look, style=f"width:{part:.0%}"), class_="meter")
+
+
+def _evalue(log: float) -> str:
+    decades = log / math.log(10)
+    return f"{math.exp(log):.3g}" if -3 <= decades < 4 else f"10{f'{decades:.0f}'.translate(_RAISED)}"
+
+
+def _figures(again: Replay) -> Iterator[Markup]:
+    numbers = count()
+    yield tag("h2", "Weight")
+    yield panels.weight(again, next(numbers))
+    yield tag("h2", "Requests per second")
+    yield panels.requests(again, next(numbers))
+    if again.record.run.reason == "RequestsMissing":
+        yield tag("h2", "Requests that go missing")
+        yield panels.silence(again, next(numbers))
+    for index, objective in enumerate(again.record.run.objectives):
+        yield tag("h2", f"{objective.name}: {wording.limit(objective)}")
+        yield panels.shares(again, objective, next(numbers))
+        yield panels.evidence(again, index, next(numbers))
+        next(numbers)
+
+
+def _reading(again: Replay) -> Iterator[Markup]:
+    false_rollback, bad_promotion = (
+        again.record.run.confidence.false_rollback,
+        again.record.run.confidence.bad_promotion,
+    )
+    yield tag("h2", "How to read this")
+    yield tag(
+        "p",
+        f"Times are since the first traffic; dotted uprights are changes of the live weight. A share is that of the "
+        f"last twelfth of an arm's requests or labels, of {series.LEAST_COUNTED} at least, but of no more than a sixth "
+        f"of the time. Evidence is drawn as e-values, in powers of ten: 1 says nothing, and what leaves the frame goes "
+        f"on beyond it. The bars follow from what the run allows: a good canary is taken back in at most "
+        f"{false_rollback} of all runs, one that is worse than a margin is promoted in at most {bad_promotion}. "
+        f"Objectives share the bars against the canary: they are for one that speaks alone. Each step before the last "
+        f"must rule out only twice as much as the one after it, so evidence in favour falls when a step begins.",
+        class_="quiet",
+    )
