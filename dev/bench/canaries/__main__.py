@@ -50,7 +50,7 @@ class Bench:
                 self.say("models", f"{role}: {version.uri}")
             async with asyncio.TaskGroup() as lanes:
                 for number in range(1, self._options.lanes + 1):
-                    lanes.create_task(self._lane(f"lane-{number}", versions))
+                    lanes.create_task(self._lane(number, versions))
 
     def say(self, who: str, text: str) -> None:
         self._print(f"[{self._elapsed:5.0f} s] {who}: {text}")
@@ -59,7 +59,8 @@ class Bench:
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
-    async def _lane(self, name: str, versions: dict[str, Version]) -> None:
+    async def _lane(self, number: int, versions: dict[str, Version]) -> None:
+        name = f"lane-{number}"
         host = f"{name}.{NAMESPACE}.example.com"
         place = Example(cluster.ROOT, name, NAMESPACE, host, tuple(weight for weight, _ in catalogue.STEPS))
         board = Board(tell=partial(self.say, name))
@@ -70,6 +71,7 @@ class Bench:
             rate=self._options.rate,
             max_requests=int(limit * self._options.rate),
             max_seconds=limit,
+            seed=number,
         )
         await self._kubectl.apply(catalogue.deployment(name, NAMESPACE, host, versions["good"]))
         async with AsyncExitStack() as running:
@@ -105,24 +107,25 @@ class Bench:
 
 def main(argv: Sequence[str]) -> int:
     options, console = _parser().parse_args(argv), Console(highlight=False, markup=False)
+    interrupted = False
     try:
         for command in CLUSTER_PARTS:
             cluster.run_part(*command)
         bench = Bench(options, console, cluster.addresses())
-        asyncio.run(_ended_by_signals(bench))
     except CommandError as error:
         console.print(f"✗ {error}", style="bold red")
         return 1
+    try:
+        asyncio.run(_ended_by_signals(bench))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        console.print("stopped; nothing of the canaries is left, and `make cluster-down` ends the cluster")
-        return 130
-    bench.say("simulation", "the same canaries, simulated")
+        interrupted = True
+    bench.say("simulation", "the same canaries")
     console.print(summary.table(bench.tried, predicted(options.rate, options.record)), width=200)
     made = summary.promises(bench.queue, bench.tried)
     for promise in made:
-        console.print(
-            f"{'✓' if promise.kept else '✗'} {promise.text}" + (f": {promise.found}" if not promise.kept else "")
-        )
+        console.print(f"✓ {promise.text}" if promise.kept else f"✗ {promise.text}: {promise.found}")
+    if interrupted:
+        return 130
     return 0 if all(promise.kept for promise in made) else 1
 
 
