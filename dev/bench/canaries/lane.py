@@ -33,9 +33,21 @@ class Tried:
 class Lane:
     """`stream` runs all the time; it keeps only the requests of the present canary."""
 
-    def __init__(self, kubectl: Kubectl, namespace: str, name: str, board: Board, stream: Stream) -> None:
+    def __init__(
+        self,
+        kubectl: Kubectl,
+        namespace: str,
+        name: str,
+        board: Board,
+        stream: Stream,
+        *,
+        watch: float = catalogue.WATCH,  # seconds
+        ready_within: float = READY_WITHIN,
+        hanging: float = TIMEOUT,  # seconds after which no request is still under way
+    ) -> None:
         self._kubectl, self._namespace, self._name = kubectl, namespace, name
         self._board, self._stream = board, stream
+        self._watch, self._ready_within, self._hanging = watch, ready_within, hanging
 
     async def tried(self, number: int, kind: Kind, models: dict[str, Version]) -> Tried:
         """Starts the canary, watches it, and takes it back if the operator does not."""
@@ -44,8 +56,11 @@ class Lane:
             await self._wish(models[kind.model], kind, number)
             revision = await self._given_traffic()
             found_at = await self._watched(revision)
-            await (self._wish(models["good"]) if found_at is None else asyncio.sleep(TIMEOUT))  # until none hangs
+            if found_at is None:
+                await self._wish(models["good"])
             await self._at_rest()
+            if found_at is not None:  # what it does not answer is still under way
+                await asyncio.sleep(self._hanging)
         except NotReachedError as trouble:
             await self._wish(models["good"])
             await self._at_rest()
@@ -77,7 +92,7 @@ class Lane:
             stepping = now.phase == "Stepping" and now.weight is not None and now.weight.live == first
             return now.canary is not None and (stepping or now.phase == "RollingBack")
 
-        canary = (await self._board.until("the canary gets traffic", live, READY_WITHIN)).canary
+        canary = (await self._board.until("the canary gets traffic", live, self._ready_within)).canary
         assert canary is not None
         return canary.revision
 
@@ -88,7 +103,7 @@ class Lane:
             return now.phase == "RollingBack" or any(entry.revision == revision for entry in now.history)
 
         try:
-            await self._board.until("a verdict", decided, catalogue.WATCH)
+            await self._board.until("a verdict", decided, self._watch)
         except NotReachedError:
             return None
         return self._stream.now
