@@ -119,6 +119,15 @@ class Reader:
         return rate if math.isfinite(rate) else None
 
 
+    async def values(self, query: str, since: float, until: float, step: float) -> list[tuple[float, float]]:
+        """What `query` was every `step` seconds. Raises MetricsLostError unless it gives one series, or none yet."""
+        ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
+        found = await _asked(_Samples, self._prometheus.custom_query_range, query, *ends, f"{step:.0f}s")
+        if len(found) > 1:
+            raise MetricsLostError(f"the query gives {len(found)} series: aggregate them into one, such as by sum(...)")
+        return [(at, float(value)) for one in found for at, value in one.values]
+
+
 async def _asked(kind: type[Found], query: Callable[..., Any], *arguments: Any) -> list[Found]:
     """The series of an answer. What is not JSON, or has no result, is a ValueError, KeyError or TypeError."""
     try:

@@ -1,8 +1,9 @@
-"""Durations, shares and ratios as people write them in YAML (`30s`, `1h30m`, `"0.1%"`, `"0.70"`, `"1.5"`).
+"""Durations, shares, ratios and numbers as people write them in YAML (`30s`, `"0.1%"`, `"0.70"`, `"1.5"`).
 
 All keep the text they were read from, so that a frozen copy in `status` looks like the `spec` it came from.
 """
 
+import math
 import re
 from datetime import timedelta
 from typing import Any
@@ -77,15 +78,36 @@ class Ratio(float):
         return self.text
 
 
+class Number(float):
+    """A limit for a measurement that has no unit of its own: `"10"`, `"-0.5"`."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Number":
+        """Read `text`; raises ValueError with the sentence that says what to write."""
+        try:
+            number = cls(text)
+        except ValueError:
+            number = cls("nan")
+        if not math.isfinite(number):
+            raise ValueError(f'{text!r} is not a number: write for example "10" or "-0.5"')
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def decode(kind: type, value: Any) -> Any:
     """msgspec `dec_hook` for the types above."""
-    if kind in (Duration, Share, Ratio) and isinstance(value, str):
+    if kind in (Duration, Share, Ratio, Number) and isinstance(value, str):
         return kind.parse(value)
     raise NotImplementedError(f"{kind.__name__} cannot be read from {value!r}")
 
 
 def encode(value: Any) -> Any:
     """msgspec `enc_hook` for the types above."""
-    if isinstance(value, Duration | Share | Ratio):
+    if isinstance(value, Duration | Share | Ratio | Number):
         return value.text
     raise NotImplementedError(f"{type(value).__name__} has no form in YAML")

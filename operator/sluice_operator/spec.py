@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from sluice_operator.quantities import Duration, Ratio, Share, decode
+from sluice_operator.quantities import Duration, Number, Ratio, Share, decode
 
 
 class Source(StrEnum):
@@ -129,6 +129,16 @@ class Accuracy(_Section, frozen=True):
     max_drop: Share | None = None
 
 
+class Query(_Section, frozen=True):
+    """A measurement of the user's own, with a rule of its own: too many beyond a limit fail the run."""
+
+    expr: str
+    interval: Duration
+    failure_limit: int
+    min: Number | None = None
+    max: Number | None = None
+
+
 class Confidence(_Section, frozen=True):
     """How often a whole run may end wrongly."""
 
@@ -137,12 +147,14 @@ class Confidence(_Section, frozen=True):
 
 
 class Objective(_Section, frozen=True):
-    """One thing that is judged: exactly one of the three kinds (the CRD sees to that)."""
+    """One thing that is judged: exactly one of the four kinds (the CRD sees to that)."""
 
     name: str
     error_rate: ErrorRate | None = None
     latency: Latency | None = None
     accuracy: Accuracy | None = None
+    query: Query | None = None
+    dry_run: bool = False  # shown, and neither needed nor a reason to fail
     judge: Judge | None = None
     when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
 

@@ -123,8 +123,8 @@ class Run(_Part, frozen=True):
 
     @property
     def judged(self) -> tuple[Objective, ...]:
-        """The objectives that its traffic decides."""
-        return tuple(one for one in self.objectives if not one.of_training)
+        """The objectives that its counted requests decide."""
+        return tuple(one for one in self.objectives if not one.of_training and one.query is None)
 
 
 class Weight(_Part, frozen=True):

@@ -6,7 +6,7 @@ what the one before it knew.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -19,7 +19,7 @@ from sluice_operator.evalues.silence import Silence
 from sluice_operator.forecast import Outlook
 from sluice_operator.record import Record
 from sluice_operator.spec import Judge, Objective, WhenNoLabels
-from sluice_operator.status import Run
+from sluice_operator.status import ObjectiveVerdict, Run
 from sluice_operator.ticks import Tick
 
 _RECENT_TICKS = 60  # that tell how many requests there are
@@ -51,6 +51,15 @@ class Findings:
     expected: int = 0  # the same of both arms
     overdue: int = 0  # canary requests that began long enough ago to be finished, and are not
     outlook: Outlook | None = None
+    queries: tuple[tuple[Objective, ObjectiveVerdict], ...] = ()  # they have a rule of their own
+
+    def acting(self) -> "Findings":
+        """Without what is a dry run: shown, and neither needed nor a reason to fail."""
+        return replace(
+            self,
+            objectives=tuple(one for one in self.objectives if not one.objective.dry_run),
+            queries=tuple(one for one in self.queries if not one[0].dry_run),
+        )
 
 
 @dataclass

@@ -4,16 +4,17 @@ from Prometheus again.
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sluice_operator import criteria, record, runrecord
+from sluice_operator import criteria, queries, record, runrecord
 from sluice_operator.counters import Counters
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.metrics import BUCKETS, MetricsLostError, Reader, Selection
 from sluice_operator.record import Record
 from sluice_operator.runrecord import Look, RunRecord
-from sluice_operator.status import Phase, Run, Status, Verdict
+from sluice_operator.spec import Objective
+from sluice_operator.status import ObjectiveVerdict, Phase, Run, Status, Verdict
 from sluice_operator.ticks import Arms, closed, newest
 from sluice_operator.trial import Findings, Trial
 from sluice_operator.verdict import Question, judge, lost
@@ -130,9 +131,11 @@ class Trials:
             return look.verdict
         try:
             findings = await self._findings(subject, now.timestamp())
+            measured = [await self._measured(subject, one, now.timestamp()) for one in run.objectives if one.query]
         except MetricsLostError as error:
             verdict = lost(str(error), current.verdict, crashes)
         else:
+            findings = replace(findings, queries=tuple(measured))
             verdict = judge(findings, run.confidence, Question.of(run, current.phase is Phase.WATCHING, now), crashes)
         self._looks[key] = _Look(state, now, verdict, crashes)
         return verdict
@@ -169,6 +172,20 @@ class Trials:
         if known is not None and (known.result, known.reason) != (verdict.result, verdict.reason):
             verdict = known  # crashes, or metrics that were lost: not in the ticks
         return kept.trial, Look(verdict, ended, 0, watching)
+
+    async def _measured(self, subject: Subject, objective: Objective, now: float) -> tuple[Objective, ObjectiveVerdict]:
+        """A query's measurements since the first traffic; what is wrong with it alone is told with it."""
+        run, query = subject.run, objective.query
+        assert query is not None
+        assert run.traffic_started_at is not None
+        since, step = run.traffic_started_at.timestamp(), query.interval.total_seconds()
+        in_step = run.step_started_at.timestamp() if run.step_started_at else since
+        promql = queries.rendered(query, subject.namespace, subject.name, subject.arms.canary)
+        try:
+            values = await self._reader.values(promql, since + step, now, step) if now >= since + step else []
+        except MetricsLostError as error:
+            return objective, queries.judged(objective, [], in_step, str(error))
+        return objective, queries.judged(objective, values, in_step)
 
     async def _findings(self, subject: Subject, now: float) -> Findings:
         kept = await self._trial_of(subject)

@@ -13,9 +13,9 @@ from typing import Self
 import numpy as np
 from msgspec.structs import replace
 
-from sluice_operator import wording
+from sluice_operator import queries, wording
 from sluice_operator.evalues import budget
-from sluice_operator.spec import Confidence, Judge, Step, WhenNoLabels
+from sluice_operator.spec import Confidence, Judge, Objective, Step, WhenNoLabels
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Run, Verdict
 from sluice_operator.trial import Finding, Findings
 
@@ -54,20 +54,30 @@ def judge(findings: Findings, confidence: Confidence, question: Question, crashe
 
 
 def _judge(findings: Findings, confidence: Confidence, question: Question, crashes: int) -> Verdict:
-    bars = Bars.of(findings, confidence, question)
-    judged = tuple(_described(one, bars, question) for one in findings.objectives)
+    acting = findings.acting()
+    bars = Bars.of(acting, confidence, question)
+    counted = tuple(_described(one, bars, question) for one in findings.objectives)
+    judged = (*counted, *(verdict for _, verdict in findings.queries))
     for failed in (_crashing(crashes), _missing(findings, bars, question)):
         if failed is not None:
             return Verdict(Result.FAIL, *failed, objectives=judged)
-    for blamed in (_worse(findings, bars), _beyond(findings, bars)):
+    for blamed in (_worse(acting, bars), _beyond(acting, bars)):
         if blamed is not None:
-            index, reason, message = blamed
-            return Verdict(Result.FAIL, reason, message, _with_failed(judged, index, reason))
+            name, reason, message = blamed
+            return Verdict(Result.FAIL, reason, message, _with_failed(judged, name, reason))
+    for _, measured in acting.queries:
+        if measured.result is Result.FAIL:
+            return Verdict(Result.FAIL, measured.reason, queries.failure(measured), judged)
     if question.step is None:
         return Verdict(Result.UNDECIDED, "Collecting", "", judged)
     short = list(_shortages(question.step, findings, question))
     unproven = [
-        wording.undecided(*one) for one in zip(findings.objectives, judged, strict=True) if _lacks(*one, question)
+        *(wording.undecided(*one) for one in zip(findings.objectives, counted, strict=True) if _lacks(*one, question)),
+        *(
+            queries.undecided(measured)
+            for objective, measured in acting.queries
+            if measured.result is not Result.PASS and _is_needed(objective, question)
+        ),
     ]
     if short or unproven:
         return Verdict(Result.UNDECIDED, "Collecting", "; ".join([*short, *unproven]), judged, clean=not short)
@@ -112,31 +122,29 @@ class Bars:
         )
 
 
-def _worse(findings: Findings, bars: Bars) -> tuple[int, str, str] | None:
+def _worse(findings: Findings, bars: Bars) -> tuple[str, str, str] | None:
     """The objective that shows most that the canary is worse than stable, if all together show it."""
     logs = [-math.inf if one.worse is None else one.worse for one in findings.objectives]
     if averaged([one for one in logs if one > -math.inf]) < bars.comparison:
         return None
-    index = int(np.argmax(logs))
-    one = findings.objectives[index]
-    return index, wording.worse_reason(one.objective), wording.worse(one)
+    one = findings.objectives[int(np.argmax(logs))]
+    return one.objective.name, wording.worse_reason(one.objective), wording.worse(one)
 
 
-def _beyond(findings: Findings, bars: Bars) -> tuple[int, str, str] | None:
+def _beyond(findings: Findings, bars: Bars) -> tuple[str, str, str] | None:
     """The objective whose limit the canary breaks and stable keeps."""
     logs = [to_blame(one) for one in findings.objectives]
     if averaged([one for one in logs if one > -math.inf]) < bars.limits:
         return None
-    index = int(np.argmax(logs))
-    one = findings.objectives[index]
-    return index, wording.beyond_reason(one.objective), wording.beyond(one)
+    one = findings.objectives[int(np.argmax(logs))]
+    return one.objective.name, wording.beyond_reason(one.objective), wording.beyond(one)
 
 
 def against(one: Finding, bars: Bars) -> tuple[float, float]:
     """The log e-value that is nearest to a Fail, or furthest beyond it, and what it alone would have to reach."""
     alone = [(to_blame(one), bars.limits + math.log(max(1, bars.limited)))]
     if one.worse is not None:
-        alone.append((one.worse, bars.comparison + math.log(bars.compared)))
+        alone.append((one.worse, bars.comparison + math.log(max(1, bars.compared))))
     return max(alone, key=lambda log_and_bar: log_and_bar[0] - log_and_bar[1])
 
 
@@ -167,9 +175,8 @@ def _described(one: Finding, bars: Bars, question: Question) -> ObjectiveVerdict
     )
 
 
-def _with_failed(judged: tuple[ObjectiveVerdict, ...], index: int, reason: str) -> tuple[ObjectiveVerdict, ...]:
-    failed = wording.failed(judged[index], reason)
-    return (*judged[:index], failed, *judged[index + 1 :])
+def _with_failed(judged: tuple[ObjectiveVerdict, ...], name: str, reason: str) -> tuple[ObjectiveVerdict, ...]:
+    return tuple(wording.failed(one, reason) if one.name == name else one for one in judged)
 
 
 def _crashing(crashes: int) -> tuple[str, str] | None:
@@ -201,8 +208,12 @@ def _shortages(step: Step, findings: Findings, question: Question) -> Iterator[s
 def _lacks(one: Finding, judged: ObjectiveVerdict, question: Question) -> bool:
     """Whether a Pass of this objective is needed now and not there."""
     objective = one.objective
-    if question.elapsed == 0 or judged.result is Result.PASS:
-        return False
     if objective.when_no_labels is WhenNoLabels.SKIP and objective.accuracy is not None and one.canary[1] == 0:
+        return False
+    return judged.result is not Result.PASS and _is_needed(objective, question)
+
+
+def _is_needed(objective: Objective, question: Question) -> bool:
+    if question.elapsed == 0 or objective.dry_run:
         return False
     return objective.needed is Judge.EVERY_STEP or (objective.needed is Judge.BEFORE_PROMOTION and question.last)

@@ -38,4 +38,6 @@ def test_the_table_has_the_defaults_of_the_schema(schema: dict[str, Any]) -> Non
     stated = table()
     for field, part in leaves(schema["properties"]["spec"]):
         filled_in = re.fullmatch(r"`([^`]+)`", stated[field])
-        assert (filled_in[1] if filled_in else None) == (str(part["default"]) if "default" in part else None), field
+        default = part.get("default")
+        written = str(default).lower() if isinstance(default, bool) else default and str(default)
+        assert (filled_in[1] if filled_in else None) == written, field

@@ -130,14 +130,14 @@ def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
         (
             "spec.objectives[0].errorRate",
             None,
-            'spec.objectives[0]: Invalid value: objective "errors" must hold exactly one of errorRate, latency and'
-            " accuracy; it holds none",
+            'spec.objectives[0]: Invalid value: objective "errors" must hold exactly one of errorRate, latency,'
+            " accuracy and query; it holds none",
         ),
         (
             "spec.objectives[1].errorRate",
             {"max": "1%"},
-            'spec.objectives[1]: Invalid value: objective "latency" must hold exactly one of errorRate, latency and'
-            " accuracy; it holds more",
+            'spec.objectives[1]: Invalid value: objective "latency" must hold exactly one of errorRate, latency,'
+            " accuracy and query; it holds more",
         ),
         (
             "spec.objectives[0].errorRate",
@@ -150,6 +150,23 @@ def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
             None,
             "spec.objectives[2].accuracy: Invalid value: an accuracy needs something to be held against; write min,"
             ' such as "0.70", or maxDrop, such as "0.02", to compare with the stable version, or both',
+        ),
+        (
+            "spec.objectives[2]",
+            {"name": "revenue", "query": {"expr": "sum(revenue)"}},
+            "spec.objectives[2].query: Invalid value: a query needs something to be held against; write min, max or"
+            ' both, such as "10"',
+        ),
+        (
+            "spec.objectives[2]",
+            {"name": "revenue", "query": {"expr": "sum(revenue)", "min": "10", "max": "9"}},
+            "spec.objectives[2].query: Invalid value: no number is between these; write a min that is not above max",
+        ),
+        (
+            "spec.objectives[2]",
+            {"name": "revenue", "query": {"expr": "sum(revenue)", "min": "a lot"}},
+            'spec.objectives[2].query.min: Invalid value: "a lot": not a number; write it in digits, such as "10" or'
+            ' "-0.5"',
         ),
         (
             "spec.objectives[2].accuracy",

@@ -161,7 +161,12 @@ def test_steps_and_objectives_get_their_defaults(kubectl: Kubectl, iris: dict[st
     spec = kubectl.accepts(iris)["spec"]
     assert spec["rollout"]["canary"] == {"steps": [{"weight": 10, "minRequests": 100, "minDuration": "30s"}]}
     assert spec["objectives"] == [
-        {"name": "accuracy", "accuracy": {"source": "Feedback", "maxDrop": "2%"}, "whenNoLabels": "Wait"}
+        {
+            "name": "accuracy",
+            "accuracy": {"source": "Feedback", "maxDrop": "2%"},
+            "dryRun": False,
+            "whenNoLabels": "Wait",
+        }
     ]
 
 
@@ -250,7 +255,8 @@ def test_descriptions_name_the_default(schema: dict[str, Any]) -> None:
     for path, field in fields(schema["properties"]["spec"], ".spec"):
         if field["type"] == "object":
             continue
-        default = json.dumps(field["default"]) if field.get("default") == "/" else field.get("default")
+        default = field.get("default")
+        default = json.dumps(default) if default == "/" or isinstance(default, bool) else default
         said = "efault" if default is None else f"Default {default}."
         assert said in field["description"], path
 

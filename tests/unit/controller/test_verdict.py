@@ -32,7 +32,7 @@ def objective(raw: dict[str, Any], **changes: Any) -> Objective:
 def found(raw: dict[str, Any], **known: Any) -> Finding:
     """An objective of which nothing is shown yet, unless `known` says otherwise."""
     one = objective(raw)
-    compared = raw is not P95
+    compared = "latency" not in raw
     defaults: dict[str, Any] = {
         "canary": (1, 100),
         "stable": (9, 900),
@@ -135,7 +135,7 @@ def test_a_step_asks_for_its_own_margin(first: float, last: float, passes: bool)
 )
 def test_an_objective_beyond_doubt_fails(one: Finding, reason: str, message: str) -> None:
     """With the reason of its kind and the numbers; it alone is marked as failed, among others that are fine."""
-    verdict = judged(findings(found(P95), one, found(ERRORS)))
+    verdict = judged(findings(found({**P95, "name": "first"}), one, found({**ERRORS, "name": "last"})))
     assert (verdict.result, verdict.reason) == (Result.FAIL, reason)
     assert verdict.message.startswith(message)
     assert [each.result for each in verdict.objectives] == [Result.UNDECIDED, Result.FAIL, Result.UNDECIDED]
@@ -379,3 +379,12 @@ def test_how_long_it_takes_is_told_with_the_verdict(
     verdict = judged(findings(found(ERRORS), outlook=outlook))
     assert (verdict.forecast, verdict.unreachable) == (forecast, unreachable)
     assert judged(findings(found(ERRORS), outlook=outlook), Question(step=None)).forecast == ""
+
+
+def test_a_dry_run_of_an_objective_is_only_shown() -> None:
+    """It fails nothing, is not needed, and takes no part of the budget."""
+    dry = found({**ERRORS, "name": "dry", "dryRun": True}, worse=SURE, canary=(8, 100))
+    verdict = judged(findings(dry, found(P95, cleared=(SURE, SURE))))
+    assert (verdict.result, [one.name for one in verdict.objectives]) == (Result.PASS, ["dry", "p95"])
+    needed = bar(0.15, 0.2) + 0.01
+    assert judged(findings(dry, found(P95, beyond=needed, stable_inside=SURE))).result is Result.FAIL
