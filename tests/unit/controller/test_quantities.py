@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_operator import spec, status
-from sluice_operator.quantities import Duration, Share, decode, encode
+from sluice_operator.quantities import Duration, Number, Ratio, Share, decode, encode
 from tests.unit.controller.build import a_spec, raw_spec, rolling_back, stable_on, stepping, watching
 
 PARTS = st.lists(st.none() | st.integers(0, 999_999), min_size=4, max_size=4).filter(
@@ -76,3 +76,31 @@ def test_an_empty_status_is_the_beginning() -> None:
     """No status, and one without fields, are the same."""
     assert status.parse(None) == status.parse({}) == status.Status()
     assert a_spec() == a_spec()
+
+
+@pytest.mark.parametrize(("text", "value"), [("2", 2.0), ("1.5", 1.5), ("80", 80.0)])
+def test_ratios_are_above_1(text: str, value: float) -> None:
+    """And keep the text that they were read from."""
+    ratio = Ratio.parse(text)
+    assert (ratio, str(ratio)) == (value, text)
+
+
+@pytest.mark.parametrize("text", ["1", "0.5", "80.1", "twice", "50%", "", "nan"])
+def test_what_is_no_ratio_is_refused(text: str) -> None:
+    """With what to write instead."""
+    with pytest.raises(ValueError, match='write for example "1.5" or "2"'):
+        Ratio.parse(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("10", 10.0), ("-0.5", -0.5), ("0", 0.0)])
+def test_numbers_may_be_anything(text: str, value: float) -> None:
+    """As long as they are finite."""
+    number = Number.parse(text)
+    assert (number, str(number)) == (value, text)
+
+
+@pytest.mark.parametrize("text", ["ten", "", "inf", "nan"])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    """With what to write instead."""
+    with pytest.raises(ValueError, match='write for example "10" or "-0.5"'):
+        Number.parse(text)
