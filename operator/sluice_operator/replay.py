@@ -1,15 +1,16 @@
 """A recorded run judged again, tick by tick, by what judged it then. Pure.
 
-The record holds all that a verdict is reached on, so this gives the same numbers, and shows how they came about.
+The record holds all that a verdict is reached on, so this gives the same numbers, and shows how they came about. Of a
+query of the user's own it has what the last look said.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.runrecord import RunRecord, past_of, ticks_of
+from sluice_operator.runrecord import RunRecord, measured, past_of, ticks_of
 from sluice_operator.status import METRICS_UNAVAILABLE, Run, Verdict
 from sluice_operator.ticks import Tick
 from sluice_operator.trial import Finding, Findings, Trial
@@ -59,11 +60,11 @@ class Replay:
         """Where the verdict is another one than was recorded; nothing where the two cannot be compared."""
         if self.incomparable:
             return
-        then = self.record.last.verdict
-        for field in Verdict.__struct_fields__:
-            recorded, replayed = getattr(then, field), getattr(self.verdict, field)
-            if recorded != replayed:
-                yield f"{field}: recorded {recorded!r}, replayed {replayed!r}"
+        recorded, replayed = _facts(self.record.last.verdict), _facts(self.verdict)
+        for key in recorded | replayed:
+            then, now = recorded.get(key, ""), replayed.get(key, "")
+            if then != now:
+                yield f'{key}: recorded "{then}", replayed "{now}"'
 
 
 def replay(record: RunRecord) -> Replay:
@@ -71,10 +72,21 @@ def replay(record: RunRecord) -> Replay:
     run, last = record.run, record.last
     trial = Trial(run.judged, len(run.steps), past_of(record), Pods(*record.pods), record.tick_seconds)
     question = Question.of(run, last.watching, last.at)
-    bars = Bars.of(trial.findings(run, record.began, record.patience), run.confidence, question)
+    bars = Bars.of(trial.findings(run, record.began, record.patience).acting(), run.confidence, question)
     moments = tuple(_moments(record, trial))
-    findings = trial.findings(run, last.at.timestamp(), record.patience)
+    counts = trial.findings(run, last.at.timestamp(), record.patience)
+    findings = replace(counts, queries=measured(run, last.verdict))
     return Replay(record, bars, moments, judge(findings, run.confidence, question, last.crashes))
+
+
+def _facts(verdict: Verdict) -> dict[str, str]:
+    """All that a verdict says, by what it is about."""
+    facts = {field: str(getattr(verdict, field)) for field in verdict.__struct_fields__ if field != "objectives"}
+    for one in verdict.objectives:
+        facts |= {
+            f"{one.name}, {field}": str(getattr(one, field)) for field in one.__struct_fields__ if field != "name"
+        }
+    return facts
 
 
 def counted(moment: Moment, finished: int, in_step: int) -> Findings:
@@ -87,14 +99,15 @@ def _moments(record: RunRecord, trial: Trial) -> Iterator[Moment]:
     for tick in ticks_of(record):
         trial.observe(tick, run)
         found = tuple(trial.finding(one) for one in run.judged)
+        acting = [one for one in found if not one.objective.dry_run]
         step = _step(run, tick.end)
         yield Moment(
             tick,
             _weight(record, tick.end),
             step,
             found,
-            comparison=averaged([one.worse for one in found if one.worse is not None]),
-            limits=averaged([blame for one in found if (blame := to_blame(one)) > -math.inf]),
+            comparison=averaged([one.worse for one in acting if one.worse is not None]),
+            limits=averaged([blame for one in acting if (blame := to_blame(one)) > -math.inf]),
             silent=trial.silent(run.steps[step].weight),
         )
 

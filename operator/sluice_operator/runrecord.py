@@ -20,7 +20,8 @@ from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.objective import Known
 from sluice_operator.quantities import decode, encode
 from sluice_operator.record import Record
-from sluice_operator.status import Run, Verdict
+from sluice_operator.spec import Objective
+from sluice_operator.status import ObjectiveVerdict, Run, Verdict
 from sluice_operator.ticks import Tally, Tick
 
 FORMAT = 1
@@ -171,6 +172,12 @@ def ticks_of(record: RunRecord) -> Iterator[Tick]:
     unseen = set(record.unseen)
     for index, ((start, end), of_canary, of_stable) in enumerate(zip(pairwise(edges), canary, stable, strict=True)):
         yield Tick(start, end, of_canary, of_stable, both_seen=index not in unseen)
+
+
+def measured(run: Run, verdict: Verdict) -> tuple[tuple[Objective, ObjectiveVerdict], ...]:
+    """What a verdict says of the run's queries, whose measurements are not kept."""
+    said = {one.name: one for one in verdict.objectives}
+    return tuple((one, said[one.name]) for one in run.objectives if one.query is not None and one.name in said)
 
 
 class _Format(_Part, frozen=True):

@@ -165,10 +165,10 @@ class Trials:
         self.forget(subject.namespace, subject.name)
         async with self._asking:
             await self._ask([kept], ended.timestamp())
-        findings = await asyncio.to_thread(kept.told, subject, ended.timestamp(), self._timing)
-        watching = run.step_started_at is None
+        counts = await asyncio.to_thread(kept.told, subject, ended.timestamp(), self._timing)
+        watching, known = run.step_started_at is None, current.verdict
+        findings = replace(counts, queries=runrecord.measured(run, known) if known is not None else ())
         verdict = judge(findings, run.confidence, Question.of(run, watching, ended), crashes=0)
-        known = current.verdict
         if known is not None and (known.result, known.reason) != (verdict.result, verdict.reason):
             verdict = known  # crashes, or metrics that were lost: not in the ticks
         return kept.trial, Look(verdict, ended, 0, watching)

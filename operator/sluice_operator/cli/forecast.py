@@ -10,13 +10,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sluice_operator import criteria, record, rehearsal, wording
+from sluice_operator import criteria, ladder, record, rehearsal, wording
 from sluice_operator.cli import kubectl, table
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.counters import Counters
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.forecast import Outlook
-from sluice_operator.latency import LATENCY_BOUNDS
 from sluice_operator.metrics import MetricsLostError, Prometheus, Reader, Selection, connect
 from sluice_operator.spec import Spec
 from sluice_operator.status import Run, Status
@@ -61,28 +60,24 @@ async def expected(
     reader, stable = Reader(prometheus), current.stable
     assert stable is not None
     canary = current.canary.revision if current.canary else ""
-    revisions = [one for one in (stable.revision, canary) if one]
-    run = current.run if current.run is not None and current.run.outcome is None else None
-    objectives = tuple(one for one in (wanted if run is None else run).objectives if not one.of_training)
-    bounds = criteria.bounds(objectives, ())
+    going_on = current.run is not None and current.run.outcome is None and bool(current.run.steps)
+    imagined = rehearsal.a_run(wanted, 0.0, canary or "none", stable.revision, now - timedelta(hours=1), now)
+    run = current.run if going_on and current.run is not None else imagined
+    bounds = criteria.bounds(run.judged, ())
     until = now.timestamp()
     edges = [until - _PAST_SECONDS + _BIN_SECONDS * index for index in range(int(_PAST_SECONDS / _BIN_SECONDS) + 1)]
+    revisions = tuple(one for one in (stable.revision, canary) if one)
     counters = Counters()
-    counters.add(
-        await reader.grid(
-            Selection((key,), tuple(revisions), bounds or LATENCY_BOUNDS[:1]), edges[0], until, _BIN_SECONDS
-        )
-    )
+    counters.add(await reader.grid(Selection((key,), revisions, bounds), edges[0], until, _BIN_SECONDS))
     recent = [edge for edge in edges if edge >= until - _RECENT_SECONDS]
     ticks = [_tick(counters, stable.revision, canary, *ends) for ends in pairwise(recent)]
-    if run is None or not run.steps:
+    if not going_on:
         rate = sum(one.stable.finished + one.canary.finished for one in ticks) / _RECENT_SECONDS
-        run = rehearsal.a_run(wanted, rate, canary or "none", stable.revision, now - timedelta(hours=1), now)
+        run = replace(run, steps=wanted.rollout.canary.steps or ladder.automatic(rate))
     past = edges[: len(edges) - len(ticks)]
-    learned = await asyncio.to_thread(record.learn, objectives, bounds, counters, stable.revision, past)
-    trial = Trial(
-        objectives, len(run.steps), learned, Pods(wanted.server.replicas, wanted.server.replicas), _BIN_SECONDS
-    )
+    learned = await asyncio.to_thread(record.learn, run.judged, bounds, counters, stable.revision, past)
+    pods = Pods(wanted.server.replicas, wanted.server.replicas)
+    trial = Trial(run.judged, len(run.steps), learned, pods, _BIN_SECONDS)
     for tick in ticks:
         trial.observe(tick, replace(run, live=()))
     return run, trial.outlook(run)

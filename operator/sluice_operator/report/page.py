@@ -6,12 +6,13 @@ from datetime import datetime
 from importlib import resources
 from itertools import count
 
-from sluice_operator import wording
+from sluice_operator import runrecord, wording
 from sluice_operator.replay import Replay
 from sluice_operator.report import panels, series
 from sluice_operator.report.chart import elapsed
 from sluice_operator.report.markup import Markup, joined, tag
-from sluice_operator.status import Outcome, Result, Run
+from sluice_operator.spec import Objective
+from sluice_operator.status import ObjectiveVerdict, Outcome, Result, Run
 from sluice_operator.trial import Finding
 from sluice_operator.verdict import against
 
@@ -81,6 +82,7 @@ def _moment(at: datetime | None) -> str:
 def _summary(again: Replay) -> Iterator[Markup]:
     names = ("Objective", "Canary", "Stable", "Held against", "Counted", "Against it", "In its favour", "At the end")
     rows = [_row(again, index, one) for index, one in enumerate(again.moments[-1].objectives)]
+    rows += [_measured(*one) for one in runrecord.measured(again.record.run, again.verdict)]
     yield tag("h2", "Objectives")
     if not rows:
         yield tag("p", "The run had no objectives: requests and time alone passed its steps.")
@@ -97,7 +99,7 @@ def _row(again: Replay, index: int, one: Finding) -> Markup:
     result = Result.FAIL if failed else Result.PASS if last.passed(bars)[index] else Result.UNDECIDED
     return tag(
         "tr",
-        tag("td", tag("b", one.objective.name)),
+        tag("td", *_name(one.objective)),
         tag("td", wording.shown(one.objective, one.canary) or "none", class_="number"),
         tag("td", wording.shown(one.objective, one.stable) or "none", class_="number"),
         tag("td", wording.limit(one.objective)),
@@ -106,6 +108,26 @@ def _row(again: Replay, index: int, one: Finding) -> Markup:
         tag("td", *_meter(one.cleared[last.step], bars.cleared, "for")),
         tag("td", tag("b", str(result), class_=str(result))),
     )
+
+
+def _measured(objective: Objective, said: ObjectiveVerdict) -> Markup:
+    """A query of the user's own: no evidence, a plain rule."""
+    return tag(
+        "tr",
+        tag("td", *_name(objective)),
+        tag("td", said.canary or "none", class_="number"),
+        tag("td"),
+        tag("td", said.limit),
+        tag("td", f"{said.requests:,}", class_="number"),
+        tag("td", said.evidence, colspan="2"),
+        tag("td", tag("b", str(said.result), class_=str(said.result))),
+    )
+
+
+def _name(objective: Objective) -> Iterator[Markup]:
+    yield tag("b", objective.name)
+    if objective.dry_run:
+        yield joined(" (dry run)")
 
 
 def _meter(log: float, bar: float, look: str) -> Iterator[Markup]:
@@ -128,7 +150,7 @@ def _figures(again: Replay) -> Iterator[Markup]:
     if again.record.run.reason == "RequestsMissing":
         yield tag("h2", "Requests that go missing")
         yield panels.silence(again, next(numbers))
-    for index, objective in enumerate(again.record.run.objectives):
+    for index, objective in enumerate(again.record.run.judged):
         yield tag("h2", f"{objective.name}: {wording.limit(objective)}")
         yield panels.shares(again, objective, next(numbers))
         yield panels.evidence(again, index, next(numbers))

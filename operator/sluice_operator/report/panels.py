@@ -10,6 +10,7 @@ from sluice_operator.report.chart import Chart, Level, Line, Point, drawn, elaps
 from sluice_operator.report.markup import Markup, tag
 from sluice_operator.spec import Objective
 from sluice_operator.ticks import Tally
+from sluice_operator.trial import Finding
 from sluice_operator.verdict import to_blame
 
 _HALF = 440.0
@@ -95,14 +96,14 @@ def _against(again: Replay, index: int, number: int) -> Markup:
     lines, levels, keys = list[Line](), list[Level](), list[tuple[str, str]]()
     if last.worse is not None:
         lines.append(Line("worse", series.logs(again, lambda one: one.objectives[index].worse or 0.0)))
-        bar = bars.comparison + math.log(bars.compared)
+        bar = bars.comparison + math.log(max(1, bars.compared))
         both = last.beyond is not None
         levels.append(Level("bar", bar / series.LOG10, f"worse: {_evalue(bar)} takes it back", below=both))
         keys.append(("worse", "worse than stable"))
     if last.beyond is not None:
         lines.append(Line("beyond", series.logs(again, lambda one: one.objectives[index].beyond or 0.0)))
         lines.append(Line("kept", series.logs(again, lambda one: one.objectives[index].stable_inside or 0.0)))
-        bar = bars.limits + math.log(bars.limited)
+        bar = bars.limits + math.log(max(1, bars.limited))
         levels.append(Level("bar", bar / series.LOG10, f"both beyond {_evalue(bar)} take it back"))
         keys += [("beyond", "beyond the limit"), ("kept", "stable inside it")]
     chart = _evidence(again, "Evidence against the canary", lines, levels, _blamed(again, index), "against")
@@ -114,10 +115,14 @@ def _blamed(again: Replay, index: int) -> tuple[float, float] | None:
     found = next((one for one in again.moments if one.failing(again.bars)), None)
     if found is None or found.silent >= again.bars.silence:
         return None
-    by_objective = [max(one.worse or 0.0, to_blame(one)) for one in found.objectives]
+    by_objective = [_blame(one) for one in found.objectives]
     if by_objective[index] < max(by_objective):
         return None
     return series.after(again, found), by_objective[index] / series.LOG10
+
+
+def _blame(one: Finding) -> float:
+    return 0.0 if one.objective.dry_run else max(one.worse or 0.0, to_blame(one))
 
 
 def _in_favour(again: Replay, index: int, number: int) -> Markup:

@@ -55,10 +55,9 @@ def rates(again: Replay, arm: Callable[[Moment], Tally]) -> list[Point]:
 def shares(again: Replay, objective: Objective, arm: Callable[[Moment], Tally]) -> list[Point]:
     """Bad ones among the last ones that were counted; none before there are enough of them."""
     bounds = past_of(again.record).bounds
-    counted = [criteria.counts(objective, bounds, arm(one)).judged for one in again.moments]
-    bad = list(accumulate((float(one.bad[0]) for one in counted), initial=0.0))
-    requests = list(accumulate((float(one.requests[0]) for one in counted), initial=0.0))
-    longest, least = max(_SHARE_TICKS, len(counted) // _SHARE_WINDOWS), max(LEAST_COUNTED, requests[-1] / _PARTS)
+    counted = criteria.counts(objective, bounds, *(arm(one) for one in again.moments)).judged
+    bad, requests = (list(accumulate(each.tolist(), initial=0.0)) for each in (counted.bad, counted.requests))
+    longest, least = max(_SHARE_TICKS, len(again.moments) // _SHARE_WINDOWS), max(LEAST_COUNTED, requests[-1] / _PARTS)
     begin = 0
     found: list[float | None] = []
     for end in range(1, len(requests)):

@@ -82,8 +82,8 @@ def _tally(random: np.random.Generator, requests: float, bad: float) -> Tally:
 
 
 def a_trial(run: Run) -> Trial:
-    past = record.learn(run.objectives, (0.2,), Counters(), "", ())
-    return Trial(run.objectives, len(run.steps), past, Pods(2, 2), TICK)
+    past = record.learn(run.judged, (0.2,), Counters(), "", ())
+    return Trial(run.judged, len(run.steps), past, Pods(2, 2), TICK)
 
 
 def recorded(run: Run, told: Iterator[Tick]) -> RunRecord:

@@ -70,7 +70,7 @@ def test_a_replay_that_differs_says_where(terminal: Terminal) -> None:
     code, out, _ = terminal.types("replay", "iris", "--run", "newest")
     assert code == 1
     assert "DIFFERENT" in out
-    assert "reason: recorded 'Other', replayed 'Passed'" in out
+    assert 'reason: recorded "Other", replayed "Passed"' in out
 
 
 def test_a_chosen_run_is_replayed(terminal: Terminal) -> None:

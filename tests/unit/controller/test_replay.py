@@ -13,7 +13,17 @@ from msgspec.structs import replace
 from sluice_operator import runrecord
 from sluice_operator.replay import Replay, replay
 from sluice_operator.runrecord import RunRecord
-from sluice_operator.status import METRICS_UNAVAILABLE, Compared, LiveWeight, Outcome, Phase, Result, Run, Verdict
+from sluice_operator.status import (
+    METRICS_UNAVAILABLE,
+    Compared,
+    LiveWeight,
+    ObjectiveVerdict,
+    Outcome,
+    Phase,
+    Result,
+    Run,
+    Verdict,
+)
 from sluice_operator.ticks import Arms
 from sluice_operator.trial import Finding, Trial
 from sluice_operator.trials import Subject, Trials
@@ -166,10 +176,24 @@ def test_a_verdict_that_is_another_one_is_told() -> None:
     record = told().record
     other = replace(record, last=replace(record.last, verdict=replace(record.last.verdict, message="something else")))
     assert list(replay(other).differences()) == [
-        f"message: recorded 'something else', replayed {record.last.verdict.message!r}"
+        f'message: recorded "something else", replayed "{record.last.verdict.message}"'
     ]
     assert list(replay(replace(other, cut=3)).differences()) == []
     assert replay(replace(other, cut=3)).incomparable == "the record lacks the first 3 ticks of the run"
+
+
+def test_what_was_said_of_a_query_is_kept() -> None:
+    """Its measurements are not in the record; a dry run moves no family."""
+    query = {"name": "mine", "query": {"expr": "vector(1)", "interval": "30s", "failureLimit": 1, "max": "2"}}
+    errors = {**OBJECTIVES[0], "dryRun": True}
+    run = a_recorded_run(step_seconds=100.0, objectives=a_spec(objectives=[errors, query]).objectives)
+    record = recorded(run, ticks(run, bad=0.4))
+    said = ObjectiveVerdict("mine", Result.FAIL, "QueryBeyondLimit", "3", limit="at most 2", requests=7)
+    verdict = replace(record.last.verdict, objectives=(*record.last.verdict.objectives, said))
+    again = replay(replace(record, last=replace(record.last, verdict=verdict)))
+    assert (again.verdict.result, again.verdict.reason) == (Result.FAIL, "QueryBeyondLimit")
+    assert again.verdict.objectives[-1] == said
+    assert not any(one.failing(again.bars) for one in again.moments)
 
 
 def test_families_are_averages() -> None:

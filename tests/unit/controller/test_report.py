@@ -19,8 +19,9 @@ from sluice_operator.report import series
 from sluice_operator.report.chart import elapsed, round_ticks
 from sluice_operator.report.markup import Markup, joined, tag
 from sluice_operator.spec import Objective
-from sluice_operator.status import Compared
-from tests.unit.controller.recorded import a_run, recorded, ticks
+from sluice_operator.status import Compared, ObjectiveVerdict, Result
+from tests.unit.controller.build import a_spec
+from tests.unit.controller.recorded import OBJECTIVES, a_run, recorded, ticks
 
 
 @cache
@@ -124,6 +125,19 @@ def test_what_cannot_be_compared_is_told() -> None:
     assert "lacks the first 7 ticks" in report.page(cut)
     other = Replay(again.record, again.bars, again.moments, replace(again.verdict, reason="Other"))
     assert "Judged again, the verdict is another one" in report.page(other)
+
+
+def test_queries_and_dry_runs_are_in_the_table() -> None:
+    """The one with what was said of it, the other marked as such."""
+    query = {"name": "mine", "query": {"expr": "vector(1)", "interval": "30s", "failureLimit": 1, "max": "2"}}
+    run = a_run(step_seconds=30.0, objectives=a_spec(objectives=[{**OBJECTIVES[0], "dryRun": True}, query]).objectives)
+    record = recorded(run, ticks(run))
+    said = ObjectiveVerdict("mine", Result.PASS, canary="1.5", limit="at most 2", requests=7, evidence="0 of 7")
+    verdict = replace(record.last.verdict, objectives=(*record.last.verdict.objectives, said))
+    page = report.page(replay(replace(record, last=replace(record.last, verdict=verdict))))
+    rows = [[cell for cell in row.itertext() if cell.strip()] for row in elements(page).iter("tr")]
+    assert rows[1][:2] == ["errors", " (dry run)"]
+    assert rows[2] == ["mine", "1.5", "at most 2", "7", "0 of 7", "Pass"]
 
 
 def test_a_run_without_objectives_has_a_page() -> None:
