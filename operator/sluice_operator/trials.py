@@ -149,7 +149,7 @@ class Trials:
         known, look = self._kept.get(key), self._looks.get(key)
         if known is not None and look is not None and known[0] == (run.id, run.traffic_started_at):
             trial = known[1].trial
-            last = Look(look.verdict, look.at, look.crashes, Phase.WATCHING in look.state)
+            last = Look(look.verdict, look.at, look.crashes, look.state[1] is Phase.WATCHING)
         else:
             trial, last = await self._looked_again(subject, current)
         if not any(arm.started or arm.labels for tick in trial.ticks for arm in (tick.canary, tick.stable)):

@@ -80,7 +80,7 @@ def _moment(at: datetime | None) -> str:
 
 
 def _summary(again: Replay) -> Iterator[Markup]:
-    names = ("Objective", "Canary", "Stable", "Held against", "Counted", "Against it", "In its favour", "At the end")
+    names = ("Objective", "Canary", "Stable", "Held against", "Counted", "Against it", "For its step", "At the end")
     rows = [_row(again, index, one) for index, one in enumerate(again.moments[-1].objectives)]
     rows += [_measured(*one) for one in runrecord.measured(again.record.run, again.verdict)]
     yield tag("h2", "Objectives")

@@ -26,7 +26,7 @@ def weight(again: Replay, number: int) -> Markup:
         again,
         "Weight of the canary in percent",
         [Line("asked", _asked(again), steps=True), Line("canary", series.weights(again), steps=True)],
-        (0.0, 105.0),
+        (0.0, 120.0),
         shown,
         lambda value: f"{value:.0f}%",
         end=f"{run.outcome} at {elapsed(series.seconds(again))}",
