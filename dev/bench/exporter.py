@@ -7,6 +7,7 @@ scrapes, what happened before: six hours of stable pods, and then both arms of a
 
 import sys
 import time
+from contextlib import suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import NAMESPACE_URL, uuid5
@@ -136,7 +137,8 @@ def serve(port: int, began: float) -> None:
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # whoever scrapes had no time to wait
+                self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None: ...
 

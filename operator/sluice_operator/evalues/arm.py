@@ -21,6 +21,6 @@ def log_mean(logs: Floats, axis: int, weights: Floats | None = None) -> Floats:
     top = np.max(logs, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
     values = np.exp(logs - top)
-    mean = values.mean(axis) if weights is None else np.average(values, axis=axis, weights=weights)
+    mean = values.mean(axis) if weights is None else np.moveaxis(values, axis, -1) @ (weights / weights.sum())
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(mean) + np.squeeze(top, axis=axis))
