@@ -112,7 +112,7 @@ class ApiServer:
 
 
 def _path(kind: str, namespace: str, name: str | None = None) -> str:
-    path = _PATHS[kind].format(quote(namespace, safe=""))
+    path = _PATHS[kind].format(quote(namespace, safe="")) if namespace else _PATHS[kind].replace("namespaces/{}/", "")
     return path if name is None else f"{path}/{quote(name, safe='')}"
 
 

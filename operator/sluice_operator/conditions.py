@@ -69,6 +69,9 @@ def _stalled(seen: Observed, status: Status) -> Finding:
     if seen.foreign:
         names = ", ".join(seen.foreign)
         return "True", "NameTaken", f"{names}: not created by this ModelDeployment; delete it or rename one of the two"
+    if seen.host_taken:
+        host = f"{seen.spec.traffic.ingress.host} is also the host of the older ModelDeployment {seen.host_taken}"
+        return "True", "HostTaken", f"{host}: change one of the two"
     if seen.refused:
         return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
     if isinstance(seen.resolution, Unresolved):

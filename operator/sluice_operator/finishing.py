@@ -74,6 +74,7 @@ def a_quiet_watch_ends_in_stable(seen: Observed) -> Status | None:
         status,
         run=ended(run, Outcome.PROMOTED, reason, message, seen.now),
         alias=alias_after(seen, status.stable),
+        verdict=None,  # it watched for a failure, and there was none
     )
     return end_run(seen, promoted, leaving=status.previous)
 

@@ -24,7 +24,8 @@ class Kube(Protocol):
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None: ...
 
-    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]: ...
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        """Objects with these labels; of all namespaces if `namespace` is empty."""
 
     async def create(self, manifest: Manifest) -> None: ...
 

@@ -118,7 +118,6 @@ class Reader:
         rate = float(found[0].value[1]) if found else math.nan
         return rate if math.isfinite(rate) else None
 
-
     async def values(self, query: str, since: float, until: float, step: float) -> list[tuple[float, float]]:
         """What `query` was every `step` seconds. Raises MetricsLostError unless it gives one series, or none yet."""
         ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))

@@ -77,6 +77,7 @@ class Observer:
             resolution=await self._registry.resolve(wanted.model.uri, registry_uri, poll_seconds),
             workloads=workloads,
             foreign=children.foreign,
+            host_taken=await self._host_taken(body, wanted, current),
             refused=refused,
             weight=weight,
             smoke=smoke,
@@ -87,6 +88,13 @@ class Observer:
             alias_version=await self._alias(current),
         )
         return Found(body, owner, children, observed)
+
+    async def _host_taken(self, body: Manifest, wanted: spec.Spec, current: Status) -> str:
+        """Who has the host already. Two objects would share its requests without knowing of each other."""
+        if current.phase not in (Phase.PENDING, Phase.STARTING, Phase.STABLE):
+            return ""
+        everyone = await self._kube.find(names.KIND, "", {})
+        return snapshot.older_with_host(everyone, body, wanted.traffic.ingress.host)
 
     async def _prove_weight(self, current: Status, workloads: dict[str, Workload]) -> tuple[Proof | None, Proof | None]:
         """Whether the weight that was written is live, and the smoke request that follows it in Starting."""

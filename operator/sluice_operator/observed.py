@@ -92,6 +92,7 @@ class Observed:
     resolution: Resolution
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()  # objects that bear our names and belong to somebody else
+    host_taken: str = ""  # namespace/name of an older ModelDeployment with the same host
     refused: str = ""  # what the API server said to the last writes, when it did not do them
     weight: Proof | None = None
     swap: Proof | None = None

@@ -176,6 +176,8 @@ def _registered(found: dict[str, Any]) -> Resolution:
 
 def _nothing_there(form: uris.ModelUri, said: str) -> tuple[str, str]:
     match form:
+        case uris.ByAlias(name) if "Registered Model with name" in said:
+            return "ModelNotFound", f"MLflow has no model {name!r}; correct model.uri ({said})"
         case uris.ByAlias(name, alias):
             return (
                 "AliasNotFound",

@@ -9,8 +9,8 @@ from sluice_operator.status import Outcome, Phase, Status
 
 
 def an_object_of_somebody_else_holds_the_start(seen: Observed) -> Status | None:
-    """Nothing new begins while a Service or Ingress that we need is not ours; what serves, serves on."""
-    if seen.foreign and seen.status.phase in (Phase.PENDING, Phase.STARTING):
+    """Nothing new begins while a Service, an Ingress or the host that we need is not ours; what serves, serves on."""
+    if (seen.foreign or seen.host_taken) and seen.status.phase in (Phase.PENDING, Phase.STARTING):
         return seen.status
     return None
 

@@ -201,8 +201,8 @@ def _shortages(step: Step, findings: Findings, question: Question) -> Iterator[s
         return
     if (needs := step.min_requests - findings.in_step) > 0:
         yield f"needs {needs} more requests"
-    if question.elapsed < step.min_duration.total_seconds():
-        yield f"needs {step.min_duration} at this weight"
+    if (rest := step.min_duration.total_seconds() - question.elapsed) > 0:
+        yield f"needs {math.ceil(rest)}s more at this weight"
 
 
 def _lacks(one: Finding, judged: ObjectiveVerdict, question: Question) -> bool:

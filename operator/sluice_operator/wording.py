@@ -38,14 +38,17 @@ def undecided(one: Finding, described: ObjectiveVerdict) -> str:
     seen = f"{described.canary or 'nothing'} seen in {one.canary[1]} {unit}, {described.limit}"
     if one.beyond is not None and one.stable_inside is not None and one.beyond > math.log(20) > one.stable_inside:
         return f"{one.objective.name} is undecided: {seen}, which stable is not known to keep either"
-    return f"{one.objective.name} is undecided: {seen}; {described.needs or described.evidence}"
+    return f"{one.objective.name} is undecided: {seen}; {described.needs or 'there is too little evidence'}"
 
 
 def forecast(outlook: Outlook) -> str:
     """How long all steps take at the present rate."""
     expected = outlook.forecast
     longest = f", {expected.slowest} takes longest" if expected.slowest else ""
-    return f"about {_span(expected.total)} for all steps at {outlook.rate:.3g} req/s{longest}"
+    rate = f"at {outlook.rate:.3g} req/s{longest}"
+    if not math.isfinite(expected.total):
+        return f"the steps never come to an end {rate}"
+    return f"all steps together take about {_span(expected.total)} {rate}"
 
 
 def unreachable(outlook: Outlook) -> str:
@@ -114,8 +117,6 @@ def _kind(objective: Objective) -> str:
 
 
 def _span(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "endless time"
     minutes = math.ceil(seconds / 60)
     if seconds < 120:
         return f"{math.ceil(seconds)}s"

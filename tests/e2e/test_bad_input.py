@@ -60,9 +60,8 @@ async def serving(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
         ),
         (
             {"uri": "models:/nothing@here"},
-            "AliasNotFound",
-            "MLflow has no alias 'here' of model 'nothing'; set it, or correct model.uri (Registered Model with "
-            "name=nothing not found)",
+            "ModelNotFound",
+            "MLflow has no model 'nothing'; correct model.uri (Registered Model with name=nothing not found)",
         ),
         (
             {"uri": "models:/nothing/1"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_seen
 from datetime import timedelta
 from typing import Any
 
@@ -124,6 +125,19 @@ def test_a_canary_steps_only_when_its_route_and_its_answer_are_proven(
     """Ready pods alone are no reason to send traffic."""
     seen = starting(workloads=both_ready(), weight=weight, smoke=smoke)
     assert decide(seen).phase is Phase.STARTING
+
+
+def test_a_host_that_another_object_has_holds_the_start() -> None:
+    """Two objects with one host would take each other's requests; the younger one says whose it is."""
+    for begin in (a_look(), starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)):
+        seen = replace_seen(begin, host_taken="models/first")
+        status = decide(seen)
+        assert at(status) == at(seen.status)
+        assert condition(status, "Stalled") == (
+            "True",
+            "HostTaken",
+            "iris.example.com is also the host of the older ModelDeployment models/first: change one of the two",
+        )
 
 
 def test_a_canary_that_is_ready_and_answers_begins_to_step() -> None:

@@ -102,6 +102,12 @@ def test_each_form_is_pinned_to_what_it_names_now(uri: str, answer: Any, asked: 
             "MLflow has no alias 'nobody' of model 'iris'; set it, or correct model.uri (no such alias)",
         ),
         (
+            "models:/irsi@champion",
+            missing("Registered Model with name=irsi not found"),
+            "ModelNotFound",
+            "MLflow has no model 'irsi'; correct model.uri (Registered Model with name=irsi not found)",
+        ),
+        (
             "models:/iris/Staging",
             says({}),
             "StageEmpty",

@@ -290,7 +290,7 @@ def test_the_time_at_a_step_counts_from_its_weight() -> None:
     waiting = a_run(step_started_at=None)
     assert look(trials(serving()), 155, waiting).message.startswith("weight 10 is not live yet")
     hour = a_run(step_started_at=moment(155) - timedelta(seconds=3))
-    assert "needs 5s at this weight" in look(trials(serving()), 155, hour).message
+    assert "needs 2s more at this weight" in look(trials(serving()), 155, hour).message
 
 
 def test_the_rate_is_asked_for_apart() -> None:

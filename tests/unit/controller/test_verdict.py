@@ -190,7 +190,7 @@ def test_a_fail_needs_neither_requests_nor_time() -> None:
     ("seen", "question", "message"),
     [
         (findings(in_step=49), asked(), "needs 1 more requests"),
-        (findings(), asked(elapsed=4.9), "needs 5s at this weight"),
+        (findings(), asked(elapsed=4.9), "needs 1s more at this weight"),
         (findings(in_step=0), asked(elapsed=0), "weight 10 is not live yet"),
         (
             findings(found(ERRORS, cleared=(SURE, 1.0))),
@@ -202,7 +202,7 @@ def test_a_fail_needs_neither_requests_nor_time() -> None:
             findings(found(ACCURACY, canary=(0, 0))),
             asked(),
             "accuracy is undecided: nothing seen in 0 labels, at least 0.70, less than 0.02 below stable's;"
-            " against 1 of 29.8, for 1 of 20",
+            " there is too little evidence",
         ),
     ],
 )
@@ -353,19 +353,19 @@ def test_a_pass_has_all_that_it_needs(
 @pytest.mark.parametrize(
     ("total", "wider", "forecast", "unreachable"),
     [
-        (100.0, 1.0, "about 100s for all steps at 12.3 req/s, errors takes longest", ""),
+        (100.0, 1.0, "all steps together take about 100s at 12.3 req/s, errors takes longest", ""),
         (
             20_000.0,
             3.0,
-            "about 5.6h for all steps at 12.3 req/s, errors takes longest",
-            "about 5.6h for all steps at 12.3 req/s, errors takes longest; the deadline is 4h:"
+            "all steps together take about 5.6h at 12.3 req/s, errors takes longest",
+            "all steps together take about 5.6h at 12.3 req/s, errors takes longest; the deadline is 4h:"
             " margins 3 times as wide can be ruled out in time",
         ),
         (
             math.inf,
             math.inf,
-            "about endless time for all steps at 12.3 req/s, errors takes longest",
-            "about endless time for all steps at 12.3 req/s, errors takes longest; the deadline is 4h:"
+            "the steps never come to an end at 12.3 req/s, errors takes longest",
+            "the steps never come to an end at 12.3 req/s, errors takes longest; the deadline is 4h:"
             " no margin can be ruled out in time",
         ),
     ],
