@@ -7,7 +7,6 @@ scrapes, what happened before: six hours of stable pods, and then both arms of a
 
 import sys
 import time
-from contextlib import suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import NAMESPACE_URL, uuid5
@@ -24,23 +23,21 @@ PODS = 3  # of each arm
 SCRAPE_SECONDS = 2
 _RECORD_SECONDS, _RECORD_STEP = 6 * 3600.0, 15.0
 _AT_ONCE = 120  # moments of the past that one scrape tells
+_RUN, _REVISION = "@RUN@", "@REVISION@"  # in what all model servers show
 _MEAN_SECONDS = 0.04  # of a request; times are exponential
 _FAILED, _LABELLED, _CORRECT = 0.001, 0.2, 0.19  # shares of requests
 
 
 class Pods:
-    """The pods of one arm of a run, each of which began with the process that shows them, or `born` (unix seconds)."""
+    """The pods of one arm of a run, which began at `born` (unix seconds)."""
 
     def __init__(self, run: str, arm: str, born: float) -> None:
         self._born, self._rate = born, RATES[arm] / PODS
-        lines, growth, base = [], [], []
-        for number in range(PODS):
-            for line in _text(run, arm).splitlines():
-                if not line.startswith("#"):
-                    series, value = line.rsplit(" ", 1)
-                    lines.append(f"{_with_target(series, run, arm, number)} %d")
-                    growth.append(_per_request(series))
-                    base.append(float(value))
+        series = [one.replace(_RUN, run).replace(_REVISION, revision(run, arm)) for one, _ in _shown()]
+        pods = range(PODS)
+        lines = [f"{_with_target(one, run, arm, number)} %d" for number in pods for one in series]
+        growth = [_per_request(one) for _ in pods for one in series]
+        base = [value for _ in pods for _, value in _shown()]
         self._lines = "\n".join(lines)
         self._growth, self._base = np.array(growth), np.array(base)
 
@@ -76,12 +73,14 @@ def revision(run: str, arm: str) -> str:
     return f"{run}-{arm}"
 
 
-def _text(run: str, arm: str) -> str:
-    """What a model server shows that has just begun."""
-    metrics = Metrics(Identity(run, "1", revision(run, arm)))
-    metrics.describe(f"models:/{run}/1", "sklearn", "sklearn")
+@cache
+def _shown() -> list[tuple[str, float]]:
+    """Series and values of a model server that has just begun."""
+    metrics = Metrics(Identity(_RUN, "1", _REVISION))
+    metrics.describe(f"models:/{_RUN}/1", "sklearn", "sklearn")
     metrics.expect_classes(("setosa", "versicolor", "virginica"))
-    return generate_latest(metrics.registry).decode()
+    lines = [line for line in generate_latest(metrics.registry).decode().splitlines() if not line.startswith("#")]
+    return [(series, float(value)) for series, _, value in (line.rpartition(" ") for line in lines)]
 
 
 def _with_target(series: str, run: str, arm: str, number: int) -> str:
@@ -137,12 +136,15 @@ def serve(port: int, began: float) -> None:
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            with suppress(ConnectionError):  # whoever scrapes had no time to wait
-                self.wfile.write(body)
+            self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None: ...
 
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Whoever scrapes may have no time to wait: a missed scrape, which is no trouble of the exporter."""
+
+    Server(("127.0.0.1", port), Handler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ LOOK_SECONDS = 5.0
 _RUNS = (10, 50, 200)
 _WARM_UP, _ROUNDS, _REPEATS = 3, 6, 3
 _SETTLED_SECONDS = 4 * SCRAPE_SECONDS  # until all targets were scraped, and more than once
-_IDLE_SECONDS = 10.0
+_IDLE_SECONDS = 10.0  # in which Prometheus scrapes and nobody asks
 _PAST_RUN_SECONDS = 300.0  # that the run has been going on which is looked at after a restart
 _TOLD_SECONDS = 90.0  # within which Prometheus must know it
 _TIMING = Timing(scrape=SCRAPE_SECONDS, look=LOOK_SECONDS)
@@ -124,20 +124,26 @@ class Bench:
         names = [f"run{number}" for number in range(runs)]
         self._prometheus.scrape(names)
         await asyncio.sleep(_SETTLED_SECONDS)
-        spent = self._prometheus.cpu_seconds()
-        await asyncio.sleep(_IDLE_SECONDS)
-        scraping = (self._prometheus.cpu_seconds() - spent) * LOOK_SECONDS / _IDLE_SECONDS
         before, trials = _memory(), self._trials()
         subjects = [_subject(name, datetime.now(UTC)) for name in names]
         rounds = _Rounds()
         early = [await self._look(trials, subjects, now) async for now in rounds.next(_WARM_UP)]
         sent, spent = self._prometheus.bytes_sent(), self._prometheus.cpu_seconds()
         later = [await self._look(trials, subjects, now) async for now in rounds.next(_ROUNDS)]
-        asked = (self._prometheus.cpu_seconds() - spent) / _ROUNDS - scraping
-        sent = (self._prometheus.bytes_sent() - sent) / _ROUNDS
-        memory = _memory() - before
+        both = (self._prometheus.cpu_seconds() - spent) / _ROUNDS
+        sent, memory = (self._prometheus.bytes_sent() - sent) / _ROUNDS, _memory() - before
+        spent = self._prometheus.cpu_seconds()
+        await asyncio.sleep(_IDLE_SECONDS)
+        scraping = (self._prometheus.cpu_seconds() - spent) * LOOK_SECONDS / _IDLE_SECONDS
         return Stage(
-            runs, early[0], _middle(later, fmean), max(one.lag for one in later), sent, asked, scraping, memory
+            runs,
+            early[0],
+            _middle(later, fmean),
+            max(one.lag for one in later),
+            sent,
+            both - scraping,
+            scraping,
+            memory,
         )
 
     async def _look(self, trials: Trials, subjects: Sequence[Subject], now: datetime) -> Look:
