@@ -7,7 +7,7 @@ import numpy as np
 from sluice_operator.evalues.arm import Floats, log_mean
 
 COMPARISON, LIMITS, SILENCE = 0.8, 0.15, 0.05  # shares of the budget
-WITHOUT_BURSTS = 0.84  # of the budget is spent, so that it holds to the letter in half an hour in which nobody bursts
+WITHOUT_BURSTS = 0.84  # part of the budget that is spent: the chance of no burst in half an hour after six calm ones
 
 
 def log_bar(budget: float, share: float) -> float:
