@@ -42,7 +42,7 @@ simulate: .venv/installed ## All promises about verdicts by simulation, into doc
 demo: .venv/installed ## One model promoted, a worse one taken back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo
 
-canaries: .venv/installed ## Identical canaries must stay, bad ones must be found, on the cluster: about 40 minutes
+canaries: .venv/installed ## Identical canaries must stay, bad ones must be found, on the cluster: about 35 minutes
 	$(BIN)/python -m dev.bench.canaries
 
 cluster-up: ## Starts the local cluster, or repairs it

@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dev.bench.canaries", description=__doc__.splitlines()[0])
     parser.add_argument("--identical", type=int, default=20, help="identical canaries (default: %(default)s)")
     parser.add_argument("--bad", type=int, default=2, help="canaries of each bad kind (default: %(default)s)")
-    parser.add_argument("--lanes", type=int, default=4, help="ModelDeployments at a time (default: %(default)s)")
+    parser.add_argument("--lanes", type=int, default=5, help="ModelDeployments at a time (default: %(default)s)")
     parser.add_argument(
         "--rate", type=float, default=50.0, help="predictions per second and lane (default: %(default)s)"
     )

@@ -2,9 +2,9 @@
 
 Only predictions that came through the gateway are touched, never the operator's own probes. A fault lies between the
 server's front and its socket, so the server measures and counts it as if the model had it. The environment chooses:
-FAULT_ERRORS (share of predictions that fail), FAULT_SLOWER (share of its time that an answer takes longer),
-FAULT_HANG_AFTER (predictions after which none is answered), FAULT_CRASH_ON (a text; a request that holds it ends the
-process).
+FAULT_ERRORS (share of predictions that fail), FAULT_SLOWER (share of its time that an answer takes longer) and
+FAULT_DELAY (seconds on top), FAULT_HANG_AFTER (predictions after which none is answered), FAULT_CRASH_ON (a text; a
+request that holds it ends the process).
 """
 
 import asyncio
@@ -31,6 +31,7 @@ class Faults:
 
     errors: float = 0.0
     slower: float = 0.0
+    delay: float = 0.0
     hang_after: int = NEVER
     crash_on: bytes = b""
 
@@ -39,6 +40,7 @@ class Faults:
         return cls(
             errors=float(environment.get("FAULT_ERRORS", "0")),
             slower=float(environment.get("FAULT_SLOWER", "0")),
+            delay=float(environment.get("FAULT_DELAY", "0")),
             hang_after=int(environment.get("FAULT_HANG_AFTER", NEVER)),
             crash_on=environment.get("FAULT_CRASH_ON", "").encode(),
         )
@@ -76,7 +78,7 @@ class Faulty:
 
         async def slower_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await asyncio.sleep((time.perf_counter() - began) * faults.slower)
+                await asyncio.sleep((time.perf_counter() - began) * faults.slower + faults.delay)
             await send(message)
 
         await self._app(scope, faulty_receive, slower_send)

@@ -57,6 +57,11 @@ def test_only_predictions_of_callers_are_touched(of: Scope) -> None:
     assert asyncio.run(asked(faulty(FAULT_ERRORS="1", FAULT_HANG_AFTER="0"), of)) == ROW
 
 
+def test_a_slower_answer_is_the_same_answer() -> None:
+    """The delay lies before its first byte, where the server still measures."""
+    assert asyncio.run(asked(faulty(FAULT_SLOWER="0.5", FAULT_DELAY="0.0001"), scope())) == ROW
+
+
 def test_it_hangs_after_some_predictions() -> None:
     """Those before are answered."""
     hanging = faulty(FAULT_HANG_AFTER="1")
