@@ -41,6 +41,7 @@ FOUND = {  # regression, requests per second: within how many seconds half of th
     ("accuracy 0.95 → 0.80", 100): 15,
     ("finishes no request", 100): 10,
 }
+AT_THE_MARGIN = "accuracy 0.95 → 0.93"  # a drop of 0.02 is what is to be ruled out
 TURNS = Cell(TIMED, "errors 5 % from minute 10 on", 100)
 MARGINS = [
     Cell(CLEARS_ERRORS, "errors exactly twice stable's, calm", 100),
@@ -81,9 +82,13 @@ def test_false_rollbacks_are_rare_on_average(results: dict[Cell, Outcomes]) -> N
 
 @pytest.mark.parametrize(("regression", "rate"), FOUND)
 def test_regressions_are_found_in_time(regression: str, rate: int, results: dict[Cell, Outcomes]) -> None:
-    """Half of the runs with a bad canary are over within the promised seconds, and it is never promoted."""
+    """Half of the runs with a bad canary are over within the promised seconds; one beyond its margin is not promoted.
+
+    Exactly at the margin, 5 % of the runs may promote it.
+    """
     outcomes = results[Cell(AUTOMATIC, regression, rate)]
-    assert not outcomes.promoted.any()
+    allowed = 0.05 if regression == AT_THE_MARGIN else 0.0
+    assert outcomes.promoted.sum() <= binom.ppf(UNLUCKY, outcomes.runs, allowed)
     assert back(outcomes)[0] <= FOUND[regression, rate]
 
 
