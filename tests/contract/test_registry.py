@@ -95,7 +95,7 @@ def test_a_logged_model_and_a_run_are_what_they_name(rose: Rose) -> None:
     ("uri", "reason"),
     [
         ("models:/rose@nobody", "AliasNotFound"),
-        ("models:/tulip@challenger", "AliasNotFound"),
+        ("models:/tulip@challenger", "ModelNotFound"),
         ("models:/rose/99", "VersionNotFound"),
         ("models:/tulip/1", "VersionNotFound"),
         ("models:/rose/Archived", "StageEmpty"),
