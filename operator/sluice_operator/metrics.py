@@ -107,8 +107,7 @@ class Reader:
 
     async def grid(self, selection: Selection, since: float, until: float, step: float) -> Answer:
         """The newest sample of each counter every `step` seconds."""
-        ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
-        found = await _asked(_Samples, self._prometheus.custom_query_range, selection.promql(), *ends, f"{step:.0f}s")
+        found = await self._range(selection.promql(), since, until, step)
         return [(one.metric, one.values) for one in found]
 
     async def rate(self, selection: Selection, at: float) -> float | None:
@@ -120,11 +119,14 @@ class Reader:
 
     async def values(self, query: str, since: float, until: float, step: float) -> list[tuple[float, float]]:
         """What `query` was every `step` seconds. Raises MetricsLostError unless it gives one series, or none yet."""
-        ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
-        found = await _asked(_Samples, self._prometheus.custom_query_range, query, *ends, f"{step:.0f}s")
+        found = await self._range(query, since, until, step)
         if len(found) > 1:
             raise MetricsLostError(f"the query gives {len(found)} series: aggregate them into one, such as by sum(...)")
         return [(at, float(value)) for one in found for at, value in one.values]
+
+    async def _range(self, query: str, since: float, until: float, step: float) -> list[_Samples]:
+        ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
+        return await _asked(_Samples, self._prometheus.custom_query_range, query, *ends, f"{step:.0f}s")
 
 
 async def _asked(kind: type[Found], query: Callable[..., Any], *arguments: Any) -> list[Found]:

@@ -82,16 +82,6 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """A verdict that holds until the next look is due, as long as it answers the same question."""
-
-    state: tuple[object, ...]
-    at: datetime
-    verdict: Verdict
-    crashes: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Trouble:
     """When Prometheus gave no answer, and what it was about."""
 
@@ -106,7 +96,8 @@ class Trials:
         self._reader = reader
         self._timing = timing
         self._kept: dict[tuple[str, str], tuple[object, _Kept]] = {}
-        self._looks: dict[tuple[str, str], _Look] = {}
+        # The newest look at each object: it holds until the next is due, as long as it answers the same question.
+        self._looks: dict[tuple[str, str], tuple[object, Look]] = {}
         self._asking = asyncio.Lock()
         self._trouble: _Trouble | None = None
 
@@ -125,10 +116,11 @@ class Trials:
     async def verdict(self, subject: Subject, current: Status, crashes: int, now: datetime) -> Verdict:
         """What is known now. Looks at most once per evaluation interval while the question stays the same."""
         run, key = subject.run, (subject.namespace, subject.name)
-        state = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
-        look = self._looks.get(key)
-        if look and look.state == state and now < look.at + timedelta(seconds=self._timing.look):
+        question = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
+        answered, look = self._looks.get(key, (None, None))
+        if look and answered == question and now < look.at + timedelta(seconds=self._timing.look):
             return look.verdict
+        watching = current.phase is Phase.WATCHING
         try:
             findings = await self._findings(subject, now.timestamp())
             measured = [await self._measured(subject, one, now.timestamp()) for one in run.objectives if one.query]
@@ -136,8 +128,8 @@ class Trials:
             verdict = lost(str(error), current.verdict, crashes)
         else:
             findings = replace(findings, queries=tuple(measured))
-            verdict = judge(findings, run.confidence, Question.of(run, current.phase is Phase.WATCHING, now), crashes)
-        self._looks[key] = _Look(state, now, verdict, crashes)
+            verdict = judge(findings, run.confidence, Question.of(run, watching, now), crashes)
+        self._looks[key] = question, Look(verdict, now, crashes, watching)
         return verdict
 
     async def record_of(self, subject: Subject, current: Status) -> RunRecord | None:
@@ -146,10 +138,9 @@ class Trials:
         Raises MetricsLostError.
         """
         run, key = subject.run, (subject.namespace, subject.name)
-        known, look = self._kept.get(key), self._looks.get(key)
-        if known is not None and look is not None and known[0] == (run.id, run.traffic_started_at):
-            trial = known[1].trial
-            last = Look(look.verdict, look.at, look.crashes, look.state[1] is Phase.WATCHING)
+        known, looked = self._kept.get(key), self._looks.get(key)
+        if known is not None and looked is not None and known[0] == (run.id, run.traffic_started_at):
+            trial, last = known[1].trial, looked[1]
         else:
             trial, last = await self._looked_again(subject, current)
         if not any(arm.started or arm.labels for tick in trial.ticks for arm in (tick.canary, tick.stable)):

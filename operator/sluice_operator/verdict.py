@@ -161,8 +161,8 @@ def averaged(logs: Sequence[float]) -> float:
 
 
 def _described(one: Finding, bars: Bars, question: Question) -> ObjectiveVerdict:
-    passed = question.step is not None and one.cleared[question.index] >= bars.cleared
     cleared = None if question.step is None else one.cleared[question.index]
+    passed = cleared is not None and cleared >= bars.cleared
     return ObjectiveVerdict(
         name=one.objective.name,
         result=Result.PASS if passed else Result.UNDECIDED,

@@ -27,7 +27,7 @@ _DIPS = slice(1, 1 + len(DIPS))
 _STATES = 1 + len(DIPS) + STAGES * len(LEVELS)
 _RARE = 0.05  # largest chance of a burst's start in one tick that the chain admits
 _FLOOR = -460.0  # log-likelihoods below the best ratio's by more than this count as this
-_DECIDED = 1e100  # e-values are not told apart beyond this
+DECIDED = 1e100  # e-values are not told apart beyond this
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class BurstChain:
         by_state = np.moveaxis(likelihood[..., self._alternatives], -2, -3)
         bets = (self._bets @ self._matrices) * by_state / chance[..., None, :, :]
         total = bets.sum(-1, keepdims=True)
-        self._bets = bets * (np.minimum(total, _DECIDED) / np.maximum(total, 1e-300))
+        self._bets = bets * (np.minimum(total, DECIDED) / np.maximum(total, 1e-300))
 
     @property
     def log_evalue(self) -> Floats:

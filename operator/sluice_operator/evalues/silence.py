@@ -3,12 +3,11 @@
 import numpy as np
 
 from sluice_operator.evalues.arm import Floats
-from sluice_operator.evalues.chain import begins_after
+from sluice_operator.evalues.chain import DECIDED, begins_after
 from sluice_operator.evalues.comparison import AT_START
 
 _TOLERATED = 0.5  # a canary that finishes at least this part of its share is not silent
 _SILENT = np.array([0.0, 0.02, 0.2])  # alternatives, as parts of what is tolerated
-_DECIDED = 1e100
 
 
 class Silence:
@@ -30,7 +29,7 @@ class Silence:
         with np.errstate(divide="ignore", invalid="ignore"):
             of_canary = np.where(canary[..., None] > 0, canary[..., None] * np.log(_SILENT), 0.0)
         gain = of_canary + others * (np.log1p(-_SILENT * least) - np.log1p(-least))
-        self._bets = np.minimum(self._bets * np.exp(np.minimum(gain, 200.0)), _DECIDED)
+        self._bets = np.minimum(self._bets * np.exp(np.minimum(gain, 200.0)), DECIDED)
 
     @property
     def log_evalue(self) -> Floats:
