@@ -7,12 +7,12 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from sluice_operator import ticks, trials
-from sluice_operator.counters import Counters
-from sluice_operator.metrics import Prometheus
+from sluice_operator.judging import ticks, trials
+from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.metrics import Prometheus
+from sluice_operator.judging.ticks import Tick
+from sluice_operator.judging.trial import Trial
 from sluice_operator.status import Run
-from sluice_operator.ticks import Tick
-from sluice_operator.trial import Trial
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "counters": ((Counters, "add"), (Counters, "forget"), (ticks, "tally")),

@@ -20,7 +20,9 @@ from dev.bench import prometheus
 from dev.bench.clock import FETCHING, PARTS, Client, Clock
 from dev.bench.exporter import NAMESPACE, PAST, PODS, SCRAPE_SECONDS, revision
 from dev.bench.prometheus import Prometheus
-from sluice_operator.metrics import Reader, connect
+from sluice_operator.judging.metrics import Reader, connect
+from sluice_operator.judging.ticks import Arms
+from sluice_operator.judging.trials import Subject, Timing, Trials
 from sluice_operator.quantities import Duration, Ratio, Share
 from sluice_operator.spec import (
     Accuracy,
@@ -35,8 +37,6 @@ from sluice_operator.spec import (
     Traffic,
 )
 from sluice_operator.status import METRICS_UNAVAILABLE, LiveWeight, Phase, Run, Status
-from sluice_operator.ticks import Arms
-from sluice_operator.trials import Subject, Timing, Trials
 
 LOOK_SECONDS = 5.0
 _RUNS = (10, 50, 200)

@@ -18,14 +18,14 @@ from kubernetes.aio import client, config
 from sluice_operator import logs, names, watch
 from sluice_operator import settings as environment
 from sluice_operator.apiserver import ApiServer
-from sluice_operator.archive import Archive
-from sluice_operator.metrics import Reader, connect
+from sluice_operator.judging.metrics import Reader, connect
+from sluice_operator.judging.trials import Timing, Trials
 from sluice_operator.observe import Observer
 from sluice_operator.reconcile import Reconciler
 from sluice_operator.recorder import Recorder
+from sluice_operator.records.archive import Archive
 from sluice_operator.registry import Registry
 from sluice_operator.settings import Settings
-from sluice_operator.trials import Timing, Trials
 from sluice_operator.workqueue import WorkQueue
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice_operator import names, snapshot, spec, status
+from sluice_operator.judging.ticks import Arms
+from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.kube import Kube, Manifest
 from sluice_operator.observed import Defaults, HoldOut, Observed, Proof, Unreachable, Unresolved, Workload
 from sluice_operator.registry import Registry
@@ -18,8 +20,6 @@ from sluice_operator.routing import nginx, probe
 from sluice_operator.settings import Settings
 from sluice_operator.snapshot import Snapshot
 from sluice_operator.status import Phase, Revision, Run, Status, Verdict
-from sluice_operator.ticks import Arms
-from sluice_operator.trials import Subject, Trials
 
 _JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
 

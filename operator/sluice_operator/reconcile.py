@@ -11,11 +11,11 @@ import httpx
 
 from sluice_operator import status as statuses
 from sluice_operator.apply import apply
-from sluice_operator.archive import Archive
 from sluice_operator.decide import decide
 from sluice_operator.kube import Conflict, Kube, Refused
 from sluice_operator.observe import Found, Observer
 from sluice_operator.recorder import Event, Recorder, transitions
+from sluice_operator.records.archive import Archive
 from sluice_operator.registry import Registry
 from sluice_operator.render import render
 from sluice_operator.status import Phase, Status

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from sluice_operator import ladder, offline
+from sluice_operator.judging import ladder, offline
 from sluice_operator.moves import alias_after, begin_run, end_run, ended, enter, is_rejected, take_back, wanted
 from sluice_operator.observed import Observed, Refusal, Unreachable
 from sluice_operator.status import Outcome, Phase, Status

@@ -9,7 +9,7 @@ from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Counts, Criterion, Known, Margin, ObjectiveEvidence
 from sluice_operator.evalues.silence import Silence
-from sluice_operator.ladder import automatic
+from sluice_operator.judging.ladder import automatic
 from tests.simulation.runner import Bools, Verdicts, ramp
 from tests.simulation.world import COMPARED, LIMIT_BOUND, Answers, Random, World, record
 

@@ -10,17 +10,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sluice_operator import criteria, ladder, record, rehearsal, wording
 from sluice_operator.cli import kubectl, table
 from sluice_operator.cli.kubectl import CommandError
-from sluice_operator.counters import Counters
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.forecast import Outlook
-from sluice_operator.metrics import MetricsLostError, Prometheus, Reader, Selection, connect
+from sluice_operator.judging import criteria, ladder, record, wording
+from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.forecast import Outlook
+from sluice_operator.judging.metrics import MetricsLostError, Prometheus, Reader, Selection, connect
+from sluice_operator.judging.ticks import Tally, Tick, tally
+from sluice_operator.judging.trial import Trial
+from sluice_operator.records import rehearsal
 from sluice_operator.spec import Spec
 from sluice_operator.status import Run, Status
-from sluice_operator.ticks import Tally, Tick, tally
-from sluice_operator.trial import Trial
 
 _BIN_SECONDS = 15.0
 _PAST_SECONDS = 3600.0  # of which stable's shares are told

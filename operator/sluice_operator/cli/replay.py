@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sluice_operator import report, wording
+from sluice_operator import report
 from sluice_operator.cli import sources, table
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.cli.sources import Past
-from sluice_operator.metrics import connect
+from sluice_operator.judging import wording
+from sluice_operator.judging.metrics import connect
+from sluice_operator.judging.verdict import against
 from sluice_operator.quantities import Duration
-from sluice_operator.rehearsal import Rehearsal, rehearsed
-from sluice_operator.replay import Moment, Replay, replay
-from sluice_operator.runrecord import RunRecord
-from sluice_operator.verdict import against
+from sluice_operator.records.rehearsal import Rehearsal, rehearsed
+from sluice_operator.records.replay import Moment, Replay, replay
+from sluice_operator.records.runrecord import RunRecord
 
 _EPILOG = """\
 Exit code 0: the replayed verdict is the recorded one; 1: it is not, with the difference; 2: nothing could be replayed.

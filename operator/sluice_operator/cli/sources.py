@@ -11,14 +11,15 @@ from typing import Any
 import yaml
 from msgspec.structs import replace
 
-from sluice_operator import names, rehearsal, runrecord, spec
+from sluice_operator import names, spec
 from sluice_operator.cli import kubectl
 from sluice_operator.cli.kubectl import CommandError
-from sluice_operator.metrics import MetricsLostError, Prometheus, Reader, Selection
-from sluice_operator.runrecord import RunRecord, UnreadableRecordError
+from sluice_operator.judging.metrics import MetricsLostError, Prometheus, Reader, Selection
+from sluice_operator.judging.ticks import Arms
+from sluice_operator.judging.trials import Subject, Timing, Trials
+from sluice_operator.records import rehearsal, runrecord
+from sluice_operator.records.runrecord import RunRecord, UnreadableRecordError
 from sluice_operator.status import Status
-from sluice_operator.ticks import Arms
-from sluice_operator.trials import Subject, Timing, Trials
 
 
 def of_cluster(name: str, namespace: str | None, chosen: str) -> RunRecord:

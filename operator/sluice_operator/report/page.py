@@ -6,15 +6,16 @@ from datetime import datetime
 from importlib import resources
 from itertools import count
 
-from sluice_operator import runrecord, wording
-from sluice_operator.replay import Replay
+from sluice_operator.judging import wording
+from sluice_operator.judging.trial import Finding
+from sluice_operator.judging.verdict import against
+from sluice_operator.records import runrecord
+from sluice_operator.records.replay import Replay
 from sluice_operator.report import panels, series
 from sluice_operator.report.chart import elapsed
 from sluice_operator.report.markup import Markup, joined, tag
 from sluice_operator.spec import Objective
 from sluice_operator.status import ObjectiveVerdict, Outcome, Result, Run
-from sluice_operator.trial import Finding
-from sluice_operator.verdict import against
 
 _ENDED = {
     Outcome.PROMOTED: "was promoted",

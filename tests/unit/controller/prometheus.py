@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sluice_operator.metrics import Reader
+from sluice_operator.judging.metrics import Reader
+from sluice_operator.judging.ticks import Arms
+from sluice_operator.judging.trials import Subject, Timing, Trials
 from sluice_operator.status import METRICS_UNAVAILABLE, LiveWeight, Result, Run, Status, Verdict
-from sluice_operator.ticks import Arms
-from sluice_operator.trials import Subject, Timing, Trials
 from tests.unit.controller.build import revision, stepping
 
 INTERVAL = 10.0

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from sluice_operator import record, runrecord
-from sluice_operator.counters import Counters
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.runrecord import Look, RunRecord
+from sluice_operator.judging import record
+from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.ticks import Tally, Tick
+from sluice_operator.judging.trial import Trial
+from sluice_operator.judging.trials import Subject
+from sluice_operator.judging.verdict import Question, judge
+from sluice_operator.records import runrecord
+from sluice_operator.records.runrecord import Look, RunRecord
 from sluice_operator.status import Compared, LiveWeight, Outcome, Result, Run, Status
-from sluice_operator.ticks import Tally, Tick
-from sluice_operator.trial import Trial
-from sluice_operator.trials import Subject
-from sluice_operator.verdict import Question, judge
 from tests.unit.controller.build import a_spec, stepping
 
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -12,10 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from sluice_operator import names, resources, runrecord, status
-from sluice_operator.archive import summary
+from sluice_operator import names, resources, status
 from sluice_operator.cli import main
-from sluice_operator.runrecord import RunRecord
+from sluice_operator.records import runrecord
+from sluice_operator.records.archive import summary
+from sluice_operator.records.runrecord import RunRecord
 from tests.unit.controller.build import OWNER, raw_spec, stable_on
 from tests.unit.controller.prometheus import FakePrometheus
 from tests.unit.controller.recorded import OBJECTIVES, a_run, recorded, ticks

@@ -13,8 +13,8 @@ import yaml
 
 from sluice_operator import names, spec, status
 from sluice_operator.cli.forecast import expected
-from sluice_operator.forecast import Outlook
-from sluice_operator.ladder import automatic
+from sluice_operator.judging.forecast import Outlook
+from sluice_operator.judging.ladder import automatic
 from sluice_operator.status import Run
 from tests.unit.controller.build import raw_spec, stable_on, stepping
 from tests.unit.controller.prometheus import CANARY, INTERVAL, STABLE, START, FakePrometheus, pod

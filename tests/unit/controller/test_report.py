@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sluice_operator import report
-from sluice_operator.replay import Replay, replay
+from sluice_operator.records.replay import Replay, replay
 from sluice_operator.report import series
 from sluice_operator.report.chart import elapsed, round_ticks
 from sluice_operator.report.markup import Markup, joined, tag

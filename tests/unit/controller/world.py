@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 
 from sluice_operator import names, revisions, snapshot, spec, status
-from sluice_operator.archive import Archive
 from sluice_operator.kube import Manifest
 from sluice_operator.observe import Found, Observer
 from sluice_operator.observed import Observed, Proof, Resolution, Workload
 from sluice_operator.reconcile import Reconciler
 from sluice_operator.recorder import Recorder
+from sluice_operator.records.archive import Archive
 from sluice_operator.registry import Registry
 from sluice_operator.render import render
 from sluice_operator.roles import serves

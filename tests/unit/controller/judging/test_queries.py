@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.queries import judged, rendered
+from sluice_operator.judging.queries import judged, rendered
 from sluice_operator.status import METRICS_UNAVAILABLE, Result
 from tests.unit.controller.build import a_spec
 from tests.unit.controller.prometheus import CANARY, START, FakePrometheus, a_run, look, serving, trials

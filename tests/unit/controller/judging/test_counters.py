@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice_operator.counters import Counter, Counters, Identity, Sample
+from sluice_operator.judging.counters import Counter, Counters, Identity, Sample
 
 REQUESTS, LABELS = "ml_requests_total", "ml_feedback_total"
 Series = tuple[dict[str, str], Sequence[tuple[float, float | str]]]

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from sluice_operator import ladder
-from sluice_operator.replay import Moment, Replay, counted
+from sluice_operator.judging import ladder
+from sluice_operator.judging.ticks import Tick
+from sluice_operator.judging.verdict import Question, judge
+from sluice_operator.records.replay import Moment, Replay, counted
 from sluice_operator.spec import Spec
 from sluice_operator.status import Compared, LiveWeight, Outcome, Result, Run, Verdict
-from sluice_operator.ticks import Tick
-from sluice_operator.verdict import Question, judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_operator.forecast import Forecast, Outlook
+from sluice_operator.judging.forecast import Forecast, Outlook
+from sluice_operator.judging.trial import Finding, Findings
+from sluice_operator.judging.verdict import Question, judge, lost
 from sluice_operator.spec import Confidence, Objective
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
-from sluice_operator.trial import Finding, Findings
-from sluice_operator.verdict import Question, judge, lost
 from tests.unit.controller.build import a_spec
 
 ERRORS = {"name": "errors", "errorRate": {"max": "1%", "maxRatio": "2"}}

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from sluice_operator import ladder
-from sluice_operator.rehearsal import Rehearsal, a_run, rehearsed, with_share
-from sluice_operator.replay import replay
+from sluice_operator.judging import ladder
+from sluice_operator.records.rehearsal import Rehearsal, a_run, rehearsed, with_share
+from sluice_operator.records.replay import replay
 from sluice_operator.status import Result
 from tests.unit.controller.build import ROLLOUT, a_spec
 from tests.unit.controller.recorded import BEGAN, OBJECTIVES, recorded, ticks

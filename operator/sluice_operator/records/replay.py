@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.runrecord import RunRecord, measured, past_of, ticks_of
+from sluice_operator.judging.ticks import Tick
+from sluice_operator.judging.trial import Finding, Findings, Trial
+from sluice_operator.judging.verdict import Bars, Question, averaged, judge, to_blame
+from sluice_operator.records.runrecord import RunRecord, measured, past_of, ticks_of
 from sluice_operator.status import METRICS_UNAVAILABLE, Run, Verdict
-from sluice_operator.ticks import Tick
-from sluice_operator.trial import Finding, Findings, Trial
-from sluice_operator.verdict import Bars, Question, averaged, judge, to_blame
 
 
 @dataclass(frozen=True, slots=True)

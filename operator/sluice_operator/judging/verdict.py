@@ -13,11 +13,11 @@ from typing import Self
 import numpy as np
 from msgspec.structs import replace
 
-from sluice_operator import queries, wording
 from sluice_operator.evalues import budget
+from sluice_operator.judging import queries, wording
+from sluice_operator.judging.trial import Finding, Findings
 from sluice_operator.spec import Confidence, Judge, Objective, Step, WhenNoLabels
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Run, Verdict
-from sluice_operator.trial import Finding, Findings
 
 CRASHES_TOLERATED = 1  # container terminations of the canary beyond stable's
 OVERDUE_TOLERATED = 20  # requests; more than that, and more than were finished, means that the canary hangs

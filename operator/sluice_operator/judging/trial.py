@@ -11,16 +11,16 @@ from datetime import datetime
 
 import numpy as np
 
-from sluice_operator import criteria, forecast
 from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Margin, ObjectiveEvidence
 from sluice_operator.evalues.silence import Silence
-from sluice_operator.forecast import Outlook
-from sluice_operator.record import Record
+from sluice_operator.judging import criteria, forecast
+from sluice_operator.judging.forecast import Outlook
+from sluice_operator.judging.record import Record
+from sluice_operator.judging.ticks import Tick
 from sluice_operator.spec import Judge, Objective, WhenNoLabels
 from sluice_operator.status import ObjectiveVerdict, Run
-from sluice_operator.ticks import Tick
 
 _RECENT_TICKS = 60  # that tell how many requests there are
 _ENOUGH_REQUESTS = 100  # to tell what to expect

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sluice_operator.judging.ticks import Arms
+from sluice_operator.judging.trials import Subject
 from sluice_operator.status import LiveWeight, Phase, Result, Verdict
-from sluice_operator.ticks import Arms
-from sluice_operator.trials import Subject
 from tests.unit.controller.prometheus import (
     CANARY,
     STABLE,

@@ -8,15 +8,16 @@ import logging
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sluice_operator import names, resources, runrecord
+from sluice_operator import names, resources
+from sluice_operator.judging.metrics import MetricsLostError
+from sluice_operator.judging.ticks import Arms
+from sluice_operator.judging.trials import Subject
 from sluice_operator.kube import Conflict, Kube, Manifest, Refused
-from sluice_operator.metrics import MetricsLostError
+from sluice_operator.records import runrecord
+from sluice_operator.records.runrecord import RunRecord
 from sluice_operator.resources import Owner
-from sluice_operator.runrecord import RunRecord
 from sluice_operator.snapshot import is_owned
 from sluice_operator.status import Run, Status
-from sluice_operator.ticks import Arms
-from sluice_operator.trials import Subject
 
 KEPT = 10  # records of one object, as many as its history has runs
 _AGAIN = timedelta(minutes=1)  # after an attempt that failed

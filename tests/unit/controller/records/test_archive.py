@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator import names, runrecord
-from sluice_operator.archive import KEPT, Archive
+from sluice_operator import names
+from sluice_operator.judging.metrics import MetricsLostError
 from sluice_operator.kube import Manifest, Refused
-from sluice_operator.metrics import MetricsLostError
+from sluice_operator.records import runrecord
+from sluice_operator.records.archive import KEPT, Archive
 from sluice_operator.status import Run, Status
 from tests.unit.controller.build import OWNER
 from tests.unit.controller.fakes import FakeKube, finish

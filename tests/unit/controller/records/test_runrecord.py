@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice_operator import runrecord
 from sluice_operator.evalues.bursts import Record as Counted
 from sluice_operator.evalues.bursts import learn
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Known
-from sluice_operator.record import Record
-from sluice_operator.runrecord import Look, RunRecord, UnreadableRecordError
-from sluice_operator.ticks import Tally, Tick
+from sluice_operator.judging.record import Record
+from sluice_operator.judging.ticks import Tally, Tick
+from sluice_operator.records import runrecord
+from sluice_operator.records.runrecord import Look, RunRecord, UnreadableRecordError
 from tests.unit.controller.build import UNDECIDED
 from tests.unit.controller.recorded import BEGAN, PATIENCE, TICK, a_run, recorded, ticks
 

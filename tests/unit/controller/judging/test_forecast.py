@@ -12,8 +12,8 @@ from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.limits import log_inside
 from sluice_operator.evalues.margins import DropMargin, RatioMargin
 from sluice_operator.evalues.objective import Margin
-from sluice_operator.forecast import Stream, of_run, provable, requests_needed, widened
-from sluice_operator.ladder import automatic
+from sluice_operator.judging.forecast import Stream, of_run, provable, requests_needed, widened
+from sluice_operator.judging.ladder import automatic
 
 CALM = BurstLaw.unknown(1e9)
 

@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from sluice_operator import criteria
-from sluice_operator.counters import Counters
 from sluice_operator.evalues import bursts
 from sluice_operator.evalues.chain import BurstLaw
 from sluice_operator.evalues.objective import Known
+from sluice_operator.judging import criteria
+from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.ticks import Tally, tally
 from sluice_operator.spec import Objective
-from sluice_operator.ticks import Tally, tally
 
 SECONDS = 6 * 3600.0  # how far back the record goes; three pod-hours are enough
 _WORTH = 3 * 3600.0  # pod-seconds that a shorter record is taken for: without one, verdicts would take minutes more

@@ -7,17 +7,18 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sluice_operator import criteria, queries, record, runrecord
-from sluice_operator.counters import Counters
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.metrics import BUCKETS, MetricsLostError, Reader, Selection
-from sluice_operator.record import Record
-from sluice_operator.runrecord import Look, RunRecord
+from sluice_operator.judging import criteria, queries, record
+from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.metrics import BUCKETS, MetricsLostError, Reader, Selection
+from sluice_operator.judging.record import Record
+from sluice_operator.judging.ticks import Arms, closed, newest
+from sluice_operator.judging.trial import Findings, Trial
+from sluice_operator.judging.verdict import Question, judge, lost
+from sluice_operator.records import runrecord
+from sluice_operator.records.runrecord import Look, RunRecord
 from sluice_operator.spec import Objective
 from sluice_operator.status import ObjectiveVerdict, Phase, Run, Status, Verdict
-from sluice_operator.ticks import Arms, closed, newest
-from sluice_operator.trial import Findings, Trial
-from sluice_operator.verdict import Question, judge, lost
 
 _DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
 _OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scrapes if that is longer, hangs

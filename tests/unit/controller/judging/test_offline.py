@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sluice_operator.decide import decide
+from sluice_operator.judging.offline import refusal
 from sluice_operator.observed import HoldOut, Refusal, Unreachable, Unresolved
-from sluice_operator.offline import refusal
 from sluice_operator.spec import Confidence
 from sluice_operator.status import Outcome, Phase
 from tests.unit.controller.build import (

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sluice_operator.counters import Counters
+from sluice_operator.judging.counters import Counters
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ import math
 
 from msgspec.structs import replace
 
-from sluice_operator import criteria
-from sluice_operator.forecast import Outlook
+from sluice_operator.judging import criteria
+from sluice_operator.judging.forecast import Outlook
+from sluice_operator.judging.trial import Finding
 from sluice_operator.spec import Objective
 from sluice_operator.status import ObjectiveVerdict, Result
-from sluice_operator.trial import Finding
 
 
 def worse_reason(objective: Objective) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 
 from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.objective import Counts, Criterion, Margin
-from sluice_operator.latency import bound_below
+from sluice_operator.judging.latency import bound_below
+from sluice_operator.judging.ticks import Tally
 from sluice_operator.spec import Objective
-from sluice_operator.ticks import Tally
 
 TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective names no limit
 _WIDEST = 0.5  # of tolerances and drops at early steps

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from sluice_operator.metrics import BUCKETS, MetricsLostError, Reader, Selection, connect
+from sluice_operator.judging.metrics import BUCKETS, MetricsLostError, Reader, Selection, connect
 
 IRIS = Selection((("models", "iris"),), ("canary", "stable"), (0.2, 1.0))
 SELECTOR = (

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice_operator import criteria
 from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.objective import Margin
+from sluice_operator.judging import criteria
+from sluice_operator.judging.ticks import Tally
 from sluice_operator.spec import Objective
-from sluice_operator.ticks import Tally
 from tests.unit.controller.build import a_spec
 
 COUNTED = Tally(started=110, finished=100, errors=3, within={0.1: 60, 0.2: 95, math.inf: 100}, labels=40, correct=30)

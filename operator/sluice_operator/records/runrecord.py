@@ -15,14 +15,14 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from sluice_operator import criteria
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.objective import Known
+from sluice_operator.judging import criteria
+from sluice_operator.judging.record import Record
+from sluice_operator.judging.ticks import Tally, Tick
 from sluice_operator.quantities import decode, encode
-from sluice_operator.record import Record
 from sluice_operator.spec import Objective
 from sluice_operator.status import ObjectiveVerdict, Run, Verdict
-from sluice_operator.ticks import Tally, Tick
 
 FORMAT = 1
 MOST_BYTES = 500_000  # compressed; in base64, and with its summary, still well below the 1 MiB of a ConfigMap

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator import runrecord
-from sluice_operator.replay import Replay, replay
-from sluice_operator.runrecord import RunRecord
+from sluice_operator.judging.ticks import Arms
+from sluice_operator.judging.trial import Finding, Trial
+from sluice_operator.judging.trials import Subject, Trials
+from sluice_operator.records import runrecord
+from sluice_operator.records.replay import Replay, replay
+from sluice_operator.records.runrecord import RunRecord
 from sluice_operator.status import (
     METRICS_UNAVAILABLE,
     Compared,
@@ -24,9 +27,6 @@ from sluice_operator.status import (
     Run,
     Verdict,
 )
-from sluice_operator.ticks import Arms
-from sluice_operator.trial import Finding, Trial
-from sluice_operator.trials import Subject, Trials
 from tests.unit.controller.build import a_spec
 from tests.unit.controller.prometheus import (
     CANARY,

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from sluice_operator import record
-from sluice_operator.counters import Counters
 from sluice_operator.evalues import bursts
 from sluice_operator.evalues.chain import BurstLaw
 from sluice_operator.evalues.objective import Known
-from sluice_operator.latency import LATENCY_BOUNDS
+from sluice_operator.judging import record
+from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.latency import LATENCY_BOUNDS
 from tests.unit.controller.build import a_spec
 
 OBJECTIVES = a_spec().objectives  # errors up to 1 %, p95 within 200 ms, accuracy of 0.70

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sluice_operator.ladder import automatic
+from sluice_operator.judging.ladder import automatic
 
 
 @pytest.mark.parametrize(

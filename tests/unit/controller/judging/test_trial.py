@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sluice_operator import record
-from sluice_operator.counters import Counters
 from sluice_operator.evalues.chain import Pods
+from sluice_operator.judging import record
+from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.ticks import Tally, Tick
+from sluice_operator.judging.trial import Finding, Findings, Trial
 from sluice_operator.spec import Objective
 from sluice_operator.status import LiveWeight, Run
-from sluice_operator.ticks import Tally, Tick
-from sluice_operator.trial import Finding, Findings, Trial
 from tests.unit.controller.build import a_spec, stepping
 
 LENGTH = 10.0

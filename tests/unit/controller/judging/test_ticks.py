@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice_operator.counters import Counters, Sample
-from sluice_operator.ticks import Arms, Tally, Tick, closed, newest, seen_until, tally
+from sluice_operator.judging.counters import Counters, Sample
+from sluice_operator.judging.ticks import Arms, Tally, Tick, closed, newest, seen_until, tally
 
 REQUESTS, STARTED, BUCKET = "ml_requests_total", "ml_requests_started_total", "ml_request_duration_seconds_bucket"
 ARMS = Arms("new", "old")
