@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sluice_operator import report
-from sluice_operator.cli import sources, table
+from sluice_operator.cli import sources, table, ticks
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.cli.sources import Past
-from sluice_operator.judging import wording
 from sluice_operator.judging.metrics import connect
-from sluice_operator.judging.verdict import against
 from sluice_operator.quantities import Duration
 from sluice_operator.records.rehearsal import Rehearsal, rehearsed
-from sluice_operator.records.replay import Moment, Replay, replay
+from sluice_operator.records.replay import Replay, replay
 from sluice_operator.records.runrecord import RunRecord
 
 _EPILOG = """\
@@ -32,6 +30,7 @@ def add(verbs: Any) -> None:
         "--run", default="newest", dest="chosen", help="a record's name, see `history`; default: newest"
     )
     parser.add_argument("--record", help="read the record from this file: a ConfigMap as kubectl prints it")
+    parser.add_argument("--ticks", action="store_true", help="every tick, not only those at which something changed")
     parser.add_argument("--report", help="also write the run as a page of HTML to this file")
     past = parser.add_argument_group("a policy on the past")
     past.add_argument("--prometheus", help="address of Prometheus, such as http://localhost:9090")
@@ -45,16 +44,18 @@ def add(verbs: Any) -> None:
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Prints what changed from tick to tick, and the verdict."""
+    """Prints what changed from tick to tick, or every tick, and the verdict."""
     if asked.prometheus:
         again = replay(_past(asked))
         tried = rehearsed(again)
-        print(*_table(again), "", *_told(again, tried), sep="\n")
+        rows = ticks.every(again, ticks.imagined(again, tried)) if asked.ticks else ticks.changed(again)
+        print(*rows, "", *_told(again, tried), sep="\n")
         code = int(tried.verdict.result == "Fail")
     else:
         again = replay(_recorded(asked))
         differences = list(again.differences())
-        print(*_table(again), "", *_compared(again, differences), sep="\n")
+        rows = ticks.every(again, ticks.decided(again)) if asked.ticks else ticks.changed(again)
+        print(*rows, "", *_compared(again, differences), sep="\n")
         code = int(bool(differences))
     if asked.report:
         _write(asked.report, report.page(again))
@@ -105,30 +106,6 @@ def _time(text: str, now: datetime) -> datetime:
     except ValueError:
         return now - _duration(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _table(again: Replay) -> list[str]:
-    """A row per objective at each tick at which something changed."""
-    rows = [("TIME", "AFTER", "WEIGHT", "OBJECTIVE", "CANARY", "STABLE", "COUNTED", "EVIDENCE")]
-    for moment in _changes(again):
-        weight = "changes" if moment.weight is None else f"{moment.weight}%"
-        after = table.span(moment.tick.end - again.record.began)
-        for one in moment.objectives:
-            evidence = wording.evidence(against(one, again.bars), (one.cleared[moment.step], again.bars.cleared))
-            canary, stable = (wording.shown(one.objective, share) or "-" for share in (one.canary, one.stable))
-            counted = table.number(one.canary[1])
-            at = table.clock(moment.tick.end)
-            rows.append((at, after, weight, one.objective.name, canary, stable, counted, evidence))
-    return table.lines(rows)
-
-
-def _changes(again: Replay) -> Iterator[Moment]:
-    before: object = None
-    for moment in again.moments:
-        state = moment.weight, moment.step, moment.passed(again.bars), moment.failing(again.bars)
-        if state != before or moment is again.moments[-1]:
-            yield moment
-        before = state
 
 
 def _compared(again: Replay, differences: list[str]) -> Iterator[str]:

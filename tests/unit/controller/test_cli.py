@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from msgspec.structs import replace
 
 from sluice_operator import names
+from sluice_operator.records.replay import replay
 from sluice_operator.status import Result, Verdict
 from tests.unit.controller.recorded import BEGAN
 from tests.unit.controller.terminal import Terminal, a_record, config_map
@@ -61,6 +63,40 @@ def test_a_replay_shows_what_changed_and_the_same_verdict(terminal: Terminal) ->
         f" {record.last.verdict.message}",
         "the same as recorded",
     ]
+
+
+def test_every_tick_is_shown_where_it_is_asked_for(terminal: Terminal) -> None:
+    """By objective what each arm counted in it; then all objectives together. A line fits a terminal."""
+    record = a_record()
+    terminal.has_records(record)
+    code, out, _ = terminal.types("replay", "iris", "--ticks")
+    table = out.split("\n\n")[0].splitlines()
+    rows = [line.split() for line in table[1:]]
+    assert code == 0
+    assert [row[2] for row in rows] == ["errors", "p95", "accuracy", "together"] * record.ticks
+    of_errors = [row for row in rows if row[2] == "errors"]
+    assert [(int(row[3]), int(row[5])) for row in of_errors] == [
+        *zip(record.canary.errors, record.canary.finished, strict=True)
+    ]
+    assert [(int(row[6]), int(row[8])) for row in of_errors] == [
+        *zip(record.stable.errors, record.stable.finished, strict=True)
+    ]
+    assert max(map(len, table)) <= 120
+
+
+def test_every_tick_has_the_evidence_after_it_and_the_decision_where_it_fell(terminal: Terminal) -> None:
+    """At the last tick of a step, and at the first one at which a family reached its bar."""
+    terminal.has_records(a_record())
+    table = terminal.types("replay", "iris", "--ticks")[1].split("\n\n")[0].splitlines()
+    assert [(line.split()[0], line.split("<- ")[1]) for line in table if "<-" in line] == [
+        ("12:01:40", "on to 50%"),
+        ("12:03:20", "Pass"),
+    ]
+    terminal.has_records(failed := a_record(bad=0.3))
+    *_, last = terminal.types("replay", "iris", "--ticks")[1].split("\n\n")[0].splitlines()
+    reached = math.exp(replay(failed).moments[-1].comparison)
+    assert last.split()[2:6] == ["together", f"{reached:.3g}", "of", "29.8"]
+    assert last.endswith("<- Fail")
 
 
 def test_a_replay_that_differs_says_where(terminal: Terminal) -> None:

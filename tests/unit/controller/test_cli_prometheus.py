@@ -74,6 +74,18 @@ def test_a_policy_that_would_have_failed_says_when(terminal: Terminal) -> None:
     assert path.exists()
 
 
+def test_every_tick_of_the_past_says_where_a_step_would_have_been_passed(terminal: Terminal) -> None:
+    """And what the verdict would have been at the last one."""
+    _, out, _ = tried(terminal, two_hours(), "--ticks")
+    table, told = out.split("\n\n")
+    decided = [line for line in table.splitlines() if "<-" in line]
+    assert [line.split("<- ")[1] for line in decided] == ["step of weight 10 passed", "step of weight 50 passed"]
+    for line, sentence in zip(decided, told.splitlines(), strict=False):
+        assert f"at {line.split()[0]}" in sentence
+    _, out, _ = tried(terminal, two_hours(bad=0.3), "--ticks")
+    assert [line.split("<- ")[1] for line in out.splitlines() if "<-" in line] == ["Fail"]
+
+
 def test_a_time_of_which_prometheus_knows_nothing_is_told(terminal: Terminal) -> None:
     """With the names that were asked for."""
     code, _, err = tried(terminal, FakePrometheus())
