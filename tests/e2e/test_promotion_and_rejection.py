@@ -169,7 +169,7 @@ async def test_a_bad_version_is_rejected_by_its_accuracy(rejection: Run, version
     ended, rejected = rejection.end.history[0], rejection.end.rejected[0]
     assert (ended.outcome, ended.reason, rejected.reason) == ("Rejected", "AccuracyBelowLimit", "AccuracyBelowLimit")
     assert rejected.message.startswith("accuracy 0.")
-    assert "is beyond its limit at least 0.85" in rejected.message
+    assert "breaks its limit: at least 0.85" in rejected.message
 
 
 async def test_a_rejection_wants_weight_zero_first(rejection: Run, iris: Rollout, versions: Versions) -> None:

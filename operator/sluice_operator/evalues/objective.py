@@ -142,6 +142,11 @@ class ObjectiveEvidence:
         return worse if self._unusual is None else np.minimum(worse, self._unusual.log_evalue)
 
     @property
+    def worst_column(self) -> Floats:
+        """The one in which the comparison shows most, by run."""
+        return np.asarray(np.argmax(self._comparison.log_evalue, axis=0), float)
+
+    @property
     def log_beyond(self) -> Floats:
         """Against "the canary keeps the limit"."""
         assert self._beyond is not None

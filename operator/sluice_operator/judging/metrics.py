@@ -100,14 +100,11 @@ class Reader:
         found = await _asked(_Samples, self._prometheus.custom_query, query, {"time": until})
         return [(one.metric, one.values) for one in found]
 
-    async def latest(self, selection: Selection, counters: Sequence[str], at: float) -> Answer:
-        """The newest sample of each counter at `at`."""
-        found = await _asked(_Newest, self._prometheus.custom_query, selection.promql(counters), {"time": at})
-        return [(one.metric, [one.value]) for one in found]
-
-    async def grid(self, selection: Selection, since: float, until: float, step: float) -> Answer:
+    async def grid(
+        self, selection: Selection, since: float, until: float, step: float, counters: Sequence[str] = COUNTERS
+    ) -> Answer:
         """The newest sample of each counter every `step` seconds."""
-        found = await self._range(selection.promql(), since, until, step)
+        found = await self._range(selection.promql(counters), since, until, step)
         return [(one.metric, one.values) for one in found]
 
     async def rate(self, selection: Selection, at: float) -> float | None:

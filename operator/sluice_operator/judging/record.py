@@ -1,6 +1,6 @@
 """What stable did before a run: how its pods burst, and at which latencies a canary is best compared with it. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,8 @@ SECONDS = 6 * 3600.0  # how far back the record goes; three pod-hours are enough
 _WORTH = 3 * 3600.0  # pod-seconds that a shorter record is taken for: without one, verdicts would take minutes more
 _TAILS = (0.002, 0.25)  # rarer tails would let a regression pass for quiet time of a stable that bursts
 _BOUNDS = 5
+RECENT_SECONDS, _RECENT_SECONDS = 3600.0, 600.0  # of which `recent` tells: at most, and if there were enough requests
+_ENOUGH_REQUESTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,17 @@ def bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tu
     return tuple(fair[index] for index in spread)
 
 
-def totals(latest: Iterable[tuple[Mapping[str, str], Sequence[tuple[float, str]]]]) -> dict[float, float]:
-    """Requests within each bound (seconds), from the newest sample of each pod's buckets."""
-    found: dict[float, float] = {}
-    for labels, samples in latest:
-        bound = float(labels["le"])
-        found[bound] = found.get(bound, 0.0) + float(samples[-1][1])
-    return found
+def recent(counters: Counters, revision: str, until: float) -> Mapping[float, float]:
+    """Stable's requests within each bound (seconds), of the minutes before `until` (unix seconds).
+
+    What it did hours ago would choose bounds for another load. Few requests tell little: then it is the whole hour.
+    """
+    within: Mapping[float, float] = {}
+    for seconds in (_RECENT_SECONDS, RECENT_SECONDS):
+        within = tally(counters, revision, until - seconds, until).within
+        if within.get(np.inf, 0) >= _ENOUGH_REQUESTS:
+            break
+    return within
 
 
 def learn(

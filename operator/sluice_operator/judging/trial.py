@@ -4,6 +4,7 @@ The same ticks give the same evidence, whenever they come: a restarted operator 
 what the one before it knew.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,11 @@ from datetime import datetime
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.evalues.objective import Margin, ObjectiveEvidence
+from sluice_operator.evalues.objective import Margin
 from sluice_operator.evalues.silence import Silence
 from sluice_operator.judging import criteria, forecast
+from sluice_operator.judging.finding import Finding, ObjectiveTrial, alone
 from sluice_operator.judging.forecast import Outlook
 from sluice_operator.judging.record import Record
 from sluice_operator.judging.ticks import Tick
@@ -24,19 +25,6 @@ from sluice_operator.status import ObjectiveVerdict, Run
 
 _RECENT_TICKS = 60  # that tell how many requests there are
 _ENOUGH_REQUESTS = 100  # to tell what to expect
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One objective. Shares as (bad, counted); log e-values, None where the objective does not ask for them."""
-
-    objective: Objective
-    canary: tuple[int, int]
-    stable: tuple[int, int]
-    worse: float | None  # against "no worse than stable"
-    beyond: float | None  # against "the canary keeps the limit"
-    stable_inside: float | None  # against "stable does not keep the limit"
-    cleared: tuple[float, ...]  # by step, against "worse than the step's margin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,72 +62,83 @@ class Trial:
     ticks: list[Tick] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._evidence = {
-            one.name: ObjectiveEvidence(
-                criteria.criterion(one, self.steps), self.record.known[one.name], self.pods, self.tick_seconds
+        self._judged = [
+            ObjectiveTrial(
+                one, self.steps, self.record.known[one.name], self.record.bounds, self.pods, self.tick_seconds
             )
             for one in self.objectives
-        }
-        self._canary = {one.name: (0, 0) for one in self.objectives}
-        self._stable = {one.name: (0, 0) for one in self.objectives}
+        ]
         self._answered: dict[int, _Answered] = defaultdict(_Answered)
+        # Requests up to each tick.
+        self._started, self._finished, self._both = [0], [0], [0]
 
     def observe(self, tick: Tick, run: Run) -> None:
         """The next tick of `run`."""
         self.ticks.append(tick)
-        proven = run.proven_at is not None and tick.start >= run.proven_at.timestamp()
-        for one in self.objectives:
-            canary, stable = (criteria.counts(one, self.record.bounds, arm) for arm in (tick.canary, tick.stable))
-            self._evidence[one.name].observe(canary, stable, proven=proven)
-            self._canary[one.name] = _added(self._canary[one.name], canary.judged)
-            self._stable[one.name] = _added(self._stable[one.name], stable.judged)
+        self._started.append(self._started[-1] + tick.canary.started)
+        self._finished.append(self._finished[-1] + tick.canary.finished)
+        self._both.append(self._both[-1] + tick.canary.finished + tick.stable.finished)
+        proven = _since(tick, run.proven_at)
+        for one in self._judged:
+            one.observe(tick, proven=proven)
         weight = self._weight_throughout(tick, run)
         if tick.both_seen and weight is not None:
             self._answered[weight].add(weight, tick)
 
     def findings(self, run: Run, now: float, patience: float) -> Findings:
         """What is known. A request that is not finished `patience` seconds after it began hangs."""
-        finished = sum(tick.canary.finished for tick in self.ticks)
-        begun = sum(tick.canary.started for tick in self.ticks if tick.end <= now - patience)
+        finished = self._finished[-1]
+        begun = self._started[bisect_right(self.ticks, now - patience, key=lambda tick: tick.end)]
         answered = self._answered[run.steps[run.step].weight]
         return Findings(
-            tuple(self.finding(one) for one in self.objectives),
+            self.known,
             silent=answered.log_silent,
             finished=finished,
-            in_step=sum(tick.canary.finished for tick in self.ticks if _since(tick, run.step_started_at)),
+            in_step=finished - self._finished[self._ticks_before(run.step_started_at)],
             answered=answered.canary,
             expected=answered.both,
             overdue=max(0, begun - finished),
             outlook=self.outlook(run),
         )
 
+    @property
+    def known(self) -> tuple[Finding, ...]:
+        """What the ticks so far say of each objective."""
+        return tuple(one.finding() for one in self._judged)
+
+    def _ticks_before(self, moment: datetime | None) -> int:
+        """Those that began before it: all of them if it has not come."""
+        if moment is None:
+            return len(self.ticks)
+        return bisect_left(self.ticks, moment.timestamp(), key=lambda tick: tick.start)
+
     def outlook(self, run: Run) -> Outlook | None:
         """What to expect of a canary that is as good as stable; None while there are too few requests to tell."""
-        recent, past = self.ticks[-_RECENT_TICKS:], self.record.requests
-        requests = sum(tick.canary.finished + tick.stable.finished for tick in self.ticks)
-        if past + requests < _ENOUGH_REQUESTS or not recent:
+        ticks, past = min(len(self.ticks), _RECENT_TICKS), self.record.requests
+        requests = self._both[-1]
+        if past + requests < _ENOUGH_REQUESTS or not ticks:
             return None
-        rate = sum(tick.canary.finished + tick.stable.finished for tick in recent) / (len(recent) * self.tick_seconds)
+        rate = (requests - self._both[-1 - ticks]) / (ticks * self.tick_seconds)
         streams = [
             self._stream(one, past + requests)
-            for one in self.objectives
-            if one.needed is not Judge.AFTER_PROMOTION and one.when_no_labels is not WhenNoLabels.SKIP
+            for one in self._judged
+            if one.objective.needed is not Judge.AFTER_PROMOTION
+            and one.objective.when_no_labels is not WhenNoLabels.SKIP
         ]
         bad_promotion, deadline = run.confidence.bad_promotion, run.rollout.deadline
         expected = forecast.of_run(streams, run.steps, rate, bad_promotion)
         wider = forecast.provable(streams, run.steps, rate, bad_promotion, deadline.total_seconds())
         return Outlook(rate, expected, deadline, wider)
 
-    def _stream(self, objective: Objective, requests: int) -> forecast.Stream:
-        known, (bad, counted) = self.record.known[objective.name], self._stable[objective.name]
-        of_canary = self._canary[objective.name][1]
-        bad, counted = bad + int(known.bad), counted + int(known.requests)
+    def _stream(self, one: ObjectiveTrial, requests: int) -> forecast.Stream:
+        objective, known = one.objective, self.record.known[one.objective.name]
+        (_, of_canary), (bad, of_stable) = one.judged
+        bad, stable = bad + int(known.bad), of_stable + int(known.requests)
         margins = criteria.criterion(objective, self.steps).margins
         if objective.needed is Judge.BEFORE_PROMOTION:
             margins = (*(Margin() for _ in margins[:-1]), margins[-1])
-        return forecast.Stream(
-            objective.name, margins, bad / counted if counted else 0.0, (counted + of_canary) / requests
-        )
+        share = bad / stable if stable else 0.0
+        return forecast.Stream(objective.name, margins, share, (stable + of_canary) / requests)
 
     def _weight_throughout(self, tick: Tick, run: Run) -> int | None:
         """The weight that was live in all of the tick. Its growth reaches back to the scrape before it."""
@@ -152,20 +151,6 @@ class Trial:
     def silent(self, weight: int) -> float:
         """Log e-value against "the canary finishes what it is sent at this weight"."""
         return self._answered[weight].log_silent
-
-    def finding(self, objective: Objective) -> Finding:
-        """What is known of one objective."""
-        evidence = self._evidence[objective.name]
-        limited = criteria.limit(objective) is not None
-        return Finding(
-            objective,
-            self._canary[objective.name],
-            self._stable[objective.name],
-            worse=_alone(evidence.log_worse) if criteria.is_compared(objective) else None,
-            beyond=_alone(evidence.log_beyond) if limited else None,
-            stable_inside=_alone(evidence.log_stable_inside) if limited else None,
-            cleared=tuple(_alone(evidence.log_cleared(step)) for step in range(self.steps)),
-        )
 
 
 @dataclass
@@ -183,17 +168,7 @@ class _Answered:
 
     @property
     def log_silent(self) -> float:
-        return _alone(self._silence.log_evalue)
-
-
-def _alone(logs: Floats) -> float:
-    """Of the one run that there is; before its first tick some have no axis of runs."""
-    return float(np.squeeze(logs))
-
-
-def _added(totals: tuple[int, int], arm: Arm) -> tuple[int, int]:
-    bad, counted = totals
-    return bad + int(arm.bad[0]), counted + int(arm.requests[0])
+        return alone(self._silence.log_evalue)
 
 
 def _since(tick: Tick, moment: datetime | None, later: float = 0.0) -> bool:

@@ -4,6 +4,7 @@ from Prometheus again.
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -22,7 +23,7 @@ from sluice_operator.status import ObjectiveVerdict, Phase, Run, Status, Verdict
 
 _DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
 _OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scrapes if that is longer, hangs
-_RECORD_BIN_SECONDS = 15.0
+_RECORD_BIN_SECONDS, _RECENT_STEP_SECONDS = 15.0, 30.0
 _RUNS_PER_QUERY = 25
 
 
@@ -244,8 +245,7 @@ class Trials:
         if stable is None:
             return record.learn(run.judged, record.bounds(run.judged, {}), Counters(), "", ())
         until = run.started_at.timestamp()
-        latest = await self._reader.latest(subject.selection(stable, bounds=None), (BUCKETS,), until)
-        chosen = record.bounds(run.judged, record.totals(latest))
+        chosen = record.bounds(run.judged, await self._recent(subject.selection(stable, bounds=None), until))
         bin_seconds = max(_RECORD_BIN_SECONDS, self._timing.scrape)
         since = until - record.SECONDS
         selection = subject.selection(stable, bounds=criteria.bounds(run.judged, chosen))
@@ -253,6 +253,12 @@ class Trials:
         counters.add(await self._reader.grid(selection, since, until, bin_seconds))
         edges = [since + index * bin_seconds for index in range(int(record.SECONDS / bin_seconds) + 1)]
         return await asyncio.to_thread(record.learn, run.judged, chosen, counters, stable, edges)
+
+    async def _recent(self, stable: Selection, until: float) -> Mapping[float, float]:
+        """Stable's requests within every bound of its histogram, lately."""
+        counters, step = Counters(), max(_RECENT_STEP_SECONDS, self._timing.scrape)
+        counters.add(await self._reader.grid(stable, until - record.RECENT_SECONDS, until, step, (BUCKETS,)))
+        return record.recent(counters, stable.revisions[0], until)
 
     def _check_seen(self, counters: Counters, subject: Subject, now: float) -> None:
         """Raises MetricsLostError where silence may be Prometheus's, not the canary's."""

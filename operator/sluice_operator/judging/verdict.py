@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from sluice_operator.evalues import budget
 from sluice_operator.judging import queries, wording
-from sluice_operator.judging.trial import Finding, Findings
+from sluice_operator.judging.finding import Finding
+from sluice_operator.judging.trial import Findings
 from sluice_operator.spec import Confidence, Judge, Objective, Step, WhenNoLabels
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Run, Verdict
 

@@ -5,8 +5,8 @@ import math
 from msgspec.structs import replace
 
 from sluice_operator.judging import criteria
+from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.forecast import Outlook
-from sluice_operator.judging.trial import Finding
 from sluice_operator.spec import Objective
 from sluice_operator.status import ObjectiveVerdict, Result
 
@@ -20,16 +20,19 @@ def beyond_reason(objective: Objective) -> str:
 
 
 def worse(one: Finding) -> str:
-    """Why the canary fails against stable."""
-    counted = f"{one.canary[1]} and {one.stable[1]} counted"
-    canary, stable = shown(one.objective, one.canary), shown(one.objective, one.stable) or "unknown"
-    return f"{one.objective.name} {canary} is worse than stable's {stable} ({counted})"
+    """Why the canary fails against stable: what was compared where it shows most."""
+    worst = one.worst
+    assert worst is not None
+    counted = f"{worst.canary[1]} and {worst.stable[1]} counted"
+    canary, stable = shown(one.objective, worst.canary), shown(one.objective, worst.stable) or "unknown"
+    slow = "" if worst.bound is None else f" slower than {worst.bound * 1000:g}ms"
+    return f"{one.objective.name} {canary}{slow} is worse than stable's {stable} ({counted})"
 
 
 def beyond(one: Finding) -> str:
     """Why the canary fails its limit."""
     canary = shown(one.objective, one.canary)
-    return f"{one.objective.name} {canary} is beyond its limit {limit(one.objective)} ({one.canary[1]} counted)"
+    return f"{one.objective.name} {canary} breaks its limit: {_absolute(one.objective)} ({one.canary[1]} counted)"
 
 
 def undecided(one: Finding, described: ObjectiveVerdict) -> str:
@@ -75,19 +78,25 @@ def shown(objective: Objective, share: tuple[int, int]) -> str:
 
 def limit(objective: Objective) -> str:
     """What the objective is held against."""
-    if objective.error_rate is not None:
-        parts = [f"at most {objective.error_rate.max} errors"] if objective.error_rate.max is not None else []
-    elif objective.latency is not None:
-        bound = criteria.bound_of(objective) * 1000
-        parts = [f"at most {1 - objective.latency.quantile:.1%} slower than {bound:g}ms"]
-    else:
-        assert objective.accuracy is not None
-        parts = [f"at least {objective.accuracy.min}"] if objective.accuracy.min is not None else []
+    parts = [_absolute(objective)]
     if (ratio := criteria.max_ratio(objective)) is not None:
         parts.append(f"less than {ratio} times stable's")
     if (drop := criteria.max_drop(objective)) is not None:
         parts.append(f"less than {drop} below stable's")
-    return ", ".join(parts)
+    return ", ".join(filter(None, parts))
+
+
+def _absolute(objective: Objective) -> str:
+    """Its limit, whatever stable does; nothing if it has none."""
+    if objective.error_rate is not None:
+        most = objective.error_rate.max
+        return "" if most is None else f"at most {most} errors"
+    if objective.latency is not None:
+        bound = criteria.bound_of(objective) * 1000
+        return f"at most {1 - objective.latency.quantile:.1%} slower than {bound:g}ms"
+    assert objective.accuracy is not None
+    least = objective.accuracy.min
+    return "" if least is None else f"at least {least}"
 
 
 def evidence(against: tuple[float, float], cleared: tuple[float, float] | None) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluice_operator.evalues.chain import Pods
+from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.ticks import Tick
-from sluice_operator.judging.trial import Finding, Findings, Trial
+from sluice_operator.judging.trial import Findings, Trial
 from sluice_operator.judging.verdict import Bars, Question, averaged, judge, to_blame
 from sluice_operator.records.runrecord import RunRecord, measured, past_of, ticks_of
 from sluice_operator.status import METRICS_UNAVAILABLE, Run, Verdict
@@ -98,7 +99,7 @@ def _moments(record: RunRecord, trial: Trial) -> Iterator[Moment]:
     run = record.run
     for tick in ticks_of(record):
         trial.observe(tick, run)
-        found = tuple(trial.finding(one) for one in run.judged)
+        found = trial.known
         acting = [one for one in found if not one.objective.dry_run]
         step = _step(run, tick.end)
         yield Moment(

@@ -7,7 +7,7 @@ from importlib import resources
 from itertools import count
 
 from sluice_operator.judging import wording
-from sluice_operator.judging.trial import Finding
+from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.verdict import against
 from sluice_operator.records import runrecord
 from sluice_operator.records.replay import Replay

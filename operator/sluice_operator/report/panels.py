@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from sluice_operator.judging import criteria
+from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.ticks import Tally
-from sluice_operator.judging.trial import Finding
 from sluice_operator.judging.verdict import to_blame
 from sluice_operator.records.replay import Moment, Replay
 from sluice_operator.report import series

@@ -25,7 +25,6 @@ SELECTOR = (
 LABELS = {"__name__": "ml_requests_total", "pod_uid": "a"}
 ASKS: dict[str, Callable[[Reader], Coroutine[Any, Any, Any]]] = {
     "raw": lambda reader: reader.raw(IRIS, 100, 130.5),
-    "latest": lambda reader: reader.latest(IRIS, (BUCKETS,), 130.5),
     "grid": lambda reader: reader.grid(IRIS, 100, 160, 15),
     "rate": lambda reader: reader.rate(IRIS, 130.5),
 }
@@ -81,18 +80,18 @@ def test_raw_samples_are_asked_for_by_the_millisecond() -> None:
     )
 
 
-def test_the_newest_samples_are_those_at_a_moment() -> None:
-    """One of each counter."""
-    found, queries = asked("latest", [{"metric": LABELS, "value": [130.5, "7"]}])
-    assert found == [(LABELS, [(130.5, "7")])]
-    assert queries == [(IRIS.promql((BUCKETS,)), {"time": 130.5})]
-
-
 def test_a_grid_is_a_range_query() -> None:
     """From its first to its last moment."""
     found, queries = asked("grid", [{"metric": LABELS, "values": [[100, "7"], [115, "9"]]}])
     assert found == [(LABELS, [(100, "7"), (115, "9")])]
     assert queries == [(SELECTOR, datetime.fromtimestamp(100, UTC), datetime.fromtimestamp(160, UTC), "15s")]
+
+
+def test_a_grid_may_be_of_some_counters() -> None:
+    """Latencies alone, say."""
+    prometheus = FakePrometheus([])
+    asyncio.run(Reader(prometheus).grid(IRIS, 100, 160, 15, (BUCKETS,)))
+    assert [query for query, *_ in prometheus.asked] == [IRIS.promql((BUCKETS,))]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +103,7 @@ def test_a_rate_is_what_prometheus_says_or_unknown(answer: Any, rate: float | No
     assert asked("rate", answer)[0] == rate
 
 
-@pytest.mark.parametrize("kind", ["raw", "latest", "grid"])
+@pytest.mark.parametrize("kind", ["raw", "grid"])
 def test_no_series_is_an_answer(kind: str) -> None:
     """What it means is decided elsewhere."""
     assert asked(kind, [])[0] == []

@@ -54,15 +54,29 @@ def same(left: Known, right: Known) -> bool:
     return equal and (left.requests, left.bad) == (right.requests, right.bad)
 
 
-def test_totals_add_up_the_newest_samples_of_all_pods() -> None:
-    """By bound; the last one has no bound."""
-    latest = [
-        ({"le": "0.2", "pod_uid": "a"}, [(10.0, "5")]),
-        ({"le": "0.2", "pod_uid": "b"}, [(12.0, "7")]),
-        ({"le": "+Inf", "pod_uid": "a"}, [(10.0, "20")]),
-    ]
-    assert record.totals(latest) == {0.2: 12, math.inf: 20}
-    assert record.totals([]) == {}
+def buckets(minutes: Sequence[tuple[int, int]]) -> Counters:
+    """A pod of stable that answered so many requests in each minute, and so many of them within 0.2 s."""
+    counters = Counters()
+    for le, column in (("0.2", 1), ("+Inf", 0)):
+        labels = {"__name__": "ml_request_duration_seconds_bucket", "pod_uid": "a", "revision": "old", "le": le}
+        values = np.cumsum([0, *(minute[column] for minute in minutes)])
+        counters.add([(labels, [(60.0 * index, float(value)) for index, value in enumerate(values)])])
+    return counters
+
+
+@pytest.mark.parametrize(
+    ("minutes", "within"),
+    [
+        ([(200, 0)] * 50 + [(200, 190)] * 10, {0.2: 1900, math.inf: 2000}),  # slow until ten minutes ago
+        ([(20, 5)] * 50 + [(20, 15)] * 10, {0.2: 400, math.inf: 1200}),  # ten minutes tell too little
+        ([(99, 0)] * 3 + [(99, 98)] * 2, {0.2: 196, math.inf: 495}),  # a pod that is five minutes old
+    ],
+)
+def test_what_stable_did_lately_counts(minutes: list[tuple[int, int]], within: dict[float, int]) -> None:
+    """Ten minutes, if they had a thousand requests; else up to an hour."""
+    counters = buckets(minutes)
+    assert record.recent(counters, "old", 60.0 * len(minutes)) == within
+    assert not any(record.recent(counters, "another", 60.0 * len(minutes)).values())
 
 
 def test_latencies_are_compared_where_stable_has_a_fair_share_of_slow_requests() -> None:

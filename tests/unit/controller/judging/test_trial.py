@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.judging import record
 from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.ticks import Tally, Tick
-from sluice_operator.judging.trial import Finding, Findings, Trial
+from sluice_operator.judging.trial import Findings, Trial
 from sluice_operator.spec import Objective
 from sluice_operator.status import LiveWeight, Run
 from tests.unit.controller.build import a_spec, stepping

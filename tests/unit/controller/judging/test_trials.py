@@ -130,10 +130,11 @@ def test_what_is_asked_is_what_is_new() -> None:
 
 
 def test_latencies_are_compared_where_stable_s_record_says() -> None:
-    """At bounds that a fair share of its requests exceeds, beside the objective's own."""
+    """At bounds that a fair share of its requests exceeded lately, beside the objective's own."""
     prometheus = FakePrometheus()
     for bound, within in (("0.05", 900), ("0.1", 990), ("0.2", 1000), ("+Inf", 1000)):
-        prometheus.scrape(-5, within, "ml_request_duration_seconds_bucket", pod_uid="r", revision=STABLE, le=bound)
+        for at, count in ((-65, 0), (-5, within)):
+            prometheus.scrape(at, count, "ml_request_duration_seconds_bucket", pod_uid="r", revision=STABLE, le=bound)
     look(trials(prometheus), 5)
     assert prometheus.queries[-1].endswith(',le=~"|[+]Inf|0[.]05|0[.]1|0[.]2"}[35000ms]')
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_operator.judging.finding import Finding, Worst
 from sluice_operator.judging.forecast import Forecast, Outlook
-from sluice_operator.judging.trial import Finding, Findings
+from sluice_operator.judging.trial import Findings
 from sluice_operator.judging.verdict import Question, judge, lost
 from sluice_operator.spec import Confidence, Objective
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
@@ -36,6 +37,7 @@ def found(raw: dict[str, Any], **known: Any) -> Finding:
     defaults: dict[str, Any] = {
         "canary": (1, 100),
         "stable": (9, 900),
+        "worst": Worst(None, (1, 100), (9, 900)) if compared else None,
         "worse": NOTHING if compared else None,
         "beyond": NOTHING,
         "stable_inside": NOTHING,
@@ -114,22 +116,35 @@ def test_a_step_asks_for_its_own_margin(first: float, last: float, passes: bool)
 @pytest.mark.parametrize(
     ("one", "reason", "message"),
     [
-        (found(ERRORS, worse=SURE, canary=(8, 100)), "ErrorRateWorseThanStable", "errors 8.00% is worse than stable's"),
+        (
+            found(ERRORS, worse=SURE, worst=Worst(None, (8, 100), (9, 900))),
+            "ErrorRateWorseThanStable",
+            "errors 8.00% is worse than stable's 1.00% (100 and 900 counted)",
+        ),
+        (
+            found(
+                {"name": "p95", "latency": {"quantile": "0.95", "max": "200ms", "maxRatio": "2"}},
+                worse=SURE,
+                worst=Worst(0.0125, (9, 90), (0, 0)),
+            ),
+            "LatencyWorseThanStable",
+            "p95 10.00% slower than 12.5ms is worse than stable's unknown (90 and 0 counted)",
+        ),
         (found(ACCURACY, worse=SURE), "AccuracyWorseThanStable", "accuracy 0.990 is worse than stable's 0.990"),
         (
             found(ERRORS, beyond=SURE, stable_inside=SURE, canary=(8, 100)),
             "ErrorRateAboveLimit",
-            "errors 8.00% is beyond its limit at most 1% errors, less than 2 times stable's (100 counted)",
+            "errors 8.00% breaks its limit: at most 1% errors (100 counted)",
         ),
         (
             found(P95, beyond=SURE, stable_inside=SURE, canary=(16, 100)),
             "LatencyAboveLimit",
-            "p95 16.00% is beyond its limit at most 5.0% slower than 200ms (100 counted)",
+            "p95 16.00% breaks its limit: at most 5.0% slower than 200ms (100 counted)",
         ),
         (
             found(ACCURACY, beyond=SURE, stable_inside=SURE, canary=(60, 100)),
             "AccuracyBelowLimit",
-            "accuracy 0.400 is beyond its limit at least 0.70, less than 0.02 below stable's (100 counted)",
+            "accuracy 0.400 breaks its limit: at least 0.70 (100 counted)",
         ),
     ],
 )

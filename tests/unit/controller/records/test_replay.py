@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.ticks import Arms
-from sluice_operator.judging.trial import Finding, Trial
+from sluice_operator.judging.trial import Trial
 from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.records import runrecord
 from sluice_operator.records.replay import Replay, replay
