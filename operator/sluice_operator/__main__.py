@@ -18,6 +18,7 @@ from kubernetes.aio import client, config
 from sluice_operator import logs, names, watch
 from sluice_operator import settings as environment
 from sluice_operator.apiserver import ApiServer
+from sluice_operator.hosts import Hosts
 from sluice_operator.judging.metrics import Reader, connect
 from sluice_operator.judging.trials import Timing, Trials
 from sluice_operator.observe import Observer
@@ -42,14 +43,15 @@ async def run(settings: Settings) -> None:
         registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
         timing = Timing(settings.scrape_interval, settings.evaluation_interval)
         trials = Trials(Reader(connect(settings.prometheus_url)), timing)
-        observer = Observer(kube, registry, trials, settings, lambda: datetime.now(UTC), chance)
+        hosts = Hosts(kube)
+        observer = Observer(kube, registry, trials, hosts, settings, lambda: datetime.now(UTC), chance)
         recorder = Recorder(kube, instance=socket.gethostname())
         reconciler = Reconciler(kube, observer, registry, recorder, Archive(kube, trials), settings.evaluation_interval)
         queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
         if not await kube.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")
         watcher = kopf.operator(
-            registry=watch.registry(queue),
+            registry=watch.registry(queue, hosts),
             settings=watch.settings(),
             clusterwide=True,
             liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",

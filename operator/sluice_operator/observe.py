@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice_operator import names, snapshot, spec, status
+from sluice_operator.hosts import Hosts
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.kube import Kube, Manifest
@@ -21,6 +22,7 @@ from sluice_operator.settings import Settings
 from sluice_operator.snapshot import Snapshot
 from sluice_operator.status import Phase, Revision, Run, Status, Verdict
 
+_UNSETTLED = (Phase.PENDING, Phase.STARTING, Phase.STABLE)  # in which another object's claim to the host matters
 _JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
 
 
@@ -42,6 +44,7 @@ class Observer:
         kube: Kube,
         registry: Registry,
         trials: Trials,
+        hosts: Hosts,
         settings: Settings,
         clock: Callable[[], datetime],
         chance: random.Random,
@@ -49,6 +52,7 @@ class Observer:
         self._kube = kube
         self._registry = registry
         self._trials = trials
+        self._hosts = hosts
         self._settings = settings
         self._clock = clock
         self._chance = chance
@@ -77,7 +81,7 @@ class Observer:
             resolution=await self._registry.resolve(wanted.model.uri, registry_uri, poll_seconds),
             workloads=workloads,
             foreign=children.foreign,
-            host_taken=await self._host_taken(body, wanted, current),
+            host_taken=await self._hosts.older(body) if current.phase in _UNSETTLED else "",
             refused=refused,
             weight=weight,
             smoke=smoke,
@@ -88,13 +92,6 @@ class Observer:
             alias_version=await self._alias(current),
         )
         return Found(body, owner, children, observed)
-
-    async def _host_taken(self, body: Manifest, wanted: spec.Spec, current: Status) -> str:
-        """Who has the host already. Two objects would share its requests without knowing of each other."""
-        if current.phase not in (Phase.PENDING, Phase.STARTING, Phase.STABLE):
-            return ""
-        everyone = await self._kube.find(names.KIND, "", {})
-        return snapshot.older_with_host(everyone, body, wanted.traffic.ingress.host)
 
     async def _prove_weight(self, current: Status, workloads: dict[str, Workload]) -> tuple[Proof | None, Proof | None]:
         """Whether the weight that was written is live, and the smoke request that follows it in Starting."""

@@ -55,17 +55,6 @@ def is_owned(item: Manifest, uid: str) -> bool:
     return any(owner.get("controller") and owner["uid"] == uid for owner in owners)
 
 
-def older_with_host(others: Iterable[Manifest], body: Manifest, host: str) -> str:
-    """Namespace and name of the ModelDeployment that had `host` before the one of `body`; nothing if none had."""
-
-    def age(item: Manifest) -> tuple[str, str]:
-        return item["metadata"]["creationTimestamp"], item["metadata"]["uid"]
-
-    older = [one for one in others if one["spec"]["traffic"]["ingress"]["host"] == host and age(one) < age(body)]
-    first = min(older, key=age, default=None)
-    return f"{first['metadata']['namespace']}/{first['metadata']['name']}" if first else ""
-
-
 def workloads(pods: Iterable[Manifest]) -> dict[str, Workload]:
     """The pods by revision."""
     grouped: dict[str, list[Manifest]] = {}

@@ -8,11 +8,12 @@ from typing import Any
 import kopf
 
 from sluice_operator import names
+from sluice_operator.hosts import Hosts
 from sluice_operator.workqueue import WorkQueue
 
 
-def registry(queue: WorkQueue) -> kopf.OperatorRegistry:
-    """Handlers that put the touched ModelDeployment on `queue`."""
+def registry(queue: WorkQueue, hosts: Hosts) -> kopf.OperatorRegistry:
+    """Handlers that put the touched ModelDeployment on `queue`, and tell `hosts` which host it asks for."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -20,8 +21,13 @@ def registry(queue: WorkQueue) -> kopf.OperatorRegistry:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
-    async def model_deployment(namespace: str | None, name: str | None, **_: Any) -> None:
-        queue.add((namespace or "", name or ""))
+    async def model_deployment(event: kopf.RawEvent, namespace: str | None, name: str | None, **_: Any) -> None:
+        key = namespace or "", name or ""
+        if event["type"] == "DELETED":
+            hosts.forget(*key)
+        else:
+            hosts.see(dict(event["object"]))
+        queue.add(key)
 
     @kopf.on.event("apps", "v1", "deployments", labels={names.LABEL_OWNER: kopf.PRESENT}, registry=handlers)
     async def owned_deployment(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:

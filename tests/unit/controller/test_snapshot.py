@@ -9,7 +9,7 @@ import pytest
 
 from sluice_operator import names
 from sluice_operator.observed import Refusal, Workload
-from sluice_operator.snapshot import older_with_host, workloads
+from sluice_operator.snapshot import workloads
 
 WAITING = {"reason": "PodInitializing"}
 
@@ -101,17 +101,3 @@ def test_why_a_pod_is_not_ready_is_said_in_words(status: dict[str, Any], trouble
 def test_a_report_that_cannot_be_read_is_none(report: str) -> None:
     """Another image may write what it likes there."""
     assert workloads([pod(True, report=report)]) == {"aaa": Workload(ready=1)}
-
-
-def an_object(name: str, created: str, host: str = "iris.example.com", namespace: str = "models") -> dict[str, Any]:
-    metadata = {"name": name, "namespace": namespace, "creationTimestamp": created, "uid": name}
-    return {"metadata": metadata, "spec": {"traffic": {"ingress": {"host": host}}}}
-
-
-def test_the_oldest_object_has_the_host() -> None:
-    """Of those created in the same second the one whose uid sorts first, so that exactly one of them has it."""
-    first, second = an_object("a", "2026-03-01T12:00:00Z"), an_object("b", "2026-03-01T12:00:00Z", namespace="other")
-    later, elsewhere = an_object("c", "2026-03-01T13:00:00Z"), an_object("d", "2026-01-01T00:00:00Z", "d.example.com")
-    everyone = [later, elsewhere, second, first]
-    taken = [older_with_host(everyone, one, one["spec"]["traffic"]["ingress"]["host"]) for one in everyone]
-    assert taken == ["models/a", "", "models/a", ""]
