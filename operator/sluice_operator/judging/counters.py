@@ -13,6 +13,8 @@ from typing import NamedTuple
 Sample = tuple[float, float]  # unix time in seconds, value of the counter
 
 _SKEW_SECONDS = 3.0  # that the clocks of two replicas of Prometheus may differ by
+_MOST = 2.0**53  # beyond this, single requests are not told apart any more
+_NO_NUMBER = -1.0  # in place of values that are none of requests
 
 
 class Identity(NamedTuple):
@@ -26,7 +28,14 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, labels: Mapping[str, str]) -> "Identity":
-        return cls(*(labels.get(label, "") for label in ("__name__", "pod_uid", "revision", "code", "le")))
+        """Where a label of the target clashes with one of the server's, Prometheus calls that one `exported_...`."""
+        own = (labels.get(f"exported_{label}") or labels.get(label, "") for label in ("revision", "code", "le"))
+        return cls(labels.get("__name__", ""), labels.get("pod_uid", ""), *own)
+
+    @property
+    def is_countable(self) -> bool:
+        """Whether it is somebody's, and a bucket of a histogram has a bound."""
+        return bool(self.pod) and (not self.name.endswith("_bucket") or _is_bound(self.le))
 
 
 @dataclass(slots=True)
@@ -102,24 +111,32 @@ class Counters:
     pods: dict[str, Pod] = field(default_factory=dict)
     podless: bool = False
     _known: dict[Identity, Counter] = field(default_factory=dict)
+    _unclear: set[Identity] = field(default_factory=set)  # there before they had a number, so not from 0
 
     def add(self, answer: Iterable[tuple[Mapping[str, str], Iterable[tuple[float, float | str]]]]) -> None:
         """Series as Prometheus gives them, in any order. What is not a number of requests is a missed scrape."""
         found: dict[Identity, list[Sample]] = {}
         for labels, samples in answer:
             identity = Identity.of(labels)
-            found.setdefault(identity, []).extend(_readable(samples))
             self.podless |= not identity.pod
-        found = {identity: sorted(samples) for identity, samples in found.items() if samples and identity.pod}
-        self._see(found)
-        for identity, samples in found.items():
+            if identity.is_countable:
+                found.setdefault(identity, []).extend(_read(at, text) for at, text in samples)
+        numbers = {identity: self._numbers(identity, sorted(samples)) for identity, samples in found.items()}
+        told = {identity: samples for identity, samples in numbers.items() if samples}
+        self._see(told)
+        for identity, samples in told.items():
             counter = self._known.get(identity)
             if counter is None:
                 first, value = samples[0]
-                appeared = self.pods[identity.pod].first < first
+                appeared = self.pods[identity.pod].first < first and identity not in self._unclear
                 counter = self._known[identity] = Counter.begun(first, value, from_zero=appeared)
             for at, value in samples:
                 counter.add(at, value)
+
+    def _numbers(self, identity: Identity, samples: list[Sample]) -> list[Sample]:
+        if samples and samples[0][1] == _NO_NUMBER and identity not in self._known:
+            self._unclear.add(identity)
+        return [one for one in samples if one[1] != _NO_NUMBER]
 
     def _see(self, found: Mapping[Identity, Sequence[Sample]]) -> None:
         times: dict[str, set[float]] = {}
@@ -145,13 +162,16 @@ class Counters:
             pod.forget(moment)
 
 
-def _readable(samples: Iterable[tuple[float, float | str]]) -> list[Sample]:
-    found = []
-    for at, text in samples:
-        try:
-            value = float(text)
-        except ValueError:
-            continue
-        if 0 <= value < math.inf:
-            found.append((float(at), value))
-    return found
+def _read(at: float, text: float | str) -> Sample:
+    try:
+        value = float(text)
+    except ValueError:
+        value = _NO_NUMBER
+    return float(at), value if 0 <= value <= _MOST else _NO_NUMBER
+
+
+def _is_bound(text: str) -> bool:
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False

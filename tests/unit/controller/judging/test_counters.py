@@ -151,11 +151,57 @@ def test_two_replicas_that_answer_in_turns_count_the_truth(
     assert truth[end - 14] <= first + total(counters, since=-10) <= truth[end]
 
 
-@pytest.mark.parametrize("odd", ["NaN", "+Inf", "-Inf", "-3", "", "many"])
+ODD = ["NaN", "+Inf", "-Inf", "-3", "", "many", "1e308"]
+
+
+@pytest.mark.parametrize("odd", ODD)
 def test_what_is_no_number_of_requests_is_a_missed_scrape(odd: str) -> None:
     """It counts nothing, breaks nothing, and shows no pod."""
     assert grown((10, "5"), (20, odd), (30, "9")) == 4
     assert seen(series(REQUESTS, (20, odd))).pods == {}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_counter_that_had_no_number_at_first_did_not_begin_at_0(odd: str, apart: bool) -> None:
+    """It was there, so its first number is a base, in whichever answer it comes."""
+    healthy = series(REQUESTS, (0, 50), (20, 60), (30, 60), code="200")
+    before, later = series(REQUESTS, (0, odd), code="500"), series(REQUESTS, (20, 5000), (30, 5001), code="500")
+    counters = seen(healthy, before, later) if not apart else seen(healthy, before)
+    counters.add([later])
+    assert total(counters) == 10 + 1
+
+
+def test_a_counter_that_has_no_number_later_began_at_0_all_the_same() -> None:
+    """It appeared with a number in a pod that was known."""
+    healthy, failing = series(REQUESTS, (0, 50), (30, 60)), series(REQUESTS, (10, 2), (20, "NaN"), (30, 3), code="500")
+    assert total(seen(healthy, failing)) == 10 + 3
+
+
+def test_a_series_that_comes_twice_is_counted_once() -> None:
+    """In one answer, or in the next one."""
+    one = series(REQUESTS, (0, 5), (10, 6), (20, 9))
+    counters = seen(one, one)
+    counters.add([one])
+    assert total(counters) == 4
+
+
+def test_the_server_s_own_labels_count_where_the_target_has_them_too() -> None:
+    """Else a label for stable, which a pod of the canary counts, would be one for the canary."""
+    ours = {"pod_uid": "a", "revision": "new", "__name__": LABELS}
+    own: Series = {**ours, "exported_revision": "new"}, [(0, 100), (10, 101)]
+    other: Series = {**ours, "exported_revision": "old"}, [(0, 3), (10, 8)]
+    counters = seen(own, other)
+    assert [(identity.revision, grown) for identity, grown in counters.grown("new", 0, 10)] == [("new", 1)]
+    assert [(identity.revision, grown) for identity, grown in counters.grown("old", 0, 10)] == [("old", 5)]
+
+
+@pytest.mark.parametrize("bound", ["", "fast", "NaN"])
+def test_a_bucket_without_a_bound_is_left_out(bound: str) -> None:
+    """It is no part of a histogram; nor does it show a pod."""
+    name = "ml_request_duration_seconds_bucket"
+    counters = seen(series(name, (0, 5), (10, 9), pod="b", le=bound), series(name, (0, 5), (10, 9), le="+Inf"))
+    assert ([identity.le for identity, _ in counters.grown("new", 0, 10)], list(counters.pods)) == (["+Inf"], ["a"])
 
 
 def test_a_target_that_two_jobs_scrape_is_counted_once() -> None:
