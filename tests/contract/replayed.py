@@ -1,0 +1,140 @@
+"""Recorded scrapes of other people's servers, told again to a real Prometheus as if they had happened a while ago.
+
+Between two scrapes that were recorded every counter grows evenly, so that a quarter of an hour stands in three files.
+"""
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import yaml
+
+Labels = dict[str, str]
+Job = dict[str, Any]
+
+SCRAPES = ("start", "healthy", "bad")  # what was recorded: before each stretch, and after the last one
+STRETCH = 300  # seconds between two of them, and of the silence after the last one
+INTERVAL = 15  # seconds between the scrapes that Prometheus is told of
+
+_ROOT = Path(__file__).parents[2]
+_FOLDER = "source dev/cluster/config.sh; source dev/cluster/binaries.sh; binaries prometheus"
+_PATIENCE = 60.0  # seconds
+_ASK = 2  # seconds between two requests of Prometheus; the first one is told everything
+
+
+@dataclass(frozen=True)
+class Target:
+    """What Prometheus finds at one address: a pod of a revision, or a gateway."""
+
+    recording: Path  # the folder with its scrapes
+    labels: Labels  # that service discovery gives it
+    relabelling: Sequence[dict[str, Any]] = ()
+
+    @property
+    def path(self) -> str:
+        return f"/{self.recording.parent.name}/{self.recording.name}"
+
+    def job(self, address: str) -> Job:
+        """Its scrape job."""
+        labels = {**self.labels, "__metrics_path__": self.path}
+        return {
+            "job_name": self.path.strip("/"),
+            "relabel_configs": list(self.relabelling),
+            "static_configs": [{"targets": [address], "labels": labels}],
+        }
+
+
+def told(recording: Path, began: float) -> str:
+    """The whole recording as one text, with the time of each sample. `began`: that of the first (unix seconds)."""
+    scrapes = [_values((recording / f"{name}.txt").read_text()) for name in SCRAPES]
+    moments = [(began, scrapes[0])]
+    for number, (before, after) in enumerate(pairwise([*scrapes, scrapes[-1]])):
+        for second in range(INTERVAL, STRETCH + INTERVAL, INTERVAL):
+            share = second / STRETCH
+            was = {one: before.get(one, 0.0) for one in after}
+            grown = {one: was[one] + share * (value - was[one]) for one, value in after.items()}
+            moments.append((began + number * STRETCH + second, grown))
+    lines = (f"{one} {value!r} {at * 1000:.0f}\n" for at, values in moments for one, value in values.items())
+    return "".join(lines)
+
+
+def _values(text: str) -> dict[str, float]:
+    """Value by series, in the text format of Prometheus without times."""
+    samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {series: float(value) for series, _, value in samples}
+
+
+@contextmanager
+def prometheus(targets: Sequence[Target], began: float, folder: Path) -> Iterator[str]:
+    """The URL of a Prometheus that has read all of the recordings."""
+    with _serving({one.path: told(one.recording, began).encode() for one in targets}) as (address, wait_until_read):
+        config, port = folder / "prometheus.yml", _free_port()
+        every = {"scrape_interval": f"{_ASK}s", "scrape_timeout": f"{_ASK}s"}
+        config.write_text(yaml.safe_dump({"global": every, "scrape_configs": [one.job(address) for one in targets]}))
+        command = [
+            *(_program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
+            *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
+        ]
+        with (folder / "prometheus.log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_until_read()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _program() -> str:
+    folder = subprocess.check_output(["bash", "-euc", _FOLDER], cwd=_ROOT, text=True).strip()
+    program = Path(folder) / "prometheus"
+    assert program.exists(), "Prometheus is not built; build it once with: dev/cluster/cluster.sh build"
+    return str(program)
+
+
+def _free_port() -> int:
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _serving(bodies: dict[str, bytes]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Address of a server of these texts, and a wait until they are read: who asks again stored the first answer."""
+    asked = dict.fromkeys(bodies, 0)
+    again = {path: threading.Event() for path in bodies}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked[self.path] += 1
+            if asked[self.path] > 1:
+                again[self.path].set()
+            body = bodies[self.path] if asked[self.path] == 1 else b""
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    def wait_until_read() -> None:
+        for path, event in again.items():
+            assert event.wait(_PATIENCE), f"Prometheus did not ask for {path} twice within {_PATIENCE:.0f} s"
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", wait_until_read
+        finally:
+            server.shutdown()
+            thread.join()
