@@ -12,6 +12,7 @@ from sluice_operator.records.rehearsal import Rehearsal
 from sluice_operator.records.replay import Moment, Replay
 from sluice_operator.records.runrecord import past_of
 from sluice_operator.spec import Objective
+from sluice_operator.status import Result
 
 Decisions = Mapping[float, str]  # what was decided, by the end (unix seconds) of the newest tick that was known
 
@@ -36,8 +37,9 @@ def changed(again: Replay) -> list[str]:
 
 
 def every(again: Replay, decisions: Decisions) -> list[str]:
-    """All ticks. By objective what each arm counted in the tick, bad ones of all, and the e-values after it; then what
-    all objectives together must reach, of how much, and what was decided."""
+    """All ticks. By objective what each arm counted in the tick (bad ones of all) and the e-values after it; then those
+    of all objectives together beside what they must reach, and what was decided.
+    """
     rows: list[Sequence[str]] = [_EVERY]
     bounds = past_of(again.record).bounds
     for moment in again.moments:
@@ -59,8 +61,10 @@ def decided(again: Replay) -> Decisions:
         for one, weight in zip(run.live, after, strict=False)
         if one.until is not None and weight != one.weight
     }
-    end = next((one for one in again.moments if one.failing(again.bars)), again.moments[-1])
-    return {**went_on, end.tick.end: str(again.verdict.result)}
+    result, ends = again.verdict.result, again.moments[-1:]
+    if result is Result.FAIL:
+        ends = (*(one for one in again.moments if one.failing(again.bars)), *ends)
+    return {**went_on, ends[0].tick.end: str(result)}
 
 
 def imagined(again: Replay, tried: Rehearsal) -> Decisions:
