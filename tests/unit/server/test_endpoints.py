@@ -293,6 +293,17 @@ def test_an_expired_id_is_unprocessable(start: Start) -> None:
     assert "is the limit" in answer.json()["detail"][0]["msg"]
 
 
+def test_a_label_for_an_unknown_or_expired_prediction_counts_nothing(start: Start) -> None:
+    """It names the field, and moves no verdict."""
+    client, other = start(feedback_max_age=-1.0), start(keyring=Keyring(b"o" * 32))
+    expired, foreign = predicted(client, ROW), predicted(other, ROW)
+    for identifier in ("", "x", "a" * 1000, expired, foreign):
+        refused = feedback(client, identifier, label=0)
+        assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["body", "prediction_id"])
+    for counter in ("ml_feedback_total", "ml_feedback_correct_total", "ml_feedback_repeats_total"):
+        assert client.value(counter) == 0
+
+
 def test_more_than_64_rows_take_no_feedback(client: Client) -> None:
     """The id is null, and sending it back says why."""
     assert client.post("/predict", json={"features": [ROW] * 64}).json()["prediction_id"]
