@@ -9,17 +9,21 @@ from itertools import chain
 from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
-import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util import Retry
+
+from sluice_operator.judging import transport
 
 Answer = list[tuple[Mapping[str, str], Sequence[tuple[float, str]]]]  # labels, and samples of (unix seconds, value)
 Found = TypeVar("Found", "_Newest", "_Samples")
 
 BUCKETS = "ml_request_duration_seconds_bucket"
 COUNTERS = ("ml_requests_started_total", "ml_requests_total", "ml_feedback_total", "ml_feedback_correct_total", BUCKETS)
-_QUERY_TIMEOUT_SECONDS = 10
+_QUERY_TIMEOUT_SECONDS = 10.0
+_LONGEST_ANSWER = 32_000_000  # bytes; once they are objects, they take ten times as much
+_POINTS = 10_000  # that a range query asks for at once; Prometheus gives 11,000
+_AHEAD_SECONDS = 1.0  # that ends of ranges are rounded by, and a little more
 
 
 class MetricsLostError(Exception):
@@ -82,9 +86,10 @@ def _escaped(bound: float) -> str:
     return str(bound).replace(".", "[.]")
 
 
-def connect(url: str) -> Prometheus:
-    """A client that gives up after one try: the next look is only seconds away."""
-    client: Prometheus = PrometheusConnect(url=url, timeout=_QUERY_TIMEOUT_SECONDS, retry=Retry(total=0))
+def connect(url: str, seconds: float = _QUERY_TIMEOUT_SECONDS, most: int = _LONGEST_ANSWER) -> Prometheus:
+    """A client that gives up after one try, `seconds` or `most` bytes: the next look is only seconds away."""
+    session = transport.session(seconds, most)
+    client: Prometheus = PrometheusConnect(url=url, timeout=seconds, retry=Retry(total=0), session=session)
     return client
 
 
@@ -98,28 +103,33 @@ class Reader:
         """Every sample after `since` and up to `until` (unix seconds)."""
         query = f"{selection.promql()}[{(until - since) * 1000:.0f}ms]"
         found = await _asked(_Samples, self._prometheus.custom_query, query, {"time": until})
-        return [(one.metric, one.values) for one in found]
+        return _timely(found, until)
 
     async def grid(
         self, selection: Selection, since: float, until: float, step: float, counters: Sequence[str] = COUNTERS
     ) -> Answer:
         """The newest sample of each counter every `step` seconds."""
-        found = await self._range(selection.promql(counters), since, until, step)
-        return [(one.metric, one.values) for one in found]
+        return _timely(await self._range(selection.promql(counters), since, until, step), until)
 
     async def rate(self, selection: Selection, at: float) -> float | None:
         """Requests per second over the last two minutes, None without such a series. No evidence: it extrapolates."""
         query = f"sum(rate({selection.promql(('ml_requests_total',))}[2m]))"
         found = await _asked(_Newest, self._prometheus.custom_query, query, {"time": at})
-        rate = float(found[0].value[1]) if found else math.nan
+        rate = _number(found[0].value[1]) if found else math.nan
         return rate if math.isfinite(rate) else None
 
     async def values(self, query: str, since: float, until: float, step: float) -> list[tuple[float, float]]:
         """What `query` was every `step` seconds. Raises MetricsLostError unless it gives one series, or none yet."""
-        found = await self._range(query, since, until, step)
-        if len(found) > 1:
-            raise MetricsLostError(f"the query gives {len(found)} series: aggregate them into one, such as by sum(...)")
-        return [(at, float(value)) for one in found for at, value in one.values]
+        measured: list[tuple[float, float]] = []
+        while since <= until:
+            last = min(until, since + _POINTS * step)
+            found = await self._range(query, since, last, step)
+            if len(found) > 1:
+                told = f"the query gives {len(found)} series: aggregate them into one, such as by sum(...)"
+                raise MetricsLostError(told)
+            measured.extend((at, _number(value)) for one in found for at, value in one.values)
+            since = last + step
+        return measured
 
     async def _range(self, query: str, since: float, until: float, step: float) -> list[_Samples]:
         ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
@@ -127,12 +137,28 @@ class Reader:
 
 
 async def _asked(kind: type[Found], query: Callable[..., Any], *arguments: Any) -> list[Found]:
-    """The series of an answer. What is not JSON, or has no result, is a ValueError, KeyError or TypeError."""
+    """The series of an answer. Whatever is wrong with it ends as a MetricsLostError: nothing else may stop a look."""
     try:
         found = await asyncio.to_thread(query, *arguments)
-    except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError, TypeError) as error:
-        raise MetricsLostError(f"Prometheus gave no answer: {error}") from error
+    except (OSError, PrometheusApiClientException, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MetricsLostError(f"Prometheus gave no answer: {transport.said(error)}") from error
     try:
         return msgspec.convert(found, list[kind])  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
         raise MetricsLostError(f"Prometheus answered with something else than series: {error}") from error
+
+
+def _timely(found: Iterable[_Samples], until: float) -> Answer:
+    """What was asked for. A sample of the year 58,000, in milliseconds perhaps, would be waited for forever."""
+    answer: Answer = [(one.metric, one.values) for one in found]
+    latest = max((samples[-1][0] for _, samples in answer if samples), default=until)
+    if not latest <= until + _AHEAD_SECONDS:
+        raise MetricsLostError("Prometheus answered with samples of the future: are its times in seconds?")
+    return answer
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-import requests
 
-from sluice_operator.judging.metrics import BUCKETS, MetricsLostError, Reader, Selection, connect
+from sluice_operator.judging.metrics import BUCKETS, MetricsLostError, Reader, Selection
 
 IRIS = Selection((("models", "iris"),), ("canary", "stable"), (0.2, 1.0))
 SELECTOR = (
@@ -27,6 +23,7 @@ ASKS: dict[str, Callable[[Reader], Coroutine[Any, Any, Any]]] = {
     "raw": lambda reader: reader.raw(IRIS, 100, 130.5),
     "grid": lambda reader: reader.grid(IRIS, 100, 160, 15),
     "rate": lambda reader: reader.rate(IRIS, 130.5),
+    "values": lambda reader: reader.values("sum(revenue)", 100, 160, 15),
 }
 
 
@@ -132,72 +129,48 @@ def test_an_answer_of_another_shape_is_no_series(kind: str, answer: Any) -> None
         asked(kind, answer)
 
 
-@contextmanager
-def serving(status: int, body: bytes, length: int) -> Iterator[str]:
-    """The URL of a server that answers everything alike."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(length))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: Any) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-SERIES = b'{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1,"2"]]}]}}'
-REFUSED = b'{"status":"error","errorType":"bad_data","error":"parse error"}'
-
-
-def test_the_client_reads_what_prometheus_sends() -> None:
-    """The same as the fakes of these tests."""
-    with serving(200, SERIES, len(SERIES)) as url:
-        assert asyncio.run(ASKS["raw"](Reader(connect(url)))) == [({"a": "b"}, [(1, "2")])]
-
-
 @pytest.mark.parametrize("kind", ["raw", "grid"])
-@pytest.mark.parametrize(
-    ("status", "body", "length"),
-    [
-        (500, b"oops", 4),
-        (422, REFUSED, len(REFUSED)),
-        (400, REFUSED, len(REFUSED)),
-        (200, b"<html>", 6),
-        (200, b"", 0),
-        (200, SERIES, len(SERIES) + 10),
-        (200, SERIES[:60], 60),
-        (200, REFUSED, len(REFUSED)),
-        (200, b"[]", 2),
-        (200, b'{"data":null}', 13),
-    ],
-    ids=["500", "422", "400", "HTML", "empty", "half a body", "half a JSON", "no data", "a list", "null"],
-)
-def test_what_is_no_answer_is_told(kind: str, status: int, body: bytes, length: int) -> None:
-    """Whatever went wrong, with what is known of it."""
-    with serving(status, body, length) as url, pytest.raises(MetricsLostError, match=r"^Prometheus gave no answer: ."):
-        asyncio.run(ASKS[kind](Reader(connect(url))))
+@pytest.mark.parametrize("at", [131.6 + 60, 1.3e11, float("inf")])
+def test_samples_of_the_future_are_no_answer(kind: str, at: float) -> None:
+    """A proxy that tells milliseconds, say: one would wait for them for thousands of years."""
+    answer = [{"metric": LABELS, "values": [[101.5, "7"]]}, {"metric": LABELS, "values": [[99, "7"], [at, "8"]]}]
+    with pytest.raises(MetricsLostError, match=r"^Prometheus answered with samples of the future: "):
+        asked(kind, answer)
 
 
-def test_a_prometheus_that_refuses_is_told() -> None:
-    """Nobody listens there, and one try is enough."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(MetricsLostError, match=r"^Prometheus gave no answer: .*refused"):
-            asyncio.run(ASKS["raw"](Reader(connect(url))))
+def test_what_is_no_number_is_no_rate_and_no_measurement() -> None:
+    """However it is spelt."""
+    assert asked("rate", [{"metric": {}, "value": [1, "many"]}])[0] is None
+    found, _ = asked("values", [{"metric": {}, "values": [[110, "many"], [120, "NaN"], [130, "7"]]}])
+    assert [value if math.isfinite(value) else None for _, value in found] == [None, None, 7]
 
 
-def test_a_prometheus_that_takes_too_long_is_told() -> None:
-    """The next look is only seconds away."""
-    with pytest.raises(MetricsLostError, match=r"^Prometheus gave no answer: Read timed out"):
-        asked("raw", requests.ReadTimeout("Read timed out"))
+def test_a_query_must_give_one_series() -> None:
+    """Of two, nobody knows which one is meant."""
+    two = [{"metric": {"pod": pod}, "values": [[110, "7"]]} for pod in ("a", "b")]
+    with pytest.raises(MetricsLostError, match="the query gives 2 series: aggregate them into one, such as by sum"):
+        asked("values", two)
+
+
+def test_a_long_run_is_measured_in_parts() -> None:
+    """Prometheus refuses more than 11,000 measurements at once; each moment is asked for once."""
+    prometheus = FakePrometheus([{"metric": {}, "values": [[1, "7"]]}])
+    found = asyncio.run(Reader(prometheus).values("sum(revenue)", 1000, 26_005, 1))
+    spans = [(since.timestamp(), until.timestamp()) for _, since, until, _ in prometheus.asked]
+    assert spans == [(1000, 11_000), (11_001, 21_001), (21_002, 26_005)]
+    assert found == [(1, 7)] * 3
+
+
+@pytest.mark.parametrize(("theirs", "ahead"), [(99.0, -1.0), (100.0, 0.0), (101.5, 0.0), (102.0, 0.0), (145.0, 43.0)])
+def test_a_clock_is_ahead_by_what_is_certain(theirs: float, ahead: float) -> None:
+    """Asked at 100, answered at 102: what lies between may be the way of the answer."""
+    times = iter((100.0, 102.0))
+    prometheus = FakePrometheus([{"metric": {}, "value": [theirs, str(theirs)]}])
+    assert asyncio.run(Reader(prometheus, lambda: next(times)).ahead()) == ahead
+    assert prometheus.asked == [("vector(time())", {})]
+
+
+def test_a_prometheus_without_a_clock_is_none() -> None:
+    """It answered something else."""
+    with pytest.raises(MetricsLostError, match="does not tell its time"):
+        asyncio.run(Reader(FakePrometheus([])).ahead())

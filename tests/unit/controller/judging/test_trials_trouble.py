@@ -28,25 +28,27 @@ FOUND_NOTHING = f"Prometheus has no series of revision {CANARY}: are its pods sc
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    ("trouble", "told"),
     [
-        requests.ConnectionError("refused"),
-        requests.Timeout("timed out"),
-        requests.exceptions.ChunkedEncodingError("half a body"),
-        PrometheusApiClientException("HTTP Status Code 422"),
-        PrometheusApiClientException("HTTP Status Code 500"),
-        ValueError("not JSON"),
-        KeyError("data"),
+        (requests.ConnectionError("refused"), "refused"),
+        (requests.Timeout("timed out"), "it took too long"),
+        (requests.exceptions.ChunkedEncodingError("half a body"), "it broke off half-way"),
+        (PrometheusApiClientException("HTTP Status Code 422"), "HTTP Status Code 422"),
+        (PrometheusApiClientException("HTTP Status Code 500" * 20), ("HTTP Status Code 500" * 20)[:200] + "..."),
+        (OSError("no such CA bundle"), "no such CA bundle"),
+        (ValueError("not JSON"), "not JSON"),
+        (KeyError("data"), "its JSON has no result"),
+        (RecursionError("too deep"), "too deep"),
     ],
 )
-def test_no_answer_is_nothing_to_judge_on(trouble: Exception) -> None:
+def test_no_answer_is_nothing_to_judge_on(trouble: Exception, told: str) -> None:
     """Whatever went wrong: it is told, and afterwards nothing is missing."""
     prometheus = serving()
     by = trials(prometheus)
     look(by, 30)
     prometheus.trouble = trouble
     for now in (100, 200):
-        assert look(by, now) == lost(f"Prometheus gave no answer: {trouble}")
+        assert look(by, now) == lost(f"Prometheus gave no answer: {told}")
     prometheus.trouble = None
     assert look(by, 280) == look(trials(prometheus), 280)
 
@@ -59,7 +61,7 @@ def test_a_prometheus_in_trouble_is_not_asked_by_every_run() -> None:
     look(by, 30, name="other")
     prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
     told = [look(by, 100), look(by, 100.5, name="other")]
-    assert told == [lost("Prometheus gave no answer: timed out")] * 2
+    assert told == [lost("Prometheus gave no answer: it took too long")] * 2
     assert len(prometheus.queries) == asked + 1
 
 
@@ -145,3 +147,65 @@ def test_only_nan_is_nothing_to_judge_on() -> None:
     prometheus = FakePrometheus()
     prometheus.scrape(0, "NaN")
     assert look(trials(prometheus), 31) == lost(FOUND_NOTHING)
+
+
+def since(moment: float, prometheus: FakePrometheus) -> FakePrometheus:
+    """What is left of it where older samples were dropped."""
+    prometheus.series = {
+        labels: [one for one in samples if one[0] >= START + moment] for labels, samples in prometheus.series.items()
+    }
+    return prometheus
+
+
+def test_a_retention_shorter_than_the_run_loses_counts_and_makes_none_up() -> None:
+    """A restarted operator no longer finds the run's first scrapes: what they counted is neither good nor bad."""
+    whole, rest = look(trials(serving(bad=0.01)), 195), look(trials(since(100, serving(bad=0.01))), 195)
+    assert (whole.objectives[0].requests, rest.objectives[0].requests) == (380, 180)
+    assert {rest.result, whole.result} <= {Result.UNDECIDED, Result.PASS}
+    often = trials(since(100, serving()))
+    assert {look(often, now).result for now in range(100, 300, 5)} == {Result.UNDECIDED, Result.PASS}
+
+
+@pytest.mark.parametrize("odd", ["NaN", "+Inf", "-1", "1e300"])
+def test_a_count_of_errors_that_was_no_number_is_no_burst_of_errors(odd: str) -> None:
+    """The errors of a pod's whole life are not those of the moment in which they are first told."""
+    prometheus, steady = FakePrometheus(), serving()
+    first = min(at for labels, samples in steady.series.items() for at, _ in samples if dict(labels)["pod_uid"] == "a")
+    prometheus.series = {
+        labels: [
+            (at, odd if (at, dict(labels).get("code")) == (first, "500") else str(int(value) + 5000))
+            for at, value in samples
+        ]
+        for labels, samples in steady.series.items()
+    }
+    assert look(trials(prometheus), 155).objectives[0] == look(trials(steady), 155).objectives[0]
+
+
+@pytest.mark.parametrize("bound", ["", "fast", "NaN"])
+def test_a_bucket_without_a_bound_is_left_out(bound: str) -> None:
+    """Somebody else's series with the same name; the others are judged as if it were not there."""
+    prometheus = serving()
+    for k in range(40):
+        prometheus.scrape(10 * k - 30, 7 * k, "ml_request_duration_seconds_bucket", le=bound)
+    assert look(trials(prometheus), 155) == look(trials(serving()), 155)
+
+
+def test_a_histogram_without_the_limit_s_bound_is_undecided() -> None:
+    """Another image's, say: nothing is known of latency, and the other objectives are judged all the same."""
+    prometheus = serving()
+    prometheus.series = {
+        labels: samples for labels, samples in prometheus.series.items() if ("le", "0.2") not in labels
+    }
+    verdict = look(trials(prometheus), 155)
+    assert verdict.result is Result.UNDECIDED
+    assert verdict.message.startswith("p95 is undecided: nothing seen in 0 requests")
+
+
+def test_a_target_that_two_jobs_scrape_changes_no_verdict() -> None:
+    """Its counters are the same ones, seen twice as often."""
+    prometheus = serving(bad=0.5)
+    for labels, samples in list(prometheus.series.items()):
+        prometheus.series[*labels, ("job", "second")] = [(at + 3, value) for at, value in samples]
+    by, twice = trials(serving(bad=0.5)), trials(prometheus)
+    for now in (30, 60, 155):
+        assert look(twice, now) == look(by, now)
