@@ -10,10 +10,11 @@ from datetime import datetime
 
 from sluice_operator import names, snapshot, spec, status
 from sluice_operator.hosts import Hosts
+from sluice_operator.judging import offline
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.kube import Kube, Manifest
-from sluice_operator.observed import Defaults, HoldOut, Observed, Proof, Unreachable, Unresolved, Workload
+from sluice_operator.observed import Defaults, Observed, Proof, Trained, Workload
 from sluice_operator.registry import Registry
 from sluice_operator.resources import Owner
 from sluice_operator.roles import serves
@@ -142,14 +143,13 @@ class Observer:
     def _gateway(self, run: Run) -> probe.Gateway:
         return probe.Gateway(self._settings.gateway_address, run.traffic.ingress.host)
 
-    async def _trained(self, current: Status) -> HoldOut | Unresolved | Unreachable | None:
-        """What the canary's hold-out says, while an objective asks for it."""
-        run, canary = current.run, current.canary
-        if current.phase is not Phase.STARTING or run is None or canary is None:
+    async def _trained(self, current: Status) -> Trained | None:
+        """What the hold-outs say, while objectives ask for them."""
+        if current.phase is not Phase.STARTING or current.run is None or current.canary is None:
             return None
-        if not any(one.of_training for one in run.objectives):
-            return None
-        return await self._registry.hold_out(canary.model.run_id, canary.tracking_uri)
+        asked = offline.whose(current.run.objectives, current.canary, current.stable)
+        found = [await self._registry.hold_out(one.model, one.tracking_uri) for one in asked]
+        return Trained(*found) if found else None
 
     async def _rate(self, owner: Owner, current: Status) -> float | None:
         """How many requests there are, while a run without steps of its own waits for them."""

@@ -55,11 +55,29 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldOut:
-    """How the model's own run judged it: examples that it got right, of how many."""
+class Rows:
+    """Which rows of which hold-out a model got right: a bit for each, the first row highest."""
 
+    digest: str
+    right: int = field(repr=False)  # a number of thousands of digits
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOut:
+    """How the model's own run judged it: examples that it got right, of how many, and which, where the run tells."""
+
+    model: str  # name/version, for people
     correct: int
     total: int
+    rows: Rows | Unresolved
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What the runs that made the models say of their hold-outs; stable's where the canary is compared with it."""
+
+    canary: HoldOut | Unresolved | Unreachable
+    stable: HoldOut | Unresolved | Unreachable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +115,7 @@ class Observed:
     weight: Proof | None = None
     swap: Proof | None = None
     smoke: Proof | None = None
-    trained: HoldOut | Unresolved | Unreachable | None = None
+    trained: Trained | None = None
     rate: float | None = None  # requests per second that stable answers
     verdict: Verdict | None = None
     alias_version: str | None = None  # where the alias of the last promotion points

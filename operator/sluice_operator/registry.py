@@ -3,6 +3,7 @@
 Reading needs a handful of GETs, so MLflow's own client, with its long retries, stays out of the operator.
 """
 
+import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from sluice_operator import uris
-from sluice_operator.observed import HoldOut, Resolution, Resolved, Unreachable, Unresolved
+from sluice_operator.observed import HoldOut, Resolution, Resolved, Rows, Unreachable, Unresolved
 from sluice_operator.status import Model
 
 _TIMEOUT_SECONDS = 5.0
 _ERROR_KEPT_SECONDS = 5.0
 _FORGOTTEN_AFTER_SECONDS = 3600.0
+_DIGEST, _CORRECT = "sluice.holdout.digest", "sluice.holdout.correct"  # tags of a run, as the trainer writes them
+_MOST_ROWS = 48_000  # that fit into a tag
 _UNUSABLE = (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError)  # as an answer
 
 
@@ -78,23 +81,26 @@ class Registry:
         except (_NotFoundError, *_UNUSABLE):
             return None
 
-    async def hold_out(self, run_id: str, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
-        """What the MLflow run that made a model says of its hold-out: its metrics `correct` and `total`."""
+    async def hold_out(self, model: Model, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
+        """What the MLflow run that made `model` says of its hold-out: metrics, and tags that tell the rows."""
         base, refused = self._base(tracking_uri)
         if refused is not None:
             return refused
+        named = f"run {model.run_id!r} of {model.name}/{model.version}"
         try:
-            run = (await self._get(base, "runs/get", run_id=run_id))["run"]
-            metrics = {one["key"]: float(one["value"]) for one in run["data"].get("metrics", ())}
+            data = (await self._get(base, "runs/get", run_id=model.run_id))["run"]["data"]
+            metrics = {one["key"]: float(one["value"]) for one in data.get("metrics", ())}
+            tags = {one["key"]: str(one["value"]) for one in data.get("tags", ())}
         except _NotFoundError as error:
-            return Unresolved("HoldOutMissing", f"MLflow does not have the run {run_id!r} of the model ({error})")
+            return Unresolved("HoldOutMissing", f"MLflow does not have the {named} ({error})")
         except _UNUSABLE as error:
             return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
         correct, total = metrics.get("correct", -1.0), metrics.get("total", 0.0)
         if not (0 <= correct <= total and total >= 1 and correct.is_integer() and total.is_integer()):
             hint = "log both as whole numbers, as `python -m sluice_trainer` does"
-            return Unresolved("HoldOutMissing", f"run {run_id!r} has no metrics correct and total: {hint}")
-        return HoldOut(int(correct), int(total))
+            return Unresolved("HoldOutMissing", f"{named} has no metrics correct and total: {hint}")
+        rows = _rows(named, tags, int(correct), int(total))
+        return HoldOut(f"{model.name}/{model.version}", int(correct), int(total), rows)
 
     async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
         """Point `alias` at `version`. Idempotent. Raises httpx.HTTPError when MLflow does not do it."""
@@ -172,6 +178,24 @@ def _registered(found: dict[str, Any]) -> Resolution:
     if found.get("status", "READY") != "READY":
         return Unresolved("ModelNotReady", f"{uri} is {found['status']} in the registry: wait, or register it again")
     return Resolved(Model(uri, name, version, found.get("run_id", ""), found.get("source", "")))
+
+
+def _rows(named: str, tags: dict[str, str], correct: int, total: int) -> Rows | Unresolved:
+    """Which rows were right. The tags must agree with the counts; nobody is compared by what may be another's."""
+    if not tags.get(_DIGEST):
+        return Unresolved("HoldOutMissing", f"{named} has no tag {_DIGEST}")
+    if _CORRECT not in tags:
+        full = f" (its {total} rows do not fit into one, {_MOST_ROWS} do)" if total > _MOST_ROWS else ""
+        return Unresolved("HoldOutMissing", f"{named} has no tag {_CORRECT}{full}")
+    try:
+        packed = base64.b64decode(tags[_CORRECT], validate=True)
+    except ValueError:
+        return Unresolved("HoldOutMissing", f"the tag {_CORRECT} of {named} is not base64")
+    right, beyond = divmod(int.from_bytes(packed), 1 << (-total % 8))
+    if len(packed) != (total + 7) // 8 or beyond or right.bit_count() != correct:
+        has = f"{len(packed)} bytes with {int.from_bytes(packed).bit_count()} bits set"
+        return Unresolved("HoldOutMissing", f"the tag {_CORRECT} of {named} is not of {correct} of {total} rows: {has}")
+    return Rows(tags[_DIGEST], right)
 
 
 def _nothing_there(form: uris.ModelUri, said: str) -> tuple[str, str]:

@@ -35,13 +35,14 @@ def a_refused_model_is_rejected(seen: Observed) -> Status | None:
 
 def a_model_without_a_good_hold_out_is_rejected(seen: Observed) -> Status | None:
     """Where an objective asks for it, nobody meets a model whose own hold-out does not show that it is good enough."""
-    run = seen.status.run
-    if seen.status.phase is not Phase.STARTING or run is None:
+    run, trained = seen.status.run, seen.trained
+    if seen.status.phase is not Phase.STARTING or run is None or trained is None:
         return None
-    for objective in run.objectives:
-        if objective.of_training and (refusal := offline.refusal(objective, seen.trained, run.confidence)) is not None:
+    for objective in offline.asking(run.objectives):
+        if (refusal := offline.refusal(objective, trained, run.confidence)) is not None:
             return _reject_before_traffic(seen, refusal)
-    return seen.status if isinstance(seen.trained, Unreachable) else None
+    unknown = any(isinstance(one, Unreachable) for one in (trained.canary, trained.stable))
+    return seen.status if unknown else None
 
 
 def a_canary_that_does_not_get_ready_is_rejected(seen: Observed) -> Status | None:

@@ -170,9 +170,9 @@ def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
         ),
         (
             "spec.objectives[2].accuracy",
-            {"source": "Training", "min": "0.7", "maxDrop": "0.02"},
-            "spec.objectives[2].accuracy: Invalid value: a hold-out is not compared with the stable version's; write"
-            " min, or source Feedback with maxDrop",
+            {"source": "Training"},
+            "spec.objectives[2].accuracy: Invalid value: an accuracy needs something to be held against; write min,"
+            ' such as "0.70", or maxDrop, such as "0.02", to compare with the stable version, or both',
         ),
         (
             "spec.model.uri",
@@ -314,3 +314,13 @@ def test_shares_are_percentages_or_fractions(kubectl: Kubectl, iris: dict[str, A
     """Quoted text, so that no float is rounded on the way."""
     iris["spec"]["objectives"][0]["errorRate"]["max"] = share
     assert kubectl.accepts(iris)["spec"]["objectives"][0]["errorRate"]["max"] == share
+
+
+@pytest.mark.parametrize("held_against", [{"min": "0.7"}, {"maxDrop": "0.02"}, {"min": "70%", "maxDrop": "2%"}])
+@pytest.mark.parametrize("source", ["Feedback", "Training"])
+def test_an_accuracy_is_held_against_a_limit_or_stable_or_both(
+    kubectl: Kubectl, iris: dict[str, Any], source: str, held_against: dict[str, str]
+) -> None:
+    """Wherever the truth comes from."""
+    iris["spec"]["objectives"][2]["accuracy"] = {"source": source, **held_against}
+    assert kubectl.accepts(iris)["spec"]["objectives"][2]["accuracy"] == {"source": source, **held_against}

@@ -1,6 +1,7 @@
 """The operator's reading of a real MLflow: every form of a URI, and every kind of nothing there."""
 
 import asyncio
+import base64
 import json
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from sluice_operator.observed import Resolution, Resolved, Unreachable, Unresolved
+from sluice_operator.observed import HoldOut, Resolution, Resolved, Rows, Unreachable, Unresolved
 from sluice_operator.registry import Registry
+from sluice_operator.status import Model
 
 REGISTER = """
 import json, mlflow
@@ -133,3 +135,33 @@ def test_an_alias_is_moved_and_read_back(rose: Rose) -> None:
             return await registry.alias_version("", "rose", "champion")
 
     assert asyncio.run(move()) == "2"
+
+
+def hold_out_with(rose: Rose, total: int) -> HoldOut:
+    """What is read of a hold-out whose rows all were right and are told in one tag, however long."""
+    run = rose.versions[0]["run"]
+    packed = (((1 << total) - 1) << -total % 8).to_bytes((total + 7) // 8)
+    tags = {"sluice.holdout.digest": "sha256:ab", "sluice.holdout.correct": base64.b64encode(packed).decode()}
+    now = 1_760_000_000_000 + total  # of two values the newer one counts
+    batch = {
+        "run_id": run,
+        "metrics": [{"key": key, "value": total, "timestamp": now, "step": 0} for key in ("correct", "total")],
+        "tags": [{"key": key, "value": value} for key, value in tags.items()],
+    }
+    httpx.post(f"{rose.url}/api/2.0/mlflow/runs/log-batch", json=batch).raise_for_status()
+
+    async def ask() -> HoldOut | Unresolved | Unreachable:
+        async with httpx.AsyncClient() as client:
+            return await Registry(client, rose.url).hold_out(Model("models:/rose/1", "rose", "1", run), "")
+
+    found = asyncio.run(ask())
+    assert isinstance(found, HoldOut)
+    return found
+
+
+def test_the_rows_of_a_hold_out_fit_into_a_tag_up_to_a_number(rose: Rose) -> None:
+    """MLflow keeps 48,000 whole. Of one more it cuts bits off, which is no hold-out any more."""
+    assert hold_out_with(rose, 48_000) == HoldOut("rose/1", 48_000, 48_000, Rows("sha256:ab", (1 << 48_000) - 1))
+    rows = hold_out_with(rose, 48_001).rows
+    assert isinstance(rows, Unresolved)
+    assert "is not of 48001 of 48001 rows: 6000 bytes" in rows.message

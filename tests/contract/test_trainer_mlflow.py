@@ -1,5 +1,6 @@
 """The trainer against a real MLflow server on loopback: what a run leaves there, and what an outage looks like."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,6 +13,13 @@ import httpx
 import pytest
 import skops.io
 import yaml
+
+from sluice_operator.judging.offline import refusal
+from sluice_operator.observed import HoldOut, Rows, Trained, Unreachable, Unresolved
+from sluice_operator.quantities import Share
+from sluice_operator.registry import Registry
+from sluice_operator.spec import Accuracy, Confidence, Objective, Source
+from sluice_operator.status import Model
 
 
 def run_trainer(url: str, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -82,6 +90,8 @@ def test_the_run_tells_how_the_model_came_about(mlflow_server: str, trained: dic
     assert params["trees"] == "5"
     assert metrics == {"accuracy": pytest.approx(43 / 45), "correct": 43, "total": 45}
     assert tags["data.digest"].startswith("sha256:")
+    assert tags["sluice.holdout.digest"].startswith("sha256:")
+    assert len(tags["sluice.holdout.correct"]) == 8  # 45 bits in 6 bytes
     assert tags["version.scikit-learn"]
 
 
@@ -124,3 +134,57 @@ def test_an_unreachable_mlflow_is_one_sentence(silent_url: str) -> None:
     assert done.returncode == 2
     assert done.stderr == f"MLflow at {silent_url} does not answer: check MLFLOW_TRACKING_URI or --tracking-uri\n"
     assert done.stdout == ""
+
+
+RECIPES = {"good": [], "bad": ["--label-noise", "0.45"], "elsewhere": ["--seed", "8"]}
+
+
+@pytest.fixture(scope="module")
+def hold_outs(mlflow_server: str, trained: dict[str, Any]) -> dict[str, HoldOut]:
+    """What the operator reads of versions that were trained in different ways, `first` being the one of `trained`."""
+    models = {"first": Model("models:/flowers/1", "flowers", "1", trained["result"]["run_id"])}
+    for role, flags in RECIPES.items():
+        done = run_trainer(mlflow_server, "--name", "flowers", "--trees", "5", "--json", *flags)
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        models[role] = Model(result["uri"], "flowers", result["version"], result["run_id"])
+
+    async def ask() -> dict[str, HoldOut | Unresolved | Unreachable]:
+        async with httpx.AsyncClient() as client:
+            registry = Registry(client, mlflow_server)
+            return {role: await registry.hold_out(model, "") for role, model in models.items()}
+
+    found = asyncio.run(ask())
+    return {role: one for role, one in found.items() if isinstance(one, HoldOut)}
+
+
+def gate(canary: HoldOut, stable: HoldOut, most: str) -> str:
+    accuracy = Accuracy(Source.TRAINING, max_drop=Share.parse(most))
+    found = refusal(Objective("trained", accuracy=accuracy), Trained(canary, stable), Confidence())
+    return found.reason if found else "passes"
+
+
+def test_the_operator_reads_which_rows_were_right(hold_outs: dict[str, HoldOut]) -> None:
+    """The bits are of the same hold-out, as many as the run counts; another seed is another hold-out."""
+    rows = {role: one.rows for role, one in hold_outs.items() if isinstance(one.rows, Rows)}
+
+    assert {role: one.right.bit_count() for role, one in rows.items()} == {
+        role: one.correct for role, one in hold_outs.items()
+    }
+    assert rows["first"].digest == rows["good"].digest == rows["bad"].digest != rows["elsewhere"].digest
+
+
+@pytest.mark.parametrize(
+    ("canary", "most", "reason"),
+    [
+        ("good", "20%", "passes"),
+        ("good", "2%", "HoldOutTooSmall"),
+        ("bad", "20%", "TrainingAccuracyWorseThanStable"),
+        ("elsewhere", "20%", "HoldOutsDiffer"),
+    ],
+)
+def test_two_versions_of_the_trainer_can_be_compared(
+    hold_outs: dict[str, HoldOut], canary: str, most: str, reason: str
+) -> None:
+    """45 rows rule out a drop of 20 points, and none of 2."""
+    assert gate(hold_outs[canary], hold_outs["first"], most) == reason

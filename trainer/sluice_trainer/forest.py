@@ -23,10 +23,17 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Rows of the hold-out and how many of them the model got right: a ratio alone hides how small the sample is."""
+    """Which rows of the hold-out the model got right: a ratio hides how small the sample is, and counts which rows."""
 
-    correct: int
-    total: int
+    right: tuple[bool, ...]
+
+    @property
+    def correct(self) -> int:
+        return sum(self.right)
+
+    @property
+    def total(self) -> int:
+        return len(self.right)
 
     @property
     def accuracy(self) -> float:
@@ -42,6 +49,7 @@ class Trained:
     recipe: Recipe
     score: Score
     rows: data.Dataset  # what the model saw, noise included
+    holdout: data.Dataset  # what it was scored on
 
 
 def train(dataset: data.Dataset, recipe: Recipe) -> Trained:
@@ -52,9 +60,8 @@ def train(dataset: data.Dataset, recipe: Recipe) -> Trained:
         n_estimators=recipe.trees, max_depth=recipe.max_depth, random_state=recipe.seed, n_jobs=1
     )
     model.fit(rows.frame, rows.labels)
-    return Trained(model, recipe, score(model, parts.holdout), rows)
+    return Trained(model, recipe, score(model, parts.holdout), rows, parts.holdout)
 
 
 def score(model: RandomForestClassifier, holdout: data.Dataset) -> Score:
-    right = model.predict(holdout.frame) == holdout.labels
-    return Score(correct=int(right.sum()), total=len(right))
+    return Score(tuple((model.predict(holdout.frame) == holdout.labels).tolist()))

@@ -55,3 +55,18 @@ def chance_of_losses(lost: int, gained: int) -> float:
     1/2)). Swapped, the two ask whether the new model is better.
     """
     return upper_tail(lost, lost + gained, 0.5)
+
+
+def drop_at_most(lost: int, gained: int, total: int, alpha: float) -> float:
+    """An upper bound for how much smaller the new model's share of right answers is than the old one's, at `alpha`.
+
+    Of `total` examples `lost` + `gained` tell the models apart; half of `alpha` bounds how common such examples are,
+    the other half how large a part of them is lost (docs/verdicts.md §10). 0 when more than half is shown to be gained.
+    """
+    apart = at_most(lost + gained, total, alpha / 2)
+    return apart * max(0.0, 2 * at_most(lost, lost + gained, alpha / 2) - 1)
+
+
+def total_for(drop: float, alpha: float) -> int:
+    """How many examples `drop_at_most` needs to stay below `drop` when the models never disagree."""
+    return math.floor(math.log(alpha / 2) / math.log1p(-drop)) + 1

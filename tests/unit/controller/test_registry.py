@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sluice_operator.observed import HoldOut, Resolved, Unreachable, Unresolved
+from sluice_operator.observed import HoldOut, Resolved, Rows, Unreachable, Unresolved
 from sluice_operator.registry import Registry
 from sluice_operator.status import Model
 
@@ -273,20 +273,28 @@ def test_where_an_alias_points() -> None:
     assert versions == ["3", None]
 
 
-def run_with(**metrics: float) -> dict[str, Any]:
-    return {"run": {"data": {"metrics": [{"key": key, "value": value} for key, value in metrics.items()]}}}
+def run_with(tags: dict[str, str] | None = None, **metrics: float) -> dict[str, Any]:
+    data: dict[str, dict[str, Any]] = {"metrics": metrics, "tags": tags or {}}
+    listed = {kind: [{"key": key, "value": value} for key, value in one.items()] for kind, one in data.items()}
+    return {"run": {"data": listed}}
+
+
+def hold_out(server: Server) -> object:
+    return asyncio.run(server.registry.hold_out(IRIS_3.model, ""))
 
 
 NO_METRICS = Unresolved(
     "HoldOutMissing",
-    "run 'r1' has no metrics correct and total: log both as whole numbers, as `python -m sluice_trainer` does",
+    "run 'r1' of iris/3 has no metrics correct and total: log both as whole numbers, as `python -m sluice_trainer`"
+    " does",
 )
+UNTOLD = Unresolved("HoldOutMissing", "run 'r1' of iris/3 has no tag sluice.holdout.digest")
 
 
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        (says(run_with(correct=43.0, total=45, accuracy=0.96)), HoldOut(43, 45)),
+        (says(run_with(correct=43.0, total=45, accuracy=0.96)), HoldOut("iris/3", 43, 45, UNTOLD)),
         (says(run_with(accuracy=0.96)), NO_METRICS),
         (says({"run": {"data": {}}}), NO_METRICS),
         (says(run_with(correct=46, total=45)), NO_METRICS),
@@ -294,18 +302,66 @@ NO_METRICS = Unresolved(
         (says(run_with(correct=0, total=0)), NO_METRICS),
         (
             missing("no run r1"),
-            Unresolved("HoldOutMissing", "MLflow does not have the run 'r1' of the model (no run r1)"),
+            Unresolved("HoldOutMissing", "MLflow does not have the run 'r1' of iris/3 (no run r1)"),
         ),
     ],
 )
 def test_a_hold_out_is_read_from_the_run_that_made_the_model(answer: Answer, found: object) -> None:
     """As counts, not as a ratio that nobody knows the size of."""
     server = Server(answer)
-    assert asyncio.run(server.registry.hold_out("r1", "")) == found
+    assert hold_out(server) == found
     assert server.asked == [f"{API}/runs/get?run_id=r1"]
 
 
 def test_a_hold_out_that_nobody_tells_is_no_missing_one() -> None:
     """An outage is an outage."""
-    server = Server(lambda _: httpx.Response(503))
-    assert isinstance(asyncio.run(server.registry.hold_out("r1", "")), Unreachable)
+    assert isinstance(hold_out(Server(lambda _: httpx.Response(503))), Unreachable)
+
+
+def tagged(correct: int, total: int, bits: str | None, digest: str = "sha256:ab") -> Answer:
+    tags = {"sluice.holdout.digest": digest, **({} if bits is None else {"sluice.holdout.correct": bits})}
+    return says(run_with(tags, correct=correct, total=total))
+
+
+@pytest.mark.parametrize(
+    ("total", "bits", "right"),
+    [
+        (8, "sA==", 0b10110000),
+        (10, "sEA=", 0b1011000001),
+        (1, "gA==", 1),
+        (1, "AA==", 0),
+    ],
+)
+def test_the_rows_that_were_right_are_bits(total: int, bits: str, right: int) -> None:
+    """The first row is the highest bit, and what the last byte has beyond the rows is nothing."""
+    found = hold_out(Server(tagged(right.bit_count(), total, bits)))
+    assert found == HoldOut("iris/3", right.bit_count(), total, Rows("sha256:ab", right))
+
+
+TAG = "the tag sluice.holdout.correct of run 'r1' of iris/3 is not"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (tagged(3, 10, "sEA=", digest=""), UNTOLD.message),
+        (tagged(3, 10, None), "run 'r1' of iris/3 has no tag sluice.holdout.correct"),
+        (
+            tagged(3, 48_001, None),
+            "run 'r1' of iris/3 has no tag sluice.holdout.correct (its 48001 rows do not fit into one, 48000 do)",
+        ),
+        (tagged(3, 10, "sEA"), f"{TAG} base64"),
+        (tagged(3, 10, "s E A ="), f"{TAG} base64"),
+        (tagged(3, 10, "sö=="), f"{TAG} base64"),
+        (tagged(3, 10, "sA=="), f"{TAG} of 3 of 10 rows: 1 bytes with 3 bits set"),
+        (tagged(4, 10, "sEAA"), f"{TAG} of 4 of 10 rows: 3 bytes with 4 bits set"),
+        (tagged(3, 10, "sEA="), f"{TAG} of 3 of 10 rows: 2 bytes with 4 bits set"),
+        (tagged(4, 10, "sCA="), f"{TAG} of 4 of 10 rows: 2 bytes with 4 bits set"),
+        (tagged(0, 10, ""), f"{TAG} of 0 of 10 rows: 0 bytes with 0 bits set"),
+    ],
+)
+def test_rows_that_do_not_fit_the_counts_are_none(answer: Answer, problem: str) -> None:
+    """The counts still hold; only nobody can be compared by such rows, and the sentence says why."""
+    found = hold_out(Server(answer))
+    assert isinstance(found, HoldOut)
+    assert found.rows == Unresolved("HoldOutMissing", problem)

@@ -9,7 +9,9 @@ def accuracy_on_everything(recipe: forest.Recipe) -> float:
 
 def test_metrics_carry_counts_beside_the_ratio() -> None:
     """Correct and total are reported, because 43 of 45 says more than 0.956."""
-    assert forest.Score(correct=43, total=45).as_metrics() == {"accuracy": 43 / 45, "correct": 43, "total": 45}
+    score = forest.Score((True,) * 43 + (False,) * 2)
+
+    assert score.as_metrics() == {"accuracy": 43 / 45, "correct": 43, "total": 45}
 
 
 def test_the_same_recipe_gives_the_same_model() -> None:

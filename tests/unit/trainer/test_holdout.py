@@ -1,0 +1,37 @@
+import base64
+
+import pytest
+
+from sluice_trainer import data, forest, holdout
+
+IRIS = data.iris()
+
+
+def test_a_bit_tells_of_each_row_whether_it_was_right() -> None:
+    """The first row is the highest bit; the last byte is filled up with zeros."""
+    tags = holdout.tags(IRIS, [True, False, True, True, False, False, False, False, False, True])
+
+    assert tags == {
+        "sluice.holdout.digest": data.digest(IRIS),
+        "sluice.holdout.correct": base64.b64encode(bytes([0b10110000, 0b01000000])).decode(),
+    }
+
+
+@pytest.mark.parametrize(("rows", "told"), [(48_000, True), (48_001, False)])
+def test_a_hold_out_that_does_not_fit_is_not_cut_off(rows: int, told: bool) -> None:
+    """MLflow takes 8,000 characters; bits of the first rows alone would be taken for another hold-out."""
+    tags = holdout.tags(IRIS, [True] * rows)
+
+    assert ("sluice.holdout.correct" in tags) is told
+    assert len(tags.get("sluice.holdout.correct", "")) <= 8000
+
+
+def test_the_same_seed_is_the_same_hold_out() -> None:
+    """So versions of other recipes can be compared row by row; noise in the training rows changes nothing about it."""
+    recipes = forest.Recipe(trees=5), forest.Recipe(trees=5, label_noise=0.4), forest.Recipe(trees=5, seed=8)
+    trained = [forest.train(IRIS, recipe) for recipe in recipes]
+    plain, noisy, other = (holdout.tags(one.holdout, one.score.right) for one in trained)
+
+    assert plain["sluice.holdout.digest"] == noisy["sluice.holdout.digest"]
+    assert plain["sluice.holdout.correct"] != noisy["sluice.holdout.correct"]
+    assert plain["sluice.holdout.digest"] != other["sluice.holdout.digest"]
