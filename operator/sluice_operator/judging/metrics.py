@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,8 +97,9 @@ def connect(url: str, seconds: float = _QUERY_TIMEOUT_SECONDS, most: int = _LONG
 class Reader:
     """Raw samples, as Prometheus keeps them."""
 
-    def __init__(self, prometheus: Prometheus) -> None:
+    def __init__(self, prometheus: Prometheus, clock: Callable[[], float] = time.time) -> None:
         self._prometheus = prometheus
+        self._clock = clock
 
     async def raw(self, selection: Selection, since: float, until: float) -> Answer:
         """Every sample after `since` and up to `until` (unix seconds)."""
@@ -117,6 +119,18 @@ class Reader:
         found = await _asked(_Newest, self._prometheus.custom_query, query, {"time": at})
         rate = _number(found[0].value[1]) if found else math.nan
         return rate if math.isfinite(rate) else None
+
+    async def ahead(self) -> float:
+        """Seconds that Prometheus's clock is ahead of ours at least, negative if it is behind.
+
+        0 if its time lies between our asking and its answer: more cannot be known.
+        """
+        asked = self._clock()
+        found = await _asked(_Newest, self._prometheus.custom_query, "vector(time())", {})
+        theirs = _number(found[0].value[1]) if found else math.nan
+        if not math.isfinite(theirs):
+            raise MetricsLostError("Prometheus does not tell its time")
+        return min(0.0, theirs - asked) + max(0.0, theirs - self._clock())
 
     async def values(self, query: str, since: float, until: float, step: float) -> list[tuple[float, float]]:
         """What `query` was every `step` seconds. Raises MetricsLostError unless it gives one series, or none yet."""

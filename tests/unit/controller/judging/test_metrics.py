@@ -170,7 +170,8 @@ def test_a_clock_is_ahead_by_what_is_certain(theirs: float, ahead: float) -> Non
     assert prometheus.asked == [("vector(time())", {})]
 
 
-def test_a_prometheus_without_a_clock_is_none() -> None:
+@pytest.mark.parametrize("answer", [[], [{"metric": {}, "value": [1, "NaN"]}], [{"metric": {}, "value": [1, "noon"]}]])
+def test_a_prometheus_without_a_clock_is_none(answer: Any) -> None:
     """It answered something else."""
     with pytest.raises(MetricsLostError, match="does not tell its time"):
-        asyncio.run(Reader(FakePrometheus([])).ahead())
+        asyncio.run(Reader(FakePrometheus(answer)).ahead())
