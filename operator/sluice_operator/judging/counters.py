@@ -29,8 +29,14 @@ class Identity(NamedTuple):
     @classmethod
     def of(cls, labels: Mapping[str, str]) -> "Identity":
         """Where a label of the target clashes with one of the server's, Prometheus calls that one `exported_...`."""
-        own = (labels.get(f"exported_{label}") or labels.get(label, "") for label in ("revision", "code", "le"))
-        return cls(labels.get("__name__", ""), labels.get("pod_uid", ""), *own)
+        found = labels.get
+        return cls(
+            found("__name__", ""),
+            found("pod_uid", ""),
+            found("exported_revision") or found("revision", ""),
+            found("exported_code") or found("code", ""),
+            found("exported_le") or found("le", ""),
+        )
 
     @property
     def is_countable(self) -> bool:
