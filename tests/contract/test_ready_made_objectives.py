@@ -33,7 +33,7 @@ PAGE = ROOT / "docs" / "objectives.md"
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "manifests" / "examples" / "objectives").glob("*.yaml"))}
 RECORDED = Path(__file__).parent / "recorded"
 NAMESPACE, NAME = "models", "iris"  # in the recordings
-REVISIONS = {"canary": "k3v5q7ahxm", "stable": "b2mzu4wy6t"}
+REVISIONS = {"canary": "k3v5q7ahxm", "stable": "b2mzu4wy6t", "broken": "zo6c3fn2da"}
 
 
 def objectives(server: str) -> list[dict[str, Any]]:
@@ -43,12 +43,13 @@ def objectives(server: str) -> list[dict[str, Any]]:
 
 OFFERED = [f"{server} {one['name']}" for server in EXAMPLES for one in objectives(server)]
 OF_PODS = [one for one in OFFERED if (RECORDED / one.split()[0] / "stable").exists()]
+OF_FAILURES = [one for one in OF_PODS if one.split()[1] in {"unfinished", "errors", "failed-inferences", "failures"}]
 
 
-def discovered(arm: str) -> replayed.Labels:
+def discovered(revision: str) -> replayed.Labels:
     """What Prometheus knows of a pod before it relabels."""
-    pod = f"{NAME}-{REVISIONS[arm]}-6d5f7c9b8-x2x8p"
-    labels = {**names.labels(NAME), names.LABEL_REVISION: REVISIONS[arm]}
+    pod = f"{NAME}-{REVISIONS[revision]}-6d5f7c9b8-x2x8p"
+    labels = {**names.labels(NAME), names.LABEL_REVISION: REVISIONS[revision]}
     of_pod = {f"label_{re.sub('[^a-zA-Z0-9]', '_', key)}": value for key, value in labels.items()}
     of_pod |= {"name": pod, "uid": f"uid-of-{pod}", "ip": "127.0.0.1", "container_port_name": "http"}
     return {"__meta_kubernetes_namespace": NAMESPACE} | {f"__meta_kubernetes_pod_{k}": v for k, v in of_pod.items()}
@@ -157,3 +158,10 @@ def test_the_other_revision_is_measured_by_the_same_query(measured: Measured, of
     badly, well = (measured.values(offered, *minutes, revision="stable") for minutes in ((1, 5), (6, 10)))
     assert measured.judged(offered, badly) is Result.FAIL
     assert measured.judged(offered, well) is Result.PASS
+
+
+@pytest.mark.parametrize("offered", OF_FAILURES)
+def test_a_revision_that_never_answers_well_is_seen(measured: Measured, offered: str) -> None:
+    """From its first request on every one fails, so series of success are missing: that is no lack of measurements."""
+    values = measured.values(offered, 2, 10, revision="broken")
+    assert [value for _, value in values] == pytest.approx([1.0] * 9)
