@@ -22,7 +22,8 @@ from dev.bench.exporter import NAMESPACE, PAST, PODS, SCRAPE_SECONDS, revision
 from dev.bench.prometheus import Prometheus
 from sluice_operator.judging.metrics import Reader, connect
 from sluice_operator.judging.ticks import Arms
-from sluice_operator.judging.trials import Subject, Timing, Trials
+from sluice_operator.judging.timing import Timing
+from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.quantities import Duration, Ratio, Share
 from sluice_operator.spec import (
     Accuracy,

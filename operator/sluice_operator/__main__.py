@@ -20,7 +20,8 @@ from sluice_operator import settings as environment
 from sluice_operator.apiserver import ApiServer
 from sluice_operator.hosts import Hosts
 from sluice_operator.judging.metrics import Reader, connect
-from sluice_operator.judging.trials import Timing, Trials
+from sluice_operator.judging.timing import Timing
+from sluice_operator.judging.trials import Trials
 from sluice_operator.observe import Observer
 from sluice_operator.reconcile import Reconciler
 from sluice_operator.recorder import Recorder

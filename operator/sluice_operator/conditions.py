@@ -101,9 +101,13 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
     proof = seen.smoke or seen.weight or seen.swap
     if status.phase is Phase.STARTING and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail
-    if status.phase is Phase.STARTING and proof is not None and not run.steps and status.stable is not None:
-        waits = "the first weight waits until Prometheus says how many requests there are"
-        return "True", METRICS_UNAVAILABLE, f"{waits}; write rollout.canary.steps to choose it"
+    if status.phase is Phase.STARTING and proof is not None and status.stable is not None:
+        if not run.steps:
+            waits = "the first weight waits until Prometheus says how many requests there are"
+            return "True", METRICS_UNAVAILABLE, f"{waits}; write rollout.canary.steps to choose it"
+        if seen.slow is None:
+            waits = "the first weight waits until Prometheus says how long stable's requests take"
+            return "True", METRICS_UNAVAILABLE, f"{waits}; write latency.max to go on without"
     if status.phase is Phase.PROMOTING and not run.swapped:
         has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"

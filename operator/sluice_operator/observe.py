@@ -4,17 +4,18 @@ Events are hints; the truth is read here. Only what the phase needs is looked at
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sluice_operator import names, snapshot, spec, status
 from sluice_operator.hosts import Hosts
-from sluice_operator.judging import offline
+from sluice_operator.judging import criteria, offline
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.kube import Kube, Manifest
 from sluice_operator.observed import Defaults, Observed, Proof, Trained, Workload
+from sluice_operator.quantities import Number
 from sluice_operator.registry import Registry
 from sluice_operator.resources import Owner
 from sluice_operator.roles import serves
@@ -89,6 +90,7 @@ class Observer:
             swap=await self._prove_swap(owner, wanted, current, pods, workloads),
             trained=await self._trained(current),
             rate=await self._rate(owner, current),
+            slow=await self._slow(owner, current),
             verdict=await self._verdict(owner, wanted, current, workloads),
             alias_version=await self._alias(current),
         )
@@ -157,6 +159,16 @@ class Observer:
         if current.phase is not Phase.STARTING or run is None or run.steps or stable is None:
             return None
         return await self._trials.rate(owner.namespace, owner.name, stable.revision, self._clock())
+
+    async def _slow(self, owner: Owner, current: Status) -> Mapping[str, Number] | None:
+        """What stable's requests take, while latencies without a limit wait for that."""
+        run, stable = current.run, current.stable
+        if current.phase is not Phase.STARTING or run is None or stable is None:
+            return {}
+        if not criteria.without_bound(run.objectives):
+            return {}
+        key = owner.namespace, owner.name
+        return await self._trials.slow(key, stable.revision, run.objectives, self._clock())
 
     async def _verdict(
         self, owner: Owner, wanted: spec.Spec, current: Status, workloads: dict[str, Workload]

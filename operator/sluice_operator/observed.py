@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sluice_operator.quantities import Number
 from sluice_operator.spec import Spec
 from sluice_operator.status import Model, Revision, Status, Verdict
 
@@ -117,6 +118,8 @@ class Observed:
     smoke: Proof | None = None
     trained: Trained | None = None
     rate: float | None = None  # requests per second that stable answers
+    # By latency objective without a limit: stable's quantile, in seconds. None while Prometheus does not say.
+    slow: Mapping[str, Number] | None = field(default_factory=dict)
     verdict: Verdict | None = None
     alias_version: str | None = None  # where the alias of the last promotion points
 

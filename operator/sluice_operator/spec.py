@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from sluice_operator.quantities import Duration, Number, Ratio, Share, decode
 
@@ -114,11 +115,17 @@ class ErrorRate(_Section, frozen=True):
 
 
 class Latency(_Section, frozen=True):
-    """A limit for the share of slow requests; `max_ratio` compares that share with stable's."""
+    """A limit for the share of slow requests, a comparison of that share with stable's, or both."""
 
     quantile: Share
-    max: Duration
+    max: Duration | None = None
     max_ratio: Ratio | None = None
+
+
+class PlacedLatency(Latency, frozen=True, kw_only=True):
+    """One without a limit, in a run that knows which requests are `slow`: those that take more than so many seconds."""
+
+    slow: Number
 
 
 class Accuracy(_Section, frozen=True):
@@ -157,6 +164,11 @@ class Objective(_Section, frozen=True):
     dry_run: bool = False  # shown, and neither needed nor a reason to fail
     judge: Judge | None = None
     when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
+
+    def at(self, slow: Number) -> "Objective":
+        """This latency objective with what is slow in a run, in seconds."""
+        assert self.latency is not None
+        return replace(self, latency=PlacedLatency(self.latency.quantile, None, self.latency.max_ratio, slow=slow))
 
     @property
     def of_training(self) -> bool:

@@ -82,16 +82,16 @@ def a_first_revision_is_stable_once_ready(seen: Observed) -> Status | None:
 def a_ready_canary_that_answers_begins_to_step(seen: Observed) -> Status | None:
     """Ready, the route at weight 0 seen live, and one real request through the gateway answered well.
 
-    Steps that follow from the traffic are chosen now, as soon as it is known.
+    What follows from stable's traffic (steps, and what is slow) is chosen now, as soon as that is known.
     """
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.STARTING or status.weight is None or run is None:
         return None
     if not status.weight.verified_at or seen.smoke is None or not seen.smoke.live:
         return None
-    if not run.steps and seen.rate is None:
+    if seen.slow is None or (not run.steps and seen.rate is None):
         return status
-    run = replace(run, steps=run.steps or ladder.automatic(seen.rate or 0.0))
+    run = replace(run, steps=run.steps or ladder.automatic(seen.rate or 0.0), slow=dict(seen.slow))
     return enter(replace(status, run=run), Phase.STEPPING, seen.now)
 
 

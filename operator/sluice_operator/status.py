@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sluice_operator.quantities import decode, encode
+from sluice_operator.quantities import Number, decode, encode
 from sluice_operator.spec import Confidence, Objective, Rollout, Step, Traffic, Trust
 
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict that had nothing to look at
@@ -107,6 +107,7 @@ class Run(_Part, frozen=True):
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
     steps: tuple[Step, ...] = ()  # those of the spec, or chosen when the canary was ready
+    slow: dict[str, Number] = {}  # seconds, by objective: stable's quantile then, where a latency has no limit
     stable_restarts: int = 0  # of stable's containers when the run began
     canary_restarts: int = 0  # of the canary's, which may have served before
     held: bool = False  # in Starting: the registry or the gateway is in trouble, not the model
@@ -123,8 +124,9 @@ class Run(_Part, frozen=True):
 
     @property
     def judged(self) -> tuple[Objective, ...]:
-        """The objectives that its counted requests decide."""
-        return tuple(one for one in self.objectives if not one.of_training and one.query is None)
+        """The objectives that its counted requests decide, each with what is slow in this run."""
+        counted = (one for one in self.objectives if not one.of_training and one.query is None)
+        return tuple(one.at(self.slow[one.name]) if one.name in self.slow else one for one in counted)
 
 
 class Weight(_Part, frozen=True):
@@ -156,6 +158,7 @@ class Verdict(_Part, frozen=True):
     objectives: tuple[ObjectiveVerdict, ...] = ()
     forecast: str = ""  # how long all steps take a canary that is as good as stable
     unreachable: str = ""  # why they take longer than the deadline, if they do
+    record: str = ""  # what stable's past says of bursts, and whether it still holds
     clean: bool = False  # the step's requests and time are there, and nothing fails
 
 

@@ -54,6 +54,7 @@ STATUS: dict[str, Any] = {
         "startedAt": NOW,
         "trafficStartedAt": NOW,
         "provenAt": "2026-01-02T03:04:05.678901Z",
+        "slow": {"p95": "0.0125"},
         "step": 1,
         "stepStartedAt": NOW,
         "swapped": False,
@@ -150,6 +151,15 @@ def test_the_smallest_one_gets_every_default(kubectl: Kubectl) -> None:
             "watchAfterPromotion": "15m",
             "scaleDownDelay": "30s",
         },
+        "objectives": [
+            {"name": "errors", "errorRate": {"maxRatio": "2"}, "dryRun": False, "whenNoLabels": "Wait"},
+            {
+                "name": "p95",
+                "latency": {"quantile": "0.95", "maxRatio": "1.5"},
+                "dryRun": False,
+                "whenNoLabels": "Wait",
+            },
+        ],
         "confidence": {"falseRollback": "5%", "badPromotion": "5%"},
     }
 
@@ -257,7 +267,7 @@ def test_descriptions_name_the_default(schema: dict[str, Any]) -> None:
             continue
         default = field.get("default")
         default = json.dumps(default) if default == "/" or isinstance(default, bool) else default
-        said = "efault" if default is None else f"Default {default}."
+        said = "efault" if default is None or field["type"] == "array" else f"Default {default}."
         assert said in field["description"], path
 
 

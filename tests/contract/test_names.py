@@ -4,11 +4,12 @@ import re
 
 from prometheus_client import generate_latest
 
-from sluice_operator import latency, metrics, names, resources
-from sluice_operator.counters import Counters
+from sluice_operator import names, resources
+from sluice_operator.judging import latency, metrics
+from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.ticks import tally
 from sluice_operator.spec import Trust
 from sluice_operator.status import Model, Revision
-from sluice_operator.ticks import tally
 from sluice_server import asgi, settings
 from sluice_server import metrics as served
 

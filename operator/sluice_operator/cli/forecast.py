@@ -18,12 +18,16 @@ from sluice_operator.judging.counters import Counters
 from sluice_operator.judging.forecast import Outlook
 from sluice_operator.judging.metrics import MetricsLostError, Prometheus, Reader, Selection, connect
 from sluice_operator.judging.ticks import Tally, Tick, tally
+from sluice_operator.judging.timing import Timing
 from sluice_operator.judging.trial import Trial
+from sluice_operator.judging.trials import Trials
 from sluice_operator.records import rehearsal
+from sluice_operator.records.rehearsal import Lately
 from sluice_operator.spec import Spec
 from sluice_operator.status import Run, Status
 
 _BIN_SECONDS = 15.0
+_TIMING = Timing(_BIN_SECONDS, _BIN_SECONDS)
 _PAST_SECONDS = 3600.0  # of which stable's shares are told
 _RECENT_SECONDS = 300.0  # of which the rate is told
 
@@ -62,7 +66,9 @@ async def expected(
     assert stable is not None
     canary = current.canary.revision if current.canary else ""
     going_on = current.run is not None and current.run.outcome is None and bool(current.run.steps)
-    imagined = rehearsal.a_run(wanted, 0.0, canary or "none", stable.revision, now - timedelta(hours=1), now)
+    slow = await Trials(reader, _TIMING).slow(key, stable.revision, wanted.objectives, now) or {}
+    began = now - timedelta(hours=1)
+    imagined = rehearsal.a_run(wanted, Lately(0.0, slow), canary or "none", stable.revision, began, now)
     run = current.run if going_on and current.run is not None else imagined
     bounds = criteria.bounds(run.judged, ())
     until = now.timestamp()

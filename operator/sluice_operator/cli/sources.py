@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from msgspec.structs import replace
 
 from sluice_operator import names, spec
 from sluice_operator.cli import kubectl
 from sluice_operator.cli.kubectl import CommandError
+from sluice_operator.judging.look import Ended
 from sluice_operator.judging.metrics import MetricsLostError, Prometheus, Reader, Selection
 from sluice_operator.judging.ticks import Arms
-from sluice_operator.judging.trials import Subject, Timing, Trials
+from sluice_operator.judging.timing import Timing
+from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.records import rehearsal, runrecord
+from sluice_operator.records.rehearsal import Lately
 from sluice_operator.records.runrecord import RunRecord, UnreadableRecordError
-from sluice_operator.status import Status
+from sluice_operator.status import Run, Status
 
 
 def of_cluster(name: str, namespace: str | None, chosen: str) -> RunRecord:
@@ -65,22 +67,24 @@ def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunR
     selection = Selection(((past.namespace, past.name),), (past.canary, past.stable))
     trials = Trials(reader, Timing(past.scrape, past.scrape))
 
-    async def asked() -> RunRecord | None:
-        rate = await reader.rate(selection, ends) or 0.0
-        run = rehearsal.a_run(policy, rate, past.canary, past.stable, past.since, past.until)
+    async def asked() -> tuple[Run, Ended | None]:
+        key = past.namespace, past.name
+        slow = await trials.slow(key, past.stable, policy.objectives, past.since) or {}
+        lately = Lately(await reader.rate(selection, ends) or 0.0, slow)
+        run = rehearsal.a_run(policy, lately, past.canary, past.stable, past.since, past.until)
         arms = Arms(past.canary, past.stable)
-        return await trials.record_of(
-            Subject(past.namespace, past.name, run, arms, policy.server.replicas), Status(run=run)
-        )
+        subject = Subject(past.namespace, past.name, run, arms, policy.server.replicas)
+        return run, await trials.ended(subject, Status(run=run))
 
     try:
-        record = asyncio.run(asked())
+        run, ended = asyncio.run(asked())
     except MetricsLostError as error:
         raise CommandError(f"{error}: check --prometheus") from error
-    if record is None:
+    if ended is None:
         words = f"revisions {past.canary} and {past.stable} of {past.namespace}/{past.name}"
         raise CommandError(f"Prometheus knows no requests of {words} between {past.since} and {past.until}")
-    return replace(record, run=rehearsal.with_share(record.run, list(runrecord.ticks_of(record))))
+    share = rehearsal.with_share(run, ended.trial.ticks)
+    return runrecord.made(past.namespace, past.name, share, ended)
 
 
 def policy_of(path: str) -> tuple[str, str, spec.Spec]:

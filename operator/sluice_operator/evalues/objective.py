@@ -96,6 +96,7 @@ class ObjectiveEvidence:
         self._beyond = self._beyond_share(self.criterion.limit, self.pods.suspected)
         self._stable_beyond = self._beyond_share(self.criterion.limit, self.pods.reference)
         self._unusual = self._beyond_share(self._usual_share(), self.pods.suspected)
+        self._stable_unusual = self._beyond_share(self._usual_share(), self.pods.reference)
         self._margins = [_MarginEvidence(one, self._processes(one)) for one in self.criterion.margins]
         self._stable = _Totals(self.known.requests, self.known.bad)
 
@@ -119,8 +120,9 @@ class ObjectiveEvidence:
         """One tick. Only from when the weight is `proven` does it count in the canary's favour; before, time passes."""
         if self.criterion.compared:
             self._comparison.observe(canary.compared, stable.compared)
-        if self._unusual is not None:
+        if self._unusual is not None and self._stable_unusual is not None:
             self._unusual.observe(canary.judged)
+            self._stable_unusual.observe(stable.judged)
         if self._beyond is not None and self._stable_beyond is not None:
             self._beyond.observe(canary.judged)
             self._stable_beyond.observe(stable.judged)
@@ -157,6 +159,11 @@ class ObjectiveEvidence:
         """Against "stable keeps the limit", in this run."""
         assert self._stable_beyond is not None
         return self._stable_beyond.log_evalue
+
+    @property
+    def log_stable_unusual(self) -> Floats | None:
+        """Against "stable is as its record says"; None where the record's share is not compared with."""
+        return None if self._stable_unusual is None else self._stable_unusual.log_evalue
 
     @property
     def log_stable_inside(self) -> Floats:

@@ -1,6 +1,7 @@
 """Objectives as shares of bad requests: what is counted, what is compared, and what each step must rule out. Pure."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -8,7 +9,8 @@ from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.objective import Counts, Criterion, Margin
 from sluice_operator.judging.latency import bound_below
 from sluice_operator.judging.ticks import Tally
-from sluice_operator.spec import Objective
+from sluice_operator.quantities import Number
+from sluice_operator.spec import Objective, PlacedLatency
 
 TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective names no limit
 _WIDEST = 0.5  # of tolerances and drops at early steps
@@ -29,7 +31,7 @@ def limit(objective: Objective) -> float | None:
     if objective.error_rate is not None:
         return objective.error_rate.max
     if objective.latency is not None:
-        return 1 - objective.latency.quantile
+        return None if objective.latency.max is None else 1 - objective.latency.quantile
     assert objective.accuracy is not None
     return None if objective.accuracy.min is None else 1 - objective.accuracy.min
 
@@ -52,20 +54,50 @@ def counts(objective: Objective, bounds: Sequence[float], *tallies: Tally) -> Co
     elif objective.accuracy is not None:
         judged = _arm([(one.labels, one.labels - one.correct) for one in tallies])
     else:
-        judged = _arm([one.slower(bound_of(objective)) for one in tallies])
+        slow = bound_of(objective)
+        judged = _arm([(0, 0) if slow is None else one.slower(slow) for one in tallies])
         return Counts(judged, _arm([[one.slower(bound) for one in tallies] for bound in bounds]))
     return Counts(judged, Arm(judged.requests[None], judged.bad[None]))
 
 
-def bound_of(objective: Objective) -> float:
-    """The bound of the histogram that a latency objective is judged at, in seconds."""
-    assert objective.latency is not None
-    return bound_below(objective.latency.max.total_seconds())
+def bound_of(objective: Objective) -> float | None:
+    """The bound of the histogram that a latency objective is judged at, in seconds; None while it is not known."""
+    latency = objective.latency
+    assert latency is not None
+    if latency.max is not None:
+        return bound_below(latency.max.total_seconds())
+    return latency.slow if isinstance(latency, PlacedLatency) else None
+
+
+def without_bound(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+    """Latencies without a limit: what is slow follows from what stable does."""
+    return tuple(one for one in objectives if one.latency is not None and one.latency.max is None)
+
+
+def slow(objectives: Sequence[Objective], within: Mapping[float, float]) -> dict[str, Number]:
+    """By name, the lowest bound (seconds) that a latency without a limit can be judged at: stable's own quantile.
+
+    `within`: stable's requests within each bound. Without any, nothing is known.
+    """
+    found, requests = {}, within.get(math.inf, 0.0)
+    for one in without_bound(objectives):
+        assert one.latency is not None
+        enough = one.latency.quantile * requests
+        bound = min((at for at, fast in within.items() if requests and fast >= enough), default=math.inf)
+        if bound < math.inf:
+            found[one.name] = Number.parse(f"{bound:g}")
+    return found
 
 
 def bounds(objectives: Sequence[Objective], compared: Sequence[float]) -> tuple[float, ...]:
     """All bounds of the histogram that are asked for, in seconds: the objectives' own, and those that are compared."""
-    return tuple(sorted({*compared, *(bound_of(one) for one in objectives if one.latency is not None)}))
+    judged = (bound_of(one) for one in objectives if one.latency is not None)
+    return tuple(sorted({*compared, *(one for one in judged if one is not None)}))
+
+
+def _tolerance(objective: Objective) -> float:
+    """Where there is no limit: of a latency, what its quantile leaves."""
+    return TOLERANCE if objective.latency is None else 1 - objective.latency.quantile
 
 
 def _arm(counted: Sequence[tuple[int, int]] | Sequence[Sequence[tuple[int, int]]]) -> Arm:
@@ -79,7 +111,7 @@ def _margins(objective: Objective, steps: int) -> Iterator[Margin]:
     ratio, drop, most = max_ratio(objective), max_drop(objective), limit(objective)
     for step in range(steps):
         factor = 2.0 ** (steps - 1 - step)
-        tolerance = most if most is not None else TOLERANCE
+        tolerance = most if most is not None else _tolerance(objective)
         if drop is not None:
             yield Margin(drop=min(drop * factor, _WIDEST))
         else:

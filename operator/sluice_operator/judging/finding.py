@@ -35,6 +35,7 @@ class Finding:
     worse: float | None  # against "no worse than stable"
     beyond: float | None  # against "the canary keeps the limit"
     stable_inside: float | None  # against "stable does not keep the limit"
+    stable_unusual: float | None  # against "stable is as its record says"
     cleared: tuple[float, ...]  # by step, against "worse than the step's margin"
 
 
@@ -80,6 +81,7 @@ class ObjectiveTrial:
             worse=alone(evidence.log_worse) if compared else None,
             beyond=alone(evidence.log_beyond) if limited else None,
             stable_inside=alone(evidence.log_stable_inside) if limited else None,
+            stable_unusual=None if (unusual := evidence.log_stable_unusual) is None else alone(unusual),
             cleared=tuple(alone(evidence.log_cleared(step)) for step in range(self._steps)),
         )
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from sluice_operator.evalues import bursts
-from sluice_operator.evalues.chain import BurstLaw
+from sluice_operator.evalues.chain import LEVELS, BurstLaw
 from sluice_operator.evalues.objective import Known
 from sluice_operator.judging import criteria
 from sluice_operator.judging.counters import Counters
@@ -15,7 +15,8 @@ from sluice_operator.judging.ticks import Tally, tally
 from sluice_operator.spec import Objective
 
 SECONDS = 6 * 3600.0  # how far back the record goes; three pod-hours are enough
-_WORTH = 3 * 3600.0  # pod-seconds that a shorter record is taken for: without one, verdicts would take minutes more
+WORTH = 3 * 3600.0  # pod-seconds that a shorter record is taken for: without one, verdicts would take minutes more
+_TWICE = int(np.searchsorted(LEVELS, 2.0)) + 1  # a burst is also counted one level up
 _TAILS = (0.002, 0.25)  # rarer tails would let a regression pass for quiet time of a stable that bursts
 _BOUNDS = 5
 RECENT_SECONDS, _RECENT_SECONDS = 3600.0, 600.0  # of which `recent` tells: at most, and if there were enough requests
@@ -30,6 +31,17 @@ class Record:
     bounds: tuple[float, ...]
     pod_seconds: float
     requests: int
+
+    @property
+    def bursting(self) -> tuple[str, float]:
+        """The objective in which stable burst most (to twice its rate or more), and how often a pod did per hour."""
+        length = max(self.pod_seconds, WORTH)
+        often = {
+            name: float(np.max(one.compared.starts[..., _TWICE])) * length - 1 / len(LEVELS)
+            for name, one in self.known.items()
+        }
+        name = max(often, key=lambda one: often[one], default="")
+        return name, max(0.0, often.get(name, 0.0)) / length * 3600
 
 
 def bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
@@ -81,8 +93,8 @@ def learn(
 
 def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, Known]:
     columns = {one.name: len(chosen) if one.latency is not None else 1 for one in objectives}
-    judged = BurstLaw.unknown(_WORTH)
-    return {name: Known(BurstLaw.unknown(_WORTH, (number,)), judged) for name, number in columns.items()}
+    judged = BurstLaw.unknown(WORTH)
+    return {name: Known(BurstLaw.unknown(WORTH, (number,)), judged) for name, number in columns.items()}
 
 
 def _known(
@@ -92,7 +104,7 @@ def _known(
     counted = [criteria.counts(one, chosen, *tallies) for one in objectives]
     requests = np.concatenate([part for one in counted for part in (one.judged.requests[None], one.compared.requests)])
     bad = np.concatenate([part for one in counted for part in (one.judged.bad[None], one.compared.bad)])
-    law = bursts.learn(bursts.Record(requests, bad, bin_seconds), _WORTH)
+    law = bursts.learn(bursts.Record(requests, bad, bin_seconds), WORTH)
     known, column = {}, 0
     for objective, counts in zip(objectives, counted, strict=True):
         first, column = column + 1, column + 1 + len(counts.compared.requests)

@@ -39,6 +39,7 @@ class Findings:
     expected: int = 0  # the same of both arms
     overdue: int = 0  # canary requests that began long enough ago to be finished, and are not
     outlook: Outlook | None = None
+    record: Record | None = field(default=None, compare=False)  # its arrays have no equality
     queries: tuple[tuple[Objective, ObjectiveVerdict], ...] = ()  # they have a rule of their own
 
     def acting(self) -> "Findings":
@@ -99,6 +100,7 @@ class Trial:
             expected=answered.both,
             overdue=max(0, begun - finished),
             outlook=self.outlook(run),
+            record=self.record,
         )
 
     @property

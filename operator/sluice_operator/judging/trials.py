@@ -3,49 +3,27 @@ from Prometheus again.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.judging import criteria, queries, record
 from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.feed import Feed, Followed
+from sluice_operator.judging.look import Ended, Look, measured
 from sluice_operator.judging.metrics import BUCKETS, MetricsLostError, Reader, Selection
 from sluice_operator.judging.record import Record
 from sluice_operator.judging.ticks import Arms, closed, newest
+from sluice_operator.judging.timing import Timing
 from sluice_operator.judging.trial import Findings, Trial
 from sluice_operator.judging.verdict import Question, judge, lost
-from sluice_operator.records import runrecord
-from sluice_operator.records.runrecord import Look, RunRecord
+from sluice_operator.quantities import Number
 from sluice_operator.spec import Objective
 from sluice_operator.status import ObjectiveVerdict, Phase, Run, Status, Verdict
 
 _DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
-_OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scrapes if that is longer, hangs
 _RECORD_BIN_SECONDS, _RECENT_STEP_SECONDS = 15.0, 30.0
-_RUNS_PER_QUERY = 25
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds: how often Prometheus scrapes, and how often a run is judged at most."""
-
-    scrape: float
-    look: float
-
-    @property
-    def tick(self) -> float:
-        return max(self.scrape, self.look)
-
-    @property
-    def stale_after(self) -> float:
-        """A pod that was not scraped for so long while others were is gone."""
-        return max(3 * self.scrape, 10.0)
-
-    @property
-    def patience(self) -> float:
-        return max(_OVERDUE_SECONDS, 2 * self.scrape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +45,17 @@ class _Kept:
     """One run's trial, and how far it is."""
 
     trial: Trial
-    selection: Selection
-    asked_until: float
+    followed: Followed
     closed_until: float
-    counters: Counters = field(default_factory=Counters)
-    busy: bool = False  # a thread reads the counters
 
     def told(self, subject: Subject, now: float, timing: Timing) -> Findings:
         """What is known, with all ticks that are closed by now."""
-        run = subject.run
-        for tick in closed(self.counters, subject.arms, self.closed_until, timing.tick, timing.stale_after):
+        run, counters = subject.run, self.followed.counters
+        for tick in closed(counters, subject.arms, self.closed_until, timing.tick, timing.stale_after):
             self.trial.observe(tick, run)
             self.closed_until = tick.end
-        self.counters.forget(self.closed_until)
+        counters.forget(self.closed_until)
         return self.trial.findings(run, now, timing.patience)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    """When Prometheus gave no answer, and what it was about."""
-
-    at: float
-    message: str
 
 
 class Trials:
@@ -97,11 +64,10 @@ class Trials:
     def __init__(self, reader: Reader, timing: Timing) -> None:
         self._reader = reader
         self._timing = timing
+        self._feed = Feed(reader, timing)
         self._kept: dict[tuple[str, str], tuple[object, _Kept]] = {}
         # The newest look at each object: it holds until the next is due, as long as it answers the same question.
         self._looks: dict[tuple[str, str], tuple[object, Look]] = {}
-        self._asking = asyncio.Lock()
-        self._trouble: _Trouble | None = None
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop what is kept of an object's run."""
@@ -115,6 +81,15 @@ class Trials:
         except MetricsLostError:
             return None
 
+    async def slow(
+        self, key: tuple[str, str], revision: str, objectives: Sequence[Objective], now: datetime
+    ) -> Mapping[str, Number] | None:
+        """What is slow for `revision`, by latency objective without a limit; None while Prometheus does not say."""
+        try:
+            return criteria.slow(objectives, await self._recent(Selection((key,), (revision,), None), now.timestamp()))
+        except MetricsLostError:
+            return None
+
     async def verdict(self, subject: Subject, current: Status, crashes: int, now: datetime) -> Verdict:
         """What is known now. Looks at most once per evaluation interval while the question stays the same."""
         run, key = subject.run, (subject.namespace, subject.name)
@@ -125,17 +100,17 @@ class Trials:
         watching = current.phase is Phase.WATCHING
         try:
             findings = await self._findings(subject, now.timestamp())
-            measured = [await self._measured(subject, one, now.timestamp()) for one in run.objectives if one.query]
+            values = [await self._measured(subject, one, now.timestamp()) for one in run.objectives if one.query]
         except MetricsLostError as error:
             verdict = lost(str(error), current.verdict, crashes)
         else:
-            findings = replace(findings, queries=tuple(measured))
+            findings = replace(findings, queries=tuple(values))
             verdict = judge(findings, run.confidence, Question.of(run, watching, now), crashes)
         self._looks[key] = question, Look(verdict, now, crashes, watching)
         return verdict
 
-    async def record_of(self, subject: Subject, current: Status) -> RunRecord | None:
-        """The record of a run that ended, from memory or from Prometheus again; None if there was nothing to count.
+    async def ended(self, subject: Subject, current: Status) -> Ended | None:
+        """A run that ended, from memory or from Prometheus again; None if there was nothing to count.
 
         Raises MetricsLostError.
         """
@@ -147,8 +122,7 @@ class Trials:
             trial, last = await self._looked_again(subject, current)
         if not any(arm.started or arm.labels for tick in trial.ticks for arm in (tick.canary, tick.stable)):
             return None
-        timing = self._timing
-        return runrecord.made(*key, run, trial.record, trial.pods, trial.ticks, timing.tick, timing.patience, last)
+        return Ended(trial, last, self._timing.patience)
 
     async def _looked_again(self, subject: Subject, current: Status) -> tuple[Trial, Look]:
         """The trial as it was when the run ended, and the look that was taken then."""
@@ -156,11 +130,10 @@ class Trials:
         assert ended is not None
         kept = await self._trial_of(subject)
         self.forget(subject.namespace, subject.name)
-        async with self._asking:
-            await self._ask([kept], ended.timestamp())
+        await self._feed.up_to(kept.followed, ended.timestamp())
         counts = await asyncio.to_thread(kept.told, subject, ended.timestamp(), self._timing)
         watching, known = run.step_started_at is None, current.verdict
-        findings = replace(counts, queries=runrecord.measured(run, known) if known is not None else ())
+        findings = replace(counts, queries=measured(run.objectives, known) if known is not None else ())
         verdict = judge(findings, run.confidence, Question.of(run, watching, ended), crashes=0)
         if known is not None and (known.result, known.reason) != (verdict.result, verdict.reason):
             verdict = known  # crashes, or metrics that were lost: not in the ticks
@@ -182,41 +155,14 @@ class Trials:
 
     async def _findings(self, subject: Subject, now: float) -> Findings:
         kept = await self._trial_of(subject)
-        async with self._asking:
-            await self._refresh(kept, now)
-        self._check_seen(kept.counters, subject, now)
-        kept.busy = True
+        followed = kept.followed
+        await self._feed.refresh(followed, [one.followed for _, one in self._kept.values()], now)
+        self._check_seen(followed.counters, subject, now)
+        followed.busy = True
         try:
             return await asyncio.to_thread(kept.told, subject, now, self._timing)  # hours of ticks after a restart
         finally:
-            kept.busy = False
-
-    async def _refresh(self, mine: _Kept, now: float) -> None:
-        """Whoever looks first asks for all runs that are due, so that many runs need few queries, and fail together."""
-        if now < mine.asked_until + self._timing.look / 2:
-            return
-        if self._trouble is not None and now < self._trouble.at + self._timing.look / 2:
-            raise MetricsLostError(self._trouble.message)
-        recent = now - 3 * self._timing.look
-        due = [kept for _, kept in self._kept.values() if recent <= kept.asked_until <= now - self._timing.look / 2]
-        together = [mine, *(kept for kept in due if kept is not mine)] if mine in due else [mine]
-        try:
-            for first in range(0, len(together), _RUNS_PER_QUERY):
-                await self._ask(together[first : first + _RUNS_PER_QUERY], now)
-        except MetricsLostError as error:
-            self._trouble = _Trouble(now, str(error))
-            raise
-
-    async def _ask(self, runs: list[_Kept], now: float) -> None:
-        since = min(kept.asked_until for kept in runs) - 2 * self._timing.scrape
-        answer = await self._reader.raw(Selection.joined(kept.selection for kept in runs), since, now)
-        by_object = defaultdict(list)
-        for labels, samples in answer:
-            by_object[labels.get("namespace"), labels.get("model_deployment")].append((labels, samples))
-        for kept in runs:
-            if not kept.busy:  # it will ask for itself again
-                kept.counters.add(by_object[kept.selection.objects[0]])
-                kept.asked_until = now
+            followed.busy = False
 
     async def _trial_of(self, subject: Subject) -> _Kept:
         """The run's trial: the one in memory, or a new one that begins with the run's first traffic."""
@@ -232,8 +178,10 @@ class Trials:
         pods = Pods(subject.replicas, subject.replicas)
         kept = _Kept(
             trial=Trial(run.judged, len(run.steps), past, pods, self._timing.tick),
-            selection=subject.selection(*revisions, bounds=criteria.bounds(run.judged, past.bounds)),
-            asked_until=began - self._timing.scrape,
+            followed=Followed(
+                subject.selection(*revisions, bounds=criteria.bounds(run.judged, past.bounds)),
+                asked_until=began - self._timing.scrape,
+            ),
             closed_until=began,
         )
         self._kept[key] = (identity, kept)

@@ -21,6 +21,7 @@ from sluice_operator.spec import Confidence, Judge, Objective, Step, WhenNoLabel
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Run, Verdict
 
 CRASHES_TOLERATED = 1  # container terminations of the canary beyond stable's
+RULES = 1  # raised by each change after which the same counts may get another verdict, or other numbers
 OVERDUE_TOLERATED = 20  # requests; more than that, and more than were finished, means that the canary hangs
 
 
@@ -49,6 +50,8 @@ class Question:
 def judge(findings: Findings, confidence: Confidence, question: Question, crashes: int) -> Verdict:
     """The verdict on the canary. `crashes`: terminations of its containers beyond stable's in this run."""
     verdict, outlook = _judge(findings, confidence, question, crashes), findings.outlook
+    if findings.record is not None:
+        verdict = replace(verdict, record=wording.record(findings.record, findings.objectives))
     if outlook is None or question.step is None:
         return verdict
     return replace(verdict, forecast=wording.forecast(outlook), unreachable=wording.unreachable(outlook))

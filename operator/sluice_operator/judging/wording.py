@@ -1,14 +1,18 @@
 """The sentences and numbers of a verdict, for the person paged. Pure."""
 
 import math
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from sluice_operator.judging import criteria
 from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.forecast import Outlook
+from sluice_operator.judging.record import WORTH, Record
 from sluice_operator.spec import Objective
 from sluice_operator.status import ObjectiveVerdict, Result
+
+_UNUSUAL = 20.0  # e-value at which stable is said to be worse than its record
 
 
 def worse_reason(objective: Objective) -> str:
@@ -64,6 +68,19 @@ def unreachable(outlook: Outlook) -> str:
     return f"{forecast(outlook)}; the deadline is {outlook.deadline}: {wide}"
 
 
+def record(found: Record, findings: Sequence[Finding]) -> str:
+    """What is known of stable's past, and whether it still holds: what a verdict against the canary rests on."""
+    hours, worth = found.pod_seconds / 3600, WORTH / 3600
+    parts = [f"{hours:.1f} pod-hours of stable's record" + (f", taken for {worth:g}" if hours < worth else "")]
+    name, often = found.bursting
+    if often * max(hours, worth) >= 1:
+        parts.append(f"{name} burst about {often:.2g} times an hour: a verdict against the canary takes longer")
+    worse = [one.objective.name for one in findings if (one.stable_unusual or 0.0) >= math.log(_UNUSUAL)]
+    if worse:
+        parts.append(f"stable is worse now than then ({', '.join(worse)}), which may be blamed on the canary")
+    return "; ".join(parts)
+
+
 def failed(judged: ObjectiveVerdict, reason: str) -> ObjectiveVerdict:
     return replace(judged, result=Result.FAIL, reason=reason, needs="")
 
@@ -92,8 +109,11 @@ def _absolute(objective: Objective) -> str:
         most = objective.error_rate.max
         return "" if most is None else f"at most {most} errors"
     if objective.latency is not None:
-        bound = criteria.bound_of(objective) * 1000
-        return f"at most {1 - objective.latency.quantile:.1%} slower than {bound:g}ms"
+        bound, share = criteria.bound_of(objective), f"{1 - objective.latency.quantile:.1%}"
+        if bound is None:
+            return f"stable's own quantile {objective.latency.quantile} is not known"
+        slower = f"slower than {bound * 1000:g}ms"
+        return f"at most {share} {slower}" if objective.latency.max is not None else slower
     assert objective.accuracy is not None
     least = objective.accuracy.min
     return "" if least is None else f"at least {least}"

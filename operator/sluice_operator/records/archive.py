@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from sluice_operator import names, resources
+from sluice_operator.judging.look import Ended
 from sluice_operator.judging.metrics import MetricsLostError
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trials import Subject
 from sluice_operator.kube import Conflict, Kube, Manifest, Refused
 from sluice_operator.records import runrecord
-from sluice_operator.records.runrecord import RunRecord
 from sluice_operator.resources import Owner
 from sluice_operator.snapshot import is_owned
 from sluice_operator.status import Run, Status
@@ -25,18 +25,18 @@ _AGAIN = timedelta(minutes=1)  # after an attempt that failed
 _log = logging.getLogger(__name__)
 
 
-class Recording(Protocol):
-    """Where records come from."""
+class Ending(Protocol):
+    """Who knows how a run ended."""
 
-    async def record_of(self, subject: Subject, current: Status) -> RunRecord | None: ...
+    async def ended(self, subject: Subject, current: Status) -> Ended | None: ...
 
 
 class Archive:
     """Looks once per run and process whether its record is there, and writes it where it is not."""
 
-    def __init__(self, kube: Kube, recording: Recording) -> None:
+    def __init__(self, kube: Kube, ending: Ending) -> None:
         self._kube = kube
-        self._recording = recording
+        self._ending = ending
         self._done: dict[tuple[str, str], str] = {}  # the run whose record is there, or cannot be had
         self._again: dict[tuple[str, str], datetime] = {}
 
@@ -67,11 +67,11 @@ class Archive:
             return
         arms = Arms(run.canary.revision, run.stable.revision if run.stable else None)
         subject = Subject(owner.namespace, owner.name, run, arms, replicas)
-        record = await self._recording.record_of(subject, current)
-        if record is None:
+        ended = await self._ending.ended(subject, current)
+        if ended is None:
             _log.info("%s/%s: nothing was counted in run %s, there is no record", owner.namespace, owner.name, run.id)
             return
-        data = runrecord.encoded(record)
+        data = runrecord.encoded(runrecord.made(owner.namespace, owner.name, run, ended))
         try:
             await self._kube.create(resources.run_record(owner, run.id, summary(run), data))
         except Conflict:

@@ -3,7 +3,7 @@
 The weights were not those of the policy's steps, so requests and evidence tell, and silence cannot be judged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from sluice_operator.judging import ladder
 from sluice_operator.judging.ticks import Tick
 from sluice_operator.judging.verdict import Question, judge
+from sluice_operator.quantities import Number
 from sluice_operator.records.replay import Moment, Replay, counted
 from sluice_operator.spec import Spec
 from sluice_operator.status import Compared, LiveWeight, Outcome, Result, Run, Verdict
@@ -26,8 +27,16 @@ class Rehearsal:
     at: datetime
 
 
-def a_run(spec: Spec, rate: float, canary: str, stable: str, since: datetime, until: datetime) -> Run:
-    """A run under the terms of `spec` with its weight proven from the start, at `rate` requests per second."""
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What a run takes from stable's traffic: requests per second, and what is slow (seconds, by objective)."""
+
+    rate: float
+    slow: Mapping[str, Number]
+
+
+def a_run(spec: Spec, lately: Lately, canary: str, stable: str, since: datetime, until: datetime) -> Run:
+    """A run under the terms of `spec` with its weight proven from the start."""
     return Run(
         id=f"{canary}-{int(since.timestamp())}",
         started_at=since,
@@ -37,7 +46,8 @@ def a_run(spec: Spec, rate: float, canary: str, stable: str, since: datetime, un
         stable=Compared(revision=stable, model=f"revision {stable}"),
         objectives=spec.objectives,
         confidence=spec.confidence,
-        steps=spec.rollout.canary.steps or ladder.automatic(rate),
+        steps=spec.rollout.canary.steps or ladder.automatic(lately.rate),
+        slow=dict(lately.slow),
         step_started_at=since,
         traffic_started_at=since,
         proven_at=since,

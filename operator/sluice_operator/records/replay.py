@@ -11,10 +11,11 @@ from datetime import datetime
 
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.judging.finding import Finding
+from sluice_operator.judging.look import measured
 from sluice_operator.judging.ticks import Tick
 from sluice_operator.judging.trial import Findings, Trial
-from sluice_operator.judging.verdict import Bars, Question, averaged, judge, to_blame
-from sluice_operator.records.runrecord import RunRecord, measured, past_of, ticks_of
+from sluice_operator.judging.verdict import RULES, Bars, Question, averaged, judge, to_blame
+from sluice_operator.records.runrecord import RunRecord, past_of, ticks_of
 from sluice_operator.status import METRICS_UNAVAILABLE, Run, Verdict
 
 
@@ -53,6 +54,8 @@ class Replay:
         """Why the verdict need not be the recorded one; empty if it must."""
         if self.record.cut:
             return f"the record lacks the first {self.record.cut} ticks of the run"
+        if self.record.rules != RULES:
+            return f"it was reached by the rules of version {self.record.rules}, this program has version {RULES}"
         if self.record.last.verdict.reason == METRICS_UNAVAILABLE:
             return f"the last look saw no metrics: {self.record.last.verdict.message}"
         return ""
@@ -76,7 +79,7 @@ def replay(record: RunRecord) -> Replay:
     bars = Bars.of(trial.findings(run, record.began, record.patience).acting(), run.confidence, question)
     moments = tuple(_moments(record, trial))
     counts = trial.findings(run, last.at.timestamp(), record.patience)
-    findings = replace(counts, queries=measured(run, last.verdict))
+    findings = replace(counts, queries=measured(run.objectives, last.verdict))
     return Replay(record, bars, moments, judge(findings, run.confidence, question, last.crashes))
 
 

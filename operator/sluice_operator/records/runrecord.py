@@ -7,7 +7,6 @@ place of what is nearly equal, so that hours compress to some kilobytes.
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from itertools import accumulate, pairwise, repeat
 from typing import Any
 
@@ -15,14 +14,15 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from sluice_operator.evalues.chain import BurstLaw, Pods
+from sluice_operator.evalues.chain import BurstLaw
 from sluice_operator.evalues.objective import Known
 from sluice_operator.judging import criteria
+from sluice_operator.judging.look import Ended, Look
 from sluice_operator.judging.record import Record
 from sluice_operator.judging.ticks import Tally, Tick
+from sluice_operator.judging.verdict import RULES
 from sluice_operator.quantities import decode, encode
-from sluice_operator.spec import Objective
-from sluice_operator.status import ObjectiveVerdict, Run, Verdict
+from sluice_operator.status import Run
 
 FORMAT = 1
 MOST_BYTES = 500_000  # compressed; in base64, and with its summary, still well below the 1 MiB of a ConfigMap
@@ -74,15 +74,6 @@ class Columns(_Part, frozen=True):
     slower: list[list[int | None]]  # by bound
 
 
-class Look(_Part, frozen=True):
-    """The last look at the run. `crashes`: terminations of its containers beyond stable's."""
-
-    verdict: Verdict
-    at: datetime
-    crashes: int = 0
-    watching: bool = False
-
-
 class RunRecord(_Part, frozen=True):
     """A run that ended. Ticks are equally long and without gaps; seconds, and unix seconds."""
 
@@ -99,6 +90,7 @@ class RunRecord(_Part, frozen=True):
     stable: Columns
     unseen: tuple[int, ...]  # ticks in which not both arms were scraped
     last: Look
+    rules: int  # of the verdict, by their version
     cut: int = 0  # ticks of the beginning that were too many to keep
     format: int = FORMAT
 
@@ -107,33 +99,25 @@ class RunRecord(_Part, frozen=True):
         return len(self.canary.finished)
 
 
-def made(
-    namespace: str,
-    name: str,
-    run: Run,
-    past: Record,
-    pods: Pods,
-    ticks: Sequence[Tick],
-    tick_seconds: float,
-    patience: float,
-    last: Look,
-) -> RunRecord:
-    """The record of a run with at least one tick."""
-    bounds = criteria.bounds(run.judged, past.bounds)
+def made(namespace: str, name: str, run: Run, ended: Ended) -> RunRecord:
+    """The record of a run of a ModelDeployment that had at least one tick."""
+    trial = ended.trial
+    ticks, bounds = trial.ticks, criteria.bounds(run.judged, trial.record.bounds)
     return RunRecord(
         namespace=namespace,
         name=name,
         run=run,
-        past=_past(past),
-        pods=(pods.suspected, pods.reference),
-        tick_seconds=tick_seconds,
-        patience=patience,
+        past=_past(trial.record),
+        pods=(trial.pods.suspected, trial.pods.reference),
+        tick_seconds=trial.tick_seconds,
+        patience=ended.patience,
         began=ticks[0].start,
         bounds=bounds,
         canary=_columns([tick.canary for tick in ticks], bounds),
         stable=_columns([tick.stable for tick in ticks], bounds),
         unseen=tuple(index for index, tick in enumerate(ticks) if not tick.both_seen),
-        last=last,
+        last=ended.last,
+        rules=RULES,
     )
 
 
@@ -172,12 +156,6 @@ def ticks_of(record: RunRecord) -> Iterator[Tick]:
     unseen = set(record.unseen)
     for index, ((start, end), of_canary, of_stable) in enumerate(zip(pairwise(edges), canary, stable, strict=True)):
         yield Tick(start, end, of_canary, of_stable, both_seen=index not in unseen)
-
-
-def measured(run: Run, verdict: Verdict) -> tuple[tuple[Objective, ObjectiveVerdict], ...]:
-    """What a verdict says of the run's queries, whose measurements are not kept."""
-    said = {one.name: one for one in verdict.objectives}
-    return tuple((one, said[one.name]) for one in run.objectives if one.query is not None and one.name in said)
 
 
 class _Format(_Part, frozen=True):

@@ -8,8 +8,8 @@ from itertools import count
 
 from sluice_operator.judging import wording
 from sluice_operator.judging.finding import Finding
+from sluice_operator.judging.look import measured
 from sluice_operator.judging.verdict import against
-from sluice_operator.records import runrecord
 from sluice_operator.records.replay import Replay
 from sluice_operator.report import panels, series
 from sluice_operator.report.chart import elapsed
@@ -83,7 +83,7 @@ def _moment(at: datetime | None) -> str:
 def _summary(again: Replay) -> Iterator[Markup]:
     names = ("Objective", "Canary", "Stable", "Held against", "Counted", "Against it", "For its step", "At the end")
     rows = [_row(again, index, one) for index, one in enumerate(again.moments[-1].objectives)]
-    rows += [_measured(*one) for one in runrecord.measured(again.record.run, again.verdict)]
+    rows += [_measured(*one) for one in measured(again.record.run.objectives, again.verdict)]
     yield tag("h2", "Objectives")
     if not rows:
         yield tag("p", "The run had no objectives: requests and time alone passed its steps.")

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from sluice_operator.judging.metrics import Reader
 from sluice_operator.judging.ticks import Arms
-from sluice_operator.judging.trials import Subject, Timing, Trials
+from sluice_operator.judging.timing import Timing
+from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.status import METRICS_UNAVAILABLE, LiveWeight, Result, Run, Status, Verdict
 from tests.unit.controller.build import revision, stepping
 
@@ -31,6 +32,7 @@ class FakePrometheus:
         self.series: dict[tuple[tuple[str, str], ...], list[tuple[float, str]]] = {}
         self.queries: list[str] = []
         self.trouble: Any = None
+        self.clock = 0.0  # seconds since START
 
     def scrape(self, at: float, value: object, name: str = "ml_requests_total", **labels: str) -> None:
         defaults = {"__name__": name, "namespace": "models", "model_deployment": "iris", "entry": "gateway"}
@@ -40,6 +42,8 @@ class FakePrometheus:
         self.series.setdefault(tuple(owned.items()), []).append((START + at, str(value)))
 
     def custom_query(self, query: str, params: dict[str, Any]) -> Any:
+        if query == "vector(time())":
+            return [{"metric": {}, "value": [START + self.clock, str(START + self.clock)]}]
         span = re.search(r"\[(\d+)ms\]$", query)
         low, high = params["time"] - (int(span[1]) / 1000 if span else LOOKBACK), params["time"]
         found = [
@@ -105,7 +109,7 @@ def a_run(began: float = 0, since: float | None = None, **changes: Any) -> Run:
 
 
 def trials(prometheus: Any, interval: float = INTERVAL) -> Trials:
-    return Trials(Reader(prometheus), Timing(scrape=interval, look=5))
+    return Trials(Reader(prometheus, lambda: START), Timing(scrape=interval, look=5))
 
 
 def look(

@@ -13,12 +13,13 @@ from msgspec.structs import replace
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.judging import record
 from sluice_operator.judging.counters import Counters
+from sluice_operator.judging.look import Ended, Look
 from sluice_operator.judging.ticks import Tally, Tick
 from sluice_operator.judging.trial import Trial
 from sluice_operator.judging.trials import Subject
 from sluice_operator.judging.verdict import Question, judge
 from sluice_operator.records import runrecord
-from sluice_operator.records.runrecord import Look, RunRecord
+from sluice_operator.records.runrecord import RunRecord
 from sluice_operator.status import Compared, LiveWeight, Outcome, Result, Run, Status
 from tests.unit.controller.build import a_spec, stepping
 
@@ -89,6 +90,12 @@ def a_trial(run: Run) -> Trial:
 
 def recorded(run: Run, told: Iterator[Tick]) -> RunRecord:
     """The record of a run until the tick at which its verdict is a Fail, or until its end."""
+    run, last = ended(run, told)
+    return runrecord.made("models", "iris", run, last)
+
+
+def ended(run: Run, told: Iterator[Tick]) -> tuple[Run, Ended]:
+    """A run until the tick at which its verdict is a Fail, or until its end."""
     trial, assumed = a_trial(run), run.ended_at
     assert assumed is not None
     for tick in told:
@@ -102,22 +109,22 @@ def recorded(run: Run, told: Iterator[Tick]) -> RunRecord:
             run = replace(run, ended_at=now, **outcome)
             break
     last = Look(verdict, now)
-    return runrecord.made("models", "iris", run, trial.record, trial.pods, trial.ticks, TICK, PATIENCE, last)
+    return run, Ended(trial, last, PATIENCE)
 
 
-class FakeRecording:
-    """Gives the record of any run that had traffic, unless there is trouble."""
+class FakeEnding:
+    """Knows how any run ended that had traffic, unless there is trouble."""
 
     def __init__(self) -> None:
         self.asked = 0
         self.trouble: Exception | None = None
         self.empty = False
 
-    async def record_of(self, subject: Subject, current: Status) -> RunRecord | None:
+    async def ended(self, subject: Subject, current: Status) -> Ended | None:
         self.asked += 1
         if self.trouble is not None:
             raise self.trouble
         if self.empty:
             return None
         few = a_run(weights=(10,), step_seconds=20.0)
-        return replace(recorded(few, ticks(few)), run=subject.run)
+        return ended(few, ticks(few))[1]

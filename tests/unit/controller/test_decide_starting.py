@@ -10,6 +10,8 @@ import pytest
 
 from sluice_operator.decide import decide
 from sluice_operator.observed import Proof, Refusal, Unreachable, Unresolved, Workload
+from sluice_operator.quantities import Number
+from sluice_operator.spec import PlacedLatency
 from sluice_operator.status import Alias, HistoryEntry, Outcome, Phase, Rejection, Retiring
 from tests.unit.controller.build import (
     DEFAULTS,
@@ -157,6 +159,27 @@ def test_without_steps_the_first_weight_follows_from_how_many_requests_there_are
     assert status.phase is Phase.STEPPING
     assert status.run is not None
     assert [step.weight for step in status.run.steps] == [5, 10, 25, 50]
+
+
+def test_a_latency_without_a_limit_waits_for_what_stable_takes() -> None:
+    """The run keeps what it found, beside the objective as it was written."""
+    objectives = [{"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}]
+    ready: dict[str, Any] = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
+    unknown = again(starting(spec=a_spec(objectives=objectives)), **ready, slow=None)
+    assert decide(unknown).phase is Phase.STARTING
+    assert condition(decide(again(unknown, after=LATE, **ready, slow=None)), "Stalled")[:2] == (
+        "True",
+        "MetricsUnavailable",
+    )
+    status = decide(again(unknown, **ready, slow={"p95": Number.parse("0.0125")}))
+    assert (status.phase, status.run and status.run.slow) == (Phase.STEPPING, {"p95": 0.0125})
+    assert status.run is not None
+    assert status.run.objectives == a_spec(objectives=objectives).objectives
+    (judged,) = status.run.judged
+    assert isinstance(judged.latency, PlacedLatency)
+    assert (judged.latency.slow, judged.latency.max) == (0.0125, None)
+    stepped = again(unknown, **ready, slow={"p95": Number.parse("0.0125")})
+    assert decide(again(stepped)).phase is Phase.STEPPING  # the objectives are still those of the spec
 
 
 def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:

@@ -39,7 +39,7 @@ from tests.unit.controller.build import (
     resolved,
 )
 from tests.unit.controller.fakes import CutOffError, FakeKube, Reference, finish
-from tests.unit.controller.recorded import FakeRecording
+from tests.unit.controller.recorded import FakeEnding
 
 IRIS: Reference = (names.KIND, "iris")
 JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
@@ -67,7 +67,7 @@ class World(Observer):
     def __init__(self, **changes: Any) -> None:
         self.kube = FakeKube()
         self.now = NOW
-        self.records = FakeRecording()
+        self.records = FakeEnding()
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass unless it is told otherwise

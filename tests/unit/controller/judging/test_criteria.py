@@ -13,6 +13,7 @@ from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.objective import Margin
 from sluice_operator.judging import criteria
 from sluice_operator.judging.ticks import Tally
+from sluice_operator.quantities import Number
 from sluice_operator.spec import Objective
 from tests.unit.controller.build import a_spec
 
@@ -146,3 +147,44 @@ def test_bounds_are_those_that_are_compared_and_those_that_are_judged() -> None:
     wanted = (latency("500ms"), latency("210ms"), errors(max="1%"))
     assert criteria.bounds(wanted, (0.1, 0.5)) == (0.1, 0.2, 0.5)
     assert criteria.bounds((errors(max="1%"),), ()) == ()
+
+
+def relative(quantile: str = "0.95", slow: str = "") -> Objective:
+    one = objective(latency={"quantile": quantile, "maxRatio": "1.5"})
+    return one.at(Number.parse(slow)) if slow else one
+
+
+def test_a_latency_without_a_limit_is_only_compared() -> None:
+    """Beyond what is slow in the run; what stable may have beyond its own quantile is tolerable."""
+    found = criteria.criterion(relative(slow="0.1"), steps=1)
+    assert (found.compared, found.limit) == (True, None)
+    (margin,) = found.margins
+    assert margin.ratio == 1.5
+    assert margin.tolerance == pytest.approx(0.05)
+    counts = criteria.counts(relative(slow="0.1"), (0.2,), COUNTED)
+    assert told(counts.judged) == [(100, 40)]
+    assert criteria.bounds((relative(slow="0.1"),), (0.5,)) == (0.1, 0.5)
+
+
+def test_while_nothing_is_known_to_be_slow_nothing_counts() -> None:
+    """Neither in favour nor against; it is still compared elsewhere."""
+    counts = criteria.counts(relative(), (0.2,), COUNTED)
+    assert (told(counts.judged), told(counts.compared)) == ([(0, 0)], [(100, 5)])
+    assert criteria.bounds((relative(),), (0.5,)) == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("quantile", "within", "slow"),
+    [
+        ("0.95", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {"one": 0.2}),
+        ("0.99", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {"one": 0.25}),
+        ("0.999", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {}),  # beyond the last bound: nothing can be slower
+        ("0.95", {0.1: 0, math.inf: 0}, {}),
+        ("0.95", {}, {}),
+    ],
+)
+def test_slow_is_what_stable_hardly_ever_takes(
+    quantile: str, within: dict[float, float], slow: dict[str, float]
+) -> None:
+    """The lowest bound within which its quantile lies."""
+    assert criteria.slow((relative(quantile), latency("200ms"), errors(max="1%")), within) == slow

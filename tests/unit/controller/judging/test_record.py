@@ -153,3 +153,12 @@ def test_the_law_is_that_of_the_bins() -> None:
 
 def _columns(bins: bursts.Record) -> bursts.Record:
     return bursts.Record(bins.requests[None], bins.bad[None], bins.bin_seconds)
+
+
+@pytest.mark.parametrize(("every", "often"), [(0, 0.0), (40, 6.0), (120, 2.0)])
+def test_how_often_stable_bursts_is_told(every: int, often: float) -> None:
+    """To ten times its rate, for a minute, in six hours of one pod: about what was planted, per pod and hour."""
+    growth = [20 if every and k % every < 4 else 2 for k in range(1440)]
+    name, found = learned(pod("a", growth), bins=1440).bursting
+    assert name == "errors"
+    assert found == pytest.approx(often, abs=0.2, rel=0.2)

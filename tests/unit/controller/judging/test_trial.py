@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sluice_operator.evalues.chain import Pods
+from sluice_operator.evalues.chain import BurstLaw, Pods
+from sluice_operator.evalues.objective import Known
 from sluice_operator.judging import record
 from sluice_operator.judging.counters import Counters
 from sluice_operator.judging.finding import Finding
@@ -222,3 +223,16 @@ def test_labels_that_do_not_come_are_told() -> None:
     found = told(a_trial(ACCURACY), *(tick(k, requests(100)) for k in range(5)))
     assert found.outlook is not None
     assert found.outlook.wider == math.inf
+
+
+def test_a_stable_that_is_worse_than_its_record_is_seen() -> None:
+    """Only where its record's share is known: then what the run shows of it is held against that."""
+    calm = Known(BurstLaw.unknown(6 * 3600.0, (1,)), BurstLaw.unknown(6 * 3600.0), 100_000.0, 100.0)
+    wanted = objectives(ERRORS)
+    for errors, seen in ((1, False), (90, True)):
+        trial = Trial(wanted, 2, record.Record({"errors": calm}, (), 6 * 3600.0, 100_000), Pods(2, 2), LENGTH)
+        one = only(told(trial, *(tick(k, requests(100), requests(900, errors=errors)) for k in range(30))))
+        assert one.stable_unusual is not None
+        assert (one.stable_unusual > math.log(20)) is seen
+    unknown = only(told(a_trial(ERRORS), tick(0, requests(100))))
+    assert unknown.stable_unusual is None

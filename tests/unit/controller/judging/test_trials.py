@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trials import Subject
 from sluice_operator.status import LiveWeight, Phase, Result, Verdict
+from tests.unit.controller.build import a_spec
 from tests.unit.controller.prometheus import (
     CANARY,
     STABLE,
@@ -137,6 +138,23 @@ def test_latencies_are_compared_where_stable_s_record_says() -> None:
             prometheus.scrape(at, count, "ml_request_duration_seconds_bucket", pod_uid="r", revision=STABLE, le=bound)
     look(trials(prometheus), 5)
     assert prometheus.queries[-1].endswith(',le=~"|[+]Inf|0[.]05|0[.]1|0[.]2"}[35000ms]')
+
+
+def test_what_is_slow_for_stable_is_asked_of_prometheus() -> None:
+    """For objectives that have no limit; without an answer it is not known, without requests nothing is slow."""
+    (wanted,) = a_spec(objectives=[{"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}]).objectives
+    prometheus = FakePrometheus()
+
+    def slow() -> Any:
+        return asyncio.run(trials(prometheus).slow(("models", "iris"), STABLE, (wanted,), moment(0)))
+
+    assert slow() == {}
+    for bound, within in (("0.05", 900), ("0.1", 990), ("+Inf", 1000)):
+        for at, count in ((-65, 0), (-5, within)):
+            prometheus.scrape(at, count, "ml_request_duration_seconds_bucket", pod_uid="r", revision=STABLE, le=bound)
+    assert slow() == {"p95": 0.1}
+    prometheus.trouble = ValueError("not JSON")
+    assert slow() is None
 
 
 def test_a_record_of_bursts_makes_a_verdict_slower() -> None:
@@ -264,7 +282,7 @@ def test_memory_does_not_grow_with_the_run() -> None:
     kept: set[int] = set()
     for now in range(5, 2900, 200):
         look(by, now)
-        counters = by._kept["models", "iris"][1].counters
+        counters = by._kept["models", "iris"][1].followed.counters
         kept.add(max(len(one.times) for one in counters._known.values()))
         kept.add(max(len(one.scrapes) for one in counters.pods.values()))
     assert max(kept) <= 3

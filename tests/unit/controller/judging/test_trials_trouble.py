@@ -209,3 +209,23 @@ def test_a_target_that_two_jobs_scrape_changes_no_verdict() -> None:
     by, twice = trials(serving(bad=0.5)), trials(prometheus)
     for now in (30, 60, 155):
         assert look(twice, now) == look(by, now)
+
+
+@pytest.mark.parametrize(("clock", "words"), [(42.0, "42 s ahead of"), (-600.0, "600 s behind")])
+def test_clocks_that_differ_are_told(clock: float, words: str) -> None:
+    """Samples would be counted for weights that were not live at their time. Mended clocks are seen within a minute."""
+    prometheus = serving()
+    prometheus.clock = clock
+    by = trials(prometheus)
+    told = lost(f"Prometheus's clock is {words} the operator's: set the clocks of both by NTP")
+    assert [look(by, now) for now in (30, 60)] == [told, told]
+    prometheus.clock = 0.0
+    assert look(by, 120) == look(trials(prometheus), 120) != told
+
+
+@pytest.mark.parametrize("clock", [-10.0, 0.0, 10.0])
+def test_clocks_may_differ_by_a_scrape(clock: float) -> None:
+    """Counts are not told more exactly than that."""
+    prometheus = serving()
+    prometheus.clock = clock
+    assert look(trials(prometheus), 120).reason != METRICS_UNAVAILABLE

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_operator.evalues.chain import BurstLaw
+from sluice_operator.evalues.objective import Known
 from sluice_operator.judging.finding import Finding, Worst
 from sluice_operator.judging.forecast import Forecast, Outlook
+from sluice_operator.judging.record import Record
 from sluice_operator.judging.trial import Findings
 from sluice_operator.judging.verdict import Question, judge, lost
+from sluice_operator.quantities import Number
 from sluice_operator.spec import Confidence, Objective
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 from tests.unit.controller.build import a_spec
@@ -41,6 +45,7 @@ def found(raw: dict[str, Any], **known: Any) -> Finding:
         "worse": NOTHING if compared else None,
         "beyond": NOTHING,
         "stable_inside": NOTHING,
+        "stable_unusual": None,
         "cleared": (NOTHING, NOTHING),
     }
     return Finding(one, **{**defaults, **known})
@@ -403,3 +408,53 @@ def test_a_dry_run_of_an_objective_is_only_shown() -> None:
     assert (verdict.result, [one.name for one in verdict.objectives]) == (Result.PASS, ["dry", "p95"])
     needed = bar(0.15, 0.2) + 0.01
     assert judged(findings(dry, found(P95, beyond=needed, stable_inside=SURE))).result is Result.FAIL
+
+
+@pytest.mark.parametrize(
+    ("slow", "limit"),
+    [
+        ("0.0125", "slower than 12.5ms, less than 1.5 times stable's"),
+        ("", "stable's own quantile 0.95 is not known, less than 1.5 times stable's"),
+    ],
+)
+def test_a_latency_without_a_limit_says_what_is_slow(slow: str, limit: str) -> None:
+    """In this run, or that nobody knows."""
+    one = found({"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}, beyond=None, stable_inside=None)
+    placed = replace(one, objective=one.objective.at(Number.parse(slow)) if slow else one.objective)
+    verdict = judged(findings(placed))
+    assert (verdict.objectives[0].limit, verdict.result) == (limit, Result.UNDECIDED)
+
+
+def past(hours: float, bursts: float = 0.0) -> Record:
+    """Of stable: calm, or with so many strong bursts in all."""
+    length = max(hours, 3.0) * 3600
+    calm = BurstLaw.unknown(length)
+    law = replace(calm, starts=calm.starts + bursts / length)
+    return Record({"errors": Known(law, law)}, (), hours * 3600, 0)
+
+
+@pytest.mark.parametrize(
+    ("record", "unusual", "told"),
+    [
+        (past(0), None, "0.0 pod-hours of stable's record, taken for 3"),
+        (past(0.5), 2.9, "0.5 pod-hours of stable's record, taken for 3"),
+        (past(12), None, "12.0 pod-hours of stable's record"),
+        (
+            past(12, bursts=24),
+            None,
+            "12.0 pod-hours of stable's record; errors burst about 2 times an hour: a verdict against the canary takes "
+            "longer",
+        ),
+        (
+            past(6),
+            3.1,
+            "6.0 pod-hours of stable's record; stable is worse now than then (errors), which may be blamed on the "
+            "canary",
+        ),
+    ],
+)
+def test_what_a_verdict_rests_on_is_told(record: Record, unusual: float | None, told: str) -> None:
+    """How much is known of stable, how it bursts, and whether it is still like that; a Fail says it, too."""
+    for against in (NOTHING, SURE):
+        verdict = judged(findings(found(ERRORS, worse=against, stable_unusual=unusual), record=record))
+        assert verdict.record == told

@@ -17,7 +17,7 @@ from sluice_operator.records.archive import KEPT, Archive
 from sluice_operator.status import Run, Status
 from tests.unit.controller.build import OWNER
 from tests.unit.controller.fakes import FakeKube, finish
-from tests.unit.controller.recorded import BEGAN, FakeRecording, a_run
+from tests.unit.controller.recorded import BEGAN, FakeEnding, a_run
 
 NOW = BEGAN + timedelta(minutes=11)
 
@@ -38,7 +38,7 @@ class Kept:
     """An archive with its surroundings."""
 
     def __init__(self) -> None:
-        self.kube, self.recording = Reading(), FakeRecording()
+        self.kube, self.recording = Reading(), FakeEnding()
         self.restart()
 
     def restart(self) -> None:

@@ -14,6 +14,7 @@ from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trial import Trial
 from sluice_operator.judging.trials import Subject, Trials
+from sluice_operator.judging.verdict import RULES
 from sluice_operator.records import runrecord
 from sluice_operator.records.replay import Replay, replay
 from sluice_operator.records.runrecord import RunRecord
@@ -63,9 +64,9 @@ def ended(run: Run, at: float, verdict: Verdict) -> Run:
 
 def record_of(by: Trials, run: Run, last: Verdict) -> RunRecord:
     subject = Subject("models", "iris", run, Arms(CANARY, STABLE), replicas=2)
-    record = asyncio.run(by.record_of(subject, replace(STATUS, verdict=last, phase=Phase.ROLLING_BACK)))
-    assert record is not None
-    return runrecord.decoded(runrecord.encoded(record))
+    known = asyncio.run(by.ended(subject, replace(STATUS, verdict=last, phase=Phase.ROLLING_BACK)))
+    assert known is not None
+    return runrecord.decoded(runrecord.encoded(runrecord.made("models", "iris", run, known)))
 
 
 def numbers(findings: tuple[Finding, ...]) -> list[float]:
@@ -142,7 +143,7 @@ def test_crashes_and_lost_metrics_are_recorded_as_they_were_told() -> None:
 def test_a_run_that_nobody_called_has_no_record() -> None:
     """Neither from memory nor from Prometheus."""
     subject = Subject("models", "iris", ended(FIRST, 100, look(trials(FakePrometheus()), 100)), Arms(CANARY, STABLE), 2)
-    assert asyncio.run(trials(FakePrometheus()).record_of(subject, STATUS)) is None
+    assert asyncio.run(trials(FakePrometheus()).ended(subject, STATUS)) is None
 
 
 def told(**changes: Any) -> Replay:
@@ -181,6 +182,14 @@ def test_a_verdict_that_is_another_one_is_told() -> None:
     ]
     assert list(replay(replace(other, cut=3)).differences()) == []
     assert replay(replace(other, cut=3)).incomparable == "the record lacks the first 3 ticks of the run"
+
+
+def test_other_rules_may_say_something_else() -> None:
+    """A record tells by which version of the rules it was judged."""
+    run = a_recorded_run(step_seconds=100.0)
+    again = replay(replace(recorded(run, ticks(run)), rules=0))
+    assert again.incomparable == f"it was reached by the rules of version 0, this program has version {RULES}"
+    assert list(again.differences()) == []
 
 
 def test_what_was_said_of_a_query_is_kept() -> None:

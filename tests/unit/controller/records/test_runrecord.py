@@ -16,10 +16,12 @@ from sluice_operator.evalues.bursts import Record as Counted
 from sluice_operator.evalues.bursts import learn
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Known
+from sluice_operator.judging.look import Ended, Look
 from sluice_operator.judging.record import Record
 from sluice_operator.judging.ticks import Tally, Tick
+from sluice_operator.judging.trial import Trial
 from sluice_operator.records import runrecord
-from sluice_operator.records.runrecord import Look, RunRecord, UnreadableRecordError
+from sluice_operator.records.runrecord import RunRecord, UnreadableRecordError
 from tests.unit.controller.build import UNDECIDED
 from tests.unit.controller.recorded import BEGAN, PATIENCE, TICK, a_run, recorded, ticks
 
@@ -39,7 +41,8 @@ def past() -> Record:
 
 
 def made(told: list[Tick], known: Record | None = None) -> RunRecord:
-    return runrecord.made("models", "iris", RUN, known or past(), Pods(2, 3), told, TICK, PATIENCE, LAST)
+    trial = Trial(RUN.judged, len(RUN.steps), known or past(), Pods(2, 3), TICK, told)
+    return runrecord.made("models", "iris", RUN, Ended(trial, LAST, PATIENCE))
 
 
 tallies = st.builds(

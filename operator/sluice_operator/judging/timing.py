@@ -1,0 +1,26 @@
+"""How often is scraped and judged, and what follows from it."""
+
+from dataclasses import dataclass
+
+_OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scrapes if that is longer, hangs
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: how often Prometheus scrapes, and how often a run is judged at most."""
+
+    scrape: float
+    look: float
+
+    @property
+    def tick(self) -> float:
+        return max(self.scrape, self.look)
+
+    @property
+    def stale_after(self) -> float:
+        """A pod that was not scraped for so long while others were is gone."""
+        return max(3 * self.scrape, 10.0)
+
+    @property
+    def patience(self) -> float:
+        return max(_OVERDUE_SECONDS, 2 * self.scrape)
