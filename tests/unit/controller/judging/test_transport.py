@@ -91,12 +91,13 @@ def after(released: threading.Event, part: bytes) -> Respond:
 
 
 def dribbling(stopped: threading.Event) -> Respond:
-    """One byte after the other, each soon enough for a read, and never an end."""
+    """One byte after the other, each soon enough for a read, for much longer than the whole may take."""
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
         answer(200, b"[", 1_000_000)(handler)
-        while not stopped.wait(0.02):
-            handler.wfile.write(b" ")
+        for _ in range(200):
+            if not stopped.wait(0.02):
+                handler.wfile.write(b" ")
 
     return respond
 
