@@ -90,7 +90,7 @@ class Observer:
             swap=await self._prove_swap(owner, wanted, current, pods, workloads),
             trained=await self._trained(current),
             rate=await self._rate(owner, current),
-            slow=await self._slow(owner, current),
+            slow=await self._slow(owner, current) if smoke is not None and smoke.live else {},
             verdict=await self._verdict(owner, wanted, current, workloads),
             alias_version=await self._alias(current),
         )
