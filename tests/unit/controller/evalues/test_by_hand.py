@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator.cli import ticks as table
+from sluice_operator.cli import main
 from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
@@ -65,6 +65,7 @@ def shown(*values: float) -> list[str]:
 
 *COUNTED, BARS = rows("1. The run")
 TICKS = [Tick(*map(int, row[2:6])) for row in COUNTED]
+PROVEN = [TICKS[0]._replace(n_c=0, y_c=0), *TICKS[1:]]  # in the canary's favour: the weight was seen live in tick 1
 RATIOS = [by_hand.ratio_of_tick(*tick) for tick in TICKS]
 
 
@@ -115,12 +116,11 @@ def by_plain_arithmetic() -> list[list[str]]:
     of_canary = [(tick.n_c, tick.y_c) for tick in TICKS]
     compared, unusual, beyond = by_hand.comparison(TICKS), *(by_hand.beyond(one, of_canary) for one in (USUAL, LIMIT))
     assert max(by_hand.beyond(LIMIT, [(tick.n_s, tick.y_s) for tick in TICKS])) < 1  # so its record counts
-    proven = [TICKS[0]._replace(n_c=0, y_c=0), *TICKS[1:]]  # the weight was seen live in the first tick
-    ratio = by_hand.margin(RATIO, proven)
+    ratio = by_hand.margin(RATIO, PROVEN)
     silent = [0.8, 0.8, *by_hand.silence(WEIGHT / 100, TICKS[2:])]
     found = []
     for t in range(len(TICKS)):
-        n, y = (sum(counts) for counts in zip(*((tick.n_c, tick.y_c) for tick in proven[: t + 1]), strict=True))
+        n, y = (sum(counts) for counts in zip(*((tick.n_c, tick.y_c) for tick in PROVEN[: t + 1]), strict=True))
         n_s, y_s = (sum(counts) for counts in zip(*((tick.n_s, tick.y_s) for tick in TICKS[: t + 1]), strict=True))
         inside = by_hand.log_inside(LIMIT, REQUESTS + n_s, BAD + y_s)
         cleared = 0.7 * ratio[t] + 0.3 * math.exp(by_hand.log_inside(LIMIT, n, y))
@@ -222,6 +222,14 @@ def test_the_same_without_bursts() -> None:
     ]
 
 
+def test_the_margin_by_a_ratio() -> None:
+    """After the tick that is done by hand, and at the end."""
+    ratio = by_hand.margin(RATIO, PROVEN)
+    lines = section("7. Silence, and evidence in favour")
+    assert f"and {ratio[1]:.4g} with bursts." in " ".join(lines)
+    assert any(line.startswith(f"    0.7 * {ratio[-1]:.5g} + 0.3 * ") for line in lines)
+
+
 def test_each_line_of_arithmetic_is_right() -> None:
     """As a calculator gives it, to the digits that are shown."""
     lines = re.findall(r"^    (.+?) = (\S+)(?:  .*)?$", PAGE, re.MULTILINE)
@@ -232,9 +240,9 @@ def test_each_line_of_arithmetic_is_right() -> None:
         assert f"{value:.{digits}g}" == f"{float(result):.{digits}g}", text
 
 
-def test_the_page_shows_what_the_command_prints() -> None:
-    """With --ticks, and the sentence of the verdict."""
-    again = the_run()
-    printed = [*table.every(again, table.decided(again)), "", f"{again.verdict.reason}: {again.verdict.message}"]
-    assert list(again.differences()) == []
-    assert "```text\n" + "\n".join(printed) + "\n```" in PAGE
+def test_the_page_shows_what_the_command_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the run's record: each tick, the decision, and that the verdict is the recorded one."""
+    path = tmp_path / "record"
+    path.write_bytes(runrecord.encoded(the_run().record))
+    assert main(["replay", "--record", str(path), "--ticks"]) == 0
+    assert f"```text\n{capsys.readouterr().out}```" in PAGE
