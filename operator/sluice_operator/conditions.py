@@ -5,6 +5,7 @@ Everything here is derived from the status and what was seen; no rule reads it b
 
 from msgspec.structs import replace
 
+from sluice_operator.judging import criteria
 from sluice_operator.moves import is_rejected, wanted
 from sluice_operator.observed import Observed, Unreachable, Unresolved
 from sluice_operator.roles import canary_size, serves
@@ -108,6 +109,9 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
         if seen.slow is None:
             waits = "the first weight waits until Prometheus says how long stable's requests take"
             return "True", METRICS_UNAVAILABLE, f"{waits}; write latency.max to go on without"
+        if criteria.unknown(run.objectives, seen.slow):
+            waits = "the first weight waits until stable answered requests that a latency can be compared with"
+            return "True", "TooFewRequests", f"{waits}; write latency.max to go on without"
     if status.phase is Phase.PROMOTING and not run.swapped:
         has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from sluice_operator.judging import ladder, offline
+from sluice_operator.judging import criteria, ladder, offline
 from sluice_operator.moves import alias_after, begin_run, end_run, ended, enter, is_rejected, take_back, wanted
 from sluice_operator.observed import Observed, Refusal, Unreachable
 from sluice_operator.status import Outcome, Phase, Status
@@ -89,7 +89,7 @@ def a_ready_canary_that_answers_begins_to_step(seen: Observed) -> Status | None:
         return None
     if not status.weight.verified_at or seen.smoke is None or not seen.smoke.live:
         return None
-    if seen.slow is None or (not run.steps and seen.rate is None):
+    if seen.slow is None or criteria.unknown(run.objectives, seen.slow) or (not run.steps and seen.rate is None):
         return status
     run = replace(run, steps=run.steps or ladder.automatic(seen.rate or 0.0), slow=dict(seen.slow))
     return enter(replace(status, run=run), Phase.STEPPING, seen.now)

@@ -13,6 +13,7 @@ from sluice_operator.quantities import Number
 from sluice_operator.spec import Objective, PlacedLatency
 
 TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective names no limit
+_SLOW_REQUESTS = 2  # that stable must have had beyond a quantile before that is known
 _WIDEST = 0.5  # of tolerances and drops at early steps
 
 
@@ -74,17 +75,22 @@ def without_bound(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
     return tuple(one for one in objectives if one.latency is not None and one.latency.max is None)
 
 
+def unknown(objectives: Sequence[Objective], slow: Mapping[str, float]) -> bool:
+    """Whether a latency without a limit cannot be judged yet."""
+    return any(one.name not in slow for one in without_bound(objectives))
+
+
 def slow(objectives: Sequence[Objective], within: Mapping[float, float]) -> dict[str, Number]:
     """By name, the lowest bound (seconds) that a latency without a limit can be judged at: stable's own quantile.
 
-    `within`: stable's requests within each bound. Without any, nothing is known.
+    `within`: stable's requests within each bound. Too few of them say nothing.
     """
     found, requests = {}, within.get(math.inf, 0.0)
     for one in without_bound(objectives):
         assert one.latency is not None
-        enough = one.latency.quantile * requests
-        bound = min((at for at, fast in within.items() if requests and fast >= enough), default=math.inf)
-        if bound < math.inf:
+        quantile = one.latency.quantile
+        bound = min((at for at, fast in within.items() if fast >= quantile * requests), default=math.inf)
+        if bound < math.inf and requests * (1 - quantile) >= _SLOW_REQUESTS:
             found[one.name] = Number.parse(f"{bound:g}")
     return found
 

@@ -171,6 +171,14 @@ def test_a_latency_without_a_limit_waits_for_what_stable_takes() -> None:
         "True",
         "MetricsUnavailable",
     )
+    quiet = again(unknown, **ready, slow={})
+    assert decide(quiet).phase is Phase.STARTING
+    assert condition(decide(again(quiet, after=LATE, **ready, slow={})), "Stalled") == (
+        "True",
+        "TooFewRequests",
+        "the first weight waits until stable answered requests that a latency can be compared with; write latency.max "
+        "to go on without",
+    )
     status = decide(again(unknown, **ready, slow={"p95": Number.parse("0.0125")}))
     assert (status.phase, status.run and status.run.slow) == (Phase.STEPPING, {"p95": 0.0125})
     assert status.run is not None

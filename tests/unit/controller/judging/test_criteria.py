@@ -180,6 +180,8 @@ def test_while_nothing_is_known_to_be_slow_nothing_counts() -> None:
         ("0.99", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {"one": 0.25}),
         ("0.999", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {}),  # beyond the last bound: nothing can be slower
         ("0.95", {0.1: 0, math.inf: 0}, {}),
+        ("0.95", {0.1: 39, math.inf: 39}, {}),  # too few to know
+        ("0.95", {0.1: 40, math.inf: 40}, {"one": 0.1}),
         ("0.95", {}, {}),
     ],
 )
