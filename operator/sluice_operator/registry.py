@@ -7,13 +7,11 @@ import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
-from sluice_operator import uris
+from sluice_operator import addresses, uris
 from sluice_operator.observed import HoldOut, Resolution, Resolved, Rows, Unreachable, Unresolved
 from sluice_operator.status import Model
 
@@ -114,10 +112,10 @@ class Registry:
     def _base(self, tracking_uri: str) -> tuple[str, Unresolved | None]:
         chosen = (tracking_uri or self._default).rstrip("/")
         try:
-            host = urlsplit(chosen).netloc.rpartition("@")[2]  # what stands before it is no part of the address
+            host = addresses.host(chosen)
         except ValueError as error:
             return chosen, Unresolved("InvalidURI", f"the registry {chosen!r} is no address: {error}")
-        if chosen == self._default.rstrip("/") or any(fnmatch(host, pattern) for pattern in self._allowed):
+        if chosen == self._default.rstrip("/") or addresses.admits(self._allowed, host):
             return chosen, None
         hint = f"let the administrator add {host!r} to SLUICE_ALLOWED_REGISTRIES or leave trackingURI out"
         return chosen, Unresolved("RegistryNotAllowed", f"the registry {chosen} is not on the operator's list: {hint}")
