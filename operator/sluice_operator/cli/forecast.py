@@ -10,13 +10,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sluice_operator.cli import kubectl, table
+from sluice_operator.cli import kubectl, sources, table
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.judging import criteria, ladder, record, wording
 from sluice_operator.judging.counters import Counters
 from sluice_operator.judging.forecast import Outlook
-from sluice_operator.judging.metrics import MetricsLostError, Prometheus, Reader, Selection, connect
+from sluice_operator.judging.metrics import MetricsLostError, Prometheus, Reader, Selection
 from sluice_operator.judging.ticks import Tally, Tick, tally
 from sluice_operator.judging.timing import Timing
 from sluice_operator.judging.trial import Trial
@@ -38,6 +38,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("name", help="name of the ModelDeployment")
     parser.add_argument("-n", "--namespace", help="default: that of the current context")
     parser.add_argument("--prometheus", required=True, help="address of Prometheus, such as http://localhost:9090")
+    sources.add_credentials(parser)
     parser.set_defaults(run=run)
 
 
@@ -48,7 +49,7 @@ def run(asked: argparse.Namespace) -> int:
         raise CommandError(f"{asked.name} has no stable revision yet: its first one is not compared with anything")
     try:
         steps, outlook = asyncio.run(
-            expected(connect(asked.prometheus), (namespace, asked.name), wanted, current, datetime.now(UTC))
+            expected(sources.connected(asked), (namespace, asked.name), wanted, current, datetime.now(UTC))
         )
     except MetricsLostError as error:
         raise CommandError(f"{error}: check --prometheus") from error

@@ -10,7 +10,6 @@ from sluice_operator import report
 from sluice_operator.cli import sources, table, ticks
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.cli.sources import Past
-from sluice_operator.judging.metrics import connect
 from sluice_operator.quantities import Duration
 from sluice_operator.records.rehearsal import Rehearsal, rehearsed
 from sluice_operator.records.replay import Replay, replay
@@ -34,6 +33,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--report", help="also write the run as a page of HTML to this file")
     past = parser.add_argument_group("a policy on the past")
     past.add_argument("--prometheus", help="address of Prometheus, such as http://localhost:9090")
+    sources.add_credentials(past)
     past.add_argument("-f", "--filename", help="the ModelDeployment whose objectives, steps and confidence are tried")
     past.add_argument("--canary", help="revision that is judged")
     past.add_argument("--stable", help="revision that it is compared with")
@@ -89,7 +89,7 @@ def _past(asked: argparse.Namespace) -> RunRecord:
     )
     if past.until <= past.since:
         raise CommandError(f"--until {past.until} is not after --since {past.since}")
-    return sources.of_prometheus(connect(asked.prometheus), past, policy)
+    return sources.of_prometheus(sources.connected(asked), past, policy)
 
 
 def _duration(text: str) -> Duration:

@@ -1,5 +1,6 @@
 """Where a record to be judged again comes from: a cluster, a file, or Prometheus."""
 
+import argparse
 import asyncio
 import base64
 import binascii
@@ -15,6 +16,7 @@ from sluice_operator.cli import kubectl
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.judging.look import Ended
 from sluice_operator.judging.metrics import MetricsLostError, Prometheus, Reader, Selection
+from sluice_operator.judging.renewed import from_folder
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.timing import Timing
 from sluice_operator.judging.trials import Subject, Trials
@@ -46,6 +48,20 @@ def of_file(path: str) -> RunRecord:
     if not isinstance(found, dict) or found.get("kind") != "ConfigMap":
         raise CommandError(f"{path} is no ConfigMap with a record: write `kubectl get configmap RECORD --output=yaml`")
     return _of_config_map(found, path)
+
+
+def add_credentials(options: Any) -> None:
+    """The option that goes with --prometheus."""
+    told = "folder with the files that say who asks it, such as token or ca.crt: see docs/operator.md"
+    options.add_argument("--credentials", metavar="FOLDER", default="", help=told)
+
+
+def connected(asked: argparse.Namespace) -> Prometheus:
+    """The Prometheus that the options name."""
+    try:
+        return from_folder(asked.prometheus, asked.credentials)
+    except ValueError as error:
+        raise CommandError(f"--prometheus: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

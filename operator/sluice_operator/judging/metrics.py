@@ -12,9 +12,10 @@ from typing import Any, Protocol, Self, TypeVar
 import msgspec
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
-from urllib3.util import Retry
 
-from sluice_operator.judging import transport
+from sluice_operator import addresses
+from sluice_operator.judging import tls, transport
+from sluice_operator.judging.credentials import Credentials, CredentialsError
 
 Answer = list[tuple[Mapping[str, str], Sequence[tuple[float, str]]]]  # labels, and samples of (unix seconds, value)
 Found = TypeVar("Found", "_Newest", "_Samples")
@@ -25,6 +26,7 @@ _QUERY_TIMEOUT_SECONDS = 10.0
 _LONGEST_ANSWER = 32_000_000  # bytes; once they are objects, they take ten times as much
 _POINTS = 10_000  # that a range query asks for at once; Prometheus gives 11,000
 _AHEAD_SECONDS = 1.0  # that ends of ranges are rounded by, and a little more
+_ANYBODY = Credentials()
 
 
 class MetricsLostError(Exception):
@@ -87,10 +89,20 @@ def _escaped(bound: float) -> str:
     return str(bound).replace(".", "[.]")
 
 
-def connect(url: str, seconds: float = _QUERY_TIMEOUT_SECONDS, most: int = _LONGEST_ANSWER) -> Prometheus:
-    """A client that gives up after one try, `seconds` or `most` bytes: the next look is only seconds away."""
-    session = transport.session(seconds, most)
-    client: Prometheus = PrometheusConnect(url=url, timeout=seconds, retry=Retry(total=0), session=session)
+def connect(
+    url: str,
+    seconds: float = _QUERY_TIMEOUT_SECONDS,
+    most: int = _LONGEST_ANSWER,
+    credentials: Credentials = _ANYBODY,
+) -> Prometheus:
+    """A client that gives up after one try, `seconds` or `most` bytes: the next look is only seconds away.
+
+    Raises ValueError for a URL with a password, and CredentialsError.
+    """
+    address = addresses.plain(url)
+    session = transport.session(seconds, most, credentials)
+    client: Prometheus = PrometheusConnect(url=address, timeout=seconds, session=session)
+    session.mount(address, tls.Verified(tls.context(credentials)))  # in place of the client's own, which tries again
     return client
 
 
@@ -154,6 +166,8 @@ async def _asked(kind: type[Found], query: Callable[..., Any], *arguments: Any) 
     """The series of an answer. Whatever is wrong with it ends as a MetricsLostError: nothing else may stop a look."""
     try:
         found = await asyncio.to_thread(query, *arguments)
+    except CredentialsError as error:
+        raise MetricsLostError(str(error)) from error
     except (OSError, PrometheusApiClientException, ValueError, KeyError, TypeError, RecursionError) as error:
         raise MetricsLostError(f"Prometheus gave no answer: {transport.said(error)}") from error
     try:

@@ -1,15 +1,22 @@
 """HTTP to Prometheus that does no harm: answers of bounded length and time, and each trouble as one short sentence.
 
-The sentences end up in status and in events, so none of them holds a query, an address in memory or a page of HTML.
+The sentences end up in status and in events, so none of them holds a query, a password, an address in memory or a page
+of HTML.
 """
 
+import ssl
 import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
+from requests.auth import HTTPBasicAuth
+
+from sluice_operator.judging import tls
+from sluice_operator.judging.credentials import Credentials
 
 _PART = 65_536  # bytes read at once, at most
 _LONGEST = 200  # characters of what others say
@@ -50,10 +57,15 @@ class _Bounded:
         self._body.close()
 
 
-def session(seconds: float, most: int) -> requests.Session:
-    """One that raises AnswerError for answers that take longer, or more bytes, or have another status than 200."""
+def session(seconds: float, most: int, credentials: Credentials) -> requests.Session:
+    """One that raises AnswerError for answers that take longer, or more bytes, or have another status than 200.
+
+    A redirect is such an answer: what is sent with a request is meant for one server, and for no other.
+    """
     found = requests.Session()
     found.hooks["response"].append(partial(_read, seconds=seconds, most=most))
+    found.auth = partial(_authorized, credentials=credentials)  # always set, or a .netrc would be asked
+    found.headers.update(credentials.headers)
     return found
 
 
@@ -63,6 +75,8 @@ def said(error: Exception) -> str:
     match error:
         case _ if isinstance(cause, TimeoutError | requests.Timeout):
             return "it took too long"
+        case _ if isinstance(cause, ssl.SSLError):
+            return tls.said(cause)
         case requests.JSONDecodeError():
             return "what came is no JSON: is that the address of Prometheus?"
         case requests.exceptions.ChunkedEncodingError():
@@ -82,8 +96,24 @@ def _read(response: requests.Response, *, seconds: float, most: int, **_: Any) -
     except requests.RequestException:
         response.close()
         raise
-    if response.status_code != requests.codes.ok and not response.is_redirect:
-        raise AnswerError(f"HTTP {response.status_code}, {_reason(body) or response.reason}")
+    if response.status_code != requests.codes.ok:
+        raise AnswerError(f"HTTP {response.status_code}, {_reason(body) or response.reason}{_hint(response)}")
+
+
+def _authorized(request: requests.PreparedRequest, *, credentials: Credentials) -> requests.PreparedRequest:
+    if credentials.token:
+        request.headers["Authorization"] = f"Bearer {credentials.token}"
+    elif credentials.username:
+        HTTPBasicAuth(credentials.username.encode(), credentials.password.encode())(request)
+    return request
+
+
+def _hint(response: requests.Response) -> str:
+    """What to do about an answer of this status, where that is known."""
+    if response.is_redirect:
+        host = urlsplit(response.headers["location"]).netloc.rpartition("@")[2]
+        return f" to {host or 'another path'}, and redirects are not followed: write the address that answers"
+    return ": are its credentials right?" if response.status_code in (401, 403) else ""
 
 
 def _reason(body: bytes) -> str:

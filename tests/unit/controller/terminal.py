@@ -71,11 +71,15 @@ class Terminal:
 
 
 class Served:
-    """A Prometheus in memory behind an address."""
+    """A Prometheus in memory behind an address, and who asked it."""
 
     def __init__(self, knows: FakePrometheus) -> None:
+        asked_by: list[str | None] = []
+        self.asked_by = asked_by
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                asked_by.append(self.headers.get("Authorization"))
                 asked = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
                 query, ranged = asked["query"], "query_range" in self.path
                 if ranged:

@@ -147,3 +147,33 @@ def test_a_forecast_is_printed_by_step(terminal: Terminal) -> None:
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()[:3]] == [["STEP", "WEIGHT"], ["1", "10%"], ["2", "50%"]]
     assert "the deadline is 4h" in out
+
+
+@pytest.mark.parametrize("verb", ["replay", "forecast"])
+def test_a_folder_says_who_asks(terminal: Terminal, verb: str) -> None:
+    """As the operator's does; what is wrong with it is told, and then nobody is asked."""
+    folder = terminal.folder / "credentials"
+    folder.mkdir()
+    served = Served(two_hours())
+    with served as address:
+        asked = ("--prometheus", address, "--credentials", str(folder))
+        of_verb = {
+            "replay": ("-f", policy(terminal), "--canary", CANARY, "--stable", STABLE, "--since", "1h"),
+            "forecast": ("iris",),
+        }
+        (folder / "token").write_text("hidden hidden")
+        code, _, err = terminal.types(verb, *asked, *of_verb[verb])
+        assert (code, served.asked_by) == (2, [])
+        assert f"the credentials in {folder} cannot be used: token has a space" in err
+        assert "hidden" not in err
+        (folder / "token").write_text("abc\n")
+        terminal.types(verb, *asked, *of_verb[verb])
+        assert set(served.asked_by) == {"Bearer abc"}
+
+
+def test_an_address_with_a_password_is_refused(terminal: Terminal) -> None:
+    """It would stay in the shell's history, and in the list of processes."""
+    code, _, err = terminal.types("forecast", "iris", "--prometheus", "http://us:hidden@localhost:9090")
+    assert code == 2
+    assert err.startswith("kubectl sluice: --prometheus: the URL holds a user or a password")
+    assert "hidden" not in err
