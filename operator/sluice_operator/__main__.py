@@ -19,7 +19,9 @@ from sluice_operator import logs, names, watch
 from sluice_operator import settings as environment
 from sluice_operator.apiserver import ApiServer
 from sluice_operator.hosts import Hosts
-from sluice_operator.judging.metrics import Reader, connect
+from sluice_operator.judging.metrics import Reader
+from sluice_operator.judging.renewed import from_folder
+from sluice_operator.judging.sources import Sources
 from sluice_operator.judging.timing import Timing
 from sluice_operator.judging.trials import Trials
 from sluice_operator.observe import Observer
@@ -43,7 +45,9 @@ async def run(settings: Settings) -> None:
         kube = ApiServer(api)
         registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
         timing = Timing(settings.scrape_interval, settings.evaluation_interval)
-        trials = Trials(Reader(connect(settings.prometheus_url)), timing)
+        sources = Sources(kube, timing, settings.allowed_prometheus)
+        own = from_folder(settings.prometheus_url, settings.prometheus_credentials)
+        trials = Trials(Reader(own), timing, sources)
         hosts = Hosts(kube)
         observer = Observer(kube, registry, trials, hosts, settings, lambda: datetime.now(UTC), chance)
         recorder = Recorder(kube, instance=socket.gethostname())

@@ -25,7 +25,7 @@ def described(seen: Observed, status: Status) -> Status:
         "Stalled": _stalled(seen, status),
         "RolloutSucceeded": _rollout_succeeded(status),
         "RegistryReachable": _registry_reachable(seen),
-        "MetricsAvailable": _metrics_available(status),
+        "MetricsAvailable": _metrics_available(seen, status),
         "TrafficVerified": _traffic_verified(seen, status),
         "EvidenceReachable": _evidence_reachable(status),
     }
@@ -77,6 +77,8 @@ def _stalled(seen: Observed, status: Status) -> Finding:
         return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
     if isinstance(seen.resolution, Unresolved):
         return "True", seen.resolution.reason, seen.resolution.message
+    if seen.unasked is not None:
+        return "True", seen.unasked.reason, seen.unasked.message
     if run is not None and status.phase is Phase.STARTING and run.outcome is Outcome.REJECTED:
         return "True", run.reason, run.message
     if waiting := _waiting_too_long(seen, status):
@@ -139,8 +141,10 @@ def _registry_reachable(seen: Observed) -> Finding:
     return "True", "Answered", ""
 
 
-def _metrics_available(status: Status) -> Finding:
+def _metrics_available(seen: Observed, status: Status) -> Finding:
     verdict = status.verdict
+    if seen.unasked is not None:
+        return "False", seen.unasked.reason, seen.unasked.message
     if verdict is None or not _is_judged(status):
         return "Unknown", "NotJudging", ""
     if verdict.reason == METRICS_UNAVAILABLE:

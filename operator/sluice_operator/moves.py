@@ -76,6 +76,7 @@ def begin_run(seen: Observed, canary: Revision) -> Status:
         stable=_compared(seen.status.stable) if seen.status.stable else None,
         objectives=seen.spec.objectives,
         confidence=seen.spec.confidence,
+        prometheus=seen.spec.prometheus,
         steps=seen.spec.rollout.canary.steps,
         stable_restarts=seen.workload(seen.status.stable).restarts,
         canary_restarts=seen.workload(canary).restarts,

@@ -14,7 +14,7 @@ from sluice_operator.judging import criteria, offline
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.kube import Kube, Manifest
-from sluice_operator.observed import Defaults, Observed, Proof, Trained, Workload
+from sluice_operator.observed import Defaults, Observed, Proof, Refusal, Trained, Workload
 from sluice_operator.quantities import Number
 from sluice_operator.registry import Registry
 from sluice_operator.resources import Owner
@@ -91,6 +91,7 @@ class Observer:
             trained=await self._trained(current),
             rate=await self._rate(owner, current),
             slow=await self._slow(owner, current) if smoke is not None and smoke.live else {},
+            unasked=await self._unasked(owner, current),
             verdict=await self._verdict(owner, wanted, current, workloads),
             alias_version=await self._alias(current),
         )
@@ -153,12 +154,19 @@ class Observer:
         found = [await self._registry.hold_out(one.model, one.tracking_uri) for one in asked]
         return Trained(*found) if found else None
 
+    async def _unasked(self, owner: Owner, current: Status) -> Refusal | None:
+        """Whether a run will have metrics is told before it has traffic."""
+        if current.run is None or current.phase not in (Phase.STARTING, *_JUDGED):
+            return None
+        return await self._trials.refusal(owner.namespace, current.run.prometheus)
+
     async def _rate(self, owner: Owner, current: Status) -> float | None:
         """How many requests there are, while a run without steps of its own waits for them."""
         run, stable = current.run, current.stable
         if current.phase is not Phase.STARTING or run is None or run.steps or stable is None:
             return None
-        return await self._trials.rate(owner.namespace, owner.name, stable.revision, self._clock())
+        now = self._clock()
+        return await self._trials.rate(owner.namespace, owner.name, stable.revision, now, run.prometheus)
 
     async def _slow(self, owner: Owner, current: Status) -> Mapping[str, Number] | None:
         """What stable's requests take, while latencies without a limit wait for that."""
@@ -168,7 +176,7 @@ class Observer:
         if not criteria.without_bound(run.objectives):
             return {}
         key = owner.namespace, owner.name
-        return await self._trials.slow(key, stable.revision, run.objectives, self._clock())
+        return await self._trials.slow(key, stable.revision, run.objectives, self._clock(), run.prometheus)
 
     async def _verdict(
         self, owner: Owner, wanted: spec.Spec, current: Status, workloads: dict[str, Workload]

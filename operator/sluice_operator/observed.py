@@ -120,6 +120,7 @@ class Observed:
     rate: float | None = None  # requests per second that stable answers
     # By latency objective without a limit: stable's quantile, in seconds. None while Prometheus does not say.
     slow: Mapping[str, Number] | None = field(default_factory=dict)
+    unasked: Refusal | None = None  # why the Prometheus that the run names is not asked
     verdict: Verdict | None = None
     alias_version: str | None = None  # where the alias of the last promotion points
 

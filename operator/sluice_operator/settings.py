@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sluice_operator import addresses
 from sluice_operator.quantities import Duration
 
 _TREES = "sklearn.tree._tree.Tree"
@@ -15,8 +16,10 @@ class Settings:
 
     server_image: str
     tracking_uri: str  # of the registry that a ModelDeployment uses when it names none
-    prometheus_url: str
+    prometheus_url: str  # that a ModelDeployment uses when it names none
     gateway_address: str  # where probes go in, with the Host header of the route
+    prometheus_credentials: str = ""  # folder of files that say who asks it
+    allowed_prometheus: tuple[str, ...] = ()  # host:port patterns that `prometheus.url` may name
     scrape_interval: float = 15.0
     evaluation_interval: float = 5.0
     trusted_types: tuple[str, ...] = (_TREES,)  # that a skops file may hold, for `trust: TrustedTypes`
@@ -32,8 +35,10 @@ def read(environment: Mapping[str, str]) -> Settings:
     return Settings(
         server_image=of.required("SERVER_IMAGE", "registry.example/sluice-server:1"),
         tracking_uri=of.required("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
-        prometheus_url=of.required("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
+        prometheus_url=of.address("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
         gateway_address=of.required("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
+        prometheus_credentials=of.text("PROMETHEUS_CREDENTIALS", ""),
+        allowed_prometheus=of.words("ALLOWED_PROMETHEUS", ()),
         scrape_interval=of.seconds("SCRAPE_INTERVAL", 15.0),
         evaluation_interval=of.seconds("EVALUATION_INTERVAL", 5.0),
         trusted_types=of.words("TRUSTED_TYPES", (_TREES,)),
@@ -54,6 +59,17 @@ class _Variables:
         if not (value := self.environment.get(f"SLUICE_{name}", "")):
             raise ValueError(f"SLUICE_{name} is not set: write for example {example}")
         return value
+
+    def address(self, name: str, example: str) -> str:
+        """One that holds no password, which would be shown where addresses are."""
+        value = self.required(name, example)
+        try:
+            return addresses.plain(value)
+        except ValueError as error:
+            raise ValueError(f"SLUICE_{name}: {error}") from error
+
+    def text(self, name: str, default: str) -> str:
+        return self.environment.get(f"SLUICE_{name}", default)
 
     def seconds(self, name: str, default: float) -> float:
         text = self.environment.get(f"SLUICE_{name}")

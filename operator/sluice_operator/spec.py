@@ -181,6 +181,13 @@ class Objective(_Section, frozen=True):
         return self.judge or (Judge.BEFORE_PROMOTION if self.accuracy else Judge.EVERY_STEP)
 
 
+class Prometheus(_Section, frozen=True):
+    """Where the samples of an object's runs come from, and the Secret of its namespace that says who asks."""
+
+    url: str
+    credentials_secret: str = ""
+
+
 class Spec(_Section, frozen=True):
     model: ModelSpec
     server: ServerSpec
@@ -188,6 +195,7 @@ class Spec(_Section, frozen=True):
     rollout: Rollout
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
+    prometheus: Prometheus | None = None  # the operator's, if none
 
 
 def parse(raw: Any) -> Spec:

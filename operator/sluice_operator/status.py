@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sluice_operator.quantities import Number, decode, encode
-from sluice_operator.spec import Confidence, Objective, Rollout, Step, Traffic, Trust
+from sluice_operator.spec import Confidence, Objective, Prometheus, Rollout, Step, Traffic, Trust
 
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict that had nothing to look at
 
@@ -106,6 +106,7 @@ class Run(_Part, frozen=True):
     stable: Compared | None = None
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
+    prometheus: Prometheus | None = None
     steps: tuple[Step, ...] = ()  # those of the spec, or chosen when the canary was ready
     slow: dict[str, Number] = {}  # seconds, by objective: stable's quantile then, where a latency has no limit
     stable_restarts: int = 0  # of stable's containers when the run began
@@ -117,6 +118,7 @@ class Run(_Part, frozen=True):
     proven_at: datetime | None = None  # the first weight above 0 seen live
     live: tuple[LiveWeight, ...] = ()  # the newest of them
     swapped: bool = False  # Service NAME selects the canary
+    promoted_at: datetime | None = None  # that was proven: the canary serves alone, and is watched
     outcome: Outcome | None = None  # set when the run's end is decided
     ended_at: datetime | None = None  # likewise
     reason: str = ""

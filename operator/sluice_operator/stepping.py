@@ -38,16 +38,17 @@ def a_newer_revision_replaces(seen: Observed) -> Status | None:
 
 
 def changed_terms_restart_the_run(seen: Observed) -> Status | None:
-    """Other steps or objectives in mid-run: the same canary begins again, from weight 0 and without evidence.
+    """Other steps or objectives, or another Prometheus, in mid-run: the same canary begins again.
 
-    Unless it was rejected under these objectives before: then it stays so.
+    From weight 0 and without evidence; unless it was rejected under these objectives before: then it stays so.
     """
     status, run, spec = seen.status, seen.status.run, seen.spec
     if status.phase not in (Phase.STARTING, Phase.STEPPING) or status.stable is None:
         return None
     if run is None or status.canary is None:
         return None
-    if (run.rollout, run.objectives, run.confidence) == (spec.rollout, spec.objectives, spec.confidence):
+    terms = spec.rollout, spec.objectives, spec.confidence, spec.prometheus
+    if (run.rollout, run.objectives, run.confidence, run.prometheus) == terms:
         return None
     if is_rejected(seen, status.canary):
         message = f"{status.canary.model.uri} was rejected before under these objectives"

@@ -36,7 +36,7 @@ class Feed:
     """Asks Prometheus for what is new. Whoever looks first asks for everybody whose look is due."""
 
     def __init__(self, reader: Reader, timing: Timing) -> None:
-        self._reader = reader
+        self.reader = reader
         self._timing = timing
         self._asking = asyncio.Lock()
         self._trouble: _Trouble | None = None
@@ -68,7 +68,7 @@ class Feed:
     async def _check_clock(self, now: float) -> None:
         """Raises MetricsLostError where samples and weights are not told in the same time."""
         if now >= self._clock_checked + _CLOCK_SECONDS:
-            self._ahead, self._clock_checked = await self._reader.ahead(), now
+            self._ahead, self._clock_checked = await self.reader.ahead(), now
         if abs(self._ahead) > max(_SKEW_SECONDS, self._timing.scrape):
             side = "ahead of" if self._ahead > 0 else "behind"
             raise MetricsLostError(
@@ -77,7 +77,7 @@ class Feed:
 
     async def _ask(self, runs: Sequence[Followed], now: float) -> None:
         since = min(one.asked_until for one in runs) - 2 * self._timing.scrape
-        answer = await self._reader.raw(Selection.joined(one.selection for one in runs), since, now)
+        answer = await self.reader.raw(Selection.joined(one.selection for one in runs), since, now)
         by_object = defaultdict(list)
         for labels, samples in answer:
             by_object[labels.get("namespace"), labels.get("model_deployment")].append((labels, samples))

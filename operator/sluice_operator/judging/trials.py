@@ -14,12 +14,14 @@ from sluice_operator.judging.feed import Feed, Followed
 from sluice_operator.judging.look import Ended, Look, measured
 from sluice_operator.judging.metrics import BUCKETS, MetricsLostError, Reader, Selection
 from sluice_operator.judging.record import Record
+from sluice_operator.judging.sources import SourceError, Sources
 from sluice_operator.judging.ticks import Arms, closed, newest
 from sluice_operator.judging.timing import Timing
 from sluice_operator.judging.trial import Findings, Trial
 from sluice_operator.judging.verdict import Question, judge, lost
+from sluice_operator.observed import Refusal
 from sluice_operator.quantities import Number
-from sluice_operator.spec import Objective
+from sluice_operator.spec import Objective, Prometheus
 from sluice_operator.status import ObjectiveVerdict, Phase, Run, Status, Verdict
 
 _DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
@@ -45,6 +47,7 @@ class _Kept:
     """One run's trial, and how far it is."""
 
     trial: Trial
+    feed: Feed
     followed: Followed
     closed_until: float
 
@@ -59,12 +62,15 @@ class _Kept:
 
 
 class Trials:
-    """Verdicts for runs, from what Prometheus knows of them."""
+    """Verdicts for runs, from what Prometheus knows of them.
 
-    def __init__(self, reader: Reader, timing: Timing) -> None:
-        self._reader = reader
+    `reader`: of the operator's own. `sources`: for runs that name another; without them there are no such runs.
+    """
+
+    def __init__(self, reader: Reader, timing: Timing, sources: Sources | None = None) -> None:
         self._timing = timing
-        self._feed = Feed(reader, timing)
+        self._own = Feed(reader, timing)
+        self._sources = sources
         self._kept: dict[tuple[str, str], tuple[object, _Kept]] = {}
         # The newest look at each object: it holds until the next is due, as long as it answers the same question.
         self._looks: dict[tuple[str, str], tuple[object, Look]] = {}
@@ -74,21 +80,39 @@ class Trials:
         self._kept.pop((namespace, name), None)
         self._looks.pop((namespace, name), None)
 
-    async def rate(self, namespace: str, name: str, revision: str, now: datetime) -> float | None:
+    async def refusal(self, namespace: str, named: Prometheus | None) -> Refusal | None:
+        """Why the Prometheus that an object names is not asked, if it is not."""
+        try:
+            await self._feed(namespace, named)
+        except SourceError as error:
+            return Refusal(error.reason, str(error))
+        return None
+
+    async def rate(
+        self, namespace: str, name: str, revision: str, now: datetime, named: Prometheus | None = None
+    ) -> float | None:
         """Gateway requests per second that `revision` answers; None while Prometheus does not say."""
         try:
-            return await self._reader.rate(Selection(((namespace, name),), (revision,)), now.timestamp())
+            reader = (await self._feed(namespace, named)).reader
+            return await reader.rate(Selection(((namespace, name),), (revision,)), now.timestamp())
         except MetricsLostError:
             return None
 
     async def slow(
-        self, key: tuple[str, str], revision: str, objectives: Sequence[Objective], now: datetime
+        self,
+        key: tuple[str, str],
+        revision: str,
+        objectives: Sequence[Objective],
+        now: datetime,
+        named: Prometheus | None = None,
     ) -> Mapping[str, Number] | None:
         """What is slow for `revision`, by latency objective without a limit; None while Prometheus does not say."""
         try:
-            return criteria.slow(objectives, await self._recent(Selection((key,), (revision,), None), now.timestamp()))
+            reader = (await self._feed(key[0], named)).reader
+            within = await self._recent(reader, Selection((key,), (revision,), None), now.timestamp())
         except MetricsLostError:
             return None
+        return criteria.slow(objectives, within)
 
     async def verdict(self, subject: Subject, current: Status, crashes: int, now: datetime) -> Verdict:
         """What is known now. Looks at most once per evaluation interval while the question stays the same."""
@@ -99,8 +123,10 @@ class Trials:
             return look.verdict
         watching = current.phase is Phase.WATCHING
         try:
-            findings = await self._findings(subject, now.timestamp())
-            values = [await self._measured(subject, one, now.timestamp()) for one in run.objectives if one.query]
+            feed = await self._feed(subject.namespace, run.prometheus)
+            findings = await self._findings(feed, subject, now.timestamp())
+            asked = [one for one in run.objectives if one.query]
+            values = [await self._measured(feed.reader, subject, one, now.timestamp()) for one in asked]
         except MetricsLostError as error:
             verdict = lost(str(error), current.verdict, crashes)
         else:
@@ -128,9 +154,10 @@ class Trials:
         """The trial as it was when the run ended, and the look that was taken then."""
         run, ended = subject.run, subject.run.ended_at
         assert ended is not None
-        kept = await self._trial_of(subject)
+        feed = await self._feed(subject.namespace, run.prometheus)
+        kept = await self._trial_of(feed, subject)
         self.forget(subject.namespace, subject.name)
-        await self._feed.up_to(kept.followed, ended.timestamp())
+        await feed.up_to(kept.followed, ended.timestamp())
         counts = await asyncio.to_thread(kept.told, subject, ended.timestamp(), self._timing)
         watching, known = run.step_started_at is None, current.verdict
         findings = replace(counts, queries=measured(run.objectives, known) if known is not None else ())
@@ -139,7 +166,16 @@ class Trials:
             verdict = known  # crashes, or metrics that were lost: not in the ticks
         return kept.trial, Look(verdict, ended, 0, watching)
 
-    async def _measured(self, subject: Subject, objective: Objective, now: float) -> tuple[Objective, ObjectiveVerdict]:
+    async def _feed(self, namespace: str, named: Prometheus | None) -> Feed:
+        """The one that a run's samples come from. Raises SourceError."""
+        if named is None:
+            return self._own
+        assert self._sources is not None
+        return await self._sources.feed(namespace, named)
+
+    async def _measured(
+        self, reader: Reader, subject: Subject, objective: Objective, now: float
+    ) -> tuple[Objective, ObjectiveVerdict]:
         """A query's measurements since the first traffic; what is wrong with it alone is told with it."""
         run, query = subject.run, objective.query
         assert query is not None
@@ -148,15 +184,15 @@ class Trials:
         in_step = run.step_started_at.timestamp() if run.step_started_at else since
         promql = queries.rendered(query, subject.namespace, subject.name, subject.arms.canary)
         try:
-            values = await self._reader.values(promql, since + step, now, step) if now >= since + step else []
+            values = await reader.values(promql, since + step, now, step) if now >= since + step else []
         except MetricsLostError as error:
             return objective, queries.judged(objective, [], in_step, str(error))
         return objective, queries.judged(objective, values, in_step)
 
-    async def _findings(self, subject: Subject, now: float) -> Findings:
-        kept = await self._trial_of(subject)
+    async def _findings(self, feed: Feed, subject: Subject, now: float) -> Findings:
+        kept = await self._trial_of(feed, subject)
         followed = kept.followed
-        await self._feed.refresh(followed, [one.followed for _, one in self._kept.values()], now)
+        await feed.refresh(followed, [one.followed for _, one in self._kept.values() if one.feed is feed], now)
         self._check_seen(followed.counters, subject, now)
         followed.busy = True
         try:
@@ -164,7 +200,7 @@ class Trials:
         finally:
             followed.busy = False
 
-    async def _trial_of(self, subject: Subject) -> _Kept:
+    async def _trial_of(self, feed: Feed, subject: Subject) -> _Kept:
         """The run's trial: the one in memory, or a new one that begins with the run's first traffic."""
         run, key = subject.run, (subject.namespace, subject.name)
         identity = (run.id, run.traffic_started_at)
@@ -173,11 +209,12 @@ class Trials:
             return known[1]
         assert run.traffic_started_at is not None
         began = run.traffic_started_at.timestamp()
-        past = await self._record(subject)
+        past = await self._record(feed.reader, subject)
         revisions = [one for one in (subject.arms.canary, subject.arms.stable) if one is not None]
         pods = Pods(subject.replicas, subject.replicas)
         kept = _Kept(
             trial=Trial(run.judged, len(run.steps), past, pods, self._timing.tick),
+            feed=feed,
             followed=Followed(
                 subject.selection(*revisions, bounds=criteria.bounds(run.judged, past.bounds)),
                 asked_until=began - self._timing.scrape,
@@ -187,25 +224,25 @@ class Trials:
         self._kept[key] = (identity, kept)
         return kept
 
-    async def _record(self, subject: Subject) -> Record:
+    async def _record(self, reader: Reader, subject: Subject) -> Record:
         """What stable did in the hours before the run began."""
         run, stable = subject.run, subject.arms.stable
         if stable is None:
             return record.learn(run.judged, record.bounds(run.judged, {}), Counters(), "", ())
         until = run.started_at.timestamp()
-        chosen = record.bounds(run.judged, await self._recent(subject.selection(stable, bounds=None), until))
+        chosen = record.bounds(run.judged, await self._recent(reader, subject.selection(stable, bounds=None), until))
         bin_seconds = max(_RECORD_BIN_SECONDS, self._timing.scrape)
         since = until - record.SECONDS
         selection = subject.selection(stable, bounds=criteria.bounds(run.judged, chosen))
         counters = Counters()
-        counters.add(await self._reader.grid(selection, since, until, bin_seconds))
+        counters.add(await reader.grid(selection, since, until, bin_seconds))
         edges = [since + index * bin_seconds for index in range(int(record.SECONDS / bin_seconds) + 1)]
         return await asyncio.to_thread(record.learn, run.judged, chosen, counters, stable, edges)
 
-    async def _recent(self, stable: Selection, until: float) -> Mapping[float, float]:
+    async def _recent(self, reader: Reader, stable: Selection, until: float) -> Mapping[float, float]:
         """Stable's requests within every bound of its histogram, lately."""
         counters, step = Counters(), max(_RECENT_STEP_SECONDS, self._timing.scrape)
-        counters.add(await self._reader.grid(stable, until - record.RECENT_SECONDS, until, step, (BUCKETS,)))
+        counters.add(await reader.grid(stable, until - record.RECENT_SECONDS, until, step, (BUCKETS,)))
         return record.recent(counters, stable.revisions[0], until)
 
     def _check_seen(self, counters: Counters, subject: Subject, now: float) -> None:

@@ -258,6 +258,7 @@ def test_a_revision_that_was_rejected_is_not_tried_again_when_its_old_terms_retu
         {"objectives": SPEC["objectives"][:1]},
         {"rollout": {**ROLLOUT, "canary": {"steps": STEPS[1:]}}},
         {"rollout": {**ROLLOUT, "deadline": "1h"}},
+        {"prometheus": {"url": "https://prometheus.team-a.svc:9090", "credentialsSecret": "prometheus"}},
     ],
 )
 @pytest.mark.parametrize("build", [starting, stepping])
@@ -268,11 +269,8 @@ def test_changed_terms_restart_the_run(build: Any, changes: dict[str, Any]) -> N
     restarted = decide(seen)
     assert at(restarted) == at(seen.status)._replace(phase=Phase.STARTING, weight=0, step=0)
     assert restarted.run is not None
-    assert (restarted.run.rollout, restarted.run.objectives, restarted.run.started_at) == (
-        terms.rollout,
-        terms.objectives,
-        seen.now,
-    )
+    assert (restarted.run.rollout, restarted.run.objectives) == (terms.rollout, terms.objectives)
+    assert (restarted.run.prometheus, restarted.run.started_at) == (terms.prometheus, seen.now)
     assert (restarted.run.traffic_started_at, restarted.run.proven_at, restarted.verdict) == (None, None, None)
 
 

@@ -26,6 +26,8 @@ def test_every_setting_is_read() -> None:
     """Each from the variable of its name."""
     everything = {
         **NEEDED,
+        "SLUICE_PROMETHEUS_CREDENTIALS": "/etc/sluice/prometheus",
+        "SLUICE_ALLOWED_PROMETHEUS": "*.monitoring.svc:9090, prometheus.example",
         "SLUICE_SCRAPE_INTERVAL": "2s",
         "SLUICE_EVALUATION_INTERVAL": "500ms",
         "SLUICE_TRUSTED_TYPES": "a.B, c.D,",
@@ -36,6 +38,8 @@ def test_every_setting_is_read() -> None:
     }
     assert read(everything) == replace(
         LEAST,
+        prometheus_credentials="/etc/sluice/prometheus",
+        allowed_prometheus=("*.monitoring.svc:9090", "prometheus.example"),
         scrape_interval=2.0,
         evaluation_interval=0.5,
         trusted_types=("a.B", "c.D"),
@@ -56,6 +60,14 @@ def test_what_is_missing_is_named(name: str) -> None:
     """With an example of what to write."""
     with pytest.raises(ValueError, match=rf"{name} is not set: write for example "):
         read({**NEEDED, name: ""})
+
+
+@pytest.mark.parametrize("url", ["https://us:secret@prometheus:9090", "https://secret@prometheus", "secret"])
+def test_an_address_with_a_password_is_refused_and_not_shown(url: str) -> None:
+    """Addresses are told in logs and in status."""
+    with pytest.raises(ValueError, match=r"^SLUICE_PROMETHEUS_URL: (the URL holds a user|not an address)") as refused:
+        read({**NEEDED, "SLUICE_PROMETHEUS_URL": url})
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
