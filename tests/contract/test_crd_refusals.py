@@ -32,6 +32,7 @@ NOT_AN_ALIAS = (
     'not a possible alias in MLflow; write letters, digits, "_" and "-", such as champion, but not latest or v1'
 )
 NO_ADDRESS = "not the address of an MLflow server; write it with its scheme, such as http://mlflow.mlflow.svc:5000"
+NO_PROMETHEUS = "not an address; write scheme, host, and port or path, such as https://prometheus.team-a.svc:9090"
 HOST = 'not a host name; write one in lower case without scheme, port, path or "*", such as iris.example.com'
 NAME = (
     'not a DNS-1035 label; start with a lower-case letter, go on with lower-case letters, digits and "-",'
@@ -109,6 +110,15 @@ def put(manifest: dict[str, Any], path: str, value: Any) -> None:
             "spec.server.image",
             "a b",
             "not an image; write one such as registry.example/sluice-server:1, or leave the field out",
+        ),
+        ("spec.prometheus.url", "prometheus:9090", NO_PROMETHEUS),
+        ("spec.prometheus.url", "https://prometheus/?token=x", NO_PROMETHEUS),
+        ("spec.prometheus.url", "https://prometheus:", NO_PROMETHEUS),
+        (
+            "spec.prometheus.url",
+            "https://user:password@prometheus:9090",
+            "holds a user or a password, which everybody could read here; write them into the Secret that"
+            " credentialsSecret names",
         ),
         ("spec.traffic.ingress.host", "http://iris", HOST),
         ("spec.traffic.ingress.host", "*.example.com", HOST),
@@ -198,6 +208,15 @@ def test_a_bad_combination_is_refused_where_it_can_be_mended(
     assert kubectl.refuses(iris) == REFUSED + message
 
 
+def test_a_secret_s_name_must_be_one(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """It is no place for what a Secret holds."""
+    iris["spec"]["prometheus"] = {"url": "https://prometheus:9090", "credentialsSecret": "others/secret"}
+    assert kubectl.refuses(iris) == (
+        f'{REFUSED}spec.prometheus.credentialsSecret: Invalid value: "others/secret": not the name of a Secret; write'
+        " one such as prometheus-credentials"
+    )
+
+
 def test_a_run_without_a_path_names_no_model(kubectl: Kubectl, iris: dict[str, Any]) -> None:
     """A run may have logged more than one."""
     iris["spec"]["model"] = {"uri": "runs:/0123456789abcdef"}
@@ -232,9 +251,10 @@ def test_two_objectives_of_one_name_are_refused(kubectl: Kubectl, iris: dict[str
     assert "spec.objectives: Invalid value: two objectives have the same name; give each a name of its own" in message
 
 
-@pytest.mark.parametrize("path", ["spec.model.uri", "spec.traffic.ingress"])
+@pytest.mark.parametrize("path", ["spec.model.uri", "spec.traffic.ingress", "spec.prometheus.url"])
 def test_what_has_no_sensible_default_must_be_written(kubectl: Kubectl, iris: dict[str, Any], path: str) -> None:
     """Without it there is nothing to roll out, or no way to do it."""
+    iris["spec"]["prometheus"] = {"url": "https://prometheus:9090"}
     put(iris, path, None)
     assert f"{path}: Required value" in kubectl.refuses(iris)
 

@@ -68,6 +68,7 @@ STATUS: dict[str, Any] = {
         "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com"}},
         "rollout": {"canary": {"steps": [{"weight": 10, "minRequests": 50, "minDuration": "5s"}]}, "deadline": "4h"},
         "objectives": [{"name": "errors", "errorRate": {"max": "5%"}}],
+        "prometheus": {"url": "https://prometheus.team-a.svc:9090", "credentialsSecret": "prometheus"},
     },
     "weight": {"desired": 50, "live": 10, "writtenAt": NOW, "verifiedAt": NOW, "verification": "Proven"},
     "verdict": {
@@ -194,9 +195,11 @@ def test_a_full_spec_is_kept_as_written(kubectl: Kubectl, iris: dict[str, Any]) 
             {"name": "D", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         ],
     }
+    iris["spec"]["prometheus"] = {"url": "https://[fd00::1]:9090/team-a/", "credentialsSecret": "prometheus.team-a"}
     spec = kubectl.accepts(iris)["spec"]
     assert spec["server"] == iris["spec"]["server"]
     assert spec["model"] == iris["spec"]["model"]
+    assert spec["prometheus"] == iris["spec"]["prometheus"]
 
 
 def test_columns_show_the_rollout_at_a_glance(kubectl: Kubectl, stored: str) -> None:
