@@ -82,13 +82,16 @@ def a_first_revision_is_stable_once_ready(seen: Observed) -> Status | None:
 def a_ready_canary_that_answers_begins_to_step(seen: Observed) -> Status | None:
     """Ready, the route at weight 0 seen live, and one real request through the gateway answered well.
 
-    What follows from stable's traffic (steps, and what is slow) is chosen now, as soon as that is known.
+    What follows from stable's traffic (steps, and what is slow) is chosen now, as soon as that is known. Nobody meets a
+    canary whose Prometheus is not asked.
     """
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.STARTING or status.weight is None or run is None:
         return None
     if not status.weight.verified_at or seen.smoke is None or not seen.smoke.live:
         return None
+    if seen.unasked is not None:
+        return status
     if seen.slow is None or criteria.unknown(run.objectives, seen.slow) or (not run.steps and seen.rate is None):
         return status
     run = replace(run, steps=run.steps or ladder.automatic(seen.rate or 0.0), slow=dict(seen.slow))

@@ -102,7 +102,8 @@ def connect(
     address = addresses.plain(url)
     session = transport.session(seconds, most, credentials)
     client: Prometheus = PrometheusConnect(url=address, timeout=seconds, session=session)
-    session.mount(address, tls.Verified(tls.context(credentials)))  # in place of the client's own, which tries again
+    session.adapters.clear()  # the client's own trust others, and try again
+    session.mount("http", tls.Verified(tls.context(credentials)))
     return client
 
 

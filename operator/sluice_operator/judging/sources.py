@@ -5,7 +5,6 @@ that is mended or renewed needs no restart.
 """
 
 import base64
-import binascii
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -98,14 +97,7 @@ class Sources:
         found = await self._kube.get("Secret", namespace, name)
         if found is None:
             return None
-        return {key: _decoded(value) for key, value in (found.get("data") or {}).items()}
-
-
-def _decoded(value: str) -> bytes:
-    try:
-        return base64.b64decode(value)
-    except binascii.Error:
-        return b""  # the API server stores no such thing
+        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
 
 def _check(entries: Entries | None, where: str) -> None:

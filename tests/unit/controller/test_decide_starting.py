@@ -322,3 +322,14 @@ def test_a_gateway_that_does_not_answer_holds_a_start_and_is_named() -> None:
     )
     assert status.phase is Phase.STARTING
     assert condition(status, "Stalled") == ("True", "GatewayUnreachable", "no answer")
+
+
+def test_a_canary_whose_prometheus_is_not_asked_gets_no_traffic() -> None:
+    """It could not be judged; however long that takes, the model is not to blame, and afterwards the run goes on."""
+    refusal = Refusal("CredentialsMissing", "Secret models/prometheus is not there")
+    ready = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
+    held = again(starting(**ready, unasked=refusal), after=LATE, **ready)
+    assert held.status.phase is Phase.STARTING
+    status = decide(held)
+    assert (status.phase, condition(status, "Stalled")) == (Phase.STARTING, ("True", refusal.reason, refusal.message))
+    assert decide(replace_seen(held, unasked=None)).phase is Phase.STEPPING
