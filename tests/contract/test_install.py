@@ -57,7 +57,17 @@ def test_the_overlay_names_the_local_image_and_addresses(installed: Kubectl) -> 
         "SLUICE_SCRAPE_INTERVAL": "2s",
         "SLUICE_EVALUATION_INTERVAL": "2s",
         "SLUICE_LOG_LEVEL": "info",
+        "SLUICE_PROMETHEUS_CREDENTIALS": "/etc/sluice/prometheus",
     }
+
+
+def test_credentials_for_prometheus_are_mounted_where_the_operator_looks_for_them(installed: Kubectl) -> None:
+    """The Secret may come later, or never."""
+    pod = operator_pod(installed)["spec"]
+    (mount,) = [one for one in pod["containers"][0]["volumeMounts"] if one["mountPath"] == "/etc/sluice/prometheus"]
+    (volume,) = [one for one in pod["volumes"] if one["name"] == mount["name"]]
+    assert (volume["secret"]["secretName"], volume["secret"]["optional"]) == ("sluice-prometheus", True)
+    assert mount["readOnly"] is True
 
 
 def test_the_base_is_free_of_local_addresses(installed: Kubectl) -> None:
