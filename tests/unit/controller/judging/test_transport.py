@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,8 +199,12 @@ def test_credentials_go_to_one_server_alone() -> None:
         (Credentials(headers=(("X-Scope-OrgID", "team-a"),)), {"X-Scope-OrgID": "team-a", "Authorization": None}),
     ],
 )
-def test_credentials_are_what_a_request_says(credentials: Credentials, sent: dict[str, str | None]) -> None:
-    """Nothing else does: not a `.netrc`, say."""
+def test_credentials_are_what_a_request_says(
+    credentials: Credentials, sent: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else does: not a `.netrc`, which the client library would ask."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     seen: list[dict[str, str | None]] = []
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
