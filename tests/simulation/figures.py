@@ -1,14 +1,66 @@
 """Figures that the tables of docs/simulation.md, its targets and the tests share."""
 
-import numpy as np
+import math
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
-from tests.simulation.runner import Outcomes
-from tests.simulation.scenarios import HEALTHY, REGRESSIONS, WORSE
+import numpy as np
+from scipy.stats import binomtest
+
+from tests.simulation.runner import Bools, Outcomes
+from tests.simulation.scenarios import HEALTHY, PROMOTED_AT, REGRESSIONS, WORSE
 from tests.simulation.study import Cell, Results
 from tests.simulation.world import P95, Quality, over
 
 UNKNOWN_BURSTS = "a calm record, then one-arm bursts from the start"
 PROMISED = tuple(name for name in HEALTHY if name != UNKNOWN_BURSTS)  # what the theorem covers
+
+
+class Counted(NamedTuple):
+    """How many of a number of runs."""
+
+    times: int
+    runs: int
+
+    @classmethod
+    def of(cls, which: Bools) -> Self:
+        return cls(int(which.sum()), len(which))
+
+    @classmethod
+    def sum(cls, several: Iterable["Counted"]) -> Self:
+        times, runs = zip(*several, strict=True)
+        return cls(sum(times), sum(runs))
+
+    @property
+    def share(self) -> float:
+        return self.times / self.runs
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """At 95 %, for one cell that was not picked (Clopper and Pearson 1934)."""
+        found = binomtest(self.times, self.runs).proportion_ci(0.95, method="exact")
+        return float(found.low), float(found.high)
+
+    def __str__(self) -> str:
+        low, high = (100 * one for one in self.interval)
+        return f"{100 * self.share:.2f} % ({self.times:,} of {self.runs:,}; 95 %: {low:.2f} to {high:.2f})"
+
+
+def down(number: float) -> float:
+    """To one decimal, and never up: what is nearly met must not look met."""
+    return math.floor(10 * number) / 10
+
+
+def alone(outcomes: Outcomes) -> Outcomes:
+    """The runs of a watched canary that got as far as serving alone; times begin with the promotion."""
+    reached = outcomes.seconds > PROMOTED_AT
+    return Outcomes(
+        outcomes.taken_back[reached],
+        outcomes.promoted[reached],
+        outcomes.seconds[reached] - PROMOTED_AT,
+        outcomes.exposed[reached],
+        outcomes.exposed_in_hour[reached],
+    )
 
 
 def exposure_ratio(results: Results, policy: str, reference: str, rate: float) -> float:

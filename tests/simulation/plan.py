@@ -2,8 +2,30 @@
 
 from collections.abc import Iterable
 
-from tests.simulation.scenarios import AT_MARGIN, HEALTHY, HIDDEN, RATES, REGRESSIONS, SILENT, TURNING
-from tests.simulation.study import AUTOMATIC, CLEARS_ACCURACY, CLEARS_ERRORS, RIVALS, TIMED, Cell, Planned
+from tests.simulation.scenarios import (
+    AT_MARGIN,
+    BOTH_BREAK,
+    HEALTHY,
+    HIDDEN,
+    OUTAGES,
+    RATES,
+    REGRESSIONS,
+    SILENT,
+    TURNING,
+    WATCHED_BAD,
+    WATCHED_GOOD,
+)
+from tests.simulation.study import (
+    AUTOMATIC,
+    CLEARS_ACCURACY,
+    CLEARS_ERRORS,
+    HEAVY,
+    RIVALS,
+    TIMED,
+    WATCHED,
+    Cell,
+    Planned,
+)
 
 RAMP_MINUTES = 30.0
 RIVALS_HEALTHY = tuple(
@@ -11,13 +33,22 @@ RIVALS_HEALTHY = tuple(
 )
 CALM_ALIKE = tuple(name for name in HEALTHY if name.startswith("calm"))
 MARGIN_RATES = (100, 1000)
+WORST = ("one-arm bursts, one in ten minutes", "the same per pod, nine stable pods and one canary pod")  # for A/A
 
 
 def full(runs: int) -> list[Planned]:
-    """`runs` of each regression; four times as many of healthy canaries on a timed ramp, where rare events count."""
+    """`runs` of each regression; more of healthy canaries, where rare events count."""
     return [
         *_cells(TIMED, HEALTHY, RATES, 4 * runs, RAMP_MINUTES),
-        *_cells(AUTOMATIC, HEALTHY, RATES, runs),
+        *(
+            planned
+            for name in HEALTHY
+            for planned in _cells(AUTOMATIC, (name,), RATES, (8 if name in WORST else 2) * runs)
+        ),
+        *_cells(TIMED, BOTH_BREAK, RATES, 4 * runs, RAMP_MINUTES),
+        *_cells(HEAVY, BOTH_BREAK, RATES, 4 * runs, RAMP_MINUTES),
+        *_cells(WATCHED, WATCHED_GOOD, RATES, 4 * runs),
+        *_cells(WATCHED, (*WATCHED_BAD, *OUTAGES), RATES, runs),
         *_cells(TIMED, REGRESSIONS, RATES, runs, RAMP_MINUTES),
         *_cells(AUTOMATIC, REGRESSIONS, RATES, runs),
         *_cells(AUTOMATIC, SILENT, RATES, runs),

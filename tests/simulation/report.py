@@ -5,56 +5,92 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from tests.simulation import scenarios
-from tests.simulation.figures import back, exposure_ratio, floor_requests, mean_promoted
-from tests.simulation.plan import CALM_ALIKE, RIVALS_HEALTHY
+from tests.simulation.figures import Counted, alone, back, down, exposure_ratio, floor_requests, mean_promoted
+from tests.simulation.plan import CALM_ALIKE, RIVALS_HEALTHY, WORST
 from tests.simulation.runner import Outcomes
-from tests.simulation.scenarios import HEALTHY, RATES
+from tests.simulation.scenarios import HEALTHY, PROMOTED_AT, RATES
 from tests.simulation.study import (
     ARGO,
     AUTOMATIC,
     CLEARS_ACCURACY,
     CLEARS_ERRORS,
     FLAGGER,
+    HEAVY,
     RIVALS,
     TIMED,
+    WATCHED,
     Cell,
     Results,
 )
 from tests.simulation.targets import targets
+
+_USUAL, _INCIDENT, _AT_MARGIN = "calm, errors 0.1 %", next(iter(scenarios.BOTH_BREAK)), next(iter(scenarios.AT_MARGIN))
 
 _INTRO = """\
 # Simulation
 
 Written by `make simulate` (about half an hour on two cores); this page is from `python -m tests.simulation --runs {runs}`. The seeds are fixed: the same command gives the same page, with any number of processes. `make check` and `make test` assert the main lines of it with fewer runs.
 
-**What is simulated.** Poisson traffic of 1 to 1,000 requests per second; log-normal latency, p95 120 ms; 0.1 % errors; accuracy 0.95, with a label for every request. Scrapes every 5 seconds, 6 hours of stable's record. A burst multiplies errors by 20 and latency by 1.8 for 30 to 90 seconds ("one an hour": for 60 seconds). Every policy sees only counts that Prometheus could give it. Sluice's limits are 0.1 % errors, p95 200 ms and an accuracy of 0.70; stable is at the first of them.
+**What is simulated.** Poisson traffic of 1 to 1,000 requests per second; log-normal latency, p95 120 ms; 0.1 % errors; accuracy 0.95, with a label for every request. Scrapes every 5 seconds, 6 hours of stable's record (where there are nine pods, one of each). A burst multiplies errors by 20 and latency by 1.8 for 30 to 90 seconds ("one an hour": for 60 seconds). Every policy sees only counts that Prometheus could give it. Sluice's limits are 0.1 % errors, p95 200 ms and an accuracy of 0.70; stable is at the first of them.
 
-**Policies.** *Sluice, 30 minutes*: 10, 20, 30, 40, 50 %, six minutes each, then promoted. *Sluice, automatic steps*: the weight rises when the evidence allows it, and the canary is promoted when twice the errors, 1.5 times the slow requests and 0.02 of accuracy are ruled out. Rivals: the rules of [Flagger's and Argo Rollouts' documentation](../tests/simulation/rivals.py), the same with the limits of common guides (errors 0.1 %, p95 200 ms, p99 500 ms, accuracy 0.70), and a z-test at 95 % that is looked at with every scrape.
+**What is the operator's own code.** The objectives are parsed as it parses them. What is tested of them, the margins of each step, the latency bounds that are compared (of the server's histogram), the burst law and the pods it allows for, all e-processes, how they are averaged, the bars of each family, the automatic steps and when an objective is needed are its functions or constants. The simulation's own are the counts (no Prometheus, no scrape that is missed, each weight live at once), the bins of the record, the clock of a step, and the comparison of each family with its bar, for many runs together. Container crashes, hanging requests and custom queries are not simulated.
 
-**How to read it.** Four numbers with strokes are 1 / 10 / 100 / 1,000 requests per second. Medians are over all runs; "-" says that less than half got there. Runs per cell: {healthy} (healthy canaries on the timed ramp; a share of 1 % is then known to ±{error:.1f} points), {runs} (other cells of Sluice's), {rivals} or more (rivals and margins).
+**Policies.** *Sluice, 30 minutes*: 10, 20, 30, 40, 50 %, six minutes each, then promoted. *Sluice, automatic steps*: the weight rises when the evidence allows it, and the canary is promoted when twice the errors, 1.5 times the slow requests and 0.02 of accuracy are ruled out; accuracy is asked for in the last step alone, as by default. Rivals: the rules of [Flagger's and Argo Rollouts' documentation](../tests/simulation/rivals.py), the same with the limits of common guides (errors 0.1 %, p95 200 ms, p99 500 ms, accuracy 0.70), and a z-test at 95 % that is looked at with every scrape.
+
+**How to read it.** Four numbers with strokes are 1 / 10 / 100 / 1,000 requests per second. Medians are over all runs; "-" says that less than half got there. Runs per cell of Sluice's: {cells}. Rivals: {rivals}.
 """  # noqa: E501
 
 
 def page(results: Results, runs: int) -> str:
-    error = 100 * (0.01 * 0.99 / (4 * runs)) ** 0.5
-    intro = _INTRO.format(runs=runs, healthy=4 * runs, rivals=2 * runs, error=error)
-    sections = (_targets, _false_rollbacks, _detection, _exposure, _promotion, _margins, _surroundings)
+    def of(policy: str, name: str) -> int:
+        return results[Cell(policy, name, 100)].runs
+
+    cells = (
+        f"healthy canaries {of(TIMED, _USUAL)} (timed ramp), {of(AUTOMATIC, _USUAL)} (automatic steps; "
+        f"{of(AUTOMATIC, WORST[0])} in the rows of bursts in ten minutes and of nine pods), {of(WATCHED, _USUAL)} "
+        f"(watch); an incident in both arms {of(HEAVY, _INCIDENT)}; exactly at the margin "
+        f"{of(AUTOMATIC, _AT_MARGIN)}, its e-value alone {of(CLEARS_ERRORS, _AT_MARGIN)}; "
+        f"all others {runs}"
+    )
+    intro = _INTRO.format(runs=runs, cells=cells, rivals=of(FLAGGER, _USUAL))
+    sections = (
+        _targets,
+        _false_rollbacks,
+        _detection,
+        _exposure,
+        _promotion,
+        _watch,
+        _margins,
+        _surroundings,
+    )
     return "\n".join([intro, *(section(results) for section in sections)])
 
 
 def _targets(results: Results) -> str:
-    rows = [(one.promise, one.value, one.measured, one.state) for one in targets(results)]
-    return _section("Targets", _table(("target", "value", "measured", ""), rows))
+    rows = [(one.promise, one.value, one.policy, f"{one.runs:,}", one.measured, one.state) for one in targets(results)]
+    return _section(
+        "Targets",
+        "Intervals are those of Clopper and Pearson. They take runs for independent, though a hundred of them share a "
+        "record; and that of a worst cell ignores that it was picked, which makes it too high rather than too low.",
+        _table(("target", "value", "policy", "runs", "measured", ""), rows),
+    )
 
 
 def _false_rollbacks(results: Results) -> str:
     rows = [(name, *(_by_rate(results, one, name, _taken_back) for one in (TIMED, AUTOMATIC))) for name in HEALTHY]
     rivals = [(policy, *(_by_rate(results, policy, name, _taken_back) for name in RIVALS_HEALTHY)) for policy in RIVALS]
+    both = [
+        (name, *(_by_rate(results, one, name, _taken_back) for one in (TIMED, HEAVY))) for name in scenarios.BOTH_BREAK
+    ]
     return _section(
         "Healthy canaries taken back, %",
         _table(("canary", TIMED, AUTOMATIC), rows),
         "The last row is what no method can exclude that decides within seconds: a service that begins to burst when "
-        "the run begins.",
+        "the run begins. In the row of nine pods, the operator allows for nine of the canary's too.",
+        "An incident that hits both arms, with a good record before it (errors 3 %, p95 240 ms, accuracy 0.65: beyond "
+        "all three limits), on the timed ramp, and with a single step of 80 % for half an hour.",
+        _table(("incident", TIMED, HEAVY), both),
+        "The rivals:",
         _table(("rival", *RIVALS_HEALTHY), rivals),
     )
 
@@ -77,7 +113,7 @@ def _exposure(results: Results) -> str:
     rows = [
         (
             policy,
-            " / ".join(f"{exposure_ratio(results, policy, AUTOMATIC, rate):,.1f}" for rate in RATES),
+            " / ".join(f"{down(exposure_ratio(results, policy, AUTOMATIC, rate)):,.1f}" for rate in RATES),
             " / ".join(_percent(mean_promoted(results, policy, rate)) for rate in RATES),
         )
         for policy in (AUTOMATIC, TIMED, *RIVALS)
@@ -116,6 +152,38 @@ def _promotion(results: Results) -> str:
         "Canary requests until twice stable's errors, and at least 0.1 %, are ruled out (weight 10 %, errors alone):",
         _table(("both arms", "median", "cleared within the hour, %"), requests),
     )
+
+
+def _watch(results: Results) -> str:
+    good = [(name, *(_returned(results, name, rate) for rate in RATES)) for name in scenarios.WATCHED_GOOD]
+    bad = [
+        (name, *(_returned_after(results, name, rate) for rate in RATES))
+        for name in (*scenarios.WATCHED_BAD, *scenarios.OUTAGES)
+    ]
+    rates = tuple(f"{rate:,} req/s" for rate in RATES)
+    return _section(
+        "A canary that serves alone",
+        "Ten minutes at 10 to 50 %, then promoted, and watched for 15 minutes. Nothing is beside it any more: it is "
+        "held against what stable did until then, by the objectives' own margins. Of the runs that were promoted.",
+        "Good ones that are returned, %:",
+        _table(("canary", *rates), good),
+        "Bad ones, returned % and median time after they turned, and **outages that any version would have had** "
+        "(errors 5 %, p95 +50 %, five minutes after the promotion): nobody sees the other arm, so an outage that lasts "
+        "is taken for the canary's, and an innocent one is returned.",
+        _table(("canary", *rates), bad),
+    )
+
+
+def _returned(results: Results, name: str, rate: float) -> str:
+    counted = Counted.of(alone(results[Cell(WATCHED, name, rate)]).taken_back)
+    return f"{_percent(counted.share)} of {counted.runs}"
+
+
+def _returned_after(results: Results, name: str, rate: float) -> str:
+    outcomes = alone(results[Cell(WATCHED, name, rate)])
+    turned = scenarios.EVERY[name].turns - PROMOTED_AT
+    seconds, _ = back(outcomes)
+    return f"{_percent(_taken_back(outcomes))} · {_seconds(seconds - turned)}"
 
 
 def _margins(results: Results) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 
 from sluice_operator.evalues.arm import Floats
 from tests.simulation.runner import Bools, Verdicts, ramp
-from tests.simulation.world import BOUNDS, LIMIT_BOUND, Answers, Random, World
+from tests.simulation.world import BOUNDS, P95, Answers, Random, World
 
-OLD_P95_BOUND = 2  # index of 125 ms among the bounds: the one next to stable's p95
+LIMIT_BOUND = BOUNDS.index(0.2)
+OLD_P95_BOUND = int(np.argmin(np.abs(np.array(BOUNDS) - P95)))  # 119 ms: the one next to stable's p95
 LAST_BOUND = len(BOUNDS) - 1  # 500 ms
 
 

@@ -82,5 +82,10 @@ def simulate(world: World, make: PolicyMaker, runs: int, minutes: float, random:
 
 def ramp(steps: Sequence[tuple[float, float]], seconds: float) -> float:
     """The weight at a time. `steps`: (weight, minutes)."""
+    return steps[reached(steps, seconds)][0]
+
+
+def reached(steps: Sequence[tuple[float, float]], seconds: float) -> int:
+    """The index of the step at a time; after all of them, of the last one."""
     ends = np.cumsum([60 * minutes for _, minutes in steps])
-    return steps[min(int(np.searchsorted(ends, seconds, side="right")), len(steps) - 1)][0]
+    return min(int(np.searchsorted(ends, seconds, side="right")), len(steps) - 1)

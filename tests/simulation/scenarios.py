@@ -54,6 +54,30 @@ TURNING = {
     "accuracy 0.80 from minute 10 on": replace(USUAL, later=Quality(accuracy=0.80)),
 }
 
+_BROKEN = Quality(errors=0.03, slowness=2.0, accuracy=0.65)
+_BOTH = replace(USUAL, later=_BROKEN, stable_later=_BROKEN)
+BOTH_BREAK = {
+    "both arms beyond all limits from the first tick": replace(_BOTH, turns=0.0),
+    "both arms beyond all limits from minute 10 on": _BOTH,
+}
+
+PROMOTED_AT = 600.0  # seconds into the run; of the canaries that are watched
+_OUTAGE = replace(USUAL, later=Quality(errors=0.05, slowness=1.5), turns=PROMOTED_AT + 300)
+WATCHED_GOOD = tuple(name for name in HEALTHY if name.startswith(("calm, errors 0.1", "stable over", "one-arm bursts")))
+WATCHED_BAD = {
+    f"{what} {when}": replace(USUAL, later=quality, turns=PROMOTED_AT + after)
+    for what, quality in {
+        "errors 5 %": Quality(errors=0.05),
+        "p95 +50 %": Quality(slowness=1.5),
+        "accuracy 0.80": Quality(accuracy=0.80),
+    }.items()
+    for when, after in {"from its promotion on": 0.0, "five minutes after its promotion": 300.0}.items()
+}
+OUTAGES = {
+    f"an outage of {name}": replace(_OUTAGE, ends=_OUTAGE.turns + seconds)
+    for name, seconds in {"15 seconds": 15.0, "a minute": 60.0, "five minutes": 300.0}.items()
+}
+
 HIDDEN = {
     f"{name}, {where}": replace(USUAL, canary=WORSE[name], bursts=bursts)
     for where, bursts in {"one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
@@ -67,7 +91,7 @@ AT_MARGIN = {
     for where, bursts in {"calm": CALM, "one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
 }
 
-EVERY = HEALTHY | REGRESSIONS | SILENT | TURNING | HIDDEN | AT_MARGIN
+EVERY = HEALTHY | REGRESSIONS | SILENT | TURNING | HIDDEN | AT_MARGIN | BOTH_BREAK | WATCHED_BAD | OUTAGES
 
 
 def world(name: str, rate: float) -> World:

@@ -1,117 +1,52 @@
-"""Sluice's policies: its own e-processes, on three objectives as in the documentation."""
+"""Sluice's policies: how the weight rises, and what ends a run, with the operator's own evidence and bars."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
-from sluice_operator.evalues import budget, bursts
-from sluice_operator.evalues.arm import Arm, Floats
-from sluice_operator.evalues.chain import Pods
-from sluice_operator.evalues.objective import Counts, Criterion, Known, Margin, ObjectiveEvidence
-from sluice_operator.evalues.silence import Silence
+from sluice_operator.evalues.arm import Floats
 from sluice_operator.judging.ladder import automatic
-from tests.simulation.runner import Bools, Verdicts, ramp
-from tests.simulation.world import COMPARED, LIMIT_BOUND, Answers, Random, World, record
+from tests.simulation.evidence import Evidence
+from tests.simulation.runner import Bools, Verdicts, ramp, reached
+from tests.simulation.world import Answers, Random, World
 
-ALPHA = 0.05 * budget.WITHOUT_BURSTS
-BETA = 0.05
-BIN_SECONDS = 15.0
-LIMITS = {"errors": 0.001, "latency": 0.05, "accuracy": 0.30}  # shares: errors, over 200 ms, wrong labels
-RATIOS = {"errors": 2.0, "latency": 1.5}
-MAX_DROP = 0.02  # of accuracy
+Steps = Sequence[tuple[float, float]]  # weight, minutes
 
-
-def arms(name: str, answers: Answers) -> Counts:
-    """An objective's counts of one tick."""
-    match name:
-        case "errors":
-            arm = answers.errors_arm()
-        case "accuracy":
-            arm = answers.wrong_arm()
-        case _:
-            return Counts(answers.over_arm(LIMIT_BOUND), answers.over_arm(COMPARED))
-    return Counts(arm, Arm(arm.requests[None], arm.bad[None]))
-
-
-def known(name: str, past: Answers, worth: float = 0.0) -> Known:
-    """`worth`: seconds that a shorter record is taken for."""
-    counts = arms(name, past)
-    compared, judged = (
-        bursts.learn(bursts.Record(one.requests, one.bad, BIN_SECONDS), worth)
-        for one in (counts.compared, counts.judged)
-    )
-    return Known(compared, judged, float(counts.judged.requests.sum()), float(counts.judged.bad.sum()))
-
-
-class Evidence:
-    """Of a batch of runs that share a record. Objectives are those of `margins`, which has one margin per step."""
-
-    def __init__(
-        self,
-        world: World,
-        margins: dict[str, tuple[Margin, ...]],
-        random: Random,
-        limits: Mapping[str, float] = LIMITS,
-        worth: float = 0.0,
-    ) -> None:
-        self._limited = limits
-        past = record(world, BIN_SECONDS, random)
-        stable, canary = world.pods
-        self.of = {
-            name: ObjectiveEvidence(
-                Criterion(True, limits.get(name), steps), known(name, past, worth), Pods(canary, stable), world.tick
-            )
-            for name, steps in margins.items()
-        }
-        self._silence = Silence()
-
-    def observe(self, weight: Floats, canary: Answers, stable: Answers) -> None:
-        for name, one in self.of.items():
-            one.observe(arms(name, canary), arms(name, stable), proven=True)
-        self._silence.observe(weight, canary.requests, stable.requests)
-
-    def failed(self, alpha: float, steps: int) -> Bools:
-        """Which runs are to be taken back. Silence is judged in each of `steps` by itself."""
-        worse = budget.averaged([one.log_worse for one in self.of.values()])
-        limited = [self.of[name] for name in self._limited]
-        beyond = budget.averaged([np.minimum(one.log_beyond, one.log_stable_inside) for one in limited])
-        return (
-            (worse >= budget.log_bar(alpha, budget.COMPARISON))
-            | (beyond >= budget.log_bar(alpha, budget.LIMITS))
-            | (self._silence.log_evalue >= budget.log_bar(alpha, budget.SILENCE / steps))
-        )
-
-    def cleared(self, step: int, beta: float) -> Bools:
-        return np.asarray(np.all([one.log_cleared(step) >= np.log(1 / beta) for one in self.of.values()], axis=0))
+RAMP: Steps = tuple((share, 6.0) for share in (0.1, 0.2, 0.3, 0.4, 0.5))
+HEAVY: Steps = ((0.8, 30.0),)
+BEFORE_WATCH: Steps = tuple((share, 2.0) for share, _ in RAMP)
+WATCH_MINUTES = 15.0
 
 
 class Timed:
-    """Five steps of six minutes, 10 to 50 %. What was not taken back by then is promoted (`PromoteIfClean`)."""
+    """What was not taken back when the last step is over is promoted (`PromoteIfClean`), and then watched alone for
+    some `watch` minutes."""
 
-    STEPS = tuple((share, 6.0) for share in (0.1, 0.2, 0.3, 0.4, 0.5))
-
-    def __init__(self, world: World, runs: int, random: Random) -> None:
-        self._evidence = Evidence(world, dict.fromkeys(LIMITS, ()), random)
-        self._runs, self._tick, self._seconds = runs, world.tick, 0.0
+    def __init__(self, steps: Steps, watch: float, world: World, runs: int, random: Random) -> None:
+        self._evidence = Evidence(world, runs, len(steps), random)
+        self._steps, self._runs, self._tick, self._seconds = steps, runs, world.tick, 0.0
+        self._alone_from = 60 * sum(minutes for _, minutes in steps)
+        self._ends = self._alone_from + 60 * watch
 
     def weights(self) -> Floats:
-        return np.full(self._runs, ramp(self.STEPS, self._seconds))
+        alone = self._seconds >= self._alone_from
+        return np.full(self._runs, 1.0 if alone else ramp(self._steps, self._seconds))
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
-        self._evidence.observe(self.weights(), canary, stable)
+        failed = self._watched(canary, stable) if self._seconds >= self._alone_from else self._beside(canary, stable)
         self._seconds += self._tick
-        over = self._seconds >= 60 * sum(minutes for _, minutes in self.STEPS)
-        return Verdicts(self._evidence.failed(ALPHA, len(self.STEPS)), np.full(self._runs, over))
+        return Verdicts(failed, np.full(self._runs, self._seconds >= self._ends))
 
+    def _beside(self, canary: Answers, stable: Answers) -> Bools:
+        step = np.full(self._runs, float(reached(self._steps, self._seconds)))
+        self._evidence.observe(canary, stable)
+        self._evidence.observe_silence(step, self.weights(), canary, stable)
+        return self._evidence.failed() | self._evidence.silent(step)
 
-def margins(steps: int) -> dict[str, tuple[Margin, ...]]:
-    """The last step's margins are the objectives' own; each step before has twice those of its successor."""
-    factors = [2.0 ** (steps - 1 - step) for step in range(steps)]
-    return {
-        "errors": tuple(Margin(ratio=RATIOS["errors"] * one, tolerance=LIMITS["errors"] * one) for one in factors),
-        "latency": tuple(Margin(ratio=RATIOS["latency"] * one, tolerance=LIMITS["latency"] * one) for one in factors),
-        "accuracy": tuple(Margin(drop=MAX_DROP * one) for one in factors),
-    }
+    def _watched(self, canary: Answers, stable: Answers) -> Bools:
+        self._evidence.observe(canary, stable)
+        self._evidence.watch(canary)
+        return self._evidence.failed()
 
 
 class Automatic:
@@ -120,38 +55,46 @@ class Automatic:
     def __init__(self, world: World, runs: int, random: Random) -> None:
         steps = automatic(world.rate)
         self._weights = np.array([step.weight / 100 for step in steps])
-        self._evidence = Evidence(world, margins(len(steps)), random)
+        self._evidence = Evidence(world, runs, len(steps), random)
         self._least = (steps[0].min_requests, steps[0].min_duration.total_seconds())  # the same for all
         self._tick, self._step = world.tick, np.zeros(runs, int)
         self._requests, self._seconds = np.zeros(runs), np.zeros(runs)  # of the step
 
+    @property
+    def _at(self) -> Floats:
+        """The step that each run is in; runs that are promoted stay in the last one."""
+        return np.minimum(self._step, len(self._weights) - 1).astype(float)
+
     def weights(self) -> Floats:
-        return np.asarray(self._weights[np.minimum(self._step, len(self._weights) - 1)])
+        return np.asarray(self._weights[self._at.astype(int)])
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
-        self._evidence.observe(self.weights(), canary, stable)
+        at = self._at
+        self._evidence.observe(canary, stable)
+        self._evidence.observe_silence(at, self.weights(), canary, stable)
+        failed = self._evidence.failed() | self._evidence.silent(at)
         self._requests += canary.requests
         self._seconds += self._tick
         steps = len(self._weights)
-        cleared = np.stack([self._evidence.cleared(step, BETA) for step in range(steps)])
+        cleared = np.stack([self._evidence.cleared(step) for step in range(steps)])
         at_step = np.arange(steps)[:, None] == self._step
         requests, seconds = self._least
         passed = (at_step & cleared).any(0) & (self._requests >= requests) & (self._seconds >= seconds)
         self._step += passed
         self._requests, self._seconds = np.where(passed, 0.0, self._requests), np.where(passed, 0.0, self._seconds)
-        return Verdicts(self._evidence.failed(ALPHA, steps), self._step == steps)
+        return Verdicts(failed, self._step == steps)
 
 
 class ClearsOnly:
     """One objective's own margin at a weight of 10 %, and no rollback: how often, and when, it says "safe"."""
 
     def __init__(self, objective: str, world: World, runs: int, random: Random) -> None:
-        self._evidence = Evidence(world, {objective: margins(1)[objective]}, random)
+        self._evidence = Evidence(world, runs, 1, random, objective)
         self._runs = runs
 
     def weights(self) -> Floats:
         return np.full(self._runs, 0.1)
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
-        self._evidence.observe(self.weights(), canary, stable)
-        return Verdicts(np.zeros(self._runs, bool), self._evidence.cleared(0, BETA))
+        self._evidence.observe(canary, stable)
+        return Verdicts(np.zeros(self._runs, bool), self._evidence.cleared(0))

@@ -16,6 +16,7 @@ SEED = 20260901
 BATCH = 100  # runs that share one learned record
 
 TIMED, AUTOMATIC = "Sluice, 30 minutes", "Sluice, automatic steps"
+HEAVY, WATCHED = "Sluice, at 80 %", "Sluice, watched"
 CLEARS_ERRORS, CLEARS_ACCURACY = "Sluice, errors cleared", "Sluice, accuracy cleared"
 FLAGGER, FLAGGER_GUIDES = "Flagger, documented", "Flagger, limits of the guides"
 ARGO, ARGO_GUIDES = "Argo Rollouts, documented", "Argo Rollouts, limits of the guides"
@@ -29,7 +30,9 @@ RIVALS: dict[str, PolicyMaker] = {
     PEEKED: rivals.PeekedZ,
 }
 _SLUICE: dict[str, PolicyMaker] = {
-    TIMED: sluice.Timed,
+    TIMED: partial(sluice.Timed, sluice.RAMP, 0.0),
+    HEAVY: partial(sluice.Timed, sluice.HEAVY, 0.0),
+    WATCHED: partial(sluice.Timed, sluice.BEFORE_WATCH, sluice.WATCH_MINUTES),
     AUTOMATIC: sluice.Automatic,
     CLEARS_ERRORS: partial(sluice.ClearsOnly, "errors"),
     CLEARS_ACCURACY: partial(sluice.ClearsOnly, "accuracy"),

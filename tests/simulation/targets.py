@@ -1,23 +1,45 @@
-"""The promises about verdicts, each with what was measured and, where it is missed, why."""
+"""The promises about verdicts, by policy: what was measured on how many runs and, where it is missed, why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from tests.simulation.figures import PROMISED, back, exposure_ratio, floor_requests, mean_promoted
-from tests.simulation.scenarios import AT_MARGIN, RATES, REGRESSIONS
-from tests.simulation.study import ARGO, AUTOMATIC, CLEARS_ACCURACY, CLEARS_ERRORS, FLAGGER, TIMED, Cell, Results
+from tests.simulation.figures import PROMISED, Counted, back, down, exposure_ratio, floor_requests
+from tests.simulation.scenarios import AT_MARGIN, BOTH_BREAK, RATES, REGRESSIONS, WATCHED_GOOD
+from tests.simulation.study import (
+    ARGO,
+    AUTOMATIC,
+    CLEARS_ACCURACY,
+    CLEARS_ERRORS,
+    FLAGGER,
+    HEAVY,
+    TIMED,
+    WATCHED,
+    Cell,
+    Results,
+)
+
+Key = TypeVar("Key")
 
 _FEWER = {1: 10, 10: 40, 100: 300, 1000: 2000}
 _FIVE_PERCENT = "errors 0.1 → 5 %"
 _USUAL = "calm, errors 0.1 %"
+_TRIED = (
+    "Tried, apart from this page: fewer latency bounds, other weights of the alternatives, other shares of the budget "
+    "(0.8 / 0.15 / 0.05 was the best of them) and late beginnings at 0.2 of each bet; without bursts in the null 1.3 "
+    "to 1.7 times fewer requests would do, but 2 to 81 % of healthy canaries were taken back where pods burst"
+)
+_TIMED_IS_SLOW = "its clock, not the evidence, raises the weight, and what half an hour did not find is promoted"
 
 
 @dataclass(frozen=True)
 class Target:
     promise: str
     value: str
+    policy: str
+    runs: int
     measured: str
     met: bool
     reason: str  # that holds where it is missed
@@ -28,106 +50,162 @@ class Target:
 
 
 def targets(results: Results) -> list[Target]:
-    rules: tuple[Callable[[Results], Target], ...] = (
-        _false_rollback,
-        _margin,
+    rules: tuple[Callable[[Results], Iterable[Target]], ...] = (
+        _false_rollbacks,
+        _margins,
         _exposed,
         _fast,
         _floor,
         _promotion,
     )
-    return [rule(results) for rule in rules]
+    return [target for rule in rules for target in rule(results)]
 
 
-def _false_rollback(results: Results) -> Target:
-    cells = {
-        (name, rate): [results[Cell(policy, name, rate)].taken_back for policy in (TIMED, AUTOMATIC)]
-        for name in PROMISED
-        for rate in RATES
+def _false_rollbacks(results: Results) -> Iterator[Target]:
+    surroundings: dict[str, Iterable[str]] = {
+        TIMED: (*PROMISED, *BOTH_BREAK),
+        AUTOMATIC: PROMISED,
+        HEAVY: BOTH_BREAK,
+        WATCHED: WATCHED_GOOD,
     }
-    shares = {key: float(np.concatenate(both).mean()) for key, both in cells.items()}
-    worst = max(shares, key=shares.__getitem__)
-    most, runs = shares[worst], sum(len(one) for one in cells[worst])
-    return Target(
-        "false rollback of an identical canary: any rate, any number of looks, stable over its limits, shared bursts",
-        "≤ 2 % measured, 5 % by theorem",
-        f"{100 * float(np.mean(list(shares.values()))):.2f} % on average; most {100 * most:.1f} % "
-        f"({round(most * runs)} of {runs}: {worst[0]}, {worst[1]:,} req/s)",
-        most <= 0.02,
-        "the worst of many cells, each known to about a point",
-    )
+    for policy, names in surroundings.items():
+        counted = {
+            (name, rate): Counted.of(results[Cell(policy, name, rate)].taken_back) for name in names for rate in RATES
+        }
+        all_, (name, rate), worst = _worst(counted)
+        low, _ = worst.interval
+        yield Target(
+            "false rollback of an identical canary: any rate, any number of looks, stable over its limits, shared "
+            "bursts",
+            "≤ 2 % measured, 5 % by theorem",
+            policy,
+            all_.runs,
+            f"{all_} over {len(counted)} cells; the worst of them {worst}: {name}, {rate:,} req/s",
+            worst.share <= 0.02,
+            f"the worst of {len(counted)} cells, picked afterwards; its interval "
+            f"{'has room for 2 %' if low <= 0.02 else 'is above 2 %'}. Tried: more runs than of other rows there",
+        )
 
 
-def _margin(results: Results) -> Target:
-    automatic = [results[Cell(AUTOMATIC, name, rate)].promoted.mean() for name in AT_MARGIN for rate in (100, 1000)]
-    alone = [
-        results[Cell(CLEARS_ERRORS if name.startswith("errors") else CLEARS_ACCURACY, name, 100)].promoted.mean()
+def _worst(counted: Mapping[Key, Counted]) -> tuple[Counted, Key, Counted]:
+    """All together, and the largest share."""
+    name = max(counted, key=lambda key: counted[key].share)
+    return Counted.sum(counted.values()), name, counted[name]
+
+
+def _margins(results: Results) -> Iterator[Target]:
+    promise, value = "a canary at or beyond the margin promoted", "≤ 5 % by theorem, ≤ 1 % on average"
+    at = {
+        (name, rate): Counted.of(results[Cell(AUTOMATIC, name, rate)].promoted)
         for name in AT_MARGIN
-    ]
-    runs = results[Cell(CLEARS_ERRORS, "errors exactly twice stable's, calm", 100)].runs
-    average = max(mean_promoted(results, AUTOMATIC, rate) for rate in RATES)
-    return Target(
-        "a canary at or beyond the margin promoted",
-        "≤ 5 % by theorem, ≤ 1 % on average",
-        f"exactly at the margin at most {100 * max(automatic):.1f} % (its e-value alone, an hour without rollbacks: "
-        f"{100 * max(alone):.1f} % of {runs}); "
-        f"all ten regressions at most {100 * average:.1f} % on average",
-        max(automatic) <= 0.05 and average <= 0.01,
+        for rate in (100, 1000)
+    }
+    beyond = Counted.sum(
+        Counted.of(results[Cell(AUTOMATIC, name, rate)].promoted) for name in REGRESSIONS for rate in RATES
+    )
+    all_, (name, rate), worst = _worst(at)
+    yield Target(
+        promise,
+        value,
+        AUTOMATIC,
+        all_.runs + beyond.runs,
+        f"exactly at the margin {all_}, most {worst}: {name}, {rate:,} req/s; all ten regressions {beyond}",
+        worst.share <= 0.05 and beyond.share <= 0.01,
         "see the margins below",
     )
-
-
-def _exposed(results: Results) -> Target:
-    ratios = {rate: [exposure_ratio(results, rival, AUTOMATIC, rate) for rival in (FLAGGER, ARGO)] for rate in RATES}
-    return Target(
-        "users exposed to a bad canary in its first hour, against Flagger's and Argo's documented policies",
-        "≥ 10 / 40 / 300 / 2,000 times fewer at 1 / 10 / 100 / 1,000 req/s",
-        "; ".join(
-            f"{name} {' / '.join(f'{ratios[rate][index]:,.0f}' for rate in RATES)}"
-            for index, name in enumerate(("Flagger", "Argo"))
-        ),
-        all(min(ratios[rate]) >= least for rate, least in _FEWER.items()),
-        "one budget for three objectives, their limits and silence, and bursts as an explanation, cost requests; at "
-        "low rates an hour is too short to find small regressions",
+    alone = {
+        name: Counted.of(
+            results[Cell(CLEARS_ERRORS if name.startswith("errors") else CLEARS_ACCURACY, name, 100)].promoted
+        )
+        for name in AT_MARGIN
+    }
+    all_, name, worst = _worst(alone)
+    low, _ = worst.interval
+    yield Target(
+        promise,
+        "≤ 5 % by theorem",
+        "the margin's e-value alone, an hour without rollbacks",
+        all_.runs,
+        f"{all_}; most {worst}: {name}",
+        worst.share <= 0.05,
+        f"the worst of {len(alone)} cells, picked afterwards; its interval "
+        f"{'has room for 5 %' if low <= 0.05 else 'is above 5 %'}. Tried: nothing, a bar below 5 % would slow every "
+        "promotion",
     )
 
 
-def _fast(results: Results) -> Target:
-    found = {rate: back(results[Cell(AUTOMATIC, _FIVE_PERCENT, rate)]) for rate in (100, 1000)}
-    return Target(
-        "5 % errors at ≥ 100 req/s",
-        "≤ 100 canary requests and ≤ 10 s",
-        "; ".join(f"{requests:,.0f} and {seconds:.0f} s at {rate:,}" for rate, (seconds, requests) in found.items()),
-        all(seconds <= 10 and requests <= 100 for seconds, requests in found.values()),
-        "a scrape more is needed in half of the runs",
-    )
+def _exposed(results: Results) -> Iterator[Target]:
+    for policy in (AUTOMATIC, TIMED):
+        ratios = {rate: [exposure_ratio(results, rival, policy, rate) for rival in (FLAGGER, ARGO)] for rate in RATES}
+        yield Target(
+            "users exposed to a bad canary in its first hour, against Flagger's and Argo's documented policies",
+            "≥ 10 / 40 / 300 / 2,000 times fewer at 1 / 10 / 100 / 1,000 req/s",
+            policy,
+            _runs(results, policy, REGRESSIONS, RATES),
+            "; ".join(
+                f"{name} {' / '.join(f'{down(ratios[rate][index]):,.1f}' for rate in RATES)}"
+                for index, name in enumerate(("Flagger", "Argo"))
+            ),
+            all(min(ratios[rate]) >= least for rate, least in _FEWER.items()),
+            f"one budget for three objectives and their limits, and bursts as an explanation, cost requests; an hour "
+            f"is short for small regressions at low rates. {_TRIED}"
+            if policy == AUTOMATIC
+            else f"{_TIMED_IS_SLOW}. Tried: automatic steps",
+        )
 
 
-def _floor(results: Results) -> Target:
+def _fast(results: Results) -> Iterator[Target]:
+    for policy in (AUTOMATIC, TIMED):
+        found = {rate: back(results[Cell(policy, _FIVE_PERCENT, rate)]) for rate in (100, 1000)}
+        yield Target(
+            "5 % errors at ≥ 100 req/s",
+            "≤ 100 canary requests and ≤ 10 s",
+            policy,
+            _runs(results, policy, (_FIVE_PERCENT,), (100, 1000)),
+            "; ".join(f"{requests:,.0f} and {seconds:.0f} s at {rate:,}" for rate, (seconds, requests) in found.items())
+            + " (medians)",
+            all(seconds <= 10 and requests <= 100 for seconds, requests in found.values()),
+            f"a scrape more is needed in half of the runs. {_TRIED}"
+            if policy == AUTOMATIC
+            else "its first weight sends 500 requests per scrape at 1,000 req/s. Tried: automatic steps, which begin "
+            "at 1 % there",
+        )
+
+
+def _floor(results: Results) -> Iterator[Target]:
     worth = [name for name in REGRESSIONS if floor_requests(name) >= 100]
-    multiples = {name: back(results[Cell(AUTOMATIC, name, 100)])[1] / floor_requests(name) for name in worth}
-    worst, best = max(multiples, key=multiples.__getitem__), min(multiples, key=multiples.__getitem__)
-    return Target(
-        "requests needed, against the information floor (100 req/s, where it is at least 100)",
-        "≤ 2 x, goal 1.3 x",
-        f"{multiples[best]:.1f} x ({best}) to {multiples[worst]:.1f} x ({worst})",
-        max(multiples.values()) <= 2,
-        "the floor knows the regression's size, spends all its budget on one objective and ignores bursts; Sluice "
-        "shares it among three, their limits and silence, and finds small regressions at weights at which a canary "
-        "request says less than at 10 %",
-    )
+    for policy in (AUTOMATIC, TIMED):
+        multiples = {name: back(results[Cell(policy, name, 100)])[1] / floor_requests(name) for name in worth}
+        worst, best = max(multiples, key=multiples.__getitem__), min(multiples, key=multiples.__getitem__)
+        yield Target(
+            "requests needed, against the information floor (100 req/s, where it is at least 100)",
+            "≤ 2 x, goal 1.3 x",
+            policy,
+            _runs(results, policy, worth, (100,)),
+            f"{multiples[best]:.1f} x ({best}) to {multiples[worst]:.1f} x ({worst}) (medians)",
+            max(multiples.values()) <= 2,
+            "the floor knows the regression's size, spends all its budget on one objective and ignores bursts; Sluice "
+            "shares it among three and their limits, and finds small regressions at weights at which a canary request "
+            f"says less than at 10 %. {_TRIED if policy == AUTOMATIC else 'Tried: the same'}",
+        )
 
 
-def _promotion(results: Results) -> Target:
+def _promotion(results: Results) -> Iterator[Target]:
     medians = {}
     for rate in (100, 1000):
         healthy = results[Cell(AUTOMATIC, _USUAL, rate)]
         medians[rate] = healthy.median_seconds(healthy.promoted) / 60
-    return Target(
+    yield Target(
         "healthy promotion, 2x ruled out",
         "≤ 2 min at 1,000 req/s, ≤ 10 min at 100 req/s",
-        f"{medians[1000]:.1f} min at 1,000, {medians[100]:.1f} min at 100 (both arms 0.1 % errors)",
+        AUTOMATIC,
+        _runs(results, AUTOMATIC, (_USUAL,), (100, 1000)),
+        f"{medians[1000]:.1f} min at 1,000, {medians[100]:.1f} min at 100 (both arms 0.1 % errors; medians)",
         medians[1000] <= 2 and medians[100] <= 10,
-        "half of the margin's e-value bets on the tolerance, which says nothing about a stable that is at its limit "
-        "itself; without errors it is much faster",
+        "0.3 of the margin's e-value bets on the tolerance, which says nothing about a stable that is at its limit "
+        "itself; without errors it is much faster. Tried: no other weight of it on this page",
     )
+
+
+def _runs(results: Results, policy: str, names: Iterable[str], rates: Sequence[int]) -> int:
+    return int(np.sum([results[Cell(policy, name, rate)].runs for name in names for rate in rates]))

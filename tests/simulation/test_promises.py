@@ -4,9 +4,20 @@ fails about once in a thousand changes of the seed."""
 import pytest
 from scipy.stats import binom
 
-from tests.simulation.figures import back
+from tests.simulation.figures import alone, back
 from tests.simulation.runner import Outcomes
-from tests.simulation.study import AUTOMATIC, CLEARS_ACCURACY, CLEARS_ERRORS, FLAGGER, TIMED, Cell, Planned, study
+from tests.simulation.study import (
+    AUTOMATIC,
+    CLEARS_ACCURACY,
+    CLEARS_ERRORS,
+    FLAGGER,
+    HEAVY,
+    TIMED,
+    WATCHED,
+    Cell,
+    Planned,
+    study,
+)
 
 PROCESSES = 2
 UNLUCKY = 0.999
@@ -27,6 +38,14 @@ HEALTHY = [
         ("labels two minutes late", 100),
         ("a better canary", 100),
     )
+]
+INCIDENTS = [
+    Cell(HEAVY, "both arms beyond all limits from the first tick", 100),
+    Cell(TIMED, "both arms beyond all limits from minute 10 on", 100),
+]
+ALONE = [
+    Cell(WATCHED, "calm, errors 0.1 %", 100),
+    Cell(WATCHED, "one-arm bursts, one an hour", 100),
 ]
 FOUND = {  # regression, requests per second: within how many seconds half of the runs are over
     ("errors 0.1 → 0.5 %", 100): 300,
@@ -58,6 +77,8 @@ RIVAL = Cell(FLAGGER, "errors 0.1 → 5 %", 100)
 def results() -> dict[Cell, Outcomes]:
     plans = [
         *(Planned(cell, 200, minutes=30) for cell in HEALTHY),
+        *(Planned(cell, 100, minutes=15) for cell in INCIDENTS),
+        *(Planned(cell, 100, minutes=25) for cell in ALONE),
         *(Planned(Cell(AUTOMATIC, name, rate), 100, minutes=30) for name, rate in FOUND),
         *(Planned(cell, 200) for cell in MARGINS),
         *(Planned(Cell(AUTOMATIC, "calm, errors 0.1 %", rate), 100) for rate in PROMOTED),
@@ -78,6 +99,20 @@ def test_false_rollbacks_are_rare_on_average(results: dict[Cell, Outcomes]) -> N
     """Over all surroundings it is at most 2 %."""
     taken_back = sum(int(results[cell].taken_back.sum()) for cell in HEALTHY)
     assert taken_back <= binom.ppf(UNLUCKY, sum(results[cell].runs for cell in HEALTHY), 0.02)
+
+
+@pytest.mark.parametrize("cell", INCIDENTS, ids=str)
+def test_nobody_is_blamed_for_what_hits_both_arms(cell: Cell, results: dict[Cell, Outcomes]) -> None:
+    """An incident that takes both arms beyond all limits is no reason to take a canary back, whenever it begins."""
+    outcomes = results[cell]
+    assert outcomes.taken_back.sum() <= binom.ppf(UNLUCKY, outcomes.runs, 0.01)
+
+
+@pytest.mark.parametrize("cell", ALONE, ids=str)
+def test_a_good_canary_that_serves_alone_stays(cell: Cell, results: dict[Cell, Outcomes]) -> None:
+    """At most 1 % of good canaries are returned in a watch of a quarter of an hour."""
+    outcomes = alone(results[cell])
+    assert outcomes.taken_back.sum() <= binom.ppf(UNLUCKY, outcomes.runs, 0.01)
 
 
 @pytest.mark.parametrize(("regression", "rate"), FOUND)

@@ -14,7 +14,9 @@ from tests.simulation.study import (
     AUTOMATIC,
     CLEARS_ERRORS,
     FLAGGER,
+    HEAVY,
     TIMED,
+    WATCHED,
     Cell,
     Planned,
     batches,
@@ -32,6 +34,18 @@ def test_identical_canaries_stay_where_one_arm_bursts() -> None:
     """A burst of one arm is no regression in a service whose record has such bursts."""
     outcomes = _one(TIMED, "one-arm bursts, one in ten minutes", runs=100, minutes=8)
     assert outcomes.taken_back.sum() <= 5
+
+
+def test_nobody_is_blamed_for_what_hits_both_arms() -> None:
+    """An incident that begins with the run and takes both arms beyond all limits takes no canary back."""
+    outcomes = _one(HEAVY, "both arms beyond all limits from the first tick", runs=100, minutes=4)
+    assert not outcomes.taken_back.any()
+
+
+def test_a_good_canary_that_serves_alone_stays() -> None:
+    """None of 25 good canaries is returned in the watch."""
+    outcomes = _one(WATCHED, "calm, errors 0.1 %", runs=25, minutes=25)
+    assert not outcomes.taken_back.any()
 
 
 @pytest.mark.parametrize(

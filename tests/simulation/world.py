@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.judging.latency import LATENCY_BOUNDS
 
-BOUNDS = np.array([0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.5])  # seconds
-LIMIT_BOUND = 4  # index of 200 ms among them
-COMPARED = (0, 1, 2, 3, 4)  # bounds over which stable has 0.2 to 25 % of its requests
+BOUNDS = tuple(bound for bound in LATENCY_BOUNDS if 0.07 < bound <= 0.5)  # seconds, of the server's histogram
 SPREAD = 0.5  # of the logarithm of the latency
 P95 = 0.120
 MEDIAN = P95 / np.exp(1.6449 * SPREAD)  # p99 is 169 ms
@@ -60,8 +59,10 @@ class World:
     canary: Quality = Quality()
     bursts: Bursts = CALM
     before: Bursts | None = None  # the bursts in stable's record, if they were others
-    later: Quality | None = None  # the canary's from `turns` seconds on, if it turns
+    later: Quality | None = None  # the canary's from `turns` seconds on until `ends`, if it turns
+    stable_later: Quality | None = None  # stable's then
     turns: float = TURNS
+    ends: float = np.inf
     pods: tuple[int, int] = (1, 1)
     tick: float = 5.0
     label_delay: int = 0  # ticks
@@ -88,6 +89,8 @@ class Burster:
 
     def step(self) -> Floats:
         """Share of the arm's pods that burst in the next tick, by run."""
+        if not np.isfinite(self.bursts.every):
+            return np.zeros(self.runs)
         on = self._left > 0
         self._left = np.maximum(self._left - 1, 0)
         starts = (self._left == 0) & ~on & (self.random.random(self._left.shape) < self.tick / self.bursts.every)
@@ -140,7 +143,7 @@ def _slower(requests: NDArray[np.int64], slowness: float, random: Random) -> NDA
     left, rows = requests, []
     before = 1.0
     for bound in BOUNDS:
-        share = over(float(bound), slowness)
+        share = over(bound, slowness)
         left = random.binomial(left, share / before)
         before = share
         rows.append(left)
@@ -164,10 +167,12 @@ class Traffic:
         bursting = self._stable.step()
         canary_bursting = bursting if world.bursts.shared else self._canary.step()
         expected = world.rate * world.tick
-        quality = world.later if world.later and self._seconds >= world.turns else world.canary
+        turned = world.turns <= self._seconds < world.ends
         self._seconds += world.tick
-        canary = answers(expected * weight, canary_bursting, quality, world, self._random)
-        stable = answers(expected * (1 - weight), bursting, world.stable, world, self._random)
+        of_canary = world.later if world.later and turned else world.canary
+        of_stable = world.stable_later if world.stable_later and turned else world.stable
+        canary = answers(expected * weight, canary_bursting, of_canary, world, self._random)
+        stable = answers(expected * (1 - weight), bursting, of_stable, world, self._random)
         return self._with_late_labels(canary, stable)
 
     def _with_late_labels(self, canary: Answers, stable: Answers) -> tuple[Answers, Answers]:

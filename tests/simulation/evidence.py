@@ -1,0 +1,137 @@
+"""The operator's own evidence for a batch of runs that share a record: its e-processes, margins, budget and bars.
+
+Only what turns counters into ticks is left out, and what the operator decides for one run is decided here for many.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sluice_operator.evalues import budget, bursts
+from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.chain import Pods
+from sluice_operator.evalues.objective import Counts, Known, ObjectiveEvidence
+from sluice_operator.evalues.silence import Silence
+from sluice_operator.judging import criteria
+from sluice_operator.judging import record as records
+from sluice_operator.judging.finding import ObjectiveTrial
+from sluice_operator.judging.trial import Findings
+from sluice_operator.judging.verdict import Bars, Question
+from sluice_operator.quantities import decode
+from sluice_operator.spec import Confidence, Judge, Objective
+from tests.simulation.runner import Bools
+from tests.simulation.world import BOUNDS, Answers, Random, World, record
+
+_BIN_SECONDS = 15.0
+_RECENT_SECONDS = 600.0  # in which stable shows at which latencies a canary is best compared with it
+_SPEC: list[dict[str, Any]] = [
+    {"name": "errors", "errorRate": {"max": "0.1%", "maxRatio": "2"}},
+    {"name": "latency", "latency": {"quantile": "0.95", "max": "200ms", "maxRatio": "1.5"}},
+    {"name": "accuracy", "accuracy": {"source": "Feedback", "min": "0.70", "maxDrop": "0.02"}},
+]
+OBJECTIVES = msgspec.convert(_SPEC, tuple[Objective, ...], dec_hook=decode)
+
+
+class Evidence:
+    """Of runs with `steps` steps. Objectives are all of the specification, or the one that is named."""
+
+    def __init__(self, world: World, runs: int, steps: int, random: Random, only: str = "") -> None:
+        objectives = [one for one in OBJECTIVES if one.name == only or not only]
+        past = record(world, _BIN_SECONDS, random)
+        bounds = records.bounds(objectives, _recent(past))
+        replicas = max(world.pods)
+        pods = Pods(replicas, replicas)
+        self._columns = [_index(one) for one in bounds]
+        known = _known({one.name: self._counts(one, past) for one in objectives})
+        self._of = [
+            (one, ObjectiveEvidence(criteria.criterion(one, steps), known[one.name], pods, world.tick))
+            for one in objectives
+        ]
+        self._silent = [Silence() for _ in range(steps)]
+        self._runs = np.arange(runs)
+        self._bars = Bars.of(
+            Findings(
+                tuple(
+                    ObjectiveTrial(one, steps, known[one.name], bounds, pods, world.tick).finding()
+                    for one in objectives
+                )
+            ),
+            Confidence(),
+            Question(step=None, steps=steps),
+        )
+
+    def observe(self, canary: Answers, stable: Answers) -> None:
+        """One tick."""
+        for objective, one in self._of:
+            one.observe(self._counts(objective, canary), self._counts(objective, stable), proven=True)
+
+    def observe_silence(self, step: Floats, weight: Floats, canary: Answers, stable: Answers) -> None:
+        """One tick, by run in its `step` at its `weight`: what the arms finished speaks at that step alone."""
+        for index, one in enumerate(self._silent):
+            here = step == index
+            one.observe(weight, here * canary.requests, here * stable.requests)
+
+    def watch(self, canary: Answers) -> None:
+        """One tick in which the canary serves alone."""
+        for objective, one in self._of:
+            one.watch(self._counts(objective, canary))
+
+    def failed(self) -> Bools:
+        """Which runs are to be taken back for what the objectives say."""
+        of = [one for _, one in self._of]
+        return np.asarray(
+            (budget.averaged([one.log_worse for one in of]) >= self._bars.comparison)
+            | (budget.averaged([one.log_to_blame for one in of]) >= self._bars.limits)
+            | (budget.averaged([one.log_watched for one in of]) >= self._bars.alone)
+        )
+
+    def silent(self, step: Floats) -> Bools:
+        """Which canaries do not answer what they are sent at their step."""
+        logs = np.stack([np.broadcast_to(one.log_evalue, self._runs.shape) for one in self._silent])
+        return np.asarray(logs[step.astype(int), self._runs] >= self._bars.alone)
+
+    def cleared(self, step: int) -> Bools:
+        """Where all that a step needs is ruled out."""
+        last = step + 1 == len(self._silent)
+        needed = [one for objective, one in self._of if objective.needed is Judge.EVERY_STEP or last]
+        return np.asarray(np.all([one.log_cleared(step) >= self._bars.cleared for one in needed], axis=0))
+
+    def _counts(self, objective: Objective, answers: Answers) -> Counts:
+        if objective.latency is not None:
+            limit = criteria.bound_of(objective)
+            assert limit is not None
+            return Counts(answers.over_arm(_index(limit)), answers.over_arm(self._columns))
+        arm = answers.errors_arm() if objective.error_rate is not None else answers.wrong_arm()
+        return Counts(arm, Arm(arm.requests[None], arm.bad[None]))
+
+
+def _index(bound: float) -> int:
+    """Of one of the histogram's bounds."""
+    return BOUNDS.index(bound)
+
+
+def _recent(past: Answers) -> dict[float, float]:
+    """Requests within each bound, at the end of the record."""
+    bins = slice(-int(_RECENT_SECONDS / _BIN_SECONDS), None)
+    if past.requests[bins].sum() < 1000:
+        bins = slice(-int(records.RECENT_SECONDS / _BIN_SECONDS), None)
+    requests = float(past.requests[bins].sum())
+    within = {bound: requests - float(over) for bound, over in zip(BOUNDS, past.over[:, bins].sum(1), strict=True)}
+    return {**within, np.inf: requests}
+
+
+def _known(counted: Mapping[str, Counts]) -> dict[str, Known]:
+    """By objective. All laws are learned together: the time is that of the bins, hardly that of the columns."""
+    arms = [
+        arm for one in counted.values() for arm in (Arm(one.judged.requests[None], one.judged.bad[None]), one.compared)
+    ]
+    requests, bad = np.concatenate([one.requests for one in arms]), np.concatenate([one.bad for one in arms])
+    law = bursts.learn(bursts.Record(requests, bad, _BIN_SECONDS), records.WORTH)
+    known, column = {}, 0
+    for name, one in counted.items():
+        first, column = column + 1, column + 1 + len(one.compared.requests)
+        totals = float(one.judged.requests.sum()), float(one.judged.bad.sum())
+        known[name] = Known(law.part(slice(first, column)), law.part(first - 1), *totals)
+    return known
