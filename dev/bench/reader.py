@@ -189,6 +189,7 @@ def _subject(name: str, began: datetime) -> Subject:
         started_at=began,
         traffic=Traffic(Ingress("nginx", f"{name}.example.com")),
         rollout=_ROLLOUT,
+        replicas=PODS,
         objectives=_OBJECTIVES,
         steps=tuple(Step(weight, 100, Duration.parse("10s")) for weight in _WEIGHTS),
         step_started_at=began,
@@ -196,7 +197,7 @@ def _subject(name: str, began: datetime) -> Subject:
         proven_at=began,
         live=(LiveWeight(_WEIGHTS[0], began),),
     )
-    return Subject(NAMESPACE, name, run, Arms(revision(name, "canary"), revision(name, "stable")), PODS)
+    return Subject(NAMESPACE, name, run, Arms(revision(name, "canary"), revision(name, "stable")))
 
 
 def _memory() -> float:

@@ -47,7 +47,7 @@ def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
         assert status.phase_started_at is not None
         return status if seen.now < status.phase_started_at + PROOF_PATIENCE else None
     run = not_live(run, seen.now) or run
-    watched = replace(run, step_started_at=None, swapped=False)
+    watched = replace(run, step_started_at=None, swapped=False, promoted_at=seen.now)
     promoted = replace(
         status,
         stable=status.canary,

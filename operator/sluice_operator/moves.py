@@ -72,6 +72,7 @@ def begin_run(seen: Observed, canary: Revision) -> Status:
         started_at=seen.now,
         traffic=seen.spec.traffic,
         rollout=seen.spec.rollout,
+        replicas=seen.spec.server.replicas,
         canary=_compared(canary),
         stable=_compared(seen.status.stable) if seen.status.stable else None,
         objectives=seen.spec.objectives,

@@ -11,6 +11,7 @@ from datetime import datetime
 from sluice_operator import names, snapshot, spec, status
 from sluice_operator.hosts import Hosts
 from sluice_operator.judging import criteria, offline
+from sluice_operator.judging.metrics import MetricsLostError
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trials import Subject, Trials
 from sluice_operator.kube import Kube, Manifest
@@ -92,7 +93,7 @@ class Observer:
             rate=await self._rate(owner, current),
             slow=await self._slow(owner, current) if smoke is not None and smoke.live else {},
             unasked=await self._unasked(owner, current),
-            verdict=await self._verdict(owner, wanted, current, workloads),
+            verdict=await self._verdict(owner, current, workloads),
             alias_version=await self._alias(current),
         )
         return Found(body, owner, children, observed)
@@ -176,11 +177,12 @@ class Observer:
         if not criteria.without_bound(run.objectives):
             return {}
         key = owner.namespace, owner.name
-        return await self._trials.slow(key, stable.revision, run.objectives, self._clock(), run.prometheus)
+        try:
+            return await self._trials.slow(key, stable.revision, run.objectives, self._clock(), run.prometheus)
+        except MetricsLostError:
+            return None
 
-    async def _verdict(
-        self, owner: Owner, wanted: spec.Spec, current: Status, workloads: dict[str, Workload]
-    ) -> Verdict | None:
+    async def _verdict(self, owner: Owner, current: Status, workloads: dict[str, Workload]) -> Verdict | None:
         run = current.run
         if current.phase not in _JUDGED or run is None or run.traffic_started_at is None:
             self._trials.forget(owner.namespace, owner.name)
@@ -190,7 +192,7 @@ class Observer:
         if canary is None:
             return None
         arms = Arms(canary.revision, other.revision if other else None)
-        subject = Subject(owner.namespace, owner.name, run, arms, wanted.server.replicas)
+        subject = Subject(owner.namespace, owner.name, run, arms)
         return await self._trials.verdict(subject, current, _crashes(run, workloads, canary, other), self._clock())
 
     async def _alias(self, current: Status) -> str | None:

@@ -96,7 +96,7 @@ class Reconciler:
         return [Event("DriftRepaired", note, warning=True)]
 
     async def _record(self, found: Found, current: Status) -> None:
-        await self.archive.keep(found.owner, current, found.observed.spec.server.replicas, found.observed.now)
+        await self.archive.keep(found.owner, current, found.observed.now)
 
     async def _move_alias(self, after: Status) -> None:
         alias = after.alias

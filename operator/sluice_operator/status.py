@@ -102,6 +102,7 @@ class Run(_Part, frozen=True):
     started_at: datetime
     traffic: Traffic
     rollout: Rollout
+    replicas: int = 1  # pods that each of them has at full size
     canary: Compared | None = None
     stable: Compared | None = None
     objectives: tuple[Objective, ...] = ()
@@ -160,7 +161,7 @@ class Verdict(_Part, frozen=True):
     objectives: tuple[ObjectiveVerdict, ...] = ()
     forecast: str = ""  # how long all steps take a canary that is as good as stable
     unreachable: str = ""  # why they take longer than the deadline, if they do
-    record: str = ""  # what stable's past says of bursts, and whether it still holds
+    past: str = ""  # what stable's past says of bursts, and whether it still holds
     clean: bool = False  # the step's requests and time are there, and nothing fails
 
 

@@ -3,7 +3,7 @@
 Only what turns counters into ticks is left out, and what the operator decides for one run is decided here for many.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -35,10 +35,11 @@ OBJECTIVES = msgspec.convert(_SPEC, tuple[Objective, ...], dec_hook=decode)
 
 
 class Evidence:
-    """Of runs with `steps` steps. Objectives are all of the specification, or the one that is named."""
+    """Of runs with `steps` steps."""
 
-    def __init__(self, world: World, runs: int, steps: int, random: Random, only: str = "") -> None:
-        objectives = [one for one in OBJECTIVES if one.name == only or not only]
+    def __init__(
+        self, world: World, runs: int, steps: int, random: Random, objectives: Sequence[Objective] = OBJECTIVES
+    ) -> None:
         past = record(world, _BIN_SECONDS, random)
         bounds = records.bounds(objectives, _recent(past))
         replicas = max(world.pods)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sluice_operator.evalues.arm import Floats
 from sluice_operator.judging.ladder import automatic
-from tests.simulation.evidence import Evidence
+from tests.simulation.evidence import OBJECTIVES, Evidence
 from tests.simulation.runner import Bools, Verdicts, ramp, reached
 from tests.simulation.world import Answers, Random, World
 
@@ -89,7 +89,7 @@ class ClearsOnly:
     """One objective's own margin at a weight of 10 %, and no rollback: how often, and when, it says "safe"."""
 
     def __init__(self, objective: str, world: World, runs: int, random: Random) -> None:
-        self._evidence = Evidence(world, runs, 1, random, objective)
+        self._evidence = Evidence(world, runs, 1, random, [one for one in OBJECTIVES if one.name == objective])
         self._runs = runs
 
     def weights(self) -> Floats:

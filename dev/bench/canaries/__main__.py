@@ -105,8 +105,13 @@ class Bench:
         await self._kubectl.text("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", "--timeout=180s")
 
 
+def _console() -> Console:
+    """As wide as the table where nobody looks."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
+
+
 def main(argv: Sequence[str]) -> int:
-    options, console = _parser().parse_args(argv), Console(highlight=False, markup=False)
+    options, console = _parser().parse_args(argv), _console()
     interrupted = False
     try:
         for command in CLUSTER_PARTS:

@@ -2,20 +2,22 @@
 
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from dev.bench.canaries import catalogue
 from dev.bench.canaries.catalogue import ERRORS, HANGS, IDENTICAL, INACCURATE, SLOWER, STEPS, WATCH
 from sluice_operator.evalues.arm import Floats
+from sluice_operator.quantities import decode
+from sluice_operator.spec import Objective
+from tests.simulation.evidence import Evidence
 from tests.simulation.runner import Outcomes, Verdicts, joined, ramp, simulate
-from tests.simulation.sluice import ALPHA, Evidence
 from tests.simulation.world import Answers, Quality, Random, World
 
 SEED = 20260901
 BATCHES, RUNS = 4, 50  # runs of a batch share a record
 TICK = 2.0  # seconds; how often the local cluster's Prometheus scrapes
-LIMITS = {"errors": catalogue.ERROR_LIMIT, "latency": 1 - catalogue.LATENCY_QUANTILE}
-WORTH = 3 * 3600.0  # seconds that the operator takes a shorter record of stable for
+OBJECTIVES = msgspec.convert(catalogue.OBJECTIVES, tuple[Objective, ...], dec_hook=decode)
 GOOD = Quality(errors=0.0, accuracy=148 / 150)
 
 
@@ -30,7 +32,7 @@ class Held:
     """The benchmark's steps, of which the last is never passed."""
 
     def __init__(self, world: World, runs: int, random: Random) -> None:
-        self._evidence = Evidence(world, dict.fromkeys(("errors", "latency", "accuracy"), ()), random, LIMITS, WORTH)
+        self._evidence = Evidence(world, runs, len(STEPS), random, OBJECTIVES)
         self._steps = [(weight / 100, least / 60) for weight, least in STEPS]
         self._runs, self._tick, self._seconds = runs, world.tick, 0.0
 
@@ -38,9 +40,11 @@ class Held:
         return np.full(self._runs, ramp(self._steps, self._seconds))
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
-        self._evidence.observe(self.weights(), canary, stable)
+        step = np.full(self._runs, float(self._seconds >= STEPS[0][1]))
+        self._evidence.observe(canary, stable)
+        self._evidence.observe_silence(step, self.weights(), canary, stable)
         self._seconds += self._tick
-        return Verdicts(self._evidence.failed(ALPHA, len(STEPS)), np.zeros(self._runs, bool))
+        return Verdicts(self._evidence.failed() | self._evidence.silent(step), np.zeros(self._runs, bool))
 
 
 def predicted(rate: float, record_seconds: float) -> dict[str, Predicted]:

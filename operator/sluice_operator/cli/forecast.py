@@ -67,7 +67,8 @@ async def expected(
     assert stable is not None
     canary = current.canary.revision if current.canary else ""
     going_on = current.run is not None and current.run.outcome is None and bool(current.run.steps)
-    slow = await Trials(reader, _TIMING).slow(key, stable.revision, wanted.objectives, now) or {}
+    found = await Trials(reader, _TIMING).slow(key, stable.revision, wanted.objectives, now)
+    slow = sources.known(wanted.objectives, found)
     began = now - timedelta(hours=1)
     imagined = rehearsal.a_run(wanted, Lately(0.0, slow), canary or "none", stable.revision, began, now)
     run = current.run if going_on and current.run is not None else imagined
@@ -84,7 +85,7 @@ async def expected(
         run = replace(run, steps=wanted.rollout.canary.steps or ladder.automatic(rate))
     past = edges[: len(edges) - len(ticks)]
     learned = await asyncio.to_thread(record.learn, run.judged, bounds, counters, stable.revision, past)
-    pods = Pods(wanted.server.replicas, wanted.server.replicas)
+    pods = Pods(run.replicas, run.replicas)
     trial = Trial(run.judged, len(run.steps), learned, pods, _BIN_SECONDS)
     for tick in ticks:
         trial.observe(tick, replace(run, live=()))

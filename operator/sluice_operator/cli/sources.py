@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import base64
 import binascii
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,15 +15,18 @@ import yaml
 from sluice_operator import names, spec
 from sluice_operator.cli import kubectl
 from sluice_operator.cli.kubectl import CommandError
+from sluice_operator.judging import criteria
 from sluice_operator.judging.look import Ended
 from sluice_operator.judging.metrics import MetricsLostError, Prometheus, Reader, Selection
 from sluice_operator.judging.renewed import from_folder
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.timing import Timing
 from sluice_operator.judging.trials import Subject, Trials
+from sluice_operator.quantities import Number
 from sluice_operator.records import rehearsal, runrecord
 from sluice_operator.records.rehearsal import Lately
 from sluice_operator.records.runrecord import RunRecord, UnreadableRecordError
+from sluice_operator.spec import Objective
 from sluice_operator.status import Run, Status
 
 
@@ -85,11 +89,11 @@ def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunR
 
     async def asked() -> tuple[Run, Ended | None]:
         key = past.namespace, past.name
-        slow = await trials.slow(key, past.stable, policy.objectives, past.since) or {}
+        slow = known(policy.objectives, await trials.slow(key, past.stable, policy.objectives, past.since))
         lately = Lately(await reader.rate(selection, ends) or 0.0, slow)
         run = rehearsal.a_run(policy, lately, past.canary, past.stable, past.since, past.until)
         arms = Arms(past.canary, past.stable)
-        subject = Subject(past.namespace, past.name, run, arms, policy.server.replicas)
+        subject = Subject(past.namespace, past.name, run, arms)
         return run, await trials.ended(subject, Status(run=run))
 
     try:
@@ -101,6 +105,13 @@ def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunR
         raise CommandError(f"Prometheus knows no requests of {words} between {past.since} and {past.until}")
     share = rehearsal.with_share(run, ended.trial.ticks)
     return runrecord.made(past.namespace, past.name, share, ended)
+
+
+def known(objectives: Sequence[Objective], slow: Mapping[str, Number]) -> Mapping[str, Number]:
+    """What is slow for stable, as far as `objectives` ask for it. Raises CommandError."""
+    if criteria.unknown(objectives, slow):
+        raise CommandError("stable answered too few requests in that hour to compare latencies with: write latency.max")
+    return slow
 
 
 def policy_of(path: str) -> tuple[str, str, spec.Spec]:

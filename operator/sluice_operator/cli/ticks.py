@@ -17,9 +17,9 @@ from sluice_operator.status import Result
 Decisions = Mapping[float, str]  # what was decided, by the end (unix seconds) of the newest tick that was known
 
 _CHANGED = ("TIME", "AFTER", "WEIGHT", "OBJECTIVE", "CANARY", "STABLE", "COUNTED", "EVIDENCE")
-_EVERY = ("TIME", "WEIGHT", "OBJECTIVE", "CANARY", "STABLE", "WORSE", "LIMIT", "FOR", "SILENT", "")
+_EVERY = ("TIME", "AT", "OBJECTIVE", "CANARY", "STABLE", "WORSE", "LIMIT", "FOR", "ALONE", "")
 _TOGETHER = "together"
-_SMALL, _LARGE = 0.001, 1000.0
+_SMALL, _LARGE = 0.001, 10_000.0
 
 
 def changed(again: Replay) -> list[str]:
@@ -54,8 +54,8 @@ def every(again: Replay, decisions: Decisions) -> list[str]:
 
 def decided(again: Replay) -> Decisions:
     """Of a run that was: where it went on to its next weight, and its end; a Fail when a family reached its bar."""
-    run, last = again.record.run, again.record.last
-    after = [one.weight for one in run.live[1:]] + [100] * last.watching
+    run = again.record.run
+    after = [one.weight for one in run.live[1:]] + [100] * (run.promoted_at is not None)
     went_on = {
         _newest(again, one.until): f"on to {weight}%"
         for one, weight in zip(run.live, after, strict=False)
@@ -108,7 +108,7 @@ def _together(moment: Moment, again: Replay) -> tuple[str, str, str, str]:
     bars = again.bars
     worse = _of(moment.comparison, bars.comparison) if bars.compared else "-"
     beyond = _of(moment.limits, bars.limits) if bars.limited else "-"
-    return worse, beyond, "", _of(moment.silent, bars.silence)
+    return worse, beyond, "", _of(moment.alone, bars.alone)
 
 
 def _of(log: float, bar: float) -> str:
@@ -120,4 +120,6 @@ def _evalue(log: float) -> str:
     if log < math.log(_SMALL):
         return f"<{_SMALL}"
     value = math.exp(min(log, 200.0))
-    return f"{value:.3g}" if value < _LARGE else f"{value:.0e}"
+    if value < 1000:
+        return f"{value:.3g}"
+    return f"{value:.0f}" if value < _LARGE else f"{value:.0e}"

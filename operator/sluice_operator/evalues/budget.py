@@ -6,7 +6,7 @@ import numpy as np
 
 from sluice_operator.evalues.arm import Floats, log_mean
 
-COMPARISON, LIMITS, SILENCE = 0.8, 0.15, 0.05  # shares of the budget
+COMPARISON, LIMITS, ALONE = 0.8, 0.15, 0.05  # shares of the budget; the last one is for silence and the watch
 WITHOUT_BURSTS = 0.84  # part of the budget that is spent: the chance of no burst in half an hour after six calm ones
 
 

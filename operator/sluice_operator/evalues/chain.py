@@ -83,6 +83,7 @@ class BurstChain:
         # Chance of each state: (..., runs, states), sums to 1; and that of each alternative, relative to what the null
         # gave to all that was seen: (..., alternatives, runs, states).
         self._null = begin
+        self._calm_before, self._calm_tick = begin[..., 0, _QUIET], self._null_matrix[..., _QUIET, _QUIET]
         self._bets = at_start * begin[..., None, :, :] * self._entered
         self._late, self._ticks = 1 - at_start, 0
 
@@ -101,6 +102,11 @@ class BurstChain:
         bets = (self._bets @ self._matrices) * by_state / chance[..., None, :, :]
         total = bets.sum(-1, keepdims=True)
         self._bets = bets * (np.minimum(total, DECIDED) / np.maximum(total, 1e-300))
+
+    @property
+    def calm(self) -> Floats:
+        """The chance that nobody burst until now, by the law; without an axis of runs."""
+        return np.asarray(self._calm_before * self._calm_tick**self._ticks)
 
     @property
     def log_evalue(self) -> Floats:

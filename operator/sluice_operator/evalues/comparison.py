@@ -36,5 +36,10 @@ class Comparison:
         self._chain.observe(suspected.bad[..., None] * np.log(RATIOS) - bad * np.log1p(share * (RATIOS - 1)))
 
     @property
+    def calm(self) -> Floats:
+        """The chance that nobody burst until now, by the law; by column."""
+        return self._chain.calm
+
+    @property
     def log_evalue(self) -> Floats:
         return self._chain.log_evalue

@@ -14,11 +14,12 @@ class Beyond:
     """E-process against "the share of bad requests is at most `limit` in every tick, apart from known bursts".
 
     Wald's likelihood ratio for a Bernoulli share, with ratios of odds, and the burst chain without another arm.
+    `limit` has a shape that an arm's can be broadcast to.
     """
 
     def __init__(self, law: BurstLaw, pods: int, tick_seconds: float, limit: Floats) -> None:
         self._chain = BurstChain(law, Pods(pods, reference=0), tick_seconds, EVERY_LEVEL, AT_START)
-        self._limit = limit[..., None, None]
+        self._limit = limit[..., None]
 
     def observe(self, arm: Arm) -> None:
         """The counts of one tick."""

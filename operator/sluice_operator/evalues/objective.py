@@ -1,6 +1,6 @@
 """All that a run knows about one objective, as e-processes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,6 +9,8 @@ from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
 from sluice_operator.evalues.limits import Beyond, log_inside
 from sluice_operator.evalues.margins import DropMargin, RatioMargin
+
+_MOST = 0.95  # share of bad requests that any margin ends at
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,12 @@ class Margin:
         halves = (self.ratio is not None or self.drop is not None, self.tolerance is not None)
         return (0.7, 0.3) if all(halves) else (1.0,) * sum(halves)
 
+    def beyond(self, past: Floats) -> Floats:
+        """The share of bad requests that is worse than a share of the `past` by this margin."""
+        if self.drop is not None:
+            return np.minimum(past + self.drop, _MOST)
+        return np.minimum(np.maximum(past * (self.ratio or 1.0), self.tolerance or 0.0), _MOST)
+
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
@@ -33,6 +41,7 @@ class Criterion:
 
     compared: bool  # with stable
     limit: float | None
+    one_share: bool  # what is compared is what is judged
     margins: tuple[Margin, ...]  # one per step; the last is the objective's own
 
 
@@ -62,6 +71,10 @@ class _Totals:
     def add(self, arm: Arm) -> None:
         self.requests, self.bad = self.requests + arm.requests, self.bad + arm.bad
 
+    @property
+    def share(self) -> Floats:
+        return np.asarray((self.bad + 0.5) / (self.requests + 1.0))
+
     def log_inside(self, limit: float) -> Floats:
         requests, bad = np.asarray(self.requests), np.asarray(self.bad)
         return log_inside(np.full(requests.shape, limit), requests, bad)
@@ -81,67 +94,83 @@ class _MarginEvidence:
         return log_mean(np.stack(np.broadcast_arrays(*halves)), 0, np.array(self.margin.weights))
 
 
-@dataclass
 class ObjectiveEvidence:
     """E-processes of one objective over a run. `tick_seconds`: length of a tick."""
 
-    criterion: Criterion
-    known: Known
-    pods: Pods
-    tick_seconds: float
-    _canary: _Totals = field(init=False, default_factory=_Totals)
+    def __init__(self, criterion: Criterion, known: Known, pods: Pods, tick_seconds: float) -> None:
+        self.criterion = criterion
+        self._pods, self._tick_seconds, self._law = pods, tick_seconds, known.judged
+        self._canary, self._stable = _Totals(), _Totals(known.requests, known.bad)
+        self._comparison = Comparison(known.compared, pods, tick_seconds)
+        self._margins = [_MarginEvidence(one, self._processes(one)) for one in criterion.margins]
+        self._beyond = None if criterion.limit is None else self._beyond_share(np.asarray(criterion.limit))
+        # Beside the share that stable's record has on average, bursts and all.
+        usual = criterion.compared and criterion.one_share and known.requests
+        self._unusual = self._beyond_share(self._stable.share) if usual else None
+        self._stable_unusual = self._beyond_share(self._stable.share, pods.reference) if usual else None
+        self._watch: Beyond | None = None
 
-    def __post_init__(self) -> None:
-        self._comparison = Comparison(self.known.compared, self.pods, self.tick_seconds)
-        self._beyond = self._beyond_share(self.criterion.limit, self.pods.suspected)
-        self._stable_beyond = self._beyond_share(self.criterion.limit, self.pods.reference)
-        self._unusual = self._beyond_share(self._usual_share(), self.pods.suspected)
-        self._stable_unusual = self._beyond_share(self._usual_share(), self.pods.reference)
-        self._margins = [_MarginEvidence(one, self._processes(one)) for one in self.criterion.margins]
-        self._stable = _Totals(self.known.requests, self.known.bad)
-
-    def _beyond_share(self, share: float | None, pods: int) -> Beyond | None:
-        return None if share is None else Beyond(self.known.judged, pods, self.tick_seconds, np.asarray(share))
-
-    def _usual_share(self) -> float | None:
-        """Of bad requests in stable's record, bursts and all. None where several columns are compared."""
-        if not self.criterion.compared or self.known.compared.any_start.size > 1 or not self.known.requests:
-            return None
-        return (self.known.bad + 0.5) / (self.known.requests + 1)
+    def _beyond_share(self, share: Floats, pods: int | None = None) -> Beyond:
+        return Beyond(self._law, self._pods.suspected if pods is None else pods, self._tick_seconds, share)
 
     def _processes(self, margin: Margin) -> list[RatioMargin | DropMargin]:
         if margin.drop is not None:
             return [DropMargin(margin.drop)]
         if margin.ratio is not None:
-            return [RatioMargin(self.known.judged, self.pods, self.tick_seconds, margin.ratio)]
+            return [RatioMargin(self._law, self._pods, self._tick_seconds, margin.ratio)]
         return []
 
     def observe(self, canary: Counts, stable: Counts, *, proven: bool) -> None:
         """One tick. Only from when the weight is `proven` does it count in the canary's favour; before, time passes."""
-        if self.criterion.compared:
-            self._comparison.observe(canary.compared, stable.compared)
-        if self._unusual is not None and self._stable_unusual is not None:
-            self._unusual.observe(canary.judged)
-            self._stable_unusual.observe(stable.judged)
-        if self._beyond is not None and self._stable_beyond is not None:
-            self._beyond.observe(canary.judged)
-            self._stable_beyond.observe(stable.judged)
+        self._comparison.observe(canary.compared, stable.compared)
+        for process, arm in (
+            (self._beyond, canary.judged),
+            (self._unusual, canary.judged),
+            (self._stable_unusual, stable.judged),
+        ):
+            if process is not None:
+                process.observe(arm)
         self._stable.add(stable.judged)
         favour = Arm(proven * canary.judged.requests, proven * canary.judged.bad)
         self._canary.add(favour)
         for margin in self._margins:
-            for process in margin.worse:
-                process.observe(favour, stable.judged)
+            for one in margin.worse:
+                one.observe(favour, stable.judged)
+
+    def watch(self, canary: Counts) -> None:
+        """One tick in which the canary serves alone: it is held against what stable did until then."""
+        if self._watch is None:
+            self._watch = self._beyond_share(self.watched_share)
+        self._watch.observe(canary.judged)
+
+    @property
+    def watched_share(self) -> Floats:
+        """The share of bad requests that is worse than all that is known of stable, by the objective's own margin."""
+        return self.criterion.margins[-1].beyond(self._stable.share)
+
+    @property
+    def log_watched(self) -> Floats:
+        """Against "alone, the canary is not worse than stable was by its margin"; 1 before it is watched."""
+        return np.asarray(0.0) if self._watch is None else self._watch.log_evalue
+
+    @property
+    def calm(self) -> float:
+        """The chance that nobody burst until now, by the law; of the column in which that is least likely."""
+        return float(np.min(self._comparison.calm))
+
+    @property
+    def log_beside(self) -> Floats:
+        """Against "no worse than stable at the same time"; the mean over the columns."""
+        return log_mean(self._comparison.log_evalue, 0)
 
     @property
     def log_worse(self) -> Floats:
-        """Against "no worse than stable, or than stable's record"; the mean over the columns.
+        """Against "no worse than stable, or than stable's record".
 
         Where arms hardly err between bursts, nothing in between speaks for the canary, and each of its bursts would
         count anew in a comparison. Beside the share that the record has on average, quiet time speaks for it.
         """
-        worse = log_mean(self._comparison.log_evalue, 0)
-        return worse if self._unusual is None else np.minimum(worse, self._unusual.log_evalue)
+        return self.log_beside if self._unusual is None else np.minimum(self.log_beside, self._unusual.log_evalue)
 
     @property
     def worst_column(self) -> Floats:
@@ -155,25 +184,17 @@ class ObjectiveEvidence:
         return self._beyond.log_evalue
 
     @property
-    def log_stable_beyond(self) -> Floats:
-        """Against "stable keeps the limit", in this run."""
-        assert self._stable_beyond is not None
-        return self._stable_beyond.log_evalue
+    def log_to_blame(self) -> Floats:
+        """Against "the canary keeps the limit, or is no worse than stable at the same time".
+
+        So two arms that are alike are never blamed, whatever happens to both, and whenever it begins.
+        """
+        return np.minimum(self.log_beyond, self.log_beside)
 
     @property
     def log_stable_unusual(self) -> Floats | None:
         """Against "stable is as its record says"; None where the record's share is not compared with."""
         return None if self._stable_unusual is None else self._stable_unusual.log_evalue
-
-    @property
-    def log_stable_inside(self) -> Floats:
-        """Against "stable does not keep the limit". Without it a canary beyond the limit is not to blame.
-
-        Stable's record counts, which says nothing about today: while the run speaks against stable, it is at most 1.
-        """
-        assert self.criterion.limit is not None
-        inside = self._stable.log_inside(self.criterion.limit)
-        return np.where(self.log_stable_beyond > 0, np.minimum(inside, 0.0), inside)
 
     def log_cleared(self, step: int) -> Floats:
         """Against "the canary is worse than the margin of `step`"."""

@@ -19,7 +19,12 @@ _WIDEST = 0.5  # of tolerances and drops at early steps
 
 def criterion(objective: Objective, steps: int) -> Criterion:
     """What is tested of an objective whose run has `steps` steps."""
-    return Criterion(is_compared(objective), limit(objective), tuple(_margins(objective, steps)))
+    return Criterion(
+        compared=is_compared(objective),
+        limit=limit(objective),
+        one_share=objective.latency is None,
+        margins=tuple(_margins(objective, steps)),
+    )
 
 
 def is_compared(objective: Objective) -> bool:
@@ -101,8 +106,8 @@ def bounds(objectives: Sequence[Objective], compared: Sequence[float]) -> tuple[
     return tuple(sorted({*compared, *(one for one in judged if one is not None)}))
 
 
-def _tolerance(objective: Objective) -> float:
-    """Where there is no limit: of a latency, what its quantile leaves."""
+def tolerance(objective: Objective) -> float:
+    """The share of bad requests that is never "worse" where no limit says so: what a latency's quantile leaves."""
     return TOLERANCE if objective.latency is None else 1 - objective.latency.quantile
 
 
@@ -117,11 +122,11 @@ def _margins(objective: Objective, steps: int) -> Iterator[Margin]:
     ratio, drop, most = max_ratio(objective), max_drop(objective), limit(objective)
     for step in range(steps):
         factor = 2.0 ** (steps - 1 - step)
-        tolerance = most if most is not None else _tolerance(objective)
+        tolerated = most if most is not None else tolerance(objective)
         if drop is not None:
             yield Margin(drop=min(drop * factor, _WIDEST))
         else:
             yield Margin(
                 ratio=None if ratio is None else ratio * factor,
-                tolerance=max(tolerance, min(tolerance * factor, _WIDEST)),
+                tolerance=max(tolerated, min(tolerated * factor, _WIDEST)),
             )

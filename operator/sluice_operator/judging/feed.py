@@ -11,6 +11,7 @@ from sluice_operator.judging.metrics import MetricsLostError, Reader, Selection
 from sluice_operator.judging.timing import Timing
 
 _RUNS_PER_QUERY = 25
+_SLICE_SECONDS = 3600.0  # asked for at once: a day of a run with many pods would take hundreds of megabytes
 _CLOCK_SECONDS, _SKEW_SECONDS = 60.0, 5.0  # how often clocks are compared, and what they may differ by
 
 
@@ -44,11 +45,13 @@ class Feed:
 
     async def refresh(self, mine: Followed, everyone: Iterable[Followed], now: float) -> None:
         """What is new of `mine`, and of those of `everyone` that are due. Raises MetricsLostError."""
+        before = self._trouble
         async with self._asking:
             if now < mine.asked_until + self._timing.look / 2:
                 return
-            if self._trouble is not None and now < self._trouble.at + self._timing.look / 2:
-                raise MetricsLostError(self._trouble.message)
+            trouble = self._trouble  # of somebody who asked while this one waited, or just before
+            if trouble is not None and (trouble is not before or now < trouble.at + self._timing.look / 2):
+                raise MetricsLostError(trouble.message)
             recent = now - 3 * self._timing.look
             due = [one for one in everyone if recent <= one.asked_until <= now - self._timing.look / 2]
             together = [mine, *(one for one in due if one is not mine)] if mine in due else [mine]
@@ -77,11 +80,14 @@ class Feed:
 
     async def _ask(self, runs: Sequence[Followed], now: float) -> None:
         since = min(one.asked_until for one in runs) - 2 * self._timing.scrape
-        answer = await self.reader.raw(Selection.joined(one.selection for one in runs), since, now)
-        by_object = defaultdict(list)
-        for labels, samples in answer:
-            by_object[labels.get("namespace"), labels.get("model_deployment")].append((labels, samples))
-        for one in runs:
-            if not one.busy:  # it will ask for itself again
-                one.counters.add(by_object[one.selection.objects[0]])
-                one.asked_until = now
+        while since < now:
+            until = min(now, since + _SLICE_SECONDS)
+            answer = await self.reader.raw(Selection.joined(one.selection for one in runs), since, until)
+            by_object = defaultdict(list)
+            for labels, samples in answer:
+                by_object[labels.get("namespace"), labels.get("model_deployment")].append((labels, samples))
+            for one in runs:
+                if not one.busy:  # it will ask for itself again
+                    one.counters.add(by_object[one.selection.objects[0]])
+                    one.asked_until = max(one.asked_until, until)
+            since = until

@@ -25,6 +25,15 @@ class Worst:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """What the canary did alone. `worse`: log e-value against "not worse than stable was, by the margin of `most`"."""
+
+    canary: Share
+    most: float  # share of bad requests
+    worse: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One objective. Log e-values, None where the objective does not ask for them."""
 
@@ -34,8 +43,10 @@ class Finding:
     worst: Worst | None
     worse: float | None  # against "no worse than stable"
     beyond: float | None  # against "the canary keeps the limit"
-    stable_inside: float | None  # against "stable does not keep the limit"
+    beside: float  # against "no worse than stable at the same time"
+    watched: Watched | None  # None until the canary serves alone
     stable_unusual: float | None  # against "stable is as its record says"
+    calm: float  # the chance that nobody burst in the run so far, by what is known of stable
     cleared: tuple[float, ...]  # by step, against "worse than the step's margin"
 
 
@@ -56,14 +67,22 @@ class ObjectiveTrial:
         self._steps = steps
         self._evidence = ObjectiveEvidence(criteria.criterion(objective, steps), known, pods, tick_seconds)
         self._judged = np.zeros((2, 2, 1))  # arm, (bad, counted), run
+        self._alone: Floats | None = None  # (bad, counted), run; None until the canary is watched
         self._compared = np.zeros((2, 2, known.compared.any_start.size, 1))
 
-    def observe(self, tick: Tick, *, proven: bool) -> None:
-        """The next tick. Only from when the weight is `proven` does it count in the canary's favour."""
+    def observe(self, tick: Tick, *, proven: bool, watched: bool) -> None:
+        """The next tick. Only from when the weight is `proven` does it count in the canary's favour.
+
+        `watched`: all requests are meant for the canary by now.
+        """
         canary, stable = (criteria.counts(self.objective, self._bounds, arm) for arm in (tick.canary, tick.stable))
         self._evidence.observe(canary, stable, proven=proven)
         self._judged += _stacked(canary.judged, stable.judged)
         self._compared += _stacked(canary.compared, stable.compared)
+        if watched:
+            self._evidence.watch(canary)
+            known = 0.0 if self._alone is None else self._alone
+            self._alone = known + np.array([canary.judged.bad, canary.judged.requests])
 
     @property
     def judged(self) -> tuple[Share, Share]:
@@ -80,10 +99,19 @@ class ObjectiveTrial:
             worst=self._worst() if compared else None,
             worse=alone(evidence.log_worse) if compared else None,
             beyond=alone(evidence.log_beyond) if limited else None,
-            stable_inside=alone(evidence.log_stable_inside) if limited else None,
+            beside=alone(evidence.log_beside),
+            watched=self._watched(),
             stable_unusual=None if (unusual := evidence.log_stable_unusual) is None else alone(unusual),
+            calm=evidence.calm,
             cleared=tuple(alone(evidence.log_cleared(step)) for step in range(self._steps)),
         )
+
+    def _watched(self) -> Watched | None:
+        if self._alone is None:
+            return None
+        bad, counted = self._alone[:, 0]
+        most = alone(self._evidence.watched_share)
+        return Watched((int(bad), int(counted)), most, alone(self._evidence.log_watched))
 
     def _worst(self) -> Worst:
         column = int(alone(self._evidence.worst_column))

@@ -19,7 +19,6 @@ class Look(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     verdict: Verdict
     at: datetime
     crashes: int = 0
-    watching: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from sluice_operator.spec import Objective, Query
 from sluice_operator.status import ObjectiveVerdict, Result
 
+_PLAIN = " by a plain rule, no theorem"
+
 
 def rendered(query: Query, namespace: str, name: str, revision: str) -> str:
     """The PromQL for one revision."""
@@ -39,7 +41,7 @@ def judged(
         canary=f"{numbers[-1][1]:g}" if numbers else "",
         limit=_limit(query),
         requests=len(numbers),
-        evidence=f"{beyond} of {len(numbers)} measurements beyond the limit, {query.failure_limit} are tolerated",
+        evidence=f"{beyond} of {len(numbers)} measurements beyond the limit, {query.failure_limit} tolerated{_PLAIN}",
         needs="" if passed or failed else trouble or "needs a measurement inside the limit",
     )
 

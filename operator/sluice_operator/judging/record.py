@@ -21,6 +21,7 @@ _TAILS = (0.002, 0.25)  # rarer tails would let a regression pass for quiet time
 _BOUNDS = 5
 RECENT_SECONDS, _RECENT_SECONDS = 3600.0, 600.0  # of which `recent` tells: at most, and if there were enough requests
 _ENOUGH_REQUESTS = 1000
+_NEARLY_ALL = 0.995
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Record:
     bounds: tuple[float, ...]
     pod_seconds: float
     requests: int
+    longest: float = 0.0  # seconds that nearly all of its requests took at most, lately
 
     @property
     def bursting(self) -> tuple[str, float]:
@@ -69,6 +71,13 @@ def recent(counters: Counters, revision: str, until: float) -> Mapping[float, fl
         if within.get(np.inf, 0) >= _ENOUGH_REQUESTS:
             break
     return within
+
+
+def longest(within: Mapping[float, float]) -> float:
+    """The bound (seconds) that nearly all requests keep; 0 without requests, the last bound where it is none."""
+    requests, finite = within.get(np.inf, 0.0), [bound for bound in within if bound < np.inf]
+    kept = (bound for bound in finite if within[bound] >= _NEARLY_ALL * requests)
+    return min(kept, default=max(finite, default=0.0)) if requests else 0.0
 
 
 def learn(

@@ -23,6 +23,7 @@ from sluice_operator.judging.ticks import Tick
 from sluice_operator.spec import Judge, Objective, WhenNoLabels
 from sluice_operator.status import ObjectiveVerdict, Run
 
+_LONG = 2.0  # times what nearly all of stable's requests take
 _RECENT_TICKS = 60  # that tell how many requests there are
 _ENOUGH_REQUESTS = 100  # to tell what to expect
 
@@ -60,7 +61,9 @@ class Trial:
     record: Record
     pods: Pods
     tick_seconds: float
-    ticks: list[Tick] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)  # the newest ones
+    forgotten: int = 0  # before them
+    keeps: int = 10_000  # at least: 14 hours of 5 seconds
 
     def __post_init__(self) -> None:
         self._judged = [
@@ -75,21 +78,33 @@ class Trial:
 
     def observe(self, tick: Tick, run: Run) -> None:
         """The next tick of `run`."""
+        if len(self.ticks) >= 2 * self.keeps:
+            self._forget(self.keeps)
         self.ticks.append(tick)
         self._started.append(self._started[-1] + tick.canary.started)
         self._finished.append(self._finished[-1] + tick.canary.finished)
         self._both.append(self._both[-1] + tick.canary.finished + tick.stable.finished)
-        proven = _since(tick, run.proven_at)
+        proven, watched = _since(tick, run.proven_at), _since(tick, run.promoted_at)
         for one in self._judged:
-            one.observe(tick, proven=proven)
+            one.observe(tick, proven=proven, watched=watched)
         weight = self._weight_throughout(tick, run)
         if tick.both_seen and weight is not None:
             self._answered[weight].add(weight, tick)
 
+    def _forget(self, ticks: int) -> None:
+        """Drop the oldest: they are in the evidence, and a run that is held for days has more than a record keeps."""
+        self.forgotten += ticks
+        for each in (self.ticks, self._started, self._finished, self._both):
+            del each[:ticks]
+
     def findings(self, run: Run, now: float, patience: float) -> Findings:
-        """What is known. A request that is not finished `patience` seconds after it began hangs."""
+        """What is known.
+
+        A request that is not finished `patience` seconds after it began hangs, unless stable's take nearly as long.
+        """
         finished = self._finished[-1]
-        begun = self._started[bisect_right(self.ticks, now - patience, key=lambda tick: tick.end)]
+        begun_by = now - max(patience, _LONG * self.record.longest)
+        begun = self._started[bisect_right(self.ticks, begun_by, key=lambda tick: tick.end)]
         answered = self._answered[run.steps[run.step].weight]
         return Findings(
             self.known,
@@ -143,10 +158,13 @@ class Trial:
         return forecast.Stream(objective.name, margins, share, (stable + of_canary) / requests)
 
     def _weight_throughout(self, tick: Tick, run: Run) -> int | None:
-        """The weight that was live in all of the tick. Its growth reaches back to the scrape before it."""
+        """The weight that was live in all of the tick, and before it for as long as requests take.
+
+        Its growth reaches back to the scrape before it.
+        """
         for one in run.live:
             ended = one.until is not None and one.until.timestamp() < tick.end
-            if _since(tick, one.since, self.tick_seconds) and not ended:
+            if _since(tick, one.since, self.tick_seconds + self.record.longest) and not ended:
                 return one.weight
         return None
 

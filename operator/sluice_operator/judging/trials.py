@@ -4,14 +4,15 @@ from Prometheus again.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.judging import criteria, queries, record
 from sluice_operator.judging.counters import Counters
 from sluice_operator.judging.feed import Feed, Followed
-from sluice_operator.judging.look import Ended, Look, measured
+from sluice_operator.judging.look import Ended, Look, Measured, measured
+from sluice_operator.judging.measuring import Measurements
 from sluice_operator.judging.metrics import BUCKETS, MetricsLostError, Reader, Selection
 from sluice_operator.judging.record import Record
 from sluice_operator.judging.sources import SourceError, Sources
@@ -22,7 +23,7 @@ from sluice_operator.judging.verdict import Question, judge, lost
 from sluice_operator.observed import Refusal
 from sluice_operator.quantities import Number
 from sluice_operator.spec import Objective, Prometheus
-from sluice_operator.status import ObjectiveVerdict, Phase, Run, Status, Verdict
+from sluice_operator.status import ObjectiveVerdict, Run, Status, Verdict
 
 _DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
 _RECORD_BIN_SECONDS, _RECENT_STEP_SECONDS = 15.0, 30.0
@@ -30,13 +31,12 @@ _RECORD_BIN_SECONDS, _RECENT_STEP_SECONDS = 15.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose run it is, and how many pods a revision has."""
+    """Whose run it is."""
 
     namespace: str
     name: str
     run: Run
     arms: Arms
-    replicas: int
 
     def selection(self, *revisions: str, bounds: tuple[float, ...] | None) -> Selection:
         return Selection(((self.namespace, self.name),), revisions, bounds)
@@ -50,6 +50,7 @@ class _Kept:
     feed: Feed
     followed: Followed
     closed_until: float
+    measured: dict[str, Measurements] = field(default_factory=dict)  # by query
 
     def told(self, subject: Subject, now: float, timing: Timing) -> Findings:
         """What is known, with all ticks that are closed by now."""
@@ -105,13 +106,10 @@ class Trials:
         objectives: Sequence[Objective],
         now: datetime,
         named: Prometheus | None = None,
-    ) -> Mapping[str, Number] | None:
-        """What is slow for `revision`, by latency objective without a limit; None while Prometheus does not say."""
-        try:
-            reader = (await self._feed(key[0], named)).reader
-            within = await self._recent(reader, Selection((key,), (revision,), None), now.timestamp())
-        except MetricsLostError:
-            return None
+    ) -> Mapping[str, Number]:
+        """What is slow for `revision`, by latency objective without a limit. Raises MetricsLostError."""
+        reader = (await self._feed(key[0], named)).reader
+        within = await self._recent(reader, Selection((key,), (revision,), None), now.timestamp())
         return criteria.slow(objectives, within)
 
     async def verdict(self, subject: Subject, current: Status, crashes: int, now: datetime) -> Verdict:
@@ -121,18 +119,16 @@ class Trials:
         answered, look = self._looks.get(key, (None, None))
         if look and answered == question and now < look.at + timedelta(seconds=self._timing.look):
             return look.verdict
-        watching = current.phase is Phase.WATCHING
         try:
             feed = await self._feed(subject.namespace, run.prometheus)
             findings = await self._findings(feed, subject, now.timestamp())
-            asked = [one for one in run.objectives if one.query]
-            values = [await self._measured(feed.reader, subject, one, now.timestamp()) for one in asked]
+            values = await self._measured(feed, subject, now.timestamp())
         except MetricsLostError as error:
             verdict = lost(str(error), current.verdict, crashes)
         else:
-            findings = replace(findings, queries=tuple(values))
-            verdict = judge(findings, run.confidence, Question.of(run, watching, now), crashes)
-        self._looks[key] = question, Look(verdict, now, crashes, watching)
+            findings = replace(findings, queries=values)
+            verdict = judge(findings, run.confidence, Question.of(run, now), crashes)
+        self._looks[key] = question, Look(verdict, now, crashes)
         return verdict
 
     async def ended(self, subject: Subject, current: Status) -> Ended | None:
@@ -159,12 +155,12 @@ class Trials:
         self.forget(subject.namespace, subject.name)
         await feed.up_to(kept.followed, ended.timestamp())
         counts = await asyncio.to_thread(kept.told, subject, ended.timestamp(), self._timing)
-        watching, known = run.step_started_at is None, current.verdict
+        known = current.verdict
         findings = replace(counts, queries=measured(run.objectives, known) if known is not None else ())
-        verdict = judge(findings, run.confidence, Question.of(run, watching, ended), crashes=0)
+        verdict = judge(findings, run.confidence, Question.of(run, ended), crashes=0)
         if known is not None and (known.result, known.reason) != (verdict.result, verdict.reason):
             verdict = known  # crashes, or metrics that were lost: not in the ticks
-        return kept.trial, Look(verdict, ended, 0, watching)
+        return kept.trial, Look(verdict, ended)
 
     async def _feed(self, namespace: str, named: Prometheus | None) -> Feed:
         """The one that a run's samples come from. Raises SourceError."""
@@ -173,21 +169,15 @@ class Trials:
         assert self._sources is not None
         return await self._sources.feed(namespace, named)
 
-    async def _measured(
-        self, reader: Reader, subject: Subject, objective: Objective, now: float
-    ) -> tuple[Objective, ObjectiveVerdict]:
-        """A query's measurements since the first traffic; what is wrong with it alone is told with it."""
-        run, query = subject.run, objective.query
-        assert query is not None
-        assert run.traffic_started_at is not None
-        since, step = run.traffic_started_at.timestamp(), query.interval.total_seconds()
-        in_step = run.step_started_at.timestamp() if run.step_started_at else since
-        promql = queries.rendered(query, subject.namespace, subject.name, subject.arms.canary)
-        try:
-            values = await reader.values(promql, since + step, now, step) if now >= since + step else []
-        except MetricsLostError as error:
-            return objective, queries.judged(objective, [], in_step, str(error))
-        return objective, queries.judged(objective, values, in_step)
+    async def _measured(self, feed: Feed, subject: Subject, now: float) -> Measured:
+        """What the run's queries say."""
+        kept, found = await self._trial_of(feed, subject), list[tuple[Objective, ObjectiveVerdict]]()
+        for objective in subject.run.objectives:
+            if objective.query is not None:
+                promql = queries.rendered(objective.query, subject.namespace, subject.name, subject.arms.canary)
+                known = kept.measured.setdefault(objective.name, Measurements())
+                found.append((objective, await known.judged(feed.reader, objective, promql, subject.run, now)))
+        return tuple(found)
 
     async def _findings(self, feed: Feed, subject: Subject, now: float) -> Findings:
         kept = await self._trial_of(feed, subject)
@@ -211,7 +201,7 @@ class Trials:
         began = run.traffic_started_at.timestamp()
         past = await self._record(feed.reader, subject)
         revisions = [one for one in (subject.arms.canary, subject.arms.stable) if one is not None]
-        pods = Pods(subject.replicas, subject.replicas)
+        pods = Pods(run.replicas, run.replicas)
         kept = _Kept(
             trial=Trial(run.judged, len(run.steps), past, pods, self._timing.tick),
             feed=feed,
@@ -230,14 +220,16 @@ class Trials:
         if stable is None:
             return record.learn(run.judged, record.bounds(run.judged, {}), Counters(), "", ())
         until = run.started_at.timestamp()
-        chosen = record.bounds(run.judged, await self._recent(reader, subject.selection(stable, bounds=None), until))
+        within = await self._recent(reader, subject.selection(stable, bounds=None), until)
+        chosen = record.bounds(run.judged, within)
         bin_seconds = max(_RECORD_BIN_SECONDS, self._timing.scrape)
         since = until - record.SECONDS
         selection = subject.selection(stable, bounds=criteria.bounds(run.judged, chosen))
         counters = Counters()
         counters.add(await reader.grid(selection, since, until, bin_seconds))
         edges = [since + index * bin_seconds for index in range(int(record.SECONDS / bin_seconds) + 1)]
-        return await asyncio.to_thread(record.learn, run.judged, chosen, counters, stable, edges)
+        learned = await asyncio.to_thread(record.learn, run.judged, chosen, counters, stable, edges)
+        return replace(learned, longest=record.longest(within))
 
     async def _recent(self, reader: Reader, stable: Selection, until: float) -> Mapping[float, float]:
         """Stable's requests within every bound of its histogram, lately."""

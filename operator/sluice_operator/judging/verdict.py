@@ -20,6 +20,7 @@ from sluice_operator.judging.trial import Findings
 from sluice_operator.spec import Confidence, Judge, Objective, Step, WhenNoLabels
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Run, Verdict
 
+CRASHING = "CanaryCrashing"
 CRASHES_TOLERATED = 1  # container terminations of the canary beyond stable's
 RULES = 1  # raised by each change after which the same counts may get another verdict, or other numbers
 OVERDUE_TOLERATED = 20  # requests; more than that, and more than were finished, means that the canary hangs
@@ -35,9 +36,9 @@ class Question:
     elapsed: float = 0.0  # seconds since the step's weight was seen live; 0 before
 
     @classmethod
-    def of(cls, run: Run, watching: bool, now: datetime) -> Self:
+    def of(cls, run: Run, now: datetime) -> Self:
         """What is asked of `run` at `now`, at its step or while the canary is watched."""
-        if watching:
+        if run.promoted_at is not None:
             return cls(step=None, steps=len(run.steps))
         elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
         return cls(run.steps[run.step], run.step, len(run.steps), elapsed)
@@ -51,7 +52,7 @@ def judge(findings: Findings, confidence: Confidence, question: Question, crashe
     """The verdict on the canary. `crashes`: terminations of its containers beyond stable's in this run."""
     verdict, outlook = _judge(findings, confidence, question, crashes), findings.outlook
     if findings.record is not None:
-        verdict = replace(verdict, record=wording.record(findings.record, findings.objectives))
+        verdict = replace(verdict, past=wording.past(findings.record, findings.objectives, confidence))
     if outlook is None or question.step is None:
         return verdict
     return replace(verdict, forecast=wording.forecast(outlook), unreachable=wording.unreachable(outlook))
@@ -65,7 +66,7 @@ def _judge(findings: Findings, confidence: Confidence, question: Question, crash
     for failed in (_crashing(crashes), _missing(findings, bars, question)):
         if failed is not None:
             return Verdict(Result.FAIL, *failed, objectives=judged)
-    for blamed in (_worse(acting, bars), _beyond(acting, bars)):
+    for blamed in (_worse(acting, bars), _beyond(acting, bars), _worse_than_before(acting, bars)):
         if blamed is not None:
             name, reason, message = blamed
             return Verdict(Result.FAIL, reason, message, _with_failed(judged, name, reason))
@@ -100,12 +101,13 @@ def lost(message: str, before: Verdict | None, crashes: int) -> Verdict:
 class Bars:
     """What each family of log e-values must reach. Families that a run does not have leave their budget to the rest.
 
-    `comparison` and `limits` are for the average over `compared` and `limited` objectives.
+    `comparison` and `limits` are for the average over `compared` and `limited` objectives; `alone` for what has no
+    other arm beside it: the silence of each step, and the average over all objectives in the watch.
     """
 
     comparison: float
     limits: float
-    silence: float
+    alone: float
     cleared: float
     compared: int
     limited: int
@@ -114,12 +116,12 @@ class Bars:
     def of(cls, findings: Findings, confidence: Confidence, question: Question) -> "Bars":
         compared = sum(one.worse is not None for one in findings.objectives)
         limited = sum(one.beyond is not None for one in findings.objectives)
-        spent = budget.SILENCE + bool(compared) * budget.COMPARISON + bool(limited) * budget.LIMITS
+        spent = budget.ALONE + bool(compared) * budget.COMPARISON + bool(limited) * budget.LIMITS
         alpha = confidence.false_rollback * budget.WITHOUT_BURSTS / spent
         return cls(
             comparison=budget.log_bar(alpha, budget.COMPARISON),
             limits=budget.log_bar(alpha, budget.LIMITS),
-            silence=budget.log_bar(alpha, budget.SILENCE / question.steps),
+            alone=budget.log_bar(alpha, budget.ALONE / (question.steps + 1)),
             cleared=budget.log_bar(confidence.bad_promotion, 1.0),
             compared=compared,
             limited=limited,
@@ -144,6 +146,19 @@ def _beyond(findings: Findings, bars: Bars) -> tuple[str, str, str] | None:
     return one.objective.name, wording.beyond_reason(one.objective), wording.beyond(one)
 
 
+def _worse_than_before(findings: Findings, bars: Bars) -> tuple[str, str, str] | None:
+    """The objective that shows most that the canary, alone, is worse than stable was, if all together show it."""
+    logs = [watched(one) for one in findings.objectives]
+    if averaged([one for one in logs if one > -math.inf]) < bars.alone:
+        return None
+    one = findings.objectives[int(np.argmax(logs))]
+    return one.objective.name, wording.worse_than_before_reason(one.objective), wording.worse_than_before(one)
+
+
+def watched(one: Finding) -> float:
+    return -math.inf if one.watched is None else one.watched.worse
+
+
 def against(one: Finding, bars: Bars) -> tuple[float, float]:
     """The log e-value that is nearest to a Fail, or furthest beyond it, and what it alone would have to reach."""
     alone = [(to_blame(one), bars.limits + math.log(max(1, bars.limited)))]
@@ -153,10 +168,8 @@ def against(one: Finding, bars: Bars) -> tuple[float, float]:
 
 
 def to_blame(one: Finding) -> float:
-    """Both must hold: an e-value for "the canary keeps its limit, or stable does not"."""
-    if one.beyond is None or one.stable_inside is None:
-        return -math.inf
-    return min(one.beyond, one.stable_inside)
+    """Both must hold: an e-value for "the canary keeps its limit, or is no worse than stable at the same time"."""
+    return -math.inf if one.beyond is None else min(one.beyond, one.beside)
 
 
 def averaged(logs: Sequence[float]) -> float:
@@ -186,14 +199,14 @@ def _with_failed(judged: tuple[ObjectiveVerdict, ...], name: str, reason: str) -
 def _crashing(crashes: int) -> tuple[str, str] | None:
     if crashes <= CRASHES_TOLERATED:
         return None
-    return "CanaryCrashing", f"containers of the canary ended {crashes} times more often than stable's in this run"
+    return CRASHING, f"containers of the canary ended {crashes} times more often than stable's in this run"
 
 
 def _missing(findings: Findings, bars: Bars, question: Question) -> tuple[str, str] | None:
     overdue, finished = findings.overdue, findings.finished
     if overdue > OVERDUE_TOLERATED and overdue > finished:
         return "RequestsMissing", f"the canary finished {finished} requests and does not answer {overdue} more"
-    if question.step is None or findings.silent < bars.silence:
+    if question.step is None or findings.silent < bars.alone:
         return None
     got = f"{findings.answered} of {findings.expected} requests at weight {question.step.weight}"
     return "RequestsMissing", f"the canary finished only {got}, while stable goes on answering"

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from sluice_operator.evalues import budget
 from sluice_operator.judging import criteria
 from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.forecast import Outlook
 from sluice_operator.judging.record import WORTH, Record
-from sluice_operator.spec import Objective
+from sluice_operator.spec import Confidence, Objective
 from sluice_operator.status import ObjectiveVerdict, Result
 
 _UNUSUAL = 20.0  # e-value at which stable is said to be worse than its record
@@ -39,12 +40,24 @@ def beyond(one: Finding) -> str:
     return f"{one.objective.name} {canary} breaks its limit: {_absolute(one.objective)} ({one.canary[1]} counted)"
 
 
+def worse_than_before_reason(objective: Objective) -> str:
+    return f"{_kind(objective)}WorseThanBefore"
+
+
+def worse_than_before(one: Finding) -> str:
+    """Why a canary that serves alone fails."""
+    assert one.watched is not None
+    canary, most = shown(one.objective, one.watched.canary), _shown(one.objective, one.watched.most)
+    than = f"than {most}, which is what stable's past allows"
+    return f"{one.objective.name} {canary} is worse {than} ({one.watched.canary[1]} counted since the promotion)"
+
+
 def undecided(one: Finding, described: ObjectiveVerdict) -> str:
     """What an objective still lacks."""
     unit = "labels" if one.objective.accuracy is not None else "requests"
     seen = f"{described.canary or 'nothing'} seen in {one.canary[1]} {unit}, {described.limit}"
-    if one.beyond is not None and one.stable_inside is not None and one.beyond > math.log(20) > one.stable_inside:
-        return f"{one.objective.name} is undecided: {seen}, which stable is not known to keep either"
+    if one.beyond is not None and one.beyond > math.log(20) > one.beside:
+        return f"{one.objective.name} is undecided: {seen}, but nothing shows that stable does better"
     return f"{one.objective.name} is undecided: {seen}; {described.needs or 'there is too little evidence'}"
 
 
@@ -68,16 +81,19 @@ def unreachable(outlook: Outlook) -> str:
     return f"{forecast(outlook)}; the deadline is {outlook.deadline}: {wide}"
 
 
-def record(found: Record, findings: Sequence[Finding]) -> str:
+def past(found: Record, findings: Sequence[Finding], confidence: Confidence) -> str:
     """What is known of stable's past, and whether it still holds: what a verdict against the canary rests on."""
     hours, worth = found.pod_seconds / 3600, WORTH / 3600
-    parts = [f"{hours:.1f} pod-hours of stable's record" + (f", taken for {worth:g}" if hours < worth else "")]
+    parts = [f"{hours:.1f} pod-hours of stable's past" + (f", taken for {worth:g}" if hours < worth else "")]
     name, often = found.bursting
     if often * max(hours, worth) >= 1:
         parts.append(f"{name} burst about {often:.2g} times an hour: a verdict against the canary takes longer")
     worse = [one.objective.name for one in findings if (one.stable_unusual or 0.0) >= math.log(_UNUSUAL)]
     if worse:
         parts.append(f"stable is worse now than then ({', '.join(worse)}), which may be blamed on the canary")
+    if findings:
+        bound = confidence.false_rollback * budget.WITHOUT_BURSTS / min(one.calm for one in findings)
+        parts.append(f"at most {_percent(min(bound, 1.0))} of good canaries are taken back while nobody bursts")
     return "; ".join(parts)
 
 
@@ -88,9 +104,15 @@ def failed(judged: ObjectiveVerdict, reason: str) -> ObjectiveVerdict:
 def shown(objective: Objective, share: tuple[int, int]) -> str:
     """A share of bad requests as the objective's own measure; nothing if none was counted."""
     bad, counted = share
-    if counted == 0:
-        return ""
-    return f"{1 - bad / counted:.3f}" if objective.accuracy is not None else f"{bad / counted:.2%}"
+    return "" if counted == 0 else _shown(objective, bad / counted)
+
+
+def _shown(objective: Objective, share: float) -> str:
+    return f"{1 - share:.3f}" if objective.accuracy is not None else _percent(share)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g}%"
 
 
 def limit(objective: Objective) -> str:
@@ -98,6 +120,8 @@ def limit(objective: Objective) -> str:
     parts = [_absolute(objective)]
     if (ratio := criteria.max_ratio(objective)) is not None:
         parts.append(f"less than {ratio} times stable's")
+        if criteria.limit(objective) is None:
+            parts.append(f"or less than {_percent(criteria.tolerance(objective))}")
     if (drop := criteria.max_drop(objective)) is not None:
         parts.append(f"less than {drop} below stable's")
     return ", ".join(filter(None, parts))

@@ -45,7 +45,7 @@ class Archive:
         self._done.pop((namespace, name), None)
         self._again.pop((namespace, name), None)
 
-    async def keep(self, owner: Owner, current: Status, replicas: int, now: datetime) -> None:
+    async def keep(self, owner: Owner, current: Status, now: datetime) -> None:
         """See to the record of the object's run, if that has ended. Trouble is logged, and tried again later."""
         run, key = current.run, (owner.namespace, owner.name)
         if run is None or run.ended_at is None or run.traffic_started_at is None or run.canary is None:
@@ -53,7 +53,7 @@ class Archive:
         if self._done.get(key) == run.id or now < self._again.get(key, now):
             return
         try:
-            await self._see_to(owner, current, run, replicas)
+            await self._see_to(owner, current, run)
         except (MetricsLostError, Refused) as error:
             self._again[key] = now + _AGAIN
             _log.warning("%s/%s: the record of run %s is not written yet: %s", *key, run.id, error)
@@ -61,12 +61,12 @@ class Archive:
         self.forget(*key)
         self._done[key] = run.id
 
-    async def _see_to(self, owner: Owner, current: Status, run: Run, replicas: int) -> None:
+    async def _see_to(self, owner: Owner, current: Status, run: Run) -> None:
         assert run.canary is not None
         if await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id)) is not None:
             return
         arms = Arms(run.canary.revision, run.stable.revision if run.stable else None)
-        subject = Subject(owner.namespace, owner.name, run, arms, replicas)
+        subject = Subject(owner.namespace, owner.name, run, arms)
         ended = await self._ending.ended(subject, current)
         if ended is None:
             _log.info("%s/%s: nothing was counted in run %s, there is no record", owner.namespace, owner.name, run.id)

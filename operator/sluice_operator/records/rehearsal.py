@@ -42,6 +42,7 @@ def a_run(spec: Spec, lately: Lately, canary: str, stable: str, since: datetime,
         started_at=since,
         traffic=spec.traffic,
         rollout=spec.rollout,
+        replicas=spec.server.replicas,
         canary=Compared(revision=canary, model=f"revision {canary}"),
         stable=Compared(revision=stable, model=f"revision {stable}"),
         objectives=spec.objectives,
@@ -86,4 +87,4 @@ def rehearsed(again: Replay) -> Rehearsal:
 
 def _judged(run: Run, moment: Moment, step: int, finished: int, in_step: int, at: datetime) -> Verdict:
     findings = counted(moment, finished, in_step)
-    return judge(findings, run.confidence, Question.of(replace(run, step=step), watching=False, now=at), crashes=0)
+    return judge(findings, run.confidence, Question.of(replace(run, step=step), at), crashes=0)

@@ -5,18 +5,22 @@ query of the user's own it has what the last look said.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+import numpy as np
 
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.judging.finding import Finding
 from sluice_operator.judging.look import measured
 from sluice_operator.judging.ticks import Tick
 from sluice_operator.judging.trial import Findings, Trial
-from sluice_operator.judging.verdict import RULES, Bars, Question, averaged, judge, to_blame
-from sluice_operator.records.runrecord import RunRecord, past_of, ticks_of
+from sluice_operator.judging.verdict import CRASHING, RULES, Bars, Question, averaged, judge, to_blame, watched
+from sluice_operator.records.runrecord import RunRecord, evidence_of, past_of, ticks_of
 from sluice_operator.status import METRICS_UNAVAILABLE, Run, Verdict
+
+_SAME = 1e-9  # by which e-values may differ: another machine adds in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,16 @@ class Moment:
     comparison: float
     limits: float
     silent: float
+    watched: float
+
+    @property
+    def alone(self) -> float:
+        """Of what has no other arm beside it: a step's silence, or the watch."""
+        return max(self.silent, self.watched)
 
     def failing(self, bars: Bars) -> bool:
         """Whether a family says that the canary fails."""
-        return self.comparison >= bars.comparison or self.limits >= bars.limits or self.silent >= bars.silence
+        return self.comparison >= bars.comparison or self.limits >= bars.limits or self.alone >= bars.alone
 
     def passed(self, bars: Bars) -> tuple[bool, ...]:
         """By objective, whether the step's margin is ruled out."""
@@ -48,6 +58,7 @@ class Replay:
     bars: Bars
     moments: tuple[Moment, ...]
     verdict: Verdict
+    evidence: Mapping[str, Sequence[float]]  # as the record has it
 
     @property
     def incomparable(self) -> str:
@@ -56,6 +67,8 @@ class Replay:
             return f"the record lacks the first {self.record.cut} ticks of the run"
         if self.record.rules != RULES:
             return f"it was reached by the rules of version {self.record.rules}, this program has version {RULES}"
+        if self.record.last.verdict.reason == CRASHING and not self.record.last.crashes:
+            return "how often containers ended was not known any more when the record was written"
         if self.record.last.verdict.reason == METRICS_UNAVAILABLE:
             return f"the last look saw no metrics: {self.record.last.verdict.message}"
         return ""
@@ -69,18 +82,23 @@ class Replay:
             then, now = recorded.get(key, ""), replayed.get(key, "")
             if then != now:
                 yield f'{key}: recorded "{then}", replayed "{now}"'
+        for name, logs in self.record.evidence.items():
+            again = self.evidence.get(name, ())
+            if len(again) != len(logs) or not np.allclose(logs, again, rtol=_SAME, atol=_SAME):
+                yield f"{name}, log e-values: recorded {logs}, replayed {tuple(again)}"
 
 
 def replay(record: RunRecord) -> Replay:
     """The run of a record, judged again."""
     run, last = record.run, record.last
     trial = Trial(run.judged, len(run.steps), past_of(record), Pods(*record.pods), record.tick_seconds)
-    question = Question.of(run, last.watching, last.at)
+    question = Question.of(run, last.at)
     bars = Bars.of(trial.findings(run, record.began, record.patience).acting(), run.confidence, question)
     moments = tuple(_moments(record, trial))
     counts = trial.findings(run, last.at.timestamp(), record.patience)
     findings = replace(counts, queries=measured(run.objectives, last.verdict))
-    return Replay(record, bars, moments, judge(findings, run.confidence, question, last.crashes))
+    verdict = judge(findings, run.confidence, question, last.crashes)
+    return Replay(record, bars, moments, verdict, evidence_of(trial))
 
 
 def _facts(verdict: Verdict) -> dict[str, str]:
@@ -113,6 +131,7 @@ def _moments(record: RunRecord, trial: Trial) -> Iterator[Moment]:
             comparison=averaged([one.worse for one in acting if one.worse is not None]),
             limits=averaged([blame for one in acting if (blame := to_blame(one)) > -math.inf]),
             silent=trial.silent(run.steps[step].weight),
+            watched=averaged([log for one in acting if (log := watched(one)) > -math.inf]),
         )
 
 
@@ -121,8 +140,7 @@ def _weight(record: RunRecord, moment: float) -> int | None:
     for one in run.live:
         if one.since.timestamp() <= moment and (one.until is None or moment <= one.until.timestamp()):
             return one.weight
-    swapped = record.last.watching and bool(run.live) and run.live[-1].since.timestamp() <= moment
-    return 100 if swapped else None
+    return 100 if run.promoted_at is not None and run.promoted_at.timestamp() <= moment else None
 
 
 def _step(run: Run, moment: float) -> int:

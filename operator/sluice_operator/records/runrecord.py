@@ -20,11 +20,13 @@ from sluice_operator.judging import criteria
 from sluice_operator.judging.look import Ended, Look
 from sluice_operator.judging.record import Record
 from sluice_operator.judging.ticks import Tally, Tick
+from sluice_operator.judging.trial import Trial
 from sluice_operator.judging.verdict import RULES
 from sluice_operator.quantities import decode, encode
 from sluice_operator.status import Run
 
 FORMAT = 1
+_LEAST = -1e6  # log e-value that JSON can tell
 MOST_BYTES = 500_000  # compressed; in base64, and with its summary, still well below the 1 MiB of a ConfigMap
 
 
@@ -60,6 +62,7 @@ class Past(_Part, frozen=True):
     bounds: tuple[float, ...]  # of latency in seconds, at which it is compared
     pod_seconds: float
     requests: int
+    longest: float
 
 
 class Columns(_Part, frozen=True):
@@ -90,6 +93,7 @@ class RunRecord(_Part, frozen=True):
     stable: Columns
     unseen: tuple[int, ...]  # ticks in which not both arms were scraped
     last: Look
+    evidence: dict[str, tuple[float, ...]]  # log e-values after the last tick, by objective
     rules: int  # of the verdict, by their version
     cut: int = 0  # ticks of the beginning that were too many to keep
     format: int = FORMAT
@@ -117,8 +121,21 @@ def made(namespace: str, name: str, run: Run, ended: Ended) -> RunRecord:
         stable=_columns([tick.stable for tick in ticks], bounds),
         unseen=tuple(index for index, tick in enumerate(ticks) if not tick.both_seen),
         last=ended.last,
+        evidence=evidence_of(trial),
         rules=RULES,
+        cut=trial.forgotten,
     )
+
+
+def evidence_of(trial: Trial) -> dict[str, tuple[float, ...]]:
+    """By objective: worse, beyond its limit, worse alone (0 where it is not asked for that), and cleared, by step."""
+    return {
+        one.objective.name: tuple(
+            max(log, _LEAST)
+            for log in (one.worse or 0.0, one.beyond or 0.0, one.watched.worse if one.watched else 0.0, *one.cleared)
+        )
+        for one in trial.known
+    }
 
 
 def encoded(record: RunRecord, most_bytes: int = MOST_BYTES) -> bytes:
@@ -146,7 +163,7 @@ def past_of(record: RunRecord) -> Record:
         name: Known(_law(one.compared), _law(one.judged), one.requests, one.bad)
         for name, one in record.past.known.items()
     }
-    return Record(known, record.past.bounds, record.past.pod_seconds, record.past.requests)
+    return Record(known, record.past.bounds, record.past.pod_seconds, record.past.requests, record.past.longest)
 
 
 def ticks_of(record: RunRecord) -> Iterator[Tick]:
@@ -167,7 +184,7 @@ def _past(past: Record) -> Past:
         name: Learned(_lists(one.compared), _lists(one.judged), one.requests, one.bad)
         for name, one in past.known.items()
     }
-    return Past(known, past.bounds, past.pod_seconds, past.requests)
+    return Past(known, past.bounds, past.pod_seconds, past.requests, past.longest)
 
 
 def _lists(law: BurstLaw) -> Law:

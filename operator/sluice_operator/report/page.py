@@ -57,7 +57,7 @@ def _headline(again: Replay, title: str) -> Iterator[Markup]:
 def _why(again: Replay) -> str:
     run = again.record.run
     if run.outcome is Outcome.PROMOTED and run.reason == "Promoted":
-        watched = ", and nothing spoke against it while it was watched" if again.record.last.watching else ""
+        watched = ", and nothing spoke against it while it was watched" if again.record.run.promoted_at else ""
         return f"Each objective that was asked for ruled out its margin{watched}."
     return run.message
 

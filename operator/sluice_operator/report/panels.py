@@ -70,17 +70,18 @@ def evidence(again: Replay, index: int, number: int) -> Markup:
 
 
 def silence(again: Replay, number: int) -> Markup:
-    """Evidence that the canary does not finish what it is sent."""
+    """Evidence that the canary does not finish what it is sent, and then that it is worse alone than stable was."""
     chart = _evidence(
         again,
-        "Evidence that requests go missing",
-        [Line("worse", series.logs(again, lambda one: one.silent))],
-        [Level("bar", again.bars.silence / series.LOG10, f"{_evalue(again.bars.silence)} takes it back")],
-        _at(again, lambda one: one.silent >= again.bars.silence, lambda one: one.silent),
+        "Evidence without another arm",
+        [Line("worse", series.logs(again, lambda one: one.alone))],
+        [Level("bar", again.bars.alone / series.LOG10, f"{_evalue(again.bars.alone)} takes it back")],
+        _at(again, lambda one: one.alone >= again.bars.alone, lambda one: one.alone),
         "against",
         width=900.0,
     )
-    return _figure(drawn(chart, number), ("worse", "finishes less than half of its share"))
+    key = "worse", "finishes less than half of its share, or is worse alone than stable was"
+    return _figure(drawn(chart, number), key)
 
 
 def canary(moment: Moment) -> Tally:
@@ -102,10 +103,10 @@ def _against(again: Replay, index: int, number: int) -> Markup:
         keys.append(("worse", "worse than stable"))
     if last.beyond is not None:
         lines.append(Line("beyond", series.logs(again, lambda one: one.objectives[index].beyond or 0.0)))
-        lines.append(Line("kept", series.logs(again, lambda one: one.objectives[index].stable_inside or 0.0)))
+        lines.append(Line("kept", series.logs(again, lambda one: one.objectives[index].beside)))
         bar = bars.limits + math.log(max(1, bars.limited))
         levels.append(Level("bar", bar / series.LOG10, f"both beyond {_evalue(bar)} take it back"))
-        keys += [("beyond", "beyond the limit"), ("kept", "stable inside it")]
+        keys += [("beyond", "beyond the limit"), ("kept", "worse than stable now")]
     chart = _evidence(again, "Evidence against the canary", lines, levels, _blamed(again, index), "against")
     return _figure(drawn(chart, number), *keys, heading="Against the canary")
 
@@ -113,7 +114,7 @@ def _against(again: Replay, index: int, number: int) -> Markup:
 def _blamed(again: Replay, index: int) -> tuple[float, float] | None:
     """Where all objectives together made it fail, in the chart of the one that did most."""
     found = next((one for one in again.moments if one.failing(again.bars)), None)
-    if found is None or found.silent >= again.bars.silence:
+    if found is None or found.alone >= again.bars.alone:
         return None
     by_objective = [_blame(one) for one in found.objectives]
     if by_objective[index] < max(by_objective):

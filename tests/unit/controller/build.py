@@ -87,7 +87,7 @@ def verdict(result: Result, reason: str = "", message: str = "") -> Verdict:
 
 
 PASS = verdict(Result.PASS, "Passed", "all there")
-FAIL = verdict(Result.FAIL, "ErrorRateAboveLimit", "errors 5.00% breaks its limit")
+FAIL = verdict(Result.FAIL, "ErrorRateAboveLimit", "errors 5% breaks its limit")
 UNDECIDED = verdict(Result.UNDECIDED, "Collecting", "needs 20 more requests")
 LOST = verdict(Result.UNDECIDED, status.METRICS_UNAVAILABLE, "Prometheus gave no answer: refused")
 LIVE = Proof(True)

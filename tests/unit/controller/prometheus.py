@@ -115,7 +115,7 @@ def trials(prometheus: Any, interval: float = INTERVAL) -> Trials:
 def look(
     by: Trials, now: float, run: Run | None = None, current: Status = STATUS, crashes: int = 0, name: str = "iris"
 ) -> Verdict:
-    subject = Subject("models", name, run or a_run(), Arms(CANARY, STABLE), replicas=2)
+    subject = Subject("models", name, run or a_run(), Arms(CANARY, STABLE))
     return asyncio.run(by.verdict(subject, current, crashes, moment(now)))
 
 

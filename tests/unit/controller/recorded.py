@@ -101,9 +101,7 @@ def ended(run: Run, told: Iterator[Tick]) -> tuple[Run, Ended]:
     for tick in told:
         trial.observe(tick, run)
         now = datetime.fromtimestamp(tick.end, UTC)
-        verdict = judge(
-            trial.findings(run, tick.end, PATIENCE), run.confidence, Question.of(run, watching=False, now=now), 0
-        )
+        verdict = judge(trial.findings(run, tick.end, PATIENCE), run.confidence, Question.of(run, now), 0)
         if verdict.result is Result.FAIL:
             outcome = {"outcome": Outcome.REJECTED, "reason": verdict.reason, "message": verdict.message}
             run = replace(run, ended_at=now, **outcome)

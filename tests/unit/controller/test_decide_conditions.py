@@ -132,7 +132,7 @@ def test_a_swap_that_is_not_seen_is_told() -> None:
         (stepping, "models:/iris/2, step 1 of 2, weight 10: needs 20 more requests"),
         (promoting, "models:/iris/2 passed and takes over"),
         (watching, "models:/iris/2 took over and is watched"),
-        (rolling_back, "traffic goes back: errors 5.00% breaks its limit"),
+        (rolling_back, "traffic goes back: errors 5% breaks its limit"),
     ],
 )
 def test_one_sentence_says_what_goes_on(build: Any, message: str) -> None:

@@ -59,11 +59,11 @@ def events(seen: Observed) -> list[Event]:
         (watching(after=FOREVER), Event("Promoted", "models:/iris/2 is stable")),
         (
             stepping(verdict=FAIL),
-            Event("RollingBack", "ErrorRateAboveLimit: errors 5.00% breaks its limit", warning=True),
+            Event("RollingBack", "ErrorRateAboveLimit: errors 5% breaks its limit", warning=True),
         ),
         (
             rolling_back(weight=LIVE),
-            Event("RolledBack", "ErrorRateAboveLimit: errors 5.00% breaks its limit", warning=True),
+            Event("RolledBack", "ErrorRateAboveLimit: errors 5% breaks its limit", warning=True),
         ),
         (
             stepping(resolution=resolved(3)),

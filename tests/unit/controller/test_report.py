@@ -101,7 +101,8 @@ def test_requests_that_go_missing_have_a_figure_of_their_own() -> None:
     again = told()
     missing = replace(again.record, run=replace(again.record.run, reason="RequestsMissing"))
     assert labelled(
-        report.page(Replay(missing, again.bars, again.moments, again.verdict)), "Evidence that requests go missing"
+        report.page(Replay(missing, again.bars, again.moments, again.verdict, again.evidence)),
+        "Evidence without another arm",
     )
 
 
@@ -121,9 +122,9 @@ def test_names_cannot_break_the_page() -> None:
 def test_what_cannot_be_compared_is_told() -> None:
     """A cut record, or a verdict that is another one now."""
     again = told()
-    cut = Replay(replace(again.record, cut=7), again.bars, again.moments, again.verdict)
+    cut = Replay(replace(again.record, cut=7), again.bars, again.moments, again.verdict, again.evidence)
     assert "lacks the first 7 ticks" in report.page(cut)
-    other = Replay(again.record, again.bars, again.moments, replace(again.verdict, reason="Other"))
+    other = Replay(again.record, again.bars, again.moments, replace(again.verdict, reason="Other"), again.evidence)
     assert "Judged again, the verdict is another one" in report.page(other)
 
 

@@ -84,7 +84,7 @@ def the_run() -> Replay:
         trial.observe(Seen(start, start + TICK, canary, stable), run)
         now = BEGAN + timedelta(seconds=TICK * (number + 1))
         findings = trial.findings(run, now.timestamp(), PATIENCE)
-        verdict = judge(findings, run.confidence, Question.of(run, watching=False, now=now), 0)
+        verdict = judge(findings, run.confidence, Question.of(run, now), 0)
         assert (verdict.result is Result.FAIL) == (tick is TICKS[-1])
     run = replace(run, ended_at=now, outcome=Outcome.REJECTED, reason=verdict.reason, message=verdict.message)
     return replay(runrecord.made("models", "iris", run, Ended(trial, Look(verdict, now), PATIENCE)))
@@ -115,16 +115,13 @@ def by_plain_arithmetic() -> list[list[str]]:
     """The same, computed a second time."""
     of_canary = [(tick.n_c, tick.y_c) for tick in TICKS]
     compared, unusual, beyond = by_hand.comparison(TICKS), *(by_hand.beyond(one, of_canary) for one in (USUAL, LIMIT))
-    assert max(by_hand.beyond(LIMIT, [(tick.n_s, tick.y_s) for tick in TICKS])) < 1  # so its record counts
     ratio = by_hand.margin(RATIO, PROVEN)
     silent = [0.8, 0.8, *by_hand.silence(WEIGHT / 100, TICKS[2:])]
     found = []
     for t in range(len(TICKS)):
         n, y = (sum(counts) for counts in zip(*((tick.n_c, tick.y_c) for tick in PROVEN[: t + 1]), strict=True))
-        n_s, y_s = (sum(counts) for counts in zip(*((tick.n_s, tick.y_s) for tick in TICKS[: t + 1]), strict=True))
-        inside = by_hand.log_inside(LIMIT, REQUESTS + n_s, BAD + y_s)
         cleared = 0.7 * ratio[t] + 0.3 * math.exp(by_hand.log_inside(LIMIT, n, y))
-        limits = beyond[t] if math.log(beyond[t]) < inside else math.inf
+        limits = min(beyond[t], compared[t])
         found.append(shown(compared[t], unusual[t], min(compared[t], unusual[t]), limits, silent[t], cleared))
     return found
 
@@ -139,7 +136,7 @@ def test_the_bars_are_those_of_the_run() -> None:
     """And the run fails in its last tick, in the comparison alone."""
     again = the_run()
     bars = again.bars
-    assert BARS[8:] == shown(*map(math.exp, (bars.comparison, bars.limits, bars.silence, bars.cleared)))
+    assert BARS[8:] == shown(*map(math.exp, (bars.comparison, bars.limits, bars.alone, bars.cleared)))
     assert [one.failing(bars) for one in again.moments] == [False] * (len(TICKS) - 1) + [True]
     assert again.moments[-1].comparison >= bars.comparison
     assert again.moments[-1].limits < bars.limits

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sluice_operator.evalues import budget
 from sluice_operator.evalues.arm import Arm, Floats, log_mean
-from sluice_operator.evalues.budget import COMPARISON, LIMITS, SILENCE, averaged, log_bar
+from sluice_operator.evalues.budget import COMPARISON, LIMITS, averaged, log_bar
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
 from sluice_operator.evalues.limits import Beyond, log_inside
@@ -243,4 +244,4 @@ def test_weights_are_weights() -> None:
 
 def test_the_budget_is_spent_once() -> None:
     """The bars of the three families together allow what one run may spend."""
-    assert sum(np.exp(-log_bar(0.05, share)) for share in (COMPARISON, LIMITS, SILENCE)) == pytest.approx(0.05)
+    assert sum(np.exp(-log_bar(0.05, share)) for share in (COMPARISON, LIMITS, budget.ALONE)) == pytest.approx(0.05)

@@ -16,7 +16,9 @@ BAR = np.log(50)
 
 def evidence(*margins: Margin, limit: float | None = LIMIT, requests: float = 0, bad: float = 0) -> ObjectiveEvidence:
     known = Known(BurstLaw.unknown(CALM, (1,)), BurstLaw.unknown(CALM), requests, bad)
-    return ObjectiveEvidence(Criterion(compared=True, limit=limit, margins=margins), known, Pods(1, 1), 5.0)
+    return ObjectiveEvidence(
+        Criterion(compared=True, limit=limit, one_share=True, margins=margins), known, Pods(1, 1), 5.0
+    )
 
 
 def counts(requests: float, bad: float) -> Counts:
@@ -34,7 +36,7 @@ def beside_bursts(requests: float) -> ObjectiveEvidence:
     one = BurstLaw(np.full(9, 1 / 600), np.full(9, 60.0), np.asarray(1 / 600))
     column = BurstLaw(one.starts[None], one.seconds[None], one.any_start[None])
     known = Known(column, one, requests, requests * 0.002)
-    return ObjectiveEvidence(Criterion(compared=True, limit=None, margins=()), known, Pods(1, 1), 5.0)
+    return ObjectiveEvidence(Criterion(compared=True, limit=None, one_share=True, margins=()), known, Pods(1, 1), 5.0)
 
 
 def test_bursts_with_nothing_in_between_do_not_add_up() -> None:
@@ -57,30 +59,66 @@ def test_a_worse_canary_is_found_beside_a_record_of_bursts() -> None:
 
 @pytest.mark.parametrize("record", [(0.0, 0.0), (2e6, 200.0)], ids=["no record", "a good record"])
 def test_a_limit_that_the_canary_alone_breaks_is_its_fault(record: tuple[float, float]) -> None:
-    """Stable keeps it, by what it does beside the canary, with or without a record."""
+    """Stable does better beside it, with or without a record."""
     on = evidence(requests=record[0], bad=record[1])
     run(on, 120, counts(100, 2), counts(900, 0))
-    assert min(on.log_beyond[0], on.log_stable_inside[0]) > BAR
+    assert on.log_to_blame[0] > BAR
 
 
 def test_a_limit_that_both_break_is_not_the_canarys_fault() -> None:
-    """The canary is beyond the limit, but stable is not shown to keep it."""
+    """The canary is beyond the limit, but no worse than stable."""
     on = evidence()
     run(on, 120, counts(100, 2), counts(900, 18))
     assert on.log_beyond[0] > BAR
-    assert on.log_stable_beyond[0] > BAR
-    assert on.log_stable_inside[0] <= 0
+    assert on.log_to_blame[0] <= 0
 
 
-def test_a_good_record_does_not_excuse_a_stable_that_breaks_the_limit_today() -> None:
-    """An outage that hits both arms in mid-run is blamed on neither, at any moment."""
+@pytest.mark.parametrize("calm", [0, 60])
+@pytest.mark.parametrize("weight", [10, 50, 95])
+def test_an_incident_that_hits_both_arms_is_blamed_on_neither(weight: int, calm: int) -> None:
+    """Whenever it begins, however good the record is, and also when stable has hardly any requests."""
+    random, runs = np.random.default_rng(weight + calm), 200
     on = evidence(requests=2e6, bad=200.0)
-    run(on, 60, counts(100, 0), counts(900, 0))
-    assert on.log_stable_inside[0] > BAR
-    for _ in range(120):
-        on.observe(counts(100, 5), counts(900, 45), proven=True)
-        assert min(on.log_beyond[0], on.log_stable_inside[0]) < BAR
-    assert on.log_beyond[0] > BAR
+    failed, beyond = np.zeros(runs, bool), np.zeros(runs, bool)
+    for tick in range(calm + 60):
+        share = 0.0001 if tick < calm else 0.03
+        sizes = np.full(runs, weight), np.full(runs, 100 - weight)
+        canary, stable = (Arm(one.astype(float), random.binomial(one, share).astype(float)) for one in sizes)
+        on.observe(*(Counts(arm, Arm(arm.requests[None], arm.bad[None])) for arm in (canary, stable)), proven=True)
+        failed |= on.log_to_blame > BAR
+        beyond |= on.log_beyond > BAR
+    assert failed.mean() <= 1 / 50
+    assert beyond.mean() > 0.9
+
+
+def test_alone_the_canary_is_held_against_what_stable_did() -> None:
+    """By the objective's own margin: stable has nothing to say any more, however bad it gets."""
+    on, good = (evidence(Margin(ratio=2.0, tolerance=0.005), requests=2e6, bad=2000.0) for _ in range(2))
+    for one, bad in ((on, 50), (good, 1)):
+        run(one, 60, counts(500, 1), counts(500, 1))
+        assert one.log_watched == 0.0
+        for _ in range(60):
+            alone = counts(1000, bad)
+            one.observe(alone, counts(0, 0), proven=True)
+            one.watch(alone)
+    assert on.watched_share == 0.005
+    assert on.log_worse[0] < BAR < on.log_watched[0]
+    assert good.log_watched[0] <= 0
+
+
+@pytest.mark.parametrize(
+    ("margin", "most"),
+    [
+        (Margin(ratio=2.0, tolerance=0.005), 0.2),
+        (Margin(ratio=2.0, tolerance=0.3), 0.3),
+        (Margin(tolerance=0.05), 0.1),  # stable is beyond its limit, too
+        (Margin(drop=0.05), 0.15),
+        (Margin(drop=0.9), 0.95),
+    ],
+)
+def test_a_margin_says_what_is_worse_than_the_past(margin: Margin, most: float) -> None:
+    """So many times as much or so much more, and beyond the tolerance."""
+    assert margin.beyond(np.asarray(0.1)) == pytest.approx(most)
 
 
 def test_only_a_proven_weight_counts_in_the_canarys_favour() -> None:

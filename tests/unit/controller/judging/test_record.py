@@ -162,3 +162,17 @@ def test_how_often_stable_bursts_is_told(every: int, often: float) -> None:
     name, found = learned(pod("a", growth), bins=1440).bursting
     assert name == "errors"
     assert found == pytest.approx(often, abs=0.2, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("within", "longest"),
+    [
+        ({}, 0.0),
+        ({0.1: 0.0, math.inf: 0.0}, 0.0),
+        ({0.1: 994.0, 0.2: 995.0, 60.0: 1000.0, math.inf: 1000.0}, 0.2),
+        ({0.1: 0.0, 60.0: 900.0, math.inf: 1000.0}, 60.0),
+    ],
+)
+def test_how_long_requests_take_is_known_from_the_histogram(within: dict[float, float], longest: float) -> None:
+    """All but a few of them; beyond the last bound nothing is known."""
+    assert record.longest(within) == longest

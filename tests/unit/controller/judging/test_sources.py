@@ -156,7 +156,8 @@ def test_nothing_is_known_of_stable_where_the_source_is_not_asked() -> None:
     by = a_world().trials(serving())
     elsewhere = Prometheus("https://not.allowed")
     assert asyncio.run(by.rate("models", "iris", "stable", moment(0), elsewhere)) is None
-    assert asyncio.run(by.slow(("models", "iris"), "stable", (), moment(0), elsewhere)) is None
+    with pytest.raises(SourceError):
+        asyncio.run(by.slow(("models", "iris"), "stable", (), moment(0), elsewhere))
 
 
 def test_a_secret_that_is_mended_is_seen_without_a_restart() -> None:

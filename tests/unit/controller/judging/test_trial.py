@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace as replace_past
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -91,9 +92,9 @@ def test_nothing_observed_says_nothing(objective: dict[str, Any]) -> None:
 def test_an_objective_is_asked_only_for_what_it_names() -> None:
     """A limit, a comparison, or both."""
     errors, p95, accuracy = told(a_trial(ERRORS, P95, ACCURACY), tick(0, requests(50))).objectives
-    assert None not in (errors.worse, errors.beyond, errors.stable_inside)
+    assert None not in (errors.worse, errors.beyond)
     assert (p95.worse, p95.beyond is None) == (None, False)
-    assert (accuracy.worse is None, accuracy.beyond, accuracy.stable_inside) == (False, None, None)
+    assert (accuracy.worse is None, accuracy.beyond, accuracy.watched) == (False, None, None)
 
 
 def test_shares_are_added_up_by_objective() -> None:
@@ -236,3 +237,34 @@ def test_a_stable_that_is_worse_than_its_record_is_seen() -> None:
         assert (one.stable_unusual > math.log(20)) is seen
     unknown = only(told(a_trial(ERRORS), tick(0, requests(100))))
     assert unknown.stable_unusual is None
+
+
+def slow_trial(longest: float) -> Trial:
+    wanted = objectives(ERRORS)
+    known = replace_past(record.learn(wanted, (0.2,), Counters(), "", ()), longest=longest)
+    return Trial(wanted, 2, known, Pods(2, 2), LENGTH)
+
+
+@pytest.mark.parametrize(("longest", "silent"), [(0.0, True), (20.0, False)])
+def test_a_slow_model_is_not_silent_at_first(longest: float, silent: bool) -> None:
+    """Its requests are finished later than stable's, which were begun before the weight was live."""
+    ticks = [tick(k, requests(0, started=60), requests(540)) for k in range(3)]
+    assert (told(slow_trial(longest), *ticks).silent > math.log(100)) is silent
+    assert told(slow_trial(longest), *(tick(k, requests(0), requests(540)) for k in range(9))).silent > math.log(100)
+
+
+@pytest.mark.parametrize(("longest", "overdue"), [(0.0, 60), (20.0, 0)])
+def test_a_request_hangs_when_it_takes_longer_than_stables(longest: float, overdue: int) -> None:
+    """Twice as long, or the patience for all."""
+    ticks = [tick(0, requests(0, started=60)), *(tick(k, requests(0), requests(540)) for k in range(1, 5))]
+    assert told(slow_trial(longest), *ticks, now=45).overdue == overdue
+
+
+def test_a_run_that_is_held_for_days_keeps_its_newest_ticks() -> None:
+    """What was told goes on to count."""
+    held, free = a_trial(ERRORS), a_trial(ERRORS)
+    held.keeps = 20
+    ticks = [tick(k, requests(100, errors=k % 2, started=101)) for k in range(95)]
+    late = a_run(step=800.0)
+    assert told(held, *ticks, run=late) == told(free, *ticks, run=late)
+    assert (len(held.ticks), held.forgotten, len(free.ticks)) == (35, 60, 95)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sluice_operator.judging.metrics import MetricsLostError
 from sluice_operator.judging.ticks import Arms
 from sluice_operator.judging.trials import Subject
 from sluice_operator.status import LiveWeight, Phase, Result, Verdict
@@ -36,8 +37,8 @@ def test_a_good_canary_passes_its_step() -> None:
     verdict = look(trials(serving()), 305)
     assert (verdict.result, verdict.reason) == (Result.PASS, "Passed")
     assert [(one.name, one.requests, one.canary, one.stable) for one in verdict.objectives] == [
-        ("errors", 600, "0.00%", "0.00%"),
-        ("p95", 600, "0.00%", "0.00%"),
+        ("errors", 600, "0%", "0%"),
+        ("p95", 600, "0%", "0%"),
         ("accuracy", 0, "", ""),
     ]
 
@@ -46,7 +47,7 @@ def test_a_bad_canary_fails() -> None:
     """In any step, with the objective that it breaks."""
     verdict = look(trials(serving(bad=0.5)), 155)
     assert (verdict.result, verdict.reason) == (Result.FAIL, "ErrorRateAboveLimit")
-    assert verdict.objectives[0].canary == "50.00%"
+    assert verdict.objectives[0].canary == "50%"
 
 
 def test_a_silent_canary_fails() -> None:
@@ -154,7 +155,8 @@ def test_what_is_slow_for_stable_is_asked_of_prometheus() -> None:
             prometheus.scrape(at, count, "ml_request_duration_seconds_bucket", pod_uid="r", revision=STABLE, le=bound)
     assert slow() == {"p95": 0.1}
     prometheus.trouble = ValueError("not JSON")
-    assert slow() is None
+    with pytest.raises(MetricsLostError):
+        slow()
 
 
 def test_a_record_of_bursts_makes_a_verdict_slower() -> None:
@@ -210,7 +212,7 @@ def test_looks_at_the_same_moment_do_not_disturb_each_other() -> None:
     together = trials(prometheus)
 
     async def all_of_them(now: float) -> list[Verdict]:
-        subjects = [Subject("models", name, a_run(), Arms(CANARY, STABLE), replicas=2) for name in names]
+        subjects = [Subject("models", name, a_run(), Arms(CANARY, STABLE)) for name in names]
         moments = [moment(now + number / 100) for number in range(len(names))]
         looks = (together.verdict(one, STATUS, 0, at) for one, at in zip(subjects, moments, strict=True))
         return await asyncio.gather(*looks)
@@ -290,15 +292,38 @@ def test_memory_does_not_grow_with_the_run() -> None:
 
 def test_while_watching_nothing_is_asked_for() -> None:
     """Only a Fail is looked for."""
-    watching = replace(STATUS, phase=Phase.WATCHING)
-    assert look(trials(serving()), 155, current=watching).reason == "Collecting"
-    assert look(trials(serving(bad=0.5)), 155, current=watching).result is Result.FAIL
+    promoted = a_run(promoted_at=moment(30), step_started_at=None)
+    assert look(trials(serving()), 155, promoted).reason == "Collecting"
+    assert look(trials(serving(bad=0.5)), 155, promoted).result is Result.FAIL
+
+
+@pytest.mark.parametrize(("errors", "result"), [(0, Result.UNDECIDED), (150, Result.FAIL)])
+def test_a_canary_that_turns_bad_alone_is_found(errors: int, result: Result) -> None:
+    """When stable gets no requests any more, what it did before is what the canary is held against."""
+    prometheus = FakePrometheus()
+    for k in range(60):
+        both, alone = min(k, 30), max(0, k - 30)
+        for revision, pod_uid, good, bad in (
+            (CANARY, "a", 300 * both + (300 - errors) * alone, errors * alone),
+            (STABLE, "b", 300 * both, 0),
+        ):
+            prometheus.scrape(10 * k, good, revision=revision, pod_uid=pod_uid)
+            prometheus.scrape(10 * k, bad, revision=revision, pod_uid=pod_uid, code="500")
+    objectives = a_spec(objectives=[{"name": "errors", "errorRate": {"maxRatio": "2"}}]).objectives
+    run = a_run(objectives=objectives, promoted_at=moment(300), step_started_at=None)
+    verdict = look(trials(prometheus), 595, run)
+    assert verdict.result is result
+    if errors:
+        assert verdict.reason == "ErrorRateWorseThanBefore"
+        assert verdict.message == (
+            "errors 50% is worse than 0.5%, which is what stable's past allows (8700 counted since the promotion)"
+        )
 
 
 def test_without_a_stable_revision_the_canary_is_judged_alone() -> None:
     """There is no record to ask for, and nothing to compare."""
     prometheus = serving()
-    subject = Subject("models", "iris", a_run(), Arms(CANARY, None), replicas=2)
+    subject = Subject("models", "iris", a_run(), Arms(CANARY, None))
     verdict = asyncio.run(trials(prometheus).verdict(subject, STATUS, 0, moment(155)))
     assert verdict.objectives[0].requests == 300
     assert [query.rsplit("[")[-1] for query in prometheus.queries] == ["185000ms]"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import requests
 from msgspec.structs import replace
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
-from sluice_operator.status import METRICS_UNAVAILABLE, Result
+from sluice_operator.judging.ticks import Arms
+from sluice_operator.judging.trials import Subject
+from sluice_operator.status import METRICS_UNAVAILABLE, Result, Verdict
 from tests.unit.controller.prometheus import (
     CANARY,
     STABLE,
@@ -17,8 +20,10 @@ from tests.unit.controller.prometheus import (
     STATUS,
     Answering,
     FakePrometheus,
+    a_run,
     look,
     lost,
+    moment,
     pod,
     serving,
     trials,
@@ -62,6 +67,23 @@ def test_a_prometheus_in_trouble_is_not_asked_by_every_run() -> None:
     prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
     told = [look(by, 100), look(by, 100.5, name="other")]
     assert told == [lost("Prometheus gave no answer: it took too long")] * 2
+    assert len(prometheus.queries) == asked + 1
+
+
+def test_runs_that_wait_for_a_silent_prometheus_wait_for_one_timeout() -> None:
+    """Not in turns, each for its own: meanwhile no worker would be left for anything else."""
+    prometheus = serving()
+    by, names = trials(prometheus), ("iris", "other", "third")
+    for name in names:
+        look(by, 30, name=name)
+    prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
+
+    async def together() -> list[Verdict]:
+        subjects = [Subject("models", name, a_run(), Arms(CANARY, STABLE)) for name in names]
+        looks = (by.verdict(one, STATUS, 0, moment(100 + 4 * k)) for k, one in enumerate(subjects))
+        return list(await asyncio.gather(*looks))
+
+    assert asyncio.run(together()) == [lost("Prometheus gave no answer: it took too long")] * 3
     assert len(prometheus.queries) == asked + 1
 
 

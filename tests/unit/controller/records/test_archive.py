@@ -47,7 +47,7 @@ class Kept:
     def keep(self, run: Run | None, later: float = 0.0) -> list[str]:
         """Looks, and tells which records there are then."""
         now = NOW + timedelta(seconds=later)
-        finish(self.archive.keep(OWNER, Status(run=run), replicas=2, now=now))
+        finish(self.archive.keep(OWNER, Status(run=run), now=now))
         return [name for kind, name in self.kube.objects if kind == "ConfigMap"]
 
 

@@ -63,7 +63,7 @@ def ended(run: Run, at: float, verdict: Verdict) -> Run:
 
 
 def record_of(by: Trials, run: Run, last: Verdict) -> RunRecord:
-    subject = Subject("models", "iris", run, Arms(CANARY, STABLE), replicas=2)
+    subject = Subject("models", "iris", run, Arms(CANARY, STABLE))
     known = asyncio.run(by.ended(subject, replace(STATUS, verdict=last, phase=Phase.ROLLING_BACK)))
     assert known is not None
     return runrecord.decoded(runrecord.encoded(runrecord.made("models", "iris", run, known)))
@@ -74,7 +74,7 @@ def numbers(findings: tuple[Finding, ...]) -> list[float]:
     return [
         value
         for one in findings
-        for value in (*one.canary, *one.stable, one.worse, one.beyond, one.stable_inside, *one.cleared)
+        for value in (*one.canary, *one.stable, one.worse, one.beyond, one.beside, *one.cleared)
         if value is not None
     ]
 
@@ -133,6 +133,10 @@ def test_crashes_and_lost_metrics_are_recorded_as_they_were_told() -> None:
     crashed = look(by, 100, FIRST, crashes=4)
     again = replay(record_of(by, ended(FIRST, 100, crashed), crashed))
     assert (again.verdict.reason, list(again.differences())) == ("CanaryCrashing", [])
+    later = record_of(trials(prometheus), ended(FIRST, 100, crashed), crashed)
+    assert replay(later).incomparable == (
+        "how often containers ended was not known any more when the record was written"
+    )
     prometheus.trouble = ValueError("refused")
     lost = look(by, 200, FIRST)
     record = record_of(by, ended(FIRST, 200, lost), lost)
@@ -142,7 +146,7 @@ def test_crashes_and_lost_metrics_are_recorded_as_they_were_told() -> None:
 
 def test_a_run_that_nobody_called_has_no_record() -> None:
     """Neither from memory nor from Prometheus."""
-    subject = Subject("models", "iris", ended(FIRST, 100, look(trials(FakePrometheus()), 100)), Arms(CANARY, STABLE), 2)
+    subject = Subject("models", "iris", ended(FIRST, 100, look(trials(FakePrometheus()), 100)), Arms(CANARY, STABLE))
     assert asyncio.run(trials(FakePrometheus()).ended(subject, STATUS)) is None
 
 
@@ -169,8 +173,8 @@ def test_after_the_swap_all_requests_are_the_canary_s() -> None:
     record = told().record
     live = (record.run.live[0], replace(record.run.live[1], until=moment(0)))
     short = replace(live[1], until=record.run.live[1].since)
-    watched = replace(record, run=replace(record.run, live=(live[0], short)), last=replace(record.last, watching=True))
-    assert weights(replay(watched)) == [10, 100]
+    run = replace(record.run, live=(live[0], short), promoted_at=short.since)
+    assert weights(replay(replace(record, run=run))) == [10, 100]
 
 
 def test_a_verdict_that_is_another_one_is_told() -> None:
@@ -182,6 +186,18 @@ def test_a_verdict_that_is_another_one_is_told() -> None:
     ]
     assert list(replay(replace(other, cut=3)).differences()) == []
     assert replay(replace(other, cut=3)).incomparable == "the record lacks the first 3 ticks of the run"
+
+
+def test_other_evidence_is_told() -> None:
+    """Beyond what another machine may round: a verdict may be the same by luck."""
+    record = told().record
+    near, far = (
+        replace(record, evidence={**record.evidence, "errors": tuple(log + by for log in record.evidence["errors"])})
+        for by in (1e-12, 1e-6)
+    )
+    assert list(replay(near).differences()) == []
+    (difference,) = replay(far).differences()
+    assert difference.startswith("errors, log e-values: recorded (")
 
 
 def test_other_rules_may_say_something_else() -> None:
