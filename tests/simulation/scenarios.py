@@ -9,6 +9,7 @@ RATES = (1, 10, 100, 1000)  # requests per second
 USUAL = World(rate=100)
 OVER_LIMITS = Quality(errors=0.003, slowness=1.8, accuracy=0.68)
 PODS = replace(USUAL, bursts=OFTEN, pods=(9, 1), record_hours=1.0)
+NINE = "nine"  # that the names of rows with several pods have in common
 
 
 def alike(errors: float) -> World:
@@ -28,6 +29,8 @@ HEALTHY = {
     "one-arm bursts, one an hour": replace(USUAL, bursts=RARE),
     "one-arm bursts, one in ten minutes": replace(USUAL, bursts=OFTEN),
     "the same per pod, nine stable pods and one canary pod": PODS,
+    "the same per pod, nine pods in each arm": replace(PODS, pods=(9, 9)),
+    "one burst an hour per pod, nine stable pods and one canary pod": replace(PODS, bursts=RARE),
     "labels two minutes late": replace(USUAL, label_delay=24),
     "a better canary": replace(USUAL, canary=Quality(errors=0.0005, slowness=0.95, accuracy=0.96)),
     "a calm record, then one-arm bursts from the start": replace(USUAL, bursts=OFTEN, before=CALM),
@@ -69,6 +72,7 @@ WATCHED_BAD = {
     for what, quality in {
         "errors 5 %": Quality(errors=0.05),
         "p95 +50 %": Quality(slowness=1.5),
+        "p95 +100 %": Quality(slowness=2.0),
         "accuracy 0.80": Quality(accuracy=0.80),
     }.items()
     for when, after in {"from its promotion on": 0.0, "five minutes after its promotion": 300.0}.items()

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from tests.simulation.figures import PROMISED, Counted, back, down, exposure_ratio, floor_requests
-from tests.simulation.scenarios import AT_MARGIN, BOTH_BREAK, RATES, REGRESSIONS, WATCHED_GOOD
+from tests.simulation.scenarios import AT_MARGIN, BOTH_BREAK, NINE, RATES, REGRESSIONS, WATCHED_GOOD
 from tests.simulation.study import (
     ARGO,
     AUTOMATIC,
@@ -30,6 +30,11 @@ _TRIED = (
     "Tried, apart from this page: fewer latency bounds, other weights of the alternatives, other shares of the budget "
     "(0.8 / 0.15 / 0.05 was the best of them) and late beginnings at 0.2 of each bet; without bursts in the null 1.3 "
     "to 1.7 times fewer requests would do, but 2 to 81 % of healthy canaries were taken back where pods burst"
+)
+_NINE_PODS = (
+    "the law allows for nine canary pods; where each bursts every ten minutes, it has some pod of an arm burst nearly "
+    "always, and a canary that is quiet contradicts it. Tried, apart from this page, at 100 req/s on the timed ramp: "
+    "the law of one canary pod, with which 0 of 50 canaries of one pod were taken back, and 3 of 50 of nine pods"
 )
 _TIMED_IS_SLOW = "its clock, not the evidence, raises the weight, and what half an hour did not find is promoted"
 
@@ -62,13 +67,17 @@ def targets(results: Results) -> list[Target]:
 
 
 def _false_rollbacks(results: Results) -> Iterator[Target]:
-    surroundings: dict[str, Iterable[str]] = {
-        TIMED: (*PROMISED, *BOTH_BREAK),
-        AUTOMATIC: PROMISED,
-        HEAVY: BOTH_BREAK,
-        WATCHED: WATCHED_GOOD,
-    }
-    for policy, names in surroundings.items():
+    single = tuple(name for name in PROMISED if NINE not in name)
+    nine = tuple(name for name in PROMISED if NINE in name)
+    surroundings: tuple[tuple[str, str, Iterable[str]], ...] = (
+        (TIMED, "", (*single, *BOTH_BREAK)),
+        (AUTOMATIC, "", single),
+        (HEAVY, "", BOTH_BREAK),
+        (WATCHED, "", WATCHED_GOOD),
+        (TIMED, ", nine pods", nine),
+        (AUTOMATIC, ", nine pods", nine),
+    )
+    for policy, where, names in surroundings:
         counted = {
             (name, rate): Counted.of(results[Cell(policy, name, rate)].taken_back) for name in names for rate in RATES
         }
@@ -78,12 +87,14 @@ def _false_rollbacks(results: Results) -> Iterator[Target]:
             "false rollback of an identical canary: any rate, any number of looks, stable over its limits, shared "
             "bursts",
             "≤ 2 % measured, 5 % by theorem",
-            policy,
+            policy + where,
             all_.runs,
             f"{all_} over {len(counted)} cells; the worst of them {worst}: {name}, {rate:,} req/s",
             worst.share <= 0.02,
-            f"the worst of {len(counted)} cells, picked afterwards; its interval "
-            f"{'has room for 2 %' if low <= 0.02 else 'is above 2 %'}. Tried: more runs than of other rows there",
+            _NINE_PODS
+            if where
+            else f"the worst of {len(counted)} cells, picked afterwards; its interval "
+            f"{'has room for 2 %' if low <= 0.02 else 'is above 2 %'}. Tried: more runs of the rows that were worst",
         )
 
 
