@@ -168,10 +168,11 @@ def _watch(results: Results) -> str:
         "held against what stable did until then, by the objectives' own margins. Of the runs that were promoted.",
         "Good ones that are returned, %:",
         _table(("canary", *rates), good),
-        "Bad ones, returned % and median time after they turned (at the promotion, or five minutes later), and **outages that any version would have had** "
-        "(errors 5 %, p95 +50 %, five minutes after the promotion): nobody sees the other arm, so an outage that lasts "
-        "is taken for the canary's, and an innocent one is returned. A p95 of 180 ms is no margin away: 'worse' is more "
-        "than 5 % over 200 ms, as the limit says, so p95 +50 % stays, unless stable is there to compare with.",
+        "Bad ones: returned %, and the median time after they turned. A p95 that grows by 50 % keeps its limit: it is "
+        "found beside stable, and not alone, where only a share over 200 ms counts that exceeds the 5 % of the limit. "
+        "The last rows are **outages that any version would have had** (errors 5 %, p95 +50 %, five minutes after the "
+        "promotion): nobody sees the other arm, so one that lasts is taken for the canary's, and an innocent canary is "
+        "returned.",
         _table(("canary", *rates), bad),
     )
 

@@ -25,7 +25,7 @@ from sluice_operator.judging.verdict import RULES
 from sluice_operator.quantities import decode, encode
 from sluice_operator.status import Run
 
-FORMAT = 1
+FORMAT = 2
 _LEAST = -1e6  # log e-value that JSON can tell
 MOST_BYTES = 500_000  # compressed; in base64, and with its summary, still well below the 1 MiB of a ConfigMap
 
