@@ -114,8 +114,8 @@ def test_of_a_run_that_is_too_long_the_newest_ticks_are_kept() -> None:
     [
         (b"no zlib", "no record of a run"),
         (zlib.compress(b"no json"), "no record of a run"),
-        (zlib.compress(b'{"format": 2}'), "format 2, this program reads format 1"),
-        (zlib.compress(msgspec.json.encode({"format": 1, "name": "iris"})), "missing required field"),
+        (zlib.compress(b'{"format": 1}'), "format 1, this program reads format 2"),
+        (zlib.compress(msgspec.json.encode({"format": 2, "name": "iris"})), "missing required field"),
     ],
 )
 def test_what_is_no_record_is_told(data: bytes, words: str) -> None:
