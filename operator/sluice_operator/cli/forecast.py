@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sluice_operator.cli import kubectl, sources, table
+from sluice_operator.cli import kubectl, sources, table, times
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.judging import criteria, ladder, record, wording
@@ -39,6 +39,9 @@ def add(verbs: Any) -> None:
     parser.add_argument("-n", "--namespace", help="default: that of the current context")
     parser.add_argument("--prometheus", required=True, help="address of Prometheus, such as http://localhost:9090")
     sources.add_credentials(parser)
+    parser.add_argument(
+        "--at", default="0s", help="as of a time such as 2026-03-01T12:00:00Z, or so long ago, such as 2h"
+    )
     parser.set_defaults(run=run)
 
 
@@ -47,14 +50,13 @@ def run(asked: argparse.Namespace) -> int:
     namespace, wanted, current = kubectl.model_deployment(asked.name, asked.namespace)
     if current.stable is None:
         raise CommandError(f"{asked.name} has no stable revision yet: its first one is not compared with anything")
+    at = times.moment(asked.at, datetime.now(UTC))
     try:
-        steps, outlook = asyncio.run(
-            expected(sources.connected(asked), (namespace, asked.name), wanted, current, datetime.now(UTC))
-        )
+        steps, outlook = asyncio.run(expected(sources.connected(asked), (namespace, asked.name), wanted, current, at))
     except MetricsLostError as error:
         raise CommandError(f"{error}: check --prometheus") from error
     if outlook is None:
-        raise CommandError("Prometheus knows less than 100 requests of the last hour: that is too little to tell")
+        raise CommandError("Prometheus knows less than 100 requests of that hour: that is too little to tell")
     print(*_told(steps, outlook), sep="\n")
     return 0
 
@@ -66,12 +68,13 @@ async def expected(
     reader, stable = Reader(prometheus), current.stable
     assert stable is not None
     canary = current.canary.revision if current.canary else ""
-    going_on = current.run is not None and current.run.outcome is None and bool(current.run.steps)
+    run = current.run
+    going_on = run is not None and run.outcome is None and bool(run.steps) and run.started_at <= now
     found = await Trials(reader, _TIMING).slow(key, stable.revision, wanted.objectives, now)
     slow = sources.known(wanted.objectives, found)
     began = now - timedelta(hours=1)
     imagined = rehearsal.a_run(wanted, Lately(0.0, slow), canary or "none", stable.revision, began, now)
-    run = current.run if going_on and current.run is not None else imagined
+    run = run if going_on and run is not None else imagined
     bounds = criteria.bounds(run.judged, ())
     until = now.timestamp()
     edges = [until - _PAST_SECONDS + _BIN_SECONDS * index for index in range(int(_PAST_SECONDS / _BIN_SECONDS) + 1)]
@@ -104,6 +107,6 @@ def _told(run: Run, outlook: Outlook) -> Iterator[str]:
         rows.append((str(index + 1), f"{step.weight}%", table.number(requests), table.span(seconds)))
     yield from table.lines(rows)
     yield ""
-    yield wording.unreachable(outlook) or f"{wording.forecast(outlook)}; the deadline is {outlook.deadline}"
+    yield wording.unreachable(outlook, run.judged) or f"{wording.forecast(outlook)}; the deadline is {outlook.deadline}"
     if math.isinf(outlook.wider):
         yield "Send more requests, set rollout.deadline higher, or write wider limits."

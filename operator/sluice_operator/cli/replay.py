@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sluice_operator import report
-from sluice_operator.cli import sources, table, ticks
+from sluice_operator.cli import sources, table, ticks, times
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.cli.sources import Past
-from sluice_operator.quantities import Duration
 from sluice_operator.records.rehearsal import Rehearsal, rehearsed
 from sluice_operator.records.replay import Replay, replay
 from sluice_operator.records.runrecord import RunRecord
@@ -77,35 +76,19 @@ def _past(asked: argparse.Namespace) -> RunRecord:
             raise CommandError(f"--prometheus needs --{option}: see kubectl sluice replay --help")
     namespace, name, policy = sources.policy_of(asked.filename)
     now = datetime.now(UTC)
-    scrape = _duration(asked.scrape_interval)
+    scrape = times.duration(asked.scrape_interval)
     past = Past(
         asked.namespace or namespace,
         asked.name or name,
         asked.canary,
         asked.stable,
-        _time(asked.since, now),
-        _time(asked.until, now),
+        times.moment(asked.since, now),
+        times.moment(asked.until, now),
         scrape.total_seconds(),
     )
     if past.until <= past.since:
         raise CommandError(f"--until {past.until} is not after --since {past.since}")
     return sources.of_prometheus(sources.connected(asked), past, policy)
-
-
-def _duration(text: str) -> Duration:
-    try:
-        return Duration.parse(text)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-
-
-def _time(text: str, now: datetime) -> datetime:
-    """A time, or one so long ago."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return now - _duration(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _compared(again: Replay, differences: list[str]) -> Iterator[str]:

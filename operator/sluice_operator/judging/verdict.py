@@ -55,7 +55,8 @@ def judge(findings: Findings, confidence: Confidence, question: Question, crashe
         verdict = replace(verdict, past=wording.past(findings.record, findings.objectives, confidence))
     if outlook is None or question.step is None:
         return verdict
-    return replace(verdict, forecast=wording.forecast(outlook), unreachable=wording.unreachable(outlook))
+    unreachable = wording.unreachable(outlook, [one.objective for one in findings.objectives])
+    return replace(verdict, forecast=wording.forecast(outlook), unreachable=unreachable)
 
 
 def _judge(findings: Findings, confidence: Confidence, question: Question, crashes: int) -> Verdict:

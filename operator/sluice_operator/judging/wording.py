@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sluice_operator.evalues import budget
 from sluice_operator.judging import criteria
 from sluice_operator.judging.finding import Finding
-from sluice_operator.judging.forecast import Outlook
+from sluice_operator.judging.forecast import Outlook, widened
 from sluice_operator.judging.record import WORTH, Record
 from sluice_operator.spec import Confidence, Objective
 from sluice_operator.status import ObjectiveVerdict, Result
@@ -71,13 +71,15 @@ def forecast(outlook: Outlook) -> str:
     return f"all steps together take about {_span(expected.total)} {rate}"
 
 
-def unreachable(outlook: Outlook) -> str:
-    """Why a deadline is too short; nothing if it is not."""
+def unreachable(outlook: Outlook, objectives: Sequence[Objective]) -> str:
+    """Why a deadline is too short, and what can be proven instead; nothing if it is not."""
     if outlook.wider == 1:
         return ""
     wide = "no margin can be ruled out in time"
     if math.isfinite(outlook.wider):
         wide = f"margins {outlook.wider:g} times as wide can be ruled out in time"
+        slowest = [one for one in objectives if one.name == outlook.forecast.slowest]
+        wide += "".join(f", such as {_margin(one, outlook.wider)}" for one in slowest)
     return f"{forecast(outlook)}; the deadline is {outlook.deadline}: {wide}"
 
 
@@ -95,6 +97,17 @@ def past(found: Record, findings: Sequence[Finding], confidence: Confidence) -> 
         bound = confidence.false_rollback * budget.WITHOUT_BURSTS / min(one.calm for one in findings)
         parts.append(f"at most {_percent(min(bound, 1.0))} of good canaries are taken back while nobody bursts")
     return "; ".join(parts)
+
+
+def _margin(objective: Objective, wider: float) -> str:
+    """An objective's own margin, so many times as wide, as it is written in the spec."""
+    margin = widened(criteria.criterion(objective, 1).margins[0], wider)
+    parts = [
+        f"maxRatio {margin.ratio:.3g}" if margin.ratio is not None else "",
+        f"maxDrop {margin.drop:.3g}" if margin.drop is not None else "",
+        f"a tolerance of {_percent(margin.tolerance)}" if margin.tolerance is not None else "",
+    ]
+    return f"{objective.name} with {' or '.join(filter(None, parts))}"
 
 
 def failed(judged: ObjectiveVerdict, reason: str) -> ObjectiveVerdict:

@@ -58,6 +58,10 @@ class Archive:
             self._again[key] = now + _AGAIN
             _log.warning("%s/%s: the record of run %s is not written yet: %s", *key, run.id, error)
             return
+        except Exception:  # a record that cannot be made must not stop the next rollout
+            self._again[key] = now + _AGAIN
+            _log.exception("%s/%s: the record of run %s cannot be made", *key, run.id)
+            return
         self.forget(*key)
         self._done[key] = run.id
 

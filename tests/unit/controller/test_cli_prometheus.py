@@ -147,6 +147,10 @@ def test_a_forecast_is_printed_by_step(terminal: Terminal) -> None:
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()[:3]] == [["STEP", "WEIGHT"], ["1", "10%"], ["2", "50%"]]
     assert "the deadline is 4h" in out
+    with Served(prometheus) as address:
+        code, _, err = terminal.types("forecast", "iris", "--prometheus", address, "--at", "3h")
+    assert (code, "less than 100 requests of that hour" in err) == (2, True)
+    assert terminal.types("forecast", "iris", "--prometheus", address, "--at", "noon")[0] == 2
 
 
 @pytest.mark.parametrize("verb", ["replay", "forecast"])

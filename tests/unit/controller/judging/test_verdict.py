@@ -381,7 +381,7 @@ def test_a_pass_has_all_that_it_needs(
             3.0,
             "all steps together take about 5.6h at 12.3 req/s, errors takes longest",
             "all steps together take about 5.6h at 12.3 req/s, errors takes longest; the deadline is 4h:"
-            " margins 3 times as wide can be ruled out in time",
+            " margins 3 times as wide can be ruled out in time, such as errors with maxRatio 4 or a tolerance of 3%",
         ),
         (
             math.inf,

@@ -112,7 +112,9 @@ def test_a_crash_before_the_write_loses_nothing() -> None:
     assert len(kept.keep(the(0), later=3600)) == 1
 
 
-@pytest.mark.parametrize("trouble", [MetricsLostError("Prometheus gave no answer"), Refused("quota")])
+@pytest.mark.parametrize(
+    "trouble", [MetricsLostError("Prometheus gave no answer"), Refused("quota"), KeyError("a bug")]
+)
 def test_trouble_is_tried_again_a_minute_later(trouble: Exception) -> None:
     """Not at every look."""
     kept = Kept()
