@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
+from sluice_operator.evalues.arm import Floats
 from tests.simulation.runner import Bools, Outcomes
 from tests.simulation.scenarios import HEALTHY, PROMOTED_AT, REGRESSIONS, WORSE
 from tests.simulation.study import Cell, Results
@@ -81,6 +82,13 @@ def mean_promoted(results: Results, policy: str, rate: float) -> float:
 def back(outcomes: Outcomes) -> tuple[float, float]:
     """Median seconds and canary requests until a run is taken back; infinite where less than half are."""
     return outcomes.median_seconds(outcomes.taken_back), outcomes.median_exposed(outcomes.taken_back)
+
+
+def median_interval(times: Floats) -> tuple[float, float]:
+    """Of the median, at 95 %: order statistics, so whatever the distribution is."""
+    ordered = np.sort(times)
+    rank = int(binom.ppf(0.025, len(ordered), 0.5))
+    return float(ordered[max(rank - 1, 0)]), float(ordered[len(ordered) - max(rank, 1)])
 
 
 def floor_requests(name: str, alpha: float = 0.05, weight: float = 0.1) -> float:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tests.simulation.figures import PROMISED, Counted, back, down, exposure_ratio, floor_requests
+from tests.simulation.figures import PROMISED, Counted, back, down, exposure_ratio, floor_requests, median_interval
 from tests.simulation.scenarios import AT_MARGIN, BOTH_BREAK, NINE, RATES, REGRESSIONS, WATCHED_GOOD
 from tests.simulation.study import (
     ARGO,
@@ -34,7 +34,9 @@ _TRIED = (
 _NINE_PODS = (
     "the law allows for nine canary pods; where each bursts every ten minutes, it has some pod of an arm burst nearly "
     "always, and a canary that is quiet contradicts it. Tried, apart from this page, at 100 req/s on the timed ramp: "
-    "the law of one canary pod, with which 0 of 50 canaries of one pod were taken back, and 3 of 50 of nine pods"
+    "the law of one canary pod, with which 0 of 50 canaries of one pod were taken back, and 3 of 50 of nine pods; and "
+    "alternatives whose quiet time does not gain the chance of the bursts that they leave out, with which it was 0 of "
+    "50 of either, in calm services as fast, and up to 1.5 times slower where arms burst every ten minutes"
 )
 _TIMED_IS_SLOW = "its clock, not the evidence, raises the weight, and what half an hour did not find is promoted"
 
@@ -48,10 +50,11 @@ class Target:
     measured: str
     met: bool
     reason: str  # that holds where it is missed
+    but: str = ""  # that belongs to it where it is met
 
     @property
     def state(self) -> str:
-        return "met" if self.met else f"**missed**: {self.reason}"
+        return f"met{self.but}" if self.met else f"**missed**: {self.reason}"
 
 
 def targets(results: Results) -> list[Target]:
@@ -95,6 +98,7 @@ def _false_rollbacks(results: Results) -> Iterator[Target]:
             if where
             else f"the worst of {len(counted)} cells, picked afterwards; its interval "
             f"{'has room for 2 %' if low <= 0.02 else 'is above 2 %'}. Tried: more runs of the rows that were worst",
+            _if_above(worst, 0.02),
         )
 
 
@@ -102,6 +106,11 @@ def _worst(counted: Mapping[Key, Counted]) -> tuple[Counted, Key, Counted]:
     """All together, and the largest share."""
     name = max(counted, key=lambda key: counted[key].share)
     return Counted.sum(counted.values()), name, counted[name]
+
+
+def _if_above(worst: Counted, limit: float) -> str:
+    _, high = worst.interval
+    return f" as measured; the worst cell's interval ends at {100 * high:.1f} %" if high > limit else ""
 
 
 def _margins(results: Results) -> Iterator[Target]:
@@ -142,6 +151,7 @@ def _margins(results: Results) -> Iterator[Target]:
         f"the worst of {len(alone)} cells, picked afterwards; its interval "
         f"{'has room for 5 %' if low <= 0.05 else 'is above 5 %'}. Tried: nothing, a bar below 5 % would slow every "
         "promotion",
+        _if_above(worst, 0.05),
     )
 
 
@@ -176,7 +186,7 @@ def _fast(results: Results) -> Iterator[Target]:
             "; ".join(f"{requests:,.0f} and {seconds:.0f} s at {rate:,}" for rate, (seconds, requests) in found.items())
             + " (medians)",
             all(seconds <= 10 and requests <= 100 for seconds, requests in found.values()),
-            f"a scrape more is needed in half of the runs. {_TRIED}"
+            "a scrape more is needed in half of the runs. Tried: as for exposure"
             if policy == AUTOMATIC
             else "its first weight sends 500 requests per scrape at 1,000 req/s. Tried: automatic steps, which begin "
             "at 1 % there",
@@ -197,24 +207,28 @@ def _floor(results: Results) -> Iterator[Target]:
             max(multiples.values()) <= 2,
             "the floor knows the regression's size, spends all its budget on one objective and ignores bursts; Sluice "
             "shares it among three and their limits, and finds small regressions at weights at which a canary request "
-            f"says less than at 10 %. {_TRIED if policy == AUTOMATIC else 'Tried: the same'}",
+            "says less than at 10 %. Tried: as for exposure",
         )
 
 
 def _promotion(results: Results) -> Iterator[Target]:
-    medians = {}
-    for rate in (100, 1000):
+    medians, measured = {}, []
+    for rate in (1000, 100):
         healthy = results[Cell(AUTOMATIC, _USUAL, rate)]
-        medians[rate] = healthy.median_seconds(healthy.promoted) / 60
+        minutes = np.where(healthy.promoted, healthy.seconds, np.inf) / 60
+        low, high = median_interval(minutes)
+        medians[rate] = float(np.median(minutes))
+        measured.append(f"{medians[rate]:.1f} min (95 %: {low:.1f} to {high:.1f}) at {rate:,}")
     yield Target(
         "healthy promotion, 2x ruled out",
         "≤ 2 min at 1,000 req/s, ≤ 10 min at 100 req/s",
         AUTOMATIC,
         _runs(results, AUTOMATIC, (_USUAL,), (100, 1000)),
-        f"{medians[1000]:.1f} min at 1,000, {medians[100]:.1f} min at 100 (both arms 0.1 % errors; medians)",
+        f"{', '.join(measured)} (both arms 0.1 % errors; medians)",
         medians[1000] <= 2 and medians[100] <= 10,
         "0.3 of the margin's e-value bets on the tolerance, which says nothing about a stable that is at its limit "
-        "itself; without errors it is much faster. Tried: no other weight of it on this page",
+        "itself; without errors it is much faster. Tried, apart from this page, with 200 runs: 0.1 for it, which took "
+        "9.2 min in place of 10.7 at 100 req/s, but 4.4 min in place of 3.6 where there are no errors",
     )
 
 
