@@ -32,11 +32,9 @@ _TRIED = (
     "to 1.7 times fewer requests would do, but 2 to 81 % of healthy canaries were taken back where pods burst"
 )
 _NINE_PODS = (
-    "the law allows for nine canary pods; where each bursts every ten minutes, it has some pod of an arm burst nearly "
-    "always, and a canary that is quiet contradicts it. Tried, apart from this page, at 100 req/s on the timed ramp: "
-    "the law of one canary pod, with which 0 of 50 canaries of one pod were taken back, and 3 of 50 of nine pods; and "
-    "alternatives whose quiet time does not gain the chance of the bursts that they leave out, with which it was 0 of "
-    "50 of either, in calm services as fast, and up to 1.5 times slower where arms burst every ten minutes"
+    "where each of nine pods bursts every ten minutes, some pod of an arm bursts nearly always, and a regression looks "
+    "like one more. Tried: the law of one canary pod; and alternatives whose quiet time gains the chance of the bursts "
+    "that they leave out, with which 34 % were taken back"
 )
 _TIMED_IS_SLOW = "its clock, not the evidence, raises the weight, and what half an hour did not find is promoted"
 

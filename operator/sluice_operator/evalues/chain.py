@@ -151,14 +151,19 @@ def _start(law: BurstLaw, pods: Pods) -> Floats:
 
 
 def _transitions(law: BurstLaw, pods: Pods, tick_seconds: float, kept: NDArray[np.bool_]) -> Floats:
-    """Chances to go from state (row) to state (column) in one tick; rows sum to 1 when all levels are kept."""
-    begins = np.minimum(pods.suspected * law.starts * tick_seconds, _RARE) * kept
+    """Chances to go from state (row) to state (column) in one tick; rows sum to 1 when all levels are kept.
+
+    Else they sum to less: what is left out is not added to quiet time. So an alternative does not gain where nothing
+    bursts, and the null may allow for more bursts than there are.
+    """
+    begins = np.minimum(pods.suspected * law.starts * tick_seconds, _RARE)
     leaves = np.minimum(STAGES * tick_seconds / law.seconds, 0.9)
     dips = np.minimum(pods.reference * law.any_start * tick_seconds, 0.5)
     undips = min(tick_seconds / _DIP_SECONDS, 0.5)
     redraws = np.minimum(2 * pods.reference * law.any_start * tick_seconds, 0.5)[..., None, None]
     dipped = _dipped_share(law, pods)[..., None]
     stays_quiet = 1 - begins.sum(-1)
+    begins = begins * kept
 
     matrix = np.zeros((*stays_quiet.shape, _STATES, _STATES))
     matrix[..., _QUIET, _QUIET] = stays_quiet * (1 - dips)

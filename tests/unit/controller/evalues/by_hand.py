@@ -65,7 +65,7 @@ def moves(now: State, levels: Sequence[float], sigma: float) -> Iterator[tuple[S
         calm, into_quiet, into_dips = NEXT, 1 - dipped, dipped
     else:
         yield from ((State("burst", ratio), E) for ratio in levels)
-        calm = 1 - E * len(levels)
+        calm = 1 - E * len(LEVELS)  # also where some are left out
         into_quiet, into_dips = (1 - sigma, sigma) if now == QUIET else (ENDS, (1 - ENDS) * 2 * sigma)
         if now.kind == "dip":
             yield now, calm * (1 - ENDS) * (1 - 2 * sigma)

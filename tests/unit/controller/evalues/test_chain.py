@@ -46,7 +46,7 @@ class Reference:
     def _from_calm(self, now: State, then: State) -> float:
         if then[0] == "burst":
             return self._begin[then[1]] if then[2] == 0 else 0.0
-        stays = 1 - sum(self._begin[self._above + 1 :])
+        stays = 1 - sum(self._begin)  # also where some are left out
         if now == QUIET:
             return stays * ((1 - self._dip) if then == QUIET else self._dip / len(DIPS))
         if then == QUIET:
