@@ -67,10 +67,9 @@ def _judge(findings: Findings, confidence: Confidence, question: Question, crash
     for failed in (_crashing(crashes), _missing(findings, bars, question)):
         if failed is not None:
             return Verdict(Result.FAIL, *failed, objectives=judged)
-    for blamed in (_worse(acting, bars), _beyond(acting, bars), _worse_than_before(acting, bars)):
-        if blamed is not None:
-            name, reason, message = blamed
-            return Verdict(Result.FAIL, reason, message, _with_failed(judged, name, reason))
+    if (blamed := next(_blamed(acting, bars), None)) is not None:
+        name, reason, message = blamed
+        return Verdict(Result.FAIL, reason, message, _with_failed(judged, name, reason))
     for _, measured in acting.queries:
         if measured.result is Result.FAIL:
             return Verdict(Result.FAIL, measured.reason, queries.failure(measured), judged)
@@ -103,7 +102,7 @@ class Bars:
     """What each family of log e-values must reach. Families that a run does not have leave their budget to the rest.
 
     `comparison` and `limits` are for the average over `compared` and `limited` objectives; `alone` for what has no
-    other arm beside it: the silence of each step, and the average over all objectives in the watch.
+    other arm beside it: the silence of each step, and the average over the `watched` objectives.
     """
 
     comparison: float
@@ -112,6 +111,7 @@ class Bars:
     cleared: float
     compared: int
     limited: int
+    watched: int
 
     @classmethod
     def of(cls, findings: Findings, confidence: Confidence, question: Question) -> "Bars":
@@ -126,46 +126,39 @@ class Bars:
             cleared=budget.log_bar(confidence.bad_promotion, 1.0),
             compared=compared,
             limited=limited,
+            watched=sum(one.watched is not None for one in findings.objectives),
         )
 
 
-def _worse(findings: Findings, bars: Bars) -> tuple[str, str, str] | None:
-    """The objective that shows most that the canary is worse than stable, if all together show it."""
-    logs = [-math.inf if one.worse is None else one.worse for one in findings.objectives]
-    if averaged([one for one in logs if one > -math.inf]) < bars.comparison:
-        return None
-    one = findings.objectives[int(np.argmax(logs))]
-    return one.objective.name, wording.worse_reason(one.objective), wording.worse(one)
-
-
-def _beyond(findings: Findings, bars: Bars) -> tuple[str, str, str] | None:
-    """The objective whose limit the canary breaks and stable keeps."""
-    logs = [to_blame(one) for one in findings.objectives]
-    if averaged([one for one in logs if one > -math.inf]) < bars.limits:
-        return None
-    one = findings.objectives[int(np.argmax(logs))]
-    return one.objective.name, wording.beyond_reason(one.objective), wording.beyond(one)
-
-
-def _worse_than_before(findings: Findings, bars: Bars) -> tuple[str, str, str] | None:
-    """The objective that shows most that the canary, alone, is worse than stable was, if all together show it."""
-    logs = [watched(one) for one in findings.objectives]
-    if averaged([one for one in logs if one > -math.inf]) < bars.alone:
-        return None
-    one = findings.objectives[int(np.argmax(logs))]
-    return one.objective.name, wording.worse_than_before_reason(one.objective), wording.worse_than_before(one)
-
-
-def watched(one: Finding) -> float:
-    return -math.inf if one.watched is None else one.watched.worse
+def _blamed(findings: Findings, bars: Bars) -> Iterator[tuple[str, str, str]]:
+    """For each family that shows it: the objective that shows most, with the reason and the sentence."""
+    for log, bar, reason, words in (
+        (worse, bars.comparison, wording.worse_reason, wording.worse),
+        (to_blame, bars.limits, wording.beyond_reason, wording.beyond),
+        (watched, bars.alone, wording.worse_than_before_reason, wording.worse_than_before),
+    ):
+        logs = [log(one) for one in findings.objectives]
+        if averaged([one for one in logs if one > -math.inf]) >= bar:
+            most = findings.objectives[int(np.argmax(logs))]
+            yield most.objective.name, reason(most.objective), words(most)
 
 
 def against(one: Finding, bars: Bars) -> tuple[float, float]:
     """The log e-value that is nearest to a Fail, or furthest beyond it, and what it alone would have to reach."""
-    alone = [(to_blame(one), bars.limits + math.log(max(1, bars.limited)))]
-    if one.worse is not None:
-        alone.append((one.worse, bars.comparison + math.log(max(1, bars.compared))))
+    alone = [
+        (to_blame(one), bars.limits + math.log(max(1, bars.limited))),
+        (worse(one), bars.comparison + math.log(max(1, bars.compared))),
+        (watched(one), bars.alone + math.log(max(1, bars.watched))),
+    ]
     return max(alone, key=lambda log_and_bar: log_and_bar[0] - log_and_bar[1])
+
+
+def worse(one: Finding) -> float:
+    return -math.inf if one.worse is None else one.worse
+
+
+def watched(one: Finding) -> float:
+    return -math.inf if one.watched is None else one.watched.worse
 
 
 def to_blame(one: Finding) -> float:

@@ -93,9 +93,9 @@ def replay(record: RunRecord) -> Replay:
     run, last = record.run, record.last
     trial = Trial(run.judged, len(run.steps), past_of(record), Pods(*record.pods), record.tick_seconds)
     question = Question.of(run, last.at)
-    bars = Bars.of(trial.findings(run, record.began, record.patience).acting(), run.confidence, question)
     moments = tuple(_moments(record, trial))
     counts = trial.findings(run, last.at.timestamp(), record.patience)
+    bars = Bars.of(counts.acting(), run.confidence, question)
     findings = replace(counts, queries=measured(run.objectives, last.verdict))
     verdict = judge(findings, run.confidence, question, last.crashes)
     return Replay(record, bars, moments, verdict, evidence_of(trial))

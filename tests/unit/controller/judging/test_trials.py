@@ -315,6 +315,7 @@ def test_a_canary_that_turns_bad_alone_is_found(errors: int, result: Result) -> 
     assert verdict.result is result
     if errors:
         assert verdict.reason == "ErrorRateWorseThanBefore"
+        assert against(verdict) > 1000
         assert verdict.message == (
             "errors 50% is worse than 0.5%, which is what stable's past allows (8700 counted since the promotion)"
         )
