@@ -43,20 +43,20 @@ def full(runs: int) -> list[Planned]:
         *(
             planned
             for name in HEALTHY
-            for planned in _cells(AUTOMATIC, (name,), RATES, (8 if name in WORST else 2) * runs)
+            for planned in _cells(AUTOMATIC, (name,), RATES, (2 if name in WORST else 1) * runs)
         ),
-        *_cells(TIMED, BOTH_BREAK, RATES, 4 * runs, RAMP_MINUTES),
-        *_cells(HEAVY, BOTH_BREAK, RATES, 4 * runs, RAMP_MINUTES),
-        *_cells(WATCHED, WATCHED_GOOD, RATES, 4 * runs),
+        *_cells(TIMED, BOTH_BREAK, RATES, 2 * runs, RAMP_MINUTES),
+        *_cells(HEAVY, BOTH_BREAK, RATES, 2 * runs, RAMP_MINUTES),
+        *_cells(WATCHED, WATCHED_GOOD, RATES, 2 * runs),
         *_cells(WATCHED, (*WATCHED_BAD, *OUTAGES), RATES, runs),
         *_cells(TIMED, REGRESSIONS, RATES, runs, RAMP_MINUTES),
         *_cells(AUTOMATIC, REGRESSIONS, RATES, runs),
         *_cells(AUTOMATIC, SILENT, RATES, runs),
         *_cells(TIMED, TURNING, (10, 100, 1000), runs, RAMP_MINUTES),
         *_cells(TIMED, HIDDEN, (100,), runs, RAMP_MINUTES),
-        *_cells(AUTOMATIC, AT_MARGIN, MARGIN_RATES, 2 * runs),
-        *_cells(CLEARS_ERRORS, (name for name in AT_MARGIN if name.startswith("errors")), (100,), 4 * runs),
-        *_cells(CLEARS_ACCURACY, (name for name in AT_MARGIN if name.startswith("accuracy")), (100,), 4 * runs),
+        *_cells(AUTOMATIC, AT_MARGIN, MARGIN_RATES, runs),
+        *_cells(CLEARS_ERRORS, (name for name in AT_MARGIN if name.startswith("errors")), (100,), 2 * runs),
+        *_cells(CLEARS_ACCURACY, (name for name in AT_MARGIN if name.startswith("accuracy")), (100,), 2 * runs),
         *_cells(CLEARS_ERRORS, CALM_ALIKE, (100,), runs),
         *(
             planned

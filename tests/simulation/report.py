@@ -29,7 +29,7 @@ _USUAL, _INCIDENT, _AT_MARGIN = "calm, errors 0.1 %", next(iter(scenarios.BOTH_B
 _INTRO = """\
 # Simulation
 
-Written by `make simulate` (150 runs; about a quarter of an hour for every 50 on two idle cores); this page is from `python -m tests.simulation --runs {runs}`. The seeds are fixed: the same command gives the same page, with any number of processes. `make check` and `make test` assert the main lines of it with fewer runs.
+Written by `make simulate` (150 runs: about half an hour on two idle cores); this page is from `python -m tests.simulation --runs {runs}`. The seeds are fixed: the same command gives the same page, with any number of processes. `make check` and `make test` assert the main lines of it with fewer runs.
 
 **What is simulated.** Poisson traffic of 1 to 1,000 requests per second; log-normal latency, p95 120 ms; 0.1 % errors; accuracy 0.95, with a label for every request. Scrapes every 5 seconds, 6 hours of stable's record (where there are nine pods, one hour of each). A burst multiplies errors by 20 and latency by 1.8 for 30 to 90 seconds ("one an hour": for 60 seconds). Every policy sees only counts that Prometheus could give it. Sluice's limits are 0.1 % errors, p95 200 ms and an accuracy of 0.70; stable is at the first of them.
 

@@ -9,7 +9,6 @@ RATES = (1, 10, 100, 1000)  # requests per second
 USUAL = World(rate=100)
 OVER_LIMITS = Quality(errors=0.003, slowness=1.8, accuracy=0.68)
 PODS = replace(USUAL, bursts=OFTEN, pods=(9, 1), record_hours=1.0)
-NINE = "nine"  # that the names of rows with several pods have in common
 
 
 def alike(errors: float) -> World:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from tests.simulation.figures import PROMISED, Counted, back, down, exposure_ratio, floor_requests, median_interval
-from tests.simulation.scenarios import AT_MARGIN, BOTH_BREAK, NINE, RATES, REGRESSIONS, WATCHED_GOOD
+from tests.simulation.scenarios import AT_MARGIN, BOTH_BREAK, RATES, REGRESSIONS, WATCHED_GOOD
 from tests.simulation.study import (
     ARGO,
     AUTOMATIC,
@@ -30,11 +30,6 @@ _TRIED = (
     "Tried, apart from this page: fewer latency bounds, other weights of the alternatives, other shares of the budget "
     "(0.8 / 0.15 / 0.05 was the best of them) and late beginnings at 0.2 of each bet; without bursts in the null 1.3 "
     "to 1.7 times fewer requests would do, but 2 to 81 % of healthy canaries were taken back where pods burst"
-)
-_NINE_PODS = (
-    "where each of nine pods bursts every ten minutes, some pod of an arm bursts nearly always, and a regression looks "
-    "like one more. Tried: the law of one canary pod; and alternatives whose quiet time gains the chance of the bursts "
-    "that they leave out, with which 34 % were taken back"
 )
 _TIMED_IS_SLOW = "its clock, not the evidence, raises the weight, and what half an hour did not find is promoted"
 
@@ -68,17 +63,13 @@ def targets(results: Results) -> list[Target]:
 
 
 def _false_rollbacks(results: Results) -> Iterator[Target]:
-    single = tuple(name for name in PROMISED if NINE not in name)
-    nine = tuple(name for name in PROMISED if NINE in name)
-    surroundings: tuple[tuple[str, str, Iterable[str]], ...] = (
-        (TIMED, "", (*single, *BOTH_BREAK)),
-        (AUTOMATIC, "", single),
-        (HEAVY, "", BOTH_BREAK),
-        (WATCHED, "", WATCHED_GOOD),
-        (TIMED, ", nine pods", nine),
-        (AUTOMATIC, ", nine pods", nine),
-    )
-    for policy, where, names in surroundings:
+    surroundings: dict[str, Iterable[str]] = {
+        TIMED: (*PROMISED, *BOTH_BREAK),
+        AUTOMATIC: PROMISED,
+        HEAVY: BOTH_BREAK,
+        WATCHED: WATCHED_GOOD,
+    }
+    for policy, names in surroundings.items():
         counted = {
             (name, rate): Counted.of(results[Cell(policy, name, rate)].taken_back) for name in names for rate in RATES
         }
@@ -88,13 +79,11 @@ def _false_rollbacks(results: Results) -> Iterator[Target]:
             "false rollback of an identical canary: any rate, any number of looks, stable over its limits, shared "
             "bursts",
             "≤ 2 % measured, 5 % by theorem",
-            policy + where,
+            policy,
             all_.runs,
             f"{all_} over {len(counted)} cells; the worst of them {worst}: {name}, {rate:,} req/s",
             worst.share <= 0.02,
-            _NINE_PODS
-            if where
-            else f"the worst of {len(counted)} cells, picked afterwards; its interval "
+            f"the worst of {len(counted)} cells, picked afterwards; its interval "
             f"{'has room for 2 %' if low <= 0.02 else 'is above 2 %'}. Tried: more runs of the rows that were worst",
             _if_above(worst, 0.02),
         )
@@ -130,6 +119,7 @@ def _margins(results: Results) -> Iterator[Target]:
         f"exactly at the margin {all_}, most {worst}: {name}, {rate:,} req/s; all ten regressions {beyond}",
         worst.share <= 0.05 and beyond.share <= 0.01,
         "see the margins below",
+        _if_above(worst, 0.05),
     )
     alone = {
         name: Counted.of(
@@ -210,12 +200,12 @@ def _floor(results: Results) -> Iterator[Target]:
 
 
 def _promotion(results: Results) -> Iterator[Target]:
-    medians, measured = {}, []
+    medians, measured, highest = {}, [], {}
     for rate in (1000, 100):
         healthy = results[Cell(AUTOMATIC, _USUAL, rate)]
         minutes = np.where(healthy.promoted, healthy.seconds, np.inf) / 60
         low, high = median_interval(minutes)
-        medians[rate] = float(np.median(minutes))
+        medians[rate], highest[rate] = float(np.median(minutes)), high
         measured.append(f"{medians[rate]:.1f} min (95 %: {low:.1f} to {high:.1f}) at {rate:,}")
     yield Target(
         "healthy promotion, 2x ruled out",
@@ -226,7 +216,8 @@ def _promotion(results: Results) -> Iterator[Target]:
         medians[1000] <= 2 and medians[100] <= 10,
         "0.3 of the margin's e-value bets on the tolerance, which says nothing about a stable that is at its limit "
         "itself; without errors it is much faster. Tried, apart from this page, with 200 runs: 0.1 for it, which took "
-        "9.2 min in place of 10.7 at 100 req/s, but 4.4 min in place of 3.6 where there are no errors",
+        "10.1 min in place of 10.0 at 100 req/s, and 4.4 min in place of 3.6 where there are no errors",
+        " as measured; an interval goes beyond it" if highest[1000] > 2 or highest[100] > 10 else "",
     )
 
 
