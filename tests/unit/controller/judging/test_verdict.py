@@ -4,71 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_operator.evalues.chain import BurstLaw
-from sluice_operator.evalues.objective import Known
 from sluice_operator.judging.finding import Finding, Worst
-from sluice_operator.judging.forecast import Forecast, Outlook
-from sluice_operator.judging.record import Record
 from sluice_operator.judging.trial import Findings
 from sluice_operator.judging.verdict import Question, judge, lost
-from sluice_operator.quantities import Number
-from sluice_operator.spec import Confidence, Objective
 from sluice_operator.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 from tests.unit.controller.build import a_spec
-
-ERRORS = {"name": "errors", "errorRate": {"max": "1%", "maxRatio": "2"}}
-P95 = {"name": "p95", "latency": {"quantile": "0.95", "max": "200ms"}}
-ACCURACY = {"name": "accuracy", "accuracy": {"source": "Feedback", "min": "0.70", "maxDrop": "0.02"}}
-STEP = a_spec().rollout.canary.steps[0]  # weight 10, 50 requests, 5 s
-SURE, NOTHING = 50.0, 0.0  # log e-values
-CONFIDENCE = Confidence()
-
-
-def objective(raw: dict[str, Any], **changes: Any) -> Objective:
-    return a_spec(objectives=[{**raw, **changes}]).objectives[0]
-
-
-def found(raw: dict[str, Any], **known: Any) -> Finding:
-    """An objective of which nothing is shown yet, unless `known` says otherwise."""
-    one = objective(raw)
-    compared = "latency" not in raw
-    defaults: dict[str, Any] = {
-        "canary": (1, 100),
-        "stable": (9, 900),
-        "worst": Worst(None, (1, 100), (9, 900)) if compared else None,
-        "worse": NOTHING if compared else None,
-        "beyond": NOTHING,
-        "beside": NOTHING,
-        "watched": None,
-        "stable_unusual": None,
-        "calm": 0.84,
-        "cleared": (NOTHING, NOTHING),
-    }
-    return Finding(one, **{**defaults, **known})
-
-
-def findings(*objectives: Finding, **changes: Any) -> Findings:
-    """A step with all the requests that it needs, of which the canary got its share."""
-    return replace(Findings(objectives, finished=100, in_step=100, answered=100, expected=1000), **changes)
-
-
-def asked(elapsed: float = 60, last: bool = True) -> Question:
-    return Question(STEP, int(last), 2, elapsed)
-
-
-def judged(seen: Findings, question: Question | None = None, crashes: int = 0) -> Verdict:
-    return judge(seen, CONFIDENCE, question or asked(), crashes)
-
-
-def bar(share: float, families: float, objectives: int = 1) -> float:
-    """Log e-value that one of `objectives` must reach alone when its family has `share` of what `families` spend."""
-    return math.log(objectives * families / (0.05 * 0.84 * share))
+from tests.unit.controller.judging.findings import (
+    ACCURACY,
+    CONFIDENCE,
+    ERRORS,
+    NOTHING,
+    P95,
+    STEP,
+    SURE,
+    asked,
+    bar,
+    findings,
+    found,
+    judged,
+)
 
 
 def test_every_margin_ruled_out_is_a_pass() -> None:
@@ -372,37 +331,6 @@ def test_a_pass_has_all_that_it_needs(
         assert min(beyond, inside) < bar(0.15, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("total", "wider", "forecast", "unreachable"),
-    [
-        (100.0, 1.0, "all steps together take about 100s at 12.3 req/s, errors takes longest", ""),
-        (
-            20_000.0,
-            3.0,
-            "all steps together take about 5.6h at 12.3 req/s, errors takes longest",
-            "all steps together take about 5.6h at 12.3 req/s, errors takes longest; the deadline is 4h:"
-            " margins 3 times as wide can be ruled out in time, such as errors with maxRatio 4 or a tolerance of 3%",
-        ),
-        (
-            math.inf,
-            math.inf,
-            "the steps never come to an end at 12.3 req/s, errors takes longest",
-            "the steps never come to an end at 12.3 req/s, errors takes longest; the deadline is 4h:"
-            " no margin can be ruled out in time",
-        ),
-    ],
-)
-def test_how_long_it_takes_is_told_with_the_verdict(
-    total: float, wider: float, forecast: str, unreachable: str
-) -> None:
-    """And what can be proven instead, where it is too long."""
-    expected = Forecast((100.0,), (total,), "errors")
-    outlook = Outlook(12.34, expected, a_spec().rollout.deadline, wider)
-    verdict = judged(findings(found(ERRORS), outlook=outlook))
-    assert (verdict.forecast, verdict.unreachable) == (forecast, unreachable)
-    assert judged(findings(found(ERRORS), outlook=outlook), Question(step=None)).forecast == ""
-
-
 def test_a_dry_run_of_an_objective_is_only_shown() -> None:
     """It fails nothing, is not needed, and takes no part of the budget."""
     dry = found({**ERRORS, "name": "dry", "dryRun": True}, worse=SURE, canary=(8, 100))
@@ -410,52 +338,3 @@ def test_a_dry_run_of_an_objective_is_only_shown() -> None:
     assert (verdict.result, [one.name for one in verdict.objectives]) == (Result.PASS, ["dry", "p95"])
     needed = bar(0.15, 0.2) + 0.01
     assert judged(findings(dry, found(P95, beyond=needed, beside=SURE))).result is Result.FAIL
-
-
-@pytest.mark.parametrize(
-    ("slow", "limit"),
-    [
-        ("0.0125", "slower than 12.5ms, less than 1.5 times stable's, or less than 5%"),
-        ("", "stable's own quantile 0.95 is not known, less than 1.5 times stable's, or less than 5%"),
-    ],
-)
-def test_a_latency_without_a_limit_says_what_is_slow(slow: str, limit: str) -> None:
-    """In this run, or that nobody knows."""
-    one = found({"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}, beyond=None)
-    placed = replace(one, objective=one.objective.at(Number.parse(slow)) if slow else one.objective)
-    verdict = judged(findings(placed))
-    assert (verdict.objectives[0].limit, verdict.result) == (limit, Result.UNDECIDED)
-
-
-def past(hours: float, bursts: float = 0.0) -> Record:
-    """Of stable: calm, or with so many strong bursts in all."""
-    length = max(hours, 3.0) * 3600
-    calm = BurstLaw.unknown(length)
-    law = replace(calm, starts=calm.starts + bursts / length)
-    return Record({"errors": Known(law, law)}, (), hours * 3600, 0)
-
-
-@pytest.mark.parametrize(
-    ("record", "unusual", "told"),
-    [
-        (past(0), None, "0.0 pod-hours of stable's past, taken for 3"),
-        (past(0.5), 2.9, "0.5 pod-hours of stable's past, taken for 3"),
-        (past(12), None, "12.0 pod-hours of stable's past"),
-        (
-            past(12, bursts=24),
-            None,
-            "12.0 pod-hours of stable's past; errors burst about 2 times an hour: a verdict against the canary takes "
-            "longer",
-        ),
-        (
-            past(6),
-            3.1,
-            "6.0 pod-hours of stable's past; stable is worse now than then (errors), which may be blamed on the canary",
-        ),
-    ],
-)
-def test_what_a_verdict_rests_on_is_told(record: Record, unusual: float | None, told: str) -> None:
-    """How much is known of stable, how it bursts, and whether it is still like that; a Fail says it, too."""
-    for against in (NOTHING, SURE):
-        verdict = judged(findings(found(ERRORS, worse=against, stable_unusual=unusual), record=record))
-        assert verdict.past == f"{told}; at most 5% of good canaries are taken back while nobody bursts"
