@@ -51,7 +51,7 @@ def test_bursts_with_nothing_in_between_do_not_add_up(requests: float) -> None:
 
 @pytest.mark.parametrize("pods", [1, 9])
 def test_a_law_of_more_bursts_than_there_are_blames_nobody(pods: int) -> None:
-    """It allows for as many pods as there may be; a canary of one pod bursts less, and its quiet time is no evidence."""
+    """It allows for as many pods as there may be; a canary of one pod bursts less, and quiet time is no evidence."""
     often = BurstLaw(np.full(9, 1 / 600), np.full(9, 60.0), np.asarray(1 / 600))
     column = BurstLaw(often.starts[None], often.seconds[None], often.any_start[None])
     criterion = Criterion(compared=True, limit=None, one_share=False, margins=())
