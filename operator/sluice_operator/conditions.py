@@ -104,16 +104,9 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
     proof = seen.smoke or seen.weight or seen.swap
     if status.phase is Phase.STARTING and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail
-    if status.phase is Phase.STARTING and proof is not None and status.stable is not None:
-        if not run.steps:
-            waits = "the first weight waits until Prometheus says how many requests there are"
-            return "True", METRICS_UNAVAILABLE, f"{waits}; write rollout.canary.steps to choose it"
-        if seen.slow is None:
-            waits = "the first weight waits until Prometheus says how long stable's requests take"
-            return "True", METRICS_UNAVAILABLE, f"{waits}; write latency.max to go on without"
-        if criteria.unknown(run.objectives, seen.slow):
-            waits = "the first weight waits until stable answered requests that a latency can be compared with"
-            return "True", "TooFewRequests", f"{waits}; write latency.max to go on without"
+    if proof is not None and (waits := _waits(seen, status, run)):
+        quiet = seen.slow is not None and criteria.unknown(run.objectives, seen.slow)
+        return "True", "TooFewRequests" if quiet else METRICS_UNAVAILABLE, waits
     if status.phase is Phase.PROMOTING and not run.swapped:
         has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"
@@ -179,6 +172,21 @@ def _traffic_verified(seen: Observed, status: Status) -> Finding:
     return "Unknown", "Proving", f"weight {weight.desired} was written"
 
 
+def _waits(seen: Observed, status: Status, run: Run) -> str:
+    """What a canary that is ready and answers still waits for, in Starting; nothing if it is something else."""
+    if status.phase is not Phase.STARTING or status.stable is None or seen.smoke is None or not seen.smoke.live:
+        return ""
+    if seen.slow is None:
+        words = "Prometheus says how long stable's requests take; write latency.max to go on without"
+    elif criteria.unknown(run.objectives, seen.slow):
+        words = "stable has answered requests that a latency can be compared with: send some, or write latency.max"
+    elif not run.steps and seen.rate is None:
+        words = "Prometheus says how many requests there are; write rollout.canary.steps to choose it"
+    else:
+        return ""
+    return f"the first weight waits until {words}"
+
+
 def _message(seen: Observed, status: Status, findings: dict[str, Finding]) -> str:
     for name, bad in (("Stalled", "True"), ("RegistryReachable", "False"), ("TrafficVerified", "False")):
         if findings[name][0] == bad:
@@ -195,7 +203,8 @@ def _run_message(seen: Observed, status: Status, run: Run) -> str:
     canary, pods = status.canary.model.uri if status.canary else "", seen.workload(status.canary)
     match status.phase:
         case Phase.STARTING:
-            return f"{canary} is starting" + (f": {pods.trouble}" if pods.trouble else "")
+            why = pods.trouble or _waits(seen, status, run)
+            return f"{canary} is starting" + (f": {why}" if why else "")
         case Phase.STEPPING:
             step = f"step {run.step + 1} of {len(run.steps)}"
             weight = run.steps[run.step].weight
@@ -207,7 +216,9 @@ def _run_message(seen: Observed, status: Status, run: Run) -> str:
         case Phase.PROMOTING:
             return f"{canary} passed and takes over"
         case Phase.WATCHING:
-            return f"{status.stable.model.uri if status.stable else ''} took over and is watched"
+            began, uri = status.phase_started_at or seen.now, status.stable.model.uri if status.stable else ""
+            until = began + run.rollout.watch_after_promotion
+            return f"{uri} took over and is watched until {until:%H:%M:%S} UTC"
         case Phase.ROLLING_BACK:
             return f"traffic goes back: {run.message}"
         case _:

@@ -7,6 +7,8 @@ from sluice_operator.moves import alias_after, begin_run, end_run, ended, enter,
 from sluice_operator.observed import Observed, Refusal, Unreachable
 from sluice_operator.status import Outcome, Phase, Status
 
+_LATE = "ProgressDeadlineExceeded"  # a first revision that gets ready later is welcome all the same
+
 
 def an_object_of_somebody_else_holds_the_start(seen: Observed) -> Status | None:
     """Nothing new begins while a Service, an Ingress or the host that we need is not ours; what serves, serves on."""
@@ -58,13 +60,15 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observed) -> Status | Non
         return None
     why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"
-    return _reject_before_traffic(seen, Refusal("ProgressDeadlineExceeded", message))
+    return _reject_before_traffic(seen, Refusal(_LATE, message))
 
 
 def a_first_revision_is_stable_once_ready(seen: Observed) -> Status | None:
     """There is nothing to compare a first revision with; it is stable when callers get answers through the gateway."""
     status = seen.status
     if status.phase is not Phase.STARTING or status.stable is not None or status.canary is None:
+        return None
+    if status.run is not None and status.run.outcome is Outcome.REJECTED and status.run.reason != _LATE:
         return None
     unproven = seen.swap is not None and not seen.swap.live
     if unproven or seen.workload(status.canary).ready < seen.spec.server.replicas:

@@ -70,11 +70,10 @@ async def expected(
     canary = current.canary.revision if current.canary else ""
     run = current.run
     going_on = run is not None and run.outcome is None and bool(run.steps) and run.started_at <= now
-    found = await Trials(reader, _TIMING).slow(key, stable.revision, wanted.objectives, now)
-    slow = sources.known(wanted.objectives, found)
-    began = now - timedelta(hours=1)
-    imagined = rehearsal.a_run(wanted, Lately(0.0, slow), canary or "none", stable.revision, began, now)
-    run = run if going_on and run is not None else imagined
+    if not going_on or run is None:
+        found = await Trials(reader, _TIMING).slow(key, stable.revision, wanted.objectives, now)
+        lately, began = Lately(0.0, sources.known(wanted.objectives, found)), now - timedelta(hours=1)
+        run = rehearsal.a_run(wanted, lately, canary or "none", stable.revision, began, now)
     bounds = criteria.bounds(run.judged, ())
     until = now.timestamp()
     edges = [until - _PAST_SECONDS + _BIN_SECONDS * index for index in range(int(_PAST_SECONDS / _BIN_SECONDS) + 1)]

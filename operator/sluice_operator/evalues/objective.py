@@ -28,6 +28,14 @@ class Margin:
         halves = (self.ratio is not None or self.drop is not None, self.tolerance is not None)
         return (0.7, 0.3) if all(halves) else (1.0,) * sum(halves)
 
+    def widened(self, factor: float) -> "Margin":
+        """A margin `factor` times as wide; shares stay below 1."""
+        return Margin(
+            ratio=None if self.ratio is None else 1 + (self.ratio - 1) * factor,
+            drop=None if self.drop is None else min(_MOST, self.drop * factor),
+            tolerance=None if self.tolerance is None else min(_MOST, self.tolerance * factor),
+        )
+
     def beyond(self, past: Floats) -> Floats:
         """The share of bad requests that is worse than a share of the `past` by this margin."""
         if self.drop is not None:
@@ -43,6 +51,7 @@ class Criterion:
     limit: float | None
     one_share: bool  # what is compared is what is judged
     margins: tuple[Margin, ...]  # one per step; the last is the objective's own
+    alone: Margin = Margin()  # that tells a canary without another arm beside it from stable's past
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +154,8 @@ class ObjectiveEvidence:
 
     @property
     def watched_share(self) -> Floats:
-        """The share of bad requests that is worse than all that is known of stable, by the objective's own margin."""
-        return self.criterion.margins[-1].beyond(self._stable.share)
+        """The share of bad requests that is worse than all that is known of stable, by a margin."""
+        return self.criterion.alone.beyond(self._stable.share)
 
     @property
     def log_watched(self) -> Floats:

@@ -14,16 +14,19 @@ from sluice_operator.spec import Objective, PlacedLatency
 
 TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective names no limit
 _SLOW_REQUESTS = 2  # that stable must have had beyond a quantile before that is known
+_ALONE = 4.0  # times as wide, where stable's own latency is the limit: one hour is not the next
 _WIDEST = 0.5  # of tolerances and drops at early steps
 
 
 def criterion(objective: Objective, steps: int) -> Criterion:
     """What is tested of an objective whose run has `steps` steps."""
+    margins = tuple(_margins(objective, steps))
     return Criterion(
         compared=is_compared(objective),
         limit=limit(objective),
         one_share=objective.latency is None,
-        margins=tuple(_margins(objective, steps)),
+        margins=margins,
+        alone=margins[-1].widened(_ALONE if without_bound([objective]) else 1.0) if margins else Margin(),
     )
 
 
@@ -72,7 +75,7 @@ def bound_of(objective: Objective) -> float | None:
     assert latency is not None
     if latency.max is not None:
         return bound_below(latency.max.total_seconds())
-    return latency.slow if isinstance(latency, PlacedLatency) else None
+    return float(latency.slow) if isinstance(latency, PlacedLatency) else None
 
 
 def without_bound(objectives: Sequence[Objective]) -> tuple[Objective, ...]:

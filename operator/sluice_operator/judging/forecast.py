@@ -132,18 +132,9 @@ def provable(
     """How many times as wide all margins must be to be ruled out `within` so many seconds; infinite if none is."""
     for factor in _WIDER:
         wider = [
-            Stream(one.name, tuple(widened(m, factor) for m in one.margins), one.share, one.per_request)
+            Stream(one.name, tuple(m.widened(factor) for m in one.margins), one.share, one.per_request)
             for one in streams
         ]
         if of_run(wider, steps, rate, bad_promotion).total <= within:
             return factor
     return math.inf
-
-
-def widened(margin: Margin, factor: float) -> Margin:
-    """A margin `factor` times as wide; shares stay below 1."""
-    return Margin(
-        ratio=None if margin.ratio is None else 1 + (margin.ratio - 1) * factor,
-        drop=None if margin.drop is None else min(0.9, margin.drop * factor),
-        tolerance=None if margin.tolerance is None else min(0.9, margin.tolerance * factor),
-    )

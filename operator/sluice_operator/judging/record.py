@@ -19,7 +19,7 @@ WORTH = 3 * 3600.0  # pod-seconds that a shorter record is taken for: without on
 _TWICE = int(np.searchsorted(LEVELS, 2.0)) + 1  # a burst is also counted one level up
 _TAILS = (0.002, 0.25)  # rarer tails would let a regression pass for quiet time of a stable that bursts
 _BOUNDS = 5
-RECENT_SECONDS, _RECENT_SECONDS = 3600.0, 600.0  # of which `recent` tells: at most, and if there were enough requests
+RECENT_SECONDS, _PREFERRED_SECONDS = 3600.0, 600.0  # of which `recent` tells: at most, and if those had enough
 _ENOUGH_REQUESTS = 1000
 _NEARLY_ALL = 0.995
 
@@ -66,7 +66,7 @@ def recent(counters: Counters, revision: str, until: float) -> Mapping[float, fl
     What it did hours ago would choose bounds for another load. Few requests tell little: then it is the whole hour.
     """
     within: Mapping[float, float] = {}
-    for seconds in (_RECENT_SECONDS, RECENT_SECONDS):
+    for seconds in (_PREFERRED_SECONDS, RECENT_SECONDS):
         within = tally(counters, revision, until - seconds, until).within
         if within.get(np.inf, 0) >= _ENOUGH_REQUESTS:
             break

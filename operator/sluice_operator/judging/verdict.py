@@ -179,7 +179,7 @@ def _described(one: Finding, bars: Bars, question: Question) -> ObjectiveVerdict
         result=Result.PASS if passed else Result.UNDECIDED,
         canary=wording.shown(one.objective, one.canary),
         stable=wording.shown(one.objective, one.stable),
-        limit=wording.limit(one.objective),
+        limit=wording.limit(one.objective) if one.watched is None else f"not worse than {wording.allowed(one)}",
         requests=one.canary[1],
         evidence=wording.evidence(against(one, bars), None if cleared is None else (cleared, bars.cleared)),
         needs="" if passed or cleared is None else wording.needs(one, cleared, bars.cleared),

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sluice_operator.evalues import budget
 from sluice_operator.judging import criteria
 from sluice_operator.judging.finding import Finding
-from sluice_operator.judging.forecast import Outlook, widened
+from sluice_operator.judging.forecast import Outlook
 from sluice_operator.judging.record import WORTH, Record
 from sluice_operator.spec import Confidence, Objective
 from sluice_operator.status import ObjectiveVerdict, Result
@@ -47,9 +47,14 @@ def worse_than_before_reason(objective: Objective) -> str:
 def worse_than_before(one: Finding) -> str:
     """Why a canary that serves alone fails."""
     assert one.watched is not None
-    canary, most = shown(one.objective, one.watched.canary), _shown(one.objective, one.watched.most)
-    than = f"than {most}, which is what stable's past allows"
+    canary, than = shown(one.objective, one.watched.canary), f"than {allowed(one)}"
     return f"{one.objective.name} {canary} is worse {than} ({one.watched.canary[1]} counted since the promotion)"
+
+
+def allowed(one: Finding) -> str:
+    """What a canary that serves alone is held against."""
+    assert one.watched is not None
+    return f"{_shown(one.objective, one.watched.most)}, which is what stable's past allows"
 
 
 def undecided(one: Finding, described: ObjectiveVerdict) -> str:
@@ -101,7 +106,7 @@ def past(found: Record, findings: Sequence[Finding], confidence: Confidence) -> 
 
 def _margin(objective: Objective, wider: float) -> str:
     """An objective's own margin, so many times as wide, as it is written in the spec."""
-    margin = widened(criteria.criterion(objective, 1).margins[0], wider)
+    margin = criteria.criterion(objective, 1).margins[0].widened(wider)
     parts = [
         f"maxRatio {margin.ratio:.3g}" if margin.ratio is not None else "",
         f"maxDrop {margin.drop:.3g}" if margin.drop is not None else "",

@@ -131,7 +131,7 @@ def test_a_swap_that_is_not_seen_is_told() -> None:
         (starting, "models:/iris/2 is starting"),
         (stepping, "models:/iris/2, step 1 of 2, weight 10: needs 20 more requests"),
         (promoting, "models:/iris/2 passed and takes over"),
-        (watching, "models:/iris/2 took over and is watched"),
+        (watching, "models:/iris/2 took over and is watched until 12:15:10 UTC"),
         (rolling_back, "traffic goes back: errors 5% breaks its limit"),
     ],
 )

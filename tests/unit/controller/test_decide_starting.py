@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sluice_operator.decide import decide
-from sluice_operator.observed import Proof, Refusal, Unreachable, Unresolved, Workload
+from sluice_operator.observed import HoldOut, Proof, Refusal, Trained, Unreachable, Unresolved, Workload
 from sluice_operator.quantities import Number
 from sluice_operator.spec import PlacedLatency
 from sluice_operator.status import Alias, HistoryEntry, Outcome, Phase, Rejection, Retiring
@@ -173,11 +173,15 @@ def test_a_latency_without_a_limit_waits_for_what_stable_takes() -> None:
     )
     quiet = again(unknown, **ready, slow={})
     assert decide(quiet).phase is Phase.STARTING
+    assert decide(quiet).message.endswith(
+        "is starting: the first weight waits until stable has answered requests that a latency can be compared with: "
+        "send some, or write latency.max"
+    )
     assert condition(decide(again(quiet, after=LATE, **ready, slow={})), "Stalled") == (
         "True",
         "TooFewRequests",
-        "the first weight waits until stable answered requests that a latency can be compared with; write latency.max "
-        "to go on without",
+        "the first weight waits until stable has answered requests that a latency can be compared with: send some, or "
+        "write latency.max",
     )
     status = decide(again(unknown, **ready, slow={"p95": Number.parse("0.0125")}))
     assert (status.phase, status.run and status.run.slow) == (Phase.STEPPING, {"p95": 0.0125})
@@ -245,6 +249,22 @@ def test_a_canary_that_answers_wrongly_is_rejected_at_the_deadline() -> None:
 def test_a_gateway_or_registry_in_trouble_rejects_nothing(look: dict[str, object]) -> None:
     """What is not the model's fault holds the start beyond the deadline."""
     assert decide(starting(after=LATE, **look)).phase is Phase.STARTING
+
+
+def test_a_first_revision_without_a_good_hold_out_does_not_serve() -> None:
+    """However ready it is; a better one is welcome."""
+    objectives = [{"name": "trained", "accuracy": {"source": "Training", "min": "0.9"}}]
+    poor = Trained(HoldOut("iris/1", 23, 45, Unresolved("NoRows", "its run tells no rows")))
+    seen = again(a_look(spec=a_spec(objectives=objectives)), workloads=pods((revision(1), REPLICAS)), trained=poor)
+    for _ in range(3):
+        status = decide(seen)
+        assert (status.phase, status.stable, status.run and status.run.outcome) == (
+            Phase.STARTING,
+            None,
+            Outcome.REJECTED,
+        )
+        seen = again(seen)
+    assert condition(status, "Stalled")[:2] == ("True", "TrainingAccuracyBelowLimit")
 
 
 def test_a_name_that_somebody_else_took_holds_a_first_revision() -> None:

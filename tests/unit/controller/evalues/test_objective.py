@@ -16,9 +16,8 @@ BAR = np.log(50)
 
 def evidence(*margins: Margin, limit: float | None = LIMIT, requests: float = 0, bad: float = 0) -> ObjectiveEvidence:
     known = Known(BurstLaw.unknown(CALM, (1,)), BurstLaw.unknown(CALM), requests, bad)
-    return ObjectiveEvidence(
-        Criterion(compared=True, limit=limit, one_share=True, margins=margins), known, Pods(1, 1), 5.0
-    )
+    criterion = Criterion(True, limit, one_share=True, margins=margins, alone=margins[-1] if margins else Margin())
+    return ObjectiveEvidence(criterion, known, Pods(1, 1), 5.0)
 
 
 def counts(requests: float, bad: float) -> Counts:

@@ -160,6 +160,8 @@ def test_a_latency_without_a_limit_is_only_compared() -> None:
     assert (found.compared, found.limit) == (True, None)
     (margin,) = found.margins
     assert margin.ratio == 1.5
+    assert found.alone.ratio == 3.0
+    assert found.alone.tolerance == pytest.approx(0.2)
     assert margin.tolerance == pytest.approx(0.05)
     counts = criteria.counts(relative(slow="0.1"), (0.2,), COUNTED)
     assert told(counts.judged) == [(100, 40)]

@@ -12,7 +12,7 @@ from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.limits import log_inside
 from sluice_operator.evalues.margins import DropMargin, RatioMargin
 from sluice_operator.evalues.objective import Margin
-from sluice_operator.judging.forecast import Stream, of_run, provable, requests_needed, widened
+from sluice_operator.judging.forecast import Stream, of_run, provable, requests_needed
 from sluice_operator.judging.ladder import automatic
 
 CALM = BurstLaw.unknown(1e9)
@@ -93,6 +93,6 @@ def test_what_can_be_proven_in_time_is_the_smallest_widening_that_fits() -> None
     assert provable([one], steps, 1, 0.05, own) == 1
     factor = provable([one], steps, 1, 0.05, own / 2)
     assert 1 < factor < math.inf
-    wider = stream(0.001, widened(one.margins[0], factor), steps=2)
+    wider = stream(0.001, one.margins[0].widened(factor), steps=2)
     assert of_run([wider], steps, 1, 0.05).total <= own / 2
     assert provable([one], steps, 0.0001, 0.05, 60) == math.inf

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sluice_operator.evalues.bursts import Record as Counted
 from sluice_operator.evalues.bursts import learn
@@ -20,9 +21,11 @@ from sluice_operator.judging.look import Ended, Look
 from sluice_operator.judging.record import Record
 from sluice_operator.judging.ticks import Tally, Tick
 from sluice_operator.judging.trial import Trial
+from sluice_operator.quantities import Number
 from sluice_operator.records import runrecord
+from sluice_operator.records.replay import replay as replayed
 from sluice_operator.records.runrecord import RunRecord, UnreadableRecordError
-from tests.unit.controller.build import UNDECIDED
+from tests.unit.controller.build import UNDECIDED, a_spec
 from tests.unit.controller.recorded import BEGAN, PATIENCE, TICK, a_run, recorded, ticks
 
 RUN = a_run()
@@ -122,3 +125,13 @@ def test_what_is_no_record_is_told(data: bytes, words: str) -> None:
     """With the reason."""
     with pytest.raises(UnreadableRecordError, match=words):
         runrecord.decoded(data)
+
+
+def test_a_latency_without_a_limit_comes_back() -> None:
+    """With what was slow in its run, wherever that is told."""
+    objectives = a_spec(objectives=[{"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}]).objectives
+    run = replace(a_run(), objectives=objectives, slow={"p95": Number.parse("0.2")})
+    record = runrecord.decoded(runrecord.encoded(recorded(run, ticks(run))))
+    assert record.bounds == (0.2,)
+    assert (record.run, record.run.judged) == (run, run.judged)
+    assert list(replayed(record).differences()) == []
