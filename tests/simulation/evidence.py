@@ -3,16 +3,16 @@
 Only what turns counters into ticks is left out, and what the operator decides for one run is decided here for many.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from sluice_operator.evalues import budget, bursts
+from sluice_operator.evalues import budget
 from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.evalues.objective import Counts, Known, ObjectiveEvidence
+from sluice_operator.evalues.objective import Counts, ObjectiveEvidence
 from sluice_operator.evalues.silence import Silence
 from sluice_operator.judging import criteria
 from sluice_operator.judging import record as records
@@ -45,7 +45,7 @@ class Evidence:
         replicas = max(world.pods)
         pods = Pods(replicas, replicas)
         self._columns = [_index(one) for one in bounds]
-        known = _known({one.name: self._counts(one, past) for one in objectives})
+        known = records.known({one.name: self._counts(one, past) for one in objectives}, _BIN_SECONDS)
         self._of = [
             (one, ObjectiveEvidence(criteria.criterion(one, steps), known[one.name], pods, world.tick))
             for one in objectives
@@ -121,18 +121,3 @@ def _recent(past: Answers) -> dict[float, float]:
     requests = float(past.requests[bins].sum())
     within = {bound: requests - float(over) for bound, over in zip(BOUNDS, past.over[:, bins].sum(1), strict=True)}
     return {**within, np.inf: requests}
-
-
-def _known(counted: Mapping[str, Counts]) -> dict[str, Known]:
-    """By objective. All laws are learned together: the time is that of the bins, hardly that of the columns."""
-    arms = [
-        arm for one in counted.values() for arm in (Arm(one.judged.requests[None], one.judged.bad[None]), one.compared)
-    ]
-    requests, bad = np.concatenate([one.requests for one in arms]), np.concatenate([one.bad for one in arms])
-    law = bursts.learn(bursts.Record(requests, bad, _BIN_SECONDS), records.WORTH)
-    known, column = {}, 0
-    for name, one in counted.items():
-        first, column = column + 1, column + 1 + len(one.compared.requests)
-        totals = float(one.judged.requests.sum()), float(one.judged.bad.sum())
-        known[name] = Known(law.part(slice(first, column)), law.part(first - 1), *totals)
-    return known

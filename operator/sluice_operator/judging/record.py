@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 
 from sluice_operator.evalues import bursts
+from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
-from sluice_operator.evalues.objective import Known
+from sluice_operator.evalues.objective import Counts, Known
 from sluice_operator.judging import criteria
 from sluice_operator.judging.counters import Counters
-from sluice_operator.judging.ticks import Tally, tally
+from sluice_operator.judging.ticks import tally
 from sluice_operator.spec import Objective
 
 SECONDS = 6 * 3600.0  # how far back the record goes; three pod-hours are enough
@@ -96,8 +97,11 @@ def learn(
         if pod.first <= since and until <= pod.last
     ]
     bin_seconds = edges[1] - edges[0] if len(edges) > 1 else 0.0
-    known = _known(objectives, chosen, tallies, bin_seconds) if tallies and objectives else _unknown(objectives, chosen)
-    return Record(known, chosen, len(tallies) * bin_seconds, sum(one.finished for one in tallies))
+    if tallies and objectives:
+        learned = known({one.name: criteria.counts(one, chosen, *tallies) for one in objectives}, bin_seconds)
+    else:
+        learned = _unknown(objectives, chosen)
+    return Record(learned, chosen, len(tallies) * bin_seconds, sum(one.finished for one in tallies))
 
 
 def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, Known]:
@@ -106,21 +110,17 @@ def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict
     return {name: Known(BurstLaw.unknown(WORTH, (number,)), judged) for name, number in columns.items()}
 
 
-def _known(
-    objectives: Sequence[Objective], chosen: tuple[float, ...], tallies: Sequence[Tally], bin_seconds: float
-) -> dict[str, Known]:
-    """All laws are learned together: the time is that of the bins, hardly that of the columns."""
-    counted = [criteria.counts(one, chosen, *tallies) for one in objectives]
-    requests = np.concatenate([part for one in counted for part in (one.judged.requests[None], one.compared.requests)])
-    bad = np.concatenate([part for one in counted for part in (one.judged.bad[None], one.compared.bad)])
+def known(counted: Mapping[str, Counts], bin_seconds: float) -> dict[str, Known]:
+    """By objective, from the counts of its bins. All laws are learned together: the time is that of the bins, hardly
+    that of the columns."""
+    arms = [
+        arm for one in counted.values() for arm in (Arm(one.judged.requests[None], one.judged.bad[None]), one.compared)
+    ]
+    requests, bad = np.concatenate([one.requests for one in arms]), np.concatenate([one.bad for one in arms])
     law = bursts.learn(bursts.Record(requests, bad, bin_seconds), WORTH)
-    known, column = {}, 0
-    for objective, counts in zip(objectives, counted, strict=True):
-        first, column = column + 1, column + 1 + len(counts.compared.requests)
-        known[objective.name] = Known(
-            law.part(slice(first, column)),
-            law.part(first - 1),
-            float(counts.judged.requests.sum()),
-            float(counts.judged.bad.sum()),
-        )
-    return known
+    found, column = {}, 0
+    for name, one in counted.items():
+        first, column = column + 1, column + 1 + len(one.compared.requests)
+        totals = float(one.judged.requests.sum()), float(one.judged.bad.sum())
+        found[name] = Known(law.part(slice(first, column)), law.part(first - 1), *totals)
+    return found
