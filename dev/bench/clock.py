@@ -7,17 +7,18 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from sluice_operator.judging import ticks, trials
-from sluice_operator.judging.counters import Counters
-from sluice_operator.judging.metrics import Prometheus
-from sluice_operator.judging.ticks import Tick
-from sluice_operator.judging.trial import Trial
-from sluice_operator.status import Run
+from sluice_operator.analysis.run_evidence import Trial
+from sluice_operator.api.status import Run
+from sluice_operator.controller import evaluate
+from sluice_operator.counting import ticks
+from sluice_operator.counting.counters import Counters
+from sluice_operator.counting.ticks import Tick
+from sluice_operator.prometheus.connection import Prometheus
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "counters": ((Counters, "add"), (Counters, "forget"), (ticks, "tally")),
     "e-values": ((Trial, "observe"),),
-    "verdict": ((Trial, "findings"), (trials, "judge")),
+    "verdict": ((Trial, "findings"), (evaluate, "judge")),
 }
 FETCHING = "fetching"
 

@@ -20,12 +20,8 @@ from dev.bench import prometheus
 from dev.bench.clock import FETCHING, PARTS, Client, Clock
 from dev.bench.exporter import NAMESPACE, PAST, PODS, SCRAPE_SECONDS, revision
 from dev.bench.prometheus import Prometheus
-from sluice_operator.judging.metrics import Reader, connect
-from sluice_operator.judging.ticks import Arms
-from sluice_operator.judging.timing import Timing
-from sluice_operator.judging.trials import Subject, Trials
-from sluice_operator.quantities import Duration, Ratio, Share
-from sluice_operator.spec import (
+from sluice_operator.api.quantities import Duration, Ratio, Share
+from sluice_operator.api.spec import (
     Accuracy,
     ErrorRate,
     Ingress,
@@ -37,7 +33,12 @@ from sluice_operator.spec import (
     Step,
     Traffic,
 )
-from sluice_operator.status import METRICS_UNAVAILABLE, LiveWeight, Phase, Run, Status
+from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Phase, Run, Status
+from sluice_operator.controller.evaluate import Subject, Trials
+from sluice_operator.counting.intervals import Timing
+from sluice_operator.counting.ticks import Arms
+from sluice_operator.prometheus.connection import connect
+from sluice_operator.prometheus.reader import Reader
 
 LOOK_SECONDS = 5.0
 _RUNS = (10, 50, 200)

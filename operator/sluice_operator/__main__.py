@@ -15,22 +15,24 @@ import httpx
 import kopf
 from kubernetes.aio import client, config
 
-from sluice_operator import logs, names, watch
+from sluice_operator import logs
 from sluice_operator import settings as environment
-from sluice_operator.apiserver import ApiServer
-from sluice_operator.hosts import Hosts
-from sluice_operator.judging.metrics import Reader
-from sluice_operator.judging.renewed import from_folder
-from sluice_operator.judging.sources import Sources
-from sluice_operator.judging.timing import Timing
-from sluice_operator.judging.trials import Trials
-from sluice_operator.observe import Observer
-from sluice_operator.reconcile import Reconciler
-from sluice_operator.recorder import Recorder
-from sluice_operator.records.archive import Archive
-from sluice_operator.registry import Registry
+from sluice_operator.api import names
+from sluice_operator.controller import watch
+from sluice_operator.controller.archive import Archive
+from sluice_operator.controller.evaluate import Trials
+from sluice_operator.controller.events import Recorder
+from sluice_operator.controller.host_claims import Hosts
+from sluice_operator.controller.observe import Observer
+from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.controller.workqueue import WorkQueue
+from sluice_operator.counting.intervals import Timing
+from sluice_operator.kubernetes.client import ApiServer
+from sluice_operator.mlflow.client import Registry
+from sluice_operator.prometheus.reader import Reader
+from sluice_operator.prometheus.renewal import from_folder
+from sluice_operator.prometheus.servers import Sources
 from sluice_operator.settings import Settings
-from sluice_operator.workqueue import WorkQueue
 
 
 async def run(settings: Settings) -> None:

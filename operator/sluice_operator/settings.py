@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sluice_operator import addresses
-from sluice_operator.quantities import Duration
+from sluice_operator.api import urls
+from sluice_operator.api.quantities import Duration
 
 _TREES = "sklearn.tree._tree.Tree"
 
@@ -64,7 +64,7 @@ class _Variables:
         """One that holds no password, which would be shown where addresses are."""
         value = self.required(name, example)
         try:
-            return addresses.plain(value)
+            return urls.plain(value)
         except ValueError as error:
             raise ValueError(f"SLUICE_{name}: {error}") from error
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from sluice_operator.spec import Spec
-from sluice_operator.status import Status
+from sluice_operator.api.spec import Spec
+from sluice_operator.api.status import Status
 
 
 def structs(kind: inspect.Type) -> Iterator[inspect.StructType]:

@@ -4,16 +4,19 @@ import re
 
 from prometheus_client import generate_latest
 
-from sluice_operator import names, resources
-from sluice_operator.judging import latency, metrics
-from sluice_operator.judging.counters import Counters
-from sluice_operator.judging.ticks import tally
-from sluice_operator.spec import Trust
-from sluice_operator.status import Model, Revision
+from sluice_operator.api import names
+from sluice_operator.api.owner import Owner
+from sluice_operator.api.spec import Trust
+from sluice_operator.api.status import Model, Revision
+from sluice_operator.counting import latency_buckets
+from sluice_operator.counting.counters import Counters
+from sluice_operator.counting.ticks import tally
+from sluice_operator.manifests import builders
+from sluice_operator.prometheus.selection import COUNTERS
 from sluice_server import asgi, settings
 from sluice_server import metrics as served
 
-OWNER = resources.Owner("models", "iris", "uid")
+OWNER = Owner("models", "iris", "uid")
 IDENTITY = served.Identity("iris", "3", "abcdefghij")
 REVISION = Revision(
     revision="abcdefghij",
@@ -26,13 +29,13 @@ REVISION = Revision(
 
 def test_latency_is_judged_at_bounds_that_the_server_has() -> None:
     """A bound that only one side knows would read as 0 requests within it."""
-    assert latency.LATENCY_BOUNDS == served.LATENCY_BOUNDS
+    assert latency_buckets.LATENCY_BOUNDS == served.LATENCY_BOUNDS
 
 
 def test_the_reader_asks_for_series_that_the_server_exports() -> None:
     """Each counter of the query is in the server's text, with the labels that evidence is told apart by."""
     text = generate_latest(served.Metrics(IDENTITY).registry).decode()
-    for counter in metrics.COUNTERS:
+    for counter in COUNTERS:
         line = next((line for line in text.splitlines() if line.startswith(f"{counter}{{")), None)
         assert line is not None, f"{counter} is not exported"
         assert 'revision="abcdefghij"' in line
@@ -80,7 +83,7 @@ def test_probes_carry_the_header_that_the_server_does_not_count() -> None:
 
 def test_the_server_understands_the_environment_that_the_operator_writes() -> None:
     """Ports, folder, revision and key file mean the same on both sides."""
-    pod = resources.deployment(OWNER, REVISION, 1)["spec"]["template"]["spec"]
+    pod = builders.deployment(OWNER, REVISION, 1)["spec"]["template"]["spec"]
     fetching, container = pod["initContainers"][0], pod["containers"][0]
     understood = settings.serve_settings({entry["name"]: entry["value"] for entry in container["env"]})
     fetched = settings.fetch_settings({entry["name"]: entry["value"] for entry in fetching["env"]})

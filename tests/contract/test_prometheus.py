@@ -18,14 +18,16 @@ from typing import Any
 import pytest
 import yaml
 
-from sluice_operator.judging.counters import Counters
-from sluice_operator.judging.metrics import MetricsLostError, Reader, Selection, connect
-from sluice_operator.judging.timing import Timing
-from sluice_operator.judging.trials import Trials
-from sluice_operator.status import Result, Run, Verdict
+from sluice_operator.api.status import Result, Run, Verdict
+from sluice_operator.controller.evaluate import Trials
+from sluice_operator.counting.counters import Counters
+from sluice_operator.counting.intervals import Timing
+from sluice_operator.prometheus.connection import connect
+from sluice_operator.prometheus.reader import MetricsLostError, Reader
+from sluice_operator.prometheus.selection import Selection
 from tests.contract.conftest import PATIENCE, ROOT, free_ports, running
-from tests.unit.controller.build import a_spec
-from tests.unit.controller.prometheus import (
+from tests.unit.sluice_operator.build import a_spec
+from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
     INTERVAL,
     STABLE,

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sluice_operator.judging.metrics import MetricsLostError, Reader
-from sluice_operator.judging.renewed import from_folder
-from sluice_operator.judging.sources import Sources
-from sluice_operator.judging.timing import Timing
-from sluice_operator.judging.trials import Trials
-from sluice_operator.spec import Prometheus
-from sluice_operator.status import Verdict
+from sluice_operator.api.spec import Prometheus
+from sluice_operator.api.status import Verdict
+from sluice_operator.controller.evaluate import Trials
+from sluice_operator.counting.intervals import Timing
+from sluice_operator.prometheus.reader import MetricsLostError, Reader
+from sluice_operator.prometheus.renewal import from_folder
+from sluice_operator.prometheus.servers import Sources
 from tests.contract.conftest import PATIENCE, free_ports, running
 from tests.contract.test_prometheus import BEGAN, program, targets
-from tests.unit.controller.certificates import Authority
-from tests.unit.controller.fakes import FakeKube
-from tests.unit.controller.prometheus import INTERVAL, FakePrometheus, a_run, look, lost, serving, trials
+from tests.unit.sluice_operator.certificates import Authority
+from tests.unit.sluice_operator.fake_prometheus import INTERVAL, FakePrometheus, a_run, look, lost, serving, trials
+from tests.unit.sluice_operator.fakes import FakeKube
 
 BCRYPT = {  # of passwords, as Prometheus wants them
     "right": "$2b$04$sluiceaaaaaaaaaaaaaaaOBUryJpaAemD01Pz8lPZW7Xz6jtbCL32",

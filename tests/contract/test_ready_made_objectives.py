@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sluice_operator import names
-from sluice_operator.judging import metrics, queries
-from sluice_operator.spec import Objective, parse
-from sluice_operator.status import Result
+from sluice_operator.analysis import queries
+from sluice_operator.api import names
+from sluice_operator.api.spec import Objective, parse
+from sluice_operator.api.status import Result
+from sluice_operator.prometheus.connection import connect
+from sluice_operator.prometheus.reader import Reader
 from tests.contract import replayed
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ class Measured:
         query = self.offered[offered].query
         assert query is not None
         promql = queries.rendered(query, NAMESPACE, NAME, REVISIONS.get(revision, revision))
-        reader = metrics.Reader(metrics.connect(self.url))
+        reader = Reader(connect(self.url))
         since, until = (self.began + 60 * minute for minute in (first, last))
         return asyncio.run(reader.values(promql, since, until, query.interval.total_seconds()))
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from sluice_operator.observed import HoldOut, Resolution, Resolved, Rows, Unreachable, Unresolved
-from sluice_operator.registry import Registry
-from sluice_operator.status import Model
+from sluice_operator.api.observation import HoldOut, Resolution, Resolved, Rows, Unreachable, Unresolved
+from sluice_operator.api.status import Model
+from sluice_operator.mlflow.client import Registry
 
 REGISTER = """
 import json, mlflow

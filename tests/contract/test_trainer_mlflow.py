@@ -14,12 +14,12 @@ import pytest
 import skops.io
 import yaml
 
-from sluice_operator.judging.offline import refusal
-from sluice_operator.observed import HoldOut, Rows, Trained, Unreachable, Unresolved
-from sluice_operator.quantities import Share
-from sluice_operator.registry import Registry
-from sluice_operator.spec import Accuracy, Confidence, Objective, Source
-from sluice_operator.status import Model
+from sluice_operator.analysis.hold_out import refusal
+from sluice_operator.api.observation import HoldOut, Rows, Trained, Unreachable, Unresolved
+from sluice_operator.api.quantities import Share
+from sluice_operator.api.spec import Accuracy, Confidence, Objective, Source
+from sluice_operator.api.status import Model
+from sluice_operator.mlflow.client import Registry
 
 
 def run_trainer(url: str, *flags: str) -> subprocess.CompletedProcess[str]:

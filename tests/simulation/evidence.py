@@ -9,18 +9,18 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from sluice_operator.analysis import baseline as records
+from sluice_operator.analysis import criteria
+from sluice_operator.analysis.finding import ObjectiveTrial
+from sluice_operator.analysis.run_evidence import Findings
+from sluice_operator.analysis.verdict import Bars, Question
+from sluice_operator.api.quantities import decode
+from sluice_operator.api.spec import Confidence, Judge, Objective
 from sluice_operator.evalues import budget
 from sluice_operator.evalues.arm import Arm, Floats
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Counts, ObjectiveEvidence
 from sluice_operator.evalues.silence import Silence
-from sluice_operator.judging import criteria
-from sluice_operator.judging import record as records
-from sluice_operator.judging.finding import ObjectiveTrial
-from sluice_operator.judging.trial import Findings
-from sluice_operator.judging.verdict import Bars, Question
-from sluice_operator.quantities import decode
-from sluice_operator.spec import Confidence, Judge, Objective
 from tests.simulation.runner import Bools
 from tests.simulation.world import BOUNDS, Answers, Random, World, record
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sluice_operator.evalues.arm import Floats
-from sluice_operator.judging.ladder import automatic
+from sluice_operator.rollout.automatic_steps import automatic
 from tests.simulation.evidence import OBJECTIVES, Evidence
 from tests.simulation.runner import Bools, Verdicts, ramp, reached
 from tests.simulation.world import Answers, Random, World

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from sluice_operator.counting.latency_buckets import LATENCY_BOUNDS
 from sluice_operator.evalues.arm import Arm, Floats
-from sluice_operator.judging.latency import LATENCY_BOUNDS
 
 BOUNDS = tuple(bound for bound in LATENCY_BOUNDS if 0.07 < bound <= 0.5)  # seconds, of the server's histogram
 SPREAD = 0.5  # of the logarithm of the latency

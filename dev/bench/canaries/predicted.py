@@ -7,9 +7,9 @@ import numpy as np
 
 from dev.bench.canaries import catalogue
 from dev.bench.canaries.catalogue import ERRORS, HANGS, IDENTICAL, INACCURATE, SLOWER, STEPS, WATCH
+from sluice_operator.api.quantities import decode
+from sluice_operator.api.spec import Objective
 from sluice_operator.evalues.arm import Floats
-from sluice_operator.quantities import decode
-from sluice_operator.spec import Objective
 from tests.simulation.evidence import Evidence
 from tests.simulation.runner import Outcomes, Verdicts, joined, ramp, simulate
 from tests.simulation.world import Answers, Quality, Random, World

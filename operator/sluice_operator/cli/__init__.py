@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sluice_operator.cli import forecast, history, replay
+from sluice_operator.cli import forecast_command, history_command, replay_command
 from sluice_operator.cli.kubectl import CommandError
 
 __all__ = ["main"]
@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 2 for what cannot be done as asked; `replay` has its own meaning of 0 and 1."""
     parser = argparse.ArgumentParser("kubectl sluice", description="Looks into the runs of ModelDeployments.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for verb in (history, replay, forecast):
+    for verb in (history_command, replay_command, forecast_command):
         verb.add(verbs)
     asked = parser.parse_args(arguments)
     try:

@@ -5,10 +5,10 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from sluice_operator import names, spec, status
-from sluice_operator.kube import Manifest
-from sluice_operator.spec import Spec
-from sluice_operator.status import Status
+from sluice_operator.api import names, spec, status
+from sluice_operator.api.owner import Manifest
+from sluice_operator.api.spec import Spec
+from sluice_operator.api.status import Status
 
 _RESOURCE = f"{names.PLURAL}.{names.GROUP}"
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from sluice_operator.api.quantities import Duration
 from sluice_operator.cli.kubectl import CommandError
-from sluice_operator.quantities import Duration
 
 
 def duration(text: str) -> Duration:

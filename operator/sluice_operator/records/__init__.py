@@ -1,1 +1,1 @@
-"""What is left of a run when it has ended: its record, from which the decision is computed again."""
+"""What is left of a run when it has ended: its record, its replay, and policies tried on the past. Pure."""

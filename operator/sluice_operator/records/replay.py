@@ -11,14 +11,14 @@ from datetime import datetime
 
 import numpy as np
 
+from sluice_operator.analysis.evaluation import measured
+from sluice_operator.analysis.finding import Finding
+from sluice_operator.analysis.run_evidence import Findings, Trial
+from sluice_operator.analysis.verdict import CRASHING, RULES, Bars, Question, averaged, judge, to_blame, watched
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Run, Verdict
+from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.judging.finding import Finding
-from sluice_operator.judging.look import measured
-from sluice_operator.judging.ticks import Tick
-from sluice_operator.judging.trial import Findings, Trial
-from sluice_operator.judging.verdict import CRASHING, RULES, Bars, Question, averaged, judge, to_blame, watched
-from sluice_operator.records.runrecord import RunRecord, evidence_of, past_of, ticks_of
-from sluice_operator.status import METRICS_UNAVAILABLE, Run, Verdict
+from sluice_operator.records.run_record import RunRecord, evidence_of, past_of, ticks_of
 
 _SAME = 1e-9  # by which e-values may differ: another machine adds in another order
 

@@ -6,16 +6,16 @@ from datetime import datetime
 from importlib import resources
 from itertools import count
 
-from sluice_operator.judging import wording
-from sluice_operator.judging.finding import Finding
-from sluice_operator.judging.look import measured
-from sluice_operator.judging.verdict import against
+from sluice_operator.analysis import wording
+from sluice_operator.analysis.evaluation import measured
+from sluice_operator.analysis.finding import Finding
+from sluice_operator.analysis.verdict import against
+from sluice_operator.api.spec import Objective
+from sluice_operator.api.status import ObjectiveVerdict, Outcome, Result, Run
 from sluice_operator.records.replay import Replay
 from sluice_operator.report import panels, series
 from sluice_operator.report.chart import elapsed
 from sluice_operator.report.markup import Markup, joined, tag
-from sluice_operator.spec import Objective
-from sluice_operator.status import ObjectiveVerdict, Outcome, Result, Run
 
 _ENDED = {
     Outcome.PROMOTED: "was promoted",

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Callable, Sequence
 
-from sluice_operator.judging import criteria
-from sluice_operator.judging.finding import Finding
-from sluice_operator.judging.ticks import Tally
-from sluice_operator.judging.verdict import to_blame
+from sluice_operator.analysis import criteria
+from sluice_operator.analysis.finding import Finding
+from sluice_operator.analysis.verdict import to_blame
+from sluice_operator.api.spec import Objective
+from sluice_operator.counting.ticks import Tally
 from sluice_operator.records.replay import Moment, Replay
 from sluice_operator.report import series
 from sluice_operator.report.chart import Chart, Level, Line, Point, drawn, elapsed, round_ticks, side_by_side
 from sluice_operator.report.markup import Markup, tag
-from sluice_operator.spec import Objective
 
 _HALF = 440.0
 _LOWEST = -2.0  # decimal logarithm of the smallest e-value that is shown

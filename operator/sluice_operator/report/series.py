@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 
-from sluice_operator.judging import criteria
-from sluice_operator.judging.ticks import Tally
+from sluice_operator.analysis import criteria
+from sluice_operator.api.spec import Objective
+from sluice_operator.counting.ticks import Tally
 from sluice_operator.records.replay import Moment, Replay
-from sluice_operator.records.runrecord import past_of
+from sluice_operator.records.run_record import past_of
 from sluice_operator.report.chart import Point
-from sluice_operator.spec import Objective
 
 LEAST_COUNTED, _PARTS = 400, 12  # a share is told of so many requests or labels, or of such a part of all
 _FEW = 20  # before so many, none is told

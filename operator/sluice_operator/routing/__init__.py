@@ -1,1 +1,1 @@
-"""Ways to split traffic between stable and canary, and to prove the split in the data plane."""
+"""How requests are split between stable and canary: what to write for it, and how the gateway itself proves it."""

@@ -6,11 +6,10 @@ name has the new weight too, which is how the weight is proven.
 
 import hashlib
 
-from sluice_operator import names
-from sluice_operator.kube import Manifest
-from sluice_operator.resources import Owner
-from sluice_operator.spec import Ingress
-from sluice_operator.status import Weight
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.spec import Ingress
+from sluice_operator.api.status import Weight
 
 _CANARY = "nginx.ingress.kubernetes.io/canary"
 

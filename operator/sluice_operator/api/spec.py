@@ -1,0 +1,206 @@
+"""`spec` of a ModelDeployment as typed values: what the user asked for, parsed once at the border.
+
+The names are those of the YAML. Defaults live in the CRD (the API server fills them in), not here.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from sluice_operator.api.quantities import Duration, Number, Ratio, Share, decode
+
+
+class Source(StrEnum):
+    """Where the truth about predictions comes from."""
+
+    FEEDBACK = "Feedback"  # labels of requests in the run
+    TRAINING = "Training"  # the hold-out of the model's MLflow run
+
+
+class WhenNoLabels(StrEnum):
+    """What an accuracy objective does when the canary got no label at all."""
+
+    WAIT = "Wait"
+    SKIP = "Skip"
+
+
+class _Section(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One mapping of the YAML."""
+
+
+class Trust(StrEnum):
+    """Which kinds of model files may be loaded."""
+
+    DATA = "Data"
+    TRUSTED_TYPES = "TrustedTypes"
+    CODE = "Code"
+
+
+class OnDeadline(StrEnum):
+    """What happens to a run whose evidence is not complete at its deadline."""
+
+    HOLD = "Hold"
+    ROLLBACK = "Rollback"
+    PROMOTE_IF_CLEAN = "PromoteIfClean"
+
+
+class Judge(StrEnum):
+    """When a Pass of an objective is needed. A Fail acts at any time."""
+
+    EVERY_STEP = "EveryStep"
+    BEFORE_PROMOTION = "BeforePromotion"
+    AFTER_PROMOTION = "AfterPromotion"
+
+
+class Registry(_Section, frozen=True):
+    tracking_uri: str = msgspec.field(name="trackingURI", default="")
+
+
+class OnPromote(_Section, frozen=True):
+    set_alias: str = ""
+
+
+class ModelSpec(_Section, frozen=True):
+    uri: str
+    poll_interval: Duration
+    trust: Trust
+    registry: Registry = Registry()
+    on_promote: OnPromote = OnPromote()
+
+
+class ServerSpec(_Section, frozen=True):
+    replicas: int
+    image: str = ""
+    resources: dict[str, Any] = {}
+    env: tuple[dict[str, Any], ...] = ()
+
+
+class Ingress(_Section, frozen=True):
+    class_name: str
+    host: str
+
+
+class Traffic(_Section, frozen=True):
+    ingress: Ingress
+
+
+class Step(_Section, frozen=True):
+    weight: int
+    min_requests: int
+    min_duration: Duration
+
+
+class Canary(_Section, frozen=True):
+    """Without steps, they follow from how many requests there are when a run begins."""
+
+    steps: tuple[Step, ...] = ()
+
+
+class Rollout(_Section, frozen=True):
+    progress_deadline: Duration
+    deadline: Duration
+    on_deadline: OnDeadline
+    watch_after_promotion: Duration
+    scale_down_delay: Duration
+    canary: Canary = Canary()
+
+
+class ErrorRate(_Section, frozen=True):
+    """A limit, a comparison with stable, or both."""
+
+    max: Share | None = None
+    max_ratio: Ratio | None = None
+
+
+class Latency(_Section, frozen=True):
+    """A limit for the share of slow requests, a comparison of that share with stable's, or both."""
+
+    quantile: Share
+    max: Duration | None = None
+    max_ratio: Ratio | None = None
+
+
+class PlacedLatency(Latency, frozen=True, kw_only=True):
+    """One without a limit, in a run that knows which requests are `slow`: those that take more than so many seconds."""
+
+    slow: Number
+
+
+class Accuracy(_Section, frozen=True):
+    """A limit, a comparison with stable, or both."""
+
+    source: Source
+    min: Share | None = None
+    max_drop: Share | None = None
+
+
+class Query(_Section, frozen=True):
+    """A measurement of the user's own, with a rule of its own: too many beyond a limit fail the run."""
+
+    expr: str
+    interval: Duration
+    failure_limit: int
+    min: Number | None = None
+    max: Number | None = None
+
+
+class Confidence(_Section, frozen=True):
+    """How often a whole run may end wrongly."""
+
+    false_rollback: Share = Share.parse("5%")
+    bad_promotion: Share = Share.parse("5%")
+
+
+class Objective(_Section, frozen=True):
+    """One thing that is judged: exactly one of the four kinds (the CRD sees to that)."""
+
+    name: str
+    error_rate: ErrorRate | None = None
+    latency: Latency | None = None
+    accuracy: Accuracy | None = None
+    query: Query | None = None
+    dry_run: bool = False  # shown, and neither needed nor a reason to fail
+    judge: Judge | None = None
+    when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
+
+    def at(self, slow: Number) -> "Objective":
+        """This latency objective with what is slow in a run, in seconds."""
+        assert self.latency is not None
+        return replace(self, latency=PlacedLatency(self.latency.quantile, None, self.latency.max_ratio, slow=slow))
+
+    @property
+    def of_training(self) -> bool:
+        """Whether it is decided before any traffic, from the model's own hold-out."""
+        return self.accuracy is not None and self.accuracy.source is Source.TRAINING
+
+    @property
+    def needed(self) -> Judge:
+        """When a Pass is needed; labels come late, so accuracy gates the promotion alone unless told otherwise."""
+        return self.judge or (Judge.BEFORE_PROMOTION if self.accuracy else Judge.EVERY_STEP)
+
+
+class Prometheus(_Section, frozen=True):
+    """Where the samples of an object's runs come from, and the Secret of its namespace that says who asks."""
+
+    url: str
+    credentials_secret: str = ""
+
+
+class Spec(_Section, frozen=True):
+    model: ModelSpec
+    server: ServerSpec
+    traffic: Traffic
+    rollout: Rollout
+    objectives: tuple[Objective, ...] = ()
+    confidence: Confidence = Confidence()
+    prometheus: Prometheus | None = None  # the operator's, if none
+
+
+def parse(raw: Any) -> Spec:
+    """`raw` is the `spec` mapping as the API server returns it. Raises ValueError that names the field."""
+    try:
+        return msgspec.convert(raw, Spec, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error

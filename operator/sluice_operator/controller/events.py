@@ -1,0 +1,116 @@
+"""Events: one per transition, with the sentence that the condition has too.
+
+`transitions` is pure and compares two statuses; `Recorder` posts what it says. kopf's own events work only inside its
+handlers, which this operator does not have.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest
+from sluice_operator.api.status import Condition, Outcome, Phase, Status
+from sluice_operator.kubernetes.port import Kube
+
+_log = logging.getLogger(__name__)
+_NOTE_LIMIT = 1024  # of the API
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    reason: str
+    note: str
+    warning: bool = False
+
+
+def transitions(before: Status, after: Status) -> Iterator[Event]:
+    """What happened between two statuses of one object."""
+    run = after.run
+    if after.phase is not before.phase and run is not None:
+        canary = after.canary.model.uri if after.canary else ""
+        match after.phase:
+            case Phase.STARTING:
+                yield Event("CanaryStarted", f"{canary} starts as revision {after.canary and after.canary.revision}")
+            case Phase.PROMOTING:
+                yield Event("StepsPassed", f"{canary} passed its last step and takes over")
+            case Phase.WATCHING:
+                stable = after.stable.model.uri if after.stable else ""
+                yield Event("RolesSwapped", f"{stable} serves all traffic and is watched")
+            case Phase.ROLLING_BACK:
+                yield Event("RollingBack", f"{run.reason}: {run.message}", warning=run.outcome is Outcome.REJECTED)
+            case Phase.STABLE:
+                yield _ended(after)
+            case _:
+                pass
+    if after.weight and before.weight and after.weight.verified_at and not before.weight.verified_at:
+        yield Event("WeightProven", f"weight {after.weight.live} is live")
+    yield from _conditions_changed(before, after)
+
+
+def _ended(after: Status) -> Event:
+    run = after.run
+    assert run is not None
+    if run.outcome is Outcome.PROMOTED:
+        return Event("Promoted", f"{after.stable.model.uri if after.stable else ''} is stable")
+    if run.outcome is Outcome.REJECTED:
+        return Event("RolledBack", f"{run.reason}: {run.message}", warning=True)
+    return Event(str(run.outcome), run.message)
+
+
+def _conditions_changed(before: Status, after: Status) -> Iterator[Event]:
+    known = {condition.type: condition for condition in before.conditions}
+
+    def changed(kind: str, to: str) -> Condition | None:
+        now = next((one for one in after.conditions if one.type == kind), None)
+        was = known.get(kind)
+        return (
+            now if now and now.status == to and (was is None or (was.status, was.reason) != (to, now.reason)) else None
+        )
+
+    if stalled := changed("Stalled", "True"):
+        yield Event(stalled.reason, stalled.message, warning=True)
+    for kind, reason in (("RegistryReachable", "RegistryUnreachable"), ("MetricsAvailable", "MetricsLost")):
+        if gone := changed(kind, "False"):
+            yield Event(reason, gone.message, warning=True)
+
+
+class Recorder:
+    """Posts events about one kind of object. A lost event is logged and harms nothing."""
+
+    def __init__(self, kube: Kube, instance: str) -> None:
+        self._kube = kube
+        self._instance = instance
+
+    async def post(self, body: Manifest, events: Iterator[Event]) -> None:
+        """Post `events` about the object `body`."""
+        for event in events:
+            _log.info("%s/%s %s: %s", body["metadata"]["namespace"], body["metadata"]["name"], event.reason, event.note)
+            try:
+                await self._kube.create(self._manifest(body, event))
+            except Exception as error:
+                _log.warning("event %s was not posted: %s", event.reason, error)
+
+    def _manifest(self, body: Manifest, event: Event) -> Manifest:
+        metadata = body["metadata"]
+        return {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name']}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
+            "eventTime": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "reportingController": f"{names.GROUP}/operator",
+            "reportingInstance": self._instance,
+            "action": event.reason,
+            "reason": event.reason,
+            "note": event.note[:_NOTE_LIMIT],
+            "type": "Warning" if event.warning else "Normal",
+            "regarding": {
+                "apiVersion": names.API_VERSION,
+                "kind": names.KIND,
+                "name": metadata["name"],
+                "namespace": metadata["namespace"],
+                "uid": metadata["uid"],
+            },
+        }

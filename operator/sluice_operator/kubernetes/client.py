@@ -1,0 +1,129 @@
+"""The Kubernetes API over the official asyncio client.
+
+Paths are written out instead of discovered: the kinds are few and fixed, and a missing CRD should fail at once.
+"""
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from kubernetes.aio import client
+
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest
+from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, Refused
+
+_TIMEOUT_SECONDS = 30
+_CRD_PATH = f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}"
+_PATHS = {
+    "ModelDeployment": "/apis/sluice.dev/v1alpha1/namespaces/{}/modeldeployments",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "Service": "/api/v1/namespaces/{}/services",
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "Secret": "/api/v1/namespaces/{}/secrets",
+    "Pod": "/api/v1/namespaces/{}/pods",
+    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
+    "Event": "/apis/events.k8s.io/v1/namespaces/{}/events",
+}
+
+
+class ApiServer:
+    """`Kube` over the official asyncio client."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        return await self._request("GET", _path(kind, namespace, name), absent_is_none=True)
+
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        answer = await self._request("GET", _path(kind, namespace), query=[("labelSelector", selector)])
+        assert answer is not None
+        return [{**item, "kind": kind, "apiVersion": answer["apiVersion"]} for item in answer["items"]]
+
+    async def has_kind(self) -> bool:
+        """Whether the API server knows ModelDeployments."""
+        return await self._request("GET", _CRD_PATH, query=[("limit", "1")], absent_is_none=True) is not None
+
+    async def create(self, manifest: Manifest) -> None:
+        """Make an object that must not exist yet."""
+        path = _path(manifest["kind"], manifest["metadata"]["namespace"])
+        await self._request("POST", path, manifest, query=[("fieldManager", FIELD_MANAGER)])
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Server-side apply. A resourceVersion in the metadata makes it conditional."""
+        query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
+        await self._request("PATCH", _path_of(manifest), manifest, query=query, kind="application/apply-patch+yaml")
+
+    async def scale(self, deployment: Manifest, replicas: int) -> None:
+        """Write nothing but the number of replicas, and only if the Deployment is still as it was read."""
+        body = {
+            "metadata": {"resourceVersion": deployment["metadata"]["resourceVersion"]},
+            "spec": {"replicas": replicas},
+        }
+        query = [("fieldManager", FIELD_MANAGER)]
+        path = f"{_path_of(deployment)}/scale"
+        await self._request("PATCH", path, body, query=query, kind="application/merge-patch+json")
+
+    async def delete(self, manifest: Manifest) -> None:
+        """Delete exactly the object that was read; one that is gone is no problem."""
+        metadata = manifest["metadata"]
+        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        body = {"preconditions": preconditions, "propagationPolicy": "Background"}
+        await self._request("DELETE", _path_of(manifest), body, absent_is_none=True)
+
+    async def update_status(self, manifest: Manifest) -> None:
+        """Replace the status of an object that must still have the resourceVersion it was read with."""
+        query = [("fieldManager", FIELD_MANAGER)]
+        await self._request("PUT", f"{_path_of(manifest)}/status", manifest, query=query)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Manifest | None = None,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        kind: str = "application/json",
+        absent_is_none: bool = False,
+    ) -> Manifest | None:
+        request = await self._api.param_serialize(
+            method,
+            path,
+            query_params=query,
+            header_params={"Accept": "application/json", "Content-Type": kind},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+        text = await response.read()
+        if response.status == 404 and absent_is_none:
+            return None
+        gone = response.status == 404 and method in ("PUT", "PATCH")  # somebody deleted it after it was read
+        if response.status == 409 or gone:
+            raise Conflict(_message(text))
+        if method != "GET" and response.status in (400, 403, 422):
+            raise Refused(_message(text))
+        if response.status >= 400:
+            raise client.ApiException(status=response.status, reason=f"{method} {path}: {_message(text)}")
+        answer: Manifest = json.loads(text)
+        return answer
+
+
+def _path(kind: str, namespace: str, name: str | None = None) -> str:
+    path = _PATHS[kind].format(quote(namespace, safe="")) if namespace else _PATHS[kind].replace("namespaces/{}/", "")
+    return path if name is None else f"{path}/{quote(name, safe='')}"
+
+
+def _path_of(manifest: Manifest) -> str:
+    metadata = manifest["metadata"]
+    return _path(manifest["kind"], metadata["namespace"], metadata["name"])
+
+
+def _message(text: bytes | str) -> str:
+    try:
+        return str(json.loads(text).get("message", ""))
+    except ValueError:
+        return str(text)[:200]

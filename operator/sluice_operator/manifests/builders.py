@@ -1,0 +1,196 @@
+"""Builders of whole manifests, each of which a person could `kubectl apply`. Pure; policy is not here."""
+
+import base64
+from collections.abc import Mapping
+
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.status import Revision
+
+DRAIN_SECONDS = 10  # how long a pod goes on answering after it was told to end
+_FINISH_SECONDS = 20  # and then to finish what is in flight
+
+
+def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
+    """The pods of one revision, from its frozen settings. Written once; afterwards only the scale changes."""
+    labels = {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision.revision}
+    pod_labels = {**names.labels(owner.name), names.LABEL_REVISION: revision.revision}
+    manifest: Manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": owner.metadata(names.workload(owner.name, revision.revision)),
+        "spec": {
+            "replicas": replicas,
+            "revisionHistoryLimit": 0,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": pod_labels}, "spec": _pod(owner, revision)},
+        },
+    }
+    manifest["metadata"]["labels"][names.LABEL_REVISION] = revision.revision
+    return manifest
+
+
+def _pod(owner: Owner, revision: Revision) -> Manifest:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": DRAIN_SECONDS + _FINISH_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "fsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "initContainers": [_fetch(owner, revision)],
+        "containers": [_serve(owner, revision)],
+        "volumes": [
+            {"name": "model", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            {"name": "feedback", "secret": {"secretName": names.feedback_secret(owner.name)}},
+        ],
+    }
+
+
+def _container(name: str, command: str, revision: Revision) -> Manifest:
+    return {
+        "name": name,
+        "image": revision.image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [command],
+        "resources": revision.resources,
+        "terminationMessagePolicy": "File",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "model", "mountPath": names.MODEL_DIR},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
+        ],
+    }
+
+
+def _fetch(owner: Owner, revision: Revision) -> Manifest:
+    env = {
+        "SLUICE_MODEL_URI": revision.model.uri,
+        "MLFLOW_TRACKING_URI": revision.tracking_uri,
+        "SLUICE_MODEL_DIR": names.MODEL_DIR,
+        "SLUICE_TRUST": revision.trust,
+        "SLUICE_TRUSTED_TYPES": ",".join(owner.trusted_types),
+    }
+    return {**_container("fetch", "fetch", revision), "env": _env(env)}
+
+
+def _serve(owner: Owner, revision: Revision) -> Manifest:
+    container = _container("server", "serve", revision)
+    feedback = {"name": "feedback", "mountPath": names.FEEDBACK_DIR, "readOnly": True}
+    env = {
+        "SLUICE_MODEL_DEPLOYMENT": owner.name,
+        "SLUICE_REVISION": revision.revision,
+        "SLUICE_MODEL_NAME": revision.model.name,
+        "SLUICE_MODEL_VERSION": revision.model.version,
+        "SLUICE_MODEL_URI": revision.model.uri,
+        "SLUICE_MODEL_DIR": names.MODEL_DIR,
+        "SLUICE_TRUSTED_TYPES": ",".join(owner.trusted_types),
+        "SLUICE_FEEDBACK_KEY_FILE": f"{names.FEEDBACK_DIR}/key",
+        "SLUICE_DRAIN_DELAY": str(DRAIN_SECONDS),
+    }
+    return {
+        **container,
+        "env": [*_env(env), *revision.env],
+        "ports": [
+            {"name": "http", "containerPort": names.PORT_HTTP},
+            {"name": "gateway", "containerPort": names.PORT_GATEWAY},
+        ],
+        "readinessProbe": {
+            "httpGet": {"path": "/health/ready", "port": "http"},
+            "periodSeconds": 2,
+            "timeoutSeconds": 5,
+        },
+        "startupProbe": {
+            "httpGet": {"path": "/health/live", "port": "http"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 300,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/health/live", "port": "http"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 10,
+            "failureThreshold": 6,
+        },
+        "volumeMounts": [*container["volumeMounts"], feedback],
+    }
+
+
+def _env(values: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def role_service(owner: Owner, revision: str | None) -> Manifest:
+    """Service NAME: the stable role. Without a revision it selects nothing yet."""
+    return _service(owner, owner.name, {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision or "none"})
+
+
+def revision_service(owner: Owner, revision: str) -> Manifest:
+    """The backend of one revision; its selector never changes."""
+    selector = {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision}
+    manifest = _service(owner, names.workload(owner.name, revision), selector)
+    manifest["metadata"]["labels"][names.LABEL_REVISION] = revision
+    return manifest
+
+
+def _service(owner: Owner, name: str, selector: dict[str, str]) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": owner.metadata(name),
+        "spec": {
+            "selector": selector,
+            "ports": [
+                {"name": "http", "port": 80, "targetPort": "http"},
+                {"name": "gateway", "port": names.PORT_GATEWAY, "targetPort": "gateway"},
+            ],
+        },
+    }
+
+
+def metrics_service(owner: Owner) -> Manifest:
+    """All pods of all revisions, ready or not, once each: what Prometheus scrapes."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": owner.metadata(names.metrics_service(owner.name), **{names.LABEL_SCRAPE: "true"}),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {names.LABEL_OWNER: owner.name},
+            "ports": [{"name": "http", "port": names.PORT_HTTP, "targetPort": "http"}],
+        },
+    }
+
+
+def feedback_secret(owner: Owner, key: str) -> Manifest:
+    """The key that signs prediction ids; made once and never rendered again."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": owner.metadata(names.feedback_secret(owner.name)),
+        "type": "Opaque",
+        "stringData": {"key": key},
+    }
+
+
+def run_record(owner: Owner, run: str, summary: Mapping[str, str], record: bytes) -> Manifest:
+    """The record of a run, with what a person may want to see of it without unpacking it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": owner.metadata(names.run_record(owner.name, run), **{names.LABEL_RECORD: names.RUN_RECORD}),
+        "immutable": True,
+        "data": dict(summary),
+        "binaryData": {names.RECORD_KEY: base64.b64encode(record).decode()},
+    }

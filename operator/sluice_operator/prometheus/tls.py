@@ -1,0 +1,67 @@
+"""TLS to Prometheus: who is trusted, and who we are. There is no way to leave verification out."""
+
+import ssl
+import tempfile
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from requests.models import PreparedRequest
+from urllib3.util import Retry
+
+from sluice_operator.prometheus.credentials import Credentials, CredentialsError
+
+_UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes of a chain that ends nowhere
+_REFUSED = ("certificate required", "handshake failure", "unknown ca", "bad certificate", "certificate unknown")
+
+
+class Verified(HTTPAdapter):
+    """Connections that verify by `context` alone, whatever the environment names or the client library brings along."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(max_retries=Retry(total=0))
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+
+    def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
+        return super().build_connection_pool_key_attributes(request, True)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Nothing is added to what the context trusts."""
+
+
+def context(credentials: Credentials) -> ssl.SSLContext:
+    """Trusts the authority that is given, else the system's. Raises CredentialsError."""
+    try:
+        found = ssl.create_default_context(cadata=credentials.authority or None)
+    except ssl.SSLError as error:
+        raise CredentialsError("ca.crt holds no certificates that can be read: write them in PEM") from error
+    if credentials.certificate:
+        _identify(found, credentials)
+    return found
+
+
+def said(error: ssl.SSLError) -> str:
+    """What went wrong in the handshake, and what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = ": is ca.crt that of its authority?" if error.verify_code in _UNTRUSTED else ""
+        return f"its certificate is not trusted, {error.verify_message.rstrip('.')}{hint}"
+    reason = (error.reason or "no reason given").replace("_", " ").lower()
+    if any(words in reason for words in _REFUSED):
+        return "it refuses us without a certificate that it trusts: are tls.crt and tls.key those that it asks for?"
+    return f"TLS fails, {reason}"
+
+
+def _identify(found: ssl.SSLContext, credentials: Credentials) -> None:
+    """OpenSSL reads certificate and key from a file alone, which nobody else can read and which is gone at once."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as pair:
+        pair.write(f"{credentials.certificate}\n{credentials.key}\n")
+        pair.flush()
+        try:
+            found.load_cert_chain(pair.name, password="")
+        except ssl.SSLError as error:
+            raise CredentialsError("tls.key is not the key of tls.crt, or one of them cannot be read") from error

@@ -1,0 +1,225 @@
+"""What a person, `kubectl wait`, Argo CD and Flux read: conditions, and one sentence for the person paged.
+
+Everything here is derived from the status and what was seen; no rule reads it back.
+"""
+
+from msgspec.structs import replace
+
+from sluice_operator.analysis import criteria
+from sluice_operator.api.observation import Observed, Unreachable, Unresolved
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Run, Status
+from sluice_operator.rollout.roles import canary_size, serves
+from sluice_operator.rollout.transitions import is_rejected, wanted
+
+UNPROVEN_AFTER_SECONDS = 30.0
+
+
+Finding = tuple[str, str, str]  # status, reason, message
+
+
+def described(seen: Observed, status: Status) -> Status:
+    """`status` with its conditions and its message."""
+    findings = {
+        "Ready": _ready(seen, status),
+        "Reconciling": _reconciling(status),
+        "Stalled": _stalled(seen, status),
+        "RolloutSucceeded": _rollout_succeeded(status),
+        "RegistryReachable": _registry_reachable(seen),
+        "MetricsAvailable": _metrics_available(seen, status),
+        "TrafficVerified": _traffic_verified(seen, status),
+        "EvidenceReachable": _evidence_reachable(status),
+    }
+    known = {condition.type: condition for condition in status.conditions}
+    conditions = tuple(_condition(seen, name, finding, known.get(name)) for name, finding in findings.items())
+    return replace(status, conditions=conditions, message=_message(seen, status, findings))
+
+
+def _condition(seen: Observed, name: str, finding: Finding, before: Condition | None) -> Condition:
+    state, reason, message = finding
+    since = before.last_transition_time if before and before.status == state else seen.now
+    return Condition(
+        type=name,
+        status=state,
+        reason=reason,
+        message=message,
+        last_transition_time=since,
+        observed_generation=seen.generation,
+    )
+
+
+def _ready(seen: Observed, status: Status) -> Finding:
+    serving = serves(status) if status.stable is not None else None
+    if serving is None:
+        return "False", "NoRevision", "no revision serves yet"
+    pods, replicas = seen.workload(serving), seen.spec.server.replicas
+    words = f"{serving.model.uri} serves on {pods.ready} of {replicas} pods"
+    if pods.ready == 0:
+        return "False", "NoReadyPods", f"{words}: {pods.trouble or 'none is ready'}"
+    return "True", "Serving", words
+
+
+def _reconciling(status: Status) -> Finding:
+    moving = status.phase in (Phase.PENDING, Phase.STARTING, Phase.ROLLING_BACK) or (
+        status.phase is Phase.STEPPING and status.run is not None and status.run.proven_at is None
+    )
+    return ("True", status.phase, "") if moving else ("False", status.phase, "")
+
+
+def _stalled(seen: Observed, status: Status) -> Finding:
+    run = status.run
+    if seen.foreign:
+        names = ", ".join(seen.foreign)
+        return "True", "NameTaken", f"{names}: not created by this ModelDeployment; delete it or rename one of the two"
+    if seen.host_taken:
+        host = f"{seen.spec.traffic.ingress.host} is also the host of the older ModelDeployment {seen.host_taken}"
+        return "True", "HostTaken", f"{host}: change one of the two"
+    if seen.refused:
+        return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
+    if isinstance(seen.resolution, Unresolved):
+        return "True", seen.resolution.reason, seen.resolution.message
+    if seen.unasked is not None:
+        return "True", seen.unasked.reason, seen.unasked.message
+    if run is not None and status.phase is Phase.STARTING and run.outcome is Outcome.REJECTED:
+        return "True", run.reason, run.message
+    if waiting := _waiting_too_long(seen, status):
+        return waiting
+    if run is not None and status.phase is Phase.STEPPING and seen.now >= run.started_at + run.rollout.deadline:
+        why = status.verdict.message if status.verdict else "no verdict yet"
+        held = f"holds weight {status.weight.desired if status.weight else 0}"
+        return "True", "DeadlineExceeded", f"{held}: evidence not complete within {run.rollout.deadline}: {why}"
+    revision = wanted(seen)
+    if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
+        return "False", "Rejected", f"{revision.model.uri} was rejected before and is not tried again as it is"
+    return "False", "Progressing", ""
+
+
+def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
+    """What is nobody's verdict on the model, but keeps the run from going on."""
+    run, began = status.run, status.phase_started_at
+    if run is None or began is None or seen.now < began + run.rollout.progress_deadline:
+        return None
+    pods = seen.workload(status.canary)
+    if status.phase is Phase.STARTING and pods.registry_lost:
+        return "True", "RegistryUnreachable", pods.trouble
+    proof = seen.smoke or seen.weight or seen.swap
+    if status.phase is Phase.STARTING and proof is not None and not proof.live:
+        return "True", "GatewayUnreachable", proof.detail
+    if proof is not None and (waits := _waits(seen, status, run)):
+        quiet = seen.slow is not None and criteria.unknown(run.objectives, seen.slow)
+        return "True", "TooFewRequests" if quiet else METRICS_UNAVAILABLE, waits
+    if status.phase is Phase.PROMOTING and not run.swapped:
+        has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
+        return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"
+    if status.phase is Phase.PROMOTING and seen.swap is not None and not seen.swap.live:
+        return "True", "SwapNotProven", f"the promotion is not finished, the old pods stay: {seen.swap.detail}"
+    if status.phase is Phase.WATCHING and status.verdict is not None and status.verdict.reason == METRICS_UNAVAILABLE:
+        return "True", METRICS_UNAVAILABLE, f"the watch does not end without metrics: {status.verdict.message}"
+    return None
+
+
+def _rollout_succeeded(status: Status) -> Finding:
+    run = status.run
+    if run is None or run.outcome is None:
+        return "Unknown", "Running" if run else "NoRun", ""
+    if run.outcome is Outcome.PROMOTED:
+        return "True", run.reason, run.message
+    return "False", run.reason, run.message
+
+
+def _registry_reachable(seen: Observed) -> Finding:
+    if isinstance(seen.resolution, Unreachable):
+        return "False", "RegistryUnreachable", f"{seen.resolution.message}; what is pinned serves on, nothing changes"
+    if isinstance(seen.resolution, Unresolved) and seen.resolution.reason in ("InvalidURI", "RegistryNotAllowed"):
+        return "Unknown", "NotAsked", seen.resolution.message
+    return "True", "Answered", ""
+
+
+def _metrics_available(seen: Observed, status: Status) -> Finding:
+    verdict = status.verdict
+    if seen.unasked is not None:
+        return "False", seen.unasked.reason, seen.unasked.message
+    if verdict is None or not _is_judged(status):
+        return "Unknown", "NotJudging", ""
+    if verdict.reason == METRICS_UNAVAILABLE:
+        return "False", METRICS_UNAVAILABLE, f"{verdict.message}; nothing is promoted"
+    return "True", "Found", ""
+
+
+def _evidence_reachable(status: Status) -> Finding:
+    verdict = status.verdict
+    if status.phase is not Phase.STEPPING or verdict is None or not verdict.forecast:
+        return "Unknown", "NoForecast", ""
+    if verdict.unreachable:
+        return "False", "TooLittleTraffic", verdict.unreachable
+    return "True", "Reachable", verdict.forecast
+
+
+def _is_judged(status: Status) -> bool:
+    return status.phase in (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+
+
+def _traffic_verified(seen: Observed, status: Status) -> Finding:
+    weight = status.weight
+    if seen.swap is not None and not seen.swap.live:
+        return "False", "SwapNotProven", seen.swap.detail
+    if weight is None:
+        return "Unknown", "NoCanaryRoute", ""
+    if weight.verified_at is not None:
+        return "True", str(weight.verification), f"weight {weight.live} is live"
+    detail = seen.weight.detail if seen.weight else "no ready pod to prove it with"
+    if (seen.now - weight.written_at).total_seconds() > UNPROVEN_AFTER_SECONDS:
+        return "False", "WeightNotProven", f"weight {weight.desired} was written but is not live: {detail}"
+    return "Unknown", "Proving", f"weight {weight.desired} was written"
+
+
+def _waits(seen: Observed, status: Status, run: Run) -> str:
+    """What a canary that is ready and answers still waits for, in Starting; nothing if it is something else."""
+    if status.phase is not Phase.STARTING or status.stable is None or seen.smoke is None or not seen.smoke.live:
+        return ""
+    if seen.slow is None:
+        words = "Prometheus says how long stable's requests take; write latency.max to go on without"
+    elif criteria.unknown(run.objectives, seen.slow):
+        words = "stable has answered requests that a latency can be compared with: send some, or write latency.max"
+    elif not run.steps and seen.rate is None:
+        words = "Prometheus says how many requests there are; write rollout.canary.steps to choose it"
+    else:
+        return ""
+    return f"the first weight waits until {words}"
+
+
+def _message(seen: Observed, status: Status, findings: dict[str, Finding]) -> str:
+    for name, bad in (("Stalled", "True"), ("RegistryReachable", "False"), ("TrafficVerified", "False")):
+        if findings[name][0] == bad:
+            return findings[name][2]
+    if status.run is not None and status.phase not in (Phase.PENDING, Phase.STABLE):
+        return _run_message(seen, status, status.run)
+    rejected = findings["RolloutSucceeded"]
+    if rejected[0] == "False":
+        return f"{findings['Ready'][2]}; the last run was taken back: {rejected[2]}"
+    return findings["Ready"][2]
+
+
+def _run_message(seen: Observed, status: Status, run: Run) -> str:
+    canary, pods = status.canary.model.uri if status.canary else "", seen.workload(status.canary)
+    match status.phase:
+        case Phase.STARTING:
+            why = pods.trouble or _waits(seen, status, run)
+            return f"{canary} is starting" + (f": {why}" if why else "")
+        case Phase.STEPPING:
+            step = f"step {run.step + 1} of {len(run.steps)}"
+            weight = run.steps[run.step].weight
+            if status.weight is not None and status.weight.desired != weight:
+                needed = canary_size(seen.spec.server.replicas, weight)
+                return f"{canary}, {step}: {pods.ready} of the {needed} pods that weight {weight} needs are ready"
+            says = f": {status.verdict.message}" if status.verdict and status.verdict.message else ""
+            return f"{canary}, {step}, weight {weight}{says}"
+        case Phase.PROMOTING:
+            return f"{canary} passed and takes over"
+        case Phase.WATCHING:
+            began, uri = status.phase_started_at or seen.now, status.stable.model.uri if status.stable else ""
+            until = began + run.rollout.watch_after_promotion
+            return f"{uri} took over and is watched until {until:%H:%M:%S} UTC"
+        case Phase.ROLLING_BACK:
+            return f"traffic goes back: {run.message}"
+        case _:
+            return ""

@@ -1,0 +1,47 @@
+"""The policy: `decide(observed) -> Status`, pure.
+
+Facts are noted first; then the first rule with an opinion moves the run. The list of rules reads as the policy. Status
+leads and the cluster follows it, so no rule needs to know what was written before.
+"""
+
+from collections.abc import Callable
+
+from sluice_operator.api.observation import Observed
+from sluice_operator.api.status import Status
+from sluice_operator.rollout import finishing, starting, stepping
+from sluice_operator.rollout.conditions import described
+from sluice_operator.rollout.status_update import noted
+
+Rule = Callable[[Observed], Status | None]
+
+RULES: tuple[Rule, ...] = (
+    finishing.a_successor_without_ready_pods_gives_the_role_back,
+    finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
+    finishing.a_rollback_is_finished,
+    starting.an_object_of_somebody_else_holds_the_start,
+    starting.a_refused_model_is_rejected,
+    starting.a_model_without_a_good_hold_out_is_rejected,
+    stepping.a_failed_verdict_takes_traffic_back,
+    stepping.a_newer_revision_replaces,
+    stepping.changed_terms_restart_the_run,
+    starting.a_canary_that_does_not_get_ready_is_rejected,
+    starting.a_first_revision_is_stable_once_ready,
+    starting.a_ready_canary_that_answers_begins_to_step,
+    stepping.a_canary_without_ready_pods_gets_no_traffic,
+    stepping.a_step_with_ready_pods_gets_its_weight,
+    stepping.a_passed_step_leads_to_the_next,
+    stepping.a_clean_run_past_its_deadline_is_promoted,
+    stepping.a_run_past_its_deadline_is_taken_back,
+    finishing.a_full_canary_is_swapped_in,
+    finishing.a_quiet_watch_ends_in_stable,
+    starting.a_new_revision_starts_a_run,
+)
+
+
+def decide(observed: Observed) -> Status:
+    """The next status. Equal to `observed.status` when there is nothing to do."""
+    seen = noted(observed)
+    for rule in RULES:
+        if (status := rule(seen)) is not None:
+            return described(seen, status)
+    return described(seen, seen.status)

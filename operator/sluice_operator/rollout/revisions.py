@@ -1,0 +1,50 @@
+"""Making revisions, and telling them apart.
+
+A revision's name is a hash over a versioned canonical form of the resolved model and of what the *user* set. Defaults
+of the operator are frozen into the revision but do not name it: upgrading the operator starts no rollout.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from sluice_operator.api.observation import Defaults
+from sluice_operator.api.quantities import encode
+from sluice_operator.api.spec import Objective, Spec
+from sluice_operator.api.status import Model, Revision
+
+_FORM = 1  # of the canonical form below; a new form must give old objects their old names
+
+
+def _short_hash(value: Any) -> str:
+    canonical = msgspec.json.encode(value, enc_hook=encode, order="sorted")
+    return base64.b32encode(hashlib.sha256(canonical).digest()).decode().lower()[:10]
+
+
+def make(spec: Spec, model: Model, defaults: Defaults) -> Revision:
+    """The revision that `spec` asks for when its URI resolves to `model`."""
+    server = spec.server
+    identity = {
+        "form": _FORM,
+        "model": {"uri": model.uri, "runId": model.run_id, "source": model.source},
+        "registry": spec.model.registry.tracking_uri,
+        "trust": spec.model.trust,
+        "server": {"image": server.image, "resources": server.resources, "env": server.env},
+    }
+    return Revision(
+        revision=_short_hash(identity),
+        model=model,
+        image=server.image or defaults.image,
+        trust=spec.model.trust,
+        tracking_uri=spec.model.registry.tracking_uri or defaults.tracking_uri,
+        resources=server.resources,
+        env=server.env,
+    )
+
+
+def terms(objectives: Sequence[Objective]) -> str:
+    """What a revision is judged by. A rejected revision gets another chance under other terms."""
+    return _short_hash(objectives)

@@ -1,0 +1,38 @@
+"""Which revision serves, and how many pods each one has, as a function of spec and status. Pure."""
+
+import math
+
+from sluice_operator.api.spec import Spec
+from sluice_operator.api.status import Phase, Revision, Status
+
+
+def canary_size(stable_replicas: int, weight: int) -> int:
+    """Pods that a canary needs for `weight` percent of the traffic that `stable_replicas` pods share with it.
+
+    Never more than stable has: as many carry all of the traffic after the promotion.
+    """
+    return max(1, min(stable_replicas, math.ceil(stable_replicas * weight / (100 - weight))))
+
+
+def serves(status: Status) -> Revision | None:
+    """The revision that Service NAME selects."""
+    swapped = status.run is not None and status.run.swapped and status.phase is Phase.PROMOTING
+    return status.canary if status.stable is None or swapped else status.stable
+
+
+def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
+    """Revisions that have pods, each with its number of replicas."""
+    full = spec.server.replicas
+    found = [(revision, full) for revision in (status.stable, status.previous) if revision]
+    if status.canary is not None:
+        found.append((status.canary, _canary(status, full)))
+    kept = {revision.revision for revision, _ in found}
+    return found + [(old.revision, old.replicas) for old in status.retiring if old.revision.revision not in kept]
+
+
+def _canary(status: Status, full: int) -> int:
+    """Full when it is alone, takes over, or comes back out of Watching; else what its step needs, one at first."""
+    run = status.run
+    if status.weight is None or run is None or status.phase is Phase.PROMOTING:
+        return full
+    return canary_size(full, run.steps[run.step].weight) if run.steps else 1

@@ -1,0 +1,78 @@
+"""What an observation adds to status before any rule looks at it: things seen, not things decided."""
+
+from dataclasses import replace as replace_seen
+
+from msgspec.structs import replace
+
+from sluice_operator.api.observation import Observed
+from sluice_operator.api.status import Phase, Revision, Status, Verification
+from sluice_operator.rollout.transitions import now_live
+
+
+def noted(seen: Observed) -> Observed:
+    """`seen` with its status brought up to date with what was seen."""
+    status = seen.status
+    for note in (_pods, _hold, _live_weight, _verdict, _retired, _alias):
+        status = note(seen, status)
+    status = replace(status, observed_generation=seen.generation, url=f"http://{seen.spec.traffic.ingress.host}/")
+    return replace_seen(seen, status=status)
+
+
+def _pods(seen: Observed, status: Status) -> Status:
+    def with_pods(revision: Revision | None) -> Revision | None:
+        if revision is None:
+            return None
+        pods, model = seen.workload(revision), revision.model
+        pinned = replace(model, digest=model.digest or pods.digest, runtime=model.runtime or pods.runtime)
+        return replace(revision, model=pinned, ready_replicas=pods.ready)
+
+    return replace(
+        status,
+        stable=with_pods(status.stable),
+        canary=with_pods(status.canary),
+        previous=with_pods(status.previous),
+    )
+
+
+def _hold(seen: Observed, status: Status) -> Status:
+    """A start that was held by the registry or the gateway gets all of its time again when the hold ends."""
+    run, pods = status.run, seen.workload(status.canary)
+    held = pods.registry_lost or pods.ready > 0
+    if run is None or status.phase is not Phase.STARTING or run.held == held:
+        return status
+    began = seen.now if run.held else status.phase_started_at
+    return replace(status, run=replace(run, held=held), phase_started_at=began)
+
+
+def _live_weight(seen: Observed, status: Status) -> Status:
+    weight, run = status.weight, status.run
+    if weight is None or run is None or weight.verified_at:
+        return status
+    if weight.desired == 0 and seen.workload(status.canary).ready == 0:  # nobody there who could take traffic
+        assumed = replace(weight, live=0, verified_at=seen.now, verification=Verification.ASSUMED)
+        return replace(status, weight=assumed) if status.phase is not Phase.STARTING else status
+    if seen.weight is None or not seen.weight.live:
+        return status
+    status = replace(
+        status,
+        weight=replace(weight, live=weight.desired, verified_at=seen.now, verification=Verification.PROVEN),
+    )
+    if status.phase is not Phase.STEPPING or weight.desired != run.steps[run.step].weight:
+        return status
+    run = replace(run, step_started_at=seen.now, proven_at=run.proven_at or seen.now)
+    return replace(status, run=now_live(run, weight.desired, seen.now))
+
+
+def _verdict(seen: Observed, status: Status) -> Status:
+    return replace(status, verdict=seen.verdict) if seen.verdict else status
+
+
+def _retired(seen: Observed, status: Status) -> Status:
+    return replace(status, retiring=tuple(entry for entry in status.retiring if entry.until > seen.now))
+
+
+def _alias(seen: Observed, status: Status) -> Status:
+    alias = status.alias
+    if alias is None or alias.done or seen.alias_version != alias.version:
+        return status
+    return replace(status, alias=replace(alias, done=True))

@@ -1,0 +1,173 @@
+"""The moves that rules make: small functions from one status to the next, shared by several rules."""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from sluice_operator.api import names
+from sluice_operator.api.observation import Observed, Resolved
+from sluice_operator.api.status import (
+    Alias,
+    Compared,
+    HistoryEntry,
+    LiveWeight,
+    Outcome,
+    Phase,
+    Rejection,
+    Retiring,
+    Revision,
+    Run,
+    Status,
+    Weight,
+)
+from sluice_operator.rollout import revisions
+from sluice_operator.rollout.roles import sizes
+
+REJECTED_KEPT = 20
+HISTORY_KEPT = 10
+LIVE_KEPT = 40
+RETIRING_KEPT = 20  # the oldest leave early
+
+
+def wanted(seen: Observed) -> Revision | None:
+    """The revision that the spec asks for now; None while the URI does not resolve."""
+    if not isinstance(seen.resolution, Resolved):
+        return None
+    return revisions.make(seen.spec, seen.resolution.model, seen.defaults)
+
+
+def is_rejected(seen: Observed, revision: Revision) -> bool:
+    """Whether `revision` failed before under the terms of today's spec."""
+    terms = revisions.terms(seen.spec.objectives)
+    return any(entry.revision == revision.revision and entry.terms == terms for entry in seen.status.rejected)
+
+
+def enter(status: Status, phase: Phase, now: datetime) -> Status:
+    """`status` in another phase, where nothing is held yet."""
+    run = replace(status.run, held=False) if status.run else None
+    return replace(status, run=run, phase=phase, phase_started_at=now)
+
+
+def write_weight(status: Status, desired: int, now: datetime) -> Status:
+    """`status` that wants another weight; what is live stays what it was until it is seen otherwise."""
+    live = status.weight.live if status.weight else 0
+    return replace(status, run=not_live(status.run, now), weight=Weight(desired=desired, live=live, written_at=now))
+
+
+def now_live(run: Run, weight: int, now: datetime) -> Run:
+    """`run` from when `weight` was seen live."""
+    return replace(run, live=(*run.live, LiveWeight(weight=weight, since=now))[-LIVE_KEPT:])
+
+
+def not_live(run: Run | None, now: datetime) -> Run | None:
+    """`run` from when its live weight begins to change."""
+    if run is None or not run.live or run.live[-1].until is not None:
+        return run
+    return replace(run, live=(*run.live[:-1], replace(run.live[-1], until=now)))
+
+
+def begin_run(seen: Observed, canary: Revision) -> Status:
+    """`canary` starts beside stable, or alone if there is none. What the run follows is frozen here."""
+    run = Run(
+        id=f"{canary.revision}-{int(seen.now.timestamp())}",
+        started_at=seen.now,
+        traffic=seen.spec.traffic,
+        rollout=seen.spec.rollout,
+        replicas=seen.spec.server.replicas,
+        canary=_compared(canary),
+        stable=_compared(seen.status.stable) if seen.status.stable else None,
+        objectives=seen.spec.objectives,
+        confidence=seen.spec.confidence,
+        prometheus=seen.spec.prometheus,
+        steps=seen.spec.rollout.canary.steps,
+        stable_restarts=seen.workload(seen.status.stable).restarts,
+        canary_restarts=seen.workload(canary).restarts,
+    )
+    retiring = tuple(entry for entry in seen.status.retiring if entry.revision.revision != canary.revision)
+    status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring)
+    if status.stable is not None:
+        status = write_weight(status, 0, seen.now)
+    return enter(status, Phase.STARTING, seen.now)
+
+
+def take_back(seen: Observed, outcome: Outcome, reason: str, message: str) -> Status:
+    """Status first: the run's end is recorded and weight 0 wanted in one write; traffic follows."""
+    status = seen.status
+    assert status.run is not None
+    run = replace(ended(status.run, outcome, reason, message, seen.now), swapped=False)
+    status = replace(status, run=run)
+    if status.phase is Phase.WATCHING:  # roles turn back: the old revision is still there at full size
+        status = replace(status, stable=status.previous, canary=status.stable, previous=None)
+    elif status.weight is not None and status.weight.desired != 0:
+        status = write_weight(status, 0, seen.now)
+    if outcome is Outcome.REJECTED:
+        status = _reject(seen, status, reason, message)
+    return enter(status, Phase.ROLLING_BACK, seen.now)
+
+
+def ended(run: Run, outcome: Outcome, reason: str, message: str, now: datetime) -> Run:
+    """`run` when its end is decided."""
+    return replace(run, outcome=outcome, reason=reason, message=message, ended_at=now)
+
+
+def alias_after(seen: Observed, revision: Revision) -> Alias | None:
+    """The alias that follows the evidence to `revision`; only a registered version can bear one."""
+    name, model = seen.spec.model.on_promote.set_alias, revision.model
+    if not name or not model.version.isdigit():
+        return None
+    return Alias(name=name, model=model.name, version=model.version, tracking_uri=revision.tracking_uri)
+
+
+def end_run(seen: Observed, status: Status, leaving: Revision | None, *, unproven_route: bool = False) -> Status:
+    """`status` back in Stable: the run goes to history, and the pods of the revision that is left retire.
+
+    Where a gateway may still lead to them, they stay for `progressDeadline` at least.
+    """
+    run = status.run
+    assert run is not None
+    subject = status.canary or status.stable
+    assert subject is not None
+    entry = HistoryEntry(
+        revision=subject.revision,
+        model=subject.model.uri,
+        outcome=run.outcome or Outcome.PROMOTED,
+        reason=run.reason,
+        started_at=run.started_at,
+        ended_at=seen.now,
+        record=names.run_record(seen.name, run.id) if run.traffic_started_at else "",
+    )
+    retiring = status.retiring
+    if leaving is not None:
+        replicas = next(size for one, size in sizes(seen.spec, status) if one.revision == leaving.revision)
+        rollout = run.rollout
+        delay = max(rollout.scale_down_delay, rollout.progress_deadline) if unproven_route else rollout.scale_down_delay
+        until = seen.now + delay
+        retiring = (*retiring, Retiring(revision=leaving, replicas=replicas, until=until))
+    settled = replace(
+        status,
+        canary=None,
+        previous=None,
+        weight=None,
+        retiring=retiring[-RETIRING_KEPT:],
+        history=(entry, *status.history)[:HISTORY_KEPT],
+    )
+    return enter(settled, Phase.STABLE, seen.now)
+
+
+def _compared(revision: Revision) -> Compared:
+    return Compared(revision=revision.revision, model=revision.model.uri)
+
+
+def _reject(seen: Observed, status: Status, reason: str, message: str) -> Status:
+    assert status.canary is not None
+    assert status.run is not None
+    entry = Rejection(
+        revision=status.canary.revision,
+        model=status.canary.model.uri,
+        reason=reason,
+        message=message,
+        terms=revisions.terms(status.run.objectives),
+        at=seen.now,
+    )
+    others = tuple(old for old in status.rejected if old.revision != entry.revision)
+    return replace(status, rejected=(entry, *others)[:REJECTED_KEPT])

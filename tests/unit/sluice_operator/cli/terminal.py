@@ -1,0 +1,111 @@
+"""A terminal on which somebody types `kubectl sluice`: a kubectl on the PATH, a Prometheus behind an address."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from sluice_operator.api import names, status
+from sluice_operator.cli import main
+from sluice_operator.controller.archive import summary
+from sluice_operator.manifests import builders
+from sluice_operator.records import run_record
+from sluice_operator.records.run_record import RunRecord
+from tests.unit.sluice_operator.build import OWNER, raw_spec, stable_on
+from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
+from tests.unit.sluice_operator.recorded import OBJECTIVES, a_run, recorded, ticks
+
+_KUBECTL = """#!/bin/sh
+echo "$@" >> {folder}/asked
+case "$*" in
+*configmaps*) cat {folder}/configmaps ;;
+*apply*|*iris*) cat {folder}/object ;;
+*) echo 'Error from server (NotFound): modeldeployments.sluice.dev "'$3'" not found' >&2; exit 1 ;;
+esac
+"""
+
+
+def a_record(bad: float = 0.001, **changes: Any) -> RunRecord:
+    run = a_run(step_seconds=100.0, **changes)
+    return recorded(run, ticks(run, bad=bad))
+
+
+def config_map(record: RunRecord) -> dict[str, Any]:
+    return builders.run_record(OWNER, record.run.id, summary(record.run), run_record.encoded(record))
+
+
+class Terminal:
+    """A folder with a kubectl, and what was printed."""
+
+    def __init__(self, folder: Path, printed: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._printed = folder, printed
+        program = folder / "kubectl"
+        program.write_text(_KUBECTL.format(folder=folder))
+        program.chmod(0o755)
+        self.has_records()
+        self.has_object(raw_spec(objectives=OBJECTIVES), status.dump(stable_on(1).status))
+
+    def has_records(self, *records: RunRecord) -> None:
+        (self.folder / "configmaps").write_text(json.dumps({"items": [config_map(one) for one in records]}))
+
+    def has_object(self, wanted: dict[str, Any], current: dict[str, Any]) -> None:
+        metadata = {"name": "iris", "namespace": "models"}
+        body = {"kind": names.KIND, "metadata": metadata, "spec": wanted, "status": current}
+        (self.folder / "object").write_text(json.dumps(body))
+
+    def types(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, output, errors."""
+        code = main(arguments)
+        out, err = self._printed.readouterr()
+        return code, out, err
+
+    @property
+    def asked(self) -> list[str]:
+        return (self.folder / "asked").read_text().splitlines()
+
+
+class Served:
+    """A Prometheus in memory behind an address, and who asked it."""
+
+    def __init__(self, knows: FakePrometheus) -> None:
+        asked_by: list[str | None] = []
+        self.asked_by = asked_by
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked_by.append(self.headers.get("Authorization"))
+                asked = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
+                query, ranged = asked["query"], "query_range" in self.path
+                if ranged:
+                    since, until = (datetime.fromtimestamp(float(asked[end]), UTC) for end in ("start", "end"))
+                    found = knows.custom_query_range(query, since, until, asked["step"])
+                else:
+                    found = knows.custom_query(query, {"time": float(asked["time"])})
+                kind = "matrix" if ranged else "vector"
+                text = json.dumps({"status": "success", "data": {"resultType": kind, "result": found}}).encode()
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+
+    def __enter__(self) -> str:
+        self.thread.start()
+        return self.address
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

@@ -1,0 +1,168 @@
+"""Events: one per transition, with the sentence that the condition has; and a lost event harms nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sluice_operator.api.observation import Observed, Refusal, Unreachable, Unresolved, Workload
+from sluice_operator.api.owner import Manifest
+from sluice_operator.controller.events import Event, Recorder, transitions
+from sluice_operator.rollout.decide import decide
+from tests.unit.sluice_operator.build import (
+    FAIL,
+    LIVE,
+    LOST,
+    PASS,
+    UNDECIDED,
+    a_look,
+    again,
+    both_ready,
+    pods,
+    promoting,
+    resolved,
+    revision,
+    rolling_back,
+    stable_on,
+    starting,
+    stepping,
+    swapped,
+    watching,
+)
+from tests.unit.sluice_operator.fakes import FakeKube, finish
+
+TWO = revision(2).revision
+FOREVER = 86_400.0
+
+
+def events(seen: Observed) -> list[Event]:
+    """What the next decision about `seen` is told as."""
+    return list(transitions(seen.status, decide(seen)))
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (stable_on(1, resolution=resolved(2)), Event("CanaryStarted", f"models:/iris/2 starts as revision {TWO}")),
+        (again(starting(workloads=both_ready(), weight=LIVE)), None),
+        (starting(workloads=both_ready(), weight=LIVE), Event("WeightProven", "weight 0 is live")),
+        (
+            again(again(starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)), weight=LIVE),
+            Event("WeightProven", "weight 10 is live"),
+        ),
+        (stepping(verdict=UNDECIDED), None),
+        (
+            again(swapped(), swap=LIVE),
+            Event("RolesSwapped", "models:/iris/2 serves all traffic and is watched"),
+        ),
+        (watching(after=FOREVER), Event("Promoted", "models:/iris/2 is stable")),
+        (
+            stepping(verdict=FAIL),
+            Event("RollingBack", "ErrorRateAboveLimit: errors 5% breaks its limit", warning=True),
+        ),
+        (
+            rolling_back(weight=LIVE),
+            Event("RolledBack", "ErrorRateAboveLimit: errors 5% breaks its limit", warning=True),
+        ),
+        (
+            stepping(resolution=resolved(3)),
+            Event("RollingBack", f"Superseded: models:/iris/3 (revision {revision(3).revision}) is newer"),
+        ),
+        (
+            again(stepping(resolution=resolved(1)), weight=LIVE),
+            Event("Withdrawn", "the spec names the stable revision again (models:/iris/1)"),
+        ),
+        (
+            stepping(verdict=LOST),
+            Event("MetricsLost", "Prometheus gave no answer: refused; nothing is promoted", warning=True),
+        ),
+        (
+            stable_on(1, resolution=Unreachable("no answer")),
+            Event("RegistryUnreachable", "no answer; what is pinned serves on, nothing changes", warning=True),
+        ),
+        (
+            stable_on(1, resolution=Unresolved("AliasNotFound", "no such alias")),
+            Event("AliasNotFound", "no such alias", warning=True),
+        ),
+        (
+            a_look(foreign=("Service iris",)),
+            Event(
+                "NameTaken",
+                "Service iris: not created by this ModelDeployment; delete it or rename one of the two",
+                warning=True,
+            ),
+        ),
+        (
+            again(a_look(), workloads={revision(1).revision: Workload(refusal=Refusal("NoMLmodel", "no MLmodel"))}),
+            Event("NoMLmodel", "no MLmodel", warning=True),
+        ),
+        (again(a_look(), workloads=pods((revision(1), 2))), Event("Promoted", "models:/iris/1 is stable")),
+    ],
+)
+def test_each_transition_is_told(seen: Observed, told: Event | None) -> None:
+    """One event for each, and none where nothing happened."""
+    assert events(seen) == ([told] if told else [])
+
+
+def test_the_last_pass_is_told_as_the_promotion_s_beginning() -> None:
+    """All steps passed; the swap is told when it was seen."""
+    second = again(again(stepping(verdict=PASS)), workloads=both_ready(2, 2))
+    proven = again(second, weight=LIVE)
+    passed = again(proven, verdict=PASS)
+    assert events(passed) == [Event("StepsPassed", "models:/iris/2 passed its last step and takes over")]
+    assert events(promoting()) == []
+
+
+BODY: Manifest = {"metadata": {"name": "iris", "namespace": "models", "uid": "0f1e"}}
+
+
+class Storing(FakeKube):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: list[Manifest] = []
+
+    async def create(self, manifest: Manifest) -> None:
+        self.stored.append(manifest)
+
+
+def test_an_event_is_about_its_object() -> None:
+    """kubectl describe shows it, with who says so."""
+    kube = Storing()
+    finish(Recorder(kube, "pod-1").post(BODY, iter([Event("RolledBack", "errors 8%", warning=True)])))
+    [event] = kube.stored
+    shown = {key: event[key] for key in ("reason", "action", "note", "type", "reportingInstance", "regarding")}
+    assert shown == {
+        "reason": "RolledBack",
+        "action": "RolledBack",
+        "note": "errors 8%",
+        "type": "Warning",
+        "reportingInstance": "pod-1",
+        "regarding": {
+            "apiVersion": "sluice.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "name": "iris",
+            "namespace": "models",
+            "uid": "0f1e",
+        },
+    }
+
+
+def test_a_long_note_is_cut_where_the_api_asks_for_it() -> None:
+    """Rather than not posted at all."""
+    kube = Storing()
+    finish(Recorder(kube, "pod-1").post(BODY, iter([Event("Long", "x" * 5000)])))
+    assert (len(kube.stored[0]["note"]), kube.stored[0]["type"]) == (1024, "Normal")
+
+
+def test_an_event_that_is_not_posted_holds_nothing_up() -> None:
+    """The next one is tried all the same."""
+
+    class Refusing(Storing):
+        async def create(self, manifest: Manifest) -> None:
+            await super().create(manifest)
+            raise OSError("no API server")
+
+    kube: Any = Refusing()
+    finish(Recorder(kube, "pod-1").post(BODY, iter([Event("One", ""), Event("Two", "")])))
+    assert [event["reason"] for event in kube.stored] == ["One", "Two"]

@@ -1,0 +1,219 @@
+"""The queue: one worker per key, nothing lost, and a failing key that backs off. Time is simulated."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from sluice_operator.controller.workqueue import Key, Work, WorkQueue
+
+A, B = ("models", "a"), ("models", "b")
+
+
+class Timeless(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed = 0.0
+
+    def time(self) -> float:
+        return self.passed
+
+    def _run_once(self) -> None:
+        due = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        if due and not self._ready:  # type: ignore[attr-defined]
+            self.passed = max(self.passed, min(due))
+        super()._run_once()  # type: ignore[misc]
+
+
+def simulated(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with asyncio.Runner(loop_factory=Timeless) as runner:
+        runner.run(scenario())
+
+
+class Log:
+    """Work that notes when it was done, and does what each key is told to."""
+
+    def __init__(self, work: Callable[[Key], Awaitable[float | None]]) -> None:
+        self._work = work
+        self.done: list[tuple[float, str]] = []
+
+    async def __call__(self, namespace: str, name: str) -> float | None:
+        self.done.append((round(asyncio.get_running_loop().time(), 3), name))
+        return await self._work((namespace, name))
+
+
+def queue(work: Work, workers: int = 2) -> WorkQueue:
+    return WorkQueue(work, workers, random.Random(1))
+
+
+async def run_for(work: WorkQueue, seconds: float) -> None:
+    running = asyncio.create_task(work.run())
+    await asyncio.sleep(seconds)
+    assert not running.done(), "workers go on"
+    running.cancel()
+
+
+async def nothing(key: Key) -> float | None:
+    return None
+
+
+def test_a_key_that_was_added_twice_is_worked_on_once() -> None:
+    """Events are hints; the truth is read when its turn comes."""
+
+    async def scenario() -> None:
+        log = Log(nothing)
+        keys = queue(log)
+        for key in (A, B, A):
+            keys.add(key)
+        await run_for(keys, 1)
+        assert log.done == [(0, "a"), (0, "b")]
+
+    simulated(scenario)
+
+
+def test_a_key_is_never_worked_on_twice_at_once() -> None:
+    """However many workers are free; what comes meanwhile is worked on afterwards, once."""
+
+    async def scenario() -> None:
+        busy = 0
+
+        async def slow(key: Key) -> float | None:
+            nonlocal busy
+            busy += 1
+            assert busy == 1
+            await asyncio.sleep(10)
+            busy -= 1
+            return None
+
+        log = Log(slow)
+        keys = queue(log, workers=4)
+        keys.add(A)
+        for at in (1, 2, 3):
+            asyncio.get_running_loop().call_later(at, keys.add, A)
+        await run_for(keys, 100)
+        assert log.done == [(0, "a"), (10, "a")]
+
+    simulated(scenario)
+
+
+def test_one_slow_key_does_not_hold_the_others_up() -> None:
+    """They go to the other workers."""
+
+    async def scenario() -> None:
+        log = Log(lambda key: asyncio.sleep(50 if key == A else 0, result=None))
+        keys = queue(log)
+        keys.add(A)
+        for at in (1, 2):
+            asyncio.get_running_loop().call_later(at, keys.add, B)
+        await run_for(keys, 10)
+        assert log.done == [(0, "a"), (1, "b"), (2, "b")]
+
+    simulated(scenario)
+
+
+def test_a_key_is_due_again_when_its_work_says_so() -> None:
+    """None means: not until it is added."""
+
+    async def scenario() -> None:
+        pauses = iter([5.0, 0.5, None])
+
+        async def paced(key: Key) -> float | None:
+            return next(pauses)
+
+        log = Log(paced)
+        keys = queue(log)
+        keys.add(A)
+        await run_for(keys, 100)
+        assert log.done == [(0, "a"), (5, "a"), (5.5, "a")]
+
+    simulated(scenario)
+
+
+def test_an_event_is_earlier_than_the_next_look() -> None:
+    """And takes its place: no second look follows at the old time."""
+
+    async def scenario() -> None:
+        pauses = iter([30.0, None])
+
+        async def paced(key: Key) -> float | None:
+            return next(pauses)
+
+        log = Log(paced)
+        keys = queue(log)
+        keys.add(A)
+        asyncio.get_running_loop().call_later(3, keys.add, A)
+        await run_for(keys, 100)
+        assert log.done == [(0, "a"), (3, "a")]
+
+    simulated(scenario)
+
+
+def test_a_failing_key_backs_off_with_jitter_up_to_five_minutes() -> None:
+    """Twice as long each time, never in step with others, and the others go on."""
+
+    async def scenario() -> None:
+        async def failing(key: Key) -> float | None:
+            if key == A:
+                raise RuntimeError("broken")
+            return 100.0
+
+        log = Log(failing)
+        keys = queue(log)
+        keys.add(A)
+        keys.add(B)
+        await run_for(keys, 3600)
+        times = [at for at, name in log.done if name == "a"]
+        pauses = [after - before for before, after in pairwise(times)]
+        for attempt, pause in enumerate(pauses):
+            longest = min(300.0, 0.5 * 2**attempt)
+            assert longest / 2 - 0.002 <= pause <= longest + 0.002
+        assert [at for at, name in log.done if name == "b"] == [float(at) for at in range(0, 3600, 100)]
+
+    simulated(scenario)
+
+
+def test_a_success_ends_the_backoff() -> None:
+    """The next failure begins with a short pause again."""
+
+    async def scenario() -> None:
+        fails = iter([True] * 6 + [False, True])
+
+        async def sometimes(key: Key) -> float | None:
+            if next(fails, False):
+                raise RuntimeError("broken")
+            return 1.0
+
+        log = Log(sometimes)
+        keys = queue(log)
+        keys.add(A)
+        await run_for(keys, 100)
+        times = [at for at, _ in log.done]
+        assert times[5] - times[4] > 4
+        assert times[8] - times[7] <= 0.5
+
+    simulated(scenario)
+
+
+def test_a_key_that_fails_for_days_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the workers nor the other keys."""
+    caplog.set_level(logging.CRITICAL)
+
+    async def scenario() -> None:
+        async def failing(key: Key) -> float | None:
+            raise RuntimeError("broken")
+
+        log = Log(failing)
+        keys = queue(log)
+        keys.add(A)
+        await run_for(keys, 5 * 86_400)
+        assert len(log.done) > 5 * 288
+
+    simulated(scenario)

@@ -1,0 +1,142 @@
+"""A Prometheus in memory, what it scrapes in a run, and the verdict on what it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Result, Run, Status, Verdict
+from sluice_operator.controller.evaluate import Subject, Trials
+from sluice_operator.counting.intervals import Timing
+from sluice_operator.counting.ticks import Arms
+from sluice_operator.prometheus.reader import Reader
+from tests.unit.sluice_operator.build import revision, stepping
+
+INTERVAL = 10.0
+CANARY, STABLE = revision(2).revision, revision(1).revision
+START = 1_800_000_000.0
+STATUS = stepping().status
+LOOKBACK = 300.0  # seconds after which Prometheus does not take a sample for the newest any more
+
+
+class FakePrometheus:
+    """Holds raw samples, and answers the three kinds of queries that are asked, as Prometheus does."""
+
+    def __init__(self) -> None:
+        self.series: dict[tuple[tuple[str, str], ...], list[tuple[float, str]]] = {}
+        self.queries: list[str] = []
+        self.trouble: Any = None
+        self.clock = 0.0  # seconds since START
+
+    def scrape(self, at: float, value: object, name: str = "ml_requests_total", **labels: str) -> None:
+        defaults = {"__name__": name, "namespace": "models", "model_deployment": "iris", "entry": "gateway"}
+        if name == "ml_requests_total":
+            defaults["code"] = "200"
+        owned = {**defaults, "pod_uid": "a", "revision": CANARY, **labels}
+        self.series.setdefault(tuple(owned.items()), []).append((START + at, str(value)))
+
+    def custom_query(self, query: str, params: dict[str, Any]) -> Any:
+        if query == "vector(time())":
+            return [{"metric": {}, "value": [START + self.clock, str(START + self.clock)]}]
+        span = re.search(r"\[(\d+)ms\]$", query)
+        low, high = params["time"] - (int(span[1]) / 1000 if span else LOOKBACK), params["time"]
+        found = [
+            (labels, [one for one in samples if low < one[0] <= high]) for labels, samples in self._selected(query)
+        ]
+        if span:
+            return [{"metric": labels, "values": samples} for labels, samples in found if samples]
+        return [{"metric": labels, "value": samples[-1]} for labels, samples in found if samples]
+
+    def custom_query_range(self, query: str, start_time: datetime, end_time: datetime, step: str) -> Any:
+        first, last, every = start_time.timestamp(), end_time.timestamp(), float(step.removesuffix("s"))
+        moments = [first + every * k for k in range(int((last - first) / every) + 1)]
+        return [
+            {"metric": labels, "values": on_grid}
+            for labels, samples in self._selected(query)
+            if (on_grid := [(at, value) for at in moments if (value := _newest(samples, at)) is not None])
+        ]
+
+    def _selected(self, query: str) -> Any:
+        self.queries.append(query)
+        if isinstance(self.trouble, Exception):
+            raise self.trouble
+        matchers = re.findall(r'(\w+)=~?"([^"]*)"', query)
+        for labels, samples in self.series.items():
+            if all(re.fullmatch(pattern, dict(labels).get(label, "")) for label, pattern in matchers):
+                yield dict(labels), samples
+
+
+def _newest(samples: Sequence[tuple[float, str]], at: float) -> str | None:
+    return next((value for when, value in reversed(samples) if at - LOOKBACK < when <= at), None)
+
+
+@dataclass
+class Answering:
+    """A Prometheus that answers everything alike."""
+
+    answer: Any
+
+    def custom_query(self, query: str, params: dict[str, Any]) -> Any:
+        return self.answer
+
+    def custom_query_range(self, query: str, start_time: datetime, end_time: datetime, step: str) -> Any:
+        return self.answer
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(START + seconds, UTC)
+
+
+def a_run(began: float = 0, since: float | None = None, **changes: Any) -> Run:
+    """Whose step's weight was seen live at `since`: 5 s after its first traffic, unless told otherwise."""
+    assert STATUS.run is not None
+    live = moment(began + 5 if since is None else since)
+    weight = STATUS.run.steps[changes.get("step", 0)].weight
+    known = {
+        "started_at": moment(began),
+        "traffic_started_at": moment(began),
+        "proven_at": moment(began + 5),
+        "step_started_at": live,
+        "live": (LiveWeight(weight, live),),
+    }
+    return replace(STATUS.run, **{**known, **changes})
+
+
+def trials(prometheus: Any, interval: float = INTERVAL) -> Trials:
+    return Trials(Reader(prometheus, lambda: START), Timing(scrape=interval, look=5))
+
+
+def look(
+    by: Trials, now: float, run: Run | None = None, current: Status = STATUS, crashes: int = 0, name: str = "iris"
+) -> Verdict:
+    subject = Subject("models", name, run or a_run(), Arms(CANARY, STABLE))
+    return asyncio.run(by.verdict(subject, current, crashes, moment(now)))
+
+
+def lost(message: str) -> Verdict:
+    return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message)
+
+
+def pod(prometheus: FakePrometheus, values: Iterable[int], since: float = -30, bad: float = 0, **labels: str) -> None:
+    """A pod that has finished these requests at each scrape, a part of them with errors, and the rest in time."""
+    for k, value in enumerate(values):
+        at, errors = since + k * INTERVAL, int(bad * value)
+        prometheus.scrape(at, value - errors, **labels)
+        prometheus.scrape(at, errors, **labels, code="500")
+        prometheus.scrape(at, value, "ml_requests_started_total", **labels)
+        prometheus.scrape(at, value, "ml_request_duration_seconds_bucket", **labels, le="0.2")
+        prometheus.scrape(at, value, "ml_request_duration_seconds_bucket", **labels, le="+Inf")
+
+
+def serving(bad: float = 0, scrapes: int = 40) -> FakePrometheus:
+    """One pod of each arm, with a tenth of the requests and with the others, scraped from before the run on."""
+    prometheus = FakePrometheus()
+    pod(prometheus, [20 * k for k in range(scrapes)], bad=bad)
+    pod(prometheus, [180 * k for k in range(scrapes)], since=-29, pod_uid="s", revision=STABLE)
+    return prometheus

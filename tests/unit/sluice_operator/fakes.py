@@ -1,0 +1,124 @@
+"""A Kubernetes API in memory, with the rules that writes are guarded by, and a way to be cut off after any write."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from sluice_operator.api.owner import Manifest
+from sluice_operator.kubernetes.port import Conflict
+
+T = TypeVar("T")
+Reference = tuple[str, str]  # kind, name
+
+
+class CutOffError(BaseException):
+    """The operator was killed. No `except Exception` may hide it."""
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never waits: the fakes answer at once."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError("waits for something outside")
+
+
+def merged(live: Any, change: Any) -> Any:
+    """`change` applied to `live`: mappings by key, everything else whole."""
+    if isinstance(live, dict) and isinstance(change, dict):
+        return {**live, **{key: merged(live.get(key), value) for key, value in change.items()}}
+    return copy.deepcopy(change)
+
+
+class FakeKube:
+    """`Kube` for one namespace. `seen_writing` is called with each write before it is done."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Reference, Manifest] = {}
+        self.events: list[str] = []
+        self.writes = 0
+        self.cut_after: int | None = None
+        self.seen_writing: Callable[[str, Manifest], None] = lambda verb, manifest: None
+        self._version = 0
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        return copy.deepcopy(self.objects.get((kind, name)))
+
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        return [
+            copy.deepcopy(one)
+            for (found, _), one in self.objects.items()
+            if found == kind and labels.items() <= one["metadata"].get("labels", {}).items()
+        ]
+
+    async def create(self, manifest: Manifest) -> None:
+        reference = _reference(manifest)
+        if reference in self.objects:
+            raise Conflict(f"{reference} already exists")
+        self.seen_writing("create", manifest)
+        if manifest["kind"] == "Event":
+            self.events.append(manifest["reason"])
+        else:
+            self.put(manifest)
+        self._written()
+
+    async def apply(self, manifest: Manifest) -> None:
+        live = self._guarded(manifest)
+        self.seen_writing("apply", manifest)
+        self.put(merged(live, manifest))
+        self._written()
+
+    async def scale(self, deployment: Manifest, replicas: int) -> None:
+        live = self._guarded(deployment)
+        changed = merged(live, {"spec": {"replicas": replicas}})
+        self.seen_writing("scale", changed)
+        self.put(changed)
+        self._written()
+
+    async def delete(self, manifest: Manifest) -> None:
+        if _reference(manifest) in self.objects:
+            live = self._guarded(manifest)
+            self.seen_writing("delete", live)
+            del self.objects[_reference(manifest)]
+            self._written()
+
+    async def update_status(self, manifest: Manifest) -> None:
+        live = self._guarded(manifest)
+        self.seen_writing("status", manifest)
+        self.put({**live, "status": copy.deepcopy(manifest["status"])})
+        self._written()
+
+    def put(self, manifest: Manifest) -> None:
+        """Store an object under a new resourceVersion, as any writer may."""
+        self._version += 1
+        known = self.objects.get(_reference(manifest), {"metadata": {"uid": f"uid-{self._version}"}})
+        metadata = {"uid": known["metadata"]["uid"], **manifest["metadata"], "resourceVersion": str(self._version)}
+        self.objects[_reference(manifest)] = copy.deepcopy({**manifest, "metadata": metadata})
+
+    def touch(self, reference: Reference) -> None:
+        """Somebody else writes the object, without a change that matters."""
+        if reference in self.objects:
+            self.put(self.objects[reference])
+
+    def _guarded(self, manifest: Manifest) -> Manifest:
+        live = self.objects.get(_reference(manifest))
+        if live is None:
+            raise Conflict("it is gone")
+        for guard in ("uid", "resourceVersion"):
+            if manifest["metadata"].get(guard, live["metadata"][guard]) != live["metadata"][guard]:
+                raise Conflict(f"another {guard}")
+        return live
+
+    def _written(self) -> None:
+        self.writes += 1
+        if self.cut_after is not None and self.writes >= self.cut_after:
+            self.cut_after = None
+            raise CutOffError
+
+
+def _reference(manifest: Manifest) -> Reference:
+    return manifest["kind"], manifest["metadata"]["name"]

@@ -1,0 +1,367 @@
+"""Three answers of a registry that must never be mixed up: a model, no model, no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from sluice_operator.api.observation import HoldOut, Resolved, Rows, Unreachable, Unresolved
+from sluice_operator.api.status import Model
+from sluice_operator.mlflow.client import Registry
+
+HOME = "http://mlflow.mlflow.svc:5000"
+VERSION = {"name": "iris", "version": "3", "run_id": "r1", "source": "models:/m-1", "status": "READY"}
+IRIS_3 = Resolved(Model("models:/iris/3", "iris", "3", "r1", "models:/m-1"))
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+class Server:
+    """MLflow as far as a test needs it; remembers what it was asked."""
+
+    def __init__(self, answer: Answer, **settings: Any) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+        self.now = 0.0
+        client = httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
+        self.registry = Registry(client, HOME, clock=lambda: self.now, **settings)
+
+    def _handle(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(f"{request.method} {request.url}")
+        return self.answer(request)
+
+    def resolve(self, uri: str = "models:/iris/3", tracking_uri: str = "", poll: float = 30) -> object:
+        return asyncio.run(self.registry.resolve(uri, tracking_uri, poll))
+
+
+def says(body: Any, status: int = 200) -> Answer:
+    return lambda _: httpx.Response(status, json=body)
+
+
+def missing(message: str, code: str = "RESOURCE_DOES_NOT_EXIST", status: int = 404) -> Answer:
+    return says({"error_code": code, "message": message}, status)
+
+
+API = f"GET {HOME}/api/2.0/mlflow"
+
+
+@pytest.mark.parametrize(
+    ("uri", "answer", "asked", "resolution"),
+    [
+        ("models:/iris/3", {"model_version": VERSION}, "/model-versions/get?name=iris&version=3", IRIS_3),
+        (
+            "models:/iris@champion",
+            {"model_version": VERSION},
+            "/registered-models/alias?name=iris&alias=champion",
+            IRIS_3,
+        ),
+        ("models:/iris/latest", {"model_version": VERSION}, "/registered-models/alias?name=iris&alias=latest", IRIS_3),
+        (
+            "models:/iris/production",
+            {"model_versions": [VERSION]},
+            "/registered-models/get-latest-versions?name=iris&stages=Production",
+            IRIS_3,
+        ),
+        (
+            "models:/m-0a1b",
+            {"model": {"info": {"source_run_id": "r9", "name": "forest"}}},
+            "/logged-models/m-0a1b",
+            Resolved(Model("models:/m-0a1b", "forest", "m-0a1b", "r9")),
+        ),
+        (
+            "runs:/0a1b2c3d4e/model",
+            {"run": {"info": {"run_name": "calm-owl"}}},
+            "/runs/get?run_id=0a1b2c3d4e",
+            Resolved(Model("runs:/0a1b2c3d4e/model", "calm-owl", "0a1b2c3d", "0a1b2c3d4e")),
+        ),
+    ],
+)
+def test_each_form_is_pinned_to_what_it_names_now(uri: str, answer: Any, asked: str, resolution: Resolved) -> None:
+    """By one question to MLflow."""
+    server = Server(says(answer))
+    assert (server.resolve(uri), server.asked) == (resolution, [API + asked])
+
+
+@pytest.mark.parametrize(
+    ("uri", "answer", "reason", "message"),
+    [
+        (
+            "models:/iris/9",
+            missing("not found"),
+            "VersionNotFound",
+            "MLflow has no version 9 of model 'iris'; correct model.uri (not found)",
+        ),
+        (
+            "models:/iris@nobody",
+            missing("no such alias", "INVALID_PARAMETER_VALUE", 400),
+            "AliasNotFound",
+            "MLflow has no alias 'nobody' of model 'iris'; set it, or correct model.uri (no such alias)",
+        ),
+        (
+            "models:/irsi@champion",
+            missing("Registered Model with name=irsi not found"),
+            "ModelNotFound",
+            "MLflow has no model 'irsi'; correct model.uri (Registered Model with name=irsi not found)",
+        ),
+        (
+            "models:/iris/Staging",
+            says({}),
+            "StageEmpty",
+            "no version of model 'iris' is in stage Staging; move one there (no version of iris is in stage Staging)",
+        ),
+        (
+            "models:/m-0a1b",
+            missing("no logged model"),
+            "ModelNotFound",
+            "MLflow does not have it; correct model.uri (no logged model)",
+        ),
+        (
+            "models:/iris/3",
+            says({"model_version": {**VERSION, "status": "PENDING_REGISTRATION"}}),
+            "ModelNotReady",
+            "models:/iris/3 is PENDING_REGISTRATION in the registry: wait, or register it again",
+        ),
+        (
+            "models:/iris/champion",
+            says({}),
+            "InvalidURI",
+            "'champion' is no version and no stage; for the alias write models:/iris@champion",
+        ),
+    ],
+)
+def test_no_such_model_is_no_outage(uri: str, answer: Answer, reason: str, message: str) -> None:
+    """MLflow answered: the sentence says what to correct."""
+    assert Server(answer).resolve(uri) == Unresolved(reason, message)
+
+
+def refuses(_: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("connection refused")
+
+
+def times_out(_: httpx.Request) -> httpx.Response:
+    raise httpx.ReadTimeout("")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refuses,
+        times_out,
+        says({"error_code": "INTERNAL_ERROR"}, 500),
+        says({"error_code": "TEMPORARILY_UNAVAILABLE"}, 503),
+        says({"error_code": "PERMISSION_DENIED"}, 403),
+        says({"error_code": "ENDPOINT_NOT_FOUND"}, 404),
+        lambda _: httpx.Response(200, html="<h1>Sign in</h1>"),
+        lambda _: httpx.Response(404, html="<h1>nginx</h1>"),
+        lambda _: httpx.Response(302, headers={"location": "http://elsewhere/"}),
+        says({"something": "else"}),
+        says({"model_version": None}),
+        says([]),
+        says([], 404),
+        says("no", 400),
+        says(None),
+    ],
+)
+@pytest.mark.parametrize("uri", ["models:/iris/3", "models:/iris/Staging", "models:/m-0a1b", "runs:/0a1b/model"])
+def test_no_usable_answer_is_an_outage(uri: str, answer: Answer) -> None:
+    """Whatever comes back that is no answer of MLflow's says nothing about the model."""
+    server = Server(answer)
+    resolution = server.resolve(uri)
+    if uri == "models:/iris/Staging" and isinstance(resolution, Unresolved):
+        assert resolution.reason == "StageEmpty"  # an empty list is how MLflow says that a stage is empty
+    else:
+        assert isinstance(resolution, Unreachable)
+        assert resolution.message.startswith(f"MLflow at {HOME} gave no usable answer: ")
+        assert not resolution.message.endswith(": ")
+    assert asyncio.run(server.registry.alias_version("", "iris", "champion")) is None
+
+
+def test_an_answer_is_kept_for_the_poll_interval_and_shared() -> None:
+    """Many objects that follow one alias cost one question."""
+    server = Server(says({"model_version": VERSION}))
+    assert [server.resolve(poll=30), server.resolve(poll=30)] == [IRIS_3, IRIS_3]
+    server.now = 29.9
+    server.resolve(poll=30)
+    assert len(server.asked) == 1
+    server.now = 30
+    server.resolve(poll=30)
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("answer", [refuses, missing("not found")])
+def test_trouble_is_not_kept_for_long(answer: Answer) -> None:
+    """What was missing a moment ago is asked for again in 5 s, however rarely the URI is polled."""
+    server = Server(answer)
+    server.resolve(poll=3600)
+    server.answer, server.now = says({"model_version": VERSION}), 5.0
+    assert server.resolve(poll=3600) == IRIS_3
+
+
+def test_two_registries_are_two_registries() -> None:
+    """An answer of one is none of the other."""
+    server = Server(says({"model_version": VERSION}), allowed_hosts=("other:5000",))
+    server.resolve()
+    server.resolve(tracking_uri="http://other:5000")
+    assert [one.split("/api")[0] for one in server.asked] == [f"GET {HOME}", "GET http://other:5000"]
+
+
+@pytest.mark.parametrize(
+    "tracking_uri",
+    [
+        "http://169.254.169.254",
+        "http://localhost:5000",
+        "http://evil.example.com",
+        "http://mlflow.team.svc:5000@evil.example.com",
+        "http://mlflow.team.svc:5000:x@evil.example.com/path",
+        "http://mlflow.mlflow.svc:5001",
+        "file:///etc/passwd",
+        "mlflow",
+    ],
+)
+def test_a_host_that_is_not_on_the_list_is_never_asked(tracking_uri: str) -> None:
+    """Neither for a model, nor for an alias, nor to move one."""
+    server = Server(says({"model_version": VERSION}), allowed_hosts=("mlflow.team.svc:*", "*.models.svc:5000"))
+    resolution = server.resolve(tracking_uri=tracking_uri)
+    assert isinstance(resolution, Unresolved)
+    assert resolution.reason == "RegistryNotAllowed"
+    assert "SLUICE_ALLOWED_REGISTRIES" in resolution.message
+    assert asyncio.run(server.registry.alias_version(tracking_uri, "iris", "champion")) is None
+    with pytest.raises(httpx.HTTPError, match="not on the operator's list"):
+        asyncio.run(server.registry.set_alias(tracking_uri, "iris", "champion", "3"))
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("tracking_uri", ["", HOME, f"{HOME}/", "http://a.models.svc:5000"])
+def test_the_operator_s_own_and_those_on_the_list_are_asked(tracking_uri: str) -> None:
+    """A trailing slash makes no other registry."""
+    server = Server(says({"model_version": VERSION}), allowed_hosts=("*.models.svc:5000",))
+    assert server.resolve(tracking_uri=tracking_uri) == IRIS_3
+
+
+def test_an_alias_is_moved_by_one_request() -> None:
+    """Model, alias and version are what was promoted."""
+    sent: list[Any] = []
+
+    def take(request: httpx.Request) -> httpx.Response:
+        sent.append((request.method, request.url.path, json.loads(request.content)))
+        return httpx.Response(200, json={})
+
+    asyncio.run(Server(take).registry.set_alias("", "iris", "champion", "3"))
+    assert sent == [
+        (
+            "POST",
+            "/api/2.0/mlflow/registered-models/alias",
+            {"name": "iris", "alias": "champion", "version": "3"},
+        )
+    ]
+
+
+def test_an_alias_that_is_not_moved_raises() -> None:
+    """So that it is tried again."""
+    with pytest.raises(httpx.HTTPError):
+        asyncio.run(Server(says({}, 500)).registry.set_alias("", "iris", "champion", "3"))
+
+
+def test_where_an_alias_points() -> None:
+    """The version, or nothing."""
+    there, nowhere = Server(says({"model_version": VERSION})), Server(missing("no alias"))
+    versions = [asyncio.run(one.registry.alias_version("", "iris", "champion")) for one in (there, nowhere)]
+    assert versions == ["3", None]
+
+
+def run_with(tags: dict[str, str] | None = None, **metrics: float) -> dict[str, Any]:
+    data: dict[str, dict[str, Any]] = {"metrics": metrics, "tags": tags or {}}
+    listed = {kind: [{"key": key, "value": value} for key, value in one.items()] for kind, one in data.items()}
+    return {"run": {"data": listed}}
+
+
+def hold_out(server: Server) -> object:
+    return asyncio.run(server.registry.hold_out(IRIS_3.model, ""))
+
+
+NO_METRICS = Unresolved(
+    "HoldOutMissing",
+    "run 'r1' of iris/3 has no metrics correct and total: log both as whole numbers, as `python -m sluice_trainer`"
+    " does",
+)
+UNTOLD = Unresolved("HoldOutMissing", "run 'r1' of iris/3 has no tag sluice.holdout.digest")
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (says(run_with(correct=43.0, total=45, accuracy=0.96)), HoldOut("iris/3", 43, 45, UNTOLD)),
+        (says(run_with(accuracy=0.96)), NO_METRICS),
+        (says({"run": {"data": {}}}), NO_METRICS),
+        (says(run_with(correct=46, total=45)), NO_METRICS),
+        (says(run_with(correct=4.5, total=45)), NO_METRICS),
+        (says(run_with(correct=0, total=0)), NO_METRICS),
+        (
+            missing("no run r1"),
+            Unresolved("HoldOutMissing", "MLflow does not have the run 'r1' of iris/3 (no run r1)"),
+        ),
+    ],
+)
+def test_a_hold_out_is_read_from_the_run_that_made_the_model(answer: Answer, found: object) -> None:
+    """As counts, not as a ratio that nobody knows the size of."""
+    server = Server(answer)
+    assert hold_out(server) == found
+    assert server.asked == [f"{API}/runs/get?run_id=r1"]
+
+
+def test_a_hold_out_that_nobody_tells_is_no_missing_one() -> None:
+    """An outage is an outage."""
+    assert isinstance(hold_out(Server(lambda _: httpx.Response(503))), Unreachable)
+
+
+def tagged(correct: int, total: int, bits: str | None, digest: str = "sha256:ab") -> Answer:
+    tags = {"sluice.holdout.digest": digest, **({} if bits is None else {"sluice.holdout.correct": bits})}
+    return says(run_with(tags, correct=correct, total=total))
+
+
+@pytest.mark.parametrize(
+    ("total", "bits", "right"),
+    [
+        (8, "sA==", 0b10110000),
+        (10, "sEA=", 0b1011000001),
+        (1, "gA==", 1),
+        (1, "AA==", 0),
+    ],
+)
+def test_the_rows_that_were_right_are_bits(total: int, bits: str, right: int) -> None:
+    """The first row is the highest bit, and what the last byte has beyond the rows is nothing."""
+    found = hold_out(Server(tagged(right.bit_count(), total, bits)))
+    assert found == HoldOut("iris/3", right.bit_count(), total, Rows("sha256:ab", right))
+
+
+TAG = "the tag sluice.holdout.correct of run 'r1' of iris/3 is not"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (tagged(3, 10, "sEA=", digest=""), UNTOLD.message),
+        (tagged(3, 10, None), "run 'r1' of iris/3 has no tag sluice.holdout.correct"),
+        (
+            tagged(3, 48_001, None),
+            "run 'r1' of iris/3 has no tag sluice.holdout.correct (its 48001 rows do not fit into one, 48000 do)",
+        ),
+        (tagged(3, 10, "sEA"), f"{TAG} base64"),
+        (tagged(3, 10, "s E A ="), f"{TAG} base64"),
+        (tagged(3, 10, "sö=="), f"{TAG} base64"),
+        (tagged(3, 10, "sA=="), f"{TAG} of 3 of 10 rows: 1 bytes with 3 bits set"),
+        (tagged(4, 10, "sEAA"), f"{TAG} of 4 of 10 rows: 3 bytes with 4 bits set"),
+        (tagged(3, 10, "sEA="), f"{TAG} of 3 of 10 rows: 2 bytes with 4 bits set"),
+        (tagged(4, 10, "sCA="), f"{TAG} of 4 of 10 rows: 2 bytes with 4 bits set"),
+        (tagged(0, 10, ""), f"{TAG} of 0 of 10 rows: 0 bytes with 0 bits set"),
+    ],
+)
+def test_rows_that_do_not_fit_the_counts_are_none(answer: Answer, problem: str) -> None:
+    """The counts still hold; only nobody can be compared by such rows, and the sentence says why."""
+    found = hold_out(Server(answer))
+    assert isinstance(found, HoldOut)
+    assert found.rows == Unresolved("HoldOutMissing", problem)

@@ -1,0 +1,232 @@
+"""A replay gives what the operator had: the same numbers at each look, and the same verdict at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from itertools import groupby
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sluice_operator.analysis.finding import Finding
+from sluice_operator.analysis.run_evidence import Trial
+from sluice_operator.analysis.verdict import RULES
+from sluice_operator.api.status import (
+    METRICS_UNAVAILABLE,
+    Compared,
+    LiveWeight,
+    ObjectiveVerdict,
+    Outcome,
+    Phase,
+    Result,
+    Run,
+    Verdict,
+)
+from sluice_operator.controller.evaluate import Subject, Trials
+from sluice_operator.counting.ticks import Arms
+from sluice_operator.records import run_record
+from sluice_operator.records.replay import Replay, replay
+from sluice_operator.records.run_record import RunRecord
+from tests.unit.sluice_operator.build import a_spec
+from tests.unit.sluice_operator.fake_prometheus import (
+    CANARY,
+    STABLE,
+    STATUS,
+    FakePrometheus,
+    a_run,
+    look,
+    moment,
+    serving,
+    trials,
+)
+from tests.unit.sluice_operator.recorded import OBJECTIVES, recorded, ticks
+from tests.unit.sluice_operator.recorded import a_run as a_recorded_run
+
+TERMS: dict[str, Any] = {
+    "objectives": a_spec(objectives=OBJECTIVES).objectives,
+    "canary": Compared(revision=CANARY, model="models:/iris/2"),
+    "stable": Compared(revision=STABLE, model="models:/iris/1"),
+}
+FIRST = a_run(**TERMS)
+RAISED = (LiveWeight(10, moment(5), moment(150)), LiveWeight(50, moment(153)))
+SECOND = a_run(step=1, since=153, live=RAISED, **TERMS)
+
+
+def run_at(now: float) -> Run:
+    return FIRST if now < 150 else SECOND
+
+
+def ended(run: Run, at: float, verdict: Verdict) -> Run:
+    return replace(run, ended_at=moment(at), outcome=Outcome.REJECTED, reason=verdict.reason, message=verdict.message)
+
+
+def record_of(by: Trials, run: Run, last: Verdict) -> RunRecord:
+    subject = Subject("models", "iris", run, Arms(CANARY, STABLE))
+    known = asyncio.run(by.ended(subject, replace(STATUS, verdict=last, phase=Phase.ROLLING_BACK)))
+    assert known is not None
+    return run_record.decoded(run_record.encoded(run_record.made("models", "iris", run, known)))
+
+
+def numbers(findings: tuple[Finding, ...]) -> list[float]:
+    """All log e-values and counts in a row."""
+    return [
+        value
+        for one in findings
+        for value in (*one.canary, *one.stable, one.worse, one.beyond, one.beside, *one.cleared)
+        if value is not None
+    ]
+
+
+def kept_trial(by: Trials) -> Trial:
+    return by._kept["models", "iris"][1].trial
+
+
+@pytest.mark.parametrize("restarts", [(), (95,), (50, 155, 290)])
+@pytest.mark.parametrize("bad", [0.0, 0.01, 0.4])
+def test_a_replay_has_the_numbers_that_the_operator_had(bad: float, restarts: tuple[int, ...]) -> None:
+    """At each of its looks, also when it was restarted in between; and the same last verdict."""
+    prometheus = serving(bad=bad)
+    by, seen = trials(prometheus), dict[int, tuple[list[float], float]]()
+    for now in range(5, 301, 5):
+        by = trials(prometheus) if now in restarts else by
+        run = run_at(now)
+        verdict = look(by, now, run)
+        trial = kept_trial(by)
+        found = trial.findings(run, moment(now).timestamp(), 30.0)
+        seen[len(trial.ticks)] = numbers(found.objectives), found.silent
+        if verdict.result is Result.FAIL:
+            break
+    again = replay(record_of(by, ended(run, now, verdict), verdict))
+    assert again.verdict == verdict
+    assert list(again.differences()) == []
+    assert len(again.moments) == max(seen)
+    for index, (expected, silent) in seen.items():
+        if index:
+            told = again.moments[index - 1]
+            assert numbers(told.objectives) == pytest.approx(expected, abs=1e-9, rel=1e-9)
+            if told.step == run_at(told.tick.end).step:
+                assert silent == pytest.approx(told.silent, abs=1e-9, rel=1e-9)
+    assert [one for one in again.moments if one.failing(again.bars)] == (
+        [again.moments[-1]] if verdict.result is Result.FAIL else []
+    )
+
+
+@pytest.mark.parametrize("bad", [0.0, 0.4])
+def test_a_record_that_is_written_after_a_crash_is_the_same(bad: float) -> None:
+    """As long as Prometheus knows the samples."""
+    prometheus = serving(bad=bad)
+    by = trials(prometheus)
+    for now in range(5, 301, 5):
+        verdict = look(by, now, run_at(now))
+        if verdict.result is Result.FAIL:
+            break
+    run = ended(run_at(now), now, verdict)
+    assert record_of(trials(prometheus), run, verdict) == record_of(by, run, verdict)
+
+
+def test_crashes_and_lost_metrics_are_recorded_as_they_were_told() -> None:
+    """The one is replayed with its number, the other cannot be compared."""
+    prometheus = serving()
+    by = trials(prometheus)
+    crashed = look(by, 100, FIRST, crashes=4)
+    again = replay(record_of(by, ended(FIRST, 100, crashed), crashed))
+    assert (again.verdict.reason, list(again.differences())) == ("CanaryCrashing", [])
+    later = record_of(trials(prometheus), ended(FIRST, 100, crashed), crashed)
+    assert replay(later).incomparable == (
+        "how often containers ended was not known any more when the record was written"
+    )
+    prometheus.trouble = ValueError("refused")
+    lost = look(by, 200, FIRST)
+    record = record_of(by, ended(FIRST, 200, lost), lost)
+    assert record.last.verdict.reason == METRICS_UNAVAILABLE
+    assert replay(record).incomparable == "the last look saw no metrics: Prometheus gave no answer: refused"
+
+
+def test_a_run_that_nobody_called_has_no_record() -> None:
+    """Neither from memory nor from Prometheus."""
+    subject = Subject("models", "iris", ended(FIRST, 100, look(trials(FakePrometheus()), 100)), Arms(CANARY, STABLE))
+    assert asyncio.run(trials(FakePrometheus()).ended(subject, STATUS)) is None
+
+
+def told(**changes: Any) -> Replay:
+    run = a_recorded_run(step_seconds=100.0, **changes)
+    return replay(recorded(run, ticks(run)))
+
+
+def weights(again: Replay) -> list[int | None]:
+    """One after the other."""
+    return [weight for weight, _ in groupby(one.weight for one in again.moments)]
+
+
+def test_moments_say_which_weight_was_live() -> None:
+    """And none while it changed; the step is the one whose weight was seen last."""
+    again = told()
+    assert weights(again) == [10, 50]
+    assert {one.step for one in again.moments if one.weight == 50} == {1}
+    assert again.moments[-1].passed(again.bars) == (True, True, True)
+
+
+def test_after_the_swap_all_requests_are_the_canary_s() -> None:
+    """While it was watched."""
+    record = told().record
+    live = (record.run.live[0], replace(record.run.live[1], until=moment(0)))
+    short = replace(live[1], until=record.run.live[1].since)
+    run = replace(record.run, live=(live[0], short), promoted_at=short.since)
+    assert weights(replay(replace(record, run=run))) == [10, 100]
+
+
+def test_a_verdict_that_is_another_one_is_told() -> None:
+    """With what was recorded and what is replayed."""
+    record = told().record
+    other = replace(record, last=replace(record.last, verdict=replace(record.last.verdict, message="something else")))
+    assert list(replay(other).differences()) == [
+        f'message: recorded "something else", replayed "{record.last.verdict.message}"'
+    ]
+    assert list(replay(replace(other, cut=3)).differences()) == []
+    assert replay(replace(other, cut=3)).incomparable == "the record lacks the first 3 ticks of the run"
+
+
+def test_other_evidence_is_told() -> None:
+    """Beyond what another machine may round: a verdict may be the same by luck."""
+    record = told().record
+    near, far = (
+        replace(record, evidence={**record.evidence, "errors": tuple(log + by for log in record.evidence["errors"])})
+        for by in (1e-12, 1e-6)
+    )
+    assert list(replay(near).differences()) == []
+    (difference,) = replay(far).differences()
+    assert difference.startswith("errors, log e-values: recorded (")
+
+
+def test_other_rules_may_say_something_else() -> None:
+    """A record tells by which version of the rules it was judged."""
+    run = a_recorded_run(step_seconds=100.0)
+    again = replay(replace(recorded(run, ticks(run)), rules=0))
+    assert again.incomparable == f"it was reached by the rules of version 0, this program has version {RULES}"
+    assert list(again.differences()) == []
+
+
+def test_what_was_said_of_a_query_is_kept() -> None:
+    """Its measurements are not in the record; a dry run moves no family."""
+    query = {"name": "mine", "query": {"expr": "vector(1)", "interval": "30s", "failureLimit": 1, "max": "2"}}
+    errors = {**OBJECTIVES[0], "dryRun": True}
+    run = a_recorded_run(step_seconds=100.0, objectives=a_spec(objectives=[errors, query]).objectives)
+    record = recorded(run, ticks(run, bad=0.4))
+    said = ObjectiveVerdict("mine", Result.FAIL, "QueryBeyondLimit", "3", limit="at most 2", requests=7)
+    verdict = replace(record.last.verdict, objectives=(*record.last.verdict.objectives, said))
+    again = replay(replace(record, last=replace(record.last, verdict=verdict)))
+    assert (again.verdict.result, again.verdict.reason) == (Result.FAIL, "QueryBeyondLimit")
+    assert again.verdict.objectives[-1] == said
+    assert not any(one.failing(again.bars) for one in again.moments)
+
+
+def test_families_are_averages() -> None:
+    """Of e-values, over the objectives that ask for them."""
+    last = told().moments[-1]
+    errors, p95, accuracy = last.objectives
+    assert errors.worse is not None
+    assert accuracy.worse is not None
+    assert p95.worse is None
+    assert math.exp(last.comparison) == pytest.approx((math.exp(errors.worse) + math.exp(accuracy.worse)) / 2)

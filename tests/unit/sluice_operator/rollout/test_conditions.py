@@ -1,0 +1,175 @@
+"""What a person, `kubectl wait` and Argo CD read off a status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sluice_operator.api.observation import Refusal, Unreachable, Workload
+from sluice_operator.rollout.decide import decide
+from tests.unit.sluice_operator.build import (
+    LIVE,
+    LOST,
+    REPLICAS,
+    UNDECIDED,
+    again,
+    condition,
+    not_live,
+    promoting,
+    revision,
+    rolling_back,
+    stable_on,
+    starting,
+    stepping,
+    swapped,
+    watching,
+)
+
+ALL = (
+    "Ready",
+    "Reconciling",
+    "Stalled",
+    "RolloutSucceeded",
+    "RegistryReachable",
+    "MetricsAvailable",
+    "TrafficVerified",
+    "EvidenceReachable",
+)
+
+
+@pytest.mark.parametrize(
+    ("build", "states"),
+    [
+        (stable_on, ("True", "False", "False", "True", "True", "Unknown", "Unknown", "Unknown")),
+        (starting, ("True", "True", "False", "Unknown", "True", "Unknown", "Unknown", "Unknown")),
+        (stepping, ("True", "False", "False", "Unknown", "True", "True", "True", "Unknown")),
+        (promoting, ("True", "False", "False", "Unknown", "True", "True", "True", "Unknown")),
+        (watching, ("True", "False", "False", "Unknown", "True", "True", "Unknown", "Unknown")),
+        (rolling_back, ("True", "True", "False", "False", "True", "Unknown", "Unknown", "Unknown")),
+    ],
+)
+def test_each_phase_has_all_conditions(build: Any, states: tuple[str, ...]) -> None:
+    """Ready is about what serves, Reconciling ends with the first live weight, Stalled asks for a person."""
+    seen = build(1) if build is stable_on else build(verdict=UNDECIDED, weight=not_live())
+    status = decide(seen)
+    assert tuple((one.type, one.status) for one in status.conditions) == tuple(zip(ALL, states, strict=True))
+
+
+def test_a_condition_remembers_since_when() -> None:
+    """The time changes with the state, not with the sentence."""
+    first = again(stepping(verdict=UNDECIDED))
+    lost = again(first, verdict=LOST, after=5)
+    still = again(lost, verdict=replace(LOST, message="another sentence"), after=5)
+    times = [
+        next(one.last_transition_time for one in seen.status.conditions if one.type == "MetricsAvailable")
+        for seen in (lost, still, again(still))
+    ]
+    assert times == [first.status.conditions[5].last_transition_time, lost.now, lost.now]
+
+
+@pytest.mark.parametrize("build", [starting, stepping, promoting, swapped, watching, rolling_back])
+def test_a_look_that_sees_nothing_new_writes_nothing(build: Any) -> None:
+    """Status settles: an object that is at rest causes no write, however often it is looked at."""
+    seen = build()
+    for _ in range(3):
+        seen = again(seen, weight=not_live(), swap=not_live())
+    assert decide(seen) == seen.status
+
+
+def test_pods_that_are_gone_are_not_counted_any_more() -> None:
+    """The number of ready pods in status is the number of ready pods."""
+    status = decide(stable_on(1, workloads={}))
+    assert status.stable is not None
+    assert (status.stable.ready_replicas, condition(status, "Ready")[1]) == (0, "NoReadyPods")
+
+
+def test_what_pods_report_of_their_model_is_kept() -> None:
+    """Digest and runtime are pinned with the first report; later pods do not change them."""
+    first = Workload(ready=REPLICAS, digest="sha256:aa", runtime="skops")
+    seen = stable_on(1, workloads={revision(1).revision: first})
+    later = again(seen, workloads={revision(1).revision: Workload(ready=1, digest="sha256:bb")})
+    for status in (decide(seen), decide(later)):
+        assert status.stable is not None
+        assert (status.stable.model.digest, status.stable.model.runtime) == ("sha256:aa", "skops")
+
+
+def test_an_outage_of_the_registry_is_the_message() -> None:
+    """What the person paged reads first is what does not work."""
+    status = decide(stable_on(1, resolution=Unreachable("MLflow at http://m gave no usable answer: timed out")))
+    assert status.message == (
+        "MLflow at http://m gave no usable answer: timed out; what is pinned serves on, nothing changes"
+    )
+
+
+def test_a_weight_that_does_not_get_live_is_told() -> None:
+    """With what was seen instead, after half a minute."""
+    written = again(again(starting(workloads={revision(2).revision: Workload(ready=1)}, weight=LIVE, smoke=LIVE)))
+    early, late = (again(written, weight=not_live(), after=seconds) for seconds in (10, 40))
+    assert condition(decide(early), "TrafficVerified") == ("Unknown", "Proving", "weight 10 was written")
+    assert condition(decide(late), "TrafficVerified") == (
+        "False",
+        "WeightNotProven",
+        "weight 10 was written but is not live: 3 of 24 probes for iris.example.com went elsewhere",
+    )
+
+
+def test_a_swap_that_is_not_seen_is_told() -> None:
+    """A Service that still has endpoints of the old revision, after the canary route went."""
+    seen = watching(verdict=UNDECIDED)
+    assert condition(decide(again(seen, swap=not_live("1 of another revision"))), "TrafficVerified") == (
+        "False",
+        "SwapNotProven",
+        "1 of another revision",
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (starting, "models:/iris/2 is starting"),
+        (stepping, "models:/iris/2, step 1 of 2, weight 10: needs 20 more requests"),
+        (promoting, "models:/iris/2 passed and takes over"),
+        (watching, "models:/iris/2 took over and is watched until 12:15:10 UTC"),
+        (rolling_back, "traffic goes back: errors 5% breaks its limit"),
+    ],
+)
+def test_one_sentence_says_what_goes_on(build: Any, message: str) -> None:
+    """The message of a run without trouble."""
+    assert decide(build(verdict=UNDECIDED, weight=not_live())).message == message
+
+
+def test_generation_and_address_are_in_status() -> None:
+    """Clients that wait for `observedGeneration` see that their edit was read."""
+    status = decide(stable_on(1, generation=7))
+    assert (status.observed_generation, status.url) == (7, "http://iris.example.com/")
+    assert {one.observed_generation for one in status.conditions} == {7}
+
+
+@pytest.mark.parametrize(
+    ("forecast", "unreachable", "state", "message"),
+    [
+        ("", "", "Unknown", ""),
+        ("about 4m for all steps", "", "True", "about 4m for all steps"),
+        ("about 9h for all steps", "about 9h, the deadline is 4h", "False", "about 9h, the deadline is 4h"),
+    ],
+)
+def test_evidence_that_cannot_come_in_time_is_told_at_once(
+    forecast: str, unreachable: str, state: str, message: str
+) -> None:
+    """Not only when the deadline has passed."""
+    told = replace(UNDECIDED, forecast=forecast, unreachable=unreachable)
+    found = condition(decide(stepping(verdict=told)), "EvidenceReachable")
+    assert (found[0], found[2]) == (state, message)
+
+
+@pytest.mark.parametrize("build", [starting, stepping, watching])
+def test_a_prometheus_that_is_not_asked_calls_for_a_person_at_once(build: Any) -> None:
+    """No deadline passes first: nobody but a person can mend it, and it is told before there is traffic."""
+    refusal = Refusal("PrometheusNotAllowed", "https://a.svc:9090 is not on the operator's list")
+    status = decide(build(unasked=refusal, verdict=LOST, weight=not_live()))
+    assert condition(status, "Stalled") == ("True", refusal.reason, refusal.message)
+    assert condition(status, "MetricsAvailable") == ("False", refusal.reason, refusal.message)
+    mended = decide(build(verdict=UNDECIDED, weight=not_live()))
+    assert condition(mended, "Stalled")[0] == "False"

@@ -1,0 +1,284 @@
+"""The end of a run: the swap of roles, the watch, the way back, and what is remembered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sluice_operator.api.observation import Observed, Resolved, Workload
+from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Retiring, Verification
+from sluice_operator.rollout import revisions
+from sluice_operator.rollout.decide import decide
+from sluice_operator.rollout.transitions import HISTORY_KEPT, REJECTED_KEPT, RETIRING_KEPT
+from tests.unit.sluice_operator.build import (
+    DEFAULTS,
+    FAIL,
+    LIVE,
+    LOST,
+    NOW,
+    PASS,
+    SPEC,
+    UNDECIDED,
+    At,
+    a_spec,
+    again,
+    at,
+    both_ready,
+    condition,
+    model,
+    not_live,
+    pods,
+    promoting,
+    resolved,
+    revision,
+    rolling_back,
+    stable_on,
+    starting,
+    stepping,
+    swapped,
+    watching,
+    with_status,
+)
+
+WATCH = timedelta(minutes=15).total_seconds()
+
+
+def ended_rollback() -> Observed:
+    """Version 2 was taken back, and version 1 serves alone."""
+    return again(rolling_back(weight=LIVE))
+
+
+def test_the_swap_waits_for_a_full_canary() -> None:
+    """As many pods as stable should have are ready before any of stable's traffic turns."""
+    short = decide(promoting(workloads=both_ready(2, 1)))
+    assert (short.phase, short.run and short.run.swapped) == (Phase.PROMOTING, False)
+    full = decide(promoting())
+    assert (full.phase, full.run and full.run.swapped) == (Phase.PROMOTING, True)
+
+
+def test_a_promotion_without_room_holds_and_says_so() -> None:
+    """Traffic stays as it is: a full cluster is nobody's verdict on the model."""
+    status = decide(promoting(workloads=both_ready(2, 1), after=600))
+    assert at(status) == At(Phase.PROMOTING, stable="1", canary="2", weight=50, live=50, step=1)
+    assert condition(status, "Stalled")[:2] == ("True", "NoCapacity")
+
+
+def test_a_swap_is_over_only_when_it_was_seen() -> None:
+    """Until then stable is still called stable, and the canary route stays."""
+    seen = swapped(swap=not_live("Service iris has 2 ready endpoints, 1 of another revision"))
+    assert at(decide(seen)) == at(seen.status)
+    assert at(decide(again(seen, swap=LIVE))) == At(Phase.WATCHING, stable="2", previous="1", step=1)
+
+
+def test_a_fail_after_the_swap_acts_in_watching() -> None:
+    """A promotion that has swapped is finished first; then the same Fail returns to the old revision."""
+    seen = swapped(swap=not_live(), verdict=FAIL)
+    assert decide(seen).phase is Phase.PROMOTING
+    watched = again(again(seen, swap=LIVE), verdict=FAIL)
+    assert decide(watched).phase is Phase.ROLLING_BACK
+
+
+def test_watching_goes_on_with_the_run_s_evidence() -> None:
+    """One run has one error budget; only the verdict on the last step is over."""
+    seen = swapped(swap=LIVE, verdict=PASS)
+    status, before = decide(seen), seen.status.run
+    assert status.run is not None
+    assert before is not None
+    assert status.run.traffic_started_at == before.traffic_started_at is not None
+    assert status.run.proven_at == before.proven_at is not None
+    assert (status.verdict, status.run.step_started_at) == (None, None)
+
+
+@pytest.mark.parametrize("verdict", [UNDECIDED, None])
+def test_a_quiet_watch_ends_in_stable(verdict: object) -> None:
+    """After its time the old revision leaves, the run goes to history, and the alias follows."""
+    early, late = watching(after=WATCH - 1, verdict=verdict), watching(after=WATCH, verdict=verdict)
+    assert decide(early).phase is Phase.WATCHING
+    status = decide(late)
+    assert at(status) == At(Phase.STABLE, stable="2", step=1, outcome=Outcome.PROMOTED)
+    assert status.alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri)
+    begun = starting().status.run
+    assert begun is not None
+    assert status.history[0] == HistoryEntry(
+        revision(2).revision,
+        "models:/iris/2",
+        Outcome.PROMOTED,
+        "Promoted",
+        begun.started_at,
+        late.now,
+        record=f"iris-run-{begun.id}",
+    )
+    leaving = [(one.revision.revision, one.replicas, one.until) for one in status.retiring]
+    assert leaving == [(revision(1).revision, 2, late.now + timedelta(seconds=30))]
+
+
+def test_pods_that_retire_leave_after_the_delay() -> None:
+    """Not before `scaleDownDelay`, so that a late gateway loses nothing."""
+    ended = again(watching(after=WATCH), after=29)
+    assert len(decide(ended).retiring) == 1
+    assert decide(again(ended, after=1)).retiring == ()
+
+
+def test_a_fail_in_watching_returns_to_the_old_revision() -> None:
+    """Roles turn back at once: the old revision is still there at full size, and the new one is rejected."""
+    back = decide(watching(verdict=FAIL))
+    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", step=1, outcome=Outcome.REJECTED)
+    assert [one.revision for one in back.rejected] == [revision(2).revision]
+    returned = again(watching(verdict=FAIL), swap=not_live())
+    assert decide(returned).phase is Phase.ROLLING_BACK
+    assert at(decide(again(returned, swap=LIVE))) == At(Phase.STABLE, stable="1", step=1, outcome=Outcome.REJECTED)
+
+
+@pytest.mark.parametrize("build", [swapped, watching])
+def test_a_revision_that_took_over_and_has_no_ready_pods_left_yields(build: object) -> None:
+    """Callers get no answer from it while the old revision has ready pods: the way back needs no evidence."""
+    seen = build(workloads=both_ready(2, 0), verdict=LOST)  # type: ignore[operator]
+    back = decide(seen)
+    assert (at(back).phase, at(back).stable, at(back).canary) == (Phase.ROLLING_BACK, "1", "2")
+    assert back.run is not None
+    assert (back.run.outcome, back.run.reason, back.run.swapped) == (Outcome.REJECTED, "NoReadyPods", False)
+
+
+@pytest.mark.parametrize("build", [swapped, watching])
+def test_nothing_yields_to_a_revision_without_ready_pods(build: object) -> None:
+    """With no ready pod on either side there is no better one to turn to."""
+    seen = build(workloads=both_ready(0, 0), verdict=LOST)  # type: ignore[operator]
+    assert at(decide(seen)) == at(seen.status)
+
+
+def test_a_rollback_ends_when_weight_0_was_seen_live() -> None:
+    """Then the canary's pods retire, and the run goes to history as rejected."""
+    seen = rolling_back(weight=not_live())
+    assert at(decide(seen)) == at(seen.status)
+    ended = again(seen, weight=LIVE)
+    status = decide(ended)
+    assert at(status) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
+    leaving = [(one.revision.revision, one.replicas, one.until) for one in status.retiring]
+    assert leaving == [(revision(2).revision, 1, ended.now + timedelta(seconds=30))]
+    assert (status.history[0].outcome, status.history[0].reason) == (Outcome.REJECTED, FAIL.reason)
+
+
+def test_a_rollback_does_not_wait_for_a_proof_for_ever() -> None:
+    """Removing the route of a bad canary is safer than waiting for a gateway that cannot be asked."""
+    assert decide(rolling_back(weight=not_live(), after=29)).phase is Phase.ROLLING_BACK
+    assert decide(rolling_back(weight=not_live(), after=30)).phase is Phase.STABLE
+
+
+def test_weight_0_without_anybody_to_take_traffic_is_assumed() -> None:
+    """No pod of the canary is ready, so nothing can be proven and nothing can go wrong; status calls it assumed."""
+    gone = stepping(workloads=both_ready(2, 0))
+    status = decide(again(gone))
+    assert status.weight is not None
+    assert (status.weight.live, status.weight.verification) == (0, Verification.ASSUMED)
+
+
+def test_a_rejected_revision_stays_rejected() -> None:
+    """A re-sync, a restart and a long time change nothing; the condition says why."""
+    seen = again(ended_rollback(), after=86_400)
+    assert at(decide(seen)) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
+    assert condition(decide(seen), "Stalled") == (
+        "False",
+        "Rejected",
+        "models:/iris/2 was rejected before and is not tried again as it is",
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objectives": SPEC["objectives"][:1]},
+        {"server__image": "registry.example/fixed:2"},
+        {"server__env": [{"name": "THREADS", "value": "2"}]},
+    ],
+)
+def test_a_rejected_revision_gets_another_chance_under_other_terms(changes: dict[str, object]) -> None:
+    """Other objectives, or other settings, which make it another revision."""
+    assert at(decide(again(ended_rollback(), spec=a_spec(**changes)))).canary == "2"
+
+
+def test_steps_are_no_terms() -> None:
+    """Other steps alone do not try a rejected revision again."""
+    rollout = {**SPEC["rollout"], "deadline": "1h"}
+    assert decide(again(ended_rollback(), spec=a_spec(rollout=rollout))).phase is Phase.STABLE
+
+
+def test_a_newer_model_is_tried_after_a_rejection() -> None:
+    """A rejection is of one revision only."""
+    assert at(decide(again(ended_rollback(), resolution=resolved(3)))).canary == "3"
+
+
+def test_a_revision_that_is_rejected_again_is_remembered_once() -> None:
+    """The newest reason wins."""
+    other = a_spec(objectives=SPEC["objectives"][:1])
+    tried = again(ended_rollback(), spec=other)
+    refused = Workload(refusal=None, trouble="no room")
+    workloads = {**pods((revision(1), 2)), revision(2).revision: refused}
+    status = decide(again(tried, workloads=workloads, after=600))
+    assert [(one.revision, one.reason, one.terms) for one in status.rejected] == [
+        (revision(2).revision, "ProgressDeadlineExceeded", revisions.terms(other.objectives))
+    ]
+
+
+def test_the_alias_is_done_when_the_registry_says_so() -> None:
+    """Only what the registry answers counts, and a later answer does not undo it."""
+    promoted = again(watching(after=WATCH))
+    assert decide(again(promoted, alias_version="1")).alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri)
+    done = again(promoted, alias_version="2")
+    assert decide(done).alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri, done=True)
+    assert decide(again(done, alias_version="1")).alias == Alias(
+        "champion", "iris", "2", DEFAULTS.tracking_uri, done=True
+    )
+
+
+def test_no_alias_is_moved_unasked() -> None:
+    """Without `onPromote.setAlias`, or for a model outside the registry, nothing is written to it."""
+    unasked = a_spec(model={**SPEC["model"], "onPromote": {}})
+    assert decide(watching(after=WATCH, spec=unasked)).alias is None
+    logged = Resolved(model(1).__class__("models:/m-0a1b", "iris", "m-0a1b"))
+    first = again(stable_on(1), resolution=logged)
+    assert first.status.alias is not None
+    assert decide(again(with_status(first, alias=None))).alias is None
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Status keeps the newest, so that it never outgrows what the API server takes."""
+    seen = stable_on(1)
+    for version in range(2, 40):
+        begun = again(seen, resolution=resolved(version), workloads=pods((revision(1), 2)))
+        failed = again(begun, after=600, workloads=pods((revision(1), 2)))
+        seen = again(again(failed), after=1)
+        kept = tuple(Retiring(one.revision, 1, NOW + timedelta(days=9)) for one in seen.status.retiring)
+        seen = with_status(seen, retiring=kept)
+    newest = [revision(version).revision for version in range(39, 1, -1)]
+    assert [one.revision for one in seen.status.rejected] == newest[:REJECTED_KEPT]
+    assert [one.revision for one in seen.status.history] == newest[:HISTORY_KEPT]
+    assert [one.revision.revision for one in reversed(seen.status.retiring)] == newest[:RETIRING_KEPT]
+
+
+def test_a_swap_that_cannot_be_seen_can_still_fail() -> None:
+    """The successor has the traffic by then: its failures must not wait for the last proof."""
+    unproven = swapped(swap=not_live())
+    assert decide(again(unproven, swap=not_live(), verdict=FAIL, after=31)).phase is Phase.ROLLING_BACK
+
+
+def test_a_swap_that_cannot_be_seen_is_told() -> None:
+    """Neither "the weight is live" nor "takes over" is true of it."""
+    status = decide(again(swapped(swap=not_live()), swap=not_live("one endpoint of two"), after=600))
+    assert condition(status, "TrafficVerified") == ("False", "SwapNotProven", "one endpoint of two")
+    assert condition(status, "Stalled")[:2] == ("True", "SwapNotProven")
+
+
+def test_a_watch_that_sees_nothing_does_not_end() -> None:
+    """No data is no success: neither the promotion nor the alias is final."""
+    blind = watching(after=WATCH, verdict=LOST)
+    assert decide(blind).phase is Phase.WATCHING
+    assert condition(decide(again(blind, verdict=LOST)), "Stalled")[:2] == ("True", "MetricsUnavailable")
+    assert decide(again(blind, verdict=UNDECIDED)).phase is Phase.STABLE
+
+
+def test_pods_that_an_unproven_route_may_lead_to_stay_longer() -> None:
+    """A gateway that still has the old weight must find somebody."""
+    stuck = rolling_back(weight=not_live())
+    (left,) = decide(again(stuck, weight=not_live(), after=31)).retiring
+    assert left.until - stuck.now > timedelta(minutes=5)

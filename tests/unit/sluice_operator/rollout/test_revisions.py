@@ -1,0 +1,95 @@
+"""What makes a new revision, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sluice_operator.api.observation import Defaults
+from sluice_operator.api.status import Phase
+from sluice_operator.rollout import revisions
+from sluice_operator.rollout.decide import decide
+from tests.unit.sluice_operator.build import DEFAULTS, ROLLOUT, SPEC, a_spec, model, resolved, revision, stable_on
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"server__image": "registry.example/other:1"},
+        {"server__env": [{"name": "THREADS", "value": "2"}]},
+        {"server__resources": {"requests": {"cpu": "2"}}},
+        {"model__trust": "Data"},
+        {"model__registry": {"trackingURI": "http://other:5000"}},
+    ],
+)
+def test_what_a_user_sets_for_the_server_makes_a_new_revision(changes: dict[str, Any]) -> None:
+    """Image, environment, resources, trust and registry all decide what runs."""
+    status = decide(stable_on(1, spec=a_spec(**changes)))
+    assert (status.phase, status.canary) == (Phase.STARTING, revision(1, a_spec(**changes)))
+    assert revision(1, a_spec(**changes)).revision != revision(1).revision
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"server__replicas": 7},
+        {"rollout": {**ROLLOUT, "deadline": "1h"}},
+        {"objectives": []},
+        {"model__pollInterval": "1h"},
+        {"model__onPromote": {}},
+        {"model__uri": "models:/iris/1"},
+        {"traffic": {"ingress": {"className": "other", "host": "other.example.com"}}},
+    ],
+)
+def test_what_decides_how_to_roll_out_makes_none(changes: dict[str, Any]) -> None:
+    """Replicas, steps, objectives, route, and another name for the same version start no rollout."""
+    assert revision(1, a_spec(**changes)) == revision(1)
+    assert decide(stable_on(1, spec=a_spec(**changes))).phase is Phase.STABLE
+
+
+def test_an_upgrade_of_the_operator_starts_no_rollout() -> None:
+    """Its defaults are frozen into a revision, but do not name it."""
+    upgraded = Defaults("registry.example/sluice-server:2", "http://mlflow-2:5000")
+    seen = stable_on(1, defaults=upgraded)
+    status = decide(seen)
+    assert (status.phase, status.stable) == (Phase.STABLE, seen.status.stable)
+    made = revisions.make(a_spec(), model(1), upgraded)
+    assert (made.revision, made.image) == (revision(1).revision, upgraded.image)
+
+
+def test_a_revision_is_frozen_with_what_it_was_made_from() -> None:
+    """The operator's defaults fill in what the user left out."""
+    made = revision(1)
+    assert (made.image, made.tracking_uri, made.trust, made.resources) == (
+        DEFAULTS.image,
+        DEFAULTS.tracking_uri,
+        "TrustedTypes",
+        SPEC["server"]["resources"],
+    )
+
+
+def test_another_version_is_another_revision() -> None:
+    """And so is a version of that number which was deleted and registered again from elsewhere."""
+    again = replace(model(1), source="models:/m-other", run_id="other")
+    made = {revisions.make(a_spec(), one, DEFAULTS).revision for one in (model(1), model(2), again)}
+    assert len(made) == 3
+
+
+def test_names_of_revisions_do_not_change() -> None:
+    """The name of an existing revision is part of the contract: another one would roll out every model once."""
+    assert revision(1).revision == "qp2gpekvce"
+    assert len(revision(1).revision) == 10
+
+
+def test_what_was_learned_from_the_pods_does_not_name_a_revision() -> None:
+    """Digest and runtime are found out later."""
+    seen = replace(model(1), digest="sha256:00", runtime="skops")
+    assert revisions.make(a_spec(), seen, DEFAULTS).revision == revision(1).revision
+
+
+def test_the_same_look_gives_the_same_decision() -> None:
+    """`decide` is pure: what it is given decides alone."""
+    seen = stable_on(1, resolution=resolved(2))
+    assert decide(seen) == decide(seen)

@@ -1,0 +1,355 @@
+"""From a new revision to its first share of traffic."""
+
+from __future__ import annotations
+
+from dataclasses import replace as replace_seen
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sluice_operator.api.observation import HoldOut, Proof, Refusal, Trained, Unreachable, Unresolved, Workload
+from sluice_operator.api.quantities import Number
+from sluice_operator.api.spec import PlacedLatency
+from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Rejection, Retiring
+from sluice_operator.rollout.decide import decide
+from tests.unit.sluice_operator.build import (
+    DEFAULTS,
+    LIVE,
+    NOW,
+    REPLICAS,
+    ROLLOUT,
+    At,
+    a_look,
+    a_spec,
+    again,
+    at,
+    both_ready,
+    condition,
+    not_live,
+    pods,
+    resolved,
+    revision,
+    stable_on,
+    starting,
+    with_status,
+)
+
+REFUSED = Workload(refusal=Refusal("PickleNotTrusted", "the model is a pickle: register it with skops"))
+LATE = timedelta(minutes=10).total_seconds()
+
+
+def test_a_first_revision_starts_alone() -> None:
+    """There is nothing to split traffic with, so there is no weight."""
+    status = decide(a_look())
+    assert at(status) == At(Phase.STARTING, canary="1")
+    assert condition(status, "Ready") == ("False", "NoRevision", "no revision serves yet")
+
+
+@pytest.mark.parametrize("ready", range(REPLICAS))
+def test_a_first_revision_waits_for_all_of_its_pods(ready: int) -> None:
+    """Some of its pods are not enough to call it stable."""
+    seen = again(a_look(), workloads=pods((revision(1), ready)))
+    assert at(decide(seen)) == At(Phase.STARTING, canary="1")
+
+
+def test_a_first_revision_is_stable_once_ready() -> None:
+    """It serves, is remembered as promoted, and the alias follows it."""
+    status = decide(again(a_look(), workloads=pods((revision(1), REPLICAS))))
+    later = NOW + timedelta(seconds=1)
+    assert at(status) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
+    assert status.alias == Alias("champion", "iris", "1", DEFAULTS.tracking_uri)
+    assert status.history == (
+        HistoryEntry(revision(1).revision, "models:/iris/1", Outcome.PROMOTED, "FirstRevision", NOW, later),
+    )
+    assert condition(status, "Ready") == ("True", "Serving", "models:/iris/1 serves on 2 of 2 pods")
+
+
+def test_a_first_revision_waits_for_the_gateway() -> None:
+    """Its pods are ready, but callers get no answer yet; after a while that is told."""
+    ready = pods((revision(1), REPLICAS))
+    dark = not_live("no model server (status 404) answered")
+    assert decide(again(a_look(), workloads=ready, swap=dark)).phase is Phase.STARTING
+    late = decide(again(a_look(), after=LATE, workloads=ready, swap=dark))
+    assert condition(late, "Stalled") == ("True", "GatewayUnreachable", "no model server (status 404) answered")
+    assert at(decide(again(a_look(), workloads=ready, swap=LIVE))).stable == "1"
+
+
+@pytest.mark.parametrize(
+    ("look", "reason"),
+    [
+        ({"workloads": {revision(1).revision: REFUSED}}, "PickleNotTrusted"),
+        ({"after": LATE}, "ProgressDeadlineExceeded"),
+    ],
+)
+def test_a_first_revision_that_fails_says_so_and_stays(look: dict[str, object], reason: str) -> None:
+    """There is nothing to go back to: it stays in Starting, stalled, and is not remembered as rejected."""
+    status = decide(again(a_look(), **look))  # type: ignore[arg-type]
+    assert at(status) == At(Phase.STARTING, canary="1", outcome=Outcome.REJECTED)
+    assert condition(status, "Stalled")[:2] == ("True", reason)
+    assert condition(status, "RolloutSucceeded")[:2] == ("False", reason)
+    assert condition(status, "Ready")[:2] == ("False", "NoRevision")
+    assert status.rejected == ()
+
+
+def test_a_first_revision_that_failed_yields_to_a_corrected_one() -> None:
+    """The fix of a refused model starts as if it were the first."""
+    refused = again(a_look(), workloads={revision(1).revision: REFUSED})
+    corrected = again(refused, resolution=stable_on(2).resolution)
+    assert at(decide(corrected)) == At(Phase.STARTING, canary="2")
+
+
+def test_a_late_first_revision_is_welcome() -> None:
+    """One that gets ready after its deadline serves: it is better than nothing."""
+    late = again(a_look(), after=LATE)
+    ready = again(late, workloads=pods((revision(1), REPLICAS)))
+    assert at(decide(ready)) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
+
+
+def test_a_second_revision_starts_beside_stable_without_traffic() -> None:
+    """Its route exists with weight 0 before any pod of it is ready."""
+    assert at(starting().status) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=0)
+
+
+@pytest.mark.parametrize(
+    ("weight", "smoke"),
+    [
+        (None, None),
+        (not_live(), None),
+        (LIVE, None),
+        (LIVE, Proof(False, "the canary answered 500")),
+        (not_live(), LIVE),
+    ],
+)
+def test_a_canary_steps_only_when_its_route_and_its_answer_are_proven(
+    weight: Proof | None, smoke: Proof | None
+) -> None:
+    """Ready pods alone are no reason to send traffic."""
+    seen = starting(workloads=both_ready(), weight=weight, smoke=smoke)
+    assert decide(seen).phase is Phase.STARTING
+
+
+def test_a_host_that_another_object_has_holds_the_start() -> None:
+    """Two objects with one host would take each other's requests; the younger one says whose it is."""
+    for begin in (a_look(), starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)):
+        seen = replace_seen(begin, host_taken="models/first")
+        status = decide(seen)
+        assert at(status) == at(seen.status)
+        assert condition(status, "Stalled") == (
+            "True",
+            "HostTaken",
+            "iris.example.com is also the host of the older ModelDeployment models/first: change one of the two",
+        )
+
+
+def test_a_canary_that_is_ready_and_answers_begins_to_step() -> None:
+    """Still at weight 0: the first weight is a decision of its own."""
+    seen = starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)
+    assert at(decide(seen)) == At(Phase.STEPPING, stable="1", canary="2", weight=0, live=0)
+
+
+def test_without_steps_the_first_weight_follows_from_how_many_requests_there_are() -> None:
+    """Nobody is sent anywhere before that is known, and a person is told what is waited for."""
+    automatic = starting(spec=a_spec(rollout={**ROLLOUT, "canary": {}}))
+    ready: dict[str, Any] = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
+    unknown = again(automatic, **ready)
+    assert decide(unknown).phase is Phase.STARTING
+    assert condition(decide(again(unknown, after=LATE, **ready)), "Stalled")[:2] == ("True", "MetricsUnavailable")
+    status = decide(again(unknown, **ready, rate=200.0))
+    assert status.phase is Phase.STEPPING
+    assert status.run is not None
+    assert [step.weight for step in status.run.steps] == [5, 10, 25, 50]
+
+
+def test_a_latency_without_a_limit_waits_for_what_stable_takes() -> None:
+    """The run keeps what it found, beside the objective as it was written."""
+    objectives = [{"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}]
+    ready: dict[str, Any] = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
+    unknown = again(starting(spec=a_spec(objectives=objectives)), **ready, slow=None)
+    assert decide(unknown).phase is Phase.STARTING
+    assert condition(decide(again(unknown, after=LATE, **ready, slow=None)), "Stalled")[:2] == (
+        "True",
+        "MetricsUnavailable",
+    )
+    quiet = again(unknown, **ready, slow={})
+    assert decide(quiet).phase is Phase.STARTING
+    assert decide(quiet).message.endswith(
+        "is starting: the first weight waits until stable has answered requests that a latency can be compared with: "
+        "send some, or write latency.max"
+    )
+    assert condition(decide(again(quiet, after=LATE, **ready, slow={})), "Stalled") == (
+        "True",
+        "TooFewRequests",
+        "the first weight waits until stable has answered requests that a latency can be compared with: send some, or "
+        "write latency.max",
+    )
+    status = decide(again(unknown, **ready, slow={"p95": Number.parse("0.0125")}))
+    assert (status.phase, status.run and status.run.slow) == (Phase.STEPPING, {"p95": 0.0125})
+    assert status.run is not None
+    assert status.run.objectives == a_spec(objectives=objectives).objectives
+    (judged,) = status.run.judged
+    assert isinstance(judged.latency, PlacedLatency)
+    assert (judged.latency.slow, judged.latency.max) == (0.0125, None)
+    stepped = again(unknown, **ready, slow={"p95": Number.parse("0.0125")})
+    assert decide(again(stepped)).phase is Phase.STEPPING  # the objectives are still those of the spec
+
+
+def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:
+    """A preflight's refusal ends the run at once, with the sentence that says what to do."""
+    seen = starting(workloads={**pods((revision(1), REPLICAS)), revision(2).revision: REFUSED})
+    back = decide(seen)
+    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=0, outcome=Outcome.REJECTED)
+    assert back.rejected == (
+        Rejection(
+            revision(2).revision,
+            "models:/iris/2",
+            "PickleNotTrusted",
+            "the model is a pickle: register it with skops",
+            back.rejected[0].terms,
+            seen.now,
+        ),
+    )
+    ended = decide(again(seen))
+    assert at(ended) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
+    assert ended.message == (
+        "models:/iris/1 serves on 2 of 2 pods; the last run was taken back: "
+        "the model is a pickle: register it with skops"
+    )
+
+
+def test_pods_that_do_not_get_ready_are_rejected_at_the_deadline() -> None:
+    """Not a moment before, and with what keeps them from being ready."""
+    waiting = Workload(trouble="pod iris-x, container server: ImagePullBackOff: no such image")
+    workloads = {**pods((revision(1), REPLICAS)), revision(2).revision: waiting}
+    assert decide(starting(after=LATE - 1, workloads=workloads)).phase is Phase.STARTING
+    back = decide(starting(after=LATE, workloads=workloads))
+    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=0, outcome=Outcome.REJECTED)
+    assert back.run is not None
+    assert (back.run.reason, back.run.message) == (
+        "ProgressDeadlineExceeded",
+        "not ready within progressDeadline 10m: pod iris-x, container server: ImagePullBackOff: no such image",
+    )
+
+
+def test_a_canary_that_answers_wrongly_is_rejected_at_the_deadline() -> None:
+    """It is ready, its route is live, and it fails its own input example."""
+    wrong = Proof(False, "the canary answered its own input example with 500: boom", by_canary=True)
+    back = decide(starting(after=LATE, workloads=both_ready(), weight=LIVE, smoke=wrong))
+    assert (back.phase, back.run and back.run.reason) == (Phase.ROLLING_BACK, "ProgressDeadlineExceeded")
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"workloads": both_ready(), "weight": not_live("the gateway gave no answer")},
+        {"workloads": both_ready(), "weight": LIVE, "smoke": not_live("no smoke request: refused")},
+        {"workloads": {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_lost=True)}},
+    ],
+)
+def test_a_gateway_or_registry_in_trouble_rejects_nothing(look: dict[str, object]) -> None:
+    """What is not the model's fault holds the start beyond the deadline."""
+    assert decide(starting(after=LATE, **look)).phase is Phase.STARTING
+
+
+def test_a_first_revision_without_a_good_hold_out_does_not_serve() -> None:
+    """However ready it is; a better one is welcome."""
+    objectives = [{"name": "trained", "accuracy": {"source": "Training", "min": "0.9"}}]
+    poor = Trained(HoldOut("iris/1", 23, 45, Unresolved("NoRows", "its run tells no rows")))
+    seen = again(a_look(spec=a_spec(objectives=objectives)), workloads=pods((revision(1), REPLICAS)), trained=poor)
+    for _ in range(3):
+        status = decide(seen)
+        assert (status.phase, status.stable, status.run and status.run.outcome) == (
+            Phase.STARTING,
+            None,
+            Outcome.REJECTED,
+        )
+        seen = again(seen)
+    assert condition(status, "Stalled")[:2] == ("True", "TrainingAccuracyBelowLimit")
+
+
+def test_a_name_that_somebody_else_took_holds_a_first_revision() -> None:
+    """Nothing is started, and the condition names the object."""
+    status = decide(a_look(foreign=("Service iris",)))
+    assert at(status) == At(Phase.PENDING)
+    assert condition(status, "Stalled") == (
+        "True",
+        "NameTaken",
+        "Service iris: not created by this ModelDeployment; delete it or rename one of the two",
+    )
+
+
+def test_a_name_that_somebody_else_took_holds_a_canary_without_blame() -> None:
+    """The canary is neither sent traffic nor rejected, whatever the clock says; it goes on when the name is free."""
+    taken = starting(after=LATE, workloads=both_ready(), weight=LIVE, smoke=LIVE, foreign=("Ingress iris-canary",))
+    assert decide(taken).phase is Phase.STARTING
+    assert condition(decide(taken), "Stalled")[1] == "NameTaken"
+    assert decide(again(taken, foreign=(), smoke=LIVE)).phase is Phase.STEPPING
+
+
+@pytest.mark.parametrize(
+    "resolution",
+    [
+        Unreachable("MLflow at http://mlflow:5000 gave no usable answer: timed out"),
+        Unresolved("AliasNotFound", "MLflow has no alias 'challenger' of model 'iris'"),
+    ],
+)
+def test_a_registry_without_an_answer_changes_nothing(resolution: Unreachable | Unresolved) -> None:
+    """Stable serves on, a run goes on, and the condition says which of the two it is."""
+    quiet, canary = stable_on(1, resolution=resolution), starting(resolution=resolution)
+    assert at(decide(quiet)) == at(quiet.status)
+    assert at(decide(canary)) == at(canary.status)
+    reachable, stalled = condition(decide(quiet), "RegistryReachable"), condition(decide(quiet), "Stalled")
+    if isinstance(resolution, Unreachable):
+        assert (reachable[:2], stalled[0]) == (("False", "RegistryUnreachable"), "False")
+    else:
+        assert (reachable[0], stalled) == ("True", ("True", resolution.reason, resolution.message))
+
+
+def test_without_a_resolved_model_nothing_starts() -> None:
+    """A new object waits in Pending until its URI names something."""
+    for resolution in (Unreachable("no answer"), Unresolved("AliasNotFound", "no alias")):
+        assert at(decide(a_look(resolution=resolution))) == At(Phase.PENDING)
+
+
+def test_pods_that_retire_are_taken_over_by_a_new_run() -> None:
+    """A revision that comes back is no longer on its way out."""
+    leaving = Retiring(revision(2), 1, NOW + timedelta(hours=1))
+    other = Retiring(revision(3), 1, NOW + timedelta(hours=1))
+    status = decide(with_status(stable_on(1, resolution=resolved(2)), retiring=(leaving, other)))
+    assert (at(status).canary, status.retiring) == ("2", (other,))
+
+
+def test_what_a_run_follows_is_frozen_at_its_start() -> None:
+    """Steps, objectives and route of that moment are part of status."""
+    run, wanted = starting().status.run, a_spec()
+    assert run is not None
+    assert (run.rollout, run.objectives, run.traffic) == (wanted.rollout, wanted.objectives, wanted.traffic)
+
+
+def test_a_start_that_the_registry_held_gets_its_time_again() -> None:
+    """Pods that fetch only after the outage are not late."""
+    waiting = {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_lost=True)}
+    held = again(starting(), workloads=waiting)
+    back = again(held, workloads=pods((revision(2), 0)), after=LATE)
+    assert decide(back).phase is Phase.STARTING
+    assert decide(again(back, workloads=pods((revision(2), 0)), after=LATE)).phase is Phase.ROLLING_BACK
+
+
+def test_a_gateway_that_does_not_answer_holds_a_start_and_is_named() -> None:
+    """Nothing between us and the canary is the canary's fault."""
+    status = decide(
+        again(starting(workloads=both_ready()), workloads=both_ready(), weight=not_live("no answer"), after=LATE)
+    )
+    assert status.phase is Phase.STARTING
+    assert condition(status, "Stalled") == ("True", "GatewayUnreachable", "no answer")
+
+
+def test_a_canary_whose_prometheus_is_not_asked_gets_no_traffic() -> None:
+    """It could not be judged; however long that takes, the model is not to blame, and afterwards the run goes on."""
+    refusal = Refusal("CredentialsMissing", "Secret models/prometheus is not there")
+    ready = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
+    held = again(starting(**ready, unasked=refusal), after=LATE, **ready)
+    assert held.status.phase is Phase.STARTING
+    status = decide(held)
+    assert (status.phase, condition(status, "Stalled")) == (Phase.STARTING, ("True", refusal.reason, refusal.message))
+    assert decide(replace_seen(held, unasked=None)).phase is Phase.STEPPING

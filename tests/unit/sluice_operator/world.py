@@ -1,0 +1,263 @@
+"""A simulated world around the real reconcile loop: API server, kubelet, gateway, registry, and what the metrics say.
+
+Each part moves only when it is told to, so that a test can put a crash, a conflict or an outage between any two of
+them. Every write of the operator is held against the promises that must be true at that very moment.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace as replace_seen
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from sluice_operator.api import names, spec, status
+from sluice_operator.api.observation import Observed, Proof, Resolution, Workload
+from sluice_operator.api.owner import Manifest
+from sluice_operator.api.status import Phase, Revision, Status, Verdict
+from sluice_operator.controller.archive import Archive
+from sluice_operator.controller.events import Recorder
+from sluice_operator.controller.observe import Found, Observer
+from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.kubernetes import children
+from sluice_operator.manifests.render import render
+from sluice_operator.mlflow.client import Registry
+from sluice_operator.rollout import revisions
+from sluice_operator.rollout.roles import serves
+from sluice_operator.routing import nginx
+from tests.unit.sluice_operator.build import (
+    DEFAULTS,
+    LIVE,
+    NOW,
+    OWNER,
+    PASS,
+    ROLLOUT,
+    UNDECIDED,
+    not_live,
+    raw_spec,
+    resolved,
+)
+from tests.unit.sluice_operator.fakes import CutOffError, FakeKube, Reference, finish
+from tests.unit.sluice_operator.recorded import FakeEnding
+
+IRIS: Reference = (names.KIND, "iris")
+JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+
+
+class Aliases(Registry):
+    """A registry that holds one alias."""
+
+    def __init__(self) -> None:
+        self.champion: str | None = None
+        self.answers = True
+
+    async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
+        if not self.answers:
+            raise httpx.ConnectError("refused")
+        self.champion = version
+
+    async def alias_version(self, tracking_uri: str, name: str, alias: str) -> str | None:
+        return self.champion if self.answers else None
+
+
+class World(Observer):
+    """The operator's surroundings, as it sees them."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.kube = FakeKube()
+        self.now = NOW
+        self.records = FakeEnding()
+        self.resolution: Resolution = resolved(1)
+        self.broken: set[str] = set()  # model versions whose pods do not get ready
+        self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass unless it is told otherwise
+        self.registry = Aliases()
+        self.race: Callable[[], None] = lambda: None  # happens between a look and the writes that follow it
+        self._ready: dict[str, int] = {}  # pods of a revision, as the kubelet left them
+        self._role = ""  # the revision that plain requests reach
+        self._route: dict[str, str] = {}  # annotations of the canary route, as the gateway read them last
+        rollout = {**ROLLOUT, "watchAfterPromotion": "60s"}
+        metadata = {"name": "iris", "namespace": "models", "uid": OWNER.uid, "generation": 1}
+        self.kube.put({"kind": names.KIND, "metadata": metadata, "spec": raw_spec(rollout=rollout, **changes)})
+        self.spec = copy.deepcopy(self.kube.objects[IRIS]["spec"])
+        self.kube.seen_writing = self.hold_to_promises
+        self.start_operator()
+
+    # What others do
+
+    def start_operator(self) -> None:
+        """A new process: nothing but the cluster is remembered."""
+        self.operator = Reconciler(
+            self.kube, self, self.registry, Recorder(self.kube, "test"), Archive(self.kube, self.records), 5.0
+        )
+
+    def edit_spec(self, **changes: Any) -> None:
+        self.spec = raw_spec(**{"rollout": self.spec["rollout"], **changes})
+        body = self.kube.objects[IRIS]
+        generation = body["metadata"]["generation"] + 1
+        self.kube.put({**body, "metadata": {**body["metadata"], "generation": generation}, "spec": self.spec})
+
+    def run_pods(self) -> None:
+        """The kubelet catches up with the Deployments."""
+        self._ready = {}
+        for (kind, _), one in self.kube.objects.items():
+            if kind == "Deployment":
+                [container] = one["spec"]["template"]["spec"]["containers"]
+                environment = {entry["name"]: entry["value"] for entry in container["env"]}
+                healthy = environment["SLUICE_MODEL_VERSION"] not in self.broken
+                revision = one["metadata"]["labels"][names.LABEL_REVISION]
+                self._ready[revision] = one["spec"]["replicas"] if healthy else 0
+
+    def sync_gateway(self) -> None:
+        """The gateway catches up with Service and Ingress."""
+        service = self.kube.objects.get(("Service", "iris"))
+        self._role = service["spec"]["selector"].get(names.LABEL_REVISION, "") if service else ""
+        route = self.kube.objects.get(("Ingress", "iris-canary"))
+        self._route = route["metadata"]["annotations"] if route else {}
+
+    def reconcile(self, cut_after: int | None = None) -> None:
+        """One pass of the operator, which is killed after its `cut_after`-th write and started again."""
+        self.kube.cut_after = None if cut_after is None else self.kube.writes + cut_after
+        try:
+            finish(self.operator.reconcile("models", "iris"))
+        except CutOffError:
+            self.start_operator()
+        self.kube.cut_after = None
+
+    def calm_down(self, passes: int = 60) -> None:
+        """Everything works and time goes on."""
+        for _ in range(passes):
+            self.reconcile()
+            self.run_pods()
+            self.sync_gateway()
+            self.now += timedelta(seconds=30)
+
+    # What the operator sees
+
+    @property
+    def status(self) -> Status:
+        return status.parse(self.kube.objects[IRIS].get("status"))
+
+    async def observe(self, namespace: str, name: str, refused: str = "") -> Found | None:
+        body = await self.kube.get(names.KIND, namespace, name)
+        assert body is not None
+        current, wanted = status.parse(body.get("status")), spec.parse(body["spec"])
+        owned = await children.read(self.kube, namespace, name, OWNER.uid, current)
+        seen = Observed(
+            now=self.now,
+            name=name,
+            generation=body["metadata"]["generation"],
+            spec=wanted,
+            status=current,
+            defaults=DEFAULTS,
+            resolution=self.resolution,
+            workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
+            foreign=owned.foreign,
+            refused=refused,
+            verdict=self._said(current),
+            alias_version=await self.registry.alias_version("", "iris", "champion"),
+        )
+        race, self.race = self.race, lambda: None
+        race()
+        return Found(body, OWNER, owned, self._with_proofs(seen))
+
+    def ready(self, revision: Revision | None) -> int:
+        return self._ready.get(revision.revision, 0) if revision else 0
+
+    def _with_proofs(self, seen: Observed) -> Observed:
+        current, run = seen.status, seen.status.run
+        if run is None:
+            return seen
+        if current.weight is not None and self.ready(current.canary):
+            header = self._route.get("nginx.ingress.kubernetes.io/canary-by-header")
+            proof = LIVE if current.weight.verified_at or header == nginx.probe_header(current.weight) else not_live()
+            smoke = proof if current.phase is Phase.STARTING and proof.live else None
+            return replace_seen(seen, weight=proof, smoke=smoke, swap=self._swap(seen))
+        return replace_seen(seen, swap=self._swap(seen))
+
+    def _swap(self, seen: Observed) -> Proof | None:
+        current, serving = seen.status, serves(seen.status)
+        swapping = current.phase is Phase.PROMOTING and current.run is not None and current.run.swapped
+        if not swapping and not (current.phase is Phase.ROLLING_BACK and current.weight is None):
+            return None
+        full = self.ready(serving) >= seen.spec.server.replicas
+        return LIVE if full and serving is not None and self._role == serving.revision else not_live()
+
+    def _said(self, current: Status) -> Verdict | None:
+        run, watching = current.run, current.phase is Phase.WATCHING
+        subject = current.stable if watching else current.canary
+        if current.phase not in JUDGED or run is None or run.traffic_started_at is None or subject is None:
+            return None
+        verdict = self.verdicts.get(subject.model.version, PASS)
+        return UNDECIDED if verdict == PASS and (watching or run.step_started_at is None) else verdict
+
+    # What must be true whenever the operator writes
+
+    def hold_to_promises(self, verb: str, manifest: Manifest) -> None:
+        if manifest["kind"] in ("Event", "Secret", "ConfigMap"):
+            return
+        if manifest["kind"] == names.KIND:
+            assert (verb, manifest["spec"]) == ("status", self.spec), "the spec is the user's"
+            return
+        self._follows_status(verb, manifest)
+        current, name = self.status, manifest["metadata"]["name"]
+        if name == "iris-canary" and verb != "delete":
+            weight = int(manifest["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
+            assert weight == 0 or self._may_take_traffic(current), f"weight {weight} in {current.phase}"
+        if (manifest["kind"], name) == ("Service", "iris"):
+            selected = manifest["spec"]["selector"][names.LABEL_REVISION]
+            assert ("Deployment", f"iris-{selected}") in self.kube.objects, "nobody behind the role"
+        if manifest["kind"] == "Deployment":
+            revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
+            kept = {one.revision for one in (current.stable, current.previous) if one}
+            full = manifest["spec"]["replicas"] == self.spec["server"]["replicas"]
+            assert revision not in kept or (full and verb != "delete"), "what serves, or may be returned to, is full"
+
+    def _follows_status(self, verb: str, manifest: Manifest) -> None:
+        """Status is written first: a child is what the stored status says, or goes because that does not say it."""
+        said = {
+            (one["kind"], one["metadata"]["name"]): one for one in render(OWNER, spec.parse(self.spec), self.status)
+        }
+        stored = said.get((manifest["kind"], manifest["metadata"]["name"]))
+        if verb == "delete":
+            assert stored is None, "deleted, though status asks for it"
+        else:
+            assert stored is not None, "written, though status does not ask for it"
+            part = "replicas" if verb == "scale" else "selector" if manifest["kind"] == "Service" else "rules"
+            assert stored["spec"].get(part) == manifest["spec"].get(part), "written otherwise than status asks for"
+
+    def _may_take_traffic(self, current: Status) -> bool:
+        run, canary = current.run, current.canary
+        if run is None or canary is None or current.phase not in (Phase.STEPPING, Phase.PROMOTING):
+            return False
+        terms = revisions.terms(run.objectives)
+        rejected = any((one.revision, one.terms) == (canary.revision, terms) for one in current.rejected)
+        return not rejected and (self.ready(canary) > 0 or run.swapped)
+
+    # Where it ends
+
+    def records_kept(self) -> list[Manifest]:
+        return [one for (kind, _), one in self.kube.objects.items() if kind == "ConfigMap"]
+
+    def end(self) -> dict[str, Any]:
+        """Everything that should not depend on what happened on the way; no times, no ids."""
+        current = self.status
+        objects = {
+            reference: one["spec"]
+            for reference, one in self.kube.objects.items()
+            if reference[0] not in (names.KIND, "Secret", "ConfigMap")
+        }
+        records = [(one["data"]["startedAt"], one["data"]["outcome"]) for one in self.records_kept()]
+        return {
+            "phase": current.phase,
+            "stable": current.stable,
+            "canary": current.canary and current.canary.revision,
+            "weight": current.weight and current.weight.desired,
+            "rejected": [(one.revision, one.reason) for one in current.rejected],
+            "history": [(one.model, one.outcome, one.reason) for one in current.history],
+            "alias": (self.registry.champion, current.alias),
+            "records": [outcome for _, outcome in sorted(records)],
+            "objects": objects,
+        }
