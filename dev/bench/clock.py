@@ -7,7 +7,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from sluice_operator.analysis.run_evidence import Trial
+from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.status import Run
 from sluice_operator.controller import evaluate
 from sluice_operator.counting import ticks
@@ -17,8 +17,8 @@ from sluice_operator.prometheus.connection import Prometheus
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "counters": ((Counters, "add"), (Counters, "forget"), (ticks, "tally")),
-    "e-values": ((Trial, "observe"),),
-    "verdict": ((Trial, "findings"), (evaluate, "judge")),
+    "e-values": ((RunEvidence, "update"),),
+    "verdict": ((RunEvidence, "findings"), (evaluate, "judge")),
 }
 FETCHING = "fetching"
 
@@ -34,7 +34,7 @@ class Clock:
         for part, functions in PARTS.items():
             for owner, name in functions:
                 setattr(owner, name, self._timed(getattr(owner, name), part))
-        Trial.observe = self._noted(Trial.observe)  # type: ignore[assignment,method-assign]
+        RunEvidence.update = self._noted(RunEvidence.update)  # type: ignore[assignment,method-assign]
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -53,8 +53,8 @@ class Clock:
 
         return timed
 
-    def _noted(self, observe: Callable[[Trial, Tick, Run], None]) -> Callable[[Trial, Tick, Run], None]:
-        def noted(trial: Trial, tick: Tick, run: Run) -> None:
+    def _noted(self, observe: Callable[[RunEvidence, Tick, Run], None]) -> Callable[[RunEvidence, Tick, Run], None]:
+        def noted(trial: RunEvidence, tick: Tick, run: Run) -> None:
             observe(trial, tick, run)
             with self._lock:
                 self.ticks += 1

@@ -34,9 +34,9 @@ from sluice_operator.api.spec import (
     Traffic,
 )
 from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Phase, Run, Status
-from sluice_operator.controller.evaluate import Subject, Trials
-from sluice_operator.counting.intervals import Timing
-from sluice_operator.counting.ticks import Arms
+from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.counting.intervals import Intervals
+from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import Reader
 
@@ -47,7 +47,7 @@ _SETTLED_SECONDS = 4 * SCRAPE_SECONDS  # until all targets were scraped, and mor
 _IDLE_SECONDS = 10.0  # in which Prometheus scrapes and nobody asks
 _PAST_RUN_SECONDS = 300.0  # that the run has been going on which is looked at after a restart
 _TOLD_SECONDS = 90.0  # within which Prometheus must know it
-_TIMING = Timing(scrape=SCRAPE_SECONDS, look=LOOK_SECONDS)
+_INTERVALS = Intervals(scrape=SCRAPE_SECONDS, evaluation=LOOK_SECONDS)
 _WEIGHTS = (10, 25, 50)
 _OBJECTIVES = (
     Objective("errors", error_rate=ErrorRate(Share.parse("1%"), Ratio.parse("2"))),
@@ -117,8 +117,8 @@ class Bench:
         self._prometheus.scrape([PAST])
         await self._until_told()
         now = datetime.now(UTC)
-        fresh = [await self._look(self._trials(), [_subject(PAST, now)], now) for _ in range(_REPEATS)]
-        again = [await self._look(self._trials(), [_subject(PAST, began)], now) for _ in range(_REPEATS)]
+        fresh = [await self._look(self._evaluator(), [_subject(PAST, now)], now) for _ in range(_REPEATS)]
+        again = [await self._look(self._evaluator(), [_subject(PAST, began)], now) for _ in range(_REPEATS)]
         return _middle(fresh, median), _middle(again, median)
 
     async def many_runs(self, runs: int) -> Stage:
@@ -126,7 +126,7 @@ class Bench:
         names = [f"run{number}" for number in range(runs)]
         self._prometheus.scrape(names)
         await asyncio.sleep(_SETTLED_SECONDS)
-        before, trials = _memory(), self._trials()
+        before, trials = _memory(), self._evaluator()
         subjects = [_subject(name, datetime.now(UTC)) for name in names]
         rounds = _Rounds()
         early = [await self._look(trials, subjects, now) async for now in rounds.next(_WARM_UP)]
@@ -148,7 +148,7 @@ class Bench:
             memory,
         )
 
-    async def _look(self, trials: Trials, subjects: Sequence[Subject], now: datetime) -> Look:
+    async def _look(self, trials: Evaluator, subjects: Sequence[Subject], now: datetime) -> Look:
         """One verdict on each run, all at once, at `now`."""
         clock = self._clock
         queries, ticks, parts = clock.queries, clock.ticks, dict(clock.seconds)
@@ -169,9 +169,9 @@ class Bench:
             time.monotonic() - began,
         )
 
-    def _trials(self) -> Trials:
+    def _evaluator(self) -> Evaluator:
         """Those of an operator that has just been started."""
-        return Trials(Reader(self._client), _TIMING)
+        return Evaluator(Reader(self._client), _INTERVALS)
 
     async def _until_told(self) -> None:
         deadline = time.monotonic() + _TOLD_SECONDS
@@ -195,10 +195,10 @@ def _subject(name: str, began: datetime) -> Subject:
         steps=tuple(Step(weight, 100, Duration.parse("10s")) for weight in _WEIGHTS),
         step_started_at=began,
         traffic_started_at=began,
-        proven_at=began,
-        live=(LiveWeight(_WEIGHTS[0], began),),
+        first_live_at=began,
+        live_weights=(LiveWeight(_WEIGHTS[0], began),),
     )
-    return Subject(NAMESPACE, name, run, Arms(revision(name, "canary"), revision(name, "stable")))
+    return Subject(NAMESPACE, name, run, ComparedRevisions(revision(name, "canary"), revision(name, "stable")))
 
 
 def _memory() -> float:

@@ -20,18 +20,18 @@ from sluice_operator import settings as environment
 from sluice_operator.api import names
 from sluice_operator.controller import watch
 from sluice_operator.controller.archive import Archive
-from sluice_operator.controller.evaluate import Trials
-from sluice_operator.controller.events import Recorder
-from sluice_operator.controller.host_claims import Hosts
+from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.events import EventPublisher
+from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.controller.workqueue import WorkQueue
-from sluice_operator.counting.intervals import Timing
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.client import ApiServer
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.prometheus.renewal import from_folder
-from sluice_operator.prometheus.servers import Sources
+from sluice_operator.prometheus.servers import Servers
 from sluice_operator.settings import Settings
 
 
@@ -46,13 +46,13 @@ async def run(settings: Settings) -> None:
     async with client.ApiClient(configuration) as api, httpx.AsyncClient() as http:
         kube = ApiServer(api)
         registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
-        timing = Timing(settings.scrape_interval, settings.evaluation_interval)
-        sources = Sources(kube, timing, settings.allowed_prometheus)
+        intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
+        sources = Servers(kube, intervals, settings.allowed_prometheus)
         own = from_folder(settings.prometheus_url, settings.prometheus_credentials)
-        trials = Trials(Reader(own), timing, sources)
-        hosts = Hosts(kube)
+        trials = Evaluator(Reader(own), intervals, sources)
+        hosts = HostClaims(kube)
         observer = Observer(kube, registry, trials, hosts, settings, lambda: datetime.now(UTC), chance)
-        recorder = Recorder(kube, instance=socket.gethostname())
+        recorder = EventPublisher(kube, instance=socket.gethostname())
         reconciler = Reconciler(kube, observer, registry, recorder, Archive(kube, trials), settings.evaluation_interval)
         queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
         if not await kube.has_kind():

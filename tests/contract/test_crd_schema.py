@@ -53,8 +53,8 @@ STATUS: dict[str, Any] = {
         "id": "1-f6e5d4c3b2",
         "startedAt": NOW,
         "trafficStartedAt": NOW,
-        "provenAt": "2026-01-02T03:04:05.678901Z",
-        "slow": {"p95": "0.0125"},
+        "firstLiveAt": "2026-01-02T03:04:05.678901Z",
+        "latencyThresholds": {"p95": "0.0125"},
         "step": 1,
         "stepStartedAt": NOW,
         "swapped": False,
@@ -88,7 +88,14 @@ STATUS: dict[str, Any] = {
         ],
     },
     "rejected": [
-        {"revision": "b2", "model": "models:/iris/2", "reason": "R", "message": "m", "terms": "77aa", "at": NOW}
+        {
+            "revision": "b2",
+            "model": "models:/iris/2",
+            "reason": "R",
+            "message": "m",
+            "objectivesHash": "77aa",
+            "at": NOW,
+        }
     ],
     "retiring": [{"revision": REVISION, "replicas": 2, "until": NOW}],
     "history": [

@@ -19,9 +19,9 @@ import pytest
 import yaml
 
 from sluice_operator.api.status import Result, Run, Verdict
-from sluice_operator.controller.evaluate import Trials
+from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.counting.counters import Counters
-from sluice_operator.counting.intervals import Timing
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
@@ -136,7 +136,7 @@ def program() -> str:
 
 def seen_by(url: str, now: float, run: Run) -> Verdict:
     """The verdict `now` seconds after a run would have begun at BEGAN."""
-    return look(Trials(Reader(connect(url)), Timing(scrape=INTERVAL, look=5)), BEGAN + now, run)
+    return look(Evaluator(Reader(connect(url)), Intervals(scrape=INTERVAL, evaluation=5)), BEGAN + now, run)
 
 
 @pytest.mark.parametrize("now", [35, 155, 300])

@@ -14,11 +14,11 @@ import yaml
 
 from sluice_operator.api.spec import Prometheus
 from sluice_operator.api.status import Verdict
-from sluice_operator.controller.evaluate import Trials
-from sluice_operator.counting.intervals import Timing
+from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.renewal import from_folder
-from sluice_operator.prometheus.servers import Sources
+from sluice_operator.prometheus.servers import Servers
 from tests.contract.conftest import PATIENCE, free_ports, running
 from tests.contract.test_prometheus import BEGAN, program, targets
 from tests.unit.sluice_operator.certificates import Authority
@@ -31,7 +31,7 @@ BCRYPT = {  # of passwords, as Prometheus wants them
 }
 NO_ANSWER = "Prometheus gave no answer: "
 UNAUTHORIZED = f"{NO_ANSWER}HTTP 401, Unauthorized: are its credentials right?"
-TIMING = Timing(scrape=INTERVAL, look=5)
+TIMING = Intervals(scrape=INTERVAL, evaluation=5)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def files(tmp_path: Path, guarded: Guarded) -> Path:
     return folder
 
 
-def seen_by(by: Trials, now: float, named: Prometheus | None = None) -> Verdict:
+def seen_by(by: Evaluator, now: float, named: Prometheus | None = None) -> Verdict:
     """The verdict `now` seconds after a run would have begun at BEGAN."""
     return look(by, BEGAN + now, a_run(BEGAN, prometheus=named))
 
@@ -100,14 +100,14 @@ def told(reader: Reader) -> str:
 
 def test_who_has_the_right_credentials_reads_samples(guarded: Guarded, files: Path) -> None:
     """The verdict is that on a fake which asks nobody who he is, number for number."""
-    by = Trials(Reader(from_folder(guarded.url, str(files))), TIMING)
+    by = Evaluator(Reader(from_folder(guarded.url, str(files))), TIMING)
     for now in (35, 155):
         assert seen_by(by, now) == look(trials(serving()), now, a_run())
 
 
 def test_a_password_that_was_changed_is_told_until_its_file_is_too(guarded: Guarded, files: Path) -> None:
     """The run is held with a sentence; what happened meanwhile is counted afterwards."""
-    by = Trials(Reader(from_folder(guarded.url, str(files))), TIMING)
+    by = Evaluator(Reader(from_folder(guarded.url, str(files))), TIMING)
     before = seen_by(by, 35)
     guarded.lets_in("renewed")
     assert seen_by(by, 65).message == UNAUTHORIZED
@@ -150,8 +150,8 @@ def test_an_object_s_secret_that_is_mended_is_used_without_a_restart(guarded: Gu
     """Absent, half, wrong, right: each gets its sentence, and the last one its verdict."""
     kube, clock = FakeKube(), [0.0]
     host = guarded.url.removeprefix("https://")
-    sources = Sources(kube, TIMING, (host,), clock=lambda: clock[0])
-    by, named = Trials(Reader(FakePrometheus()), TIMING, sources), Prometheus(guarded.url, "prometheus")
+    sources = Servers(kube, TIMING, (host,), clock=lambda: clock[0])
+    by, named = Evaluator(Reader(FakePrometheus()), TIMING, sources), Prometheus(guarded.url, "prometheus")
 
     def seen(now: float, **keys: str) -> Verdict:
         if keys:

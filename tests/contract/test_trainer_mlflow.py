@@ -15,7 +15,7 @@ import skops.io
 import yaml
 
 from sluice_operator.analysis.hold_out import refusal
-from sluice_operator.api.observation import HoldOut, Rows, Trained, Unreachable, Unresolved
+from sluice_operator.api.observation import HoldOut, HoldOuts, Rows, Unreachable, Unresolved
 from sluice_operator.api.quantities import Share
 from sluice_operator.api.spec import Accuracy, Confidence, Objective, Source
 from sluice_operator.api.status import Model
@@ -160,7 +160,7 @@ def hold_outs(mlflow_server: str, trained: dict[str, Any]) -> dict[str, HoldOut]
 
 def gate(canary: HoldOut, stable: HoldOut, most: str) -> str:
     accuracy = Accuracy(Source.TRAINING, max_drop=Share.parse(most))
-    found = refusal(Objective("trained", accuracy=accuracy), Trained(canary, stable), Confidence())
+    found = refusal(Objective("trained", accuracy=accuracy), HoldOuts(canary, stable), Confidence())
     return found.reason if found else "passes"
 
 

@@ -40,6 +40,6 @@ async def test_the_defaults_roll_out_a_good_version(place: Place, versions: Vers
     assert weights == sorted(weights)
     assert (len(weights) > 1, weights[-1]) == (True, 50)
     assert [one["name"] for one in run["objectives"]] == ["errors", "p95"]
-    assert 0 < float(run["slow"]["p95"]) < 1
+    assert 0 < float(run["latencyThresholds"]["p95"]) < 1
     made = promises.none_failed(stream.requests)
     assert made.kept, made.found

@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sluice_operator.analysis import baseline as records
+from sluice_operator.analysis import baseline as baselines
 from sluice_operator.analysis import criteria
-from sluice_operator.analysis.finding import ObjectiveTrial
-from sluice_operator.analysis.run_evidence import Findings
-from sluice_operator.analysis.verdict import Bars, Question
+from sluice_operator.analysis.finding import ObjectiveEvidence
+from sluice_operator.analysis.thresholds import Thresholds
 from sluice_operator.api.quantities import decode
 from sluice_operator.api.spec import Confidence, Judge, Objective
 from sluice_operator.evalues import budget
-from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.evalues.objective import Counts, ObjectiveEvidence
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.objective import ObjectiveCounts, ObjectiveEProcesses
 from sluice_operator.evalues.silence import Silence
 from tests.simulation.runner import Bools
 from tests.simulation.world import BOUNDS, Answers, Random, World, record
@@ -41,71 +41,68 @@ class Evidence:
         self, world: World, runs: int, steps: int, random: Random, objectives: Sequence[Objective] = OBJECTIVES
     ) -> None:
         past = record(world, _BIN_SECONDS, random)
-        bounds = records.bounds(objectives, _recent(past))
+        bounds = baselines.comparison_bounds(objectives, _recent(past))
         replicas = max(world.pods)
         pods = Pods(replicas, replicas)
         self._columns = [_index(one) for one in bounds]
-        known = records.known({one.name: self._counts(one, past) for one in objectives}, _BIN_SECONDS)
+        known = baselines.learned({one.name: self._counts(one, past) for one in objectives}, _BIN_SECONDS)
         self._of = [
-            (one, ObjectiveEvidence(criteria.criterion(one, steps), known[one.name], pods, world.tick))
+            (one, ObjectiveEProcesses(criteria.criterion(one, steps), known[one.name], pods, world.tick))
             for one in objectives
         ]
         self._silent = [Silence() for _ in range(steps)]
         self._runs = np.arange(runs)
-        self._bars = Bars.of(
-            Findings(
-                tuple(
-                    ObjectiveTrial(one, steps, known[one.name], bounds, pods, world.tick).finding()
-                    for one in objectives
-                )
+        self._bars = Thresholds.of(
+            tuple(
+                ObjectiveEvidence(one, steps, known[one.name], bounds, pods, world.tick).finding() for one in objectives
             ),
             Confidence(),
-            Question(step=None, steps=steps),
+            steps,
         )
 
-    def observe(self, canary: Answers, stable: Answers) -> None:
+    def update(self, canary: Answers, stable: Answers) -> None:
         """One tick."""
         for objective, one in self._of:
-            one.observe(self._counts(objective, canary), self._counts(objective, stable), proven=True)
+            one.update(self._counts(objective, canary), self._counts(objective, stable), proven=True)
 
     def observe_silence(self, step: Floats, weight: Floats, canary: Answers, stable: Answers) -> None:
         """One tick, by run in its `step` at its `weight`: what the arms finished speaks at that step alone."""
         for index, one in enumerate(self._silent):
             here = step == index
-            one.observe(weight, here * canary.requests, here * stable.requests)
+            one.update(weight, here * canary.requests, here * stable.requests)
 
-    def watch(self, canary: Answers) -> None:
+    def update_watch(self, canary: Answers) -> None:
         """One tick in which the canary serves alone."""
         for objective, one in self._of:
-            one.watch(self._counts(objective, canary))
+            one.update_watch(self._counts(objective, canary))
 
     def failed(self) -> Bools:
         """Which runs are to be taken back for what the objectives say."""
         of = [one for _, one in self._of]
         return np.asarray(
             (budget.averaged([one.log_worse for one in of]) >= self._bars.comparison)
-            | (budget.averaged([one.log_to_blame for one in of]) >= self._bars.limits)
-            | (budget.averaged([one.log_watched for one in of]) >= self._bars.alone)
+            | (budget.averaged([one.log_over_limit_and_worse for one in of]) >= self._bars.limits)
+            | (budget.averaged([one.log_worse_than_baseline for one in of]) >= self._bars.unpaired)
         )
 
     def silent(self, step: Floats) -> Bools:
         """Which canaries do not answer what they are sent at their step."""
         logs = np.stack([np.broadcast_to(one.log_evalue, self._runs.shape) for one in self._silent])
-        return np.asarray(logs[step.astype(int), self._runs] >= self._bars.alone)
+        return np.asarray(logs[step.astype(int), self._runs] >= self._bars.unpaired)
 
-    def cleared(self, step: int) -> Bools:
+    def non_inferior(self, step: int) -> Bools:
         """Where all that a step needs is ruled out."""
         last = step + 1 == len(self._silent)
         needed = [one for objective, one in self._of if objective.needed is Judge.EVERY_STEP or last]
-        return np.asarray(np.all([one.log_cleared(step) >= self._bars.cleared for one in needed], axis=0))
+        return np.asarray(np.all([one.log_non_inferior(step) >= self._bars.non_inferior for one in needed], axis=0))
 
-    def _counts(self, objective: Objective, answers: Answers) -> Counts:
+    def _counts(self, objective: Objective, answers: Answers) -> ObjectiveCounts:
         if objective.latency is not None:
             limit = criteria.bound_of(objective)
             assert limit is not None
-            return Counts(answers.over_arm(_index(limit)), answers.over_arm(self._columns))
+            return ObjectiveCounts(answers.over_arm(_index(limit)), answers.over_arm(self._columns))
         arm = answers.errors_arm() if objective.error_rate is not None else answers.wrong_arm()
-        return Counts(arm, Arm(arm.requests[None], arm.bad[None]))
+        return ObjectiveCounts(arm, Counts(arm.requests[None], arm.bad[None]))
 
 
 def _index(bound: float) -> int:
@@ -117,7 +114,7 @@ def _recent(past: Answers) -> dict[float, float]:
     """Requests within each bound, at the end of the record."""
     bins = slice(-int(_RECENT_SECONDS / _BIN_SECONDS), None)
     if past.requests[bins].sum() < 1000:
-        bins = slice(-int(records.RECENT_SECONDS / _BIN_SECONDS), None)
+        bins = slice(-int(baselines.RECENT_SECONDS / _BIN_SECONDS), None)
     requests = float(past.requests[bins].sum())
     within = {bound: requests - float(over) for bound, over in zip(BOUNDS, past.over[:, bins].sum(1), strict=True)}
     return {**within, np.inf: requests}

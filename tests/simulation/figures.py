@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy.stats import binom, binomtest
 
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 from tests.simulation.runner import Bools, Outcomes
 from tests.simulation.scenarios import HEALTHY, PROMOTED_AT, REGRESSIONS, WORSE
 from tests.simulation.study import Cell, Results

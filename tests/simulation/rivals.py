@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 from tests.simulation.runner import Bools, Verdicts, ramp
 from tests.simulation.world import BOUNDS, P95, Answers, Random, World
 

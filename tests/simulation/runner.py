@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 from tests.simulation.world import Answers, Random, Traffic, World
 
 Bools = NDArray[np.bool_]

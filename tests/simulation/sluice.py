@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Floats
-from sluice_operator.rollout.automatic_steps import automatic
+from sluice_operator.evalues.arithmetic import Floats
+from sluice_operator.rollout.automatic_steps import steps_for
 from tests.simulation.evidence import OBJECTIVES, Evidence
 from tests.simulation.runner import Bools, Verdicts, ramp, reached
 from tests.simulation.world import Answers, Random, World
@@ -39,13 +39,13 @@ class Timed:
 
     def _beside(self, canary: Answers, stable: Answers) -> Bools:
         step = np.full(self._runs, float(reached(self._steps, self._seconds)))
-        self._evidence.observe(canary, stable)
+        self._evidence.update(canary, stable)
         self._evidence.observe_silence(step, self.weights(), canary, stable)
         return self._evidence.failed() | self._evidence.silent(step)
 
     def _watched(self, canary: Answers, stable: Answers) -> Bools:
-        self._evidence.observe(canary, stable)
-        self._evidence.watch(canary)
+        self._evidence.update(canary, stable)
+        self._evidence.update_watch(canary)
         return self._evidence.failed()
 
 
@@ -53,7 +53,7 @@ class Automatic:
     """The operator's own steps for the rate: the next one comes when this one's margins are ruled out."""
 
     def __init__(self, world: World, runs: int, random: Random) -> None:
-        steps = automatic(world.rate)
+        steps = steps_for(world.rate)
         self._weights = np.array([step.weight / 100 for step in steps])
         self._evidence = Evidence(world, runs, len(steps), random)
         self._least = (steps[0].min_requests, steps[0].min_duration.total_seconds())  # the same for all
@@ -70,13 +70,13 @@ class Automatic:
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
         at = self._at
-        self._evidence.observe(canary, stable)
+        self._evidence.update(canary, stable)
         self._evidence.observe_silence(at, self.weights(), canary, stable)
         failed = self._evidence.failed() | self._evidence.silent(at)
         self._requests += canary.requests
         self._seconds += self._tick
         steps = len(self._weights)
-        cleared = np.stack([self._evidence.cleared(step) for step in range(steps)])
+        cleared = np.stack([self._evidence.non_inferior(step) for step in range(steps)])
         at_step = np.arange(steps)[:, None] == self._step
         requests, seconds = self._least
         passed = (at_step & cleared).any(0) & (self._requests >= requests) & (self._seconds >= seconds)
@@ -96,5 +96,5 @@ class ClearsOnly:
         return np.full(self._runs, 0.1)
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
-        self._evidence.observe(canary, stable)
-        return Verdicts(np.zeros(self._runs, bool), self._evidence.cleared(0))
+        self._evidence.update(canary, stable)
+        return Verdicts(np.zeros(self._runs, bool), self._evidence.non_inferior(0))

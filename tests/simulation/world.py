@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from sluice_operator.counting.latency_buckets import LATENCY_BOUNDS
-from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.arithmetic import Floats
+from sluice_operator.evalues.counts import Counts
 
 BOUNDS = tuple(bound for bound in LATENCY_BOUNDS if 0.07 < bound <= 0.5)  # seconds, of the server's histogram
 SPREAD = 0.5  # of the logarithm of the latency
@@ -109,15 +110,15 @@ class Answers:
     labels: Floats
     wrong: Floats
 
-    def errors_arm(self) -> Arm:
-        return Arm(self.requests, self.errors)
+    def errors_arm(self) -> Counts:
+        return Counts(self.requests, self.errors)
 
-    def wrong_arm(self) -> Arm:
-        return Arm(self.labels, self.wrong)
+    def wrong_arm(self) -> Counts:
+        return Counts(self.labels, self.wrong)
 
-    def over_arm(self, bounds: Sequence[int] | int) -> Arm:
+    def over_arm(self, bounds: Sequence[int] | int) -> Counts:
         over = self.over[np.asarray(bounds)]
-        return Arm(np.broadcast_to(self.requests, over.shape), over)
+        return Counts(np.broadcast_to(self.requests, over.shape), over)
 
 
 @cache

@@ -9,7 +9,7 @@ from dev.bench.canaries import catalogue
 from dev.bench.canaries.catalogue import ERRORS, HANGS, IDENTICAL, INACCURATE, SLOWER, STEPS, WATCH
 from sluice_operator.api.quantities import decode
 from sluice_operator.api.spec import Objective
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 from tests.simulation.evidence import Evidence
 from tests.simulation.runner import Outcomes, Verdicts, joined, ramp, simulate
 from tests.simulation.world import Answers, Quality, Random, World
@@ -41,7 +41,7 @@ class Held:
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
         step = np.full(self._runs, float(self._seconds >= STEPS[0][1]))
-        self._evidence.observe(canary, stable)
+        self._evidence.update(canary, stable)
         self._evidence.observe_silence(step, self.weights(), canary, stable)
         self._seconds += self._tick
         return Verdicts(self._evidence.failed() | self._evidence.silent(step), np.zeros(self._runs, bool))

@@ -11,43 +11,46 @@ from sluice_operator.api.spec import Objective
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import tally
 from sluice_operator.evalues import bursts
-from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
-from sluice_operator.evalues.objective import Counts, Known
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.objective import ObjectiveBaseline, ObjectiveCounts
 
-SECONDS = 6 * 3600.0  # how far back the record goes; three pod-hours are enough
-WORTH = 3 * 3600.0  # pod-seconds that a shorter record is taken for: without one, verdicts would take minutes more
+LOOKBACK_SECONDS = 6 * 3600.0  # how far back it goes; three pod-hours are enough
+MINIMUM_POD_SECONDS = 3 * 3600.0  # that a shorter past is taken for: else verdicts would take minutes more
 _TWICE = int(np.searchsorted(LEVELS, 2.0)) + 1  # a burst is also counted one level up
 _TAILS = (0.002, 0.25)  # rarer tails would let a regression pass for quiet time of a stable that bursts
 _BOUNDS = 5
-RECENT_SECONDS, _PREFERRED_SECONDS = 3600.0, 600.0  # of which `recent` tells: at most, and if those had enough
+RECENT_SECONDS, _PREFERRED_SECONDS = (
+    3600.0,
+    600.0,
+)  # of `recent_latencies`: at most, and if those had enough
 _ENOUGH_REQUESTS = 1000
 _NEARLY_ALL = 0.995
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """By objective what is known, the latency bounds (seconds) that are compared, and how much was found."""
+class Baseline:
+    """What stable's past says: by objective, the latency bounds (seconds) that are compared, and how much was found."""
 
-    known: Mapping[str, Known]
+    by_objective: Mapping[str, ObjectiveBaseline]
     bounds: tuple[float, ...]
     pod_seconds: float
     requests: int
-    longest: float = 0.0  # seconds that nearly all of its requests took at most, lately
+    nearly_all_within: float = 0.0  # seconds that nearly all of its requests took at most, lately
 
     @property
-    def bursting(self) -> tuple[str, float]:
+    def most_bursts(self) -> tuple[str, float]:
         """The objective in which stable burst most (to twice its rate or more), and how often a pod did per hour."""
-        length = max(self.pod_seconds, WORTH)
+        length = max(self.pod_seconds, MINIMUM_POD_SECONDS)
         often = {
-            name: float(np.max(one.compared.starts[..., _TWICE])) * length - 1 / len(LEVELS)
-            for name, one in self.known.items()
+            name: float(np.max(past.compared.starts[..., _TWICE])) * length - 1 / len(LEVELS)
+            for name, past in self.by_objective.items()
         }
-        name = max(often, key=lambda one: often[one], default="")
+        name = max(often, key=lambda objective: often[objective], default="")
         return name, max(0.0, often.get(name, 0.0)) / length * 3600
 
 
-def bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
+def comparison_bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
     """Bounds for comparisons: some of those over which stable has a fair share of its requests.
 
     `totals`: stable's requests within each bound of its histogram. Without requests, the objectives' own bounds.
@@ -61,7 +64,7 @@ def bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tu
     return tuple(fair[index] for index in spread)
 
 
-def recent(counters: Counters, revision: str, until: float) -> Mapping[float, float]:
+def recent_latencies(counters: Counters, revision: str, until: float) -> Mapping[float, float]:
     """Stable's requests within each bound (seconds), of the minutes before `until` (unix seconds).
 
     What it did hours ago would choose bounds for another load. Few requests tell little: then it is the whole hour.
@@ -74,7 +77,7 @@ def recent(counters: Counters, revision: str, until: float) -> Mapping[float, fl
     return within
 
 
-def longest(within: Mapping[float, float]) -> float:
+def nearly_all_within(within: Mapping[float, float]) -> float:
     """The bound (seconds) that nearly all requests keep; 0 without requests, the last bound where it is none."""
     requests, finite = within.get(np.inf, 0.0), [bound for bound in within if bound < np.inf]
     kept = (bound for bound in finite if within[bound] >= _NEARLY_ALL * requests)
@@ -87,7 +90,7 @@ def learn(
     counters: Counters,
     revision: str,
     edges: Sequence[float],
-) -> Record:
+) -> Baseline:
     """From stable's counters in bins between `edges` (unix seconds): its pods one after the other, as if one pod."""
     tallies = [
         tally(counters, revision, since, until, name)
@@ -98,29 +101,35 @@ def learn(
     ]
     bin_seconds = edges[1] - edges[0] if len(edges) > 1 else 0.0
     if tallies and objectives:
-        learned = known({one.name: criteria.counts(one, chosen, *tallies) for one in objectives}, bin_seconds)
+        counted = {objective.name: criteria.counts(objective, chosen, *tallies) for objective in objectives}
+        by_objective = learned(counted, bin_seconds)
     else:
-        learned = _unknown(objectives, chosen)
-    return Record(learned, chosen, len(tallies) * bin_seconds, sum(one.finished for one in tallies))
+        by_objective = _unknown(objectives, chosen)
+    return Baseline(by_objective, chosen, len(tallies) * bin_seconds, sum(bin_.finished for bin_ in tallies))
 
 
-def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, Known]:
-    columns = {one.name: len(chosen) if one.latency is not None else 1 for one in objectives}
-    judged = BurstLaw.unknown(WORTH)
-    return {name: Known(BurstLaw.unknown(WORTH, (number,)), judged) for name, number in columns.items()}
+def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, ObjectiveBaseline]:
+    columns = {each.name: len(chosen) if each.latency is not None else 1 for each in objectives}
+    judged = BurstLaw.unknown(MINIMUM_POD_SECONDS)
+    return {
+        name: ObjectiveBaseline(BurstLaw.unknown(MINIMUM_POD_SECONDS, (number,)), judged)
+        for name, number in columns.items()
+    }
 
 
-def known(counted: Mapping[str, Counts], bin_seconds: float) -> dict[str, Known]:
+def learned(counted: Mapping[str, ObjectiveCounts], bin_seconds: float) -> dict[str, ObjectiveBaseline]:
     """By objective, from the counts of its bins. All laws are learned together: the time is that of the bins, hardly
     that of the columns."""
     arms = [
-        arm for one in counted.values() for arm in (Arm(one.judged.requests[None], one.judged.bad[None]), one.compared)
+        arm
+        for one in counted.values()
+        for arm in (Counts(one.judged.requests[None], one.judged.bad[None]), one.compared)
     ]
     requests, bad = np.concatenate([one.requests for one in arms]), np.concatenate([one.bad for one in arms])
-    law = bursts.learn(bursts.Record(requests, bad, bin_seconds), WORTH)
+    law = bursts.learn(bursts.PodHistory(requests, bad, bin_seconds), MINIMUM_POD_SECONDS)
     found, column = {}, 0
     for name, one in counted.items():
         first, column = column + 1, column + 1 + len(one.compared.requests)
         totals = float(one.judged.requests.sum()), float(one.judged.bad.sum())
-        found[name] = Known(law.part(slice(first, column)), law.part(first - 1), *totals)
+        found[name] = ObjectiveBaseline(law.part(slice(first, column)), law.part(first - 1), *totals)
     return found

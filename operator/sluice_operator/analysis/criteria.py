@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from sluice_operator.api.quantities import Number
-from sluice_operator.api.spec import Objective, PlacedLatency
+from sluice_operator.api.spec import LatencyAt, Objective
 from sluice_operator.counting.latency_buckets import bound_below
 from sluice_operator.counting.ticks import Tally
-from sluice_operator.evalues.arm import Arm
-from sluice_operator.evalues.objective import Counts, Criterion, Margin
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.objective import Criterion, Margin, ObjectiveCounts
 
 TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective names no limit
 _SLOW_REQUESTS = 2  # that stable must have had beyond a quantile before that is known
-_ALONE = 4.0  # times as wide, where stable's own latency is the limit: one hour is not the next
+_WATCH_FACTOR = 4.0  # times as wide, where stable's own latency is the limit: one hour is not the next
 _WIDEST = 0.5  # of tolerances and drops at early steps
 
 
@@ -24,9 +24,9 @@ def criterion(objective: Objective, steps: int) -> Criterion:
     return Criterion(
         compared=is_compared(objective),
         limit=limit(objective),
-        one_share=objective.latency is None,
+        compares_judged=objective.latency is None,
         margins=margins,
-        alone=margins[-1].widened(_ALONE if without_bound([objective]) else 1.0) if margins else Margin(),
+        watch_margin=margins[-1].widened(_WATCH_FACTOR if without_limit([objective]) else 1.0) if margins else Margin(),
     )
 
 
@@ -56,7 +56,7 @@ def max_drop(objective: Objective) -> float | None:
     return None if objective.accuracy is None else objective.accuracy.max_drop
 
 
-def counts(objective: Objective, bounds: Sequence[float], *tallies: Tally) -> Counts:
+def counts(objective: Objective, bounds: Sequence[float], *tallies: Tally) -> ObjectiveCounts:
     """The objective's part of each tally. `bounds`: the latencies at which slow requests are compared, in seconds."""
     if objective.error_rate is not None:
         judged = _arm([(one.finished, one.errors) for one in tallies])
@@ -65,8 +65,8 @@ def counts(objective: Objective, bounds: Sequence[float], *tallies: Tally) -> Co
     else:
         slow = bound_of(objective)
         judged = _arm([(0, 0) if slow is None else one.slower(slow) for one in tallies])
-        return Counts(judged, _arm([[one.slower(bound) for one in tallies] for bound in bounds]))
-    return Counts(judged, Arm(judged.requests[None], judged.bad[None]))
+        return ObjectiveCounts(judged, _arm([[one.slower(bound) for one in tallies] for bound in bounds]))
+    return ObjectiveCounts(judged, Counts(judged.requests[None], judged.bad[None]))
 
 
 def bound_of(objective: Objective) -> float | None:
@@ -75,26 +75,26 @@ def bound_of(objective: Objective) -> float | None:
     assert latency is not None
     if latency.max is not None:
         return bound_below(latency.max.total_seconds())
-    return float(latency.slow) if isinstance(latency, PlacedLatency) else None
+    return float(latency.threshold) if isinstance(latency, LatencyAt) else None
 
 
-def without_bound(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+def without_limit(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
     """Latencies without a limit: what is slow follows from what stable does."""
     return tuple(one for one in objectives if one.latency is not None and one.latency.max is None)
 
 
-def unknown(objectives: Sequence[Objective], slow: Mapping[str, float]) -> bool:
+def lacks_threshold(objectives: Sequence[Objective], thresholds: Mapping[str, float]) -> bool:
     """Whether a latency without a limit cannot be judged yet."""
-    return any(one.name not in slow for one in without_bound(objectives))
+    return any(one.name not in thresholds for one in without_limit(objectives))
 
 
-def slow(objectives: Sequence[Objective], within: Mapping[float, float]) -> dict[str, Number]:
+def latency_thresholds(objectives: Sequence[Objective], within: Mapping[float, float]) -> dict[str, Number]:
     """By name, the lowest bound (seconds) that a latency without a limit can be judged at: stable's own quantile.
 
     `within`: stable's requests within each bound. Too few of them say nothing.
     """
     found, requests = {}, within.get(math.inf, 0.0)
-    for one in without_bound(objectives):
+    for one in without_limit(objectives):
         assert one.latency is not None
         quantile = one.latency.quantile
         bound = min((at for at, fast in within.items() if fast >= quantile * requests), default=math.inf)
@@ -114,10 +114,10 @@ def tolerance(objective: Objective) -> float:
     return TOLERANCE if objective.latency is None else 1 - objective.latency.quantile
 
 
-def _arm(counted: Sequence[tuple[int, int]] | Sequence[Sequence[tuple[int, int]]]) -> Arm:
+def _arm(counted: Sequence[tuple[int, int]] | Sequence[Sequence[tuple[int, int]]]) -> Counts:
     """Of pairs of (requests, bad ones)."""
     pairs = np.array(counted, float)
-    return Arm(pairs[..., 0], pairs[..., 1])
+    return Counts(pairs[..., 0], pairs[..., 1])
 
 
 def _margins(objective: Objective, steps: int) -> Iterator[Margin]:

@@ -1,4 +1,4 @@
-"""A look at a run, and what is known when it was the last one. Pure."""
+"""One evaluation of a run, and what is left when it was the last one. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from datetime import datetime
 
 import msgspec
 
-from sluice_operator.analysis.run_evidence import Trial
+from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import ObjectiveVerdict, Verdict
 
-Measured = tuple[tuple[Objective, ObjectiveVerdict], ...]
+QueryResults = tuple[tuple[Objective, ObjectiveVerdict], ...]
 
 
-class Look(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """`crashes`: terminations of the canary's containers beyond stable's."""
+class Evaluation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The verdict of a moment. `crashes`: terminations of the canary's containers beyond stable's."""
 
     verdict: Verdict
     at: datetime
@@ -22,15 +22,16 @@ class Look(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A run's trial at its end. `patience`: seconds after which an unfinished request hangs."""
+class EndedRun:
+    """What is known of a run at its end. `overdue_after`: seconds after which an unfinished request hangs."""
 
-    trial: Trial
-    last: Look
-    patience: float
+    evidence: RunEvidence
+    last: Evaluation
+    overdue_after: float
 
 
-def measured(objectives: Sequence[Objective], verdict: Verdict) -> Measured:
+def query_results(objectives: Sequence[Objective], verdict: Verdict) -> QueryResults:
     """What a verdict says of the queries among `objectives`, whose measurements are not kept."""
-    said = {one.name: one for one in verdict.objectives}
-    return tuple((one, said[one.name]) for one in objectives if one.query is not None and one.name in said)
+    judged = {objective.name: objective for objective in verdict.objectives}
+    queries = (objective for objective in objectives if objective.query is not None)
+    return tuple((query, judged[query.name]) for query in queries if query.name in judged)

@@ -2,21 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import numpy as np
 
 from sluice_operator.analysis import criteria
 from sluice_operator.api.spec import Objective
 from sluice_operator.counting.ticks import Tick
-from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.evalues.objective import Known, ObjectiveEvidence
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.objective import ObjectiveBaseline, ObjectiveEProcesses
 
 Share = tuple[int, int]  # (bad, counted)
 
 
+class Family(Enum):
+    """What a canary is compared with. Each family of evidence has a part of the error budget."""
+
+    STABLE = auto()  # at the same time
+    LIMIT = auto()  # the objective's own, where stable does better at the same time
+    BASELINE = auto()  # stable's past, once the canary serves single
+
+
 @dataclass(frozen=True, slots=True)
-class Worst:
+class WorstComparison:
     """The comparison that shows most. `bound`: of latency, in seconds; None where no latency is compared."""
 
     bound: float | None
@@ -25,11 +35,11 @@ class Worst:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """What the canary did alone. `worse`: log e-value against "not worse than stable was, by the margin of `most`"."""
+class WatchFinding:
+    """What the canary did single. `worse`: log e-value against "its share of bad requests is at most `limit`"."""
 
     canary: Share
-    most: float  # share of bad requests
+    limit: float  # what stable's past allows: its share, and the margin
     worse: float
 
 
@@ -40,24 +50,34 @@ class Finding:
     objective: Objective
     canary: Share
     stable: Share
-    worst: Worst | None
+    worst: WorstComparison | None
     worse: float | None  # against "no worse than stable"
-    beyond: float | None  # against "the canary keeps the limit"
-    beside: float  # against "no worse than stable at the same time"
-    watched: Watched | None  # None until the canary serves alone
-    stable_unusual: float | None  # against "stable is as its record says"
-    calm: float  # the chance that nobody burst in the run so far, by what is known of stable
-    cleared: tuple[float, ...]  # by step, against "worse than the step's margin"
+    over_limit: float | None  # against "the canary keeps the limit"
+    worse_now: float  # against "no worse than stable at the same time"
+    watch: WatchFinding | None  # None until the canary serves single
+    stable_worse: float | None  # against "stable is as its past says"
+    no_burst_chance: float  # that no pod burst in the run so far, by what is known of stable
+    non_inferior: tuple[float, ...]  # by step, against "worse than the step's margin"
+
+    def against(self, family: Family) -> float | None:
+        """The log e-value of one family. For a limit both must hold: it is broken, and stable does better."""
+        match family:
+            case Family.STABLE:
+                return self.worse
+            case Family.LIMIT:
+                return None if self.over_limit is None else min(self.over_limit, self.worse_now)
+            case Family.BASELINE:
+                return None if self.watch is None else self.watch.worse
 
 
-class ObjectiveTrial:
-    """Mutable: lets ticks speak about one objective. `bounds`: the latencies (seconds) that are compared."""
+class ObjectiveEvidence:
+    """Mutable: counts one objective tick by tick. `bounds`: the latencies (seconds) that are compared."""
 
     def __init__(
         self,
         objective: Objective,
         steps: int,
-        known: Known,
+        known: ObjectiveBaseline,
         bounds: Sequence[float],
         pods: Pods,
         tick_seconds: float,
@@ -65,24 +85,24 @@ class ObjectiveTrial:
         self.objective = objective
         self._bounds = tuple(bounds)
         self._steps = steps
-        self._evidence = ObjectiveEvidence(criteria.criterion(objective, steps), known, pods, tick_seconds)
-        self._judged = np.zeros((2, 2, 1))  # arm, (bad, counted), run
-        self._alone: Floats | None = None  # (bad, counted), run; None until the canary is watched
+        self._processes = ObjectiveEProcesses(criteria.criterion(objective, steps), known, pods, tick_seconds)
+        self._judged = np.zeros((2, 2, 1))  # canary and stable, (bad, counted), run
+        self._watched: Floats | None = None  # (bad, counted), run; None until the canary is watched
         self._compared = np.zeros((2, 2, known.compared.any_start.size, 1))
 
-    def observe(self, tick: Tick, *, proven: bool, watched: bool) -> None:
+    def update(self, tick: Tick, *, proven: bool, watched: bool) -> None:
         """The next tick. Only from when the weight is `proven` does it count in the canary's favour.
 
         `watched`: all requests are meant for the canary by now.
         """
-        canary, stable = (criteria.counts(self.objective, self._bounds, arm) for arm in (tick.canary, tick.stable))
-        self._evidence.observe(canary, stable, proven=proven)
+        canary, stable = (criteria.counts(self.objective, self._bounds, tally) for tally in (tick.canary, tick.stable))
+        self._processes.update(canary, stable, proven=proven)
         self._judged += _stacked(canary.judged, stable.judged)
         self._compared += _stacked(canary.compared, stable.compared)
         if watched:
-            self._evidence.watch(canary)
-            known = 0.0 if self._alone is None else self._alone
-            self._alone = known + np.array([canary.judged.bad, canary.judged.requests])
+            self._processes.update_watch(canary)
+            before = 0.0 if self._watched is None else self._watched
+            self._watched = before + np.array([canary.judged.bad, canary.judged.requests])
 
     @property
     def judged(self) -> tuple[Share, Share]:
@@ -91,44 +111,44 @@ class ObjectiveTrial:
 
     def finding(self) -> Finding:
         """What is known now."""
-        evidence, compared = self._evidence, criteria.is_compared(self.objective)
-        limited = criteria.limit(self.objective) is not None
+        processes, compared = self._processes, criteria.is_compared(self.objective)
+        stable_worse = processes.log_stable_worse
         return Finding(
             self.objective,
             *self.judged,
             worst=self._worst() if compared else None,
-            worse=alone(evidence.log_worse) if compared else None,
-            beyond=alone(evidence.log_beyond) if limited else None,
-            beside=alone(evidence.log_beside),
-            watched=self._watched(),
-            stable_unusual=None if (unusual := evidence.log_stable_unusual) is None else alone(unusual),
-            calm=evidence.calm,
-            cleared=tuple(alone(evidence.log_cleared(step)) for step in range(self._steps)),
+            worse=single(processes.log_worse) if compared else None,
+            over_limit=None if criteria.limit(self.objective) is None else single(processes.log_over_limit),
+            worse_now=single(processes.log_worse_now),
+            watch=self._watch(),
+            stable_worse=None if stable_worse is None else single(stable_worse),
+            no_burst_chance=processes.no_burst_chance,
+            non_inferior=tuple(single(processes.log_non_inferior(step)) for step in range(self._steps)),
         )
 
-    def _watched(self) -> Watched | None:
-        if self._alone is None:
+    def _watch(self) -> WatchFinding | None:
+        if self._watched is None:
             return None
-        bad, counted = self._alone[:, 0]
-        most = alone(self._evidence.watched_share)
-        return Watched((int(bad), int(counted)), most, alone(self._evidence.log_watched))
+        bad, counted = self._watched[:, 0]
+        limit = single(self._processes.watch_limit)
+        return WatchFinding((int(bad), int(counted)), limit, single(self._processes.log_worse_than_baseline))
 
-    def _worst(self) -> Worst:
-        column = int(alone(self._evidence.worst_column))
+    def _worst(self) -> WorstComparison:
+        column = int(single(self._processes.worst_column))
         bound = None if self.objective.latency is None else self._bounds[column]
-        return Worst(bound, *_shares(self._compared[..., column, 0]))
+        return WorstComparison(bound, *_shares(self._compared[..., column, 0]))
 
 
-def alone(values: Floats) -> float:
+def single(values: Floats) -> float:
     """Of the one run that there is; before its first tick some have no axis of runs."""
     return float(np.squeeze(values))
 
 
-def _stacked(canary: Arm, stable: Arm) -> Floats:
-    return np.array([[arm.bad, arm.requests] for arm in (canary, stable)])
+def _stacked(canary: Counts, stable: Counts) -> Floats:
+    return np.array([[counts.bad, counts.requests] for counts in (canary, stable)])
 
 
 def _shares(counted: Floats) -> tuple[Share, Share]:
-    """Of shape (arm, (bad, counted))."""
+    """Of shape (canary and stable, (bad, counted))."""
     canary, stable = ((int(bad), int(requests)) for bad, requests in counted)
     return canary, stable

@@ -13,8 +13,8 @@ import numpy as np
 
 from sluice_operator.api.quantities import Duration
 from sluice_operator.api.spec import Step
-from sluice_operator.evalues.arm import Floats
-from sluice_operator.evalues.limits import INSIDE, INSIDE_WEIGHTS
+from sluice_operator.evalues.arithmetic import Floats
+from sluice_operator.evalues.limits import ALTERNATIVE_WEIGHTS, ALTERNATIVES
 from sluice_operator.evalues.objective import Margin
 
 _GRID = np.arange(1, 200) / 200
@@ -94,9 +94,9 @@ def _after(bar: float, growth: float) -> float:
 
 
 def _inside(share: float, limit: float, bar: float) -> float:
-    """The quickest of the alternatives of `log_inside`."""
+    """The quickest of the alternatives of `log_below_limit`."""
     found = [math.inf]
-    for part, weight in zip(INSIDE, INSIDE_WEIGHTS, strict=True):
+    for part, weight in zip(ALTERNATIVES, ALTERNATIVE_WEIGHTS, strict=True):
         bad = share * math.log(part) if part > 0 else (0.0 if share == 0 else -math.inf)
         growth = bad + (1 - share) * (math.log1p(-part * limit) - math.log1p(-limit))
         if growth > 0:

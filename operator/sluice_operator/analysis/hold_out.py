@@ -5,7 +5,7 @@ A hold-out has a size of its own and is looked at once, so exact binomial bounds
 
 from collections.abc import Sequence
 
-from sluice_operator.api.observation import HoldOut, Refusal, Rows, Trained, Unresolved
+from sluice_operator.api.observation import HoldOut, HoldOuts, Refusal, Rows, Unresolved
 from sluice_operator.api.quantities import Share
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import Revision
@@ -28,7 +28,7 @@ def whose(objectives: Sequence[Objective], canary: Revision, stable: Revision | 
     return canary, stable
 
 
-def refusal(objective: Objective, trained: Trained, confidence: Confidence) -> Refusal | None:
+def refusal(objective: Objective, trained: HoldOuts, confidence: Confidence) -> Refusal | None:
     """Why `objective` refuses the model; None if it does not, or if nobody could be asked.
 
     `min` and `maxDrop` must both hold. Where nothing is compared, `maxDrop` asks for nothing.
@@ -41,7 +41,7 @@ def refusal(objective: Objective, trained: Trained, confidence: Confidence) -> R
     return Refusal(found.reason, f"{objective.name}: {found.message}") if found else None
 
 
-def _too_low(trained: Trained, least: Share, confidence: Confidence) -> Refusal | None:
+def _too_low(trained: HoldOuts, least: Share, confidence: Confidence) -> Refusal | None:
     match trained.canary:
         case Unresolved(reason, message):
             return Refusal(reason, message)
@@ -55,7 +55,7 @@ def _too_low(trained: Trained, least: Share, confidence: Confidence) -> Refusal 
     return None
 
 
-def _too_far_below(trained: Trained, most: Share, confidence: Confidence) -> Refusal | None:
+def _too_far_below(trained: HoldOuts, most: Share, confidence: Confidence) -> Refusal | None:
     match trained.canary, trained.stable:
         case Unresolved(reason, message), HoldOut() | Unresolved():
             return Refusal(reason, message)

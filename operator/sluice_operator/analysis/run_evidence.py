@@ -13,8 +13,8 @@ from datetime import datetime
 import numpy as np
 
 from sluice_operator.analysis import criteria, forecast
-from sluice_operator.analysis.baseline import Record
-from sluice_operator.analysis.finding import Finding, ObjectiveTrial, alone
+from sluice_operator.analysis.baseline import Baseline
+from sluice_operator.analysis.finding import Finding, ObjectiveEvidence, single
 from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.api.spec import Judge, Objective, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Run
@@ -36,29 +36,29 @@ class Findings:
     silent: float = 0.0  # log e-value of the step's weight, against "the canary finishes what it is sent"
     finished: int = 0
     in_step: int = 0
-    answered: int = 0  # at the step's weight, while both arms were seen
-    expected: int = 0  # the same of both arms
+    answered: int = 0  # at the step's weight, while both revisions were seen
+    expected: int = 0  # the same of both revisions
     overdue: int = 0  # canary requests that began long enough ago to be finished, and are not
     outlook: Outlook | None = None
-    record: Record | None = field(default=None, compare=False)  # its arrays have no equality
+    baseline: Baseline | None = field(default=None, compare=False)  # its arrays have no equality
     queries: tuple[tuple[Objective, ObjectiveVerdict], ...] = ()  # they have a rule of their own
 
-    def acting(self) -> "Findings":
-        """Without what is a dry run: shown, and neither needed nor a reason to fail."""
+    def without_dry_runs(self) -> "Findings":
+        """What decides. A dry run is shown, and neither needed nor a reason to fail."""
         return replace(
             self,
-            objectives=tuple(one for one in self.objectives if not one.objective.dry_run),
-            queries=tuple(one for one in self.queries if not one[0].dry_run),
+            objectives=tuple(finding for finding in self.objectives if not finding.objective.dry_run),
+            queries=tuple(result for result in self.queries if not result[0].dry_run),
         )
 
 
 @dataclass
-class Trial:
-    """Mutable: `observe` the ticks of a run in their order, ask for `findings` at any time."""
+class RunEvidence:
+    """Mutable: `update` it with the ticks of a run in their order, ask for `findings` at any time."""
 
     objectives: Sequence[Objective]
     steps: int
-    record: Record
+    baseline: Baseline
     pods: Pods
     tick_seconds: float
     ticks: list[Tick] = field(default_factory=list)  # the newest ones
@@ -67,16 +67,21 @@ class Trial:
 
     def __post_init__(self) -> None:
         self._judged = [
-            ObjectiveTrial(
-                one, self.steps, self.record.known[one.name], self.record.bounds, self.pods, self.tick_seconds
+            ObjectiveEvidence(
+                one,
+                self.steps,
+                self.baseline.by_objective[one.name],
+                self.baseline.bounds,
+                self.pods,
+                self.tick_seconds,
             )
             for one in self.objectives
         ]
-        self._answered: dict[int, _Answered] = defaultdict(_Answered)
+        self._answered: dict[int, _Finished] = defaultdict(_Finished)
         # Requests up to each tick.
         self._started, self._finished, self._both = [0], [0], [0]
 
-    def observe(self, tick: Tick, run: Run) -> None:
+    def update(self, tick: Tick, run: Run) -> None:
         """The next tick of `run`."""
         if len(self.ticks) >= 2 * self.keeps:
             self._forget(self.keeps)
@@ -84,11 +89,11 @@ class Trial:
         self._started.append(self._started[-1] + tick.canary.started)
         self._finished.append(self._finished[-1] + tick.canary.finished)
         self._both.append(self._both[-1] + tick.canary.finished + tick.stable.finished)
-        proven, watched = _since(tick, run.proven_at), _since(tick, run.promoted_at)
+        proven, watched = _since(tick, run.first_live_at), _since(tick, run.promoted_at)
         for one in self._judged:
-            one.observe(tick, proven=proven, watched=watched)
+            one.update(tick, proven=proven, watched=watched)
         weight = self._weight_throughout(tick, run)
-        if tick.both_seen and weight is not None:
+        if tick.both_scraped and weight is not None:
             self._answered[weight].add(weight, tick)
 
     def _forget(self, ticks: int) -> None:
@@ -103,11 +108,11 @@ class Trial:
         A request that is not finished `patience` seconds after it began hangs, unless stable's take nearly as long.
         """
         finished = self._finished[-1]
-        begun_by = now - max(patience, _LONG * self.record.longest)
+        begun_by = now - max(patience, _LONG * self.baseline.nearly_all_within)
         begun = self._started[bisect_right(self.ticks, begun_by, key=lambda tick: tick.end)]
-        answered = self._answered[run.steps[run.step].weight]
+        answered = self._answered[run.strategy.weight]
         return Findings(
-            self.known,
+            self.objective_findings,
             silent=answered.log_silent,
             finished=finished,
             in_step=finished - self._finished[self._ticks_before(run.step_started_at)],
@@ -115,11 +120,11 @@ class Trial:
             expected=answered.both,
             overdue=max(0, begun - finished),
             outlook=self.outlook(run),
-            record=self.record,
+            baseline=self.baseline,
         )
 
     @property
-    def known(self) -> tuple[Finding, ...]:
+    def objective_findings(self) -> tuple[Finding, ...]:
         """What the ticks so far say of each objective."""
         return tuple(one.finding() for one in self._judged)
 
@@ -131,7 +136,7 @@ class Trial:
 
     def outlook(self, run: Run) -> Outlook | None:
         """What to expect of a canary that is as good as stable; None while there are too few requests to tell."""
-        ticks, past = min(len(self.ticks), _RECENT_TICKS), self.record.requests
+        ticks, past = min(len(self.ticks), _RECENT_TICKS), self.baseline.requests
         requests = self._both[-1]
         if past + requests < _ENOUGH_REQUESTS or not ticks:
             return None
@@ -147,8 +152,8 @@ class Trial:
         wider = forecast.provable(streams, run.steps, rate, bad_promotion, deadline.total_seconds())
         return Outlook(rate, expected, deadline, wider)
 
-    def _stream(self, one: ObjectiveTrial, requests: int) -> forecast.Stream:
-        objective, known = one.objective, self.record.known[one.objective.name]
+    def _stream(self, one: ObjectiveEvidence, requests: int) -> forecast.Stream:
+        objective, known = one.objective, self.baseline.by_objective[one.objective.name]
         (_, of_canary), (bad, of_stable) = one.judged
         bad, stable = bad + int(known.bad), of_stable + int(known.requests)
         margins = criteria.criterion(objective, self.steps).margins
@@ -162,9 +167,9 @@ class Trial:
 
         Its growth reaches back to the scrape before it.
         """
-        for one in run.live:
+        for one in run.live_weights:
             ended = one.until is not None and one.until.timestamp() < tick.end
-            if _since(tick, one.since, self.tick_seconds + self.record.longest) and not ended:
+            if _since(tick, one.since, self.tick_seconds + self.baseline.nearly_all_within) and not ended:
                 return one.weight
         return None
 
@@ -174,8 +179,8 @@ class Trial:
 
 
 @dataclass
-class _Answered:
-    """What the arms finished at one weight."""
+class _Finished:
+    """What canary and stable finished at one weight."""
 
     canary: int = 0
     both: int = 0
@@ -184,11 +189,11 @@ class _Answered:
     def add(self, weight: int, tick: Tick) -> None:
         canary, stable = tick.canary.finished, tick.stable.finished
         self.canary, self.both = self.canary + canary, self.both + canary + stable
-        self._silence.observe(*(np.array([float(one)]) for one in (weight / 100, canary, stable)))
+        self._silence.update(*(np.array([float(one)]) for one in (weight / 100, canary, stable)))
 
     @property
     def log_silent(self) -> float:
-        return alone(self._silence.log_evalue)
+        return single(self._silence.log_evalue)
 
 
 def _since(tick: Tick, moment: datetime | None, later: float = 0.0) -> bool:

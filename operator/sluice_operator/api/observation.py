@@ -74,7 +74,7 @@ class HoldOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class HoldOuts:
     """What the runs that made the models say of their hold-outs; stable's where the canary is compared with it."""
 
     canary: HoldOut | Unresolved | Unreachable
@@ -99,7 +99,7 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Observation:
     """One snapshot. A field that is None was not looked at, because the phase does not need it."""
 
     now: datetime
@@ -116,11 +116,11 @@ class Observed:
     weight: Proof | None = None
     swap: Proof | None = None
     smoke: Proof | None = None
-    trained: Trained | None = None
+    hold_outs: HoldOuts | None = None
     rate: float | None = None  # requests per second that stable answers
     # By latency objective without a limit: stable's quantile, in seconds. None while Prometheus does not say.
-    slow: Mapping[str, Number] | None = field(default_factory=dict)
-    unasked: Refusal | None = None  # why the Prometheus that the run names is not asked
+    latency_thresholds: Mapping[str, Number] | None = field(default_factory=dict)
+    metrics_refusal: Refusal | None = None  # why the Prometheus that the run names is not asked
     verdict: Verdict | None = None
     alias_version: str | None = None  # where the alias of the last promotion points
 

@@ -83,7 +83,14 @@ class Ingress(_Section, frozen=True):
 
 
 class Traffic(_Section, frozen=True):
+    """How callers reach the model."""
+
     ingress: Ingress
+
+    @property
+    def host(self) -> str:
+        """The host name that the model answers under."""
+        return self.ingress.host
 
 
 class Step(_Section, frozen=True):
@@ -122,10 +129,10 @@ class Latency(_Section, frozen=True):
     max_ratio: Ratio | None = None
 
 
-class PlacedLatency(Latency, frozen=True, kw_only=True):
-    """One without a limit, in a run that knows which requests are `slow`: those that take more than so many seconds."""
+class LatencyAt(Latency, frozen=True, kw_only=True):
+    """A latency without a limit, in a run: requests that take longer than `threshold` seconds are slow."""
 
-    slow: Number
+    threshold: Number
 
 
 class Accuracy(_Section, frozen=True):
@@ -165,10 +172,10 @@ class Objective(_Section, frozen=True):
     judge: Judge | None = None
     when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
 
-    def at(self, slow: Number) -> "Objective":
-        """This latency objective with what is slow in a run, in seconds."""
+    def with_threshold(self, seconds: Number) -> "Objective":
+        """This latency objective as a run judges it: requests that take longer than so many seconds are slow."""
         assert self.latency is not None
-        return replace(self, latency=PlacedLatency(self.latency.quantile, None, self.latency.max_ratio, slow=slow))
+        return replace(self, latency=LatencyAt(self.latency.quantile, None, self.latency.max_ratio, threshold=seconds))
 
     @property
     def of_training(self) -> bool:

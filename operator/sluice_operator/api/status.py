@@ -11,6 +11,7 @@ import msgspec
 
 from sluice_operator.api.quantities import Number, decode, encode
 from sluice_operator.api.spec import Confidence, Objective, Prometheus, Rollout, Step, Traffic, Trust
+from sluice_operator.api.strategy import CanarySteps
 
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict that had nothing to look at
 
@@ -88,7 +89,7 @@ class LiveWeight(_Part, frozen=True):
     until: datetime | None = None
 
 
-class Compared(_Part, frozen=True):
+class RevisionRef(_Part, frozen=True):
     """A revision that a run compares, by name and by the pinned URI of its model."""
 
     revision: str
@@ -103,21 +104,21 @@ class Run(_Part, frozen=True):
     traffic: Traffic
     rollout: Rollout
     replicas: int = 1  # pods that each of them has at full size
-    canary: Compared | None = None
-    stable: Compared | None = None
+    canary: RevisionRef | None = None
+    stable: RevisionRef | None = None
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
     prometheus: Prometheus | None = None
     steps: tuple[Step, ...] = ()  # those of the spec, or chosen when the canary was ready
-    slow: dict[str, Number] = {}  # seconds, by objective: stable's quantile then, where a latency has no limit
+    latency_thresholds: dict[str, Number] = {}  # seconds, by objective: stable's quantile, where there is no limit
     stable_restarts: int = 0  # of stable's containers when the run began
     canary_restarts: int = 0  # of the canary's, which may have served before
-    held: bool = False  # in Starting: the registry or the gateway is in trouble, not the model
+    on_hold: bool = False  # in Starting: the registry or the gateway is in trouble, not the model
     step: int = 0
     step_started_at: datetime | None = None  # when the weight of this step was seen live
     traffic_started_at: datetime | None = None  # the first write that could let traffic in
-    proven_at: datetime | None = None  # the first weight above 0 seen live
-    live: tuple[LiveWeight, ...] = ()  # the newest of them
+    first_live_at: datetime | None = None  # the first weight above 0 was seen live
+    live_weights: tuple[LiveWeight, ...] = ()  # the newest of them
     swapped: bool = False  # Service NAME selects the canary
     promoted_at: datetime | None = None  # that was proven: the canary serves alone, and is watched
     outcome: Outcome | None = None  # set when the run's end is decided
@@ -126,10 +127,18 @@ class Run(_Part, frozen=True):
     message: str = ""
 
     @property
+    def strategy(self) -> CanarySteps:
+        """Where the run is on its way. Only for a run that has steps."""
+        return CanarySteps(self.steps, self.step)
+
+    @property
     def judged(self) -> tuple[Objective, ...]:
-        """The objectives that its counted requests decide, each with what is slow in this run."""
-        counted = (one for one in self.objectives if not one.of_training and one.query is None)
-        return tuple(one.at(self.slow[one.name]) if one.name in self.slow else one for one in counted)
+        """The objectives that its counted requests decide; a latency without a limit has this run's threshold."""
+        thresholds = self.latency_thresholds
+        counted = (each for each in self.objectives if not each.of_training and each.query is None)
+        return tuple(
+            each.with_threshold(thresholds[each.name]) if each.name in thresholds else each for each in counted
+        )
 
 
 class Weight(_Part, frozen=True):
@@ -161,7 +170,7 @@ class Verdict(_Part, frozen=True):
     objectives: tuple[ObjectiveVerdict, ...] = ()
     forecast: str = ""  # how long all steps take a canary that is as good as stable
     unreachable: str = ""  # why they take longer than the deadline, if they do
-    past: str = ""  # what stable's past says of bursts, and whether it still holds
+    baseline: str = ""  # what stable's past says of bursts, and whether it still holds
     clean: bool = False  # the step's requests and time are there, and nothing fails
 
 
@@ -172,7 +181,7 @@ class Rejection(_Part, frozen=True):
     model: str
     reason: str
     message: str
-    terms: str  # hash of what it was judged by; other terms give it another chance
+    objectives_hash: str  # of what it was judged by; other objectives give it another chance
     at: datetime
 
 

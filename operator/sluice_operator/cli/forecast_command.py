@@ -12,25 +12,25 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import baseline, criteria, wording
 from sluice_operator.analysis.forecast import Outlook
-from sluice_operator.analysis.run_evidence import Trial
+from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Run, Status
 from sluice_operator.cli import kubectl, run_sources, text_table, times
 from sluice_operator.cli.kubectl import CommandError
-from sluice_operator.controller.evaluate import Trials
+from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.counting.counters import Counters
-from sluice_operator.counting.intervals import Timing
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import Tally, Tick, tally
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.prometheus.connection import Prometheus
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 from sluice_operator.records import backtest
-from sluice_operator.records.backtest import Lately
+from sluice_operator.records.backtest import StableTraffic
 from sluice_operator.rollout import automatic_steps
 
 _BIN_SECONDS = 15.0
-_TIMING = Timing(_BIN_SECONDS, _BIN_SECONDS)
+_INTERVALS = Intervals(_BIN_SECONDS, _BIN_SECONDS)
 _PAST_SECONDS = 3600.0  # of which stable's shares are told
 _RECENT_SECONDS = 300.0  # of which the rate is told
 
@@ -76,9 +76,9 @@ async def expected(
     run = current.run
     going_on = run is not None and run.outcome is None and bool(run.steps) and run.started_at <= now
     if not going_on or run is None:
-        found = await Trials(reader, _TIMING).slow(key, stable.revision, wanted.objectives, now)
-        lately, began = Lately(0.0, run_sources.known(wanted.objectives, found)), now - timedelta(hours=1)
-        run = backtest.a_run(wanted, lately, canary or "none", stable.revision, began, now)
+        found = await Evaluator(reader, _INTERVALS).latency_thresholds(key, stable.revision, wanted.objectives, now)
+        lately, began = StableTraffic(0.0, run_sources.known(wanted.objectives, found)), now - timedelta(hours=1)
+        run = backtest.hypothetical_run(wanted, lately, canary or "none", stable.revision, began, now)
     bounds = criteria.bounds(run.judged, ())
     until = now.timestamp()
     edges = [until - _PAST_SECONDS + _BIN_SECONDS * index for index in range(int(_PAST_SECONDS / _BIN_SECONDS) + 1)]
@@ -89,13 +89,13 @@ async def expected(
     ticks = [_tick(counters, stable.revision, canary, *ends) for ends in pairwise(recent)]
     if not going_on:
         rate = sum(one.stable.finished + one.canary.finished for one in ticks) / _RECENT_SECONDS
-        run = replace(run, steps=wanted.rollout.canary.steps or automatic_steps.automatic(rate))
+        run = replace(run, steps=wanted.rollout.canary.steps or automatic_steps.steps_for(rate))
     past = edges[: len(edges) - len(ticks)]
     learned = await asyncio.to_thread(baseline.learn, run.judged, bounds, counters, stable.revision, past)
     pods = Pods(run.replicas, run.replicas)
-    trial = Trial(run.judged, len(run.steps), learned, pods, _BIN_SECONDS)
+    trial = RunEvidence(run.judged, len(run.steps), learned, pods, _BIN_SECONDS)
     for tick in ticks:
-        trial.observe(tick, replace(run, live=()))
+        trial.update(tick, replace(run, live_weights=()))
     return run, trial.outlook(run)
 
 

@@ -10,8 +10,8 @@ from sluice_operator import report
 from sluice_operator.cli import run_sources, text_table, tick_table, times
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.cli.run_sources import Past
-from sluice_operator.records.backtest import Rehearsal, rehearsed
-from sluice_operator.records.replay import Replay, replay
+from sluice_operator.records.backtest import Backtest, backtested
+from sluice_operator.records.replay import Replay, replayed
 from sluice_operator.records.run_record import RunRecord
 
 _EPILOG = """\
@@ -45,19 +45,21 @@ def add(verbs: Any) -> None:
 def run(asked: argparse.Namespace) -> int:
     """Prints what changed from tick to tick, or every tick, and the verdict."""
     if asked.prometheus:
-        again = replay(_past(asked))
-        tried = rehearsed(again)
-        rows = tick_table.every(again, tick_table.imagined(again, tried)) if asked.ticks else tick_table.changed(again)
-        print(*rows, "", *_told(again, tried), sep="\n")
+        replay = replayed(_past(asked))
+        tried = backtested(replay)
+        rows = (
+            tick_table.every(replay, tick_table.imagined(replay, tried)) if asked.ticks else tick_table.changed(replay)
+        )
+        print(*rows, "", *_told(replay, tried), sep="\n")
         code = int(tried.verdict.result == "Fail")
     else:
-        again = replay(_recorded(asked))
-        differences = list(again.differences())
-        rows = tick_table.every(again, tick_table.decided(again)) if asked.ticks else tick_table.changed(again)
-        print(*rows, "", *_compared(again, differences), sep="\n")
+        replay = replayed(_recorded(asked))
+        differences = list(replay.differences())
+        rows = tick_table.every(replay, tick_table.decided(replay)) if asked.ticks else tick_table.changed(replay)
+        print(*rows, "", *_compared(replay, differences), sep="\n")
         code = int(bool(differences))
     if asked.report:
-        _write(asked.report, report.page(again))
+        _write(asked.report, report.page(replay))
         print(f"report: {asked.report}")
     return code
 
@@ -91,14 +93,14 @@ def _past(asked: argparse.Namespace) -> RunRecord:
     return run_sources.of_prometheus(run_sources.connected(asked), past, policy)
 
 
-def _compared(again: Replay, differences: list[str]) -> Iterator[str]:
-    run, verdict = again.record.run, again.verdict
+def _compared(replay: Replay, differences: list[str]) -> Iterator[str]:
+    run, verdict = replay.record.run, replay.verdict
     yield f"{run.outcome} ({run.reason}): {run.message}"
-    yield f"verdict at {text_table.clock(again.record.last.at.timestamp())}: {verdict.result} ({verdict.reason})" + (
-        f": {verdict.message}" if verdict.message else ""
-    )
-    if again.incomparable:
-        yield f"not compared with what was recorded: {again.incomparable}"
+    at = text_table.clock(replay.record.last_evaluation.at.timestamp())
+    message = f": {verdict.message}" if verdict.message else ""
+    yield f"verdict at {at}: {verdict.result} ({verdict.reason}){message}"
+    if replay.incomparable:
+        yield f"not compared with what was recorded: {replay.incomparable}"
     elif differences:
         yield "DIFFERENT from what was recorded:"
         yield from differences
@@ -106,10 +108,10 @@ def _compared(again: Replay, differences: list[str]) -> Iterator[str]:
         yield "the same as recorded"
 
 
-def _told(again: Replay, tried: Rehearsal) -> Iterator[str]:
-    run = again.record.run
+def _told(replay: Replay, tried: Backtest) -> Iterator[str]:
+    run = replay.record.run
     for step, at in zip(run.steps, tried.passed, strict=False):
-        after, clock = text_table.span(at.timestamp() - again.record.began), text_table.clock(at.timestamp())
+        after, clock = text_table.span(at.timestamp() - replay.record.started), text_table.clock(at.timestamp())
         yield f"step of weight {step.weight} would have been passed at {clock}, after {after}"
     verdict = tried.verdict
     yield f"verdict at {text_table.clock(tried.at.timestamp())}: {verdict.result} ({verdict.reason}): {verdict.message}"

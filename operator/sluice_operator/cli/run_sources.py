@@ -13,22 +13,22 @@ from typing import Any
 import yaml
 
 from sluice_operator.analysis import criteria
-from sluice_operator.analysis.evaluation import Ended
+from sluice_operator.analysis.evaluation import EndedRun
 from sluice_operator.api import names, spec
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import Run, Status
 from sluice_operator.cli import kubectl
 from sluice_operator.cli.kubectl import CommandError
-from sluice_operator.controller.evaluate import Subject, Trials
-from sluice_operator.counting.intervals import Timing
-from sluice_operator.counting.ticks import Arms
+from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.counting.intervals import Intervals
+from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.connection import Prometheus
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.selection import Selection
 from sluice_operator.records import backtest, run_record
-from sluice_operator.records.backtest import Lately
+from sluice_operator.records.backtest import StableTraffic
 from sluice_operator.records.run_record import RunRecord, UnreadableRecordError
 
 
@@ -87,14 +87,16 @@ def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunR
     """A run that never was: what `policy` would have been told in that time."""
     reader, ends = Reader(prometheus), past.until.timestamp()
     selection = Selection(((past.namespace, past.name),), (past.canary, past.stable))
-    trials = Trials(reader, Timing(past.scrape, past.scrape))
+    trials = Evaluator(reader, Intervals(past.scrape, past.scrape))
 
-    async def asked() -> tuple[Run, Ended | None]:
+    async def asked() -> tuple[Run, EndedRun | None]:
         key = past.namespace, past.name
-        slow = known(policy.objectives, await trials.slow(key, past.stable, policy.objectives, past.since))
-        lately = Lately(await reader.rate(selection, ends) or 0.0, slow)
-        run = backtest.a_run(policy, lately, past.canary, past.stable, past.since, past.until)
-        arms = Arms(past.canary, past.stable)
+        slow = known(
+            policy.objectives, await trials.latency_thresholds(key, past.stable, policy.objectives, past.since)
+        )
+        lately = StableTraffic(await reader.rate(selection, ends) or 0.0, slow)
+        run = backtest.hypothetical_run(policy, lately, past.canary, past.stable, past.since, past.until)
+        arms = ComparedRevisions(past.canary, past.stable)
         subject = Subject(past.namespace, past.name, run, arms)
         return run, await trials.ended(subject, Status(run=run))
 
@@ -105,13 +107,13 @@ def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunR
     if ended is None:
         words = f"revisions {past.canary} and {past.stable} of {past.namespace}/{past.name}"
         raise CommandError(f"Prometheus knows no requests of {words} between {past.since} and {past.until}")
-    share = backtest.with_share(run, ended.trial.ticks)
-    return run_record.made(past.namespace, past.name, share, ended)
+    share = backtest.with_share(run, ended.evidence.ticks)
+    return run_record.of_run(past.namespace, past.name, share, ended)
 
 
 def known(objectives: Sequence[Objective], slow: Mapping[str, Number]) -> Mapping[str, Number]:
     """What is slow for stable, as far as `objectives` ask for it. Raises CommandError."""
-    if criteria.unknown(objectives, slow):
+    if criteria.lacks_threshold(objectives, slow):
         raise CommandError("stable answered too few requests in that hour to compare latencies with: write latency.max")
     return slow
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.kubernetes.children import OWNED_KINDS, Children, Reference
-from sluice_operator.kubernetes.port import Conflict, Kube, Refused
+from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.builders import feedback_secret
 
 
@@ -18,15 +18,15 @@ async def apply(kube: Kube, owner: Owner, children: Children, rendered: Iterable
     """Create, change, then delete; returns what it wrote, in words.
 
     A write that fails does not keep the others back: a weight must not wait for a pod. Raises Conflict when something
-    moved since the snapshot (observe again), or Refused.
+    moved since the snapshot (observe again), or WriteRefused.
     """
     wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in rendered}
-    written, failed = [], list[Conflict | Refused]()
+    written, failed = [], list[Conflict | WriteRefused]()
     for write in _writes(kube, owner, children, wanted):
         try:
             if change := await write:
                 written.append(change)
-        except (Conflict, Refused) as error:
+        except (Conflict, WriteRefused) as error:
             failed.append(error)
     if failed:
         raise min(failed, key=lambda error: isinstance(error, Conflict))  # a refusal needs a person: it goes first

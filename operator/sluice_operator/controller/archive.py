@@ -8,13 +8,13 @@ import logging
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sluice_operator.analysis.evaluation import Ended
+from sluice_operator.analysis.evaluation import EndedRun
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.api.status import Run, Status
 from sluice_operator.controller.evaluate import Subject
-from sluice_operator.counting.ticks import Arms
-from sluice_operator.kubernetes.port import Conflict, Kube, Refused
+from sluice_operator.counting.ticks import ComparedRevisions
+from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests import builders
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.records import run_record
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class Ending(Protocol):
     """Who knows how a run ended."""
 
-    async def ended(self, subject: Subject, current: Status) -> Ended | None: ...
+    async def ended(self, subject: Subject, current: Status) -> EndedRun | None: ...
 
 
 class Archive:
@@ -54,7 +54,7 @@ class Archive:
             return
         try:
             await self._see_to(owner, current, run)
-        except (MetricsLostError, Refused) as error:
+        except (MetricsLostError, WriteRefused) as error:
             self._again[key] = now + _AGAIN
             _log.warning("%s/%s: the record of run %s is not written yet: %s", *key, run.id, error)
             return
@@ -69,13 +69,13 @@ class Archive:
         assert run.canary is not None
         if await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id)) is not None:
             return
-        arms = Arms(run.canary.revision, run.stable.revision if run.stable else None)
+        arms = ComparedRevisions(run.canary.revision, run.stable.revision if run.stable else None)
         subject = Subject(owner.namespace, owner.name, run, arms)
         ended = await self._ending.ended(subject, current)
         if ended is None:
             _log.info("%s/%s: nothing was counted in run %s, there is no record", owner.namespace, owner.name, run.id)
             return
-        data = run_record.encoded(run_record.made(owner.namespace, owner.name, run, ended))
+        data = run_record.encoded(run_record.of_run(owner.namespace, owner.name, run, ended))
         try:
             await self._kube.create(builders.run_record(owner, run.id, summary(run), data))
         except Conflict:

@@ -1,7 +1,7 @@
 """Events: one per transition, with the sentence that the condition has too.
 
-`transitions` is pure and compares two statuses; `Recorder` posts what it says. kopf's own events work only inside its
-handlers, which this operator does not have.
+`transitions` is pure and compares two statuses; `EventPublisher` posts what it says. kopf's own events work only
+inside its handlers, which this operator does not have.
 """
 
 import logging
@@ -77,7 +77,7 @@ def _conditions_changed(before: Status, after: Status) -> Iterator[Event]:
             yield Event(reason, gone.message, warning=True)
 
 
-class Recorder:
+class EventPublisher:
     """Posts events about one kind of object. A lost event is logged and harms nothing."""
 
     def __init__(self, kube: Kube, instance: str) -> None:

@@ -23,7 +23,7 @@ class _Claim:
         return cls(body["spec"]["traffic"]["ingress"]["host"], (metadata["creationTimestamp"], metadata["uid"]))
 
 
-class Hosts:
+class HostClaims:
     """The hosts that all ModelDeployments ask for."""
 
     def __init__(self, kube: Kube) -> None:

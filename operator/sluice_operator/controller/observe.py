@@ -10,13 +10,13 @@ from datetime import datetime
 
 from sluice_operator.analysis import criteria, hold_out
 from sluice_operator.api import names, spec, status
-from sluice_operator.api.observation import Defaults, Observed, Proof, Refusal, Trained, Workload
+from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, Workload
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Phase, Revision, Run, Status, Verdict
-from sluice_operator.controller.evaluate import Subject, Trials
-from sluice_operator.controller.host_claims import Hosts
-from sluice_operator.counting.ticks import Arms
+from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.pods import by_revision
@@ -24,7 +24,8 @@ from sluice_operator.kubernetes.port import Kube
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.rollout.roles import serves
-from sluice_operator.routing import nginx, probes
+from sluice_operator.routing import probes
+from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
 
 _UNSETTLED = (Phase.PENDING, Phase.STARTING, Phase.STABLE)  # in which another object's claim to the host matters
@@ -32,13 +33,13 @@ _JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Snapshot:
     """What was observed, with the objects that writes are guarded by."""
 
     body: Manifest
     owner: Owner
     children: Children
-    observed: Observed
+    observed: Observation
 
 
 class Observer:
@@ -48,25 +49,25 @@ class Observer:
         self,
         kube: Kube,
         registry: Registry,
-        trials: Trials,
-        hosts: Hosts,
+        trials: Evaluator,
+        hosts: HostClaims,
         settings: Settings,
         clock: Callable[[], datetime],
         chance: random.Random,
     ) -> None:
         self._kube = kube
         self._registry = registry
-        self._trials = trials
+        self._evaluator = trials
         self._hosts = hosts
         self._settings = settings
         self._clock = clock
         self._chance = chance
 
-    async def observe(self, namespace: str, name: str, refused: str = "") -> Found | None:
+    async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         """None if the object is gone, or going. `refused`: what the API server said to the last writes."""
         body = await self._kube.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
-            self._trials.forget(namespace, name)
+            self._evaluator.forget(namespace, name)
             return None
         wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
         owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
@@ -76,7 +77,7 @@ class Observer:
         registry_uri = wanted.model.registry.tracking_uri
         poll_seconds = wanted.model.poll_interval.total_seconds()
         weight, smoke = await self._prove_weight(current, workloads)
-        observed = Observed(
+        observed = Observation(
             now=self._clock(),
             name=name,
             generation=body["metadata"]["generation"],
@@ -91,14 +92,14 @@ class Observer:
             weight=weight,
             smoke=smoke,
             swap=await self._prove_swap(owner, wanted, current, pods, workloads),
-            trained=await self._trained(current),
+            hold_outs=await self._trained(current),
             rate=await self._rate(owner, current),
-            slow=await self._slow(owner, current) if smoke is not None and smoke.live else {},
-            unasked=await self._unasked(owner, current),
+            latency_thresholds=await self._slow(owner, current) if smoke is not None and smoke.live else {},
+            metrics_refusal=await self._unasked(owner, current),
             verdict=await self._verdict(owner, current, workloads),
             alias_version=await self._alias(current),
         )
-        return Found(body, owner, owned, observed)
+        return Snapshot(body, owner, owned, observed)
 
     async def _prove_weight(self, current: Status, workloads: dict[str, Workload]) -> tuple[Proof | None, Proof | None]:
         """Whether the weight that was written is live, and the smoke request that follows it in Starting."""
@@ -108,7 +109,7 @@ class Observer:
         ready = workloads.get(canary.revision, Workload()).ready
         if ready == 0:
             return None, None
-        gateway, header = self._gateway(run), nginx.probe_header(weight)
+        gateway, header = self._gateway(run), router_for(run.traffic).probe_header(weight)
         proof = Proof(True)
         if weight.verified_at is None:
             proof = await probes.weight(gateway, header, stable.revision, canary.revision, self._chance)
@@ -147,21 +148,21 @@ class Observer:
         return await probes.role(self._gateway(run), serving.revision)
 
     def _gateway(self, run: Run) -> probes.Gateway:
-        return probes.Gateway(self._settings.gateway_address, run.traffic.ingress.host)
+        return probes.Gateway(self._settings.gateway_address, run.traffic.host)
 
-    async def _trained(self, current: Status) -> Trained | None:
+    async def _trained(self, current: Status) -> HoldOuts | None:
         """What the hold-outs say, while objectives ask for them."""
         if current.phase is not Phase.STARTING or current.run is None or current.canary is None:
             return None
         asked = hold_out.whose(current.run.objectives, current.canary, current.stable)
         found = [await self._registry.hold_out(one.model, one.tracking_uri) for one in asked]
-        return Trained(*found) if found else None
+        return HoldOuts(*found) if found else None
 
     async def _unasked(self, owner: Owner, current: Status) -> Refusal | None:
         """Whether a run will have metrics is told before it has traffic."""
         if current.run is None or current.phase not in (Phase.STARTING, *_JUDGED):
             return None
-        return await self._trials.refusal(owner.namespace, current.run.prometheus)
+        return await self._evaluator.refusal(owner.namespace, current.run.prometheus)
 
     async def _rate(self, owner: Owner, current: Status) -> float | None:
         """How many requests there are, while a run without steps of its own waits for them."""
@@ -169,33 +170,35 @@ class Observer:
         if current.phase is not Phase.STARTING or run is None or run.steps or stable is None:
             return None
         now = self._clock()
-        return await self._trials.rate(owner.namespace, owner.name, stable.revision, now, run.prometheus)
+        return await self._evaluator.rate(owner.namespace, owner.name, stable.revision, now, run.prometheus)
 
     async def _slow(self, owner: Owner, current: Status) -> Mapping[str, Number] | None:
         """What stable's requests take, while latencies without a limit wait for that."""
         run, stable = current.run, current.stable
         if current.phase is not Phase.STARTING or run is None or stable is None:
             return {}
-        if not criteria.without_bound(run.objectives):
+        if not criteria.without_limit(run.objectives):
             return {}
         key = owner.namespace, owner.name
         try:
-            return await self._trials.slow(key, stable.revision, run.objectives, self._clock(), run.prometheus)
+            return await self._evaluator.latency_thresholds(
+                key, stable.revision, run.objectives, self._clock(), run.prometheus
+            )
         except MetricsLostError:
             return None
 
     async def _verdict(self, owner: Owner, current: Status, workloads: dict[str, Workload]) -> Verdict | None:
         run = current.run
         if current.phase not in _JUDGED or run is None or run.traffic_started_at is None:
-            self._trials.forget(owner.namespace, owner.name)
+            self._evaluator.forget(owner.namespace, owner.name)
             return None
         watching = current.phase is Phase.WATCHING
         canary, other = (current.stable, current.previous) if watching else (current.canary, current.stable)
         if canary is None:
             return None
-        arms = Arms(canary.revision, other.revision if other else None)
+        arms = ComparedRevisions(canary.revision, other.revision if other else None)
         subject = Subject(owner.namespace, owner.name, run, arms)
-        return await self._trials.verdict(subject, current, _crashes(run, workloads, canary, other), self._clock())
+        return await self._evaluator.verdict(subject, current, _crashes(run, workloads, canary, other), self._clock())
 
     async def _alias(self, current: Status) -> str | None:
         alias = current.alias

@@ -13,9 +13,9 @@ from sluice_operator.api import status as statuses
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
-from sluice_operator.controller.events import Event, Recorder, transitions
-from sluice_operator.controller.observe import Found, Observer
-from sluice_operator.kubernetes.port import Conflict, Kube, Refused
+from sluice_operator.controller.events import Event, EventPublisher, transitions
+from sluice_operator.controller.observe import Observer, Snapshot
+from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.rollout.decide import decide
@@ -42,7 +42,7 @@ class Reconciler:
     kube: Kube
     observer: Observer
     registry: Registry
-    recorder: Recorder
+    recorder: EventPublisher
     archive: Archive
     evaluation_interval: float
     unfinished: dict[tuple[str, str], _Unfinished] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Reconciler:
             races = left.lost_races + 1 if left else 1
             self.unfinished[key] = _Unfinished(lost_races=races)
             return min(_TROUBLED, AT_ONCE * races)
-        except Refused as refused:
+        except WriteRefused as refused:
             self.unfinished[key] = _Unfinished(refused=str(refused))
             return _TROUBLED
         finally:
@@ -81,7 +81,7 @@ class Reconciler:
         await self._record(found, after)
         return AT_ONCE if _moved(before, after) else self._pause(found, after)
 
-    async def _apply(self, found: Found, after: Status, *, interrupted: bool) -> list[Event]:
+    async def _apply(self, found: Snapshot, after: Status, *, interrupted: bool) -> list[Event]:
         """Make the cluster what status asks for. Where that is nothing new, what had to be written was drift."""
         rendered = render(found.owner, found.observed.spec, after)
         written = await apply(self.kube, found.owner, found.children, rendered)
@@ -95,7 +95,7 @@ class Reconciler:
         note = f"{words}: not as status asks for, after an edit from outside or an interruption"
         return [Event("DriftRepaired", note, warning=True)]
 
-    async def _record(self, found: Found, current: Status) -> None:
+    async def _record(self, found: Snapshot, current: Status) -> None:
         await self.archive.keep(found.owner, current, found.observed.now)
 
     async def _move_alias(self, after: Status) -> None:
@@ -107,7 +107,7 @@ class Reconciler:
         except httpx.HTTPError as error:
             _log.warning("alias %s of %s was not moved to %s yet: %s", alias.name, alias.model, alias.version, error)
 
-    def _pause(self, found: Found, after: Status) -> float:
+    def _pause(self, found: Snapshot, after: Status) -> float:
         seen, weight = found.observed, after.weight
         if any(proof is not None and not proof.live for proof in (seen.weight, seen.swap)):
             written = weight.written_at if weight and weight.verified_at is None else after.phase_started_at

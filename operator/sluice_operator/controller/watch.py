@@ -8,11 +8,11 @@ from typing import Any
 import kopf
 
 from sluice_operator.api import names
-from sluice_operator.controller.host_claims import Hosts
+from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.workqueue import WorkQueue
 
 
-def registry(queue: WorkQueue, hosts: Hosts) -> kopf.OperatorRegistry:
+def registry(queue: WorkQueue, hosts: HostClaims) -> kopf.OperatorRegistry:
     """Handlers that put the touched ModelDeployment on `queue`, and tell `hosts` which host it asks for."""
     handlers = kopf.OperatorRegistry()
 

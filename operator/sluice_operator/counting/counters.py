@@ -112,10 +112,10 @@ class Pod:
 
 @dataclass(slots=True)
 class Counters:
-    """All counters of a run. `podless`: series were left out because they do not say whose they are."""
+    """All counters of a run. `without_pod`: series were left out because they do not say whose they are."""
 
     pods: dict[str, Pod] = field(default_factory=dict)
-    podless: bool = False
+    without_pod: bool = False
     _known: dict[Identity, Counter] = field(default_factory=dict)
     _unclear: set[Identity] = field(default_factory=set)  # there before they had a number, so not from 0
 
@@ -124,7 +124,7 @@ class Counters:
         found: dict[Identity, list[Sample]] = {}
         for labels, samples in answer:
             identity = Identity.of(labels)
-            self.podless |= not identity.pod
+            self.without_pod |= not identity.pod
             if identity.is_countable:
                 found.setdefault(identity, []).extend(_read(at, text) for at, text in samples)
         numbers = {identity: self._numbers(identity, sorted(samples)) for identity, samples in found.items()}

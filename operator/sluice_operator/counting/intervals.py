@@ -6,15 +6,15 @@ _OVERDUE_SECONDS = 30.0  # a request that is not finished after this, or two scr
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class Intervals:
     """Seconds: how often Prometheus scrapes, and how often a run is judged at most."""
 
     scrape: float
-    look: float
+    evaluation: float
 
     @property
     def tick(self) -> float:
-        return max(self.scrape, self.look)
+        return max(self.scrape, self.evaluation)
 
     @property
     def stale_after(self) -> float:
@@ -22,5 +22,5 @@ class Timing:
         return max(3 * self.scrape, 10.0)
 
     @property
-    def patience(self) -> float:
+    def overdue_after(self) -> float:
         return max(_OVERDUE_SECONDS, 2 * self.scrape)

@@ -1,4 +1,4 @@
-"""A run's counts in ticks of equal length, the same however often and whenever one looks. Pure.
+"""A run's counts in ticks of equal length, the same however often and whenever they are read. Pure.
 
 Tick k spans from k to k+1 lengths after the run's first traffic. It is closed when each pod that is still scraped was
 scraped after its end, so a late scrape delays a tick and never falsifies it.
@@ -30,17 +30,17 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Unix seconds, and the counts of both arms. `both_seen`: of the same stretch of time, at most a scrape off."""
+    """Unix seconds, and the counts of both arms. `both_scraped`: of the same stretch of time, at most a scrape off."""
 
     start: float
     end: float
     canary: Tally
     stable: Tally
-    both_seen: bool = True
+    both_scraped: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Arms:
+class ComparedRevisions:
     """The revisions that a run compares; without a stable one nothing is compared."""
 
     canary: str
@@ -69,7 +69,9 @@ def tally(counters: Counters, revision: str, since: float, until: float, pod: st
     )
 
 
-def closed(counters: Counters, arms: Arms, start: float, length: float, stale_after: float) -> Iterator[Tick]:
+def closed_ticks(
+    counters: Counters, arms: ComparedRevisions, start: float, length: float, stale_after: float
+) -> Iterator[Tick]:
     """The ticks from `start` on that no later scrape can change."""
     seen = seen_until(counters, arms, stale_after)
     while seen is not None and start + length <= seen:
@@ -79,7 +81,7 @@ def closed(counters: Counters, arms: Arms, start: float, length: float, stale_af
             end,
             tally(counters, arms.canary, start, end),
             tally(counters, arms.stable, start, end) if arms.stable else Tally(),
-            both_seen=_both_seen(counters, arms, start, end, stale_after),
+            both_scraped=_both_scraped(counters, arms, start, end, stale_after),
         )
         start = end
 
@@ -89,7 +91,7 @@ def newest(counters: Counters, revision: str) -> float | None:
     return max((pod.last for pod in counters.pods.values() if pod.revision == revision), default=None)
 
 
-def seen_until(counters: Counters, arms: Arms, stale_after: float) -> float | None:
+def seen_until(counters: Counters, arms: ComparedRevisions, stale_after: float) -> float | None:
     """The moment up to which all pods of both arms are known; None before any pod of the canary was scraped.
 
     A pod that was not scraped for `stale_after` seconds while others were is gone, and does not hold the rest back;
@@ -103,7 +105,7 @@ def seen_until(counters: Counters, arms: Arms, stale_after: float) -> float | No
     return min(of_canary, *(pod.last for pod in mine if pod.last >= freshest - stale_after))
 
 
-def _both_seen(counters: Counters, arms: Arms, start: float, end: float, stale_after: float) -> bool:
+def _both_scraped(counters: Counters, arms: ComparedRevisions, start: float, end: float, stale_after: float) -> bool:
     """Whether each pod was scraped in the tick and in the one before, unless it was gone, or not there yet.
 
     Else the tick misses requests of that pod, or has those of a longer time: an arm that was not scraped looks silent.

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Floats, log_mean
+from sluice_operator.evalues.arithmetic import Floats, log_mean
 
-COMPARISON, LIMITS, ALONE = 0.8, 0.15, 0.05  # shares of the budget; the last one is for silence and the watch
+COMPARISON, LIMITS, UNPAIRED = 0.8, 0.15, 0.05  # shares of the budget; the last one is for silence and the watch
 WITHOUT_BURSTS = 0.84  # part of the budget that is spent: the chance of no burst in half an hour after six calm ones
 
 
-def log_bar(budget: float, share: float) -> float:
+def log_threshold(budget: float, share: float) -> float:
     """What the averaged log e-value of a family with this share of the budget must reach (Ville's inequality)."""
     return float(np.log(1 / (budget * share)))
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
 
 _ROUNDS = 3  # of expectation and maximisation
@@ -13,7 +13,7 @@ _PRIOR_SECONDS = 60.0
 _FEW = 50.0  # requests that the previous quiet share is worth
 
 
-class Record(NamedTuple):
+class PodHistory(NamedTuple):
     """Counts of one pod, or of several in a row: `requests` of shape (..., bins), `bad` of shape (..., bins)."""
 
     requests: Floats
@@ -21,7 +21,7 @@ class Record(NamedTuple):
     bin_seconds: float
 
 
-def learn(record: Record, worth: float = 0.0) -> BurstLaw:
+def learn(record: PodHistory, worth: float = 0.0) -> BurstLaw:
     """The law per column, by Baum-Welch on a chain of Poisson counts that is quiet or in a burst of one level.
 
     Smeared to lower levels and one level up, because a burst is seen as less when it is half covered by a bin or when
@@ -42,7 +42,7 @@ def learn(record: Record, worth: float = 0.0) -> BurstLaw:
     return BurstLaw((1 / len(LEVELS) + begun) / length, (_PRIOR_SECONDS + spent) / (1 + begun), any_start)
 
 
-def _median_share(record: Record) -> Floats:
+def _median_share(record: PodHistory) -> Floats:
     """Share of bad requests in the median block, or in all of them where that is 0."""
     blocks = record.bad.shape[-1] // _BLOCKS
     shape = (*record.bad.shape[:-1], blocks, _BLOCKS)
@@ -55,7 +55,7 @@ def _median_share(record: Record) -> Floats:
 
 
 def _expected(
-    record: Record, quiet_share: Floats, starts: Floats, seconds: Floats
+    record: PodHistory, quiet_share: Floats, starts: Floats, seconds: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Forward-backward: expected starts and seconds per level, and requests and bad ones in quiet time."""
     begins = np.minimum(starts * record.bin_seconds, 0.02)

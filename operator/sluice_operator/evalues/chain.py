@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 
 LEVELS = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0, 80.0])
 DIPS = 1 / np.array([1.5, 3.0, 6.0, 12.0, 30.0])
@@ -87,7 +87,7 @@ class BurstChain:
         self._bets = at_start * begin[..., None, :, :] * self._entered
         self._late, self._ticks = 1 - at_start, 0
 
-    def observe(self, log_likelihood: Floats) -> None:
+    def update(self, log_likelihood: Floats) -> None:
         """One tick. `log_likelihood`: of its counts under each of RATIOS, shape (..., runs, len(RATIOS))."""
         best = log_likelihood.max(-1, keepdims=True)
         likelihood = np.exp(np.maximum(log_likelihood - best, _FLOOR))
@@ -104,7 +104,7 @@ class BurstChain:
         self._bets = bets * (np.minimum(total, DECIDED) / np.maximum(total, 1e-300))
 
     @property
-    def calm(self) -> Floats:
+    def no_burst_chance(self) -> Floats:
         """The chance that nobody burst until now, by the law; without an axis of runs."""
         return np.asarray(self._calm_before * self._calm_tick**self._ticks)
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import LEVELS, RATIOS, BurstChain, BurstLaw, Pods
+from sluice_operator.evalues.counts import Counts
 
 EVERY_LEVEL = tuple(range(len(LEVELS)))
 AT_START = 0.8  # of what is bet on a worse canary: that it is worse from the beginning
@@ -28,17 +29,17 @@ class Comparison:
     ) -> None:
         self._chain = BurstChain(law, pods, tick_seconds, alternatives, at_start)
 
-    def observe(self, suspected: Arm, other: Arm) -> None:
+    def update(self, suspected: Counts, other: Counts) -> None:
         """The counts of one tick."""
         requests = suspected.requests + other.requests
         share = np.divide(suspected.requests, requests, out=np.zeros(requests.shape), where=requests > 0)[..., None]
         bad = (suspected.bad + other.bad)[..., None]
-        self._chain.observe(suspected.bad[..., None] * np.log(RATIOS) - bad * np.log1p(share * (RATIOS - 1)))
+        self._chain.update(suspected.bad[..., None] * np.log(RATIOS) - bad * np.log1p(share * (RATIOS - 1)))
 
     @property
-    def calm(self) -> Floats:
+    def no_burst_chance(self) -> Floats:
         """The chance that nobody burst until now, by the law; by column."""
-        return self._chain.calm
+        return self._chain.no_burst_chance
 
     @property
     def log_evalue(self) -> Floats:

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Arm, Floats, log_mean
+from sluice_operator.evalues.arithmetic import Floats, log_mean
 from sluice_operator.evalues.chain import RATIOS, BurstChain, BurstLaw, Pods
 from sluice_operator.evalues.comparison import AT_START, EVERY_LEVEL
+from sluice_operator.evalues.counts import Counts
 
-INSIDE = np.array([0.0, 0.1, 0.25, 0.5, 0.8])  # alternatives, as parts of the limit
-INSIDE_WEIGHTS = np.array([4, 1, 1, 1, 1]) / 8
+ALTERNATIVES = np.array([0.0, 0.1, 0.25, 0.5, 0.8])  # alternatives, as parts of the limit
+ALTERNATIVE_WEIGHTS = np.array([4, 1, 1, 1, 1]) / 8
 
 
-class Beyond:
+class LimitTest:
     """E-process against "the share of bad requests is at most `limit` in every tick, apart from known bursts".
 
     Wald's likelihood ratio for a Bernoulli share, with ratios of odds, and the burst chain without another arm.
@@ -21,24 +22,24 @@ class Beyond:
         self._chain = BurstChain(law, Pods(pods, reference=0), tick_seconds, EVERY_LEVEL, AT_START)
         self._limit = limit[..., None]
 
-    def observe(self, arm: Arm) -> None:
+    def update(self, arm: Counts) -> None:
         """The counts of one tick."""
         bad, requests = arm.bad[..., None], arm.requests[..., None]
-        self._chain.observe(bad * np.log(RATIOS) - requests * np.log1p(self._limit * (RATIOS - 1)))
+        self._chain.update(bad * np.log(RATIOS) - requests * np.log1p(self._limit * (RATIOS - 1)))
 
     @property
     def log_evalue(self) -> Floats:
         return self._chain.log_evalue
 
 
-def log_inside(limit: Floats, requests: Floats, bad: Floats) -> Floats:
+def log_below_limit(limit: Floats, requests: Floats, bad: Floats) -> Floats:
     """Log e-value against "the share of bad requests is at least `limit` in every tick", from totals of the same shape.
 
     A mixture of likelihood ratios whose alternatives lie below the limit; half of it bets on no bad request at all, so
     that arms without any are cleared after about ln(40)/limit requests, and the rest survives when one comes.
     """
-    share = INSIDE * limit[..., None]
+    share = ALTERNATIVES * limit[..., None]
     bad, good = bad[..., None], (requests - bad)[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        of_bad = np.where(bad > 0, bad * np.log(INSIDE), 0.0)
-    return log_mean(of_bad + good * np.log1p(-share) - good * np.log1p(-limit[..., None]), -1, INSIDE_WEIGHTS)
+        of_bad = np.where(bad > 0, bad * np.log(ALTERNATIVES), 0.0)
+    return log_mean(of_bad + good * np.log1p(-share) - good * np.log1p(-limit[..., None]), -1, ALTERNATIVE_WEIGHTS)

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import LEVELS, BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
+from sluice_operator.evalues.counts import Counts
 
 _BISECTIONS = 40
 
 
-class RatioMargin:
+class RatioMarginTest:
     """E-process against "the canary's rate is at least `ratio` times stable's in every tick".
 
     The comparison with its roles swapped: stable is suspected to have only 1/ratio of the canary's rate, so a burst of
@@ -21,16 +22,16 @@ class RatioMargin:
         self._comparison = Comparison(law, Pods(pods.reference, pods.suspected), tick_seconds, (nearest,), at_start=1.0)
         self._ratio = ratio
 
-    def observe(self, canary: Arm, stable: Arm) -> None:
+    def update(self, canary: Counts, stable: Counts) -> None:
         """The counts of one tick."""
-        self._comparison.observe(stable, Arm(self._ratio * canary.requests, canary.bad))
+        self._comparison.update(stable, Counts(self._ratio * canary.requests, canary.bad))
 
     @property
     def log_evalue(self) -> Floats:
         return self._comparison.log_evalue
 
 
-class DropMargin:
+class DropMarginTest:
     """E-process against "the canary's share of bad requests is at least stable's plus `drop` in every tick".
 
     The two-stream e-variable of Turner, Ly and Gruenwald (2024) for a convex null: the likelihood of a guess (both arms
@@ -41,7 +42,7 @@ class DropMargin:
         self._drop = drop
         self._requests = self._bad = self._log = np.zeros(1)
 
-    def observe(self, canary: Arm, stable: Arm) -> None:
+    def update(self, canary: Counts, stable: Counts) -> None:
         """The counts of one tick."""
         guess = np.clip((self._bad + 0.5) / (self._requests + 1), 1e-6, 1 - 1e-6)
         nearest = _nearest_drop(guess, self._drop, canary.requests, stable.requests)
@@ -54,7 +55,7 @@ class DropMargin:
         return self._log
 
 
-def _gain(arm: Arm, guess: Floats, null: Floats) -> Floats:
+def _gain(arm: Counts, guess: Floats, null: Floats) -> Floats:
     good = arm.requests - arm.bad
     return np.asarray(arm.bad * np.log(guess / null) + good * np.log((1 - guess) / (1 - null)))
 

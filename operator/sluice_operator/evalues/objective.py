@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Arm, Floats, log_mean
+from sluice_operator.evalues.arithmetic import Floats, log_mean
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
-from sluice_operator.evalues.limits import Beyond, log_inside
-from sluice_operator.evalues.margins import DropMargin, RatioMargin
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.limits import LimitTest, log_below_limit
+from sluice_operator.evalues.margins import DropMarginTest, RatioMarginTest
 
 _MOST = 0.95  # share of bad requests that any margin ends at
 
@@ -36,7 +37,7 @@ class Margin:
             tolerance=None if self.tolerance is None else min(_MOST, self.tolerance * factor),
         )
 
-    def beyond(self, past: Floats) -> Floats:
+    def worse_than(self, past: Floats) -> Floats:
         """The share of bad requests that is worse than a share of the `past` by this margin."""
         if self.drop is not None:
             return np.minimum(past + self.drop, _MOST)
@@ -49,13 +50,13 @@ class Criterion:
 
     compared: bool  # with stable
     limit: float | None
-    one_share: bool  # what is compared is what is judged
+    compares_judged: bool  # what is compared is what is judged
     margins: tuple[Margin, ...]  # one per step; the last is the objective's own
-    alone: Margin = Margin()  # that tells a canary without another arm beside it from stable's past
+    watch_margin: Margin = Margin()  # between stable's past and a canary that serves alone
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ObjectiveBaseline:
     """What the record of the stable revision says before the run begins."""
 
     compared: BurstLaw  # shape (columns,)
@@ -65,11 +66,11 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ObjectiveCounts:
     """One arm in one tick: `judged` at the limit, of shape (runs,); `compared` in every column, (columns, runs)."""
 
-    judged: Arm
-    compared: Arm
+    judged: Counts
+    compared: Counts
 
 
 @dataclass
@@ -77,16 +78,16 @@ class _Totals:
     requests: Floats | float = 0.0
     bad: Floats | float = 0.0
 
-    def add(self, arm: Arm) -> None:
+    def add(self, arm: Counts) -> None:
         self.requests, self.bad = self.requests + arm.requests, self.bad + arm.bad
 
     @property
     def share(self) -> Floats:
         return np.asarray((self.bad + 0.5) / (self.requests + 1.0))
 
-    def log_inside(self, limit: float) -> Floats:
+    def log_below_limit(self, limit: float) -> Floats:
         requests, bad = np.asarray(self.requests), np.asarray(self.bad)
-        return log_inside(np.full(requests.shape, limit), requests, bad)
+        return log_below_limit(np.full(requests.shape, limit), requests, bad)
 
 
 @dataclass
@@ -94,81 +95,81 @@ class _MarginEvidence:
     """One margin's e-process: a weighted mean of its halves, because the null is their intersection."""
 
     margin: Margin
-    worse: list[RatioMargin | DropMargin]
+    worse: list[RatioMarginTest | DropMarginTest]
 
     def log_evalue(self, canary: _Totals) -> Floats:
         halves = [one.log_evalue for one in self.worse]
         if self.margin.tolerance is not None:
-            halves.append(canary.log_inside(self.margin.tolerance))
+            halves.append(canary.log_below_limit(self.margin.tolerance))
         return log_mean(np.stack(np.broadcast_arrays(*halves)), 0, np.array(self.margin.weights))
 
 
-class ObjectiveEvidence:
+class ObjectiveEProcesses:
     """E-processes of one objective over a run. `tick_seconds`: length of a tick."""
 
-    def __init__(self, criterion: Criterion, known: Known, pods: Pods, tick_seconds: float) -> None:
+    def __init__(self, criterion: Criterion, known: ObjectiveBaseline, pods: Pods, tick_seconds: float) -> None:
         self.criterion = criterion
         self._pods, self._tick_seconds, self._law = pods, tick_seconds, known.judged
         self._canary, self._stable = _Totals(), _Totals(known.requests, known.bad)
         self._comparison = Comparison(known.compared, pods, tick_seconds)
         self._margins = [_MarginEvidence(one, self._processes(one)) for one in criterion.margins]
-        self._beyond = None if criterion.limit is None else self._beyond_share(np.asarray(criterion.limit))
+        self._over_limit = None if criterion.limit is None else self._limit_test(np.asarray(criterion.limit))
         # Beside the share that stable's record has on average, bursts and all.
-        usual = criterion.compared and criterion.one_share and known.requests
-        self._unusual = self._beyond_share(self._stable.share) if usual else None
-        self._stable_unusual = self._beyond_share(self._stable.share, pods.reference) if usual else None
-        self._watch: Beyond | None = None
+        usual = criterion.compared and criterion.compares_judged and known.requests
+        self._unusual = self._limit_test(self._stable.share) if usual else None
+        self._stable_unusual = self._limit_test(self._stable.share, pods.reference) if usual else None
+        self._watch: LimitTest | None = None
 
-    def _beyond_share(self, share: Floats, pods: int | None = None) -> Beyond:
-        return Beyond(self._law, self._pods.suspected if pods is None else pods, self._tick_seconds, share)
+    def _limit_test(self, share: Floats, pods: int | None = None) -> LimitTest:
+        return LimitTest(self._law, self._pods.suspected if pods is None else pods, self._tick_seconds, share)
 
-    def _processes(self, margin: Margin) -> list[RatioMargin | DropMargin]:
+    def _processes(self, margin: Margin) -> list[RatioMarginTest | DropMarginTest]:
         if margin.drop is not None:
-            return [DropMargin(margin.drop)]
+            return [DropMarginTest(margin.drop)]
         if margin.ratio is not None:
-            return [RatioMargin(self._law, self._pods, self._tick_seconds, margin.ratio)]
+            return [RatioMarginTest(self._law, self._pods, self._tick_seconds, margin.ratio)]
         return []
 
-    def observe(self, canary: Counts, stable: Counts, *, proven: bool) -> None:
+    def update(self, canary: ObjectiveCounts, stable: ObjectiveCounts, *, proven: bool) -> None:
         """One tick. Only from when the weight is `proven` does it count in the canary's favour; before, time passes."""
-        self._comparison.observe(canary.compared, stable.compared)
+        self._comparison.update(canary.compared, stable.compared)
         for process, arm in (
-            (self._beyond, canary.judged),
+            (self._over_limit, canary.judged),
             (self._unusual, canary.judged),
             (self._stable_unusual, stable.judged),
         ):
             if process is not None:
-                process.observe(arm)
+                process.update(arm)
         self._stable.add(stable.judged)
-        favour = Arm(proven * canary.judged.requests, proven * canary.judged.bad)
+        favour = Counts(proven * canary.judged.requests, proven * canary.judged.bad)
         self._canary.add(favour)
         for margin in self._margins:
             for one in margin.worse:
-                one.observe(favour, stable.judged)
+                one.update(favour, stable.judged)
 
-    def watch(self, canary: Counts) -> None:
+    def update_watch(self, canary: ObjectiveCounts) -> None:
         """One tick in which the canary serves alone: it is held against what stable did until then."""
         if self._watch is None:
-            self._watch = self._beyond_share(self.watched_share)
-        self._watch.observe(canary.judged)
+            self._watch = self._limit_test(self.watch_limit)
+        self._watch.update(canary.judged)
 
     @property
-    def watched_share(self) -> Floats:
+    def watch_limit(self) -> Floats:
         """The share of bad requests that is worse than all that is known of stable, by a margin."""
-        return self.criterion.alone.beyond(self._stable.share)
+        return self.criterion.watch_margin.worse_than(self._stable.share)
 
     @property
-    def log_watched(self) -> Floats:
+    def log_worse_than_baseline(self) -> Floats:
         """Against "alone, the canary is not worse than stable was by its margin"; 1 before it is watched."""
         return np.asarray(0.0) if self._watch is None else self._watch.log_evalue
 
     @property
-    def calm(self) -> float:
+    def no_burst_chance(self) -> float:
         """The chance that nobody burst until now, by the law; of the column in which that is least likely."""
-        return float(np.min(self._comparison.calm))
+        return float(np.min(self._comparison.no_burst_chance))
 
     @property
-    def log_beside(self) -> Floats:
+    def log_worse_now(self) -> Floats:
         """Against "no worse than stable at the same time"; the mean over the columns."""
         return log_mean(self._comparison.log_evalue, 0)
 
@@ -179,7 +180,7 @@ class ObjectiveEvidence:
         Where arms hardly err between bursts, nothing in between speaks for the canary, and each of its bursts would
         count anew in a comparison. Beside the share that the record has on average, quiet time speaks for it.
         """
-        return self.log_beside if self._unusual is None else np.minimum(self.log_beside, self._unusual.log_evalue)
+        return self.log_worse_now if self._unusual is None else np.minimum(self.log_worse_now, self._unusual.log_evalue)
 
     @property
     def worst_column(self) -> Floats:
@@ -187,24 +188,24 @@ class ObjectiveEvidence:
         return np.asarray(np.argmax(self._comparison.log_evalue, axis=0), float)
 
     @property
-    def log_beyond(self) -> Floats:
+    def log_over_limit(self) -> Floats:
         """Against "the canary keeps the limit"."""
-        assert self._beyond is not None
-        return self._beyond.log_evalue
+        assert self._over_limit is not None
+        return self._over_limit.log_evalue
 
     @property
-    def log_to_blame(self) -> Floats:
+    def log_over_limit_and_worse(self) -> Floats:
         """Against "the canary keeps the limit, or is no worse than stable at the same time".
 
         So two arms that are alike are never blamed, whatever happens to both, and whenever it begins.
         """
-        return np.minimum(self.log_beyond, self.log_beside)
+        return np.minimum(self.log_over_limit, self.log_worse_now)
 
     @property
-    def log_stable_unusual(self) -> Floats | None:
+    def log_stable_worse(self) -> Floats | None:
         """Against "stable is as its record says"; None where the record's share is not compared with."""
         return None if self._stable_unusual is None else self._stable_unusual.log_evalue
 
-    def log_cleared(self, step: int) -> Floats:
+    def log_non_inferior(self, step: int) -> Floats:
         """Against "the canary is worse than the margin of `step`"."""
         return self._margins[step].log_evalue(self._canary)

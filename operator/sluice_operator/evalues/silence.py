@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import DECIDED, begins_after
 from sluice_operator.evalues.comparison import AT_START
 
@@ -20,7 +20,7 @@ class Silence:
         self._bets = np.full((1, len(_SILENT)), AT_START)
         self._ticks = 0
 
-    def observe(self, weight: Floats, canary: Floats, stable: Floats) -> None:
+    def update(self, weight: Floats, canary: Floats, stable: Floats) -> None:
         """One tick at `weight` (0 to 1): requests that the arms finished. All of shape (runs,)."""
         if self._ticks:
             self._bets = self._bets + (1 - AT_START) * begins_after(self._ticks)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 
 _FEWEST = 100.0  # users per arm before the central limit theorem is trusted
 _ITERATIONS = 50

@@ -11,7 +11,7 @@ from kubernetes.aio import client
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, Refused
+from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, WriteRefused
 
 _TIMEOUT_SECONDS = 30
 _CRD_PATH = f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}"
@@ -105,7 +105,7 @@ class ApiServer:
         if response.status == 409 or gone:
             raise Conflict(_message(text))
         if method != "GET" and response.status in (400, 403, 422):
-            raise Refused(_message(text))
+            raise WriteRefused(_message(text))
         if response.status >= 400:
             raise client.ApiException(status=response.status, reason=f"{method} {path}: {_message(text)}")
         answer: Manifest = json.loads(text)

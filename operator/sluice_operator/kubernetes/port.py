@@ -12,14 +12,15 @@ class Conflict(Exception):  # noqa: N818 - an expected answer, not an error
     """Somebody else wrote the object since it was read (409)."""
 
 
-class Refused(Exception):  # noqa: N818 - likewise
+class WriteRefused(Exception):  # noqa: N818 - likewise
     """The API server does not allow a write, or will not have the object: trying again at once changes nothing."""
 
 
 class Kube(Protocol):
     """The verbs that the operator uses.
 
-    Reads return None, or nothing in a list, where there is no object. Writes raise Conflict on a lost race, or Refused.
+    Reads return None, or nothing in a list, where there is no object. Writes raise Conflict on a lost race,
+    or WriteRefused.
     """
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None: ...

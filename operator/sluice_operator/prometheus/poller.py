@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sluice_operator.counting.counters import Counters
-from sluice_operator.counting.intervals import Timing
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 
@@ -17,7 +17,7 @@ _CLOCK_SECONDS, _SKEW_SECONDS = 60.0, 5.0  # how often clocks are compared, and 
 
 
 @dataclass(eq=False)
-class Followed:
+class PolledRun:
     """The counters of one run, known up to `asked_until` (unix seconds)."""
 
     selection: Selection
@@ -34,27 +34,27 @@ class _Trouble:
     message: str
 
 
-class Feed:
+class Poller:
     """Asks Prometheus for what is new. Whoever looks first asks for everybody whose look is due."""
 
-    def __init__(self, reader: Reader, timing: Timing) -> None:
+    def __init__(self, reader: Reader, intervals: Intervals) -> None:
         self.reader = reader
-        self._timing = timing
+        self._intervals = intervals
         self._asking = asyncio.Lock()
         self._trouble: _Trouble | None = None
         self._ahead, self._clock_checked = 0.0, -math.inf  # of Prometheus's clock, in seconds
 
-    async def refresh(self, mine: Followed, everyone: Iterable[Followed], now: float) -> None:
+    async def refresh(self, mine: PolledRun, everyone: Iterable[PolledRun], now: float) -> None:
         """What is new of `mine`, and of those of `everyone` that are due. Raises MetricsLostError."""
         before = self._trouble
         async with self._asking:
-            if now < mine.asked_until + self._timing.look / 2:
+            if now < mine.asked_until + self._intervals.evaluation / 2:
                 return
             trouble = self._trouble  # of somebody who asked while this one waited, or just before
-            if trouble is not None and (trouble is not before or now < trouble.at + self._timing.look / 2):
+            if trouble is not None and (trouble is not before or now < trouble.at + self._intervals.evaluation / 2):
                 raise MetricsLostError(trouble.message)
-            recent = now - 3 * self._timing.look
-            due = [one for one in everyone if recent <= one.asked_until <= now - self._timing.look / 2]
+            recent = now - 3 * self._intervals.evaluation
+            due = [one for one in everyone if recent <= one.asked_until <= now - self._intervals.evaluation / 2]
             together = [mine, *(one for one in due if one is not mine)] if mine in due else [mine]
             try:
                 await self._check_clock(now)
@@ -64,7 +64,7 @@ class Feed:
                 self._trouble = _Trouble(now, str(error))
                 raise
 
-    async def up_to(self, mine: Followed, until: float) -> None:
+    async def up_to(self, mine: PolledRun, until: float) -> None:
         """What there is of one run up to a moment of the past. Raises MetricsLostError."""
         async with self._asking:
             await self._ask([mine], until)
@@ -73,14 +73,14 @@ class Feed:
         """Raises MetricsLostError where samples and weights are not told in the same time."""
         if now >= self._clock_checked + _CLOCK_SECONDS:
             self._ahead, self._clock_checked = await self.reader.ahead(), now
-        if abs(self._ahead) > max(_SKEW_SECONDS, self._timing.scrape):
+        if abs(self._ahead) > max(_SKEW_SECONDS, self._intervals.scrape):
             side = "ahead of" if self._ahead > 0 else "behind"
             raise MetricsLostError(
                 f"Prometheus's clock is {abs(self._ahead):.0f} s {side} the operator's: set the clocks of both by NTP"
             )
 
-    async def _ask(self, runs: Sequence[Followed], now: float) -> None:
-        since = min(one.asked_until for one in runs) - 2 * self._timing.scrape
+    async def _ask(self, runs: Sequence[PolledRun], now: float) -> None:
+        since = min(one.asked_until for one in runs) - 2 * self._intervals.scrape
         while since < now:
             until = min(now, since + _SLICE_SECONDS)
             answer = await self.reader.raw(Selection.joined(one.selection for one in runs), since, until)

@@ -13,7 +13,7 @@ from sluice_operator.prometheus.credentials import CredentialsError
 Entries = Mapping[str, bytes]
 
 
-class Renewed:
+class RenewingConnection:
     """`Prometheus` under one URL. What `read` gives is looked at before each query; other credentials, another client.
 
     `where` is what a person calls them. A query raises CredentialsError while they cannot be used.
@@ -45,7 +45,7 @@ class Renewed:
 
 def from_folder(url: str, folder: str) -> Prometheus:
     """With the credentials that are in the files of `folder`, such as a mounted Secret; none if it is empty text."""
-    return Renewed(url, folder, lambda: files(folder)) if folder else connect(url)
+    return RenewingConnection(url, folder, lambda: files(folder)) if folder else connect(url)
 
 
 def files(folder: str) -> Entries:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sluice_operator.api import spec, urls
-from sluice_operator.counting.intervals import Timing
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.prometheus import credentials
 from sluice_operator.prometheus.credentials import CredentialsError
-from sluice_operator.prometheus.poller import Feed
+from sluice_operator.prometheus.poller import Poller
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
-from sluice_operator.prometheus.renewal import Entries, Renewed
+from sluice_operator.prometheus.renewal import Entries, RenewingConnection
 
 _READ_AGAIN_SECONDS = 10.0
 _FORGOTTEN_AFTER_SECONDS = 3600.0
@@ -27,10 +27,10 @@ _Key = tuple[str, str, str]  # URL, and namespace and name of the Secret, if the
 
 def opened(url: str, where: str, read: Callable[[], Entries]) -> Reader:
     """A reader that is whoever `read` says; `where` is what a person calls that."""
-    return Reader(Renewed(url, where, read))
+    return Reader(RenewingConnection(url, where, read))
 
 
-class SourceError(MetricsLostError):
+class ServerRefusedError(MetricsLostError):
     """A Prometheus that is not asked. The text says what to do."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -39,38 +39,38 @@ class SourceError(MetricsLostError):
 
 
 @dataclass(eq=False)
-class _Source:
+class _Server:
     """A feed, and what its Secret held at `read_at`; None if there was none. Times are of a monotonic clock."""
 
-    feed: Feed | None = None
+    feed: Poller | None = None
     entries: Entries | None = None
     read_at: float = -math.inf
     used_at: float = 0.0
 
 
-class Sources:
+class Servers:
     """Feeds from the servers on the administrator's list, `allowed`: patterns of `host:port`."""
 
     def __init__(
         self,
         kube: Kube,
-        timing: Timing,
+        intervals: Intervals,
         allowed: Sequence[str],
         open_reader: Callable[[str, str, Callable[[], Entries]], Reader] = opened,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
-        self._timing = timing
+        self._intervals = intervals
         self._allowed = allowed
         self._open_reader = open_reader
         self._clock = clock
-        self._known: dict[_Key, _Source] = {}
+        self._known: dict[_Key, _Server] = {}
 
-    async def feed(self, namespace: str, named: spec.Prometheus) -> Feed:
-        """The one of a server and a Secret of `namespace`, for all runs that name both. Raises SourceError."""
+    async def feed(self, namespace: str, named: spec.Prometheus) -> Poller:
+        """The one of a server and a Secret of `namespace`, for all runs that name both. Raises ServerRefusedError."""
         url, secret, now = self._allowed_url(named.url), named.credentials_secret, self._clock()
         self._known = {key: one for key, one in self._known.items() if one.used_at > now - _FORGOTTEN_AFTER_SECONDS}
-        source = self._known.setdefault((url, namespace if secret else "", secret), _Source())
+        source = self._known.setdefault((url, namespace if secret else "", secret), _Server())
         source.used_at = now
         if not secret:
             source.entries = {}
@@ -79,18 +79,18 @@ class Sources:
         where = f"Secret {namespace}/{secret}"
         _check(source.entries, where)
         if source.feed is None:
-            source.feed = Feed(self._open_reader(url, where, lambda: source.entries or {}), self._timing)
+            source.feed = Poller(self._open_reader(url, where, lambda: source.entries or {}), self._intervals)
         return source.feed
 
     def _allowed_url(self, url: str) -> str:
         try:
             plain = urls.plain(url)
         except ValueError as error:
-            raise SourceError("InvalidPrometheus", f"spec.prometheus.url: {error}") from error
+            raise ServerRefusedError("InvalidPrometheus", f"spec.prometheus.url: {error}") from error
         host = urls.host(plain)
         if not urls.admits(self._allowed, host):
             hint = f"let the administrator add {host!r} to SLUICE_ALLOWED_PROMETHEUS or leave spec.prometheus out"
-            raise SourceError("PrometheusNotAllowed", f"{plain} is not on the operator's list: {hint}")
+            raise ServerRefusedError("PrometheusNotAllowed", f"{plain} is not on the operator's list: {hint}")
         return plain
 
     async def _entries(self, namespace: str, name: str) -> Entries | None:
@@ -101,11 +101,13 @@ class Sources:
 
 
 def _check(entries: Entries | None, where: str) -> None:
-    """Raises SourceError for what would fail with the first query."""
+    """Raises ServerRefusedError for what would fail with the first query."""
     if entries is None:
         hint = "create it, or correct spec.prometheus.credentialsSecret"
-        raise SourceError("CredentialsMissing", f"{where} is not there: {hint}")
+        raise ServerRefusedError("CredentialsMissing", f"{where} is not there: {hint}")
     try:
         credentials.parse(entries)
     except CredentialsError as error:
-        raise SourceError("CredentialsUnusable", f"the credentials in {where} cannot be used: {error}") from error
+        raise ServerRefusedError(
+            "CredentialsUnusable", f"the credentials in {where} cannot be used: {error}"
+        ) from error

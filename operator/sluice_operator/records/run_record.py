@@ -15,17 +15,17 @@ import numpy as np
 from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria
-from sluice_operator.analysis.baseline import Record
-from sluice_operator.analysis.evaluation import Ended, Look
-from sluice_operator.analysis.run_evidence import Trial
-from sluice_operator.analysis.verdict import RULES
+from sluice_operator.analysis.baseline import Baseline
+from sluice_operator.analysis.evaluation import EndedRun, Evaluation
+from sluice_operator.analysis.run_evidence import RunEvidence
+from sluice_operator.analysis.verdict import VERDICT_VERSION
 from sluice_operator.api.quantities import decode, encode
 from sluice_operator.api.status import Run
 from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.chain import BurstLaw
-from sluice_operator.evalues.objective import Known
+from sluice_operator.evalues.objective import ObjectiveBaseline
 
-FORMAT = 2
+FORMAT = 3
 _LEAST = -1e6  # log e-value that JSON can tell
 MOST_BYTES = 500_000  # compressed; in base64, and with its summary, still well below the 1 MiB of a ConfigMap
 
@@ -46,7 +46,7 @@ class Law(_Part, frozen=True):
     any_start: Any
 
 
-class Learned(_Part, frozen=True):
+class RecordedObjective(_Part, frozen=True):
     """What stable's past says of one objective."""
 
     compared: Law
@@ -55,18 +55,18 @@ class Learned(_Part, frozen=True):
     bad: float
 
 
-class Past(_Part, frozen=True):
+class RecordedBaseline(_Part, frozen=True):
     """What stable did before the run."""
 
-    known: dict[str, Learned]
+    by_objective: dict[str, RecordedObjective]
     bounds: tuple[float, ...]  # of latency in seconds, at which it is compared
     pod_seconds: float
     requests: int
-    longest: float
+    nearly_all_within: float  # seconds
 
 
 class Columns(_Part, frozen=True):
-    """One arm, a number per tick. None: its histogram did not have that bound, or was not there."""
+    """One revision, a number per tick. None: its histogram did not have that bound, or was not there."""
 
     finished: list[int]
     unfinished: list[int]  # begun, less those that were finished
@@ -83,65 +83,70 @@ class RunRecord(_Part, frozen=True):
     namespace: str
     name: str
     run: Run
-    past: Past
+    baseline: RecordedBaseline
     pods: tuple[int, int]  # of the canary, and of stable
     tick_seconds: float
-    patience: float  # for a request that is not finished
-    began: float  # the first tick
-    bounds: tuple[float, ...]  # of latency, as in `slower`
+    overdue_after: float  # seconds after which a request that is not finished hangs
+    started: float  # of the first tick
+    latency_bounds: tuple[float, ...]  # as in `slower`
     canary: Columns
     stable: Columns
-    unseen: tuple[int, ...]  # ticks in which not both arms were scraped
-    last: Look
+    unscraped: tuple[int, ...]  # ticks in which not both revisions were scraped
+    last_evaluation: Evaluation
     evidence: dict[str, tuple[float, ...]]  # log e-values after the last tick, by objective
-    rules: int  # of the verdict, by their version
-    cut: int = 0  # ticks of the beginning that were too many to keep
+    verdict_version: int  # of the rules that judged it
+    dropped_ticks: int = 0  # ticks of the beginning that were too many to keep
     format: int = FORMAT
 
     @property
-    def ticks(self) -> int:
+    def tick_count(self) -> int:
         return len(self.canary.finished)
 
 
-def made(namespace: str, name: str, run: Run, ended: Ended) -> RunRecord:
+def of_run(namespace: str, name: str, run: Run, ended: EndedRun) -> RunRecord:
     """The record of a run of a ModelDeployment that had at least one tick."""
-    trial = ended.trial
-    ticks, bounds = trial.ticks, criteria.bounds(run.judged, trial.record.bounds)
+    trial = ended.evidence
+    ticks, bounds = trial.ticks, criteria.bounds(run.judged, trial.baseline.bounds)
     return RunRecord(
         namespace=namespace,
         name=name,
         run=run,
-        past=_past(trial.record),
+        baseline=_recorded(trial.baseline),
         pods=(trial.pods.suspected, trial.pods.reference),
         tick_seconds=trial.tick_seconds,
-        patience=ended.patience,
-        began=ticks[0].start,
-        bounds=bounds,
+        overdue_after=ended.overdue_after,
+        started=ticks[0].start,
+        latency_bounds=bounds,
         canary=_columns([tick.canary for tick in ticks], bounds),
         stable=_columns([tick.stable for tick in ticks], bounds),
-        unseen=tuple(index for index, tick in enumerate(ticks) if not tick.both_seen),
-        last=ended.last,
+        unscraped=tuple(index for index, tick in enumerate(ticks) if not tick.both_scraped),
+        last_evaluation=ended.last,
         evidence=evidence_of(trial),
-        rules=RULES,
-        cut=trial.forgotten,
+        verdict_version=VERDICT_VERSION,
+        dropped_ticks=trial.forgotten,
     )
 
 
-def evidence_of(trial: Trial) -> dict[str, tuple[float, ...]]:
+def evidence_of(trial: RunEvidence) -> dict[str, tuple[float, ...]]:
     """By objective: worse, beyond its limit, worse alone (0 where it is not asked for that), and cleared, by step."""
     return {
         one.objective.name: tuple(
             max(log, _LEAST)
-            for log in (one.worse or 0.0, one.beyond or 0.0, one.watched.worse if one.watched else 0.0, *one.cleared)
+            for log in (
+                one.worse or 0.0,
+                one.over_limit or 0.0,
+                one.watch.worse if one.watch else 0.0,
+                *one.non_inferior,
+            )
         )
-        for one in trial.known
+        for one in trial.objective_findings
     }
 
 
 def encoded(record: RunRecord, most_bytes: int = MOST_BYTES) -> bytes:
     """Compressed JSON of at most `most_bytes`. Where a run is too long, its newest ticks are kept, and it says so."""
     while len(data := zlib.compress(msgspec.json.encode(record, enc_hook=encode), 9)) > most_bytes:
-        record = _without_first(record, max(1, math.ceil(record.ticks * (1 - 0.9 * most_bytes / len(data)))))
+        record = _without_first(record, max(1, math.ceil(record.tick_count * (1 - 0.9 * most_bytes / len(data)))))
     return data
 
 
@@ -157,34 +162,40 @@ def decoded(data: bytes) -> RunRecord:
         raise UnreadableRecordError(f"this is no record of a run: {error}") from error
 
 
-def past_of(record: RunRecord) -> Record:
+def baseline_of(record: RunRecord) -> Baseline:
     """What was known of stable when the run began."""
     known = {
-        name: Known(_law(one.compared), _law(one.judged), one.requests, one.bad)
-        for name, one in record.past.known.items()
+        name: ObjectiveBaseline(_law(one.compared), _law(one.judged), one.requests, one.bad)
+        for name, one in record.baseline.by_objective.items()
     }
-    return Record(known, record.past.bounds, record.past.pod_seconds, record.past.requests, record.past.longest)
+    return Baseline(
+        known,
+        record.baseline.bounds,
+        record.baseline.pod_seconds,
+        record.baseline.requests,
+        record.baseline.nearly_all_within,
+    )
 
 
 def ticks_of(record: RunRecord) -> Iterator[Tick]:
     """The run's ticks, as they were counted."""
-    edges = accumulate(repeat(record.tick_seconds, record.ticks), initial=record.began)
-    canary, stable = (_tallies(one, record.bounds) for one in (record.canary, record.stable))
-    unseen = set(record.unseen)
+    edges = accumulate(repeat(record.tick_seconds, record.tick_count), initial=record.started)
+    canary, stable = (_tallies(one, record.latency_bounds) for one in (record.canary, record.stable))
+    unseen = set(record.unscraped)
     for index, ((start, end), of_canary, of_stable) in enumerate(zip(pairwise(edges), canary, stable, strict=True)):
-        yield Tick(start, end, of_canary, of_stable, both_seen=index not in unseen)
+        yield Tick(start, end, of_canary, of_stable, both_scraped=index not in unseen)
 
 
 class _Format(_Part, frozen=True):
     format: int = FORMAT
 
 
-def _past(past: Record) -> Past:
+def _recorded(past: Baseline) -> RecordedBaseline:
     known = {
-        name: Learned(_lists(one.compared), _lists(one.judged), one.requests, one.bad)
-        for name, one in past.known.items()
+        name: RecordedObjective(_lists(one.compared), _lists(one.judged), one.requests, one.bad)
+        for name, one in past.by_objective.items()
     }
-    return Past(known, past.bounds, past.pod_seconds, past.requests, past.longest)
+    return RecordedBaseline(known, past.bounds, past.pod_seconds, past.requests, past.nearly_all_within)
 
 
 def _lists(law: BurstLaw) -> Law:
@@ -228,12 +239,12 @@ def _without_first(record: RunRecord, ticks: int) -> RunRecord:
         rest = {field: getattr(columns, field)[ticks:] for field in columns.__struct_fields__ if field != "slower"}
         return Columns(**rest, slower=[column[ticks:] for column in columns.slower])
 
-    *_, began = accumulate(repeat(record.tick_seconds, ticks), initial=record.began)
+    *_, started = accumulate(repeat(record.tick_seconds, ticks), initial=record.started)
     return replace(
         record,
-        began=began,
+        started=started,
         canary=shorter(record.canary),
         stable=shorter(record.stable),
-        unseen=tuple(index - ticks for index in record.unseen if index >= ticks),
-        cut=record.cut + ticks,
+        unscraped=tuple(index - ticks for index in record.unscraped if index >= ticks),
+        dropped_ticks=record.dropped_ticks + ticks,
     )

@@ -7,9 +7,9 @@ from importlib import resources
 from itertools import count
 
 from sluice_operator.analysis import wording
-from sluice_operator.analysis.evaluation import measured
+from sluice_operator.analysis.evaluation import query_results
 from sluice_operator.analysis.finding import Finding
-from sluice_operator.analysis.verdict import against
+from sluice_operator.analysis.thresholds import against
 from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import ObjectiveVerdict, Outcome, Result, Run
 from sluice_operator.records.replay import Replay
@@ -26,52 +26,52 @@ _ENDED = {
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def page(again: Replay) -> str:
+def page(replay: Replay) -> str:
     """The whole page, as text."""
-    run = again.record.run
-    title = f"{run.canary.model if run.canary else again.record.name} {_ENDED[run.outcome or Outcome.WITHDRAWN]}"
+    run = replay.record.run
+    title = f"{run.canary.model if run.canary else replay.record.name} {_ENDED[run.outcome or Outcome.WITHDRAWN]}"
     style = (resources.files(__package__) / "style.css").read_text(encoding="utf-8")
     head = tag(
         "head",
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", f"{again.record.namespace}/{again.record.name}: {title}"),
+        tag("title", f"{replay.record.namespace}/{replay.record.name}: {title}"),
         tag("style", Markup(style)),
     )
-    body = tag("body", *_headline(again, title), *_summary(again), *_figures(again), *_reading(again))
+    body = tag("body", *_headline(replay, title), *_summary(replay), *_figures(replay), *_reading(replay))
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _headline(again: Replay, title: str) -> Iterator[Markup]:
-    run = again.record.run
+def _headline(replay: Replay, title: str) -> Iterator[Markup]:
+    run = replay.record.run
     yield tag("span", str(run.outcome), class_=f"badge {run.outcome}")
     yield tag("h1", title)
-    yield tag("p", _why(again), class_="why")
-    if differences := list(again.differences()):
+    yield tag("p", _why(replay), class_="why")
+    if differences := list(replay.differences()):
         words = "; ".join(differences)
         yield tag("p", f"Judged again, the verdict is another one than was recorded: {words}", class_="notice")
-    if again.incomparable:
-        yield tag("p", f"Not compared with what was recorded: {again.incomparable}.", class_="notice")
-    yield tag("dl", *(tag("div", tag("dt", name), tag("dd", fact)) for name, fact in _facts(again, run)))
+    if replay.incomparable:
+        yield tag("p", f"Not compared with what was recorded: {replay.incomparable}.", class_="notice")
+    yield tag("dl", *(tag("div", tag("dt", name), tag("dd", fact)) for name, fact in _facts(replay, run)))
 
 
-def _why(again: Replay) -> str:
-    run = again.record.run
+def _why(replay: Replay) -> str:
+    run = replay.record.run
     if run.outcome is Outcome.PROMOTED and run.reason == "Promoted":
-        watched = ", and nothing spoke against it while it was watched" if again.record.run.promoted_at else ""
+        watched = ", and nothing spoke against it while it was watched" if replay.record.run.promoted_at else ""
         return f"Each objective that was asked for ruled out its margin{watched}."
     return run.message
 
 
-def _facts(again: Replay, run: Run) -> Iterator[tuple[str, str]]:
-    record, last = again.record, again.moments[-1]
+def _facts(replay: Replay, run: Run) -> Iterator[tuple[str, str]]:
+    record, last = replay.record, replay.ticks[-1]
     yield "ModelDeployment", f"{record.namespace}/{record.name}"
     if run.canary is not None:
         yield "Canary", f"{run.canary.model}, revision {run.canary.revision}"
     yield "Compared with", f"{run.stable.model}, revision {run.stable.revision}" if run.stable else "nothing"
     yield "First traffic", _moment(run.traffic_started_at)
     yield "End", _moment(run.ended_at)
-    yield "Time with traffic", elapsed(series.seconds(again))
-    finished = [sum(getattr(one.tick, arm).finished for one in again.moments) for arm in ("canary", "stable")]
+    yield "Time with traffic", elapsed(series.seconds(replay))
+    finished = [sum(getattr(one.tick, arm).finished for one in replay.ticks) for arm in ("canary", "stable")]
     yield "Requests", f"{finished[0]:,} of the canary, {finished[1]:,} of stable"
     yield "Reached", f"step {last.step + 1} of {len(run.steps)} (weight {run.steps[last.step].weight}%)"
 
@@ -80,10 +80,10 @@ def _moment(at: datetime | None) -> str:
     return "" if at is None else at.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _summary(again: Replay) -> Iterator[Markup]:
+def _summary(replay: Replay) -> Iterator[Markup]:
     names = ("Objective", "Canary", "Stable", "Held against", "Counted", "Against it", "For its step", "At the end")
-    rows = [_row(again, index, one) for index, one in enumerate(again.moments[-1].objectives)]
-    rows += [_measured(*one) for one in measured(again.record.run.objectives, again.verdict)]
+    rows = [_row(replay, index, one) for index, one in enumerate(replay.ticks[-1].objectives)]
+    rows += [_measured(*one) for one in query_results(replay.record.run.objectives, replay.verdict)]
     yield tag("h2", "Objectives")
     if not rows:
         yield tag("p", "The run had no objectives: requests and time alone passed its steps.")
@@ -94,10 +94,10 @@ def _summary(again: Replay) -> Iterator[Markup]:
     yield tag("div", tag("table", tag("thead", heading), tag("tbody", *rows)), class_="scroll")
 
 
-def _row(again: Replay, index: int, one: Finding) -> Markup:
-    last, bars = again.moments[-1], again.bars
-    failed = any(each.name == one.objective.name and each.result is Result.FAIL for each in again.verdict.objectives)
-    result = Result.FAIL if failed else Result.PASS if last.passed(bars)[index] else Result.UNDECIDED
+def _row(replay: Replay, index: int, one: Finding) -> Markup:
+    last, thresholds = replay.ticks[-1], replay.thresholds
+    failed = any(each.name == one.objective.name and each.result is Result.FAIL for each in replay.verdict.objectives)
+    result = Result.FAIL if failed else Result.PASS if last.passed(thresholds)[index] else Result.UNDECIDED
     return tag(
         "tr",
         tag("td", *_name(one.objective)),
@@ -105,8 +105,8 @@ def _row(again: Replay, index: int, one: Finding) -> Markup:
         tag("td", wording.shown(one.objective, one.stable) or "none", class_="number"),
         tag("td", wording.limit(one.objective)),
         tag("td", f"{one.canary[1]:,} / {one.stable[1]:,}", class_="number"),
-        tag("td", *_meter(*against(one, bars), "against")),
-        tag("td", *_meter(one.cleared[last.step], bars.cleared, "for")),
+        tag("td", *_meter(*against(one, thresholds), "against")),
+        tag("td", *_meter(one.non_inferior[last.step], thresholds.non_inferior, "for")),
         tag("td", tag("b", str(result), class_=str(result))),
     )
 
@@ -142,26 +142,26 @@ def _evalue(log: float) -> str:
     return f"{math.exp(log):.3g}" if -3 <= decades < 4 else f"10{f'{decades:.0f}'.translate(_RAISED)}"
 
 
-def _figures(again: Replay) -> Iterator[Markup]:
+def _figures(replay: Replay) -> Iterator[Markup]:
     numbers = count()
     yield tag("h2", "Weight")
-    yield panels.weight(again, next(numbers))
+    yield panels.weight(replay, next(numbers))
     yield tag("h2", "Requests per second")
-    yield panels.requests(again, next(numbers))
-    if again.record.run.reason == "RequestsMissing":
+    yield panels.requests(replay, next(numbers))
+    if replay.record.run.reason == "RequestsMissing":
         yield tag("h2", "Requests that go missing")
-        yield panels.silence(again, next(numbers))
-    for index, objective in enumerate(again.record.run.judged):
+        yield panels.silence(replay, next(numbers))
+    for index, objective in enumerate(replay.record.run.judged):
         yield tag("h2", f"{objective.name}: {wording.limit(objective)}")
-        yield panels.shares(again, objective, next(numbers))
-        yield panels.evidence(again, index, next(numbers))
+        yield panels.shares(replay, objective, next(numbers))
+        yield panels.evidence(replay, index, next(numbers))
         next(numbers)
 
 
-def _reading(again: Replay) -> Iterator[Markup]:
+def _reading(replay: Replay) -> Iterator[Markup]:
     false_rollback, bad_promotion = (
-        again.record.run.confidence.false_rollback,
-        again.record.run.confidence.bad_promotion,
+        replay.record.run.confidence.false_rollback,
+        replay.record.run.confidence.bad_promotion,
     )
     yield tag("h2", "How to read this")
     yield tag(

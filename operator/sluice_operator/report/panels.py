@@ -4,11 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 
 from sluice_operator.analysis import criteria
-from sluice_operator.analysis.finding import Finding
-from sluice_operator.analysis.verdict import to_blame
+from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.api.spec import Objective
 from sluice_operator.counting.ticks import Tally
-from sluice_operator.records.replay import Moment, Replay
+from sluice_operator.records.replay import Replay, ReplayedTick
 from sluice_operator.report import series
 from sluice_operator.report.chart import Chart, Level, Line, Point, drawn, elapsed, round_ticks, side_by_side
 from sluice_operator.report.markup import Markup, tag
@@ -17,40 +16,40 @@ _HALF = 440.0
 _LOWEST = -2.0  # decimal logarithm of the smallest e-value that is shown
 
 
-def weight(again: Replay, number: int) -> Markup:
+def weight(replay: Replay, number: int) -> Markup:
     """The live weight, and the one that was asked for."""
-    run = again.record.run
+    run = replay.record.run
     steps = sorted({step.weight for step in run.steps} | {0, 100})
     shown = [value for index, value in enumerate(steps) if index == 0 or value - steps[index - 1] >= 12 or value == 100]
     chart = _chart(
-        again,
+        replay,
         "Weight of the canary in percent",
-        [Line("asked", _asked(again), steps=True), Line("canary", series.weights(again), steps=True)],
+        [Line("asked", _asked(replay), steps=True), Line("canary", series.weights(replay), steps=True)],
         (0.0, 120.0),
         shown,
         lambda value: f"{value:.0f}%",
-        end=f"{run.outcome} at {elapsed(series.seconds(again))}",
+        end=f"{run.outcome} at {elapsed(series.seconds(replay))}",
     )
     return _figure(drawn(chart, number), ("canary", "seen live in the gateway"), ("asked", "asked for"))
 
 
-def requests(again: Replay, number: int) -> Markup:
+def requests(replay: Replay, number: int) -> Markup:
     """What both arms finished per second."""
-    lines = [Line("stable", series.rates(again, stable)), Line("canary", series.rates(again, canary))]
+    lines = [Line("stable", series.rates(replay, stable)), Line("canary", series.rates(replay, canary))]
     most = max((value or 0.0 for line in lines for _, value in line.points), default=0.0)
     ticks = round_ticks(0.0, max(most, 1e-3) * 1.1)
-    chart = _chart(again, "Requests per second", lines, (0.0, max(most, 1e-3) * 1.15), ticks, "{:g}".format)
+    chart = _chart(replay, "Requests per second", lines, (0.0, max(most, 1e-3) * 1.15), ticks, "{:g}".format)
     return _figure(drawn(chart, number), ("canary", "canary"), ("stable", "stable"))
 
 
-def shares(again: Replay, objective: Objective, number: int) -> Markup:
+def shares(replay: Replay, objective: Objective, number: int) -> Markup:
     """The objective's own measure, in both arms, beside its limit."""
     good = objective.accuracy is not None
     lines = [
         Line(look, [(at, value if value is None or not good else 1 - value) for at, value in points])
         for look, points in (
-            ("stable", series.shares(again, objective, stable)),
-            ("canary", series.shares(again, objective, canary)),
+            ("stable", series.shares(replay, objective, stable)),
+            ("canary", series.shares(replay, objective, canary)),
         )
     ]
     limit = criteria.limit(objective)
@@ -60,23 +59,27 @@ def shares(again: Replay, objective: Objective, number: int) -> Markup:
     values = [value for line in lines for _, value in line.points if value is not None]
     low, high = _range([*values, *(level.value for level in levels)], good)
     ticks = round_ticks(low, high)
-    chart = _chart(again, f"{objective.name} over time", lines, (low, high), ticks, _percent, levels=levels)
+    chart = _chart(replay, f"{objective.name} over time", lines, (low, high), ticks, _percent, levels=levels)
     return _figure(drawn(chart, number), ("canary", "canary"), ("stable", "stable"))
 
 
-def evidence(again: Replay, index: int, number: int) -> Markup:
+def evidence(replay: Replay, index: int, number: int) -> Markup:
     """E-values against the canary and in its favour, side by side, with what they must reach."""
-    return side_by_side(_against(again, index, number), _in_favour(again, index, number + 1))
+    return side_by_side(_against(replay, index, number), _in_favour(replay, index, number + 1))
 
 
-def silence(again: Replay, number: int) -> Markup:
-    """Evidence that the canary does not finish what it is sent, and then that it is worse alone than stable was."""
+def silence(replay: Replay, number: int) -> Markup:
+    """Evidence that the canary does not finish what it is sent, and then that it is worse than stable's past."""
     chart = _evidence(
-        again,
+        replay,
         "Evidence without another arm",
-        [Line("worse", series.logs(again, lambda one: one.alone))],
-        [Level("bar", again.bars.alone / series.LOG10, f"{_evalue(again.bars.alone)} takes it back")],
-        _at(again, lambda one: one.alone >= again.bars.alone, lambda one: one.alone),
+        [Line("worse", series.logs(replay, lambda one: one.unpaired))],
+        [
+            Level(
+                "bar", replay.thresholds.unpaired / series.LOG10, f"{_evalue(replay.thresholds.unpaired)} takes it back"
+            )
+        ],
+        _at(replay, lambda one: one.unpaired >= replay.thresholds.unpaired, lambda one: one.unpaired),
         "against",
         width=900.0,
     )
@@ -84,65 +87,67 @@ def silence(again: Replay, number: int) -> Markup:
     return _figure(drawn(chart, number), key)
 
 
-def canary(moment: Moment) -> Tally:
+def canary(moment: ReplayedTick) -> Tally:
     return moment.tick.canary
 
 
-def stable(moment: Moment) -> Tally:
+def stable(moment: ReplayedTick) -> Tally:
     return moment.tick.stable
 
 
-def _against(again: Replay, index: int, number: int) -> Markup:
-    bars, last = again.bars, again.moments[-1].objectives[index]
+def _against(replay: Replay, index: int, number: int) -> Markup:
+    thresholds, last = replay.thresholds, replay.ticks[-1].objectives[index]
     lines, levels, keys = list[Line](), list[Level](), list[tuple[str, str]]()
     if last.worse is not None:
-        lines.append(Line("worse", series.logs(again, lambda one: one.objectives[index].worse or 0.0)))
-        bar = bars.comparison + math.log(max(1, bars.compared))
-        both = last.beyond is not None
+        lines.append(Line("worse", series.logs(replay, lambda one: one.objectives[index].worse or 0.0)))
+        bar = thresholds.comparison + math.log(max(1, thresholds.compared))
+        both = last.over_limit is not None
         levels.append(Level("bar", bar / series.LOG10, f"worse: {_evalue(bar)} takes it back", below=both))
         keys.append(("worse", "worse than stable"))
-    if last.beyond is not None:
-        lines.append(Line("beyond", series.logs(again, lambda one: one.objectives[index].beyond or 0.0)))
-        lines.append(Line("kept", series.logs(again, lambda one: one.objectives[index].beside)))
-        bar = bars.limits + math.log(max(1, bars.limited))
+    if last.over_limit is not None:
+        lines.append(Line("beyond", series.logs(replay, lambda one: one.objectives[index].over_limit or 0.0)))
+        lines.append(Line("kept", series.logs(replay, lambda one: one.objectives[index].worse_now)))
+        bar = thresholds.limits + math.log(max(1, thresholds.limited))
         levels.append(Level("bar", bar / series.LOG10, f"both beyond {_evalue(bar)} take it back"))
         keys += [("beyond", "beyond the limit"), ("kept", "worse than stable now")]
-    chart = _evidence(again, "Evidence against the canary", lines, levels, _blamed(again, index), "against")
+    chart = _evidence(replay, "Evidence against the canary", lines, levels, _blamed(replay, index), "against")
     return _figure(drawn(chart, number), *keys, heading="Against the canary")
 
 
-def _blamed(again: Replay, index: int) -> tuple[float, float] | None:
+def _blamed(replay: Replay, index: int) -> tuple[float, float] | None:
     """Where all objectives together made it fail, in the chart of the one that did most."""
-    found = next((one for one in again.moments if one.failing(again.bars)), None)
-    if found is None or found.alone >= again.bars.alone:
+    found = next((one for one in replay.ticks if one.failing(replay.thresholds)), None)
+    if found is None or found.unpaired >= replay.thresholds.unpaired:
         return None
     by_objective = [_blame(one) for one in found.objectives]
     if by_objective[index] < max(by_objective):
         return None
-    return series.after(again, found), by_objective[index] / series.LOG10
+    return series.after(replay, found), by_objective[index] / series.LOG10
 
 
-def _blame(one: Finding) -> float:
-    return 0.0 if one.objective.dry_run else max(one.worse or 0.0, to_blame(one))
+def _blame(finding: Finding) -> float:
+    if finding.objective.dry_run:
+        return 0.0
+    return max(finding.worse or 0.0, -math.inf if (limit := finding.against(Family.LIMIT)) is None else limit)
 
 
-def _in_favour(again: Replay, index: int, number: int) -> Markup:
-    bar = again.bars.cleared
-    lines = [Line("cleared", series.logs(again, lambda one: one.objectives[index].cleared[one.step]))]
+def _in_favour(replay: Replay, index: int, number: int) -> Markup:
+    bar = replay.thresholds.non_inferior
+    lines = [Line("cleared", series.logs(replay, lambda one: one.objectives[index].non_inferior[one.step]))]
     levels = [Level("bar-for", bar / series.LOG10, f"{_evalue(bar)} passes the step")]
     since = None
-    for one in again.moments:
-        passed = one.objectives[index].cleared[one.step] >= bar
+    for one in replay.ticks:
+        passed = one.objectives[index].non_inferior[one.step] >= bar
         since = (since or one) if passed else None
     crossing = None
     if since is not None:
-        crossing = series.after(again, since), since.objectives[index].cleared[since.step] / series.LOG10
-    chart = _evidence(again, "Evidence in favour of the canary", lines, levels, crossing, "cleared")
+        crossing = series.after(replay, since), since.objectives[index].non_inferior[since.step] / series.LOG10
+    chart = _evidence(replay, "Evidence in favour of the canary", lines, levels, crossing, "cleared")
     return _figure(drawn(chart, number), ("cleared", "the step's margin is ruled out"), heading="In its favour")
 
 
 def _evidence(
-    again: Replay,
+    replay: Replay,
     name: str,
     lines: Sequence[Line],
     levels: Sequence[Level],
@@ -152,7 +157,7 @@ def _evidence(
 ) -> Chart:
     high = max((level.value for level in levels), default=1.0) + 0.9
     return _chart(
-        again,
+        replay,
         name,
         lines,
         (_LOWEST, high),
@@ -166,7 +171,7 @@ def _evidence(
 
 
 def _chart(
-    again: Replay,
+    replay: Replay,
     name: str,
     lines: Sequence[Line],
     span: tuple[float, float],
@@ -182,13 +187,13 @@ def _chart(
     return Chart(
         name=name,
         lines=lines,
-        seconds=series.seconds(again),
+        seconds=series.seconds(replay),
         low=span[0],
         high=span[1],
         ticks=ticks,
         written=written,
         levels=levels,
-        marks=series.weight_changes(again),
+        marks=series.weight_changes(replay),
         crossing=crossing,
         crossing_look=crossing_look,
         width=width,
@@ -203,21 +208,23 @@ def _figure(chart: Markup, *keys: tuple[str, str], heading: str = "") -> Markup:
 
 
 def _at(
-    again: Replay, reached: Callable[[Moment], bool], value: Callable[[Moment], float]
+    replay: Replay, reached: Callable[[ReplayedTick], bool], value: Callable[[ReplayedTick], float]
 ) -> tuple[float, float] | None:
-    found = next((one for one in again.moments if reached(one)), None)
-    return None if found is None else (series.after(again, found), value(found) / series.LOG10)
+    found = next((one for one in replay.ticks if reached(one)), None)
+    return None if found is None else (series.after(replay, found), value(found) / series.LOG10)
 
 
-def _asked(again: Replay) -> list[Point]:
+def _asked(replay: Replay) -> list[Point]:
     """From each write on. The first one may have been before the oldest weight that is known."""
-    run, points, written = again.record.run, list[Point](), 0.0
-    for one in run.live:
+    run, points, written = replay.record.run, list[Point](), 0.0
+    for one in run.live_weights:
         points.append((max(0.0, written), one.weight))
-        written = (one.until.timestamp() if one.until else again.record.last.at.timestamp()) - again.record.began
-    if again.moments[-1].weight == 100:
+        written = (
+            one.until.timestamp() if one.until else replay.record.last_evaluation.at.timestamp()
+        ) - replay.record.started
+    if replay.ticks[-1].weight == 100:
         points.append((written, 100))
-    return [*points, (series.seconds(again), points[-1][1])] if points else []
+    return [*points, (series.seconds(replay), points[-1][1])] if points else []
 
 
 def _range(values: Sequence[float], good: bool) -> tuple[float, float]:

@@ -15,7 +15,7 @@ _MIN_REQUESTS = 100
 _MIN_DURATION = Duration.parse("10s")
 
 
-def automatic(rate: float) -> tuple[Step, ...]:
+def steps_for(rate: float) -> tuple[Step, ...]:
     """Steps for a service that answers `rate` requests per second."""
     least, most = _FIRST
     first = most if rate <= 0 else max(least, min(most, round(100 * _FIRST_RATE / rate)))

@@ -6,18 +6,18 @@ Everything here is derived from the status and what was seen; no rule reads it b
 from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria
-from sluice_operator.api.observation import Observed, Unreachable, Unresolved
+from sluice_operator.api.observation import Observation, Unreachable, Unresolved
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Run, Status
-from sluice_operator.rollout.roles import canary_size, serves
-from sluice_operator.rollout.transitions import is_rejected, wanted
+from sluice_operator.rollout.roles import serves
+from sluice_operator.rollout.transitions import desired_revision, is_rejected
 
 UNPROVEN_AFTER_SECONDS = 30.0
 
 
-Finding = tuple[str, str, str]  # status, reason, message
+ConditionState = tuple[str, str, str]  # status, reason, message
 
 
-def described(seen: Observed, status: Status) -> Status:
+def with_conditions(seen: Observation, status: Status) -> Status:
     """`status` with its conditions and its message."""
     findings = {
         "Ready": _ready(seen, status),
@@ -34,7 +34,7 @@ def described(seen: Observed, status: Status) -> Status:
     return replace(status, conditions=conditions, message=_message(seen, status, findings))
 
 
-def _condition(seen: Observed, name: str, finding: Finding, before: Condition | None) -> Condition:
+def _condition(seen: Observation, name: str, finding: ConditionState, before: Condition | None) -> Condition:
     state, reason, message = finding
     since = before.last_transition_time if before and before.status == state else seen.now
     return Condition(
@@ -47,7 +47,7 @@ def _condition(seen: Observed, name: str, finding: Finding, before: Condition | 
     )
 
 
-def _ready(seen: Observed, status: Status) -> Finding:
+def _ready(seen: Observation, status: Status) -> ConditionState:
     serving = serves(status) if status.stable is not None else None
     if serving is None:
         return "False", "NoRevision", "no revision serves yet"
@@ -58,27 +58,27 @@ def _ready(seen: Observed, status: Status) -> Finding:
     return "True", "Serving", words
 
 
-def _reconciling(status: Status) -> Finding:
+def _reconciling(status: Status) -> ConditionState:
     moving = status.phase in (Phase.PENDING, Phase.STARTING, Phase.ROLLING_BACK) or (
-        status.phase is Phase.STEPPING and status.run is not None and status.run.proven_at is None
+        status.phase is Phase.STEPPING and status.run is not None and status.run.first_live_at is None
     )
     return ("True", status.phase, "") if moving else ("False", status.phase, "")
 
 
-def _stalled(seen: Observed, status: Status) -> Finding:
+def _stalled(seen: Observation, status: Status) -> ConditionState:
     run = status.run
     if seen.foreign:
         names = ", ".join(seen.foreign)
         return "True", "NameTaken", f"{names}: not created by this ModelDeployment; delete it or rename one of the two"
     if seen.host_taken:
-        host = f"{seen.spec.traffic.ingress.host} is also the host of the older ModelDeployment {seen.host_taken}"
+        host = f"{seen.spec.traffic.host} is also the host of the older ModelDeployment {seen.host_taken}"
         return "True", "HostTaken", f"{host}: change one of the two"
     if seen.refused:
         return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
     if isinstance(seen.resolution, Unresolved):
         return "True", seen.resolution.reason, seen.resolution.message
-    if seen.unasked is not None:
-        return "True", seen.unasked.reason, seen.unasked.message
+    if seen.metrics_refusal is not None:
+        return "True", seen.metrics_refusal.reason, seen.metrics_refusal.message
     if run is not None and status.phase is Phase.STARTING and run.outcome is Outcome.REJECTED:
         return "True", run.reason, run.message
     if waiting := _waiting_too_long(seen, status):
@@ -87,13 +87,13 @@ def _stalled(seen: Observed, status: Status) -> Finding:
         why = status.verdict.message if status.verdict else "no verdict yet"
         held = f"holds weight {status.weight.desired if status.weight else 0}"
         return "True", "DeadlineExceeded", f"{held}: evidence not complete within {run.rollout.deadline}: {why}"
-    revision = wanted(seen)
+    revision = desired_revision(seen)
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
         return "False", "Rejected", f"{revision.model.uri} was rejected before and is not tried again as it is"
     return "False", "Progressing", ""
 
 
-def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
+def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | None:
     """What is nobody's verdict on the model, but keeps the run from going on."""
     run, began = status.run, status.phase_started_at
     if run is None or began is None or seen.now < began + run.rollout.progress_deadline:
@@ -105,7 +105,9 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
     if status.phase is Phase.STARTING and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail
     if proof is not None and (waits := _waits(seen, status, run)):
-        quiet = seen.slow is not None and criteria.unknown(run.objectives, seen.slow)
+        quiet = seen.latency_thresholds is not None and criteria.lacks_threshold(
+            run.objectives, seen.latency_thresholds
+        )
         return "True", "TooFewRequests" if quiet else METRICS_UNAVAILABLE, waits
     if status.phase is Phase.PROMOTING and not run.swapped:
         has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
@@ -117,7 +119,7 @@ def _waiting_too_long(seen: Observed, status: Status) -> Finding | None:
     return None
 
 
-def _rollout_succeeded(status: Status) -> Finding:
+def _rollout_succeeded(status: Status) -> ConditionState:
     run = status.run
     if run is None or run.outcome is None:
         return "Unknown", "Running" if run else "NoRun", ""
@@ -126,7 +128,7 @@ def _rollout_succeeded(status: Status) -> Finding:
     return "False", run.reason, run.message
 
 
-def _registry_reachable(seen: Observed) -> Finding:
+def _registry_reachable(seen: Observation) -> ConditionState:
     if isinstance(seen.resolution, Unreachable):
         return "False", "RegistryUnreachable", f"{seen.resolution.message}; what is pinned serves on, nothing changes"
     if isinstance(seen.resolution, Unresolved) and seen.resolution.reason in ("InvalidURI", "RegistryNotAllowed"):
@@ -134,10 +136,10 @@ def _registry_reachable(seen: Observed) -> Finding:
     return "True", "Answered", ""
 
 
-def _metrics_available(seen: Observed, status: Status) -> Finding:
+def _metrics_available(seen: Observation, status: Status) -> ConditionState:
     verdict = status.verdict
-    if seen.unasked is not None:
-        return "False", seen.unasked.reason, seen.unasked.message
+    if seen.metrics_refusal is not None:
+        return "False", seen.metrics_refusal.reason, seen.metrics_refusal.message
     if verdict is None or not _is_judged(status):
         return "Unknown", "NotJudging", ""
     if verdict.reason == METRICS_UNAVAILABLE:
@@ -145,7 +147,7 @@ def _metrics_available(seen: Observed, status: Status) -> Finding:
     return "True", "Found", ""
 
 
-def _evidence_reachable(status: Status) -> Finding:
+def _evidence_reachable(status: Status) -> ConditionState:
     verdict = status.verdict
     if status.phase is not Phase.STEPPING or verdict is None or not verdict.forecast:
         return "Unknown", "NoForecast", ""
@@ -158,7 +160,7 @@ def _is_judged(status: Status) -> bool:
     return status.phase in (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
 
 
-def _traffic_verified(seen: Observed, status: Status) -> Finding:
+def _traffic_verified(seen: Observation, status: Status) -> ConditionState:
     weight = status.weight
     if seen.swap is not None and not seen.swap.live:
         return "False", "SwapNotProven", seen.swap.detail
@@ -172,13 +174,13 @@ def _traffic_verified(seen: Observed, status: Status) -> Finding:
     return "Unknown", "Proving", f"weight {weight.desired} was written"
 
 
-def _waits(seen: Observed, status: Status, run: Run) -> str:
+def _waits(seen: Observation, status: Status, run: Run) -> str:
     """What a canary that is ready and answers still waits for, in Starting; nothing if it is something else."""
     if status.phase is not Phase.STARTING or status.stable is None or seen.smoke is None or not seen.smoke.live:
         return ""
-    if seen.slow is None:
+    if seen.latency_thresholds is None:
         words = "Prometheus says how long stable's requests take; write latency.max to go on without"
-    elif criteria.unknown(run.objectives, seen.slow):
+    elif criteria.lacks_threshold(run.objectives, seen.latency_thresholds):
         words = "stable has answered requests that a latency can be compared with: send some, or write latency.max"
     elif not run.steps and seen.rate is None:
         words = "Prometheus says how many requests there are; write rollout.canary.steps to choose it"
@@ -187,7 +189,7 @@ def _waits(seen: Observed, status: Status, run: Run) -> str:
     return f"the first weight waits until {words}"
 
 
-def _message(seen: Observed, status: Status, findings: dict[str, Finding]) -> str:
+def _message(seen: Observation, status: Status, findings: dict[str, ConditionState]) -> str:
     for name, bad in (("Stalled", "True"), ("RegistryReachable", "False"), ("TrafficVerified", "False")):
         if findings[name][0] == bad:
             return findings[name][2]
@@ -199,17 +201,16 @@ def _message(seen: Observed, status: Status, findings: dict[str, Finding]) -> st
     return findings["Ready"][2]
 
 
-def _run_message(seen: Observed, status: Status, run: Run) -> str:
+def _run_message(seen: Observation, status: Status, run: Run) -> str:
     canary, pods = status.canary.model.uri if status.canary else "", seen.workload(status.canary)
     match status.phase:
         case Phase.STARTING:
             why = pods.trouble or _waits(seen, status, run)
             return f"{canary} is starting" + (f": {why}" if why else "")
         case Phase.STEPPING:
-            step = f"step {run.step + 1} of {len(run.steps)}"
-            weight = run.steps[run.step].weight
+            step, weight = str(run.strategy), run.strategy.weight
             if status.weight is not None and status.weight.desired != weight:
-                needed = canary_size(seen.spec.server.replicas, weight)
+                needed = run.strategy.pods(seen.spec.server.replicas)
                 return f"{canary}, {step}: {pods.ready} of the {needed} pods that weight {weight} needs are ready"
             says = f": {status.verdict.message}" if status.verdict and status.verdict.message else ""
             return f"{canary}, {step}, weight {weight}{says}"

@@ -1,18 +1,18 @@
 """The policy: `decide(observed) -> Status`, pure.
 
-Facts are noted first; then the first rule with an opinion moves the run. The list of rules reads as the policy. Status
-leads and the cluster follows it, so no rule needs to know what was written before.
+What was seen is put into status first; then the first rule with an opinion moves the run. The list of rules reads as
+the policy. Status leads and the cluster follows it, so no rule needs to know what was written before.
 """
 
 from collections.abc import Callable
 
-from sluice_operator.api.observation import Observed
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Status
 from sluice_operator.rollout import finishing, starting, stepping
-from sluice_operator.rollout.conditions import described
-from sluice_operator.rollout.status_update import noted
+from sluice_operator.rollout.conditions import with_conditions
+from sluice_operator.rollout.status_update import with_observations
 
-Rule = Callable[[Observed], Status | None]
+Rule = Callable[[Observation], Status | None]
 
 RULES: tuple[Rule, ...] = (
     finishing.a_successor_without_ready_pods_gives_the_role_back,
@@ -38,10 +38,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def decide(observed: Observed) -> Status:
+def decide(observed: Observation) -> Status:
     """The next status. Equal to `observed.status` when there is nothing to do."""
-    seen = noted(observed)
+    seen = with_observations(observed)
     for rule in RULES:
         if (status := rule(seen)) is not None:
-            return described(seen, status)
-    return described(seen, seen.status)
+            return with_conditions(seen, status)
+    return with_conditions(seen, seen.status)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observed
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Outcome, Phase, Status
 from sluice_operator.rollout.transitions import alias_after, end_run, ended, enter, not_live, take_back
 
@@ -12,7 +12,7 @@ from sluice_operator.rollout.transitions import alias_after, end_run, ended, ent
 PROOF_PATIENCE = timedelta(seconds=30)
 
 
-def a_full_canary_is_swapped_in(seen: Observed) -> Status | None:
+def a_full_canary_is_swapped_in(seen: Observation) -> Status | None:
     """Service NAME turns to the canary only when as many pods are ready there as stable should have."""
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.PROMOTING or run is None or run.swapped:
@@ -22,7 +22,7 @@ def a_full_canary_is_swapped_in(seen: Observed) -> Status | None:
     return replace(status, run=replace(run, swapped=True))
 
 
-def a_successor_without_ready_pods_gives_the_role_back(seen: Observed) -> Status | None:
+def a_successor_without_ready_pods_gives_the_role_back(seen: Observation) -> Status | None:
     """Callers get no answer from it and would from the old revision: no question of evidence, nor of a proof."""
     status, run = seen.status, seen.status.run
     if status.phase is Phase.PROMOTING and run is not None and run.swapped:
@@ -38,7 +38,7 @@ def a_successor_without_ready_pods_gives_the_role_back(seen: Observed) -> Status
     return take_back(seen, Outcome.REJECTED, "NoReadyPods", message)
 
 
-def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
+def a_promotion_once_swapped_is_finished(seen: Observation) -> Status | None:
     """When the swap is proven, the canary route goes: both of its backends are the same pods by now."""
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.PROMOTING or run is None or not run.swapped:
@@ -60,7 +60,7 @@ def a_promotion_once_swapped_is_finished(seen: Observed) -> Status | None:
     return enter(promoted, Phase.WATCHING, seen.now)
 
 
-def a_quiet_watch_ends_in_stable(seen: Observed) -> Status | None:
+def a_quiet_watch_ends_in_stable(seen: Observation) -> Status | None:
     """The old revision leaves, and the alias follows the evidence; a watch that sees nothing does not end."""
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.WATCHING or run is None or status.phase_started_at is None or status.stable is None:
@@ -79,7 +79,7 @@ def a_quiet_watch_ends_in_stable(seen: Observed) -> Status | None:
     return end_run(seen, promoted, leaving=status.previous)
 
 
-def a_rollback_is_finished(seen: Observed) -> Status | None:
+def a_rollback_is_finished(seen: Observation) -> Status | None:
     """When weight 0 (or, after Watching, the returned role) is seen live, the canary's pods retire."""
     status = seen.status
     if status.phase is not Phase.ROLLING_BACK:

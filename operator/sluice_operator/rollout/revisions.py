@@ -45,6 +45,6 @@ def make(spec: Spec, model: Model, defaults: Defaults) -> Revision:
     )
 
 
-def terms(objectives: Sequence[Objective]) -> str:
+def objectives_hash(objectives: Sequence[Objective]) -> str:
     """What a revision is judged by. A rejected revision gets another chance under other terms."""
     return _short_hash(objectives)

@@ -1,17 +1,7 @@
 """Which revision serves, and how many pods each one has, as a function of spec and status. Pure."""
 
-import math
-
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Phase, Revision, Status
-
-
-def canary_size(stable_replicas: int, weight: int) -> int:
-    """Pods that a canary needs for `weight` percent of the traffic that `stable_replicas` pods share with it.
-
-    Never more than stable has: as many carry all of the traffic after the promotion.
-    """
-    return max(1, min(stable_replicas, math.ceil(stable_replicas * weight / (100 - weight))))
 
 
 def serves(status: Status) -> Revision | None:
@@ -35,4 +25,4 @@ def _canary(status: Status, full: int) -> int:
     run = status.run
     if status.weight is None or run is None or status.phase is Phase.PROMOTING:
         return full
-    return canary_size(full, run.steps[run.step].weight) if run.steps else 1
+    return run.strategy.pods(full) if run.steps else 1

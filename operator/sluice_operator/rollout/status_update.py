@@ -4,21 +4,21 @@ from dataclasses import replace as replace_seen
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observed
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Phase, Revision, Status, Verification
 from sluice_operator.rollout.transitions import now_live
 
 
-def noted(seen: Observed) -> Observed:
+def with_observations(seen: Observation) -> Observation:
     """`seen` with its status brought up to date with what was seen."""
     status = seen.status
     for note in (_pods, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
-    status = replace(status, observed_generation=seen.generation, url=f"http://{seen.spec.traffic.ingress.host}/")
+    status = replace(status, observed_generation=seen.generation, url=f"http://{seen.spec.traffic.host}/")
     return replace_seen(seen, status=status)
 
 
-def _pods(seen: Observed, status: Status) -> Status:
+def _pods(seen: Observation, status: Status) -> Status:
     def with_pods(revision: Revision | None) -> Revision | None:
         if revision is None:
             return None
@@ -34,17 +34,17 @@ def _pods(seen: Observed, status: Status) -> Status:
     )
 
 
-def _hold(seen: Observed, status: Status) -> Status:
+def _hold(seen: Observation, status: Status) -> Status:
     """A start that was held by the registry or the gateway gets all of its time again when the hold ends."""
     run, pods = status.run, seen.workload(status.canary)
     held = pods.registry_lost or pods.ready > 0
-    if run is None or status.phase is not Phase.STARTING or run.held == held:
+    if run is None or status.phase is not Phase.STARTING or run.on_hold == held:
         return status
-    began = seen.now if run.held else status.phase_started_at
-    return replace(status, run=replace(run, held=held), phase_started_at=began)
+    began = seen.now if run.on_hold else status.phase_started_at
+    return replace(status, run=replace(run, on_hold=held), phase_started_at=began)
 
 
-def _live_weight(seen: Observed, status: Status) -> Status:
+def _live_weight(seen: Observation, status: Status) -> Status:
     weight, run = status.weight, status.run
     if weight is None or run is None or weight.verified_at:
         return status
@@ -57,21 +57,21 @@ def _live_weight(seen: Observed, status: Status) -> Status:
         status,
         weight=replace(weight, live=weight.desired, verified_at=seen.now, verification=Verification.PROVEN),
     )
-    if status.phase is not Phase.STEPPING or weight.desired != run.steps[run.step].weight:
+    if status.phase is not Phase.STEPPING or weight.desired != run.strategy.weight:
         return status
-    run = replace(run, step_started_at=seen.now, proven_at=run.proven_at or seen.now)
+    run = replace(run, step_started_at=seen.now, first_live_at=run.first_live_at or seen.now)
     return replace(status, run=now_live(run, weight.desired, seen.now))
 
 
-def _verdict(seen: Observed, status: Status) -> Status:
+def _verdict(seen: Observation, status: Status) -> Status:
     return replace(status, verdict=seen.verdict) if seen.verdict else status
 
 
-def _retired(seen: Observed, status: Status) -> Status:
+def _retired(seen: Observation, status: Status) -> Status:
     return replace(status, retiring=tuple(entry for entry in status.retiring if entry.until > seen.now))
 
 
-def _alias(seen: Observed, status: Status) -> Status:
+def _alias(seen: Observation, status: Status) -> Status:
     alias = status.alias
     if alias is None or alias.done or seen.alias_version != alias.version:
         return status

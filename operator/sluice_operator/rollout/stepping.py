@@ -2,14 +2,13 @@
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observed
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.spec import OnDeadline
 from sluice_operator.api.status import Outcome, Phase, Result, Status
-from sluice_operator.rollout.roles import canary_size
-from sluice_operator.rollout.transitions import begin_run, enter, is_rejected, take_back, wanted, write_weight
+from sluice_operator.rollout.transitions import begin_run, desired_revision, enter, is_rejected, take_back, write_weight
 
 
-def a_failed_verdict_takes_traffic_back(seen: Observed) -> Status | None:
+def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
     """A Fail acts at any weight, and in Watching returns to the revision that served before."""
     status, verdict = seen.status, seen.verdict
     if verdict is None or verdict.result is not Result.FAIL:
@@ -20,9 +19,9 @@ def a_failed_verdict_takes_traffic_back(seen: Observed) -> Status | None:
     return take_back(seen, Outcome.REJECTED, verdict.reason, verdict.message) if judged else None
 
 
-def a_newer_revision_replaces(seen: Observed) -> Status | None:
+def a_newer_revision_replaces(seen: Observation) -> Status | None:
     """The newest revision wins in mid-run; going back to the stable one ends the run. Weight 0 is seen live first."""
-    status, revision = seen.status, wanted(seen)
+    status, revision = seen.status, desired_revision(seen)
     if revision is None or status.canary is None or revision.revision == status.canary.revision:
         return None
     if status.phase not in (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING) or (status.run and status.run.swapped):
@@ -37,7 +36,7 @@ def a_newer_revision_replaces(seen: Observed) -> Status | None:
     return take_back(seen, Outcome.SUPERSEDED, "Superseded", f"{model.uri} (revision {revision.revision}) is newer")
 
 
-def changed_terms_restart_the_run(seen: Observed) -> Status | None:
+def changed_terms_restart_the_run(seen: Observation) -> Status | None:
     """Other steps or objectives, or another Prometheus, in mid-run: the same canary begins again.
 
     From weight 0 and without evidence; unless it was rejected under these objectives before: then it stays so.
@@ -56,7 +55,7 @@ def changed_terms_restart_the_run(seen: Observed) -> Status | None:
     return begin_run(seen, status.canary)
 
 
-def a_canary_without_ready_pods_gets_no_traffic(seen: Observed) -> Status | None:
+def a_canary_without_ready_pods_gets_no_traffic(seen: Observation) -> Status | None:
     """Weight 0 at once; the step gets its weight again, from the start, when pods are ready."""
     status = seen.status
     if status.phase not in (Phase.STEPPING, Phase.PROMOTING) or status.weight is None or status.weight.desired == 0:
@@ -68,33 +67,33 @@ def a_canary_without_ready_pods_gets_no_traffic(seen: Observed) -> Status | None
     return enter(write_weight(without_clock, 0, seen.now), Phase.STEPPING, seen.now)
 
 
-def a_step_with_ready_pods_gets_its_weight(seen: Observed) -> Status | None:
+def a_step_with_ready_pods_gets_its_weight(seen: Observation) -> Status | None:
     """Pods first, then the weight that needs them."""
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.STEPPING or status.weight is None or run is None:
         return None
-    weight = run.steps[run.step].weight
+    weight = run.strategy.weight
     if status.weight.desired == weight:
         return None
-    if seen.workload(status.canary).ready < canary_size(seen.spec.server.replicas, weight):
+    if seen.workload(status.canary).ready < run.strategy.pods(seen.spec.server.replicas):
         return None
     run = replace(run, traffic_started_at=run.traffic_started_at or seen.now, step_started_at=None)
     return write_weight(replace(status, run=run), weight, seen.now)
 
 
-def a_passed_step_leads_to_the_next(seen: Observed) -> Status | None:
+def a_passed_step_leads_to_the_next(seen: Observation) -> Status | None:
     """Or, after the last one, to the promotion. Only a verdict on this step's proven weight counts."""
     status, run, verdict = seen.status, seen.status.run, seen.verdict
     if status.phase is not Phase.STEPPING or run is None or run.step_started_at is None:
         return None
     if verdict is None or verdict.result is not Result.PASS:
         return None
-    if run.step + 1 == len(run.steps):
+    if run.strategy.is_last:
         return enter(status, Phase.PROMOTING, seen.now)
     return replace(status, run=replace(run, step=run.step + 1, step_started_at=None), verdict=None)
 
 
-def a_clean_run_past_its_deadline_is_promoted(seen: Observed) -> Status | None:
+def a_clean_run_past_its_deadline_is_promoted(seen: Observation) -> Status | None:
     """Only where `onDeadline` says so: the step's requests are there, nothing fails, and nothing is proven."""
     status, run, verdict = seen.status, seen.status.run, seen.verdict
     if status.phase is not Phase.STEPPING or run is None or verdict is None or not verdict.clean:
@@ -107,7 +106,7 @@ def a_clean_run_past_its_deadline_is_promoted(seen: Observed) -> Status | None:
     return enter(replace(status, run=unproven), Phase.PROMOTING, seen.now)
 
 
-def a_run_past_its_deadline_is_taken_back(seen: Observed) -> Status | None:
+def a_run_past_its_deadline_is_taken_back(seen: Observation) -> Status | None:
     """Only where `onDeadline` says so; otherwise the run holds its weight, and the conditions say it."""
     status, run = seen.status, seen.status.run
     if status.phase is not Phase.STEPPING or run is None or run.rollout.on_deadline is not OnDeadline.ROLLBACK:

@@ -5,10 +5,9 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from sluice_operator.api import names
-from sluice_operator.api.observation import Observed, Resolved
+from sluice_operator.api.observation import Observation, Resolved
 from sluice_operator.api.status import (
     Alias,
-    Compared,
     HistoryEntry,
     LiveWeight,
     Outcome,
@@ -16,6 +15,7 @@ from sluice_operator.api.status import (
     Rejection,
     Retiring,
     Revision,
+    RevisionRef,
     Run,
     Status,
     Weight,
@@ -29,22 +29,22 @@ LIVE_KEPT = 40
 RETIRING_KEPT = 20  # the oldest leave early
 
 
-def wanted(seen: Observed) -> Revision | None:
+def desired_revision(seen: Observation) -> Revision | None:
     """The revision that the spec asks for now; None while the URI does not resolve."""
     if not isinstance(seen.resolution, Resolved):
         return None
     return revisions.make(seen.spec, seen.resolution.model, seen.defaults)
 
 
-def is_rejected(seen: Observed, revision: Revision) -> bool:
+def is_rejected(seen: Observation, revision: Revision) -> bool:
     """Whether `revision` failed before under the terms of today's spec."""
-    terms = revisions.terms(seen.spec.objectives)
-    return any(entry.revision == revision.revision and entry.terms == terms for entry in seen.status.rejected)
+    terms = revisions.objectives_hash(seen.spec.objectives)
+    return any(entry.revision == revision.revision and entry.objectives_hash == terms for entry in seen.status.rejected)
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
     """`status` in another phase, where nothing is held yet."""
-    run = replace(status.run, held=False) if status.run else None
+    run = replace(status.run, on_hold=False) if status.run else None
     return replace(status, run=run, phase=phase, phase_started_at=now)
 
 
@@ -56,17 +56,17 @@ def write_weight(status: Status, desired: int, now: datetime) -> Status:
 
 def now_live(run: Run, weight: int, now: datetime) -> Run:
     """`run` from when `weight` was seen live."""
-    return replace(run, live=(*run.live, LiveWeight(weight=weight, since=now))[-LIVE_KEPT:])
+    return replace(run, live_weights=(*run.live_weights, LiveWeight(weight=weight, since=now))[-LIVE_KEPT:])
 
 
 def not_live(run: Run | None, now: datetime) -> Run | None:
     """`run` from when its live weight begins to change."""
-    if run is None or not run.live or run.live[-1].until is not None:
+    if run is None or not run.live_weights or run.live_weights[-1].until is not None:
         return run
-    return replace(run, live=(*run.live[:-1], replace(run.live[-1], until=now)))
+    return replace(run, live_weights=(*run.live_weights[:-1], replace(run.live_weights[-1], until=now)))
 
 
-def begin_run(seen: Observed, canary: Revision) -> Status:
+def begin_run(seen: Observation, canary: Revision) -> Status:
     """`canary` starts beside stable, or alone if there is none. What the run follows is frozen here."""
     run = Run(
         id=f"{canary.revision}-{int(seen.now.timestamp())}",
@@ -90,8 +90,8 @@ def begin_run(seen: Observed, canary: Revision) -> Status:
     return enter(status, Phase.STARTING, seen.now)
 
 
-def take_back(seen: Observed, outcome: Outcome, reason: str, message: str) -> Status:
-    """Status first: the run's end is recorded and weight 0 wanted in one write; traffic follows."""
+def take_back(seen: Observation, outcome: Outcome, reason: str, message: str) -> Status:
+    """Status first: the run's end is recorded and weight 0 desired_revision in one write; traffic follows."""
     status = seen.status
     assert status.run is not None
     run = replace(ended(status.run, outcome, reason, message, seen.now), swapped=False)
@@ -110,7 +110,7 @@ def ended(run: Run, outcome: Outcome, reason: str, message: str, now: datetime) 
     return replace(run, outcome=outcome, reason=reason, message=message, ended_at=now)
 
 
-def alias_after(seen: Observed, revision: Revision) -> Alias | None:
+def alias_after(seen: Observation, revision: Revision) -> Alias | None:
     """The alias that follows the evidence to `revision`; only a registered version can bear one."""
     name, model = seen.spec.model.on_promote.set_alias, revision.model
     if not name or not model.version.isdigit():
@@ -118,7 +118,7 @@ def alias_after(seen: Observed, revision: Revision) -> Alias | None:
     return Alias(name=name, model=model.name, version=model.version, tracking_uri=revision.tracking_uri)
 
 
-def end_run(seen: Observed, status: Status, leaving: Revision | None, *, unproven_route: bool = False) -> Status:
+def end_run(seen: Observation, status: Status, leaving: Revision | None, *, unproven_route: bool = False) -> Status:
     """`status` back in Stable: the run goes to history, and the pods of the revision that is left retire.
 
     Where a gateway may still lead to them, they stay for `progressDeadline` at least.
@@ -154,11 +154,11 @@ def end_run(seen: Observed, status: Status, leaving: Revision | None, *, unprove
     return enter(settled, Phase.STABLE, seen.now)
 
 
-def _compared(revision: Revision) -> Compared:
-    return Compared(revision=revision.revision, model=revision.model.uri)
+def _compared(revision: Revision) -> RevisionRef:
+    return RevisionRef(revision=revision.revision, model=revision.model.uri)
 
 
-def _reject(seen: Observed, status: Status, reason: str, message: str) -> Status:
+def _reject(seen: Observation, status: Status, reason: str, message: str) -> Status:
     assert status.canary is not None
     assert status.run is not None
     entry = Rejection(
@@ -166,7 +166,7 @@ def _reject(seen: Observed, status: Status, reason: str, message: str) -> Status
         model=status.canary.model.uri,
         reason=reason,
         message=message,
-        terms=revisions.terms(status.run.objectives),
+        objectives_hash=revisions.objectives_hash(status.run.objectives),
         at=seen.now,
     )
     others = tuple(old for old in status.rejected if old.revision != entry.revision)

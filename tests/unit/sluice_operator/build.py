@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from sluice_operator.api import spec, status
-from sluice_operator.api.observation import Defaults, Observed, Proof, Resolved, Workload
+from sluice_operator.api.observation import Defaults, Observation, Proof, Resolved, Workload
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.spec import Rollout, Spec
 from sluice_operator.api.status import Model, Outcome, Phase, Result, Revision, Status, Verdict
@@ -102,9 +102,9 @@ def pods(*ready: tuple[Revision, int]) -> dict[str, Workload]:
     return {one.revision: Workload(ready=number) for one, number in ready}
 
 
-def a_look(**changes: Any) -> Observed:
+def a_look(**changes: Any) -> Observation:
     """An object that was just created, while its alias names version 1."""
-    seen = Observed(
+    seen = Observation(
         now=NOW,
         name="iris",
         generation=1,
@@ -116,7 +116,7 @@ def a_look(**changes: Any) -> Observed:
     return replace_seen(seen, **changes)
 
 
-def again(seen: Observed, *, after: float = 1.0, **changes: Any) -> Observed:
+def again(seen: Observation, *, after: float = 1.0, **changes: Any) -> Observation:
     """The next look, `after` seconds later: what was decided is the status now, and proofs are taken anew."""
     fresh: Mapping[str, Any] = {"weight": None, "smoke": None, "swap": None, "verdict": None, "alias_version": None}
     return replace_seen(
@@ -124,7 +124,7 @@ def again(seen: Observed, *, after: float = 1.0, **changes: Any) -> Observed:
     )
 
 
-def stable_on(version: int, *, ready: int = REPLICAS, **changes: Any) -> Observed:
+def stable_on(version: int, *, ready: int = REPLICAS, **changes: Any) -> Observation:
     """Version `version` serves since an hour, and the alias names it."""
     first = a_look(resolution=resolved(version), now=NOW - timedelta(hours=1))
     starting = again(first, workloads=pods((revision(version), ready)))
@@ -137,7 +137,7 @@ def stable_on(version: int, *, ready: int = REPLICAS, **changes: Any) -> Observe
     return replace_seen(settled, now=NOW, **changes)
 
 
-def starting(**changes: Any) -> Observed:
+def starting(**changes: Any) -> Observation:
     """Version 1 serves, and version 2 was just started beside it; its pods are not ready."""
     return again(stable_on(1, resolution=resolved(2)), **changes)
 
@@ -146,7 +146,7 @@ def both_ready(first: int = REPLICAS, second: int = 1) -> dict[str, Workload]:
     return pods((revision(1), first), (revision(2), second))
 
 
-def stepping(**changes: Any) -> Observed:
+def stepping(**changes: Any) -> Observation:
     """Version 2 has its first weight written and proven."""
     ready = starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)
     entered = again(ready)
@@ -154,29 +154,29 @@ def stepping(**changes: Any) -> Observed:
     return again(written, **changes)
 
 
-def promoting(**changes: Any) -> Observed:
+def promoting(**changes: Any) -> Observation:
     """Version 2 passed both steps and is to get all of its pods."""
     second = again(again(stepping(verdict=PASS)), workloads=both_ready(2, 2))
     proven = again(second, weight=LIVE)
     return again(again(proven, verdict=PASS), **changes)
 
 
-def swapped(**changes: Any) -> Observed:
+def swapped(**changes: Any) -> Observation:
     """Service NAME selects version 2, which is not proven yet."""
     return again(promoting(), **changes)
 
 
-def watching(**changes: Any) -> Observed:
+def watching(**changes: Any) -> Observation:
     """Version 2 serves, and version 1 can still be returned to."""
     return again(swapped(swap=LIVE), **changes)
 
 
-def rolling_back(**changes: Any) -> Observed:
+def rolling_back(**changes: Any) -> Observation:
     """Version 2 failed at its first step."""
     return again(stepping(verdict=FAIL), **changes)
 
 
-def with_status(seen: Observed, **changes: Any) -> Observed:
+def with_status(seen: Observation, **changes: Any) -> Observation:
     return replace_seen(seen, status=replace(seen.status, **changes))
 
 

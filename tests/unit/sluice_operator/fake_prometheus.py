@@ -12,9 +12,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Result, Run, Status, Verdict
-from sluice_operator.controller.evaluate import Subject, Trials
-from sluice_operator.counting.intervals import Timing
-from sluice_operator.counting.ticks import Arms
+from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.counting.intervals import Intervals
+from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.reader import Reader
 from tests.unit.sluice_operator.build import revision, stepping
 
@@ -101,21 +101,21 @@ def a_run(began: float = 0, since: float | None = None, **changes: Any) -> Run:
     known = {
         "started_at": moment(began),
         "traffic_started_at": moment(began),
-        "proven_at": moment(began + 5),
+        "first_live_at": moment(began + 5),
         "step_started_at": live,
-        "live": (LiveWeight(weight, live),),
+        "live_weights": (LiveWeight(weight, live),),
     }
     return replace(STATUS.run, **{**known, **changes})
 
 
-def trials(prometheus: Any, interval: float = INTERVAL) -> Trials:
-    return Trials(Reader(prometheus, lambda: START), Timing(scrape=interval, look=5))
+def trials(prometheus: Any, interval: float = INTERVAL) -> Evaluator:
+    return Evaluator(Reader(prometheus, lambda: START), Intervals(scrape=interval, evaluation=5))
 
 
 def look(
-    by: Trials, now: float, run: Run | None = None, current: Status = STATUS, crashes: int = 0, name: str = "iris"
+    by: Evaluator, now: float, run: Run | None = None, current: Status = STATUS, crashes: int = 0, name: str = "iris"
 ) -> Verdict:
-    subject = Subject("models", name, run or a_run(), Arms(CANARY, STABLE))
+    subject = Subject("models", name, run or a_run(), ComparedRevisions(CANARY, STABLE))
     return asyncio.run(by.verdict(subject, current, crashes, moment(now)))
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from msgspec.structs import replace
 
 from sluice_operator.analysis import baseline
-from sluice_operator.analysis.evaluation import Ended, Look
-from sluice_operator.analysis.run_evidence import Trial
-from sluice_operator.analysis.verdict import Question, judge
-from sluice_operator.api.status import Compared, LiveWeight, Outcome, Result, Run, Status
+from sluice_operator.analysis.decision import Stage
+from sluice_operator.analysis.evaluation import EndedRun, Evaluation
+from sluice_operator.analysis.run_evidence import RunEvidence
+from sluice_operator.analysis.verdict import judge
+from sluice_operator.api.status import LiveWeight, Outcome, Result, RevisionRef, Run, Status
 from sluice_operator.controller.evaluate import Subject
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import Tally, Tick
@@ -44,14 +45,14 @@ def a_run(*, weights: tuple[int, ...] = (10, 50), step_seconds: float = 300.0, *
     known: dict[str, Any] = {
         "started_at": BEGAN - timedelta(seconds=20),
         "traffic_started_at": BEGAN,
-        "proven_at": live[0].since,
-        "live": live,
+        "first_live_at": live[0].since,
+        "live_weights": live,
         "step": len(weights) - 1,
         "step_started_at": live[-1].since,
         "ended_at": begins[-1],
         "objectives": a_spec(objectives=OBJECTIVES).objectives,
-        "canary": Compared(revision="bbbbbbbbbb", model="models:/iris/2"),
-        "stable": Compared(revision="aaaaaaaaaa", model="models:/iris/1"),
+        "canary": RevisionRef(revision="bbbbbbbbbb", model="models:/iris/2"),
+        "stable": RevisionRef(revision="aaaaaaaaaa", model="models:/iris/1"),
         "outcome": Outcome.PROMOTED,
         "reason": "Promoted",
         "message": "models:/iris/2 was promoted",
@@ -65,7 +66,7 @@ def ticks(run: Run, rate: float = 40.0, bad: float = 0.001, seed: int = 1) -> It
     assert run.ended_at is not None
     random, start = np.random.default_rng(seed), run.traffic_started_at.timestamp()
     while start + TICK <= run.ended_at.timestamp():
-        live = [one.weight for one in run.live if one.since.timestamp() <= start]
+        live = [one.weight for one in run.live_weights if one.since.timestamp() <= start]
         share = live[-1] / 100 if live else 0.0
         canary = _tally(random, rate * share * TICK, bad)
         yield Tick(
@@ -83,31 +84,31 @@ def _tally(random: np.random.Generator, requests: float, bad: float) -> Tally:
     return Tally(finished + int(random.random() < 0.1), finished, errors, within, labels, right)
 
 
-def a_trial(run: Run) -> Trial:
+def a_trial(run: Run) -> RunEvidence:
     past = baseline.learn(run.judged, (0.2,), Counters(), "", ())
-    return Trial(run.judged, len(run.steps), past, Pods(2, 2), TICK)
+    return RunEvidence(run.judged, len(run.steps), past, Pods(2, 2), TICK)
 
 
 def recorded(run: Run, told: Iterator[Tick]) -> RunRecord:
     """The record of a run until the tick at which its verdict is a Fail, or until its end."""
     run, last = ended(run, told)
-    return run_record.made("models", "iris", run, last)
+    return run_record.of_run("models", "iris", run, last)
 
 
-def ended(run: Run, told: Iterator[Tick]) -> tuple[Run, Ended]:
+def ended(run: Run, told: Iterator[Tick]) -> tuple[Run, EndedRun]:
     """A run until the tick at which its verdict is a Fail, or until its end."""
     trial, assumed = a_trial(run), run.ended_at
     assert assumed is not None
     for tick in told:
-        trial.observe(tick, run)
+        trial.update(tick, run)
         now = datetime.fromtimestamp(tick.end, UTC)
-        verdict = judge(trial.findings(run, tick.end, PATIENCE), run.confidence, Question.of(run, now), 0)
+        verdict = judge(trial.findings(run, tick.end, PATIENCE), run.confidence, Stage.of(run, now), 0)
         if verdict.result is Result.FAIL:
             outcome = {"outcome": Outcome.REJECTED, "reason": verdict.reason, "message": verdict.message}
             run = replace(run, ended_at=now, **outcome)
             break
-    last = Look(verdict, now)
-    return run, Ended(trial, last, PATIENCE)
+    last = Evaluation(verdict, now)
+    return run, EndedRun(trial, last, PATIENCE)
 
 
 class FakeEnding:
@@ -118,7 +119,7 @@ class FakeEnding:
         self.trouble: Exception | None = None
         self.empty = False
 
-    async def ended(self, subject: Subject, current: Status) -> Ended | None:
+    async def ended(self, subject: Subject, current: Status) -> EndedRun | None:
         self.asked += 1
         if self.trouble is not None:
             raise self.trouble

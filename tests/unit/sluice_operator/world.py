@@ -15,19 +15,19 @@ from typing import Any
 import httpx
 
 from sluice_operator.api import names, spec, status
-from sluice_operator.api.observation import Observed, Proof, Resolution, Workload
+from sluice_operator.api.observation import Observation, Proof, Resolution, Workload
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Phase, Revision, Status, Verdict
 from sluice_operator.controller.archive import Archive
-from sluice_operator.controller.events import Recorder
-from sluice_operator.controller.observe import Found, Observer
+from sluice_operator.controller.events import EventPublisher
+from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.kubernetes import children
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.roles import serves
-from sluice_operator.routing import nginx
+from sluice_operator.routing.router import router_for
 from tests.unit.sluice_operator.build import (
     DEFAULTS,
     LIVE,
@@ -90,7 +90,7 @@ class World(Observer):
     def start_operator(self) -> None:
         """A new process: nothing but the cluster is remembered."""
         self.operator = Reconciler(
-            self.kube, self, self.registry, Recorder(self.kube, "test"), Archive(self.kube, self.records), 5.0
+            self.kube, self, self.registry, EventPublisher(self.kube, "test"), Archive(self.kube, self.records), 5.0
         )
 
     def edit_spec(self, **changes: Any) -> None:
@@ -140,12 +140,12 @@ class World(Observer):
     def status(self) -> Status:
         return status.parse(self.kube.objects[IRIS].get("status"))
 
-    async def observe(self, namespace: str, name: str, refused: str = "") -> Found | None:
+    async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         body = await self.kube.get(names.KIND, namespace, name)
         assert body is not None
         current, wanted = status.parse(body.get("status")), spec.parse(body["spec"])
         owned = await children.read(self.kube, namespace, name, OWNER.uid, current)
-        seen = Observed(
+        seen = Observation(
             now=self.now,
             name=name,
             generation=body["metadata"]["generation"],
@@ -161,23 +161,24 @@ class World(Observer):
         )
         race, self.race = self.race, lambda: None
         race()
-        return Found(body, OWNER, owned, self._with_proofs(seen))
+        return Snapshot(body, OWNER, owned, self._with_proofs(seen))
 
     def ready(self, revision: Revision | None) -> int:
         return self._ready.get(revision.revision, 0) if revision else 0
 
-    def _with_proofs(self, seen: Observed) -> Observed:
+    def _with_proofs(self, seen: Observation) -> Observation:
         current, run = seen.status, seen.status.run
         if run is None:
             return seen
         if current.weight is not None and self.ready(current.canary):
             header = self._route.get("nginx.ingress.kubernetes.io/canary-by-header")
-            proof = LIVE if current.weight.verified_at or header == nginx.probe_header(current.weight) else not_live()
+            expected = router_for(run.traffic).probe_header(current.weight)
+            proof = LIVE if current.weight.verified_at or header == expected else not_live()
             smoke = proof if current.phase is Phase.STARTING and proof.live else None
             return replace_seen(seen, weight=proof, smoke=smoke, swap=self._swap(seen))
         return replace_seen(seen, swap=self._swap(seen))
 
-    def _swap(self, seen: Observed) -> Proof | None:
+    def _swap(self, seen: Observation) -> Proof | None:
         current, serving = seen.status, serves(seen.status)
         swapping = current.phase is Phase.PROMOTING and current.run is not None and current.run.swapped
         if not swapping and not (current.phase is Phase.ROLLING_BACK and current.weight is None):
@@ -232,8 +233,8 @@ class World(Observer):
         run, canary = current.run, current.canary
         if run is None or canary is None or current.phase not in (Phase.STEPPING, Phase.PROMOTING):
             return False
-        terms = revisions.terms(run.objectives)
-        rejected = any((one.revision, one.terms) == (canary.revision, terms) for one in current.rejected)
+        terms = revisions.objectives_hash(run.objectives)
+        rejected = any((one.revision, one.objectives_hash) == (canary.revision, terms) for one in current.rejected)
         return not rejected and (self.ready(canary) > 0 or run.swapped)
 
     # Where it ends

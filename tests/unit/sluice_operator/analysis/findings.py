@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from sluice_operator.analysis.finding import Finding, Worst
+from sluice_operator.analysis.decision import Stage
+from sluice_operator.analysis.finding import Finding, WorstComparison
 from sluice_operator.analysis.run_evidence import Findings
-from sluice_operator.analysis.verdict import Question, judge
+from sluice_operator.analysis.verdict import judge
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import Verdict
 from tests.unit.sluice_operator.build import a_spec
@@ -32,14 +33,14 @@ def found(raw: dict[str, Any], **known: Any) -> Finding:
     defaults: dict[str, Any] = {
         "canary": (1, 100),
         "stable": (9, 900),
-        "worst": Worst(None, (1, 100), (9, 900)) if compared else None,
+        "worst": WorstComparison(None, (1, 100), (9, 900)) if compared else None,
         "worse": NOTHING if compared else None,
-        "beyond": NOTHING,
-        "beside": NOTHING,
-        "watched": None,
-        "stable_unusual": None,
-        "calm": 0.84,
-        "cleared": (NOTHING, NOTHING),
+        "over_limit": NOTHING,
+        "worse_now": NOTHING,
+        "watch": None,
+        "stable_worse": None,
+        "no_burst_chance": 0.84,
+        "non_inferior": (NOTHING, NOTHING),
     }
     return Finding(one, **{**defaults, **known})
 
@@ -49,11 +50,11 @@ def findings(*objectives: Finding, **changes: Any) -> Findings:
     return replace(Findings(objectives, finished=100, in_step=100, answered=100, expected=1000), **changes)
 
 
-def asked(elapsed: float = 60, last: bool = True) -> Question:
-    return Question(STEP, int(last), 2, elapsed)
+def asked(elapsed: float = 60, last: bool = True) -> Stage:
+    return Stage(STEP, int(last), 2, elapsed)
 
 
-def judged(seen: Findings, question: Question | None = None, crashes: int = 0) -> Verdict:
+def judged(seen: Findings, question: Stage | None = None, crashes: int = 0) -> Verdict:
     return judge(seen, CONFIDENCE, question or asked(), crashes)
 
 

@@ -13,7 +13,7 @@ from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.latency_buckets import LATENCY_BOUNDS
 from sluice_operator.evalues import bursts
 from sluice_operator.evalues.chain import BurstLaw
-from sluice_operator.evalues.objective import Known
+from sluice_operator.evalues.objective import ObjectiveBaseline
 from tests.unit.sluice_operator.build import a_spec
 
 OBJECTIVES = a_spec().objectives  # errors up to 1 %, p95 within 200 ms, accuracy of 0.70
@@ -39,14 +39,14 @@ def pod(
     ]
 
 
-def learned(*pods: list[tuple[dict[str, str], list[tuple[float, float]]]], bins: int) -> baseline.Record:
+def learned(*pods: list[tuple[dict[str, str], list[tuple[float, float]]]], bins: int) -> baseline.Baseline:
     counters = Counters()
     for one in pods:
         counters.add(one)
     return baseline.learn(ERRORS, (), counters, "old", edges(bins))
 
 
-def same(left: Known, right: Known) -> bool:
+def same(left: ObjectiveBaseline, right: ObjectiveBaseline) -> bool:
     """Whether both know the same, law for law."""
     laws = [(left.compared, right.compared), (left.judged, right.judged)]
     fields = ("starts", "seconds", "any_start")
@@ -75,14 +75,14 @@ def buckets(minutes: Sequence[tuple[int, int]]) -> Counters:
 def test_what_stable_did_lately_counts(minutes: list[tuple[int, int]], within: dict[float, int]) -> None:
     """Ten minutes, if they had a thousand requests; else up to an hour."""
     counters = buckets(minutes)
-    assert baseline.recent(counters, "old", 60.0 * len(minutes)) == within
-    assert not any(baseline.recent(counters, "another", 60.0 * len(minutes)).values())
+    assert baseline.recent_latencies(counters, "old", 60.0 * len(minutes)) == within
+    assert not any(baseline.recent_latencies(counters, "another", 60.0 * len(minutes)).values())
 
 
 def test_latencies_are_compared_where_stable_has_a_fair_share_of_slow_requests() -> None:
     """Between a quarter and two in a thousand; of more than five such bounds, five that are spread over them."""
     tails = dict(zip(LATENCY_BOUNDS, np.geomspace(0.9, 1e-5, len(LATENCY_BOUNDS)), strict=True))
-    chosen = baseline.bounds(
+    chosen = baseline.comparison_bounds(
         OBJECTIVES, {**{bound: 1000 * (1 - tail) for bound, tail in tails.items()}, math.inf: 1000}
     )
     fair = [bound for bound, tail in tails.items() if 0.002 <= tail <= 0.25]
@@ -95,7 +95,7 @@ def test_latencies_are_compared_where_stable_has_a_fair_share_of_slow_requests()
 def test_few_fair_bounds_are_all_compared() -> None:
     """Each once, in order, whatever the order in which they come."""
     totals = {0.5: 995.0, math.inf: 1000.0, 0.2: 900.0, 0.1: 100.0, 1.0: 1000.0}
-    assert baseline.bounds(OBJECTIVES, totals) == (0.2, 0.5)
+    assert baseline.comparison_bounds(OBJECTIVES, totals) == (0.2, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_few_fair_bounds_are_all_compared() -> None:
 )
 def test_without_a_fair_bound_the_objectives_own_are_compared(totals: dict[float, float]) -> None:
     """No requests yet, no total, nothing slow at all, or no numbers."""
-    assert baseline.bounds(OBJECTIVES, totals) == (0.2,)
-    assert baseline.bounds(ERRORS, totals) == ()
+    assert baseline.comparison_bounds(OBJECTIVES, totals) == (0.2,)
+    assert baseline.comparison_bounds(ERRORS, totals) == ()
 
 
 @pytest.mark.parametrize("bins", [[], edges(0), edges(20)])
@@ -121,17 +121,17 @@ def test_an_empty_record_is_worth_three_hours_without_a_burst(bins: list[float])
     unknown = BurstLaw.unknown(UNKNOWN_SECONDS)
     assert (found.pod_seconds, found.bounds) == (0, (0.1, 0.2))
     for name, columns in (("errors", 1), ("p95", 2), ("accuracy", 1)):
-        assert same(found.known[name], Known(BurstLaw.unknown(UNKNOWN_SECONDS, (columns,)), unknown))
-        assert found.known[name].compared.starts.shape == (columns, len(unknown.starts))
+        assert same(found.by_objective[name], ObjectiveBaseline(BurstLaw.unknown(UNKNOWN_SECONDS, (columns,)), unknown))
+        assert found.by_objective[name].compared.starts.shape == (columns, len(unknown.starts))
 
 
 def test_pods_are_taken_one_after_the_other() -> None:
     """Two calm pods for an hour are one calm pod for two."""
     first, second = [0, 1] * 20, [1, 0] * 20
     apart, in_a_row = learned(pod("a", first), pod("b", second), bins=40), learned(pod("a", first + second), bins=80)
-    assert same(apart.known["errors"], in_a_row.known["errors"])
+    assert same(apart.by_objective["errors"], in_a_row.by_objective["errors"])
     assert apart.pod_seconds == in_a_row.pod_seconds == 80 * BIN
-    assert (apart.known["errors"].requests, apart.known["errors"].bad) == (8000, 40)
+    assert (apart.by_objective["errors"].requests, apart.by_objective["errors"].bad) == (8000, 40)
 
 
 def test_a_pod_counts_for_the_time_that_it_was_scraped_for() -> None:
@@ -139,29 +139,32 @@ def test_a_pod_counts_for_the_time_that_it_was_scraped_for() -> None:
     part = learned(pod("a", [0, 2, 0], first=5), pod("new", [9] * 10, revision="new"), bins=10)
     whole = learned(pod("a", [0, 2, 0]), bins=3)
     assert part.pod_seconds == 3 * BIN
-    assert same(part.known["errors"], whole.known["errors"])
+    assert same(part.by_objective["errors"], whole.by_objective["errors"])
 
 
 def test_the_law_is_that_of_the_bins() -> None:
     """Requests and bad ones of each, in order, of a record that is worth three hours at least."""
     growth = [1] * 30 + [40] * 4 + [1] * 30
-    found = learned(pod("a", growth), bins=64).known["errors"]
-    bins = bursts.Record(np.full(64, 100.0), np.array(growth, float), BIN)
+    found = learned(pod("a", growth), bins=64).by_objective["errors"]
+    bins = bursts.PodHistory(np.full(64, 100.0), np.array(growth, float), BIN)
     assert same(
-        found, Known(bursts.learn(_columns(bins), UNKNOWN_SECONDS), bursts.learn(bins, UNKNOWN_SECONDS), 6400, 220)
+        found,
+        ObjectiveBaseline(
+            bursts.learn(_columns(bins), UNKNOWN_SECONDS), bursts.learn(bins, UNKNOWN_SECONDS), 6400, 220
+        ),
     )
-    assert found.judged.any_start > learned(pod("a", [1] * 64), bins=64).known["errors"].judged.any_start
+    assert found.judged.any_start > learned(pod("a", [1] * 64), bins=64).by_objective["errors"].judged.any_start
 
 
-def _columns(bins: bursts.Record) -> bursts.Record:
-    return bursts.Record(bins.requests[None], bins.bad[None], bins.bin_seconds)
+def _columns(bins: bursts.PodHistory) -> bursts.PodHistory:
+    return bursts.PodHistory(bins.requests[None], bins.bad[None], bins.bin_seconds)
 
 
 @pytest.mark.parametrize(("every", "often"), [(0, 0.0), (40, 6.0), (120, 2.0)])
 def test_how_often_stable_bursts_is_told(every: int, often: float) -> None:
     """To ten times its rate, for a minute, in six hours of one pod: about what was planted, per pod and hour."""
     growth = [20 if every and k % every < 4 else 2 for k in range(1440)]
-    name, found = learned(pod("a", growth), bins=1440).bursting
+    name, found = learned(pod("a", growth), bins=1440).most_bursts
     assert name == "errors"
     assert found == pytest.approx(often, abs=0.2, rel=0.2)
 
@@ -177,4 +180,4 @@ def test_how_often_stable_bursts_is_told(every: int, often: float) -> None:
 )
 def test_how_long_requests_take_is_known_from_the_histogram(within: dict[float, float], longest: float) -> None:
     """All but a few of them; beyond the last bound nothing is known."""
-    assert baseline.longest(within) == longest
+    assert baseline.nearly_all_within(within) == longest

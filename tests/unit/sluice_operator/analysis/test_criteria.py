@@ -13,7 +13,7 @@ from sluice_operator.analysis import criteria
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Objective
 from sluice_operator.counting.ticks import Tally
-from sluice_operator.evalues.arm import Arm
+from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.objective import Margin
 from tests.unit.sluice_operator.build import a_spec
 
@@ -37,7 +37,7 @@ def accuracy(**terms: str) -> Objective:
     return objective(accuracy={"source": "Feedback", **terms})
 
 
-def told(arm: Arm) -> list[tuple[float, float]]:
+def told(arm: Counts) -> list[tuple[float, float]]:
     """(requests, bad) of each column."""
     return list(zip(arm.requests.ravel().tolist(), arm.bad.ravel().tolist(), strict=True))
 
@@ -151,7 +151,7 @@ def test_bounds_are_those_that_are_compared_and_those_that_are_judged() -> None:
 
 def relative(quantile: str = "0.95", slow: str = "") -> Objective:
     one = objective(latency={"quantile": quantile, "maxRatio": "1.5"})
-    return one.at(Number.parse(slow)) if slow else one
+    return one.with_threshold(Number.parse(slow)) if slow else one
 
 
 def test_a_latency_without_a_limit_is_only_compared() -> None:
@@ -160,8 +160,8 @@ def test_a_latency_without_a_limit_is_only_compared() -> None:
     assert (found.compared, found.limit) == (True, None)
     (margin,) = found.margins
     assert margin.ratio == 1.5
-    assert found.alone.ratio == 3.0
-    assert found.alone.tolerance == pytest.approx(0.2)
+    assert found.watch_margin.ratio == 3.0
+    assert found.watch_margin.tolerance == pytest.approx(0.2)
     assert margin.tolerance == pytest.approx(0.05)
     counts = criteria.counts(relative(slow="0.1"), (0.2,), COUNTED)
     assert told(counts.judged) == [(100, 40)]
@@ -191,4 +191,4 @@ def test_slow_is_what_stable_hardly_ever_takes(
     quantile: str, within: dict[float, float], slow: dict[str, float]
 ) -> None:
     """The lowest bound within which its quantile lies."""
-    assert criteria.slow((relative(quantile), latency("200ms"), errors(max="1%")), within) == slow
+    assert criteria.latency_thresholds((relative(quantile), latency("200ms"), errors(max="1%")), within) == slow

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import hold_out
 from sluice_operator.analysis.hold_out import refusal
-from sluice_operator.api.observation import HoldOut, Refusal, Rows, Trained, Unreachable, Unresolved
+from sluice_operator.api.observation import HoldOut, HoldOuts, Refusal, Rows, Unreachable, Unresolved
 from sluice_operator.api.spec import Confidence, Spec
 from sluice_operator.api.status import Outcome, Phase
 from sluice_operator.rollout.decide import decide
@@ -45,12 +45,12 @@ def counted(correct: int, total: int) -> HoldOut:
 GOOD, BAD = counted(43, 45), counted(23, 45)
 
 
-def pair(lost: int, gained: int, total: int = 1000) -> Trained:
+def pair(lost: int, gained: int, total: int = 1000) -> HoldOuts:
     """What version 2 and version 1 did on the same hold-out, whose other rows both got right."""
     every = (1 << total) - 1
     canary = every ^ ((1 << lost) - 1)
     stable = every ^ (((1 << gained) - 1) << lost)
-    return Trained(
+    return HoldOuts(
         HoldOut("iris/2", total - lost, total, Rows("sha256:ab", canary)),
         HoldOut("iris/1", total - gained, total, Rows("sha256:ab", stable)),
     )
@@ -80,7 +80,7 @@ def pair(lost: int, gained: int, total: int = 1000) -> Trained:
 )
 def test_a_hold_out_must_show_what_is_asked_for(trained: Any, expected: Refusal | None) -> None:
     """By an exact bound: 80 % of thirty examples do not show 70 %."""
-    assert refusal(ASKED.objectives[0], Trained(trained), Confidence()) == expected
+    assert refusal(ASKED.objectives[0], HoldOuts(trained), Confidence()) == expected
 
 
 SAME = "trained: of the same {} rows of the hold-out iris/2 got {} right that iris/1 got wrong and lost {}"
@@ -108,7 +108,7 @@ SAME = "trained: of the same {} rows of the hold-out iris/2 got {} right that ir
         ),
     ],
 )
-def test_a_drop_that_is_not_ruled_out_refuses(trained: Trained, reason: str, message: str) -> None:
+def test_a_drop_that_is_not_ruled_out_refuses(trained: HoldOuts, reason: str, message: str) -> None:
     """The sentence has the rows that tell the models apart, the bound, and whether it is worse or just not known."""
     assert refusal(COMPARED.objectives[0], trained, Confidence()) == Refusal(reason, message)
 
@@ -155,11 +155,11 @@ def test_what_cannot_be_compared_is_refused_with_what_to_do(
     canary: Any, stable: Any, reason: str, message: str
 ) -> None:
     """Totals alone are never compared: they would not show whose rows were easier."""
-    assert refusal(COMPARED.objectives[0], Trained(canary, stable), Confidence()) == Refusal(reason, message)
+    assert refusal(COMPARED.objectives[0], HoldOuts(canary, stable), Confidence()) == Refusal(reason, message)
 
 
-@pytest.mark.parametrize("trained", [Trained(Unreachable("x"), rows("ab")), Trained(rows("ab"), Unreachable("x"))])
-def test_an_outage_compares_nothing(trained: Trained) -> None:
+@pytest.mark.parametrize("trained", [HoldOuts(Unreachable("x"), rows("ab")), HoldOuts(rows("ab"), Unreachable("x"))])
+def test_an_outage_compares_nothing(trained: HoldOuts) -> None:
     """Neither for nor against the model."""
     assert refusal(COMPARED.objectives[0], trained, Confidence()) is None
 
@@ -167,7 +167,7 @@ def test_an_outage_compares_nothing(trained: Trained) -> None:
 @pytest.mark.parametrize("canary", [GOOD, MISSING])
 def test_a_first_version_has_nothing_to_drop_from(canary: Any) -> None:
     """A comparison alone then asks for nothing."""
-    assert refusal(COMPARED.objectives[0], Trained(canary), Confidence()) is None
+    assert refusal(COMPARED.objectives[0], HoldOuts(canary), Confidence()) is None
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_first_version_has_nothing_to_drop_from(canary: Any) -> None:
         (pair(lost=19, gained=3), "TrainingAccuracyWorseThanStable"),
     ],
 )
-def test_a_limit_and_a_comparison_must_both_hold(trained: Trained, reason: str | None) -> None:
+def test_a_limit_and_a_comparison_must_both_hold(trained: HoldOuts, reason: str | None) -> None:
     """The first that does not is told."""
     found = refusal(BOTH.objectives[0], trained, Confidence())
     assert (found and found.reason) == reason
@@ -203,39 +203,39 @@ def ready(spec: Spec = ASKED, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("spec", "trained"), [(ASKED, Trained(BAD)), (ASKED, Trained(MISSING)), (BOTH, pair(lost=19, gained=3))]
+    ("spec", "trained"), [(ASKED, HoldOuts(BAD)), (ASKED, HoldOuts(MISSING)), (BOTH, pair(lost=19, gained=3))]
 )
-def test_a_model_that_its_hold_out_does_not_show_gets_no_traffic(spec: Spec, trained: Trained) -> None:
+def test_a_model_that_its_hold_out_does_not_show_gets_no_traffic(spec: Spec, trained: HoldOuts) -> None:
     """It is rejected while stable serves on."""
-    back = decide(ready(spec, trained=trained))
+    back = decide(ready(spec, hold_outs=trained))
     assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=0, outcome=Outcome.REJECTED)
     assert len(back.rejected) == 1
 
 
-@pytest.mark.parametrize(("spec", "trained"), [(ASKED, Trained(GOOD)), (BOTH, pair(lost=3, gained=4))])
-def test_a_model_with_a_good_hold_out_goes_on(spec: Spec, trained: Trained) -> None:
+@pytest.mark.parametrize(("spec", "trained"), [(ASKED, HoldOuts(GOOD)), (BOTH, pair(lost=3, gained=4))])
+def test_a_model_with_a_good_hold_out_goes_on(spec: Spec, trained: HoldOuts) -> None:
     """To its first weight."""
-    assert decide(ready(spec, trained=trained)).phase is Phase.STEPPING
+    assert decide(ready(spec, hold_outs=trained)).phase is Phase.STEPPING
 
 
 def test_a_dry_run_rejects_nobody() -> None:
     """However bad the hold-out is."""
     spec = replace(ASKED, objectives=(replace(ASKED.objectives[0], dry_run=True),))
-    assert decide(ready(spec, trained=Trained(BAD))).phase is Phase.STEPPING
+    assert decide(ready(spec, hold_outs=HoldOuts(BAD))).phase is Phase.STEPPING
 
 
 @pytest.mark.parametrize(
     ("spec", "trained"),
-    [(ASKED, Trained(Unreachable("no answer"))), (COMPARED, Trained(rows("ab"), Unreachable("no answer")))],
+    [(ASKED, HoldOuts(Unreachable("no answer"))), (COMPARED, HoldOuts(rows("ab"), Unreachable("no answer")))],
 )
-def test_a_registry_in_trouble_rejects_nobody(spec: Spec, trained: Trained) -> None:
+def test_a_registry_in_trouble_rejects_nobody(spec: Spec, trained: HoldOuts) -> None:
     """The start waits until the hold-outs are known."""
-    assert decide(ready(spec, trained=trained)).phase is Phase.STARTING
+    assert decide(ready(spec, hold_outs=trained)).phase is Phase.STARTING
 
 
 def test_a_first_version_must_show_it_too() -> None:
     """Serving a bad model to everybody is no better than to a tenth."""
-    first = again(a_look(spec=ASKED), workloads=pods((revision(1), 2)), trained=Trained(BAD))
+    first = again(a_look(spec=ASKED), workloads=pods((revision(1), 2)), hold_outs=HoldOuts(BAD))
     status = decide(first)
     assert (status.phase, status.stable) == (Phase.STARTING, None)
     assert status.run is not None

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import baseline
 from sluice_operator.analysis.finding import Finding
-from sluice_operator.analysis.run_evidence import Findings, Trial
+from sluice_operator.analysis.run_evidence import Findings, RunEvidence
 from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import LiveWeight, Run
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.chain import BurstLaw, Pods
-from sluice_operator.evalues.objective import Known
+from sluice_operator.evalues.objective import ObjectiveBaseline
 from tests.unit.sluice_operator.build import a_spec, stepping
 
 LENGTH = 10.0
@@ -35,9 +35,9 @@ def objectives(*raw: dict[str, Any]) -> tuple[Objective, ...]:
     return a_spec(objectives=list(raw)).objectives
 
 
-def a_trial(*raw: dict[str, Any], steps: int = 2) -> Trial:
+def a_trial(*raw: dict[str, Any], steps: int = 2) -> RunEvidence:
     wanted = objectives(*raw)
-    return Trial(wanted, steps, baseline.learn(wanted, (0.2,), Counters(), "", ()), Pods(2, 2), LENGTH)
+    return RunEvidence(wanted, steps, baseline.learn(wanted, (0.2,), Counters(), "", ()), Pods(2, 2), LENGTH)
 
 
 def a_run(proven: float | None = 0, step: float | None = 0, index: int = 0) -> Run:
@@ -47,7 +47,12 @@ def a_run(proven: float | None = 0, step: float | None = 0, index: int = 0) -> R
     since = moment(step)
     live = () if since is None else (LiveWeight(run.steps[index].weight, since),)
     return replace(
-        run, traffic_started_at=START, proven_at=moment(proven), step_started_at=since, step=index, live=live
+        run,
+        traffic_started_at=START,
+        first_live_at=moment(proven),
+        step_started_at=since,
+        step=index,
+        live_weights=live,
     )
 
 
@@ -60,17 +65,17 @@ def requests(finished: int, errors: int = 0, started: int | None = None) -> Tall
     return Tally(finished if started is None else started, finished, errors, within)
 
 
-def tick(index: int, canary: Tally, stable: Tally | None = None, both_seen: bool = True) -> Tick:
+def tick(index: int, canary: Tally, stable: Tally | None = None, both_scraped: bool = True) -> Tick:
     """Stable has nine times as many requests unless told otherwise."""
     beside = requests(9 * canary.finished) if stable is None else stable
     since = START.timestamp() + index * LENGTH
-    return Tick(since, since + LENGTH, canary, beside, both_seen)
+    return Tick(since, since + LENGTH, canary, beside, both_scraped)
 
 
-def told(trial: Trial, *ticks: Tick, run: Run | None = None, now: float = 1e6) -> Findings:
+def told(trial: RunEvidence, *ticks: Tick, run: Run | None = None, now: float = 1e6) -> Findings:
     run = run or a_run()
     for one in ticks:
-        trial.observe(one, run)
+        trial.update(one, run)
     return trial.findings(run, START.timestamp() + now, PATIENCE)
 
 
@@ -85,16 +90,16 @@ def test_nothing_observed_says_nothing(objective: dict[str, Any]) -> None:
     found = told(a_trial(objective))
     one = only(found)
     assert one.canary == one.stable == (0, 0)
-    assert [each or 0 for each in (one.worse, one.beyond, *one.cleared)] == pytest.approx([0] * 4, abs=0.3)
+    assert [each or 0 for each in (one.worse, one.over_limit, *one.non_inferior)] == pytest.approx([0] * 4, abs=0.3)
     assert (found.finished, found.in_step, found.overdue) == (0, 0, 0)
 
 
 def test_an_objective_is_asked_only_for_what_it_names() -> None:
     """A limit, a comparison, or both."""
     errors, p95, accuracy = told(a_trial(ERRORS, P95, ACCURACY), tick(0, requests(50))).objectives
-    assert None not in (errors.worse, errors.beyond)
-    assert (p95.worse, p95.beyond is None) == (None, False)
-    assert (accuracy.worse is None, accuracy.beyond, accuracy.watched) == (False, None, None)
+    assert None not in (errors.worse, errors.over_limit)
+    assert (p95.worse, p95.over_limit is None) == (None, False)
+    assert (accuracy.worse is None, accuracy.over_limit, accuracy.watch) == (False, None, None)
 
 
 def test_shares_are_added_up_by_objective() -> None:
@@ -113,9 +118,9 @@ def test_what_speaks_against_counts_from_the_first_traffic() -> None:
     waiting = a_run(proven=None, step=None)
     bad = told(a_trial(ERRORS), *(tick(k, requests(50, errors=25)) for k in range(6)), run=waiting)
     good = told(a_trial(ERRORS), *(tick(k, requests(500)) for k in range(9)), run=waiting)
-    assert min(only(bad).worse or 0, only(bad).beyond or 0) > math.log(100)
+    assert min(only(bad).worse or 0, only(bad).over_limit or 0) > math.log(100)
     assert only(bad).canary == (150, 300)
-    assert max(only(good).cleared) <= 0
+    assert max(only(good).non_inferior) <= 0
 
 
 def test_what_speaks_in_favour_counts_from_when_the_weight_was_proven() -> None:
@@ -124,14 +129,16 @@ def test_what_speaks_in_favour_counts_from_when_the_weight_was_proven() -> None:
     silent = [tick(k, requests(0), requests(4500)) for k in range(3)]
     proven = a_run(proven=25)
     late, never_there = told(a_trial(ERRORS), *ticks, run=proven), told(a_trial(ERRORS), *silent, *ticks[3:])
-    assert only(late).cleared == only(never_there).cleared
-    assert only(late).cleared[0] > math.log(20)
-    assert only(late).cleared[0] < only(told(a_trial(ERRORS), *ticks)).cleared[0]
+    assert only(late).non_inferior == only(never_there).non_inferior
+    assert only(late).non_inferior[0] > math.log(20)
+    assert only(late).non_inferior[0] < only(told(a_trial(ERRORS), *ticks)).non_inferior[0]
 
 
 def test_early_steps_are_cleared_sooner() -> None:
     """Their margins are wider."""
-    first, second, last = only(told(a_trial(ERRORS, steps=3), *(tick(k, requests(80, 0)) for k in range(4)))).cleared
+    first, second, last = only(
+        told(a_trial(ERRORS, steps=3), *(tick(k, requests(80, 0)) for k in range(4)))
+    ).non_inferior
     assert first > second > last
 
 
@@ -160,7 +167,7 @@ def test_a_canary_that_finishes_its_share_is_not_silent() -> None:
 
 def test_silence_is_told_only_where_both_arms_were_seen() -> None:
     """Elsewhere it may be Prometheus's."""
-    unseen = [tick(k, requests(0), requests(900), both_seen=False) for k in range(9)]
+    unseen = [tick(k, requests(0), requests(900), both_scraped=False) for k in range(9)]
     found = told(a_trial(ERRORS), *unseen)
     assert (found.silent, found.expected) == (told(a_trial(ERRORS)).silent, 0)
 
@@ -185,7 +192,7 @@ def test_each_step_has_its_own_silence() -> None:
 def test_a_weight_that_is_about_to_change_tells_no_silence() -> None:
     """From when the next one was written, nobody knows which of the two a request met."""
     run = a_run()
-    left = replace(run, live=(replace(run.live[0], until=moment(25)),))
+    left = replace(run, live_weights=(replace(run.live_weights[0], until=moment(25)),))
     assert told(a_trial(ERRORS), *(tick(k, requests(0), requests(900)) for k in range(6)), run=left).expected == 900
 
 
@@ -228,21 +235,21 @@ def test_labels_that_do_not_come_are_told() -> None:
 
 def test_a_stable_that_is_worse_than_its_record_is_seen() -> None:
     """Only where its record's share is known: then what the run shows of it is held against that."""
-    calm = Known(BurstLaw.unknown(6 * 3600.0, (1,)), BurstLaw.unknown(6 * 3600.0), 100_000.0, 100.0)
+    calm = ObjectiveBaseline(BurstLaw.unknown(6 * 3600.0, (1,)), BurstLaw.unknown(6 * 3600.0), 100_000.0, 100.0)
     wanted = objectives(ERRORS)
     for errors, seen in ((1, False), (90, True)):
-        trial = Trial(wanted, 2, baseline.Record({"errors": calm}, (), 6 * 3600.0, 100_000), Pods(2, 2), LENGTH)
+        trial = RunEvidence(wanted, 2, baseline.Baseline({"errors": calm}, (), 6 * 3600.0, 100_000), Pods(2, 2), LENGTH)
         one = only(told(trial, *(tick(k, requests(100), requests(900, errors=errors)) for k in range(30))))
-        assert one.stable_unusual is not None
-        assert (one.stable_unusual > math.log(20)) is seen
+        assert one.stable_worse is not None
+        assert (one.stable_worse > math.log(20)) is seen
     unknown = only(told(a_trial(ERRORS), tick(0, requests(100))))
-    assert unknown.stable_unusual is None
+    assert unknown.stable_worse is None
 
 
-def slow_trial(longest: float) -> Trial:
+def slow_trial(longest: float) -> RunEvidence:
     wanted = objectives(ERRORS)
-    known = replace_past(baseline.learn(wanted, (0.2,), Counters(), "", ()), longest=longest)
-    return Trial(wanted, 2, known, Pods(2, 2), LENGTH)
+    known = replace_past(baseline.learn(wanted, (0.2,), Counters(), "", ()), nearly_all_within=longest)
+    return RunEvidence(wanted, 2, known, Pods(2, 2), LENGTH)
 
 
 @pytest.mark.parametrize(("longest", "silent"), [(0.0, True), (20.0, False)])

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_operator.analysis.finding import Finding, Worst
+from sluice_operator.analysis.decision import Stage
+from sluice_operator.analysis.finding import Finding, WorstComparison
 from sluice_operator.analysis.run_evidence import Findings
-from sluice_operator.analysis.verdict import Question, judge, lost
+from sluice_operator.analysis.verdict import judge, lost
 from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 from tests.unit.sluice_operator.analysis.findings import (
     ACCURACY,
@@ -33,7 +34,7 @@ from tests.unit.sluice_operator.build import a_spec
 def test_every_margin_ruled_out_is_a_pass() -> None:
     """With the numbers of each objective, and how strong the evidence is."""
     cleared = (math.log(400), math.log(20))
-    verdict = judged(findings(*(found(one, cleared=cleared) for one in (ERRORS, P95, ACCURACY))))
+    verdict = judged(findings(*(found(one, non_inferior=cleared) for one in (ERRORS, P95, ACCURACY))))
     against = "against 1 of 59.5, for 20 of 20"
     assert verdict == Verdict(
         Result.PASS,
@@ -75,7 +76,7 @@ def test_every_margin_ruled_out_is_a_pass() -> None:
 @pytest.mark.parametrize(("first", "last", "passes"), [(SURE, NOTHING, False), (NOTHING, SURE, True)])
 def test_a_step_asks_for_its_own_margin(first: float, last: float, passes: bool) -> None:
     """The last step's is the objective's own; what earlier steps asked for is not enough."""
-    seen = findings(found(P95, cleared=(first, last)))
+    seen = findings(found(P95, non_inferior=(first, last)))
     assert (judged(seen).result is Result.PASS) is passes
 
 
@@ -83,7 +84,7 @@ def test_a_step_asks_for_its_own_margin(first: float, last: float, passes: bool)
     ("one", "reason", "message"),
     [
         (
-            found(ERRORS, worse=SURE, worst=Worst(None, (8, 100), (9, 900))),
+            found(ERRORS, worse=SURE, worst=WorstComparison(None, (8, 100), (9, 900))),
             "ErrorRateWorseThanStable",
             "errors 8% is worse than stable's 1% (100 and 900 counted)",
         ),
@@ -91,24 +92,24 @@ def test_a_step_asks_for_its_own_margin(first: float, last: float, passes: bool)
             found(
                 {"name": "p95", "latency": {"quantile": "0.95", "max": "200ms", "maxRatio": "2"}},
                 worse=SURE,
-                worst=Worst(0.0125, (9, 90), (0, 0)),
+                worst=WorstComparison(0.0125, (9, 90), (0, 0)),
             ),
             "LatencyWorseThanStable",
             "p95 10% slower than 12.5ms is worse than stable's unknown (90 and 0 counted)",
         ),
         (found(ACCURACY, worse=SURE), "AccuracyWorseThanStable", "accuracy 0.990 is worse than stable's 0.990"),
         (
-            found(ERRORS, beyond=SURE, beside=SURE, canary=(8, 100)),
+            found(ERRORS, over_limit=SURE, worse_now=SURE, canary=(8, 100)),
             "ErrorRateAboveLimit",
             "errors 8% breaks its limit: at most 1% errors (100 counted)",
         ),
         (
-            found(P95, beyond=SURE, beside=SURE, canary=(16, 100)),
+            found(P95, over_limit=SURE, worse_now=SURE, canary=(16, 100)),
             "LatencyAboveLimit",
             "p95 16% breaks its limit: at most 5.0% slower than 200ms (100 counted)",
         ),
         (
-            found(ACCURACY, beyond=SURE, beside=SURE, canary=(60, 100)),
+            found(ACCURACY, over_limit=SURE, worse_now=SURE, canary=(60, 100)),
             "AccuracyBelowLimit",
             "accuracy 0.400 breaks its limit: at least 0.70 (100 counted)",
         ),
@@ -125,7 +126,7 @@ def test_an_objective_beyond_doubt_fails(one: Finding, reason: str, message: str
 
 def test_a_canary_is_not_blamed_for_a_limit_where_stable_does_no_better() -> None:
     """What is broken by both, or perhaps by both, is told and blames nobody."""
-    verdict = judged(findings(found(P95, beyond=SURE, beside=2.9, canary=(16, 100))))
+    verdict = judged(findings(found(P95, over_limit=SURE, worse_now=2.9, canary=(16, 100))))
     assert verdict.result is Result.UNDECIDED
     assert verdict.message == (
         "p95 is undecided: 16% seen in 100 requests, at most 5.0% slower than 200ms,"
@@ -145,17 +146,17 @@ def test_the_budget_is_one_for_all_objectives(objectives: int, families: float) 
 def test_a_family_that_a_run_does_not_have_leaves_its_budget_to_the_rest() -> None:
     """Without any comparison, limits have three quarters of the budget."""
     needed = bar(0.15, 0.2)
-    one = {"beyond": needed + 0.01, "beside": SURE}
+    one = {"over_limit": needed + 0.01, "worse_now": SURE}
     assert judged(findings(found(P95, **one))).result is Result.FAIL
-    assert judged(findings(found(P95, **{**one, "beyond": needed - 0.01}))).result is Result.UNDECIDED
-    assert judged(findings(found(P95, **one), found(ERRORS, beyond=-SURE))).result is Result.UNDECIDED
+    assert judged(findings(found(P95, **{**one, "over_limit": needed - 0.01}))).result is Result.UNDECIDED
+    assert judged(findings(found(P95, **one), found(ERRORS, over_limit=-SURE))).result is Result.UNDECIDED
 
 
 def test_confidence_moves_the_bars() -> None:
     """A tenth of the budget asks for ten times the evidence, against and for."""
     strict = a_spec(confidence={"falseRollback": "0.5%", "badPromotion": "0.5%"}).confidence
     fails = findings(found(ERRORS, worse=bar(0.8, 1.0) + 1))
-    passes = findings(found(ERRORS, cleared=(0.0, math.log(20) + 1)))
+    passes = findings(found(ERRORS, non_inferior=(0.0, math.log(20) + 1)))
     assert [judge(one, CONFIDENCE, asked(), 0).result for one in (fails, passes)] == [Result.FAIL, Result.PASS]
     assert [judge(one, strict, asked(), 0).result for one in (fails, passes)] == [Result.UNDECIDED] * 2
 
@@ -163,7 +164,7 @@ def test_confidence_moves_the_bars() -> None:
 def test_a_fail_needs_neither_requests_nor_time() -> None:
     """A canary that answers nothing right is gone after a handful of requests, at any step and while watching."""
     seen = findings(found(ERRORS, worse=SURE), in_step=0)
-    for question in (asked(elapsed=0, last=False), Question(step=None)):
+    for question in (asked(elapsed=0, last=False), Stage(step=None)):
         assert judged(seen, question).result is Result.FAIL
 
 
@@ -174,7 +175,7 @@ def test_a_fail_needs_neither_requests_nor_time() -> None:
         (findings(), asked(elapsed=4.9), "needs 1s more at this weight"),
         (findings(in_step=0), asked(elapsed=0), "weight 10 is not live yet"),
         (
-            findings(found(ERRORS, cleared=(SURE, 1.0))),
+            findings(found(ERRORS, non_inferior=(SURE, 1.0))),
             asked(),
             "errors is undecided: 1% seen in 100 requests, at most 1% errors, less than 2 times stable's;"
             " needs about 200 more requests",
@@ -187,7 +188,7 @@ def test_a_fail_needs_neither_requests_nor_time() -> None:
         ),
     ],
 )
-def test_whatever_is_missing_is_undecided_and_told(seen: Findings, question: Question, message: str) -> None:
+def test_whatever_is_missing_is_undecided_and_told(seen: Findings, question: Stage, message: str) -> None:
     """Too few requests, too little time, too little evidence, and nothing at all."""
     verdict = judged(seen, question)
     assert (verdict.result, verdict.message) == (Result.UNDECIDED, message)
@@ -246,7 +247,7 @@ def test_without_objectives_requests_and_time_are_all_that_a_step_needs() -> Non
 
 def test_watching_looks_for_a_fail_only() -> None:
     """There is no step to pass any more; time alone ends the watch."""
-    fine = judged(findings(found(ERRORS, cleared=(SURE, SURE))), Question(step=None))
+    fine = judged(findings(found(ERRORS, non_inferior=(SURE, SURE))), Stage(step=None))
     assert (fine.result, fine.message) == (Result.UNDECIDED, "")
     assert fine.objectives[0].evidence == "against 1 of 29.8"
 
@@ -275,7 +276,7 @@ def test_a_silent_arm_is_data() -> None:
 
 def test_there_is_no_share_to_miss_while_watching() -> None:
     """Nor any other weight than all."""
-    assert judged(findings(silent=SURE), Question(step=None)).result is Result.UNDECIDED
+    assert judged(findings(silent=SURE), Stage(step=None)).result is Result.UNDECIDED
 
 
 @pytest.mark.parametrize(("finished", "hangs"), [(0, True), (24, True), (25, False), (1000, False)])
@@ -321,7 +322,7 @@ def test_a_pass_has_all_that_it_needs(
 ) -> None:
     """Whatever was found: a Pass means requests, time, a margin ruled out, and no proof of the contrary."""
     worse, beyond, inside, cleared = logs
-    one = found(ERRORS, worse=worse, beyond=beyond, beside=inside, cleared=(-700.0, cleared))
+    one = found(ERRORS, worse=worse, over_limit=beyond, worse_now=inside, non_inferior=(-700.0, cleared))
     verdict = judged(findings(one, in_step=in_step), asked(elapsed), crashes)
     if verdict.result is Result.PASS:
         assert in_step >= STEP.min_requests
@@ -334,7 +335,7 @@ def test_a_pass_has_all_that_it_needs(
 def test_a_dry_run_of_an_objective_is_only_shown() -> None:
     """It fails nothing, is not needed, and takes no part of the budget."""
     dry = found({**ERRORS, "name": "dry", "dryRun": True}, worse=SURE, canary=(8, 100))
-    verdict = judged(findings(dry, found(P95, cleared=(SURE, SURE))))
+    verdict = judged(findings(dry, found(P95, non_inferior=(SURE, SURE))))
     assert (verdict.result, [one.name for one in verdict.objectives]) == (Result.PASS, ["dry", "p95"])
     needed = bar(0.15, 0.2) + 0.01
-    assert judged(findings(dry, found(P95, beyond=needed, beside=SURE))).result is Result.FAIL
+    assert judged(findings(dry, found(P95, over_limit=needed, worse_now=SURE))).result is Result.FAIL

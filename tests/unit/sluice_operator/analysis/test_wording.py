@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from sluice_operator.analysis.baseline import Record
+from sluice_operator.analysis.baseline import Baseline
+from sluice_operator.analysis.decision import Stage
 from sluice_operator.analysis.forecast import Forecast, Outlook
-from sluice_operator.analysis.verdict import Question
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Result
 from sluice_operator.evalues.chain import BurstLaw
-from sluice_operator.evalues.objective import Known
+from sluice_operator.evalues.objective import ObjectiveBaseline
 from tests.unit.sluice_operator.analysis.findings import ERRORS, NOTHING, SURE, findings, found, judged
 from tests.unit.sluice_operator.build import a_spec
 
@@ -46,7 +46,7 @@ def test_how_long_it_takes_is_told_with_the_verdict(
     outlook = Outlook(12.34, expected, a_spec().rollout.deadline, wider)
     verdict = judged(findings(found(ERRORS), outlook=outlook))
     assert (verdict.forecast, verdict.unreachable) == (forecast, unreachable)
-    assert judged(findings(found(ERRORS), outlook=outlook), Question(step=None)).forecast == ""
+    assert judged(findings(found(ERRORS), outlook=outlook), Stage(step=None)).forecast == ""
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,18 @@ def test_how_long_it_takes_is_told_with_the_verdict(
 )
 def test_a_latency_without_a_limit_says_what_is_slow(slow: str, limit: str) -> None:
     """In this run, or that nobody knows."""
-    one = found({"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}, beyond=None)
-    placed = replace(one, objective=one.objective.at(Number.parse(slow)) if slow else one.objective)
+    one = found({"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}, over_limit=None)
+    placed = replace(one, objective=one.objective.with_threshold(Number.parse(slow)) if slow else one.objective)
     verdict = judged(findings(placed))
     assert (verdict.objectives[0].limit, verdict.result) == (limit, Result.UNDECIDED)
 
 
-def past(hours: float, bursts: float = 0.0) -> Record:
+def past(hours: float, bursts: float = 0.0) -> Baseline:
     """Of stable: calm, or with so many strong bursts in all."""
     length = max(hours, 3.0) * 3600
     calm = BurstLaw.unknown(length)
     law = replace(calm, starts=calm.starts + bursts / length)
-    return Record({"errors": Known(law, law)}, (), hours * 3600, 0)
+    return Baseline({"errors": ObjectiveBaseline(law, law)}, (), hours * 3600, 0)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def past(hours: float, bursts: float = 0.0) -> Record:
         ),
     ],
 )
-def test_what_a_verdict_rests_on_is_told(record: Record, unusual: float | None, told: str) -> None:
+def test_what_a_verdict_rests_on_is_told(record: Baseline, unusual: float | None, told: str) -> None:
     """How much is known of stable, how it bursts, and whether it is still like that; a Fail says it, too."""
     for against in (NOTHING, SURE):
-        verdict = judged(findings(found(ERRORS, worse=against, stable_unusual=unusual), record=record))
-        assert verdict.past == f"{told}; at most 5% of good canaries are taken back while nobody bursts"
+        verdict = judged(findings(found(ERRORS, worse=against, stable_worse=unusual), baseline=record))
+        assert verdict.baseline == f"{told}; at most 5% of good canaries are taken back while nobody bursts"

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api import names
 from sluice_operator.api.status import Result, Verdict
-from sluice_operator.records.replay import replay
+from sluice_operator.records.replay import replayed
 from tests.unit.sluice_operator.cli.terminal import Terminal, a_record, config_map
 from tests.unit.sluice_operator.recorded import BEGAN
 
@@ -59,8 +59,8 @@ def test_a_replay_shows_what_changed_and_the_same_verdict(terminal: Terminal) ->
     assert len(table.splitlines()) < 3 * len(record.canary.finished) / 2
     assert said.splitlines() == [
         "Promoted (Promoted): models:/iris/2 was promoted",
-        f"verdict at 12:03:20: {record.last.verdict.result} ({record.last.verdict.reason}):"
-        f" {record.last.verdict.message}",
+        f"verdict at 12:03:20: {record.last_evaluation.verdict.result} ({record.last_evaluation.verdict.reason}):"
+        f" {record.last_evaluation.verdict.message}",
         "the same as recorded",
     ]
 
@@ -73,7 +73,7 @@ def test_every_tick_is_shown_where_it_is_asked_for(terminal: Terminal) -> None:
     table = out.split("\n\n")[0].splitlines()
     rows = [line.split() for line in table[1:]]
     assert code == 0
-    assert [row[2] for row in rows] == ["errors", "p95", "accuracy", "together"] * record.ticks
+    assert [row[2] for row in rows] == ["errors", "p95", "accuracy", "together"] * record.tick_count
     of_errors = [row for row in rows if row[2] == "errors"]
     assert [(int(row[3]), int(row[5])) for row in of_errors] == [
         *zip(record.canary.errors, record.canary.finished, strict=True)
@@ -94,7 +94,7 @@ def test_every_tick_has_the_evidence_after_it_and_the_decision_where_it_fell(ter
     ]
     terminal.has_records(failed := a_record(bad=0.3))
     *_, last = terminal.types("replay", "iris", "--ticks")[1].split("\n\n")[0].splitlines()
-    reached = math.exp(replay(failed).moments[-1].comparison)
+    reached = math.exp(replayed(failed).ticks[-1].comparison)
     assert last.split()[2:6] == ["together", f"{reached:.3g}", "of", "29.8"]
     assert last.endswith("<- Fail")
 
@@ -102,7 +102,9 @@ def test_every_tick_has_the_evidence_after_it_and_the_decision_where_it_fell(ter
 def test_a_replay_that_differs_says_where(terminal: Terminal) -> None:
     """Exit code 1."""
     record = a_record()
-    terminal.has_records(replace(record, last=replace(record.last, verdict=Verdict(Result.FAIL, "Other", "words"))))
+    terminal.has_records(
+        replace(record, last_evaluation=replace(record.last_evaluation, verdict=Verdict(Result.FAIL, "Other", "words")))
+    )
     code, out, _ = terminal.types("replay", "iris", "--run", "newest")
     assert code == 1
     assert "DIFFERENT" in out

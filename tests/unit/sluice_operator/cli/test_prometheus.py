@@ -15,7 +15,7 @@ from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.api import names, spec, status
 from sluice_operator.api.status import Run
 from sluice_operator.cli.forecast_command import expected
-from sluice_operator.rollout.automatic_steps import automatic
+from sluice_operator.rollout.automatic_steps import steps_for
 from tests.unit.sluice_operator.build import raw_spec, stable_on, stepping
 from tests.unit.sluice_operator.cli.terminal import Served, Terminal
 from tests.unit.sluice_operator.fake_prometheus import CANARY, INTERVAL, STABLE, START, FakePrometheus, pod
@@ -119,7 +119,7 @@ def test_a_forecast_without_a_run_takes_the_spec_and_stable_s_shares(terminal: T
     run, outlook = forecast(terminal, two_hours(canary=0), 3600)
     assert outlook is not None
     assert outlook.rate == pytest.approx(18, rel=0.05)
-    assert run.steps == automatic(outlook.rate)
+    assert run.steps == steps_for(outlook.rate)
     assert outlook.forecast.slowest == "errors"
     assert outlook.wider == 1
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_operator.api.observation import Observed
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply, covers
 from sluice_operator.kubernetes.children import Children, read
-from sluice_operator.kubernetes.port import Conflict, Refused
+from sluice_operator.kubernetes.port import Conflict, WriteRefused
 from sluice_operator.manifests.render import render
 from tests.unit.sluice_operator.build import LIVE, OWNER, again, revision, rolling_back, starting, stepping
 from tests.unit.sluice_operator.fakes import FakeKube, Reference, finish
@@ -25,11 +25,11 @@ def taken(kube: FakeKube) -> Children:
     return finish(read(kube, OWNER.namespace, OWNER.name, OWNER.uid, Status()))
 
 
-def applied(kube: FakeKube, children: Children, seen: Observed) -> list[str]:
+def applied(kube: FakeKube, children: Children, seen: Observation) -> list[str]:
     return finish(apply(kube, OWNER, children, render(OWNER, seen.spec, seen.status)))
 
 
-def holding(seen: Observed) -> FakeKube:
+def holding(seen: Observation) -> FakeKube:
     """A cluster in which all that `seen` asks for was made."""
     kube = FakeKube()
     applied(kube, taken(kube), seen)
@@ -153,11 +153,11 @@ def test_a_write_that_fails_does_not_keep_the_others_back() -> None:
     class Picky(FakeKube):
         async def create(self, manifest: Manifest) -> None:
             if manifest["kind"] == "Deployment":
-                raise Refused("exceeded quota")
+                raise WriteRefused("exceeded quota")
             await super().create(manifest)
 
     kube = Picky()
-    with pytest.raises(Refused, match="exceeded quota"):
+    with pytest.raises(WriteRefused, match="exceeded quota"):
         applied(kube, taken(kube), stepping())
     assert CANARY_ROUTE in kube.objects
 

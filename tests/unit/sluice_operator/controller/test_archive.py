@@ -13,7 +13,7 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Run, Status
 from sluice_operator.controller.archive import KEPT, Archive
-from sluice_operator.kubernetes.port import Refused
+from sluice_operator.kubernetes.port import WriteRefused
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.records import run_record
 from tests.unit.sluice_operator.build import OWNER
@@ -114,7 +114,7 @@ def test_a_crash_before_the_write_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [MetricsLostError("Prometheus gave no answer"), Refused("quota"), KeyError("a bug")]
+    "trouble", [MetricsLostError("Prometheus gave no answer"), WriteRefused("quota"), KeyError("a bug")]
 )
 def test_trouble_is_tried_again_a_minute_later(trouble: Exception) -> None:
     """Not at every look."""

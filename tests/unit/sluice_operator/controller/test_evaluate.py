@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api.status import LiveWeight, Phase, Result, Verdict
 from sluice_operator.controller.evaluate import Subject
-from sluice_operator.counting.ticks import Arms
+from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.reader import MetricsLostError
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
@@ -147,7 +147,7 @@ def test_what_is_slow_for_stable_is_asked_of_prometheus() -> None:
     prometheus = FakePrometheus()
 
     def slow() -> Any:
-        return asyncio.run(trials(prometheus).slow(("models", "iris"), STABLE, (wanted,), moment(0)))
+        return asyncio.run(trials(prometheus).latency_thresholds(("models", "iris"), STABLE, (wanted,), moment(0)))
 
     assert slow() == {}
     for bound, within in (("0.05", 900), ("0.1", 990), ("+Inf", 1000)):
@@ -212,7 +212,7 @@ def test_looks_at_the_same_moment_do_not_disturb_each_other() -> None:
     together = trials(prometheus)
 
     async def all_of_them(now: float) -> list[Verdict]:
-        subjects = [Subject("models", name, a_run(), Arms(CANARY, STABLE)) for name in names]
+        subjects = [Subject("models", name, a_run(), ComparedRevisions(CANARY, STABLE)) for name in names]
         moments = [moment(now + number / 100) for number in range(len(names))]
         looks = (together.verdict(one, STATUS, 0, at) for one, at in zip(subjects, moments, strict=True))
         return await asyncio.gather(*looks)
@@ -271,8 +271,8 @@ def test_a_restart_in_mid_run_goes_on_with_the_same_numbers() -> None:
         look(by, now)
     first = (LiveWeight(10, moment(5), moment(150)),)
     for now in range(150, 155):
-        look(by, now, a_run(step=1, step_started_at=None, live=first))
-    second = a_run(step=1, step_started_at=moment(155), live=(*first, LiveWeight(50, moment(155))))
+        look(by, now, a_run(step=1, step_started_at=None, live_weights=first))
+    second = a_run(step=1, step_started_at=moment(155), live_weights=(*first, LiveWeight(50, moment(155))))
     for now in range(155, 300, 24):
         assert look(by, now, second) == look(trials(prometheus), now, second)
 
@@ -324,7 +324,7 @@ def test_a_canary_that_turns_bad_alone_is_found(errors: int, result: Result) -> 
 def test_without_a_stable_revision_the_canary_is_judged_alone() -> None:
     """There is no record to ask for, and nothing to compare."""
     prometheus = serving()
-    subject = Subject("models", "iris", a_run(), Arms(CANARY, None))
+    subject = Subject("models", "iris", a_run(), ComparedRevisions(CANARY, None))
     verdict = asyncio.run(trials(prometheus).verdict(subject, STATUS, 0, moment(155)))
     assert verdict.objectives[0].requests == 300
     assert [query.rsplit("[")[-1] for query in prometheus.queries] == ["185000ms]"]

@@ -12,7 +12,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Verdict
 from sluice_operator.controller.evaluate import Subject
-from sluice_operator.counting.ticks import Arms
+from sluice_operator.counting.ticks import ComparedRevisions
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
     STABLE,
@@ -79,7 +79,7 @@ def test_runs_that_wait_for_a_silent_prometheus_wait_for_one_timeout() -> None:
     prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
 
     async def together() -> list[Verdict]:
-        subjects = [Subject("models", name, a_run(), Arms(CANARY, STABLE)) for name in names]
+        subjects = [Subject("models", name, a_run(), ComparedRevisions(CANARY, STABLE)) for name in names]
         looks = (by.verdict(one, STATUS, 0, moment(100 + 4 * k)) for k, one in enumerate(subjects))
         return list(await asyncio.gather(*looks))
 

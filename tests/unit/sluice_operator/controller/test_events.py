@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.observation import Observed, Refusal, Unreachable, Unresolved, Workload
+from sluice_operator.api.observation import Observation, Refusal, Unreachable, Unresolved, Workload
 from sluice_operator.api.owner import Manifest
-from sluice_operator.controller.events import Event, Recorder, transitions
+from sluice_operator.controller.events import Event, EventPublisher, transitions
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     FAIL,
@@ -36,7 +36,7 @@ TWO = revision(2).revision
 FOREVER = 86_400.0
 
 
-def events(seen: Observed) -> list[Event]:
+def events(seen: Observation) -> list[Event]:
     """What the next decision about `seen` is told as."""
     return list(transitions(seen.status, decide(seen)))
 
@@ -100,7 +100,7 @@ def events(seen: Observed) -> list[Event]:
         (again(a_look(), workloads=pods((revision(1), 2))), Event("Promoted", "models:/iris/1 is stable")),
     ],
 )
-def test_each_transition_is_told(seen: Observed, told: Event | None) -> None:
+def test_each_transition_is_told(seen: Observation, told: Event | None) -> None:
     """One event for each, and none where nothing happened."""
     assert events(seen) == ([told] if told else [])
 
@@ -129,7 +129,7 @@ class Storing(FakeKube):
 def test_an_event_is_about_its_object() -> None:
     """kubectl describe shows it, with who says so."""
     kube = Storing()
-    finish(Recorder(kube, "pod-1").post(BODY, iter([Event("RolledBack", "errors 8%", warning=True)])))
+    finish(EventPublisher(kube, "pod-1").post(BODY, iter([Event("RolledBack", "errors 8%", warning=True)])))
     [event] = kube.stored
     shown = {key: event[key] for key in ("reason", "action", "note", "type", "reportingInstance", "regarding")}
     assert shown == {
@@ -151,7 +151,7 @@ def test_an_event_is_about_its_object() -> None:
 def test_a_long_note_is_cut_where_the_api_asks_for_it() -> None:
     """Rather than not posted at all."""
     kube = Storing()
-    finish(Recorder(kube, "pod-1").post(BODY, iter([Event("Long", "x" * 5000)])))
+    finish(EventPublisher(kube, "pod-1").post(BODY, iter([Event("Long", "x" * 5000)])))
     assert (len(kube.stored[0]["note"]), kube.stored[0]["type"]) == (1024, "Normal")
 
 
@@ -164,5 +164,5 @@ def test_an_event_that_is_not_posted_holds_nothing_up() -> None:
             raise OSError("no API server")
 
     kube: Any = Refusing()
-    finish(Recorder(kube, "pod-1").post(BODY, iter([Event("One", ""), Event("Two", "")])))
+    finish(EventPublisher(kube, "pod-1").post(BODY, iter([Event("One", ""), Event("Two", "")])))
     assert [event["reason"] for event in kube.stored] == ["One", "Two"]

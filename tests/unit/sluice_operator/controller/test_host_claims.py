@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sluice_operator.controller.host_claims import Hosts
+from sluice_operator.controller.host_claims import HostClaims
 from tests.unit.sluice_operator.fakes import FakeKube, finish
 
 HOST = "iris.example.com"
@@ -37,14 +37,14 @@ class Counting(FakeKube):
         return await super().find(kind, namespace, labels)
 
 
-def older(hosts: Hosts, body: dict[str, Any]) -> str:
+def older(hosts: HostClaims, body: dict[str, Any]) -> str:
     return finish(hosts.older(body))
 
 
 def test_the_oldest_object_has_the_host() -> None:
     """Of those created in the same second the one whose uid sorts first, so that exactly one of them has it."""
     everyone = [an_object("c", 13), an_object("d", 10, "d.example.com"), an_object("b"), an_object("a")]
-    hosts = Hosts(Counting(*everyone))
+    hosts = HostClaims(Counting(*everyone))
     assert [older(hosts, one) for one in everyone] == ["models/a", "", "models/a", ""]
 
 
@@ -52,7 +52,7 @@ def test_all_objects_are_listed_once() -> None:
     """Later ones are told by the watch."""
     mine = an_object("mine", 13)
     kube = Counting(mine)
-    hosts = Hosts(kube)
+    hosts = HostClaims(kube)
     assert older(hosts, mine) == ""
     first = an_object("first")
     kube.put(first)
@@ -64,7 +64,7 @@ def test_all_objects_are_listed_once() -> None:
 def test_a_host_that_was_given_up_is_free() -> None:
     """By deletion, by another host, or by an object of the same name that came later."""
     mine, first = an_object("mine", 13), an_object("first")
-    hosts = Hosts(Counting(mine, first))
+    hosts = HostClaims(Counting(mine, first))
     assert older(hosts, mine) == "models/first"
     hosts.see(an_object("first", host="first.example.com"))
     assert older(hosts, mine) == ""
@@ -79,7 +79,7 @@ def test_a_lost_event_keeps_no_host_taken() -> None:
     """What the watch did not tell is seen when it matters."""
     mine, first, second = an_object("mine", 13), an_object("first", 11), an_object("second", 12)
     kube = Counting(mine, first, second)
-    hosts = Hosts(kube)
+    hosts = HostClaims(kube)
     assert older(hosts, mine) == "models/first"
     del kube.objects["ModelDeployment", "first"]
     assert older(hosts, mine) == "models/second"

@@ -234,8 +234,8 @@ def test_series_come_in_any_order(order: list[int], cut: int) -> None:
 def test_series_without_a_pod_are_left_out_and_told() -> None:
     """Without that label a restart cannot be told from another pod's counter."""
     counters = seen(series(REQUESTS, (0, 5), (10, 9), pod=""), series(REQUESTS, (0, 1), (10, 2)))
-    assert (total(counters), list(counters.pods), counters.podless) == (1, ["a"], True)
-    assert not seen(series(REQUESTS, (0, 5))).podless
+    assert (total(counters), list(counters.pods), counters.without_pod) == (1, ["a"], True)
+    assert not seen(series(REQUESTS, (0, 5))).without_pod
 
 
 def test_a_pod_is_the_revision_s_whose_requests_it_finishes() -> None:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice_operator.counting.counters import Counters, Sample
-from sluice_operator.counting.ticks import Arms, Tally, Tick, closed, newest, seen_until, tally
+from sluice_operator.counting.ticks import ComparedRevisions, Tally, Tick, closed_ticks, newest, seen_until, tally
 
 REQUESTS, STARTED, BUCKET = "ml_requests_total", "ml_requests_started_total", "ml_request_duration_seconds_bucket"
-ARMS = Arms("new", "old")
+ARMS = ComparedRevisions("new", "old")
 Series = tuple[dict[str, str], Sequence[Sample]]
 
 
@@ -29,7 +29,7 @@ def seen(*answer: Series) -> Counters:
 
 
 def ticks(counters: Counters, start: float = 0, length: float = 10, stale_after: float = 30) -> list[Tick]:
-    return list(closed(counters, ARMS, start, length, stale_after))
+    return list(closed_ticks(counters, ARMS, start, length, stale_after))
 
 
 def scraped(times: Iterable[float], rate: float = 1, **labels: str) -> Series:
@@ -261,19 +261,19 @@ def test_what_is_seen_reaches_to_the_slowest_pod_that_is_still_scraped() -> None
         scraped([0, 90], pod="s", revision="old"),
     )
     assert seen_until(counters, ARMS, stale_after=30) == 85
-    assert seen_until(counters, Arms("new", None), stale_after=30) == 85
-    assert seen_until(counters, Arms("none", "old"), stale_after=30) is None
+    assert seen_until(counters, ComparedRevisions("new", None), stale_after=30) == 85
+    assert seen_until(counters, ComparedRevisions("none", "old"), stale_after=30) is None
     assert (newest(counters, "new"), newest(counters, "none")) == (95, None)
 
 
 def test_without_a_stable_revision_only_the_canary_is_counted() -> None:
     """And its ticks wait for nobody else."""
-    found = list(closed(both(range(-20, 50, 10), [0]), Arms("new", None), 0, 10, 30))
+    found = list(closed_ticks(both(range(-20, 50, 10), [0]), ComparedRevisions("new", None), 0, 10, 30))
     assert [(tick.canary.finished, tick.stable) for tick in found] == [(10, Tally())] * 4
 
 
 def seen_together(counters: Counters) -> list[bool]:
-    return [tick.both_seen for tick in ticks(counters)]
+    return [tick.both_scraped for tick in ticks(counters)]
 
 
 def test_arms_that_are_scraped_steadily_are_both_seen() -> None:
@@ -287,8 +287,8 @@ def test_arms_that_are_scraped_steadily_are_both_seen() -> None:
 def test_both_arms_are_seen_at_any_scrape_interval(interval: int) -> None:
     """A tick is one scrape long."""
     counters = both(range(-2 * interval, 5 * interval, interval), range(1 - 2 * interval, 5 * interval, interval))
-    found = list(closed(counters, ARMS, 0, interval, max(3 * interval, 10)))
-    assert [tick.both_seen for tick in found] == [True] * len(found)
+    found = list(closed_ticks(counters, ARMS, 0, interval, max(3 * interval, 10)))
+    assert [tick.both_scraped for tick in found] == [True] * len(found)
     assert [(tick.canary.finished, tick.stable.finished) for tick in found] == [(interval, 9 * interval)] * 4
 
 

@@ -122,12 +122,12 @@ def wald(share: float, n: int, y: int) -> Likelihood:
     return lambda r: r**y * (1 + share * (r - 1)) ** -n
 
 
-def beyond(share: float, counts: Sequence[tuple[int, int]]) -> list[float]:
+def over_limit(share: float, counts: Sequence[tuple[int, int]]) -> list[float]:
     """§6, against "at most `share`", from (requests, bad ones) by tick."""
     return [a / b for a, b in chain([wald(share, *count) for count in counts], sigma=0.0)]
 
 
-def log_inside(limit: float, n: int, y: int) -> float:
+def log_below_limit(limit: float, n: int, y: int) -> float:
     """§6, against "at least `limit`", from totals; a logarithm, because a record makes it large."""
     parts = ((0.0, 4 / 8), (0.1, 1 / 8), (0.25, 1 / 8), (0.5, 1 / 8), (0.8, 1 / 8))
     logs = [

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sluice_operator.evalues.arm import Floats
-from sluice_operator.evalues.bursts import Record, learn
+from sluice_operator.evalues.arithmetic import Floats
+from sluice_operator.evalues.bursts import PodHistory, learn
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
 
 BIN = 15.0
 SIX_HOURS = 6 * 240  # bins
 
 
-def record(share: Floats, requests: float, seed: int) -> Record:
+def record(share: Floats, requests: float, seed: int) -> PodHistory:
     """Poisson counts. `share`: of bad requests in each bin."""
     random = np.random.default_rng(seed)
     total = random.poisson(requests, share.shape)
-    return Record(total.astype(float), random.binomial(total, share).astype(float), BIN)
+    return PodHistory(total.astype(float), random.binomial(total, share).astype(float), BIN)
 
 
 def planted(factor: float, every: int, bins: int) -> Floats:
@@ -66,7 +66,7 @@ def test_bursts_are_smeared_downwards_and_one_level_up() -> None:
 def test_columns_are_learned_one_by_one() -> None:
     """A column with bursts leaves its neighbour calm."""
     calm, bursty = record(np.full(SIX_HOURS, 0.01), 500.0, 4), record(planted(10.0, 40, 4), 500.0, 4)
-    both = learn(Record(np.stack([calm.requests, bursty.requests]), np.stack([calm.bad, bursty.bad]), BIN))
+    both = learn(PodHistory(np.stack([calm.requests, bursty.requests]), np.stack([calm.bad, bursty.bad]), BIN))
     for column, alone in enumerate((learn(calm), learn(bursty))):
         np.testing.assert_allclose(both.starts[column], alone.starts)
         np.testing.assert_allclose(both.seconds[column], alone.seconds)

@@ -15,23 +15,24 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator.analysis.baseline import Record
-from sluice_operator.analysis.evaluation import Ended, Look
-from sluice_operator.analysis.run_evidence import Trial
-from sluice_operator.analysis.verdict import Question, judge
+from sluice_operator.analysis.baseline import Baseline
+from sluice_operator.analysis.decision import Stage
+from sluice_operator.analysis.evaluation import EndedRun, Evaluation
+from sluice_operator.analysis.run_evidence import RunEvidence
+from sluice_operator.analysis.verdict import judge
 from sluice_operator.api.quantities import Duration
 from sluice_operator.api.spec import Step
 from sluice_operator.api.status import Outcome, Result
 from sluice_operator.cli import main
 from sluice_operator.counting.ticks import Tally
 from sluice_operator.counting.ticks import Tick as Seen
-from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
-from sluice_operator.evalues.limits import Beyond
-from sluice_operator.evalues.objective import Known
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.limits import LimitTest
+from sluice_operator.evalues.objective import ObjectiveBaseline
 from sluice_operator.records import run_record
-from sluice_operator.records.replay import Replay, replay
+from sluice_operator.records.replay import Replay, replayed
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.evalues import by_hand
 from tests.unit.sluice_operator.evalues.by_hand import LEVELS, TICK, Tick
@@ -72,40 +73,40 @@ RATIOS = [by_hand.ratio_of_tick(*tick) for tick in TICKS]
 @cache
 def the_run() -> Replay:
     """The counts of the page, judged by the code, and its record judged again."""
-    known = Known(BurstLaw.unknown(by_hand.RECORD, (1,)), BurstLaw.unknown(by_hand.RECORD), REQUESTS, BAD)
+    known = ObjectiveBaseline(BurstLaw.unknown(by_hand.RECORD, (1,)), BurstLaw.unknown(by_hand.RECORD), REQUESTS, BAD)
     step = Step(weight=WEIGHT, min_requests=50, min_duration=Duration.parse("5s"))
     run = a_run(
         weights=(WEIGHT,), objectives=a_spec(objectives=[OBJECTIVE]).objectives, steps=(step,), step_seconds=300.0
     )
-    trial = Trial(run.judged, 1, Record({"errors": known}, (), by_hand.RECORD, REQUESTS), Pods(1, 1), TICK)
+    trial = RunEvidence(run.judged, 1, Baseline({"errors": known}, (), by_hand.RECORD, REQUESTS), Pods(1, 1), TICK)
     for number, tick in enumerate(TICKS):
         start = BEGAN.timestamp() + TICK * number
         canary, stable = Tally(tick.n_c, tick.n_c, tick.y_c), Tally(tick.n_s, tick.n_s, tick.y_s)
-        trial.observe(Seen(start, start + TICK, canary, stable), run)
+        trial.update(Seen(start, start + TICK, canary, stable), run)
         now = BEGAN + timedelta(seconds=TICK * (number + 1))
         findings = trial.findings(run, now.timestamp(), PATIENCE)
-        verdict = judge(findings, run.confidence, Question.of(run, now), 0)
+        verdict = judge(findings, run.confidence, Stage.of(run, now), 0)
         assert (verdict.result is Result.FAIL) == (tick is TICKS[-1])
     run = replace(run, ended_at=now, outcome=Outcome.REJECTED, reason=verdict.reason, message=verdict.message)
-    return replay(run_record.made("models", "iris", run, Ended(trial, Look(verdict, now), PATIENCE)))
+    return replayed(run_record.of_run("models", "iris", run, EndedRun(trial, Evaluation(verdict, now), PATIENCE)))
 
 
-def arms(tick: Tick) -> tuple[Arm, Arm]:
+def arms(tick: Tick) -> tuple[Counts, Counts]:
     n_c, y_c, n_s, y_s = (np.array([float(count)]) for count in tick)
-    return Arm(n_c, y_c), Arm(n_s, y_s)
+    return Counts(n_c, y_c), Counts(n_s, y_s)
 
 
 def by_the_code() -> list[list[str]]:
     """Of each tick: E_t, E beyond the usual share, their minimum, then limits, silence and what is cleared."""
     again, law = the_run(), BurstLaw.unknown(by_hand.RECORD)
-    compared, unusual = Comparison(law, Pods(1, 1), TICK), Beyond(law, 1, TICK, np.asarray(USUAL))
+    compared, unusual = Comparison(law, Pods(1, 1), TICK), LimitTest(law, 1, TICK, np.asarray(USUAL))
     found = []
-    for tick, moment in zip(TICKS, again.moments, strict=True):
+    for tick, moment in zip(TICKS, again.ticks, strict=True):
         canary, stable = arms(tick)
-        compared.observe(canary, stable)
-        unusual.observe(canary)
+        compared.update(canary, stable)
+        unusual.update(canary)
         alone = (compared.log_evalue[0], unusual.log_evalue[0])
-        cleared = moment.objectives[0].cleared[0]
+        cleared = moment.objectives[0].non_inferior[0]
         logs = (*alone, moment.comparison, moment.limits, moment.silent, cleared)
         found.append(shown(*map(math.exp, logs)))
     return found
@@ -114,13 +115,16 @@ def by_the_code() -> list[list[str]]:
 def by_plain_arithmetic() -> list[list[str]]:
     """The same, computed a second time."""
     of_canary = [(tick.n_c, tick.y_c) for tick in TICKS]
-    compared, unusual, beyond = by_hand.comparison(TICKS), *(by_hand.beyond(one, of_canary) for one in (USUAL, LIMIT))
+    compared, unusual, beyond = (
+        by_hand.comparison(TICKS),
+        *(by_hand.over_limit(one, of_canary) for one in (USUAL, LIMIT)),
+    )
     ratio = by_hand.margin(RATIO, PROVEN)
     silent = [0.8, 0.8, *by_hand.silence(WEIGHT / 100, TICKS[2:])]
     found = []
     for t in range(len(TICKS)):
         n, y = (sum(counts) for counts in zip(*((tick.n_c, tick.y_c) for tick in PROVEN[: t + 1]), strict=True))
-        cleared = 0.7 * ratio[t] + 0.3 * math.exp(by_hand.log_inside(LIMIT, n, y))
+        cleared = 0.7 * ratio[t] + 0.3 * math.exp(by_hand.log_below_limit(LIMIT, n, y))
         limits = min(beyond[t], compared[t])
         found.append(shown(compared[t], unusual[t], min(compared[t], unusual[t]), limits, silent[t], cleared))
     return found
@@ -135,11 +139,13 @@ def test_the_evalues_of_each_tick(computed: Callable[[], list[list[str]]]) -> No
 def test_the_bars_are_those_of_the_run() -> None:
     """And the run fails in its last tick, in the comparison alone."""
     again = the_run()
-    bars = again.bars
-    assert BARS[8:] == shown(*map(math.exp, (bars.comparison, bars.limits, bars.alone, bars.cleared)))
-    assert [one.failing(bars) for one in again.moments] == [False] * (len(TICKS) - 1) + [True]
-    assert again.moments[-1].comparison >= bars.comparison
-    assert again.moments[-1].limits < bars.limits
+    thresholds = again.thresholds
+    assert BARS[8:] == shown(
+        *map(math.exp, (thresholds.comparison, thresholds.limits, thresholds.unpaired, thresholds.non_inferior))
+    )
+    assert [one.failing(thresholds) for one in again.ticks] == [False] * (len(TICKS) - 1) + [True]
+    assert again.ticks[-1].comparison >= thresholds.comparison
+    assert again.ticks[-1].limits < thresholds.limits
 
 
 def test_the_likelihood_ratios_of_each_tick() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import DIPS, LEVELS, RATIOS, STAGES, BurstLaw, Pods, _start, _transitions
 from sluice_operator.evalues.comparison import EVERY_LEVEL, Comparison
+from sluice_operator.evalues.counts import Counts
 
 State = tuple[str, int, int]  # quiet, dip or burst; its level; its stage
 QUIET: State = ("quiet", 0, 0)
@@ -121,7 +122,7 @@ def evalue(ticks: list[Tick], alternatives: tuple[int, ...], at_start: float = 0
     comparison = Comparison(LIVELY, PODS, TICK, alternatives, at_start)
     for tick in ticks:
         n_c, y_c, n_s, y_s = (np.array([float(count)]) for count in tick)
-        comparison.observe(Arm(n_c, y_c), Arm(n_s, y_s))
+        comparison.update(Counts(n_c, y_c), Counts(n_s, y_s))
     return float(np.exp(comparison.log_evalue[0]))
 
 

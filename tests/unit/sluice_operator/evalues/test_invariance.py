@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice_operator.evalues import budget
-from sluice_operator.evalues.arm import Arm, Floats, log_mean
-from sluice_operator.evalues.budget import COMPARISON, LIMITS, averaged, log_bar
+from sluice_operator.evalues.arithmetic import Floats, log_mean
+from sluice_operator.evalues.budget import COMPARISON, LIMITS, averaged, log_threshold
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
-from sluice_operator.evalues.limits import Beyond, log_inside
-from sluice_operator.evalues.margins import DropMargin, RatioMargin
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.limits import LimitTest, log_below_limit
+from sluice_operator.evalues.margins import DropMarginTest, RatioMarginTest
 from sluice_operator.evalues.silence import Silence
 
 CALM = BurstLaw.unknown(6 * 3600.0)
@@ -27,48 +28,48 @@ Tick = tuple[tuple[float, float], tuple[float, float]]  # requests and bad ones 
 Process = Callable[[Sequence[Tick]], float]
 
 
-def arm(counts: tuple[float, float]) -> Arm:
-    return Arm(np.array([counts[0]]), np.array([counts[1]]))
+def arm(counts: tuple[float, float]) -> Counts:
+    return Counts(np.array([counts[0]]), np.array([counts[1]]))
 
 
 def comparison(ticks: Sequence[Tick], law: BurstLaw = CALM, at_start: float = 0.8) -> float:
     process = Comparison(law, ALONE, 5.0, at_start=at_start)
     for canary, stable in ticks:
-        process.observe(arm(canary), arm(stable))
+        process.update(arm(canary), arm(stable))
     return float(process.log_evalue[0])
 
 
 def beyond(ticks: Sequence[Tick]) -> float:
-    process = Beyond(CALM, 1, 5.0, np.asarray(0.01))
+    process = LimitTest(CALM, 1, 5.0, np.asarray(0.01))
     for canary, _ in ticks:
-        process.observe(arm(canary))
+        process.update(arm(canary))
     return float(process.log_evalue[0])
 
 
 def ratio_margin(ticks: Sequence[Tick]) -> float:
-    process = RatioMargin(CALM, ALONE, 5.0, 2.0)
+    process = RatioMarginTest(CALM, ALONE, 5.0, 2.0)
     for canary, stable in ticks:
-        process.observe(arm(canary), arm(stable))
+        process.update(arm(canary), arm(stable))
     return float(process.log_evalue[0])
 
 
 def drop_margin(ticks: Sequence[Tick]) -> float:
-    process = DropMargin(0.02)
+    process = DropMarginTest(0.02)
     for canary, stable in ticks:
-        process.observe(arm(canary), arm(stable))
+        process.update(arm(canary), arm(stable))
     return float(process.log_evalue[0])
 
 
 def silence(ticks: Sequence[Tick]) -> float:
     process = Silence()
     for (canary, _), (stable, _) in ticks:
-        process.observe(np.array([0.1]), np.array([canary]), np.array([stable]))
+        process.update(np.array([0.1]), np.array([canary]), np.array([stable]))
     return float(process.log_evalue[0])
 
 
 def inside(ticks: Sequence[Tick]) -> float:
     requests, bad = (np.array(sum(canary[i] for canary, _ in ticks)) for i in (0, 1))
-    return float(log_inside(np.asarray(0.01), requests, bad))
+    return float(log_below_limit(np.asarray(0.01), requests, bad))
 
 
 ALL: list[Process] = [comparison, beyond, ratio_margin, drop_margin, silence, inside]
@@ -165,9 +166,9 @@ def test_runs_side_by_side_do_not_meet(ticks: list[Tick]) -> None:
     """The last axis tells runs apart: each has the value that it has alone, whatever its neighbour does."""
     process = Comparison(CALM, ALONE, 5.0)
     for canary, stable in ticks:
-        process.observe(
-            Arm(np.array([canary[0], 1e6]), np.array([canary[1], 1e6])),
-            Arm(np.array([stable[0], 1e6]), np.array([stable[1], 0.0])),
+        process.update(
+            Counts(np.array([canary[0], 1e6]), np.array([canary[1], 1e6])),
+            Counts(np.array([stable[0], 1e6]), np.array([stable[1], 0.0])),
         )
     assert process.log_evalue[0] == pytest.approx(comparison(ticks), abs=1e-9)
 
@@ -177,8 +178,9 @@ def test_columns_side_by_side_do_not_meet() -> None:
     laws = [BurstLaw.unknown(3600.0), BurstLaw.unknown(24 * 3600.0)]
     both = BurstLaw(*(np.stack([getattr(law, name) for law in laws]) for name in ("starts", "seconds", "any_start")))
     process = Comparison(both, ALONE, 5.0)
-    process.observe(
-        Arm(np.full((2, 1), 100.0), np.array([[9.0], [4.0]])), Arm(np.full((2, 1), 900.0), np.array([[5.0], [6.0]]))
+    process.update(
+        Counts(np.full((2, 1), 100.0), np.array([[9.0], [4.0]])),
+        Counts(np.full((2, 1), 900.0), np.array([[5.0], [6.0]])),
     )
     alone = [comparison([((100.0, 9.0), (900.0, 5.0))], laws[0]), comparison([((100.0, 4.0), (900.0, 6.0))], laws[1])]
     np.testing.assert_allclose(process.log_evalue[:, 0], alone)
@@ -244,4 +246,6 @@ def test_weights_are_weights() -> None:
 
 def test_the_budget_is_spent_once() -> None:
     """The bars of the three families together allow what one run may spend."""
-    assert sum(np.exp(-log_bar(0.05, share)) for share in (COMPARISON, LIMITS, budget.ALONE)) == pytest.approx(0.05)
+    assert sum(np.exp(-log_threshold(0.05, share)) for share in (COMPARISON, LIMITS, budget.UNPAIRED)) == pytest.approx(
+        0.05
+    )

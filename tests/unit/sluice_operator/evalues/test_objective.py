@@ -5,37 +5,43 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sluice_operator.evalues.arm import Arm
 from sluice_operator.evalues.chain import BurstLaw, Pods
-from sluice_operator.evalues.objective import Counts, Criterion, Known, Margin, ObjectiveEvidence
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.objective import Criterion, Margin, ObjectiveBaseline, ObjectiveCounts, ObjectiveEProcesses
 
 CALM = 6 * 3600.0  # seconds of record without a burst
 LIMIT = 0.001
 BAR = np.log(50)
 
 
-def evidence(*margins: Margin, limit: float | None = LIMIT, requests: float = 0, bad: float = 0) -> ObjectiveEvidence:
-    known = Known(BurstLaw.unknown(CALM, (1,)), BurstLaw.unknown(CALM), requests, bad)
-    criterion = Criterion(True, limit, one_share=True, margins=margins, alone=margins[-1] if margins else Margin())
-    return ObjectiveEvidence(criterion, known, Pods(1, 1), 5.0)
+def evidence(*margins: Margin, limit: float | None = LIMIT, requests: float = 0, bad: float = 0) -> ObjectiveEProcesses:
+    known = ObjectiveBaseline(BurstLaw.unknown(CALM, (1,)), BurstLaw.unknown(CALM), requests, bad)
+    criterion = Criterion(
+        True, limit, compares_judged=True, margins=margins, watch_margin=margins[-1] if margins else Margin()
+    )
+    return ObjectiveEProcesses(criterion, known, Pods(1, 1), 5.0)
 
 
-def counts(requests: float, bad: float) -> Counts:
-    arm = Arm(np.array([requests], float), np.array([bad], float))
-    return Counts(arm, Arm(arm.requests[None], arm.bad[None]))
+def counts(requests: float, bad: float) -> ObjectiveCounts:
+    arm = Counts(np.array([requests], float), np.array([bad], float))
+    return ObjectiveCounts(arm, Counts(arm.requests[None], arm.bad[None]))
 
 
-def run(on: ObjectiveEvidence, ticks: int, canary: Counts, stable: Counts, *, proven: bool = True) -> None:
+def run(
+    on: ObjectiveEProcesses, ticks: int, canary: ObjectiveCounts, stable: ObjectiveCounts, *, proven: bool = True
+) -> None:
     for _ in range(ticks):
-        on.observe(canary, stable, proven=proven)
+        on.update(canary, stable, proven=proven)
 
 
-def beside_bursts(requests: float) -> ObjectiveEvidence:
+def beside_bursts(requests: float) -> ObjectiveEProcesses:
     """A record of so many requests: a minute with 2 % bad ones in every ten, and none in between."""
     one = BurstLaw(np.full(9, 1 / 600), np.full(9, 60.0), np.asarray(1 / 600))
     column = BurstLaw(one.starts[None], one.seconds[None], one.any_start[None])
-    known = Known(column, one, requests, requests * 0.002)
-    return ObjectiveEvidence(Criterion(compared=True, limit=None, one_share=True, margins=()), known, Pods(1, 1), 5.0)
+    known = ObjectiveBaseline(column, one, requests, requests * 0.002)
+    return ObjectiveEProcesses(
+        Criterion(compared=True, limit=None, compares_judged=True, margins=()), known, Pods(1, 1), 5.0
+    )
 
 
 @pytest.mark.parametrize("requests", [2e6, 0], ids=["with its share", "without"])
@@ -53,10 +59,10 @@ def test_a_law_of_more_bursts_than_there_are_blames_nobody(pods: int) -> None:
     """It allows for as many pods as there may be; a canary of one pod bursts less, and quiet time is no evidence."""
     often = BurstLaw(np.full(9, 1 / 600), np.full(9, 60.0), np.asarray(1 / 600))
     column = BurstLaw(often.starts[None], often.seconds[None], often.any_start[None])
-    criterion = Criterion(compared=True, limit=None, one_share=False, margins=())
-    on = ObjectiveEvidence(criterion, Known(column, often), Pods(pods, pods), 5.0)
+    criterion = Criterion(compared=True, limit=None, compares_judged=False, margins=())
+    on = ObjectiveEProcesses(criterion, ObjectiveBaseline(column, often), Pods(pods, pods), 5.0)
     for _ in range(360):
-        on.observe(counts(100, 0), counts(900, 1), proven=True)
+        on.update(counts(100, 0), counts(900, 1), proven=True)
         assert on.log_worse[0] < BAR
 
 
@@ -72,15 +78,15 @@ def test_a_limit_that_the_canary_alone_breaks_is_its_fault(record: tuple[float, 
     """Stable does better beside it, with or without a record."""
     on = evidence(requests=record[0], bad=record[1])
     run(on, 120, counts(100, 2), counts(900, 0))
-    assert on.log_to_blame[0] > BAR
+    assert on.log_over_limit_and_worse[0] > BAR
 
 
 def test_a_limit_that_both_break_is_not_the_canarys_fault() -> None:
     """The canary is beyond the limit, but no worse than stable."""
     on = evidence()
     run(on, 120, counts(100, 2), counts(900, 18))
-    assert on.log_beyond[0] > BAR
-    assert on.log_to_blame[0] <= 0
+    assert on.log_over_limit[0] > BAR
+    assert on.log_over_limit_and_worse[0] <= 0
 
 
 @pytest.mark.parametrize("calm", [0, 60])
@@ -93,10 +99,12 @@ def test_an_incident_that_hits_both_arms_is_blamed_on_neither(weight: int, calm:
     for tick in range(calm + 60):
         share = 0.0001 if tick < calm else 0.03
         sizes = np.full(runs, weight), np.full(runs, 100 - weight)
-        canary, stable = (Arm(one.astype(float), random.binomial(one, share).astype(float)) for one in sizes)
-        on.observe(*(Counts(arm, Arm(arm.requests[None], arm.bad[None])) for arm in (canary, stable)), proven=True)
-        failed |= on.log_to_blame > BAR
-        beyond |= on.log_beyond > BAR
+        canary, stable = (Counts(one.astype(float), random.binomial(one, share).astype(float)) for one in sizes)
+        on.update(
+            *(ObjectiveCounts(arm, Counts(arm.requests[None], arm.bad[None])) for arm in (canary, stable)), proven=True
+        )
+        failed |= on.log_over_limit_and_worse > BAR
+        beyond |= on.log_over_limit > BAR
     assert failed.mean() <= 1 / 50
     assert beyond.mean() > 0.9
 
@@ -106,14 +114,14 @@ def test_alone_the_canary_is_held_against_what_stable_did() -> None:
     on, good = (evidence(Margin(ratio=2.0, tolerance=0.005), requests=2e6, bad=2000.0) for _ in range(2))
     for one, bad in ((on, 50), (good, 1)):
         run(one, 60, counts(500, 1), counts(500, 1))
-        assert one.log_watched == 0.0
+        assert one.log_worse_than_baseline == 0.0
         for _ in range(60):
             alone = counts(1000, bad)
-            one.observe(alone, counts(0, 0), proven=True)
-            one.watch(alone)
-    assert on.watched_share == 0.005
-    assert on.log_worse[0] < BAR < on.log_watched[0]
-    assert good.log_watched[0] <= 0
+            one.update(alone, counts(0, 0), proven=True)
+            one.update_watch(alone)
+    assert on.watch_limit == 0.005
+    assert on.log_worse[0] < BAR < on.log_worse_than_baseline[0]
+    assert good.log_worse_than_baseline[0] <= 0
 
 
 @pytest.mark.parametrize(
@@ -128,16 +136,16 @@ def test_alone_the_canary_is_held_against_what_stable_did() -> None:
 )
 def test_a_margin_says_what_is_worse_than_the_past(margin: Margin, most: float) -> None:
     """So many times as much or so much more, and beyond the tolerance."""
-    assert margin.beyond(np.asarray(0.1)) == pytest.approx(most)
+    assert margin.worse_than(np.asarray(0.1)) == pytest.approx(most)
 
 
 def test_only_a_proven_weight_counts_in_the_canarys_favour() -> None:
     """Against it, everything counts from the first tick."""
     on = evidence(Margin(ratio=2.0, tolerance=LIMIT))
     run(on, 60, counts(1000, 0), counts(9000, 9), proven=False)
-    assert on.log_cleared(0)[0] <= 1e-9
+    assert on.log_non_inferior(0)[0] <= 1e-9
     run(on, 60, counts(1000, 0), counts(9000, 9))
-    assert on.log_cleared(0)[0] > BAR
+    assert on.log_non_inferior(0)[0] > BAR
     run(on, 60, counts(1000, 50), counts(9000, 9), proven=False)
     assert on.log_worse[0] > BAR
 
@@ -148,22 +156,22 @@ def test_without_a_bad_request_the_tolerance_clears() -> None:
     by_ratio, by_both = evidence(Margin(ratio=2.0)), evidence(Margin(ratio=2.0, tolerance=LIMIT))
     for on in (by_ratio, by_both):
         run(on, needed, counts(100, 0), counts(900, 0))
-    assert by_both.log_cleared(0)[0] >= np.log(20)
-    assert by_ratio.log_cleared(0)[0] < 1e-9
+    assert by_both.log_non_inferior(0)[0] >= np.log(20)
+    assert by_ratio.log_non_inferior(0)[0] < 1e-9
 
 
 def test_where_the_tolerance_is_out_of_reach_the_ratio_clears() -> None:
     """Both arms err more than it allows; the canary less than twice as much."""
     on = evidence(Margin(ratio=2.0, tolerance=LIMIT))
     run(on, 60, counts(1000, 10), counts(9000, 90))
-    assert on.log_cleared(0)[0] > BAR
+    assert on.log_non_inferior(0)[0] > BAR
 
 
 def test_a_wider_margin_is_cleared_sooner() -> None:
     """Early steps ask for less."""
     on = evidence(Margin(ratio=5.0), Margin(ratio=3.0), Margin(ratio=2.0))
     run(on, 20, counts(500, 5), counts(4500, 45))
-    cleared = [on.log_cleared(step)[0] for step in range(3)]
+    cleared = [on.log_non_inferior(step)[0] for step in range(3)]
     assert cleared == sorted(cleared, reverse=True)
 
 
@@ -172,7 +180,7 @@ def test_a_drop_is_ruled_out_by_labels(wrong: float) -> None:
     """An accuracy within two points of stable's."""
     on = evidence(Margin(drop=0.02), limit=None)
     run(on, 100, counts(500, 500 * wrong), counts(500, 500 * 0.05))
-    assert on.log_cleared(0)[0] > BAR
+    assert on.log_non_inferior(0)[0] > BAR
 
 
 def test_a_burst_of_stable_does_not_clear_a_worse_canary() -> None:
@@ -180,4 +188,4 @@ def test_a_burst_of_stable_does_not_clear_a_worse_canary() -> None:
     on = evidence(Margin(ratio=2.0), limit=None)
     run(on, 60, counts(1000, 4), counts(9000, 18))
     run(on, 12, counts(1000, 4), counts(9000, 36))
-    assert on.log_cleared(0)[0] < np.log(20)
+    assert on.log_non_inferior(0)[0] < np.log(20)

@@ -8,19 +8,20 @@ import ville
 from scipy.stats import binom, poisson
 from ville.evalues import combine
 
-from sluice_operator.evalues.arm import Arm, Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.budget import averaged
 from sluice_operator.evalues.chain import LEVELS, BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
-from sluice_operator.evalues.limits import Beyond, log_inside
-from sluice_operator.evalues.margins import RatioMargin
+from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.limits import LimitTest, log_below_limit
+from sluice_operator.evalues.margins import RatioMarginTest
 
 NO_BURSTS = BurstLaw.unknown(1e200)
 SURE = 1e9  # a mixture this concentrated is a point
 
 
-def arm(requests: float, bad: float) -> Arm:
-    return Arm(np.array([requests]), np.array([bad]))
+def arm(requests: float, bad: float) -> Counts:
+    return Counts(np.array([requests]), np.array([bad]))
 
 
 def stream(requests: int, bad: int) -> Floats:
@@ -40,8 +41,8 @@ def villes(null: float, alternative: float, requests: int, bad: int) -> float:
 @pytest.mark.parametrize("limit", [0.01, 0.05])
 def test_beyond_a_limit_is_villes_test(requests: int, bad: int, limit: float) -> None:
     """Without bursts: the mean over levels of the odds, of the likelihood ratio against the limit."""
-    process = Beyond(NO_BURSTS, 1, 5.0, np.asarray(limit))
-    process.observe(arm(requests, bad))
+    process = LimitTest(NO_BURSTS, 1, 5.0, np.asarray(limit))
+    process.update(arm(requests, bad))
     shares = LEVELS * limit / (1 + limit * (LEVELS - 1))
     logs = [villes(limit, float(share), requests, bad) for share in shares]
     expected = np.log(0.8 * combine(np.exp(logs)))
@@ -54,7 +55,9 @@ def test_inside_a_limit_is_villes_test(requests: int, bad: int) -> None:
     limit = 0.01
     logs = [villes(limit, part * limit, requests, bad) for part in (0.1, 0.25, 0.5, 0.8)]
     expected = np.log(0.5 * combine(np.exp(logs)))
-    assert log_inside(np.asarray(limit), np.asarray(requests), np.asarray(bad)) == pytest.approx(expected, abs=0.01)
+    assert log_below_limit(np.asarray(limit), np.asarray(requests), np.asarray(bad)) == pytest.approx(
+        expected, abs=0.01
+    )
 
 
 @pytest.mark.parametrize(("y_c", "y_s"), [(0, 0), (4, 1), (0, 9), (12, 3)])
@@ -62,7 +65,7 @@ def test_the_comparison_is_a_ratio_of_binomials(y_c: int, y_s: int) -> None:
     """Without bursts: given all bad requests of a tick, the canary has a binomial part of them."""
     n_c, n_s = 100.0, 700.0
     process = Comparison(NO_BURSTS, Pods(1, 1), 5.0)
-    process.observe(arm(n_c, y_c), arm(n_s, y_s))
+    process.update(arm(n_c, y_c), arm(n_s, y_s))
     shares = LEVELS * n_c / (LEVELS * n_c + n_s)
     ratios = binom.pmf(y_c, y_c + y_s, shares) / binom.pmf(y_c, y_c + y_s, n_c / (n_c + n_s))
     assert process.log_evalue[0] == pytest.approx(np.log(0.8 * ratios.mean()), abs=1e-9)
@@ -72,8 +75,8 @@ def test_the_comparison_is_a_ratio_of_binomials(y_c: int, y_s: int) -> None:
 def test_a_margin_is_a_ratio_of_binomials(y_c: int, y_s: int) -> None:
     """As many as stable has, against twice as many."""
     n_c, n_s = 100.0, 700.0
-    process = RatioMargin(NO_BURSTS, Pods(1, 1), 5.0, 2.0)
-    process.observe(arm(n_c, y_c), arm(n_s, y_s))
+    process = RatioMarginTest(NO_BURSTS, Pods(1, 1), 5.0, 2.0)
+    process.update(arm(n_c, y_c), arm(n_s, y_s))
     equal, twice = n_c / (n_c + n_s), 2 * n_c / (2 * n_c + n_s)
     expected = binom.logpmf(y_c, y_c + y_s, equal) - binom.logpmf(y_c, y_c + y_s, twice)
     assert process.log_evalue[0] == pytest.approx(expected, abs=1e-9)

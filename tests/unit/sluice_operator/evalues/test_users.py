@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import ville
 
-from sluice_operator.evalues.arm import Floats
+from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.users import Interval, Outcomes, difference
 
 ALPHA = 0.1

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sluice_operator.api import names
-from sluice_operator.api.observation import Observed
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.manifests.builders import feedback_secret
@@ -37,7 +37,7 @@ from tests.unit.sluice_operator.build import (
 
 GOLDEN = Path(__file__).parent / "golden"
 ONE, TWO = revision(1).revision, revision(2).revision
-PHASES: dict[str, Callable[[], Observed]] = {
+PHASES: dict[str, Callable[[], Observation]] = {
     "first": lambda: again(a_look()),
     "stable": lambda: stable_on(1),
     "starting": starting,
@@ -178,7 +178,7 @@ def test_a_promotion_changes_no_pod() -> None:
 def test_each_write_of_a_weight_has_its_own_probe_header() -> None:
     """A gateway that routes by the new name has the new weight too; two writes of one weight are told apart as well."""
 
-    def header(seen: Observed) -> Any:
+    def header(seen: Observation) -> Any:
         route = by_name(render(OWNER, seen.spec, seen.status))["Ingress", "iris-canary"]
         return route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-by-header"]
 
@@ -191,7 +191,7 @@ def test_a_route_that_changes_in_mid_run_waits_for_its_end() -> None:
     """No run is judged on two routes."""
     moved = a_spec(traffic={"ingress": {"className": "nginx", "host": "moved.example.com"}})
 
-    def hosts(seen: Observed) -> set[str]:
+    def hosts(seen: Observation) -> set[str]:
         status = decide(seen)
         return {one["spec"]["rules"][0]["host"] for one in render(OWNER, seen.spec, status) if one["kind"] == "Ingress"}
 

@@ -13,10 +13,10 @@ import pytest
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.spec import Prometheus
 from sluice_operator.api.status import Result, Run
-from sluice_operator.controller.evaluate import Trials
-from sluice_operator.counting.intervals import Timing
+from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.reader import Reader
-from sluice_operator.prometheus.servers import SourceError, Sources
+from sluice_operator.prometheus.servers import ServerRefusedError, Servers
 from tests.unit.sluice_operator.fake_prometheus import (
     INTERVAL,
     START,
@@ -32,7 +32,7 @@ from tests.unit.sluice_operator.fakes import FakeKube
 
 TEAM = Prometheus("https://prometheus.team-a.svc:9090", "prometheus")
 OTHER = Prometheus("https://other.example")
-TIMING = Timing(scrape=INTERVAL, look=5)
+TIMING = Intervals(scrape=INTERVAL, evaluation=5)
 
 
 def a_secret(name: str = "prometheus", **data: str) -> Manifest:
@@ -55,11 +55,11 @@ class World:
         self.reads[url] = read
         return Reader(self.servers[url], lambda: START)
 
-    def sources(self, *allowed: str) -> Sources:
-        return Sources(self.kube, TIMING, allowed or ("*.svc:9090", "*.example"), self.opens, lambda: self.now)
+    def sources(self, *allowed: str) -> Servers:
+        return Servers(self.kube, TIMING, allowed or ("*.svc:9090", "*.example"), self.opens, lambda: self.now)
 
-    def trials(self, own: FakePrometheus) -> Trials:
-        return Trials(Reader(own, lambda: START), TIMING, self.sources())
+    def trials(self, own: FakePrometheus) -> Evaluator:
+        return Evaluator(Reader(own, lambda: START), TIMING, self.sources())
 
 
 def of_another(server: FakePrometheus, name: str) -> FakePrometheus:
@@ -81,8 +81,8 @@ def run_by(named: Prometheus | None) -> Run:
     return a_run(prometheus=named)
 
 
-def refusal(sources: Sources, named: Prometheus) -> tuple[str, str]:
-    with pytest.raises(SourceError) as refused:
+def refusal(sources: Servers, named: Prometheus) -> tuple[str, str]:
+    with pytest.raises(ServerRefusedError) as refused:
         asyncio.run(sources.feed("models", named))
     return refused.value.reason, str(refused.value)
 
@@ -152,7 +152,7 @@ def test_a_source_that_is_not_asked_is_told(named: Prometheus, reason: str, mess
     world = a_world()
     world.kube.put(a_secret("half", username="hidden"))
     assert refusal(world.sources("*.svc:9090"), named) == (reason, message)
-    by = Trials(Reader(FakePrometheus()), TIMING, world.sources("*.svc:9090"))
+    by = Evaluator(Reader(FakePrometheus()), TIMING, world.sources("*.svc:9090"))
     assert look(by, 30, run_by(named)) == lost(message)
     told = asyncio.run(by.refusal("models", named))
     assert told is not None
@@ -166,8 +166,8 @@ def test_nothing_is_known_of_stable_where_the_source_is_not_asked() -> None:
     by = a_world().trials(serving())
     elsewhere = Prometheus("https://not.allowed")
     assert asyncio.run(by.rate("models", "iris", "stable", moment(0), elsewhere)) is None
-    with pytest.raises(SourceError):
-        asyncio.run(by.slow(("models", "iris"), "stable", (), moment(0), elsewhere))
+    with pytest.raises(ServerRefusedError):
+        asyncio.run(by.latency_thresholds(("models", "iris"), "stable", (), moment(0), elsewhere))
 
 
 def test_a_secret_that_is_mended_is_seen_without_a_restart() -> None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from sluice_operator.api.status import Result
-from sluice_operator.records.backtest import Lately, Rehearsal, a_run, rehearsed, with_share
-from sluice_operator.records.replay import replay
+from sluice_operator.records.backtest import Backtest, StableTraffic, backtested, hypothetical_run, with_share
+from sluice_operator.records.replay import replayed
 from sluice_operator.rollout import automatic_steps
 from tests.unit.sluice_operator.build import ROLLOUT, a_spec
 from tests.unit.sluice_operator.recorded import BEGAN, OBJECTIVES, recorded, ticks
@@ -16,14 +16,14 @@ from tests.unit.sluice_operator.recorded import a_run as a_recorded_run
 
 UNTIL = BEGAN + timedelta(minutes=10)
 POLICY = a_spec(objectives=OBJECTIVES)
-LATELY = Lately(100.0, {})
+LATELY = StableTraffic(100.0, {})
 
 
-def tried(bad: float, rate: float = 100.0) -> Rehearsal:
+def tried(bad: float, rate: float = 100.0) -> Backtest:
     """The policy on ten minutes in which the canary had a tenth of the requests."""
     told = list(ticks(a_recorded_run(weights=(10,), step_seconds=600.0), rate=rate, bad=bad))
-    run = with_share(a_run(POLICY, LATELY, "bbbbbbbbbb", "aaaaaaaaaa", BEGAN, UNTIL), told)
-    return rehearsed(replay(recorded(run, iter(told))))
+    run = with_share(hypothetical_run(POLICY, LATELY, "bbbbbbbbbb", "aaaaaaaaaa", BEGAN, UNTIL), told)
+    return backtested(replayed(recorded(run, iter(told))))
 
 
 def test_steps_are_passed_one_after_the_other() -> None:
@@ -52,17 +52,17 @@ def test_what_is_not_proven_in_time_is_undecided() -> None:
 
 def test_a_rehearsed_run_follows_the_policy_with_its_weight_proven_from_the_start() -> None:
     """Or the steps that would have been chosen for its rate."""
-    run = a_run(POLICY, LATELY, "b", "a", BEGAN, UNTIL)
+    run = hypothetical_run(POLICY, LATELY, "b", "a", BEGAN, UNTIL)
     assert (run.steps, run.objectives) == (POLICY.rollout.canary.steps, POLICY.objectives)
-    assert run.traffic_started_at == run.proven_at == run.step_started_at == BEGAN
+    assert run.traffic_started_at == run.first_live_at == run.step_started_at == BEGAN
     free = a_spec(rollout={**ROLLOUT, "canary": {}})
-    assert a_run(free, LATELY, "b", "a", BEGAN, UNTIL).steps == automatic_steps.automatic(100.0)
+    assert hypothetical_run(free, LATELY, "b", "a", BEGAN, UNTIL).steps == automatic_steps.steps_for(100.0)
 
 
 @pytest.mark.parametrize("weight", [10, 50])
 def test_the_weight_is_the_share_that_the_canary_had(weight: int) -> None:
     """It says nothing of silence."""
     told = list(ticks(a_recorded_run(weights=(weight,), step_seconds=600.0), rate=100.0))
-    run = with_share(a_run(POLICY, LATELY, "b", "a", BEGAN, UNTIL), told)
-    assert [one.weight for one in run.live] == [pytest.approx(weight, abs=1)]
-    assert with_share(run, []).live[0].weight == 0
+    run = with_share(hypothetical_run(POLICY, LATELY, "b", "a", BEGAN, UNTIL), told)
+    assert [one.weight for one in run.live_weights] == [pytest.approx(weight, abs=1)]
+    assert with_share(run, []).live_weights[0].weight == 0

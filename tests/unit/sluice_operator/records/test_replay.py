@@ -11,23 +11,23 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.analysis.finding import Finding
-from sluice_operator.analysis.run_evidence import Trial
-from sluice_operator.analysis.verdict import RULES
+from sluice_operator.analysis.run_evidence import RunEvidence
+from sluice_operator.analysis.verdict import VERDICT_VERSION
 from sluice_operator.api.status import (
     METRICS_UNAVAILABLE,
-    Compared,
     LiveWeight,
     ObjectiveVerdict,
     Outcome,
     Phase,
     Result,
+    RevisionRef,
     Run,
     Verdict,
 )
-from sluice_operator.controller.evaluate import Subject, Trials
-from sluice_operator.counting.ticks import Arms
+from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.records import run_record
-from sluice_operator.records.replay import Replay, replay
+from sluice_operator.records.replay import Replay, replayed
 from sluice_operator.records.run_record import RunRecord
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
@@ -46,12 +46,12 @@ from tests.unit.sluice_operator.recorded import a_run as a_recorded_run
 
 TERMS: dict[str, Any] = {
     "objectives": a_spec(objectives=OBJECTIVES).objectives,
-    "canary": Compared(revision=CANARY, model="models:/iris/2"),
-    "stable": Compared(revision=STABLE, model="models:/iris/1"),
+    "canary": RevisionRef(revision=CANARY, model="models:/iris/2"),
+    "stable": RevisionRef(revision=STABLE, model="models:/iris/1"),
 }
 FIRST = a_run(**TERMS)
 RAISED = (LiveWeight(10, moment(5), moment(150)), LiveWeight(50, moment(153)))
-SECOND = a_run(step=1, since=153, live=RAISED, **TERMS)
+SECOND = a_run(step=1, since=153, live_weights=RAISED, **TERMS)
 
 
 def run_at(now: float) -> Run:
@@ -62,11 +62,11 @@ def ended(run: Run, at: float, verdict: Verdict) -> Run:
     return replace(run, ended_at=moment(at), outcome=Outcome.REJECTED, reason=verdict.reason, message=verdict.message)
 
 
-def record_of(by: Trials, run: Run, last: Verdict) -> RunRecord:
-    subject = Subject("models", "iris", run, Arms(CANARY, STABLE))
+def record_of(by: Evaluator, run: Run, last: Verdict) -> RunRecord:
+    subject = Subject("models", "iris", run, ComparedRevisions(CANARY, STABLE))
     known = asyncio.run(by.ended(subject, replace(STATUS, verdict=last, phase=Phase.ROLLING_BACK)))
     assert known is not None
-    return run_record.decoded(run_record.encoded(run_record.made("models", "iris", run, known)))
+    return run_record.decoded(run_record.encoded(run_record.of_run("models", "iris", run, known)))
 
 
 def numbers(findings: tuple[Finding, ...]) -> list[float]:
@@ -74,12 +74,12 @@ def numbers(findings: tuple[Finding, ...]) -> list[float]:
     return [
         value
         for one in findings
-        for value in (*one.canary, *one.stable, one.worse, one.beyond, one.beside, *one.cleared)
+        for value in (*one.canary, *one.stable, one.worse, one.over_limit, one.worse_now, *one.non_inferior)
         if value is not None
     ]
 
 
-def kept_trial(by: Trials) -> Trial:
+def kept_trial(by: Evaluator) -> RunEvidence:
     return by._kept["models", "iris"][1].trial
 
 
@@ -98,18 +98,18 @@ def test_a_replay_has_the_numbers_that_the_operator_had(bad: float, restarts: tu
         seen[len(trial.ticks)] = numbers(found.objectives), found.silent
         if verdict.result is Result.FAIL:
             break
-    again = replay(record_of(by, ended(run, now, verdict), verdict))
+    again = replayed(record_of(by, ended(run, now, verdict), verdict))
     assert again.verdict == verdict
     assert list(again.differences()) == []
-    assert len(again.moments) == max(seen)
+    assert len(again.ticks) == max(seen)
     for index, (expected, silent) in seen.items():
         if index:
-            told = again.moments[index - 1]
+            told = again.ticks[index - 1]
             assert numbers(told.objectives) == pytest.approx(expected, abs=1e-9, rel=1e-9)
             if told.step == run_at(told.tick.end).step:
                 assert silent == pytest.approx(told.silent, abs=1e-9, rel=1e-9)
-    assert [one for one in again.moments if one.failing(again.bars)] == (
-        [again.moments[-1]] if verdict.result is Result.FAIL else []
+    assert [one for one in again.ticks if one.failing(again.thresholds)] == (
+        [again.ticks[-1]] if verdict.result is Result.FAIL else []
     )
 
 
@@ -131,61 +131,68 @@ def test_crashes_and_lost_metrics_are_recorded_as_they_were_told() -> None:
     prometheus = serving()
     by = trials(prometheus)
     crashed = look(by, 100, FIRST, crashes=4)
-    again = replay(record_of(by, ended(FIRST, 100, crashed), crashed))
+    again = replayed(record_of(by, ended(FIRST, 100, crashed), crashed))
     assert (again.verdict.reason, list(again.differences())) == ("CanaryCrashing", [])
     later = record_of(trials(prometheus), ended(FIRST, 100, crashed), crashed)
-    assert replay(later).incomparable == (
+    assert replayed(later).incomparable == (
         "how often containers ended was not known any more when the record was written"
     )
     prometheus.trouble = ValueError("refused")
     lost = look(by, 200, FIRST)
     record = record_of(by, ended(FIRST, 200, lost), lost)
-    assert record.last.verdict.reason == METRICS_UNAVAILABLE
-    assert replay(record).incomparable == "the last look saw no metrics: Prometheus gave no answer: refused"
+    assert record.last_evaluation.verdict.reason == METRICS_UNAVAILABLE
+    assert replayed(record).incomparable == "the last evaluation saw no metrics: Prometheus gave no answer: refused"
 
 
 def test_a_run_that_nobody_called_has_no_record() -> None:
     """Neither from memory nor from Prometheus."""
-    subject = Subject("models", "iris", ended(FIRST, 100, look(trials(FakePrometheus()), 100)), Arms(CANARY, STABLE))
+    subject = Subject(
+        "models", "iris", ended(FIRST, 100, look(trials(FakePrometheus()), 100)), ComparedRevisions(CANARY, STABLE)
+    )
     assert asyncio.run(trials(FakePrometheus()).ended(subject, STATUS)) is None
 
 
 def told(**changes: Any) -> Replay:
     run = a_recorded_run(step_seconds=100.0, **changes)
-    return replay(recorded(run, ticks(run)))
+    return replayed(recorded(run, ticks(run)))
 
 
 def weights(again: Replay) -> list[int | None]:
     """One after the other."""
-    return [weight for weight, _ in groupby(one.weight for one in again.moments)]
+    return [weight for weight, _ in groupby(one.weight for one in again.ticks)]
 
 
 def test_moments_say_which_weight_was_live() -> None:
     """And none while it changed; the step is the one whose weight was seen last."""
     again = told()
     assert weights(again) == [10, 50]
-    assert {one.step for one in again.moments if one.weight == 50} == {1}
-    assert again.moments[-1].passed(again.bars) == (True, True, True)
+    assert {one.step for one in again.ticks if one.weight == 50} == {1}
+    assert again.ticks[-1].passed(again.thresholds) == (True, True, True)
 
 
 def test_after_the_swap_all_requests_are_the_canary_s() -> None:
     """While it was watched."""
     record = told().record
-    live = (record.run.live[0], replace(record.run.live[1], until=moment(0)))
-    short = replace(live[1], until=record.run.live[1].since)
-    run = replace(record.run, live=(live[0], short), promoted_at=short.since)
-    assert weights(replay(replace(record, run=run))) == [10, 100]
+    live = (record.run.live_weights[0], replace(record.run.live_weights[1], until=moment(0)))
+    short = replace(live[1], until=record.run.live_weights[1].since)
+    run = replace(record.run, live_weights=(live[0], short), promoted_at=short.since)
+    assert weights(replayed(replace(record, run=run))) == [10, 100]
 
 
 def test_a_verdict_that_is_another_one_is_told() -> None:
     """With what was recorded and what is replayed."""
     record = told().record
-    other = replace(record, last=replace(record.last, verdict=replace(record.last.verdict, message="something else")))
-    assert list(replay(other).differences()) == [
-        f'message: recorded "something else", replayed "{record.last.verdict.message}"'
+    other = replace(
+        record,
+        last_evaluation=replace(
+            record.last_evaluation, verdict=replace(record.last_evaluation.verdict, message="something else")
+        ),
+    )
+    assert list(replayed(other).differences()) == [
+        f'message: recorded "something else", replayed "{record.last_evaluation.verdict.message}"'
     ]
-    assert list(replay(replace(other, cut=3)).differences()) == []
-    assert replay(replace(other, cut=3)).incomparable == "the record lacks the first 3 ticks of the run"
+    assert list(replayed(replace(other, dropped_ticks=3)).differences()) == []
+    assert replayed(replace(other, dropped_ticks=3)).incomparable == "the record lacks the first 3 ticks of the run"
 
 
 def test_other_evidence_is_told() -> None:
@@ -195,16 +202,16 @@ def test_other_evidence_is_told() -> None:
         replace(record, evidence={**record.evidence, "errors": tuple(log + by for log in record.evidence["errors"])})
         for by in (1e-12, 1e-6)
     )
-    assert list(replay(near).differences()) == []
-    (difference,) = replay(far).differences()
+    assert list(replayed(near).differences()) == []
+    (difference,) = replayed(far).differences()
     assert difference.startswith("errors, log e-values: recorded (")
 
 
 def test_other_rules_may_say_something_else() -> None:
     """A record tells by which version of the rules it was judged."""
     run = a_recorded_run(step_seconds=100.0)
-    again = replay(replace(recorded(run, ticks(run)), rules=0))
-    assert again.incomparable == f"it was reached by the rules of version 0, this program has version {RULES}"
+    again = replayed(replace(recorded(run, ticks(run)), verdict_version=0))
+    assert again.incomparable == f"it was reached by the rules of version 0, this program has version {VERDICT_VERSION}"
     assert list(again.differences()) == []
 
 
@@ -215,16 +222,16 @@ def test_what_was_said_of_a_query_is_kept() -> None:
     run = a_recorded_run(step_seconds=100.0, objectives=a_spec(objectives=[errors, query]).objectives)
     record = recorded(run, ticks(run, bad=0.4))
     said = ObjectiveVerdict("mine", Result.FAIL, "QueryBeyondLimit", "3", limit="at most 2", requests=7)
-    verdict = replace(record.last.verdict, objectives=(*record.last.verdict.objectives, said))
-    again = replay(replace(record, last=replace(record.last, verdict=verdict)))
+    verdict = replace(record.last_evaluation.verdict, objectives=(*record.last_evaluation.verdict.objectives, said))
+    again = replayed(replace(record, last_evaluation=replace(record.last_evaluation, verdict=verdict)))
     assert (again.verdict.result, again.verdict.reason) == (Result.FAIL, "QueryBeyondLimit")
     assert again.verdict.objectives[-1] == said
-    assert not any(one.failing(again.bars) for one in again.moments)
+    assert not any(one.failing(again.thresholds) for one in again.ticks)
 
 
 def test_families_are_averages() -> None:
     """Of e-values, over the objectives that ask for them."""
-    last = told().moments[-1]
+    last = told().ticks[-1]
     errors, p95, accuracy = last.objectives
     assert errors.worse is not None
     assert accuracy.worse is not None

@@ -13,39 +13,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sluice_operator.analysis.baseline import Record
-from sluice_operator.analysis.evaluation import Ended, Look
-from sluice_operator.analysis.run_evidence import Trial
+from sluice_operator.analysis.baseline import Baseline
+from sluice_operator.analysis.evaluation import EndedRun, Evaluation
+from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.quantities import Number
 from sluice_operator.counting.ticks import Tally, Tick
-from sluice_operator.evalues.bursts import Record as Counted
+from sluice_operator.evalues.bursts import PodHistory as Counted
 from sluice_operator.evalues.bursts import learn
 from sluice_operator.evalues.chain import Pods
-from sluice_operator.evalues.objective import Known
+from sluice_operator.evalues.objective import ObjectiveBaseline
 from sluice_operator.records import run_record
-from sluice_operator.records.replay import replay as replayed
+from sluice_operator.records.replay import replayed
 from sluice_operator.records.run_record import RunRecord, UnreadableRecordError
 from tests.unit.sluice_operator.build import UNDECIDED, a_spec
 from tests.unit.sluice_operator.recorded import BEGAN, PATIENCE, TICK, a_run, recorded, ticks
 
 RUN = a_run()
-LAST = Look(UNDECIDED, BEGAN)
+LAST = Evaluation(UNDECIDED, BEGAN)
 
 
-def past() -> Record:
+def past() -> Baseline:
     """As learned from counts: laws of floats that no short number tells."""
     random = np.random.default_rng(3)
     requests = random.poisson(300, (1, 400)).astype(float)
     bad = random.binomial(300, 0.01, (1, 400)).astype(float)
     law = learn(Counted(requests, bad, 15.0))
     judged = learn(Counted(requests[0], bad[0], 15.0))
-    known = {one.name: Known(law, judged, float(requests.sum()), float(bad.sum())) for one in RUN.objectives}
-    return Record(known, (0.05, 0.2), 6000.0, 120_000)
+    known = {
+        one.name: ObjectiveBaseline(law, judged, float(requests.sum()), float(bad.sum())) for one in RUN.objectives
+    }
+    return Baseline(known, (0.05, 0.2), 6000.0, 120_000)
 
 
-def made(told: list[Tick], known: Record | None = None) -> RunRecord:
-    trial = Trial(RUN.judged, len(RUN.steps), known or past(), Pods(2, 3), TICK, told)
-    return run_record.made("models", "iris", RUN, Ended(trial, LAST, PATIENCE))
+def made(told: list[Tick], known: Baseline | None = None) -> RunRecord:
+    trial = RunEvidence(RUN.judged, len(RUN.steps), known or past(), Pods(2, 3), TICK, told)
+    return run_record.of_run("models", "iris", RUN, EndedRun(trial, LAST, PATIENCE))
 
 
 tallies = st.builds(
@@ -74,10 +76,10 @@ def test_ticks_come_back_as_they_were(arms: list[tuple[Tally, Tally, bool]], sta
 def test_what_was_learned_comes_back_to_the_last_digit() -> None:
     """Laws, totals and bounds."""
     known = past()
-    found = run_record.past_of(run_record.decoded(run_record.encoded(made(list(ticks(RUN)), known))))
+    found = run_record.baseline_of(run_record.decoded(run_record.encoded(made(list(ticks(RUN)), known))))
     assert (found.bounds, found.pod_seconds, found.requests) == (known.bounds, known.pod_seconds, known.requests)
-    for name, one in known.known.items():
-        again = found.known[name]
+    for name, one in known.by_objective.items():
+        again = found.by_objective[name]
         assert (again.requests, again.bad) == (one.requests, one.bad)
         for law, other in ((again.compared, one.compared), (again.judged, one.judged)):
             np.testing.assert_array_equal(law.starts, other.starts, strict=True)
@@ -90,7 +92,7 @@ def test_the_run_comes_back_with_its_terms_and_its_end() -> None:
     record = recorded(RUN, ticks(RUN))
     again = run_record.decoded(run_record.encoded(record))
     assert again == record
-    assert (again.run, again.last.verdict.result) == (RUN, "Pass")
+    assert (again.run, again.last_evaluation.verdict.result) == (RUN, "Pass")
 
 
 def test_hours_at_a_thousand_requests_per_second_are_kept_whole() -> None:
@@ -100,15 +102,15 @@ def test_hours_at_a_thousand_requests_per_second_are_kept_whole() -> None:
     assert len(told) == 2880
     data = run_record.encoded(made(told))
     assert len(data) < 100_000
-    assert run_record.decoded(data).cut == 0
+    assert run_record.decoded(data).dropped_ticks == 0
 
 
 def test_of_a_run_that_is_too_long_the_newest_ticks_are_kept() -> None:
     """And the record says how many are missing."""
     told = list(ticks(a_run(step_seconds=1800.0)))
     record = run_record.decoded(run_record.encoded(made(told), most_bytes=4_000))
-    assert 0 < record.cut < len(told)
-    assert list(run_record.ticks_of(record)) == told[record.cut :]
+    assert 0 < record.dropped_ticks < len(told)
+    assert list(run_record.ticks_of(record)) == told[record.dropped_ticks :]
     assert len(run_record.encoded(record)) <= 4_000
 
 
@@ -117,8 +119,8 @@ def test_of_a_run_that_is_too_long_the_newest_ticks_are_kept() -> None:
     [
         (b"no zlib", "no record of a run"),
         (zlib.compress(b"no json"), "no record of a run"),
-        (zlib.compress(b'{"format": 1}'), "format 1, this program reads format 2"),
-        (zlib.compress(msgspec.json.encode({"format": 2, "name": "iris"})), "missing required field"),
+        (zlib.compress(b'{"format": 1}'), "format 1, this program reads format 3"),
+        (zlib.compress(msgspec.json.encode({"format": 3, "name": "iris"})), "missing required field"),
     ],
 )
 def test_what_is_no_record_is_told(data: bytes, words: str) -> None:
@@ -130,8 +132,8 @@ def test_what_is_no_record_is_told(data: bytes, words: str) -> None:
 def test_a_latency_without_a_limit_comes_back() -> None:
     """With what was slow in its run, wherever that is told."""
     objectives = a_spec(objectives=[{"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}]).objectives
-    run = replace(a_run(), objectives=objectives, slow={"p95": Number.parse("0.2")})
+    run = replace(a_run(), objectives=objectives, latency_thresholds={"p95": Number.parse("0.2")})
     record = run_record.decoded(run_record.encoded(recorded(run, ticks(run))))
-    assert record.bounds == (0.2,)
+    assert record.latency_bounds == (0.2,)
     assert (record.run, record.run.judged) == (run, run.judged)
     assert list(replayed(record).differences()) == []

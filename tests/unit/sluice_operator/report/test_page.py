@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from sluice_operator import report
 from sluice_operator.api.spec import Objective
-from sluice_operator.api.status import Compared, ObjectiveVerdict, Result
-from sluice_operator.records.replay import Replay, replay
+from sluice_operator.api.status import ObjectiveVerdict, Result, RevisionRef
+from sluice_operator.records.replay import Replay, replayed
 from sluice_operator.report import series
 from sluice_operator.report.chart import elapsed, round_ticks
 from sluice_operator.report.markup import Markup, joined, tag
@@ -27,7 +27,7 @@ from tests.unit.sluice_operator.recorded import OBJECTIVES, a_run, recorded, tic
 @cache
 def told(bad: float = 0.001, step_seconds: float = 100.0) -> Replay:
     run = a_run(step_seconds=step_seconds)
-    return replay(recorded(run, ticks(run, bad=bad)))
+    return replayed(recorded(run, ticks(run, bad=bad)))
 
 
 def elements(page: str) -> ElementTree.Element:
@@ -101,7 +101,7 @@ def test_requests_that_go_missing_have_a_figure_of_their_own() -> None:
     again = told()
     missing = replace(again.record, run=replace(again.record.run, reason="RequestsMissing"))
     assert labelled(
-        report.page(Replay(missing, again.bars, again.moments, again.verdict, again.evidence)),
+        report.page(Replay(missing, again.thresholds, again.ticks, again.verdict, again.evidence)),
         "Evidence without another arm",
     )
 
@@ -112,9 +112,12 @@ def test_names_cannot_break_the_page() -> None:
     again = told(step_seconds=30.0)
     run = again.record.run
     objectives = (replace(run.objectives[0], name=hostile), *run.objectives[1:])
-    past = replace(again.record.past, known={hostile: again.record.past.known["errors"], **again.record.past.known})
-    named = replace(run, objectives=objectives, canary=Compared(hostile, hostile), reason=hostile, message=hostile)
-    page = report.page(replay(replace(again.record, name=hostile, run=named, past=past)))
+    past = replace(
+        again.record.baseline,
+        by_objective={hostile: again.record.baseline.by_objective["errors"], **again.record.baseline.by_objective},
+    )
+    named = replace(run, objectives=objectives, canary=RevisionRef(hostile, hostile), reason=hostile, message=hostile)
+    page = report.page(replayed(replace(again.record, name=hostile, run=named, baseline=past)))
     assert "<script" not in page
     assert texts(page, "h1") == [f"{hostile} was promoted"]
 
@@ -122,9 +125,9 @@ def test_names_cannot_break_the_page() -> None:
 def test_what_cannot_be_compared_is_told() -> None:
     """A cut record, or a verdict that is another one now."""
     again = told()
-    cut = Replay(replace(again.record, cut=7), again.bars, again.moments, again.verdict, again.evidence)
+    cut = Replay(replace(again.record, dropped_ticks=7), again.thresholds, again.ticks, again.verdict, again.evidence)
     assert "lacks the first 7 ticks" in report.page(cut)
-    other = Replay(again.record, again.bars, again.moments, replace(again.verdict, reason="Other"), again.evidence)
+    other = Replay(again.record, again.thresholds, again.ticks, replace(again.verdict, reason="Other"), again.evidence)
     assert "Judged again, the verdict is another one" in report.page(other)
 
 
@@ -134,8 +137,8 @@ def test_queries_and_dry_runs_are_in_the_table() -> None:
     run = a_run(step_seconds=30.0, objectives=a_spec(objectives=[{**OBJECTIVES[0], "dryRun": True}, query]).objectives)
     record = recorded(run, ticks(run))
     said = ObjectiveVerdict("mine", Result.PASS, canary="1.5", limit="at most 2", requests=7, evidence="0 of 7")
-    verdict = replace(record.last.verdict, objectives=(*record.last.verdict.objectives, said))
-    page = report.page(replay(replace(record, last=replace(record.last, verdict=verdict))))
+    verdict = replace(record.last_evaluation.verdict, objectives=(*record.last_evaluation.verdict.objectives, said))
+    page = report.page(replayed(replace(record, last_evaluation=replace(record.last_evaluation, verdict=verdict))))
     rows = [[cell for cell in row.itertext() if cell.strip()] for row in elements(page).iter("tr")]
     assert rows[1][:2] == ["errors", " (dry run)"]
     assert rows[2] == ["mine", "1.5", "at most 2", "7", "0 of 7", "Pass"]
@@ -144,7 +147,7 @@ def test_queries_and_dry_runs_are_in_the_table() -> None:
 def test_a_run_without_objectives_has_a_page() -> None:
     """Requests and time alone passed its steps."""
     run = a_run(step_seconds=50.0, objectives=())
-    page = report.page(replay(recorded(run, ticks(run))))
+    page = report.page(replayed(recorded(run, ticks(run))))
     assert "The run had no objectives" in page
 
 
@@ -152,7 +155,7 @@ def test_a_run_without_objectives_has_a_page() -> None:
 def test_short_and_long_runs_have_a_page(step_seconds: float) -> None:
     """A single tick is drawn; hours are thinned, so that a page stays small."""
     run = a_run(step_seconds=step_seconds, weights=(10,), objectives=a_run().objectives[:1])
-    page = report.page(replay(recorded(run, ticks(run))))
+    page = report.page(replayed(recorded(run, ticks(run))))
     assert len(page) < 120_000
 
 

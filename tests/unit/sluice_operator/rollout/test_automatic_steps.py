@@ -2,7 +2,7 @@
 
 import pytest
 
-from sluice_operator.rollout.automatic_steps import automatic
+from sluice_operator.rollout.automatic_steps import steps_for
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,9 @@ from sluice_operator.rollout.automatic_steps import automatic
 )
 def test_the_first_weight_is_about_ten_requests_per_second(rate: float, weights: list[int]) -> None:
     """Within 1 and 25 percent; later ones are well above it."""
-    assert [step.weight for step in automatic(rate)] == weights
+    assert [step.weight for step in steps_for(rate)] == weights
 
 
 def test_every_step_asks_for_requests_and_time() -> None:
     """Even without objectives no step passes unused."""
-    assert {(step.min_requests, str(step.min_duration)) for step in automatic(100)} == {(100, "10s")}
+    assert {(step.min_requests, str(step.min_duration)) for step in steps_for(100)} == {(100, "10s")}

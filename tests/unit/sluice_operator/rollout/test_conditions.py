@@ -168,7 +168,7 @@ def test_evidence_that_cannot_come_in_time_is_told_at_once(
 def test_a_prometheus_that_is_not_asked_calls_for_a_person_at_once(build: Any) -> None:
     """No deadline passes first: nobody but a person can mend it, and it is told before there is traffic."""
     refusal = Refusal("PrometheusNotAllowed", "https://a.svc:9090 is not on the operator's list")
-    status = decide(build(unasked=refusal, verdict=LOST, weight=not_live()))
+    status = decide(build(metrics_refusal=refusal, verdict=LOST, weight=not_live()))
     assert condition(status, "Stalled") == ("True", refusal.reason, refusal.message)
     assert condition(status, "MetricsAvailable") == ("False", refusal.reason, refusal.message)
     mended = decide(build(verdict=UNDECIDED, weight=not_live()))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observed
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Outcome, Phase, Verdict
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
@@ -30,7 +30,7 @@ HOURS = 3600.0
 CLEAN = replace(UNDECIDED, message="errors is undecided", clean=True)
 
 
-def with_deadline(what: str, **changes: Any) -> Observed:
+def with_deadline(what: str, **changes: Any) -> Observation:
     """A first step in a run whose deadline ends with `what`."""
     strict = a_spec(rollout={**ROLLOUT, "onDeadline": what})
     restarted = stepping(spec=strict)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sluice_operator.api.observation import Observed, Resolved, Workload
+from sluice_operator.api.observation import Observation, Resolved, Workload
 from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Retiring, Verification
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
@@ -44,7 +44,7 @@ from tests.unit.sluice_operator.build import (
 WATCH = timedelta(minutes=15).total_seconds()
 
 
-def ended_rollback() -> Observed:
+def ended_rollback() -> Observation:
     """Version 2 was taken back, and version 1 serves alone."""
     return again(rolling_back(weight=LIVE))
 
@@ -86,7 +86,7 @@ def test_watching_goes_on_with_the_run_s_evidence() -> None:
     assert status.run is not None
     assert before is not None
     assert status.run.traffic_started_at == before.traffic_started_at is not None
-    assert status.run.proven_at == before.proven_at is not None
+    assert status.run.first_live_at == before.first_live_at is not None
     assert (status.verdict, status.run.step_started_at) == (None, None)
 
 
@@ -215,8 +215,8 @@ def test_a_revision_that_is_rejected_again_is_remembered_once() -> None:
     refused = Workload(refusal=None, trouble="no room")
     workloads = {**pods((revision(1), 2)), revision(2).revision: refused}
     status = decide(again(tried, workloads=workloads, after=600))
-    assert [(one.revision, one.reason, one.terms) for one in status.rejected] == [
-        (revision(2).revision, "ProgressDeadlineExceeded", revisions.terms(other.objectives))
+    assert [(one.revision, one.reason, one.objectives_hash) for one in status.rejected] == [
+        (revision(2).revision, "ProgressDeadlineExceeded", revisions.objectives_hash(other.objectives))
     ]
 
 

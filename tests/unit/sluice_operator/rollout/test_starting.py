@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.observation import HoldOut, Proof, Refusal, Trained, Unreachable, Unresolved, Workload
+from sluice_operator.api.observation import HoldOut, HoldOuts, Proof, Refusal, Unreachable, Unresolved, Workload
 from sluice_operator.api.quantities import Number
-from sluice_operator.api.spec import PlacedLatency
+from sluice_operator.api.spec import LatencyAt
 from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Rejection, Retiring
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
@@ -165,32 +165,32 @@ def test_a_latency_without_a_limit_waits_for_what_stable_takes() -> None:
     """The run keeps what it found, beside the objective as it was written."""
     objectives = [{"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}]
     ready: dict[str, Any] = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
-    unknown = again(starting(spec=a_spec(objectives=objectives)), **ready, slow=None)
+    unknown = again(starting(spec=a_spec(objectives=objectives)), **ready, latency_thresholds=None)
     assert decide(unknown).phase is Phase.STARTING
-    assert condition(decide(again(unknown, after=LATE, **ready, slow=None)), "Stalled")[:2] == (
+    assert condition(decide(again(unknown, after=LATE, **ready, latency_thresholds=None)), "Stalled")[:2] == (
         "True",
         "MetricsUnavailable",
     )
-    quiet = again(unknown, **ready, slow={})
+    quiet = again(unknown, **ready, latency_thresholds={})
     assert decide(quiet).phase is Phase.STARTING
     assert decide(quiet).message.endswith(
         "is starting: the first weight waits until stable has answered requests that a latency can be compared with: "
         "send some, or write latency.max"
     )
-    assert condition(decide(again(quiet, after=LATE, **ready, slow={})), "Stalled") == (
+    assert condition(decide(again(quiet, after=LATE, **ready, latency_thresholds={})), "Stalled") == (
         "True",
         "TooFewRequests",
         "the first weight waits until stable has answered requests that a latency can be compared with: send some, or "
         "write latency.max",
     )
-    status = decide(again(unknown, **ready, slow={"p95": Number.parse("0.0125")}))
-    assert (status.phase, status.run and status.run.slow) == (Phase.STEPPING, {"p95": 0.0125})
+    status = decide(again(unknown, **ready, latency_thresholds={"p95": Number.parse("0.0125")}))
+    assert (status.phase, status.run and status.run.latency_thresholds) == (Phase.STEPPING, {"p95": 0.0125})
     assert status.run is not None
     assert status.run.objectives == a_spec(objectives=objectives).objectives
     (judged,) = status.run.judged
-    assert isinstance(judged.latency, PlacedLatency)
-    assert (judged.latency.slow, judged.latency.max) == (0.0125, None)
-    stepped = again(unknown, **ready, slow={"p95": Number.parse("0.0125")})
+    assert isinstance(judged.latency, LatencyAt)
+    assert (judged.latency.threshold, judged.latency.max) == (0.0125, None)
+    stepped = again(unknown, **ready, latency_thresholds={"p95": Number.parse("0.0125")})
     assert decide(again(stepped)).phase is Phase.STEPPING  # the objectives are still those of the spec
 
 
@@ -205,7 +205,7 @@ def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:
             "models:/iris/2",
             "PickleNotTrusted",
             "the model is a pickle: register it with skops",
-            back.rejected[0].terms,
+            back.rejected[0].objectives_hash,
             seen.now,
         ),
     )
@@ -254,8 +254,8 @@ def test_a_gateway_or_registry_in_trouble_rejects_nothing(look: dict[str, object
 def test_a_first_revision_without_a_good_hold_out_does_not_serve() -> None:
     """However ready it is; a better one is welcome."""
     objectives = [{"name": "trained", "accuracy": {"source": "Training", "min": "0.9"}}]
-    poor = Trained(HoldOut("iris/1", 23, 45, Unresolved("NoRows", "its run tells no rows")))
-    seen = again(a_look(spec=a_spec(objectives=objectives)), workloads=pods((revision(1), REPLICAS)), trained=poor)
+    poor = HoldOuts(HoldOut("iris/1", 23, 45, Unresolved("NoRows", "its run tells no rows")))
+    seen = again(a_look(spec=a_spec(objectives=objectives)), workloads=pods((revision(1), REPLICAS)), hold_outs=poor)
     for _ in range(3):
         status = decide(seen)
         assert (status.phase, status.stable, status.run and status.run.outcome) == (
@@ -348,8 +348,8 @@ def test_a_canary_whose_prometheus_is_not_asked_gets_no_traffic() -> None:
     """It could not be judged; however long that takes, the model is not to blame, and afterwards the run goes on."""
     refusal = Refusal("CredentialsMissing", "Secret models/prometheus is not there")
     ready = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
-    held = again(starting(**ready, unasked=refusal), after=LATE, **ready)
+    held = again(starting(**ready, metrics_refusal=refusal), after=LATE, **ready)
     assert held.status.phase is Phase.STARTING
     status = decide(held)
     assert (status.phase, condition(status, "Stalled")) == (Phase.STARTING, ("True", refusal.reason, refusal.message))
-    assert decide(replace_seen(held, unasked=None)).phase is Phase.STEPPING
+    assert decide(replace_seen(held, metrics_refusal=None)).phase is Phase.STEPPING

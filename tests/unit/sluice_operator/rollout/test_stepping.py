@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_operator.api.observation import Observed, Workload
+from sluice_operator.api.observation import Observation, Workload
+from sluice_operator.api.quantities import Duration
+from sluice_operator.api.spec import Step
 from sluice_operator.api.status import Outcome, Phase, Verdict
+from sluice_operator.api.strategy import CanarySteps
 from sluice_operator.rollout.decide import decide
-from sluice_operator.rollout.roles import canary_size, sizes
+from sluice_operator.rollout.roles import sizes
 from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,
@@ -112,7 +115,7 @@ def test_nothing_but_a_pass_promotes(verdict: Verdict | None) -> None:
     assert decide(at_last_step).phase is Phase.STEPPING
 
 
-def before_promotion() -> Observed:
+def before_promotion() -> Observation:
     """Version 2 at its last step, whose weight is proven."""
     second = again(again(stepping(verdict=PASS)), workloads=both_ready(2, 2))
     proven = again(second, weight=LIVE)
@@ -141,7 +144,7 @@ def test_evidence_against_begins_before_evidence_in_favour() -> None:
     proven = again(again(written, weight=not_live()), weight=LIVE)
     run = decide(proven).run
     assert run is not None
-    assert (run.traffic_started_at, run.proven_at, run.step_started_at) == (written.now, proven.now, proven.now)
+    assert (run.traffic_started_at, run.first_live_at, run.step_started_at) == (written.now, proven.now, proven.now)
 
 
 def test_evidence_is_kept_over_the_steps_of_a_run() -> None:
@@ -149,7 +152,7 @@ def test_evidence_is_kept_over_the_steps_of_a_run() -> None:
     first, second = stepping().status.run, before_promotion().status.run
     assert first is not None
     assert second is not None
-    assert (second.traffic_started_at, second.proven_at) == (first.traffic_started_at, first.proven_at)
+    assert (second.traffic_started_at, second.first_live_at) == (first.traffic_started_at, first.first_live_at)
     assert second.step_started_at != first.step_started_at
 
 
@@ -271,7 +274,7 @@ def test_changed_terms_restart_the_run(build: Any, changes: dict[str, Any]) -> N
     assert restarted.run is not None
     assert (restarted.run.rollout, restarted.run.objectives) == (terms.rollout, terms.objectives)
     assert (restarted.run.prometheus, restarted.run.started_at) == (terms.prometheus, seen.now)
-    assert (restarted.run.traffic_started_at, restarted.run.proven_at, restarted.verdict) == (None, None, None)
+    assert (restarted.run.traffic_started_at, restarted.run.first_live_at, restarted.verdict) == (None, None, None)
 
 
 def test_replicas_apply_to_a_run_as_it_is() -> None:
@@ -292,7 +295,7 @@ def test_pods_that_do_not_come_are_told() -> None:
 @given(replicas=st.integers(1, 200), weight=st.integers(1, 99))
 def test_a_canary_pod_never_gets_more_than_a_stable_one(replicas: int, weight: int) -> None:
     """Its size is the least at which no pod of it carries more than a pod of stable does, or stable's own size."""
-    size = canary_size(replicas, weight)
+    size = CanarySteps((Step(weight, 1, Duration.parse("1s")),)).pods(replicas)
     assert size == replicas or weight / size <= (100 - weight) / replicas * (1 + 1e-9)
     assert 1 <= size <= replicas
     assert size == 1 or weight / (size - 1) > (100 - weight) / replicas * (1 - 1e-9)

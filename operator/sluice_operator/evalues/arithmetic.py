@@ -1,19 +1,9 @@
-"""What one arm of a run did in one tick."""
-
-from dataclasses import dataclass
+"""Arrays of numbers, and means of what is kept as logarithms."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """Requests that were counted, and those of them that are bad. Both of shape (..., runs), bad <= requests."""
-
-    requests: Floats
-    bad: Floats
 
 
 def log_mean(logs: Floats, axis: int, weights: Floats | None = None) -> Floats:
