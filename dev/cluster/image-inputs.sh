@@ -13,7 +13,8 @@ image_key() {
     python) SALT="$1 $BASE_PACKAGES" hash_of dev/cluster/oci_archive.py dev/cluster/base-image.sh ;;
     mlflow) SALT="$1 $(image_key python)" hash_of trainer/Dockerfile trainer/requirements.txt ;;
     faulty) SALT="$1 $(image_key server)" hash_of dev/bench/faulty ;;
-    *) SALT="$1 $(image_key python)" hash_of "$(dockerfile "$1")" "$1" pyproject.toml README.md dev/requirements-build.txt ;;
+    *) SALT="$1 $(image_key python)" hash_of "$(dockerfile "$1")" "$1" pyproject.toml README.md LICENSE \
+         dev/requirements-build.txt ;;
   esac
 }
 

@@ -69,7 +69,7 @@ def test_image_is_built_from_its_lock_file_and_folder_alone(component: str) -> N
     assert copied == {
         f"{component}/requirements.txt",
         "dev/requirements-build.txt",
-        "pyproject.toml README.md",
+        "pyproject.toml README.md LICENSE",
         f"{component}/",
     }
 
