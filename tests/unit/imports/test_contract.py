@@ -1,0 +1,53 @@
+from typing import Any
+
+import pytest
+
+from dev.imports.contract import Layer, layers, root_packages
+
+
+def pyproject(*contracts: dict[str, Any]) -> dict[str, Any]:
+    return {"tool": {"importlinter": {"root_packages": ["shop", "bank"], "contracts": list(contracts)}}}
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ("till", Layer(("till",), independent=True)),
+        ("till | stock", Layer(("till", "stock"), independent=True)),
+        ("till : stock", Layer(("till", "stock"), independent=False)),
+        ("(till)", Layer(("till",), independent=True)),
+    ],
+)
+def test_a_layer_is_read_as_import_linter_reads_it(layer: str, expected: Layer) -> None:
+    assert layers(pyproject({"type": "layers", "containers": ["shop"], "layers": [layer]}), "shop") == (expected,)
+
+
+def test_full_names_mean_the_same_as_a_container() -> None:
+    read = layers(pyproject({"type": "layers", "layers": ["shop.till", "shop.stock | shop.names"]}), "shop")
+
+    assert [layer.rooms for layer in read] == [("till",), ("stock", "names")]
+
+
+def test_the_contract_with_most_rooms_counts() -> None:
+    """Contracts of other kinds, of other packages, and within one room say nothing about the floors."""
+    contracts = [
+        {"type": "layers", "layers": ["shop.till", "shop.names"]},
+        {"type": "layers", "layers": ["shop.till", "shop.stock", "shop.names"]},
+        {"type": "layers", "layers": ["shop.till.a", "shop.till.b", "shop.till.c", "shop.till.d"]},
+        {"type": "layers", "containers": ["bank"], "layers": ["a", "b", "c", "d"]},
+        {"type": "forbidden", "source_modules": ["shop"], "forbidden_modules": ["random"]},
+    ]
+
+    assert [layer.rooms for layer in layers(pyproject(*contracts), "shop")] == [("till",), ("stock",), ("names",)]
+
+
+def test_no_contract_is_no_order() -> None:
+    assert layers(pyproject(), "shop") == ()
+    assert layers({}, "shop") == ()
+
+
+def test_root_packages_are_those_of_import_linter() -> None:
+    """Its settings know one name and a list."""
+    assert root_packages(pyproject()) == ("shop", "bank")
+    assert root_packages({"tool": {"importlinter": {"root_package": "shop"}}}) == ("shop",)
+    assert root_packages({}) == ()
