@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test simulate demo canaries cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test simulate imports demo canaries cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ test: check ## All tests: the check, contract, and end to end (a cluster that di
 
 simulate: .venv/installed ## All promises about verdicts by simulation, into docs/simulation.md: about half an hour
 	$(BIN)/python -m tests.simulation
+
+imports: .venv/installed ## What imports what in operator and server: a table, and pictures in docs/imports-*.svg
+	$(BIN)/python -m dev.imports sluice_operator --svg docs/imports-operator.svg
+	$(BIN)/python -m dev.imports sluice_server --svg docs/imports-server.svg
 
 demo: .venv/installed ## One model promoted, a worse one taken back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo
