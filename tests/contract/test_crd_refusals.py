@@ -152,19 +152,19 @@ def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
         (
             "spec.objectives[0].errorRate",
             {},
-            "spec.objectives[0].errorRate: Invalid value: an error rate needs something to be held against; write max,"
+            "spec.objectives[0].errorRate: Invalid value: an error rate needs something to be compared with; write max,"
             ' such as "0.1%", or maxRatio, such as "2", to compare with the stable version, or both',
         ),
         (
             "spec.objectives[2].accuracy.min",
             None,
-            "spec.objectives[2].accuracy: Invalid value: an accuracy needs something to be held against; write min,"
+            "spec.objectives[2].accuracy: Invalid value: an accuracy needs something to be compared with; write min,"
             ' such as "0.70", or maxDrop, such as "0.02", to compare with the stable version, or both',
         ),
         (
             "spec.objectives[2]",
             {"name": "revenue", "query": {"expr": "sum(revenue)"}},
-            "spec.objectives[2].query: Invalid value: a query needs something to be held against; write min, max or"
+            "spec.objectives[2].query: Invalid value: a query needs something to be compared with; write min, max or"
             ' both, such as "10"',
         ),
         (
@@ -181,7 +181,7 @@ def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
         (
             "spec.objectives[2].accuracy",
             {"source": "Training"},
-            "spec.objectives[2].accuracy: Invalid value: an accuracy needs something to be held against; write min,"
+            "spec.objectives[2].accuracy: Invalid value: an accuracy needs something to be compared with; write min,"
             ' such as "0.70", or maxDrop, such as "0.02", to compare with the stable version, or both',
         ),
         (
