@@ -219,7 +219,7 @@ def test_the_same_without_bursts() -> None:
     columns = [
         [sum(sums.values()) / 9 for sums in by_hand.without_bursts(ratios)] for ratios in (RATIOS, of_usual, of_limit)
     ]
-    assert rows("6. Beside the record, and the limit") == [
+    assert rows("6. The baseline, and the limit") == [
         [str(t + 1), shown(a)[0], row[6], shown(b)[0], row[7], shown(c)[0], row[9]]
         for t, (row, a, b, c) in enumerate(zip(COUNTED, *columns, strict=True))
     ]
