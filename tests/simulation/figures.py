@@ -13,7 +13,7 @@ from tests.simulation.scenarios import HEALTHY, PROMOTED_AT, REGRESSIONS, WORSE
 from tests.simulation.study import Cell, Results
 from tests.simulation.world import P95, Quality, over
 
-UNKNOWN_BURSTS = "a calm record, then one-arm bursts from the start"
+UNKNOWN_BURSTS = "a calm baseline, then bursts of one revision at a time from the start"
 PROMISED = tuple(name for name in HEALTHY if name != UNKNOWN_BURSTS)  # what the theorem covers
 
 

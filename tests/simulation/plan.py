@@ -28,12 +28,10 @@ from tests.simulation.study import (
 )
 
 RAMP_MINUTES = 30.0
-RIVALS_HEALTHY = tuple(
-    name for name in HEALTHY if name.startswith(("calm, errors 0.1", "stable over", "bursts", "one-arm"))
-)
+RIVALS_HEALTHY = tuple(name for name in HEALTHY if name.startswith(("calm, errors 0.1", "stable over", "bursts")))
 CALM_ALIKE = tuple(name for name in HEALTHY if name.startswith("calm"))
 MARGIN_RATES = (100, 1000)
-WORST = tuple(name for name in HEALTHY if name.startswith("one-arm bursts"))  # where most canaries are taken back
+WORST = tuple(name for name in HEALTHY if name.startswith("bursts of one revision"))  # most rollbacks
 
 
 def full(runs: int) -> list[Planned]:

@@ -29,15 +29,15 @@ _USUAL, _INCIDENT, _AT_MARGIN = "calm, errors 0.1 %", next(iter(scenarios.BOTH_B
 _INTRO = """\
 # Simulation
 
-Written by `make simulate` (150 runs: about half an hour on two idle cores); this page is from `python -m tests.simulation --runs {runs}`. The seeds are fixed: the same command gives the same page, with any number of processes. `make check` and `make test` assert the main lines of it with fewer runs.
+`make simulate` writes this page. It takes 150 runs of each regression, about half an hour on two idle cores. The page that you see is from `python -m tests.simulation --runs {runs}`. The seeds are fixed: the same command gives the same page, with any number of processes. `make check` and `make test` assert the main results with fewer runs.
 
-**What is simulated.** Poisson traffic of 1 to 1,000 requests per second; log-normal latency, p95 120 ms; 0.1 % errors; accuracy 0.95, with a label for every request. Scrapes every 5 seconds, 6 hours of stable's record (where there are nine pods, one hour of each). A burst multiplies errors by 20 and latency by 1.8 for 30 to 90 seconds ("one an hour": for 60 seconds). Every policy sees only counts that Prometheus could give it. Sluice's limits are 0.1 % errors, p95 200 ms and an accuracy of 0.70; stable is at the first of them.
+**What is simulated.** The traffic is a Poisson process with 1 to 1,000 requests per second. Latencies are log-normal with a p95 of 120 ms. 0.1 % of the requests are errors. The accuracy is 0.95, and every request gets a label. Prometheus scrapes every 5 seconds. The baseline has 6 hours of stable (where there are nine pods, one hour of each). A burst multiplies errors by 20 and latency by 1.8, for 30 to 90 seconds (in the rows with "one an hour" or "one burst an hour": for 60 seconds). Every policy sees only counts that Prometheus could give it. The limits of Sluice's objectives are 0.1 % errors, a p95 of 200 ms and an accuracy of 0.70. Stable is exactly at the first of them.
 
-**What is the operator's own code.** The objectives are parsed as it parses them. What is tested of them, the margins of each step, the latency bounds that are compared (of the server's histogram), the burst law and the pods it allows for, all e-processes, how they are averaged, the bars of each family, the automatic steps and when an objective is needed are its functions or constants. The simulation's own are the counts (no Prometheus, no scrape that is missed, each weight live at once), the bins of the record, the clock of a step, and the comparison of each family with its bar, for many runs together. Container crashes, hanging requests and custom queries are not simulated.
+**What is the operator's own code.** The simulation calls the operator's functions, or uses its constants, for these parts: parsing the objectives, and what is tested of them; the margins of each step; the latency bounds that are compared (of the server's histogram); the burst law, and the number of pods that it allows for; all e-processes and their means; the threshold of each family of tests; the automatic steps; when an objective is needed. The simulation has code of its own for these parts: the counts (there is no Prometheus, no scrape is missed, and each weight is live at once); the bins of the baseline; the clock of a step; the comparison of each family with its threshold, for many runs together. Container crashes, hanging requests and query objectives are not simulated.
 
-**Policies.** *Sluice, 30 minutes*: 10, 20, 30, 40, 50 %, six minutes each, then promoted. *Sluice, automatic steps*: the weight rises when the evidence allows it, and the canary is promoted when twice the errors, 1.5 times the slow requests and 0.02 of accuracy are ruled out; accuracy is asked for in the last step alone, as by default. *At 80 %* and *watched* are described where they are shown. Rivals: the rules of [Flagger's and Argo Rollouts' documentation](../tests/simulation/rivals.py), the same with the limits of common guides (errors 0.1 %, p95 200 ms, p99 500 ms, accuracy 0.70), and a z-test at 95 % that is looked at with every scrape.
+**Policies.** *Sluice, 30 minutes*: weights of 10, 20, 30, 40 and 50 %, six minutes each, then the promotion. *Sluice, automatic steps*: the weight rises when the evidence allows it. The canary is promoted when three things are ruled out: twice the errors, 1.5 times the slow requests, and an accuracy that is 0.02 lower. Accuracy is only needed in the last step, as by default. *Sluice, at 80 %* and *Sluice, watched* are described in their sections. The rivals are: the rules of [Flagger's and Argo Rollouts' documentation](../tests/simulation/rivals.py); the same rules with the limits of common guides (errors 0.1 %, p95 200 ms, p99 500 ms, accuracy 0.70); and a z-test at 95 % that is evaluated at every scrape.
 
-**How to read it.** Four numbers with strokes are 1 / 10 / 100 / 1,000 requests per second. Medians are over all runs; "-" says that less than half got there. Runs per cell of Sluice's: {cells}. Rivals: {rivals}.
+**How to read it.** Four numbers with slashes are for 1 / 10 / 100 / 1,000 requests per second. Medians are over all runs. "-" means that fewer than half of the runs got there. *Calm* means without bursts. Runs per cell, for Sluice: {cells}. For the rivals: {rivals}.
 """  # noqa: E501
 
 
@@ -46,10 +46,10 @@ def page(results: Results, runs: int) -> str:
         return results[Cell(policy, name, 100)].runs
 
     cells = (
-        f"healthy canaries {of(TIMED, _USUAL)} (timed ramp), {of(AUTOMATIC, _USUAL)} (automatic steps; "
-        f"{of(AUTOMATIC, WORST[0])} in the rows of one-arm bursts), {of(WATCHED, _USUAL)} "
-        f"(watch); an incident in both arms {of(HEAVY, _INCIDENT)}; exactly at the margin "
-        f"{of(AUTOMATIC, _AT_MARGIN)}, its e-value alone {of(CLEARS_ERRORS, _AT_MARGIN)}; "
+        f"healthy canaries {of(TIMED, _USUAL)} (30 minutes), {of(AUTOMATIC, _USUAL)} (automatic steps; "
+        f"{of(AUTOMATIC, WORST[0])} in the rows with bursts of one revision at a time), "
+        f"{of(WATCHED, _USUAL)} (watched); an incident in both revisions {of(HEAVY, _INCIDENT)}; exactly at the margin "
+        f"{of(AUTOMATIC, _AT_MARGIN)}, the margin's e-value by itself {of(CLEARS_ERRORS, _AT_MARGIN)}; "
         f"all others {runs}"
     )
     intro = _INTRO.format(runs=runs, cells=cells, rivals=of(FLAGGER, _USUAL))
@@ -70,9 +70,10 @@ def _targets(results: Results) -> str:
     rows = [(one.promise, one.value, one.policy, f"{one.runs:,}", one.measured, one.state) for one in targets(results)]
     return _section(
         "Targets",
-        "Intervals are those of Clopper and Pearson. They take runs for independent, though a hundred of them share a "
-        "record; and that of a worst cell ignores that it was picked, which makes it too high rather than too low.",
-        _table(("target", "value", "policy", "runs", "measured", ""), rows),
+        "Intervals are those of Clopper and Pearson, at 95 %. They treat all runs as independent, although a hundred "
+        "runs share one baseline. The interval of a worst cell ignores that this cell was picked. This makes the "
+        "interval too high rather than too low.",
+        _table(("target", "value", "policy", "runs", "measured", "result"), rows),
     )
 
 
@@ -83,13 +84,13 @@ def _false_rollbacks(results: Results) -> str:
         (name, *(_by_rate(results, one, name, _taken_back) for one in (TIMED, HEAVY))) for name in scenarios.BOTH_BREAK
     ]
     return _section(
-        "Healthy canaries taken back, %",
+        "Healthy canaries that are rolled back, %",
         _table(("canary", TIMED, AUTOMATIC), rows),
-        "The last row is what no method can exclude that decides within seconds: a service that begins to burst when "
-        "the run begins. In the rows of nine pods, the "
-        "operator's law allows for nine canary pods, as many as there are at the last weights.",
-        "An incident that hits both arms, with a good record before it (errors 3 %, p95 240 ms, accuracy 0.65: beyond "
-        "all three limits), on the timed ramp, and with a single step of 80 % for half an hour.",
+        "The last row shows what no method can exclude if it decides within seconds: a service that begins to burst "
+        "when the run begins. In the rows with nine pods, the operator's burst law allows for nine canary pods, as "
+        "many as there are at the last weights.",
+        "The next table has an incident that hits both revisions after a good baseline. It takes both over all three "
+        f"limits (errors 3 %, p95 240 ms, accuracy 0.65). *{HEAVY}* is a single step of 80 % for half an hour.",
         _table(("incident", TIMED, HEAVY), both),
         "The rivals:",
         _table(("rival", *RIVALS_HEALTHY), rivals),
@@ -105,7 +106,8 @@ def _detection(results: Results) -> str:
     ]
     return _section(
         "Bad canaries",
-        "Taken back %, median time, median canary requests until then; 'p' is the share promoted.",
+        "Each cell has the share rolled back in %, the median time, and the median of the canary's requests until "
+        "then. 'p' is the share promoted in %.",
         _table(("regression", "req/s", AUTOMATIC, TIMED, FLAGGER, ARGO), rows),
     )
 
@@ -125,10 +127,12 @@ def _exposure(results: Results) -> str:
     ]
     return _section(
         "Requests exposed to a bad canary",
-        f"In its first hour, as a multiple of those under {AUTOMATIC}: geometric mean over the ten regressions.",
+        f"Requests in the first hour, as a multiple of those with *{AUTOMATIC}*: the geometric mean over the ten "
+        "regressions.",
         _table(("policy", "times as many", "promoted, mean %"), rows),
-        "Against the information floor, at 100 requests per second: what the best test of exactly this regression "
-        "needs, at a weight of 10 % and a level of 5 %, when all else is known and nothing bursts.",
+        "Requests compared with the information floor, at 100 requests per second. The floor is what the best test for "
+        "exactly this regression needs, at a weight of 10 % and a level of 5 %, if everything else is known and "
+        "nothing bursts.",
         _table(("regression", "floor", AUTOMATIC, TIMED), floors),
     )
 
@@ -150,8 +154,9 @@ def _promotion(results: Results) -> str:
     return _section(
         "Healthy canaries promoted by automatic steps",
         _table(("canary", "median time", "promoted within the hour, %"), rows),
-        "Canary requests until twice stable's errors, and at least 0.1 %, are ruled out (weight 10 %, errors alone):",
-        _table(("both arms", "median", "cleared within the hour, %"), requests),
+        "The next table has the canary's requests until this is ruled out: at least twice stable's errors, and at "
+        "least 0.1 % (weight 10 %, only the objective for errors).",
+        _table(("both revisions", "median", "ruled out within the hour, %"), requests),
     )
 
 
@@ -163,16 +168,17 @@ def _watch(results: Results) -> str:
     ]
     rates = tuple(f"{rate:,} req/s" for rate in RATES)
     return _section(
-        "A canary that serves alone",
-        "Ten minutes at 10 to 50 %, then promoted, and watched for 15 minutes. Nothing is beside it any more: it is "
-        "held against what stable did until then, by the objectives' own margins. Of the runs that were promoted.",
-        "Good ones that are returned, %:",
+        "A canary in the watch after its promotion",
+        f"*{WATCHED}*: ten minutes at 10 to 50 %, then the promotion, then a watch of 15 minutes. No other revision "
+        "serves at the same time. The canary is compared with what stable did until then, by the margins of the "
+        "objectives. The tables count only runs that were promoted.",
+        "Good canaries that are rolled back, %:",
         _table(("canary", *rates), good),
-        "Bad ones: returned %, and the median time after they turned. A p95 that grows by 50 % keeps its limit: it is "
-        "found beside stable, and not alone, where only a share over 200 ms counts that exceeds the 5 % of the limit. "
-        "The last rows are **outages that any version would have had** (errors 5 %, p95 +50 %, five minutes after the "
-        "promotion): nobody sees the other arm, so one that lasts is taken for the canary's, and an innocent canary is "
-        "returned.",
+        "Bad canaries: the share rolled back in %, and the median time after they turned bad. A p95 that grows by 50 % "
+        "keeps its limit. The comparison with stable finds it, and the watch does not: in the watch it counts only if "
+        "more than the 5 % of the limit take longer than 200 ms. The last rows are **outages that any version would "
+        "have had** (errors 5 %, p95 +50 %, five minutes after the promotion). No other revision serves at the same "
+        "time. So an outage that lasts counts against the canary, and an innocent canary is rolled back.",
         _table(("canary", *rates), bad),
     )
 
@@ -204,9 +210,10 @@ def _margins(results: Results) -> str:
         )
     return _section(
         "A canary exactly at the margin",
-        "Promoting it must stay under 5 %. Left: the margin's e-value alone, an hour at a weight of 10 % and 100 "
-        "requests per second. Right: automatic steps, at 100 / 1,000 requests per second.",
-        _table(("canary", "cleared, %", "promoted, %", "taken back, %"), rows),
+        "At most 5 % of these canaries may be promoted. 'Ruled out' is the margin's e-value by itself, in one hour at "
+        "a weight of 10 % and 100 requests per second. The other two columns are automatic steps, at 100 / 1,000 "
+        "requests per second.",
+        _table(("canary", "ruled out, %", "promoted, %", "rolled back, %"), rows),
     )
 
 
@@ -214,12 +221,12 @@ def _surroundings(results: Results) -> str:
     hidden = [(name, _found(results, TIMED, name, 100)) for name in scenarios.HIDDEN]
     turning = [(name, *(_found(results, TIMED, name, rate) for rate in (10, 100, 1000))) for name in scenarios.TURNING]
     return _section(
-        "Bad canaries that are hard to tell",
-        f"Where both arms burst by themselves ({TIMED}, 100 requests per second), a regression that looks like a burst "
-        "is found when it has lasted longer than stable's bursts do.",
+        "Bad canaries that are hard to find",
+        "Here each revision has bursts of its own, at 100 requests per second. A regression that looks like a burst is "
+        "found when it has lasted longer than stable's bursts do.",
         _table(("regression", TIMED), hidden),
-        f"A canary that turns bad after ten minutes looks like a burst that begins. {TIMED}; times are since the run's "
-        "begin.",
+        f"A canary that turns bad after ten minutes looks like the start of a burst. The policy is *{TIMED}*; times "
+        "are since the start of the run.",
         _table(("regression", "10 req/s", "100 req/s", "1,000 req/s"), turning),
     )
 

@@ -75,9 +75,13 @@ def batches(plan: Planned) -> list[Batch]:
 
 def run(batch: Batch) -> Outcomes:
     """The seed depends on the batch alone, not on what else is run, or where."""
-    random = np.random.default_rng([SEED, zlib.crc32(repr(batch.cell).encode()), batch.number])
+    random = np.random.default_rng([SEED, zlib.crc32(_seed_name(batch.cell).encode()), batch.number])
     world = scenarios.world(batch.cell.scenario, batch.cell.rate)
     return simulate(world, POLICIES[batch.cell.policy], batch.runs, batch.minutes, random)
+
+
+def _seed_name(cell: Cell) -> str:
+    return repr(cell._replace(scenario=scenarios.FIRST_NAMES.get(cell.scenario, cell.scenario)))
 
 
 def study(

@@ -31,21 +31,21 @@ HEALTHY = [
         ("calm, errors 0.1 %", 1),
         ("calm, errors 0.1 %", 1000),
         ("stable over its limits (errors 0.3 %, p95 216 ms, accuracy 0.68)", 100),
-        ("bursts that both arms share", 100),
-        ("one-arm bursts, one an hour", 10),
-        ("one-arm bursts, one an hour", 1000),
-        ("one-arm bursts, one in ten minutes", 100),
+        ("bursts that both revisions share", 100),
+        ("bursts of one revision at a time, one an hour", 10),
+        ("bursts of one revision at a time, one an hour", 1000),
+        ("bursts of one revision at a time, one in ten minutes", 100),
         ("labels two minutes late", 100),
         ("a better canary", 100),
     )
 ]
 INCIDENTS = [
-    Cell(HEAVY, "both arms beyond all limits from the first tick", 100),
-    Cell(TIMED, "both arms beyond all limits from minute 10 on", 100),
+    Cell(HEAVY, "both revisions over all limits from the first tick", 100),
+    Cell(TIMED, "both revisions over all limits from minute 10 on", 100),
 ]
 ALONE = [
     Cell(WATCHED, "calm, errors 0.1 %", 100),
-    Cell(WATCHED, "one-arm bursts, one an hour", 100),
+    Cell(WATCHED, "bursts of one revision at a time, one an hour", 100),
 ]
 FOUND = {  # regression, requests per second: within how many seconds half of the runs are over
     ("errors 0.1 → 0.5 %", 100): 300,

@@ -32,13 +32,13 @@ def test_identical_canaries_stay_in_a_calm_service() -> None:
 
 def test_identical_canaries_stay_where_one_arm_bursts() -> None:
     """A burst of one arm is no regression in a service whose record has such bursts."""
-    outcomes = _one(TIMED, "one-arm bursts, one in ten minutes", runs=100, minutes=8)
+    outcomes = _one(TIMED, "bursts of one revision at a time, one in ten minutes", runs=100, minutes=8)
     assert outcomes.taken_back.sum() <= 5
 
 
 def test_nobody_is_blamed_for_what_hits_both_arms() -> None:
     """An incident that begins with the run and takes both arms beyond all limits takes no canary back."""
-    outcomes = _one(HEAVY, "both arms beyond all limits from the first tick", runs=100, minutes=4)
+    outcomes = _one(HEAVY, "both revisions over all limits from the first tick", runs=100, minutes=4)
     assert not outcomes.taken_back.any()
 
 
