@@ -262,7 +262,7 @@ def _one_run(fresh: Look, again: Look) -> str:
 
     per_tick = 1000 * (again.cpu - fresh.cpu) / again.ticks
     head = ["CPU, ms", "queries", "ticks", "operator", *fresh.parts, "Prometheus"]
-    table = _table(head, [row("first look", fresh), row("after a restart", again)])
+    table = _table(head, [row("first evaluation", fresh), row("after a restart", again)])
     return f"{table}\nA tick that is read again takes the operator {per_tick:.1f} ms.\n"
 
 

@@ -20,7 +20,7 @@ def table(tried: Sequence[Tried], predicted: Mapping[str, Predicted]) -> Table:
     shown = Table(box=box.MARKDOWN)
     shown.add_column("canary")
     for title in (
-        "taken back",
+        "rolled back",
         "seconds to the verdict",
         "simulated",
         "ratio",
@@ -64,7 +64,7 @@ def promises(queue: Sequence[Kind], tried: Sequence[Tried]) -> list[Promise]:
     troubles = "; ".join(f"#{one.number} {one.kind.name}: {one.trouble}" for one in tried if one.trouble)
     return [
         Promise(
-            f"at most {allowed} of {len(identical)} identical canaries were taken back",
+            f"at most {allowed} of {len(identical)} identical canaries were rolled back",
             len(accused) <= allowed,
             "; ".join(f"#{one.number} after {one.found_after:.0f} s: {one.message}" for one in accused),
         ),
@@ -86,8 +86,8 @@ def line(one: Tried) -> str:
     if one.trouble:
         return f"trouble: {one.trouble}"
     if one.found_after is None:
-        return f"not taken back; {one.exposed:,} requests"
-    return f"taken back after {one.found_after:.1f} s and {one.exposed:,} requests: {one.message}"
+        return f"not rolled back; {one.exposed:,} requests"
+    return f"rolled back after {one.found_after:.1f} s and {one.exposed:,} requests: {one.message}"
 
 
 def _conclusive(tried: Sequence[Tried], kind: Kind) -> list[Tried]:
