@@ -43,7 +43,7 @@ imports: .venv/installed ## What imports what in operator and server: a table, a
 	$(BIN)/python -m dev.imports sluice_operator --svg docs/imports-operator.svg
 	$(BIN)/python -m dev.imports sluice_server --svg docs/imports-server.svg
 
-demo: .venv/installed ## One model promoted, a worse one taken back, on the cluster; CHAOS=1 kills the operator meanwhile
+demo: .venv/installed ## One model promoted, a worse one rolled back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo
 
 canaries: .venv/installed ## Identical canaries must stay, bad ones must be found, on the cluster: about 35 minutes

@@ -1,4 +1,4 @@
-"""`python -m dev.demo`: from no cluster to one version promoted and a worse one taken back, by real traffic.
+"""`python -m dev.demo`: from no cluster to one version promoted and a worse one rolled back, by real traffic.
 
 Exit codes: 0 everything as promised, 1 something differs (it is named), 130 ended with Ctrl-C.
 """

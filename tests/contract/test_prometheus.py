@@ -171,7 +171,7 @@ def test_a_retention_shorter_than_the_run_loses_counts_and_makes_none_up(url: st
     ],
 )
 def test_a_query_that_gives_no_number_is_undecided_and_told(url: str, expr: str, told: str) -> None:
-    """In Prometheus's own words where it has some; no rollout is taken back for a misspelt query."""
+    """In Prometheus's own words where it has some; no rollout is rolled back for a misspelt query."""
     verdict = seen_by(url, 300, a_run(BEGAN, objectives=measuring(expr)))
     assert verdict.result is Result.UNDECIDED
     assert verdict.message.startswith(f"mine is undecided: nothing measured, at most 20; {told}")

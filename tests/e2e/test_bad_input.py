@@ -1,6 +1,6 @@
 """What a person may get wrong, or what may be missing: a condition says so in a sentence that tells what to do.
 
-What serves, serves on.
+What serves keeps serving.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ async def test_a_registry_that_does_not_answer(serving: Rollout, place: Place) -
             gone = await serving.until_condition("RegistryReachable", "False", "RegistryUnreachable")
             assert gone.message == (
                 "MLflow at http://mlflow.mlflow.svc:5000 gave no usable answer: All connection attempts failed; "
-                "what is pinned serves on, nothing changes"
+                "the pinned version keeps serving, and nothing changes"
             )
             assert serving.status.message == gone.message
             assert serving.status.has("Stalled", "False")
@@ -247,7 +247,7 @@ async def test_what_cannot_serve_is_rejected_before_it_gets_traffic(
     assert (succeeded.status, succeeded.reason) == ("False", attempt.reason)
     assert re.fullmatch(attempt.message.format(name=name), succeeded.message, re.DOTALL), succeeded.message
     assert rollout.status.message == (
-        f"{versions.first.uri} serves on 1 of 1 pods; the last run was taken back: {succeeded.message}"
+        f"{versions.first.uri} serves on 1 of 1 pods; the last run was rolled back: {succeeded.message}"
     )
     assert [(each.reason, each.message) for each in rollout.status.rejected] == [(attempt.reason, succeeded.message)]
     assert rollout.status.has("Ready", "True")

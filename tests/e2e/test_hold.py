@@ -75,7 +75,7 @@ async def test_without_requests_nothing_is_decided(quiet: Rollout, versions: Ver
 
 
 async def test_a_newer_version_replaces_the_one_on_trial(quiet: Rollout, versions: Versions) -> None:
-    """In mid-run the newest version wins: the old canary is taken back without being rejected, the new one starts."""
+    """In mid-run the newest version wins: the old canary is rolled back without being rejected, the new one starts."""
     await on_trial(quiet, versions.better)
     newest = await on_trial(quiet, versions.bad)
     superseded = newest.history[0]

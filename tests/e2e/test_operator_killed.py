@@ -69,7 +69,7 @@ async def test_a_promotion_survives_kills(iris: Rollout, place: Place, operator:
 
 
 async def test_a_rollback_survives_kills(iris: Rollout, place: Place, operator: Operator, versions: Versions) -> None:
-    """Killed at every stage of a rollback: the bad version ends rejected, what served serves on, no request fails."""
+    """Killed at every stage of a rollback: the bad version is rejected, what served keeps serving, no request fails."""
     await operator.replace()
     stable, runs, kills = iris.status.stable, len(iris.status.history), operator.kills
     assert stable is not None

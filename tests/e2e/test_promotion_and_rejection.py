@@ -1,5 +1,5 @@
 """The two ends of a rollout under a steady stream of requests with feedback: a better version takes over, a worse one
-is taken back. Each run is made once; the tests look at what was seen of it.
+is rolled back. Each run is made once; the tests look at what was seen of it.
 """
 
 import json

@@ -80,7 +80,7 @@ def mean_promoted(results: Results, policy: str, rate: float) -> float:
 
 
 def back(outcomes: Outcomes) -> tuple[float, float]:
-    """Median seconds and canary requests until a run is taken back; infinite where less than half are."""
+    """Median seconds and canary requests until a run is rolled back; infinite where less than half are."""
     return outcomes.median_seconds(outcomes.taken_back), outcomes.median_exposed(outcomes.taken_back)
 
 

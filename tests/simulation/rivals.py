@@ -56,7 +56,7 @@ class FlaggerLike:
     request-success-rate at least 99, request-duration (p99) at most 500.
 
     Each interval checks the last minute. A check that fails, or finds no values, holds the weight and is counted for
-    good; one interval after the threshold is met the canary is taken back ("interval * threshold" of the documentation
+    good; one interval after the threshold is met the canary is rolled back ("interval * threshold" of the documentation
     and one more, as in its scheduler). A good check raises the weight, the one at the highest weight promotes.
     """
 

@@ -16,7 +16,7 @@ HOUR = 3600.0
 
 
 class Verdicts(NamedTuple):
-    """By run. A run that is both is taken back."""
+    """By run. A run that is both is rolled back."""
 
     taken_back: Bools
     promoted: Bools

@@ -19,7 +19,7 @@ WATCH_MINUTES = 15.0
 
 
 class Timed:
-    """What was not taken back when the last step is over is promoted (`PromoteIfClean`), and then watched alone for
+    """What was not rolled back when the last step is over is promoted (`PromoteIfClean`), and then watched alone for
     some `watch` minutes."""
 
     def __init__(self, steps: Steps, watch: float, world: World, runs: int, random: Random) -> None:

@@ -90,7 +90,7 @@ def results() -> dict[Cell, Outcomes]:
 
 @pytest.mark.parametrize("cell", HEALTHY, ids=str)
 def test_false_rollbacks_stay_under_the_theorem(cell: Cell, results: dict[Cell, Outcomes]) -> None:
-    """A canary that is as good as stable is taken back in at most 5 % of runs, however often one looks."""
+    """A canary that is as good as stable is rolled back in at most 5 % of runs, however often one looks."""
     outcomes = results[cell]
     assert outcomes.taken_back.sum() <= binom.ppf(UNLUCKY, outcomes.runs, 0.05)
 
@@ -128,7 +128,7 @@ def test_regressions_are_found_in_time(regression: str, rate: int, results: dict
 
 
 def test_a_canary_that_turns_bad_is_found(results: dict[Cell, Outcomes]) -> None:
-    """Ten good minutes earn a canary no trust: when it turns bad, it is taken back as soon as no burst explains it."""
+    """Ten good minutes earn a canary no trust: when it turns bad, it is rolled back as soon as no burst explains it."""
     outcomes = results[TURNS]
     assert outcomes.taken_back.all()
     assert 600 < back(outcomes)[0] <= 600 + 300

@@ -25,7 +25,7 @@ from tests.simulation.study import (
 
 
 def test_identical_canaries_stay_in_a_calm_service() -> None:
-    """Of 100 identical canaries at most 5 are taken back within 12 minutes of looks."""
+    """Of 100 identical canaries at most 5 are rolled back within 12 minutes of looks."""
     outcomes = _one(TIMED, "calm, errors 0.1 %", runs=100, minutes=12)
     assert outcomes.taken_back.sum() <= 5
 

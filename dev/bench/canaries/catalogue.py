@@ -9,7 +9,7 @@ from typing import Any
 
 from dev.demo.models import Version
 
-WATCH = 300.0  # seconds of canary traffic, after which a canary that was not taken back is withdrawn
+WATCH = 300.0  # seconds of canary traffic, after which a canary that was not rolled back is withdrawn
 STEPS = ((20, 150), (50, 3600))  # percent, and the least seconds; the last step outlasts the watch: nothing is promoted
 ERROR_LIMIT = 0.01
 LATENCY_QUANTILE = 0.95

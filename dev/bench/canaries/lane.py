@@ -50,7 +50,7 @@ class Lane:
         self._watch, self._ready_within, self._hanging = watch, ready_within, hanging
 
     async def tried(self, number: int, kind: Kind, models: dict[str, Version]) -> Tried:
-        """Starts the canary, watches it, and takes it back if the operator does not."""
+        """Starts the canary, watches it, and rolls it back if the operator does not."""
         self._stream.requests.clear()
         try:
             await self._wish(models[kind.model], kind, number)

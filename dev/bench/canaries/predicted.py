@@ -23,7 +23,7 @@ GOOD = Quality(errors=0.0, accuracy=148 / 150)
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    found: float  # share of runs that are taken back while they are watched
+    found: float  # share of runs that are rolled back while they are watched
     seconds: float  # median until then; infinite when less than half are
     exposed: float  # median of canary requests until then
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sluice_operator.api.spec import Objective, Query
 from sluice_operator.api.status import ObjectiveVerdict, Result
 
-_PLAIN = " by a plain rule, no theorem"
+_PLAIN = " (a plain rule, without an error rate)"
 
 
 def rendered(query: Query, namespace: str, name: str, revision: str) -> str:
@@ -37,11 +37,11 @@ def judged(
     return ObjectiveVerdict(
         name=objective.name,
         result=Result.FAIL if failed else Result.PASS if passed else Result.UNDECIDED,
-        reason="QueryBeyondLimit" if failed else "",
+        reason="QueryOutsideLimit" if failed else "",
         canary=f"{numbers[-1][1]:g}" if numbers else "",
         limit=_limit(query),
         requests=len(numbers),
-        evidence=f"{beyond} of {len(numbers)} measurements beyond the limit, {query.failure_limit} tolerated{_PLAIN}",
+        evidence=f"{beyond} of {len(numbers)} measurements outside the limit, {query.failure_limit} tolerated{_PLAIN}",
         needs="" if passed or failed else trouble or "needs a measurement inside the limit",
     )
 

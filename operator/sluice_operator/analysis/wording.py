@@ -187,7 +187,7 @@ def baseline(found: Baseline, findings: Sequence[Finding], confidence: Confidenc
     if findings:
         calmest = min(finding.no_burst_chance for finding in findings)
         chance = min(confidence.false_rollback * budget.WITHOUT_BURSTS / calmest, 1.0)
-        parts.append(f"at most {_percent(chance)} of good canaries are taken back while nobody bursts")
+        parts.append(f"at most {_percent(chance)} of good canaries are rolled back while no pod bursts")
     return "; ".join(parts)
 
 

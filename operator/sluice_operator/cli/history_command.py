@@ -16,7 +16,7 @@ def add(verbs: Any) -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """One line per record, the newest first."""
-    rows = [("RECORD", "ENDED", "MODEL", "AGAINST", "OUTCOME", "REASON", "MESSAGE")]
+    rows = [("RECORD", "ENDED", "MODEL", "STABLE", "OUTCOME", "REASON", "MESSAGE")]
     for one in kubectl.records(asked.name, asked.namespace):
         data = one["data"]
         facts = (data[key] for key in ("model", "stable", "outcome", "reason", "message"))

@@ -58,7 +58,7 @@ def of_file(path: str) -> RunRecord:
 
 def add_credentials(options: Any) -> None:
     """The option that goes with --prometheus."""
-    told = "folder with the files that say who asks it, such as token or ca.crt: see docs/operator.md"
+    told = "folder with the credentials, such as token or ca.crt: see docs/prometheus.md"
     options.add_argument("--credentials", metavar="FOLDER", default="", help=told)
 
 

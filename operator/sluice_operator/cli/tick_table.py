@@ -18,7 +18,7 @@ from sluice_operator.records.run_record import baseline_of
 Decisions = Mapping[float, str]  # what was decided, by the end (unix seconds) of the newest tick that was known
 
 _CHANGED = ("TIME", "AFTER", "WEIGHT", "OBJECTIVE", "CANARY", "STABLE", "COUNTED", "EVIDENCE")
-_EVERY = ("TIME", "AT", "OBJECTIVE", "CANARY", "STABLE", "WORSE", "LIMIT", "FOR", "ALONE", "")
+_EVERY = ("TIME", "AT", "OBJECTIVE", "CANARY", "STABLE", "WORSE", "LIMIT", "FOR", "UNPAIRED", "")
 _TOGETHER = "together"
 _SMALL, _LARGE = 0.001, 10_000.0
 

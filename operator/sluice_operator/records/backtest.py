@@ -57,7 +57,7 @@ def hypothetical_run(
         first_live_at=since,
         outcome=Outcome.WITHDRAWN,
         ended_at=until,
-        reason="Rehearsed",
+        reason="Backtest",
         message="judged afterwards on what Prometheus knows",
     )
 

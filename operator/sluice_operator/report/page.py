@@ -19,7 +19,7 @@ from sluice_operator.report.markup import Markup, joined, tag
 
 _ENDED = {
     Outcome.PROMOTED: "was promoted",
-    Outcome.REJECTED: "was taken back",
+    Outcome.REJECTED: "was rolled back",
     Outcome.SUPERSEDED: "was replaced by a newer revision",
     Outcome.WITHDRAWN: "was withdrawn",
 }
@@ -166,12 +166,13 @@ def _reading(replay: Replay) -> Iterator[Markup]:
     yield tag("h2", "How to read this")
     yield tag(
         "p",
-        f"Times are since the first traffic; dotted uprights are changes of the live weight. A share is that of the "
-        f"last twelfth of an arm's requests or labels, of {series.LEAST_COUNTED} at least, but of no more than a sixth "
-        f"of the time. Evidence is drawn as e-values, in powers of ten: 1 says nothing, and what leaves the frame goes "
-        f"on beyond it. The bars follow from what the run allows: a good canary is taken back in at most "
-        f"{false_rollback} of all runs, one that is worse than a margin is promoted in at most {bad_promotion}. "
-        f"Objectives share the bars against the canary: they are for one that speaks alone. Each step before the last "
-        f"must rule out only twice as much as the one after it, so evidence in favour falls when a step begins.",
+        f"Times are counted from the first traffic. A dotted vertical line is a change of the live weight. A share is "
+        f"that of the last twelfth of a revision's requests or labels: at least {series.LEAST_COUNTED} of them, and at "
+        f"most a sixth of the time. Evidence is drawn as e-values, in powers of ten. 1 says nothing. A line that "
+        f"leaves the frame goes on outside of it. The thresholds follow from what the run allows: a good canary is "
+        f"rolled back in at most {false_rollback} of all runs, and one that is worse than a margin is promoted in at "
+        f"most {bad_promotion}. Objectives share the thresholds against the canary: those shown are for one objective "
+        f"while the others show nothing. Each step before the last must rule out only twice as much as the one after "
+        f"it, so evidence in favour falls when a step begins.",
         class_="quiet",
     )

@@ -76,7 +76,7 @@ def silence(replay: Replay, number: int) -> Markup:
         [Line("worse", series.logs(replay, lambda one: one.unpaired))],
         [
             Level(
-                "bar", replay.thresholds.unpaired / series.LOG10, f"{_evalue(replay.thresholds.unpaired)} takes it back"
+                "bar", replay.thresholds.unpaired / series.LOG10, f"{_evalue(replay.thresholds.unpaired)} rolls it back"
             )
         ],
         _at(replay, lambda one: one.unpaired >= replay.thresholds.unpaired, lambda one: one.unpaired),
@@ -102,14 +102,14 @@ def _against(replay: Replay, index: int, number: int) -> Markup:
         lines.append(Line("worse", series.logs(replay, lambda one: one.objectives[index].worse or 0.0)))
         bar = thresholds.comparison + math.log(max(1, thresholds.compared))
         both = last.over_limit is not None
-        levels.append(Level("bar", bar / series.LOG10, f"worse: {_evalue(bar)} takes it back", below=both))
+        levels.append(Level("bar", bar / series.LOG10, f"worse: {_evalue(bar)} rolls it back", below=both))
         keys.append(("worse", "worse than stable"))
     if last.over_limit is not None:
         lines.append(Line("beyond", series.logs(replay, lambda one: one.objectives[index].over_limit or 0.0)))
         lines.append(Line("kept", series.logs(replay, lambda one: one.objectives[index].worse_now)))
         bar = thresholds.limits + math.log(max(1, thresholds.limited))
-        levels.append(Level("bar", bar / series.LOG10, f"both beyond {_evalue(bar)} take it back"))
-        keys += [("beyond", "beyond the limit"), ("kept", "worse than stable now")]
+        levels.append(Level("bar", bar / series.LOG10, f"both above {_evalue(bar)} roll it back"))
+        keys += [("beyond", "over the limit"), ("kept", "worse than stable now")]
     chart = _evidence(replay, "Evidence against the canary", lines, levels, _blamed(replay, index), "against")
     return _figure(drawn(chart, number), *keys, heading="Against the canary")
 

@@ -130,7 +130,8 @@ def _rollout_succeeded(status: Status) -> ConditionState:
 
 def _registry_reachable(seen: Observation) -> ConditionState:
     if isinstance(seen.resolution, Unreachable):
-        return "False", "RegistryUnreachable", f"{seen.resolution.message}; what is pinned serves on, nothing changes"
+        serving = "the pinned version keeps serving, and nothing changes"
+        return "False", "RegistryUnreachable", f"{seen.resolution.message}; {serving}"
     if isinstance(seen.resolution, Unresolved) and seen.resolution.reason in ("InvalidURI", "RegistryNotAllowed"):
         return "Unknown", "NotAsked", seen.resolution.message
     return "True", "Answered", ""
@@ -197,7 +198,7 @@ def _message(seen: Observation, status: Status, findings: dict[str, ConditionSta
         return _run_message(seen, status, status.run)
     rejected = findings["RolloutSucceeded"]
     if rejected[0] == "False":
-        return f"{findings['Ready'][2]}; the last run was taken back: {rejected[2]}"
+        return f"{findings['Ready'][2]}; the last run was rolled back: {rejected[2]}"
     return findings["Ready"][2]
 
 

@@ -21,7 +21,7 @@ _LATE = "ProgressDeadlineExceeded"  # a first revision that gets ready later is 
 
 
 def an_object_of_somebody_else_holds_the_start(seen: Observation) -> Status | None:
-    """Nothing new begins while a Service, an Ingress or the host that we need is not ours; what serves, serves on."""
+    """Nothing new begins while a Service, an Ingress or the host that we need is somebody else's."""
     if (seen.foreign or seen.host_taken) and seen.status.phase in (Phase.PENDING, Phase.STARTING):
         return seen.status
     return None

@@ -1,4 +1,4 @@
-"""Rules for a canary that takes traffic: how the weight rises, and what takes it back."""
+"""Rules for a canary that takes traffic: how the weight rises, and what rolls it back."""
 
 from msgspec.structs import replace
 

@@ -59,7 +59,7 @@ async def tried(kind: Kind, answer: Callable[[Any], list[Status]]) -> Tried:
 
 
 def test_a_verdict_against_it_has_a_time_and_a_sentence() -> None:
-    """Time runs from its first request to the status that takes it back."""
+    """Time runs from its first request to the status that rolls it back."""
     found = asyncio.run(tried(ERRORS, lambda env: [STEPPING, ROLLING_BACK, REJECTED] if env else []))
 
     assert found == Tried(7, ERRORS, exposed=1, found_after=10.0, message="5 of 100 failed")

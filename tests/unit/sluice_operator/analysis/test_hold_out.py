@@ -206,7 +206,7 @@ def ready(spec: Spec = ASKED, **changes: Any) -> Any:
     ("spec", "trained"), [(ASKED, HoldOuts(BAD)), (ASKED, HoldOuts(MISSING)), (BOTH, pair(lost=19, gained=3))]
 )
 def test_a_model_that_its_hold_out_does_not_show_gets_no_traffic(spec: Spec, trained: HoldOuts) -> None:
-    """It is rejected while stable serves on."""
+    """It is rejected while stable keeps serving."""
     back = decide(ready(spec, hold_outs=trained))
     assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=0, outcome=Outcome.REJECTED)
     assert len(back.rejected) == 1

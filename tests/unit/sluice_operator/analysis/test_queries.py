@@ -54,7 +54,7 @@ def test_the_numbers_are_told() -> None:
         "8.25",
         "at least 10, at most 20",
         3,
-        "3 of 3 measurements beyond the limit, 1 tolerated by a plain rule, no theorem",
+        "3 of 3 measurements outside the limit, 1 tolerated (a plain rule, without an error rate)",
     )
 
 
@@ -117,8 +117,8 @@ def test_a_query_fails_a_run() -> None:
     verdict, _ = measured([series(15, 9, 9)])
     assert (verdict.result, verdict.reason, verdict.message) == (
         Result.FAIL,
-        "QueryBeyondLimit",
-        "revenue 9: 2 of 3 measurements beyond the limit, 1 tolerated by a plain rule, no theorem"
+        "QueryOutsideLimit",
+        "revenue 9: 2 of 3 measurements outside the limit, 1 tolerated (a plain rule, without an error rate)"
         " (at least 10, at most 20)",
     )
 

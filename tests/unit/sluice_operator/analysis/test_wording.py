@@ -95,4 +95,4 @@ def test_what_a_verdict_rests_on_is_told(record: Baseline, unusual: float | None
     """How much is known of stable, how it bursts, and whether it is still like that; a Fail says it, too."""
     for against in (NOTHING, SURE):
         verdict = judged(findings(found(ERRORS, worse=against, stable_worse=unusual), baseline=record))
-        assert verdict.baseline == f"{told}; at most 5% of good canaries are taken back while nobody bursts"
+        assert verdict.baseline == f"{told}; at most 5% of good canaries are rolled back while no pod bursts"

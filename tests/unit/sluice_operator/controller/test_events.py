@@ -79,7 +79,11 @@ def events(seen: Observation) -> list[Event]:
         ),
         (
             stable_on(1, resolution=Unreachable("no answer")),
-            Event("RegistryUnreachable", "no answer; what is pinned serves on, nothing changes", warning=True),
+            Event(
+                "RegistryUnreachable",
+                "no answer; the pinned version keeps serving, and nothing changes",
+                warning=True,
+            ),
         ),
         (
             stable_on(1, resolution=Unresolved("AliasNotFound", "no such alias")),

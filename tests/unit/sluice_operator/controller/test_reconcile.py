@@ -40,7 +40,7 @@ def stepping_world() -> World:
 
 
 def story(world: World) -> Iterator[None]:
-    """A first version, a good one that is promoted, and a bad one that is taken back; one yield per moment."""
+    """A first version, a good one that is promoted, and a bad one that is rolled back; one yield per moment."""
     for version, verdict in ((1, None), (2, None), (3, FAIL)):
         world.resolution = resolved(version)
         if verdict:

@@ -221,10 +221,10 @@ def test_what_was_said_of_a_query_is_kept() -> None:
     errors = {**OBJECTIVES[0], "dryRun": True}
     run = a_recorded_run(step_seconds=100.0, objectives=a_spec(objectives=[errors, query]).objectives)
     record = recorded(run, ticks(run, bad=0.4))
-    said = ObjectiveVerdict("mine", Result.FAIL, "QueryBeyondLimit", "3", limit="at most 2", requests=7)
+    said = ObjectiveVerdict("mine", Result.FAIL, "QueryOutsideLimit", "3", limit="at most 2", requests=7)
     verdict = replace(record.last_evaluation.verdict, objectives=(*record.last_evaluation.verdict.objectives, said))
     again = replayed(replace(record, last_evaluation=replace(record.last_evaluation, verdict=verdict)))
-    assert (again.verdict.result, again.verdict.reason) == (Result.FAIL, "QueryBeyondLimit")
+    assert (again.verdict.result, again.verdict.reason) == (Result.FAIL, "QueryOutsideLimit")
     assert again.verdict.objectives[-1] == said
     assert not any(one.failing(again.thresholds) for one in again.ticks)
 

@@ -57,7 +57,7 @@ def test_a_rejected_run_says_why_and_when() -> None:
     """The sentence of status, and a mark where evidence reached its bar."""
     again = told(bad=0.3)
     page = report.page(again)
-    assert texts(page, "h1") == ["models:/iris/2 was taken back"]
+    assert texts(page, "h1") == ["models:/iris/2 was rolled back"]
     assert again.record.run.message in texts(page, "p")
     against = labelled(page, "Evidence against the canary")
     assert [one.get("class") for one in against.iter("circle")] == ["dot against"]

@@ -99,7 +99,7 @@ def test_an_outage_of_the_registry_is_the_message() -> None:
     """What the person paged reads first is what does not work."""
     status = decide(stable_on(1, resolution=Unreachable("MLflow at http://m gave no usable answer: timed out")))
     assert status.message == (
-        "MLflow at http://m gave no usable answer: timed out; what is pinned serves on, nothing changes"
+        "MLflow at http://m gave no usable answer: timed out; the pinned version keeps serving, and nothing changes"
     )
 
 

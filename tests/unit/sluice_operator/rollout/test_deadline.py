@@ -58,7 +58,7 @@ def test_the_deadline_takes_back_a_run_that_waits_for_pods() -> None:
 
 
 def test_a_pass_at_the_deadline_is_still_a_pass() -> None:
-    """The evidence is complete, so nothing is taken back."""
+    """The evidence is complete, so nothing is rolled back."""
     assert at(decide(with_deadline("Rollback", after=4 * HOURS, verdict=PASS))).step == 1
 
 

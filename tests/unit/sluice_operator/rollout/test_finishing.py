@@ -45,7 +45,7 @@ WATCH = timedelta(minutes=15).total_seconds()
 
 
 def ended_rollback() -> Observation:
-    """Version 2 was taken back, and version 1 serves alone."""
+    """Version 2 was rolled back, and version 1 serves alone."""
     return again(rolling_back(weight=LIVE))
 
 

@@ -212,7 +212,7 @@ def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:
     ended = decide(again(seen))
     assert at(ended) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
     assert ended.message == (
-        "models:/iris/1 serves on 2 of 2 pods; the last run was taken back: "
+        "models:/iris/1 serves on 2 of 2 pods; the last run was rolled back: "
         "the model is a pickle: register it with skops"
     )
 
@@ -294,7 +294,7 @@ def test_a_name_that_somebody_else_took_holds_a_canary_without_blame() -> None:
     ],
 )
 def test_a_registry_without_an_answer_changes_nothing(resolution: Unreachable | Unresolved) -> None:
-    """Stable serves on, a run goes on, and the condition says which of the two it is."""
+    """Stable keeps serving, a run goes on, and the condition says which of the two it is."""
     quiet, canary = stable_on(1, resolution=resolution), starting(resolution=resolution)
     assert at(decide(quiet)) == at(quiet.status)
     assert at(decide(canary)) == at(canary.status)

@@ -1,4 +1,4 @@
-"""How the weight rises, what holds it, and what takes it back."""
+"""How the weight rises, what holds it, and what rolls it back."""
 
 from __future__ import annotations
 
