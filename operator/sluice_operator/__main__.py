@@ -47,13 +47,15 @@ async def run(settings: Settings) -> None:
         kube = ApiServer(api)
         registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
         intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
-        sources = Servers(kube, intervals, settings.allowed_prometheus)
+        servers = Servers(kube, intervals, settings.allowed_prometheus)
         own = from_folder(settings.prometheus_url, settings.prometheus_credentials)
-        trials = Evaluator(Reader(own), intervals, sources)
+        evaluator = Evaluator(Reader(own), intervals, servers)
         hosts = HostClaims(kube)
-        observer = Observer(kube, registry, trials, hosts, settings, lambda: datetime.now(UTC), chance)
+        observer = Observer(kube, registry, evaluator, hosts, settings, lambda: datetime.now(UTC), chance)
         recorder = EventPublisher(kube, instance=socket.gethostname())
-        reconciler = Reconciler(kube, observer, registry, recorder, Archive(kube, trials), settings.evaluation_interval)
+        reconciler = Reconciler(
+            kube, observer, registry, recorder, Archive(kube, evaluator), settings.evaluation_interval
+        )
         queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
         if not await kube.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")

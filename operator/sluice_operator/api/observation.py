@@ -109,6 +109,7 @@ class Observation:
     status: Status
     defaults: Defaults
     resolution: Resolution
+    desired: Revision | None = None  # that the spec asks for now, where the URI resolves; `decide` fills it in
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()  # objects that bear our names and belong to somebody else
     host_taken: str = ""  # namespace/name of an older ModelDeployment with the same host

@@ -20,7 +20,8 @@ from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import Run, Status
 from sluice_operator.cli import kubectl
 from sluice_operator.cli.kubectl import CommandError
-from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.connection import Prometheus
@@ -96,8 +97,8 @@ def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunR
         )
         lately = StableTraffic(await reader.rate(selection, ends) or 0.0, slow)
         run = backtest.hypothetical_run(policy, lately, past.canary, past.stable, past.since, past.until)
-        arms = ComparedRevisions(past.canary, past.stable)
-        subject = Subject(past.namespace, past.name, run, arms)
+        revisions = ComparedRevisions(past.canary, past.stable)
+        subject = Subject(past.namespace, past.name, run, revisions)
         return run, await trials.ended(subject, Status(run=run))
 
     try:

@@ -84,10 +84,6 @@ async def _apply_one(kube: Kube, owner: Owner, live: Manifest | None, manifest: 
     return ""
 
 
-def _agrees(key: str, live: Any, wanted: Any) -> bool:
-    return bool(live == wanted) if key == "selector" else covers(live, wanted)
-
-
 def covers(live: Any, wanted: Any) -> bool:
     """Whether `live` holds all of `wanted`; what the API server or others added does not matter.
 

@@ -12,7 +12,7 @@ from sluice_operator.analysis.evaluation import EndedRun
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.api.status import Run, Status
-from sluice_operator.controller.evaluate import Subject
+from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests import builders
@@ -69,8 +69,8 @@ class Archive:
         assert run.canary is not None
         if await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id)) is not None:
             return
-        arms = ComparedRevisions(run.canary.revision, run.stable.revision if run.stable else None)
-        subject = Subject(owner.namespace, owner.name, run, arms)
+        revisions = ComparedRevisions(run.canary.revision, run.stable.revision if run.stable else None)
+        subject = Subject(owner.namespace, owner.name, run, revisions)
         ended = await self._ending.ended(subject, current)
         if ended is None:
             _log.info("%s/%s: nothing was counted in run %s, there is no record", owner.namespace, owner.name, run.id)

@@ -14,8 +14,9 @@ from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Pro
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Phase, Revision, Run, Status, Verdict
-from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children
@@ -196,8 +197,8 @@ class Observer:
         canary, other = (current.stable, current.previous) if watching else (current.canary, current.stable)
         if canary is None:
             return None
-        arms = ComparedRevisions(canary.revision, other.revision if other else None)
-        subject = Subject(owner.namespace, owner.name, run, arms)
+        revisions = ComparedRevisions(canary.revision, other.revision if other else None)
+        subject = Subject(owner.namespace, owner.name, run, revisions)
         return await self._evaluator.verdict(subject, current, _crashes(run, workloads, canary, other), self._clock())
 
     async def _alias(self, current: Status) -> str | None:

@@ -30,7 +30,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Unix seconds, and the counts of both arms. `both_scraped`: of the same stretch of time, at most a scrape off."""
+    """Unix seconds, and the counts of both revisions. `both_scraped`: of the same time, at most a scrape off."""
 
     start: float
     end: float
@@ -70,18 +70,18 @@ def tally(counters: Counters, revision: str, since: float, until: float, pod: st
 
 
 def closed_ticks(
-    counters: Counters, arms: ComparedRevisions, start: float, length: float, stale_after: float
+    counters: Counters, revisions: ComparedRevisions, start: float, length: float, stale_after: float
 ) -> Iterator[Tick]:
     """The ticks from `start` on that no later scrape can change."""
-    seen = seen_until(counters, arms, stale_after)
+    seen = seen_until(counters, revisions, stale_after)
     while seen is not None and start + length <= seen:
         end = start + length
         yield Tick(
             start,
             end,
-            tally(counters, arms.canary, start, end),
-            tally(counters, arms.stable, start, end) if arms.stable else Tally(),
-            both_scraped=_both_scraped(counters, arms, start, end, stale_after),
+            tally(counters, revisions.canary, start, end),
+            tally(counters, revisions.stable, start, end) if revisions.stable else Tally(),
+            both_scraped=_both_scraped(counters, revisions, start, end, stale_after),
         )
         start = end
 
@@ -91,30 +91,32 @@ def newest(counters: Counters, revision: str) -> float | None:
     return max((pod.last for pod in counters.pods.values() if pod.revision == revision), default=None)
 
 
-def seen_until(counters: Counters, arms: ComparedRevisions, stale_after: float) -> float | None:
-    """The moment up to which all pods of both arms are known; None before any pod of the canary was scraped.
+def seen_until(counters: Counters, revisions: ComparedRevisions, stale_after: float) -> float | None:
+    """The moment up to which all pods of both revisions are known; None before any pod of the canary was scraped.
 
     A pod that was not scraped for `stale_after` seconds while others were is gone, and does not hold the rest back;
     but when all of the canary's are, it is the canary that is not seen any more.
     """
-    of_canary = newest(counters, arms.canary)
+    of_canary = newest(counters, revisions.canary)
     if of_canary is None:
         return None
-    mine = [pod for pod in counters.pods.values() if pod.revision in (arms.canary, arms.stable)]
+    mine = [pod for pod in counters.pods.values() if pod.revision in (revisions.canary, revisions.stable)]
     freshest = max(pod.last for pod in mine)
     return min(of_canary, *(pod.last for pod in mine if pod.last >= freshest - stale_after))
 
 
-def _both_scraped(counters: Counters, arms: ComparedRevisions, start: float, end: float, stale_after: float) -> bool:
+def _both_scraped(
+    counters: Counters, revisions: ComparedRevisions, start: float, end: float, stale_after: float
+) -> bool:
     """Whether each pod was scraped in the tick and in the one before, unless it was gone, or not there yet.
 
-    Else the tick misses requests of that pod, or has those of a longer time: an arm that was not scraped looks silent.
+    Else the tick misses requests of that pod, or has those of a longer time: what was not scraped looks silent.
     """
     there = [
         pod
         for pod in counters.pods.values()
-        if pod.revision in (arms.canary, arms.stable) and pod.newest(end) > end - stale_after
+        if pod.revision in (revisions.canary, revisions.stable) and pod.newest(end) > end - stale_after
     ]
     earliest = start - (end - start)
     scraped = all(pod.newest(end) > start and pod.newest(start) > earliest for pod in there)
-    return scraped and any(pod.revision == arms.canary for pod in there)
+    return scraped and any(pod.revision == revisions.canary for pod in there)

@@ -1,4 +1,4 @@
-"""Prometheus servers that objects name for themselves: who may, with which credentials, and one feed for each server.
+"""Prometheus servers that objects name for themselves: who may, with which credentials, and one poller for each server.
 
 The operator's own credentials are not known here. Those of a Secret are read again while they are used, so that one
 that is mended or renewed needs no restart.
@@ -40,16 +40,16 @@ class ServerRefusedError(MetricsLostError):
 
 @dataclass(eq=False)
 class _Server:
-    """A feed, and what its Secret held at `read_at`; None if there was none. Times are of a monotonic clock."""
+    """A poller, and what its Secret held at `read_at`; None if there was none. Times are of a monotonic clock."""
 
-    feed: Poller | None = None
+    poller: Poller | None = None
     entries: Entries | None = None
     read_at: float = -math.inf
     used_at: float = 0.0
 
 
 class Servers:
-    """Feeds from the servers on the administrator's list, `allowed`: patterns of `host:port`."""
+    """Pollers of the servers on the administrator's list, `allowed`: patterns of `host:port`."""
 
     def __init__(
         self,
@@ -66,21 +66,21 @@ class Servers:
         self._clock = clock
         self._known: dict[_Key, _Server] = {}
 
-    async def feed(self, namespace: str, named: spec.Prometheus) -> Poller:
+    async def poller(self, namespace: str, named: spec.Prometheus) -> Poller:
         """The one of a server and a Secret of `namespace`, for all runs that name both. Raises ServerRefusedError."""
         url, secret, now = self._allowed_url(named.url), named.credentials_secret, self._clock()
         self._known = {key: one for key, one in self._known.items() if one.used_at > now - _FORGOTTEN_AFTER_SECONDS}
-        source = self._known.setdefault((url, namespace if secret else "", secret), _Server())
-        source.used_at = now
+        server = self._known.setdefault((url, namespace if secret else "", secret), _Server())
+        server.used_at = now
         if not secret:
-            source.entries = {}
-        elif now >= source.read_at + _READ_AGAIN_SECONDS:
-            source.entries, source.read_at = await self._entries(namespace, secret), now
+            server.entries = {}
+        elif now >= server.read_at + _READ_AGAIN_SECONDS:
+            server.entries, server.read_at = await self._entries(namespace, secret), now
         where = f"Secret {namespace}/{secret}"
-        _check(source.entries, where)
-        if source.feed is None:
-            source.feed = Poller(self._open_reader(url, where, lambda: source.entries or {}), self._intervals)
-        return source.feed
+        _check(server.entries, where)
+        if server.poller is None:
+            server.poller = Poller(self._open_reader(url, where, lambda: server.entries or {}), self._intervals)
+        return server.poller
 
     def _allowed_url(self, url: str) -> str:
         try:

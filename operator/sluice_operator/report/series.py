@@ -74,11 +74,6 @@ def logs(replay: Replay, value: Callable[[ReplayedTick], float]) -> list[Point]:
     return [(0.0, 0.0), *points]
 
 
-def first(replay: Replay, reached: Callable[[ReplayedTick], bool]) -> float | None:
-    """Seconds of the run when something was reached first."""
-    return next((after(replay, one) for one in replay.ticks if reached(one)), None)
-
-
 def _thinned(replay: Replay, values: Sequence[float | None]) -> list[Point]:
     """Of so many ticks in a row, the last."""
     every = math.ceil(len(values) / _MOST_POINTS)

@@ -9,7 +9,7 @@ from sluice_operator.analysis import criteria
 from sluice_operator.api.observation import Observation, Unreachable, Unresolved
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Run, Status
 from sluice_operator.rollout.roles import serves
-from sluice_operator.rollout.transitions import desired_revision, is_rejected
+from sluice_operator.rollout.transitions import is_rejected
 
 UNPROVEN_AFTER_SECONDS = 30.0
 
@@ -87,7 +87,7 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
         why = status.verdict.message if status.verdict else "no verdict yet"
         held = f"holds weight {status.weight.desired if status.weight else 0}"
         return "True", "DeadlineExceeded", f"{held}: evidence not complete within {run.rollout.deadline}: {why}"
-    revision = desired_revision(seen)
+    revision = seen.desired
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
         return "False", "Rejected", f"{revision.model.uri} was rejected before and is not tried again as it is"
     return "False", "Progressing", ""

@@ -9,7 +9,6 @@ from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.transitions import (
     alias_after,
     begin_run,
-    desired_revision,
     end_run,
     ended,
     enter,
@@ -29,7 +28,7 @@ def an_object_of_somebody_else_holds_the_start(seen: Observation) -> Status | No
 
 def a_new_revision_starts_a_run(seen: Observation) -> Status | None:
     """The newest revision starts when nothing else is under way."""
-    revision, status = desired_revision(seen), seen.status
+    revision, status = seen.desired, seen.status
     if revision is None or status.phase not in (Phase.PENDING, Phase.STABLE):
         return None
     if status.stable is not None and status.stable.revision == revision.revision:

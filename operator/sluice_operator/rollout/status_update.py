@@ -4,18 +4,25 @@ from dataclasses import replace as replace_seen
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observation
+from sluice_operator.api.observation import Observation, Resolved
 from sluice_operator.api.status import Phase, Revision, Status, Verification
+from sluice_operator.rollout import revisions
 from sluice_operator.rollout.transitions import now_live
 
 
 def with_observations(seen: Observation) -> Observation:
-    """`seen` with its status brought up to date with what was seen."""
+    """`seen` with its status brought up to date with what was seen, and the revision that it asks for."""
     status = seen.status
     for note in (_pods, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
     status = replace(status, observed_generation=seen.generation, url=f"http://{seen.spec.traffic.host}/")
-    return replace_seen(seen, status=status)
+    return replace_seen(seen, status=status, desired=_desired(seen))
+
+
+def _desired(seen: Observation) -> Revision | None:
+    if not isinstance(seen.resolution, Resolved):
+        return None
+    return revisions.make(seen.spec, seen.resolution.model, seen.defaults)
 
 
 def _pods(seen: Observation, status: Status) -> Status:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.spec import OnDeadline
 from sluice_operator.api.status import Outcome, Phase, Result, Status
-from sluice_operator.rollout.transitions import begin_run, desired_revision, enter, is_rejected, take_back, write_weight
+from sluice_operator.rollout.transitions import begin_run, enter, is_rejected, take_back, write_weight
 
 
 def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
@@ -21,7 +21,7 @@ def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
 
 def a_newer_revision_replaces(seen: Observation) -> Status | None:
     """The newest revision wins in mid-run; going back to the stable one ends the run. Weight 0 is seen live first."""
-    status, revision = seen.status, desired_revision(seen)
+    status, revision = seen.status, seen.desired
     if revision is None or status.canary is None or revision.revision == status.canary.revision:
         return None
     if status.phase not in (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING) or (status.run and status.run.swapped):

@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from sluice_operator.api import names
-from sluice_operator.api.observation import Observation, Resolved
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import (
     Alias,
     HistoryEntry,
@@ -29,17 +29,10 @@ LIVE_KEPT = 40
 RETIRING_KEPT = 20  # the oldest leave early
 
 
-def desired_revision(seen: Observation) -> Revision | None:
-    """The revision that the spec asks for now; None while the URI does not resolve."""
-    if not isinstance(seen.resolution, Resolved):
-        return None
-    return revisions.make(seen.spec, seen.resolution.model, seen.defaults)
-
-
 def is_rejected(seen: Observation, revision: Revision) -> bool:
-    """Whether `revision` failed before under the terms of today's spec."""
-    terms = revisions.objectives_hash(seen.spec.objectives)
-    return any(entry.revision == revision.revision and entry.objectives_hash == terms for entry in seen.status.rejected)
+    """Whether `revision` failed before under the objectives of today's spec."""
+    judged_by = revision.revision, revisions.objectives_hash(seen.spec.objectives)
+    return any((entry.revision, entry.objectives_hash) == judged_by for entry in seen.status.rejected)
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:

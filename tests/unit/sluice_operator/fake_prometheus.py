@@ -12,7 +12,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Result, Run, Status, Verdict
-from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.reader import Reader

@@ -16,7 +16,7 @@ from sluice_operator.analysis.evaluation import EndedRun, Evaluation
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.analysis.verdict import judge
 from sluice_operator.api.status import LiveWeight, Outcome, Result, RevisionRef, Run, Status
-from sluice_operator.controller.evaluate import Subject
+from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.chain import Pods

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sluice_operator.api.status import LiveWeight, Phase, Result, Verdict
-from sluice_operator.controller.evaluate import Subject
+from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.reader import MetricsLostError
 from tests.unit.sluice_operator.build import a_spec
@@ -284,7 +284,7 @@ def test_memory_does_not_grow_with_the_run() -> None:
     kept: set[int] = set()
     for now in range(5, 2900, 200):
         look(by, now)
-        counters = by._kept["models", "iris"][1].followed.counters
+        counters = by._samples["models", "iris"][1].polled.counters
         kept.add(max(len(one.times) for one in counters._known.values()))
         kept.add(max(len(one.scrapes) for one in counters.pods.values()))
     assert max(kept) <= 3

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Verdict
-from sluice_operator.controller.evaluate import Subject
+from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,

@@ -83,7 +83,7 @@ def run_by(named: Prometheus | None) -> Run:
 
 def refusal(sources: Servers, named: Prometheus) -> tuple[str, str]:
     with pytest.raises(ServerRefusedError) as refused:
-        asyncio.run(sources.feed("models", named))
+        asyncio.run(sources.poller("models", named))
     return refused.value.reason, str(refused.value)
 
 
@@ -197,7 +197,7 @@ def test_credentials_are_those_of_the_object_s_namespace() -> None:
 
     async def feeds() -> list[Any]:
         asked = [(namespace, named) for named in (TEAM, OTHER) for namespace in ("models", "others")]
-        return [await sources.feed(namespace, named) for namespace, named in asked]
+        return [await sources.poller(namespace, named) for namespace, named in asked]
 
     ours, theirs, anybody, likewise = asyncio.run(feeds())
     assert ours is not theirs
@@ -210,8 +210,8 @@ def test_sources_that_nobody_uses_are_forgotten() -> None:
     """Those of objects that are long gone."""
     world = a_world()
     sources = world.sources()
-    first = asyncio.run(sources.feed("models", TEAM))
+    first = asyncio.run(sources.poller("models", TEAM))
     world.now = 3000.0
-    assert asyncio.run(sources.feed("models", TEAM)) is first
+    assert asyncio.run(sources.poller("models", TEAM)) is first
     world.now = 9000.0
-    assert asyncio.run(sources.feed("models", TEAM)) is not first
+    assert asyncio.run(sources.poller("models", TEAM)) is not first

@@ -24,7 +24,8 @@ from sluice_operator.api.status import (
     Run,
     Verdict,
 )
-from sluice_operator.controller.evaluate import Evaluator, Subject
+from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.records import run_record
 from sluice_operator.records.replay import Replay, replayed
@@ -80,7 +81,7 @@ def numbers(findings: tuple[Finding, ...]) -> list[float]:
 
 
 def kept_trial(by: Evaluator) -> RunEvidence:
-    return by._kept["models", "iris"][1].trial
+    return by._samples["models", "iris"][1].evidence
 
 
 @pytest.mark.parametrize("restarts", [(), (95,), (50, 155, 290)])

@@ -1,0 +1,82 @@
+"""The samples of one run, on their way from Prometheus to evidence."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from sluice_operator.analysis import criteria
+from sluice_operator.analysis.baseline import Baseline
+from sluice_operator.analysis.run_evidence import Findings, RunEvidence
+from sluice_operator.api.status import Run
+from sluice_operator.controller.measurements import Measurements
+from sluice_operator.counting.intervals import Intervals
+from sluice_operator.counting.ticks import ComparedRevisions, closed_ticks, newest
+from sluice_operator.evalues.chain import Pods
+from sluice_operator.prometheus.poller import PolledRun, Poller
+from sluice_operator.prometheus.reader import MetricsLostError
+from sluice_operator.prometheus.selection import Selection
+
+_DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The run that is evaluated, whose it is, and which revisions it compares."""
+
+    namespace: str
+    name: str
+    run: Run
+    revisions: ComparedRevisions
+
+    def selection(self, *revisions: str, bounds: tuple[float, ...] | None) -> Selection:
+        """Counters of `revisions`. `bounds`: of latency, in seconds; None for all that there are."""
+        return Selection(((self.namespace, self.name),), revisions, bounds)
+
+
+@dataclass(eq=False)
+class RunSamples:
+    """Mutable: the evidence of one run, and how far its samples were read. `closed_until`: in unix seconds."""
+
+    evidence: RunEvidence
+    poller: Poller
+    polled: PolledRun
+    closed_until: float
+    measurements: dict[str, Measurements] = field(default_factory=dict)  # by query
+
+    @classmethod
+    def begin(cls, subject: Subject, baseline: Baseline, poller: Poller, intervals: Intervals) -> Self:
+        """Nothing is read yet: the samples begin with the run's first traffic."""
+        run, compared = subject.run, subject.revisions
+        assert run.traffic_started_at is not None
+        began = run.traffic_started_at.timestamp()
+        revisions = [revision for revision in (compared.canary, compared.stable) if revision is not None]
+        selection = subject.selection(*revisions, bounds=criteria.bounds(run.judged, baseline.bounds))
+        return cls(
+            RunEvidence(run.judged, len(run.steps), baseline, Pods(run.replicas, run.replicas), intervals.tick),
+            poller,
+            PolledRun(selection, asked_until=began - intervals.scrape),
+            closed_until=began,
+        )
+
+    def findings(self, subject: Subject, now: float, intervals: Intervals) -> Findings:
+        """What is known at `now` (unix seconds), with all ticks that are closed by then."""
+        run, counters = subject.run, self.polled.counters
+        for tick in closed_ticks(counters, subject.revisions, self.closed_until, intervals.tick, intervals.stale_after):
+            self.evidence.update(tick, run)
+            self.closed_until = tick.end
+        counters.forget(self.closed_until)
+        return self.evidence.findings(run, now, intervals.overdue_after)
+
+    def check_fresh(self, subject: Subject, now: float, intervals: Intervals) -> None:
+        """Raises MetricsLostError where silence may be Prometheus's, not the canary's."""
+        revision, began = subject.revisions.canary, subject.run.traffic_started_at
+        assert began is not None
+        counters = self.polled.counters
+        seen = newest(counters, revision)
+        if seen is None and counters.without_pod:
+            raise MetricsLostError(
+                "the model servers' series have no label pod_uid: check the scrape job's relabelling"
+            )
+        if seen is None and now - began.timestamp() >= max(_DISCOVERY_SECONDS, intervals.stale_after):
+            raise MetricsLostError(f"Prometheus has no series of revision {revision}: are its pods scraped?")
+        if seen is not None and now - seen > intervals.stale_after:
+            raise MetricsLostError(f"the newest sample of revision {revision} is {now - seen:.0f} s old")
