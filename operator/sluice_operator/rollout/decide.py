@@ -15,10 +15,10 @@ from sluice_operator.rollout.status_update import with_observations
 Rule = Callable[[Observation], Status | None]
 
 RULES: tuple[Rule, ...] = (
-    finishing.a_successor_without_ready_pods_gives_the_role_back,
+    finishing.a_promoted_revision_without_ready_pods_is_rolled_back,
     finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
     finishing.a_rollback_is_finished,
-    starting.an_object_of_somebody_else_holds_the_start,
+    starting.a_taken_name_or_host_holds_the_start,
     starting.a_refused_model_is_rejected,
     starting.a_model_without_a_good_hold_out_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
@@ -31,7 +31,7 @@ RULES: tuple[Rule, ...] = (
     stepping.a_step_with_ready_pods_gets_its_weight,
     stepping.a_passed_step_leads_to_the_next,
     stepping.a_clean_run_past_its_deadline_is_promoted,
-    stepping.a_run_past_its_deadline_is_taken_back,
+    stepping.a_run_past_its_deadline_is_rolled_back,
     finishing.a_full_canary_is_swapped_in,
     finishing.a_quiet_watch_ends_in_stable,
     starting.a_new_revision_starts_a_run,

@@ -13,11 +13,11 @@ def serves(status: Status) -> Revision | None:
 def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
     """Revisions that have pods, each with its number of replicas."""
     full = spec.server.replicas
-    found = [(revision, full) for revision in (status.stable, status.previous) if revision]
+    active = [(revision, full) for revision in (status.stable, status.previous) if revision]
     if status.canary is not None:
-        found.append((status.canary, _canary(status, full)))
-    kept = {revision.revision for revision, _ in found}
-    return found + [(old.revision, old.replicas) for old in status.retiring if old.revision.revision not in kept]
+        active.append((status.canary, _canary(status, full)))
+    names = {revision.revision for revision, _ in active}
+    return active + [(old.revision, old.replicas) for old in status.retiring if old.revision.revision not in names]
 
 
 def _canary(status: Status, full: int) -> int:

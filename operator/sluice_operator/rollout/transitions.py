@@ -1,4 +1,4 @@
-"""The moves that rules make: small functions from one status to the next, shared by several rules."""
+"""Transitions that several rules make: small functions from one status to the next. Pure."""
 
 from datetime import datetime
 
@@ -36,15 +36,16 @@ def is_rejected(seen: Observation, revision: Revision) -> bool:
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
-    """`status` in another phase, where nothing is held yet."""
+    """`status` in another phase, where nothing is on hold yet."""
     run = replace(status.run, on_hold=False) if status.run else None
     return replace(status, run=run, phase=phase, phase_started_at=now)
 
 
 def write_weight(status: Status, desired: int, now: datetime) -> Status:
-    """`status` that wants another weight; what is live stays what it was until it is seen otherwise."""
+    """`status` with another desired weight. The live weight stays what it was until a proof shows the new one."""
     live = status.weight.live if status.weight else 0
-    return replace(status, run=not_live(status.run, now), weight=Weight(desired=desired, live=live, written_at=now))
+    run = not_live(status.run, now) if status.run else None
+    return replace(status, run=run, weight=Weight(desired=desired, live=live, written_at=now))
 
 
 def now_live(run: Run, weight: int, now: datetime) -> Run:
@@ -52,9 +53,9 @@ def now_live(run: Run, weight: int, now: datetime) -> Run:
     return replace(run, live_weights=(*run.live_weights, LiveWeight(weight=weight, since=now))[-LIVE_KEPT:])
 
 
-def not_live(run: Run | None, now: datetime) -> Run | None:
+def not_live(run: Run, now: datetime) -> Run:
     """`run` from when its live weight begins to change."""
-    if run is None or not run.live_weights or run.live_weights[-1].until is not None:
+    if not run.live_weights or run.live_weights[-1].until is not None:
         return run
     return replace(run, live_weights=(*run.live_weights[:-1], replace(run.live_weights[-1], until=now)))
 
@@ -67,8 +68,8 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
         traffic=seen.spec.traffic,
         rollout=seen.spec.rollout,
         replicas=seen.spec.server.replicas,
-        canary=_compared(canary),
-        stable=_compared(seen.status.stable) if seen.status.stable else None,
+        canary=_reference(canary),
+        stable=_reference(seen.status.stable) if seen.status.stable else None,
         objectives=seen.spec.objectives,
         confidence=seen.spec.confidence,
         prometheus=seen.spec.prometheus,
@@ -83,18 +84,16 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
     return enter(status, Phase.STARTING, seen.now)
 
 
-def take_back(seen: Observation, outcome: Outcome, reason: str, message: str) -> Status:
-    """Status first: the run's end is recorded and weight 0 desired_revision in one write; traffic follows."""
-    status = seen.status
-    assert status.run is not None
-    run = replace(ended(status.run, outcome, reason, message, seen.now), swapped=False)
-    status = replace(status, run=run)
+def roll_back(seen: Observation, run: Run, outcome: Outcome, reason: str, message: str) -> Status:
+    """Status first: the run's end is recorded and weight 0 is asked for in one write; traffic follows."""
+    ending = replace(ended(run, outcome, reason, message, seen.now), swapped=False)
+    status = replace(seen.status, run=ending)
     if status.phase is Phase.WATCHING:  # roles turn back: the old revision is still there at full size
         status = replace(status, stable=status.previous, canary=status.stable, previous=None)
     elif status.weight is not None and status.weight.desired != 0:
         status = write_weight(status, 0, seen.now)
-    if outcome is Outcome.REJECTED:
-        status = _reject(seen, status, reason, message)
+    if outcome is Outcome.REJECTED and status.canary is not None:
+        status = replace(status, rejected=_with_rejection(status, _rejection(status.canary, ending, seen.now)))
     return enter(status, Phase.ROLLING_BACK, seen.now)
 
 
@@ -111,15 +110,19 @@ def alias_after(seen: Observation, revision: Revision) -> Alias | None:
     return Alias(name=name, model=model.name, version=model.version, tracking_uri=revision.tracking_uri)
 
 
-def end_run(seen: Observation, status: Status, leaving: Revision | None, *, unproven_route: bool = False) -> Status:
-    """`status` back in Stable: the run goes to history, and the pods of the revision that is left retire.
+def end_run(
+    seen: Observation,
+    status: Status,
+    run: Run,
+    subject: Revision,
+    *,
+    leaving: Revision | None,
+    unproven_route: bool = False,
+) -> Status:
+    """`status` back in Stable: `run` of `subject` goes to history, and the pods of the revision that leaves retire.
 
     Where a gateway may still lead to them, they stay for `progressDeadline` at least.
     """
-    run = status.run
-    assert run is not None
-    subject = status.canary or status.stable
-    assert subject is not None
     entry = HistoryEntry(
         revision=subject.revision,
         model=subject.model.uri,
@@ -131,13 +134,12 @@ def end_run(seen: Observation, status: Status, leaving: Revision | None, *, unpr
     )
     retiring = status.retiring
     if leaving is not None:
-        replicas = next(size for one, size in sizes(seen.spec, status) if one.revision == leaving.revision)
         rollout = run.rollout
         delay = max(rollout.scale_down_delay, rollout.progress_deadline) if unproven_route else rollout.scale_down_delay
-        until = seen.now + delay
-        retiring = (*retiring, Retiring(revision=leaving, replicas=replicas, until=until))
+        retiring = (*retiring, _retiring(seen, status, leaving, until=seen.now + delay))
     settled = replace(
         status,
+        run=run,
         canary=None,
         previous=None,
         weight=None,
@@ -147,20 +149,28 @@ def end_run(seen: Observation, status: Status, leaving: Revision | None, *, unpr
     return enter(settled, Phase.STABLE, seen.now)
 
 
-def _compared(revision: Revision) -> RevisionRef:
+def _retiring(seen: Observation, status: Status, leaving: Revision, until: datetime) -> Retiring:
+    """With the pods that it has now."""
+    pods = (replicas for revision, replicas in sizes(seen.spec, status) if revision.revision == leaving.revision)
+    return Retiring(revision=leaving, replicas=next(pods), until=until)
+
+
+def _reference(revision: Revision) -> RevisionRef:
     return RevisionRef(revision=revision.revision, model=revision.model.uri)
 
 
-def _reject(seen: Observation, status: Status, reason: str, message: str) -> Status:
-    assert status.canary is not None
-    assert status.run is not None
-    entry = Rejection(
-        revision=status.canary.revision,
-        model=status.canary.model.uri,
-        reason=reason,
-        message=message,
-        objectives_hash=revisions.objectives_hash(status.run.objectives),
-        at=seen.now,
+def _rejection(revision: Revision, run: Run, now: datetime) -> Rejection:
+    return Rejection(
+        revision=revision.revision,
+        model=revision.model.uri,
+        reason=run.reason,
+        message=run.message,
+        objectives_hash=revisions.objectives_hash(run.objectives),
+        at=now,
     )
-    others = tuple(old for old in status.rejected if old.revision != entry.revision)
-    return replace(status, rejected=(entry, *others)[:REJECTED_KEPT])
+
+
+def _with_rejection(status: Status, rejection: Rejection) -> tuple[Rejection, ...]:
+    """The newest first, one for each revision."""
+    others = (earlier for earlier in status.rejected if earlier.revision != rejection.revision)
+    return (rejection, *others)[:REJECTED_KEPT]
