@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 import numpy as np
 from prometheus_client import generate_latest
 
-from sluice_server.metrics import Identity, Metrics
+from sluice_server.inference.metrics import Identity, Metrics
 
 PAST = "past"
 NAMESPACE = "models"

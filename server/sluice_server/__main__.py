@@ -31,7 +31,7 @@ def _fetch(env: MutableMapping[str, str]) -> int:
     logs.configure(settings.log)
     for name, value in MLFLOW_DEFAULTS.items():
         env.setdefault(name, value)
-    from sluice_server import fetch  # noqa: PLC0415 - MLflow is imported after its variables are set, and never by serve
+    from sluice_server.fetch import fetch  # noqa: PLC0415 - MLflow is imported after its variables are set, and never by serve
 
     return fetch.run(settings)
 
@@ -39,7 +39,7 @@ def _fetch(env: MutableMapping[str, str]) -> int:
 def _serve(env: Mapping[str, str]) -> int:
     settings = serve_settings(env)
     logs.configure(settings.log)
-    from sluice_server import serve  # noqa: PLC0415 - the web framework is no business of fetch
+    from sluice_server.process import serve  # noqa: PLC0415 - the web framework is no business of fetch
 
     return serve.main(settings)
 

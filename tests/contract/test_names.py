@@ -13,8 +13,9 @@ from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import tally
 from sluice_operator.manifests import builders
 from sluice_operator.prometheus.selection import COUNTERS
-from sluice_server import asgi, settings
-from sluice_server import metrics as served
+from sluice_server import settings
+from sluice_server.http import asgi
+from sluice_server.inference import metrics as served
 
 OWNER = Owner("models", "iris", "uid")
 IDENTITY = served.Identity("iris", "3", "abcdefghij")

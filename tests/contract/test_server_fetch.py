@@ -17,10 +17,10 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from sluice_server import manifest
-from sluice_server.digest import tree_digest
-from sluice_server.fetch import run
-from sluice_server.payload import PayloadReader, Rejected
+from sluice_server.fetch.fetch import run
+from sluice_server.inference.rows import PayloadReader, Rejected
+from sluice_server.model import manifest
+from sluice_server.model.digest import tree_digest
 from sluice_server.settings import fetch_settings
 
 # MLflow and pandas warn about each other while models are made here; what is tested runs in a process of its own.

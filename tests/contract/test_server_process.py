@@ -20,8 +20,8 @@ import skops.io
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
-from sluice_server import manifest
-from sluice_server.manifest import FILES, Manifest, SignatureText
+from sluice_server.model import manifest
+from sluice_server.model.manifest import FILES, Manifest, SignatureText
 
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 PATIENCE = 60.0

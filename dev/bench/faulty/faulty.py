@@ -19,8 +19,8 @@ from typing import Self
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice_server import __main__ as server
-from sluice_server import lifecycle
-from sluice_server.asgi import PROBE_HEADER
+from sluice_server.http.asgi import PROBE_HEADER
+from sluice_server.process import lifecycle
 
 NEVER = sys.maxsize
 

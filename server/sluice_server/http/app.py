@@ -1,0 +1,184 @@
+"""The FastAPI part: health, metadata, metrics, feedback and the documentation, which describes /predict too."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr
+
+from sluice_server.http.openapi import describe_predict
+from sluice_server.http.predict import PredictPath
+from sluice_server.inference.metrics import Metrics
+from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError, Keyring, Label, Memory, Prediction
+from sluice_server.inference.rows import Rejected, unprocessable
+from sluice_server.model.manifest import Manifest
+from sluice_server.process.lifecycle import Readiness
+from sluice_server.settings import ServeSettings
+
+_NO_ID = (
+    f"null: predictions of more than {MAX_ROWS} rows, of numbers instead of classes, and of probes take no feedback"
+)
+LabelField = Annotated[StrictBool | StrictInt | FiniteFloat | StrictStr, Field(description="The true class.")]
+
+
+class FeedbackBody(BaseModel):
+    """The true labels for an earlier prediction."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prediction_id: Annotated[str | None, Field(description="The `prediction_id` of the /predict answer, unchanged.")]
+    label: Annotated[LabelField | None, Field(description="For a prediction of one row.")] = None
+    labels: Annotated[
+        list[LabelField | None] | None,
+        Field(description="One per row; null where the truth is not known.", max_length=MAX_ROWS),
+    ] = None
+
+
+class FeedbackAnswer(BaseModel):
+    """What became of the labels."""
+
+    counted: int
+    correct: int
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """What the endpoints of this process speak about."""
+
+    settings: ServeSettings
+    manifest: Manifest
+    readiness: Readiness
+    metrics: Metrics
+    predict: PredictPath
+    keyring: Keyring | None
+    memory: Memory
+
+
+def build_app(pod: Pod) -> FastAPI:
+    """The application behind the front; it knows neither ports nor trailing slashes."""
+    app = FastAPI(
+        title=f"Sluice model server: {pod.settings.model_name or 'model'}",
+        version=pod.settings.model_version or "0",
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    app.add_exception_handler(RequestValidationError, _unprocessable)
+    _add_health(app, pod)
+    _add_description(app, pod)
+    _add_feedback(app, pod)
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = described()
+        document["paths"].setdefault("/predict", describe_predict(pod.manifest.schema, pod.manifest.input_example))
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    return app
+
+
+async def _unprocessable(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's answer without what was sent: that may be large, or a number that JSON does not have."""
+    assert isinstance(error, RequestValidationError)
+    detail = [{"type": one["type"], "loc": one["loc"], "msg": one["msg"]} for one in error.errors()]
+    return JSONResponse({"detail": detail}, 422)
+
+
+def _add_health(app: FastAPI, pod: Pod) -> None:
+    @app.get("/health/live", summary="Whether the event loop answers")
+    async def live() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/health/ready", summary="Whether traffic should come here")
+    async def ready() -> JSONResponse:
+        return JSONResponse(
+            {"ready": pod.readiness.ready, "reason": pod.readiness.reason}, 200 if pod.readiness.ready else 503
+        )
+
+    @app.get("/health", summary="Readiness with the model's version")
+    async def health() -> JSONResponse:
+        loaded = pod.predict.loaded
+        content = {
+            "status": "healthy" if pod.readiness.ready else "unhealthy",
+            "reason": pod.readiness.reason,
+            "model_loaded": loaded is not None,
+            "target_classes": None if loaded is None else loaded.classes,
+            "model_version": pod.settings.model_version,
+            "model_source": pod.settings.model_uri,
+        }
+        return JSONResponse(content, 200 if pod.readiness.ready else 503)
+
+
+def _add_description(app: FastAPI, pod: Pod) -> None:
+    settings, manifest = pod.settings, pod.manifest
+
+    @app.get("/metadata", summary="What is served")
+    async def metadata() -> dict[str, Any]:
+        loaded = pod.predict.loaded
+        return {
+            "model": {"name": settings.model_name, "version": settings.model_version, "uri": settings.model_uri},
+            "model_deployment": settings.model_deployment,
+            "revision": settings.revision,
+            "digest": manifest.digest,
+            "runtime": manifest.runtime,
+            "flavor": manifest.flavor,
+            "signature": {"inputs": manifest.signature.inputs, "outputs": manifest.signature.outputs},
+            "target_classes": None if loaded is None else loaded.classes,
+            "input_example": manifest.input_example,
+        }
+
+    @app.get("/metrics", summary="Prometheus text (cluster port only)", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_feedback(app: FastAPI, pod: Pod) -> None:
+    @app.post("/feedback", summary="Count true labels for an earlier prediction", response_model=FeedbackAnswer)
+    async def feedback(body: FeedbackBody) -> FeedbackAnswer | JSONResponse:
+        if pod.keyring is None:
+            detail = f"feedback is off: this pod has no key at {pod.settings.feedback_key_file}"
+            return JSONResponse({"detail": detail}, 503)
+        try:
+            if body.prediction_id is None:
+                raise FeedbackError("prediction_id", _NO_ID)
+            prediction = pod.keyring.read(body.prediction_id, time.time(), pod.settings.feedback_max_age)
+            outcomes = judge(prediction, body)
+        except FeedbackError as bad:
+            return _answer(unprocessable(("body", bad.field), "value_error", str(bad)))
+        return count(pod, prediction, outcomes)
+
+
+def judge(prediction: Prediction, body: FeedbackBody) -> dict[int, bool]:
+    """For each labelled row, whether the prediction was right; raises FeedbackError."""
+    if (body.label is None) == (body.labels is None):
+        raise FeedbackError("label", "send either 'label' (one row) or 'labels' (one per row)")
+    labels: list[Label | None] = [body.label] if body.labels is None else list(body.labels)
+    if len(labels) != prediction.rows:
+        field = "label" if body.labels is None else "labels"
+        raise FeedbackError(field, f"the prediction has {prediction.rows} rows, and {len(labels)} labels came")
+    return {row: prediction.is_right(row, label) for row, label in enumerate(labels) if label is not None}
+
+
+def count(pod: Pod, prediction: Prediction, outcomes: dict[int, bool]) -> FeedbackAnswer:
+    """Counts each row at most once."""
+    answer = FeedbackAnswer(counted=0, correct=0, repeats=0)
+    for row, right in outcomes.items():
+        if not pod.memory.is_new(prediction.request, row):
+            pod.metrics.repeated(prediction.revision, prediction.entry)
+            answer.repeats += 1
+            continue
+        pod.metrics.labelled(prediction.revision, prediction.entry, right)
+        answer.counted += 1
+        answer.correct += right
+    return answer
+
+
+def _answer(rejected: Rejected) -> JSONResponse:
+    return JSONResponse({"detail": rejected.detail}, rejected.code)

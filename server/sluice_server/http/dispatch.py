@@ -1,0 +1,93 @@
+"""The one ASGI application of both listening ports.
+
+Knows from the port which entry a request came through, takes the correlation id, and hands /predict to its bare
+callable and everything else to FastAPI. Trailing slashes are dropped here, so they answer without a redirect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sluice_server import logs
+from sluice_server.http.asgi import CLOSE, Headers, Unread, read_body, read_head, send_json
+from sluice_server.http.predict import PredictPath, Request
+from sluice_server.inference.metrics import Identity
+from sluice_server.process.lifecycle import Readiness
+
+
+class Front:
+    """`entries` maps a local port to its entry; it may be filled once the sockets are bound."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        predict: PredictPath,
+        readiness: Readiness,
+        identity: Identity,
+        correlation_header: str,
+        max_body: int,
+        entries: Mapping[int, str],
+    ) -> None:
+        self._app = app
+        self._predict = predict
+        self._readiness = readiness
+        self._entries = entries
+        self._max_body = max_body
+        self._correlation_header = correlation_header.lower().encode()
+        self._identity_headers = (
+            (b"x-model-version", identity.version.encode("latin-1", "replace")),
+            (b"x-sluice-revision", identity.revision.encode()),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = read_head(scope, self._correlation_header)
+        logs.correlation_id.set(head.correlation_id)
+        headers: Headers = (
+            *self._identity_headers,
+            (self._correlation_header, head.correlation_id.encode()),
+            *((CLOSE,) if self._readiness.draining else ()),
+        )
+        entry = self._entries[scope["server"][1]]
+        path = scope["path"].rstrip("/") or "/"
+        if path == "/predict":
+            if scope["method"] == "POST":
+                await self._predict(Request(receive, send, head, entry, headers))
+            else:
+                await send_json(send, 405, {"detail": "send a POST"}, (*headers, (b"allow", b"POST")))
+        elif path == "/metrics" and entry != "cluster":
+            await send_json(send, 404, {"detail": "/metrics is on the cluster port only"}, headers)
+        else:
+            await self._fastapi({**scope, "path": path, "raw_path": path.encode()}, receive, send, headers)
+
+    async def _fastapi(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+        """FastAPI with the body limited and our headers on its answers."""
+        if scope["method"] in {"POST", "PUT", "PATCH"}:
+            body = await read_body(receive, self._max_body)
+            if body is Unread.GONE:
+                return
+            if isinstance(body, Unread):
+                detail = f"the body is larger than {self._max_body} bytes"
+                await send_json(send, 413, {"detail": detail}, (*headers, CLOSE))
+                return
+            receive = _replay(body, receive)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *headers]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A receive that gives the body that was read already, then what really comes."""
+    waiting = [body]
+
+    async def again() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return again

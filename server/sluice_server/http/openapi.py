@@ -1,0 +1,78 @@
+"""The description of POST /predict in the OpenAPI document, made from the model's signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sluice_server.model.schema import Kind, Schema
+
+_TYPES = {Kind.NUMBER: {"type": "number"}, Kind.INTEGER: {"type": "integer"}, Kind.BOOLEAN: {"type": "boolean"}}
+_ERRORS = {
+    "413": "The body or the number of rows is beyond the limit.",
+    "415": "The body is not JSON.",
+    "422": "The body does not fit the signature; `detail` names the field.",
+    "500": "The model failed on this request.",
+    "503": "No model is ready, or too many rows wait.",
+}
+
+
+def describe_predict(schema: Schema, example: dict[str, Any]) -> dict[str, Any]:
+    """The path item of /predict: one schema per accepted form, and the input example."""
+    return {
+        "post": {
+            "summary": "Predict",
+            "operationId": "predict",
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": _body(schema), "example": example}},
+            },
+            "responses": {
+                "200": {"description": "The predictions.", "content": {"application/json": {"schema": _answer()}}},
+                **{code: {"description": text} for code, text in _ERRORS.items()},
+            },
+        }
+    }
+
+
+def _body(schema: Schema) -> dict[str, Any]:
+    cells = [{**_TYPES[column.kind], "title": column.name} for column in schema.columns]
+    row = {"type": "array", "prefixItems": cells, "minItems": len(cells), "maxItems": len(cells)}
+    named = {column.name: _TYPES[column.kind] for column in schema.columns}
+    lists = {name: {"oneOf": [{"type": "array", "items": cell}, cell]} for name, cell in named.items()}
+    required = list(schema.names)
+    forms = [
+        {"title": "rows", "type": "array", "items": row},
+        {"title": "one row", **row},
+        {"title": "columns", "type": "object", "properties": lists, "required": required},
+        {
+            "title": "records",
+            "type": "array",
+            "items": {"type": "object", "properties": named, "required": required},
+        },
+    ]
+    return {
+        "type": "object",
+        "properties": {"features": {"anyOf": forms}},
+        "required": ["features"],
+        "additionalProperties": False,
+    }
+
+
+def _answer() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "predictions": {"type": "array", "items": {}},
+            "probabilities": {
+                "type": ["array", "null"],
+                "items": {"type": "array", "items": {"type": "number"}},
+                "description": "One list per row, in the order of `target_classes` of /metadata.",
+            },
+            "model_version": {"type": "string"},
+            "prediction_id": {
+                "type": ["string", "null"],
+                "description": "For /feedback; null for regressions, probes and more than 64 rows.",
+            },
+        },
+        "required": ["predictions", "probabilities", "model_version", "prediction_id"],
+    }

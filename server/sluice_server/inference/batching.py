@@ -1,0 +1,103 @@
+"""Adaptive batching without a timer: each batch takes what queued up while the last one ran.
+
+A lone request is never delayed; under load one pass through the model serves many. The model runs in one worker
+thread, so the event loop stays free for health checks. When a batch fails, its requests are asked one by one, so that
+a bad row fails only its own request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from sluice_server.inference.rows import Rows
+from sluice_server.runtimes.output import Answer
+
+MOST_ROWS_TOGETHER = 1_024  # a larger batch would make those behind it wait longer than it saves
+
+
+class QueueFullError(Exception):
+    """More rows wait than the limit allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    rows: Rows
+    answer: asyncio.Future[Answer]
+
+
+class Batcher:
+    """Asks `predict` for what was submitted, in order. Cancelled answers are not computed if still waiting."""
+
+    def __init__(self, predict: Callable[[Rows], Answer], worker: Executor, max_queued_rows: int) -> None:
+        self._predict = predict
+        self._worker = worker
+        self._max_queued_rows = max_queued_rows
+        self._waiting: deque[_Job] = deque()
+        self._queued_rows = 0
+        self._busy = False
+
+    def submit(self, rows: Rows) -> asyncio.Future[Answer]:
+        """The future answer for these rows; raises QueueFullError. Must be called from the event loop."""
+        if self._waiting and self._queued_rows + len(rows) > self._max_queued_rows:
+            raise QueueFullError(self._queued_rows)
+        loop = asyncio.get_running_loop()
+        job = _Job(rows, loop.create_future())
+        self._waiting.append(job)
+        self._queued_rows += len(rows)
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._run_next)  # requests read in this turn of the loop go together
+        return job.answer
+
+    def _run_next(self) -> None:
+        jobs = self._take()
+        if not jobs:
+            self._busy = False
+            return
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._worker, ask, self._predict, [job.rows for job in jobs])
+        running.add_done_callback(partial(self._deliver, jobs))
+
+    def _take(self) -> list[_Job]:
+        jobs: list[_Job] = []
+        rows = 0
+        while self._waiting and (not jobs or rows + len(self._waiting[0].rows) <= MOST_ROWS_TOGETHER):
+            job = self._waiting.popleft()
+            self._queued_rows -= len(job.rows)
+            if not job.answer.cancelled():
+                jobs.append(job)
+                rows += len(job.rows)
+        return jobs
+
+    def _deliver(self, jobs: list[_Job], running: asyncio.Future[list[Answer | Exception]]) -> None:
+        if running.cancelled():
+            outcomes: list[Answer | Exception] = [RuntimeError("the server stopped") for _ in jobs]
+        else:
+            outcomes = running.result()
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if job.answer.done():
+                continue
+            if isinstance(outcome, Exception):
+                job.answer.set_exception(outcome)
+            else:
+                job.answer.set_result(outcome)
+        self._run_next()
+
+
+def ask(predict: Callable[[Rows], Answer], requests: Sequence[Rows]) -> list[Answer | Exception]:
+    """The outcome of each request: all together if that works, else each alone. Runs in the worker thread."""
+    try:
+        whole = predict(requests[0] if len(requests) == 1 else np.concatenate(requests))
+        ends = np.cumsum([len(rows) for rows in requests]).tolist()
+        return [whole.slice(end - len(rows), end) for end, rows in zip(ends, requests, strict=True)]
+    except Exception as error:
+        if len(requests) == 1:
+            return [error]
+        return [ask(predict, [rows])[0] for rows in requests]

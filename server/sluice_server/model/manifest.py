@@ -1,0 +1,45 @@
+"""`sluice.json`: what `fetch` found out about a model and `serve` needs to know, written beside the model's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sluice_server.model.schema import Schema, parse_inputs
+
+FILES = "files"
+NAME = "sluice.json"
+
+
+class SignatureText(msgspec.Struct, frozen=True):
+    """The signature as MLflow stores it: JSON strings."""
+
+    inputs: str
+    outputs: str | None
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """A fetched model. `model_file` is relative to the folder `files`; `input_example` is a body for /predict."""
+
+    digest: str
+    runtime: str
+    flavor: str
+    model_file: str
+    signature: SignatureText
+    input_example: dict[str, Any]
+
+    @property
+    def schema(self) -> Schema:
+        return parse_inputs(self.signature.inputs)
+
+
+def write(manifest: Manifest, model_dir: Path) -> None:
+    """Stores the manifest in the model folder."""
+    (model_dir / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+
+
+def read(model_dir: Path) -> Manifest:
+    """The manifest of the model folder; FileNotFoundError or msgspec.DecodeError when there is none to use."""
+    return msgspec.json.decode((model_dir / NAME).read_bytes(), type=Manifest)

@@ -1,0 +1,111 @@
+"""The serving process put together: one event loop, two listening ports, one worker thread for the model."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from sluice_server.http.app import Pod, build_app
+from sluice_server.http.dispatch import Front
+from sluice_server.http.predict import PredictPath
+from sluice_server.inference.metrics import Identity, Metrics
+from sluice_server.inference.prediction_ids import Keyring, Memory
+from sluice_server.inference.prediction_log import PredictionLog
+from sluice_server.inference.rows import PayloadReader
+from sluice_server.model import manifest
+from sluice_server.model.manifest import Manifest
+from sluice_server.process import startup
+from sluice_server.process.lifecycle import Drain, Readiness, bind, make_server, serve
+from sluice_server.settings import ServeSettings, SettingError
+
+SHORTEST_KEY = 16  # bytes; with an empty one anybody could sign
+
+logger = logging.getLogger("sluice.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The parts that belong together; `entries` is filled by whoever binds the ports."""
+
+    pod: Pod
+    front: Front
+    entries: dict[int, str] = field(default_factory=dict)
+
+
+def assemble(settings: ServeSettings, found: Manifest, keyring: Keyring | None) -> Process:
+    """Wires the parts for one model; nothing runs yet."""
+    identity = Identity(settings.model_name, settings.model_version, settings.revision)
+    metrics, readiness, schema = Metrics(identity), Readiness(), found.schema
+    predict = PredictPath(
+        identity,
+        PayloadReader(schema, settings.max_rows),
+        metrics,
+        keyring,
+        PredictionLog(identity, schema.names, settings.prediction_log_sample),
+        settings.max_body,
+    )
+    pod = Pod(settings, found, readiness, metrics, predict, keyring, Memory())
+    entries: dict[int, str] = {}
+    front = Front(build_app(pod), predict, readiness, identity, settings.correlation_header, settings.max_body, entries)
+    return Process(pod, front, entries)
+
+
+async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, socket.socket]) -> None:
+    """Loads the model while already answering health checks, and serves until a signal ends the drain."""
+    pod = process.pod
+    process.entries.update({listener.getsockname()[1]: entry for entry, listener in sockets.items()})
+    server = make_server(process.front)
+    drain = Drain(server, pod.readiness, pod.settings.drain_delay)
+    loading = asyncio.create_task(
+        startup.load(pod.settings, pod.manifest, pod.predict, pod.metrics, pod.readiness, worker)
+    )
+    try:
+        await serve(server, list(sockets.values()), drain)
+    finally:
+        loading.cancel()
+        worker.shutdown(wait=False, cancel_futures=True)
+
+
+def main(settings: ServeSettings) -> int:
+    """The whole life of the process; gives the exit code."""
+    process = assemble(settings, read_manifest(settings.model_dir), read_keyring(settings.feedback_key_file))
+    sockets = {
+        "cluster": bind(settings.host, settings.cluster_port),
+        "gateway": bind(settings.host, settings.gateway_port),
+    }
+    for entry, listener in sockets.items():
+        logger.info("%s traffic on port %d", entry, listener.getsockname()[1])
+    worker = ThreadPoolExecutor(1, thread_name_prefix="model")
+    with asyncio.Runner(loop_factory=make_server(process.front).config.get_loop_factory()) as runner:
+        runner.run(run(process, worker, sockets))
+    return 0
+
+
+def read_manifest(model_dir: Path) -> Manifest:
+    """What `fetch` left; raises SettingError when there is nothing to serve."""
+    try:
+        return manifest.read(model_dir)
+    except (OSError, msgspec.DecodeError) as error:
+        raise SettingError(
+            f"SLUICE_MODEL_DIR is {str(model_dir)!r}, which has no usable {manifest.NAME} ({error}): run fetch first."
+        ) from None
+
+
+def read_keyring(file: Path) -> Keyring | None:
+    """The keys of prediction ids; None turns feedback off."""
+    try:
+        current = file.read_bytes().strip()
+    except OSError as error:
+        logger.warning("feedback is off: no key (%s)", error)
+        return None
+    before = file.with_name("previous")
+    previous = before.read_bytes().strip() if before.is_file() else None
+    if any(key is not None and len(key) < SHORTEST_KEY for key in (current, previous)):
+        raise SettingError(f"SLUICE_FEEDBACK_KEY_FILE is {str(file)!r}: a key needs at least {SHORTEST_KEY} bytes.")
+    return Keyring(current, previous)

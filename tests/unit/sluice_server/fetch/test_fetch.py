@@ -1,0 +1,116 @@
+"""What is looked into before a model file is believed, and what the operator is told."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
+
+from sluice_server.fetch.artifacts import Unavailable
+from sluice_server.fetch.fetch import MESSAGE_LIMIT, Fetched, check_model_file, report
+from sluice_server.fetch.preflight import Image, Policy, Refused
+from sluice_server.model.manifest import Manifest, SignatureText
+from sluice_server.settings import Trust
+
+POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", "1.9.1", 2**30))
+
+
+def reason(folder: Path, name: str = "model.skops", policy: Policy = POLICY) -> str:
+    refused = check_model_file(folder, name, policy)
+    return "" if refused is None else refused.reason
+
+
+def test_a_forest_passes_with_the_operators_list_only(forest: RandomForestClassifier, tmp_path: Path) -> None:
+    """Trees are flagged by skops, so they need the list; without it their type is named."""
+    skops.io.dump(forest, tmp_path / "model.skops")
+    assert reason(tmp_path) == ""
+    refused = check_model_file(tmp_path, "model.skops", Policy(POLICY.trust, (), POLICY.image))
+    assert refused is not None
+    assert refused.reason == "UntrustedTypes"
+    assert "sklearn.tree._tree.Tree" in refused.message
+
+
+def test_a_file_that_would_run_code_is_refused_without_running_it(tmp_path: Path) -> None:
+    """A function of another module is a type like any other: not on the list."""
+    skops.io.dump({"harmless": 1, "call": shutil.rmtree}, tmp_path / "model.skops")
+    refused = check_model_file(tmp_path, "model.skops", POLICY)
+    assert refused is not None
+    assert refused.reason == "UntrustedTypes"
+    assert "shutil.rmtree" in refused.message
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 broken"])
+def test_a_file_that_is_no_skops_is_refused(content: bytes, tmp_path: Path) -> None:
+    """A pickle under the name of a skops file is not even looked at."""
+    (tmp_path / "model.skops").write_bytes(content)
+    assert reason(tmp_path) == "BadModelFile"
+
+
+@pytest.mark.parametrize("schema", ["{}", "[1]", '{"__module__": "os", "__class__": "x", "__loader__": "ObjectNode"}'])
+def test_a_schema_that_breaks_the_parser_is_refused(schema: str, tmp_path: Path) -> None:
+    """Whatever the parser raises, the answer is a refusal."""
+    with zipfile.ZipFile(tmp_path / "model.skops", "w") as archive:
+        archive.writestr("schema.json", schema)
+    assert reason(tmp_path) in {"BadModelFile", "UntrustedTypes"}
+
+
+@pytest.mark.parametrize("name", ["../secret.skops", "/etc/passwd", "missing.skops", ""])
+def test_a_model_file_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    """MLmodel cannot make us open a file outside of the artefact."""
+    (tmp_path / "secret.skops").write_bytes(b"x")
+    (tmp_path / "files").mkdir()
+    assert reason(tmp_path / "files", name) == "BadModelFile"
+
+
+def test_an_archive_that_unpacks_beyond_the_memory_is_refused(tmp_path: Path) -> None:
+    """A zip bomb is told by its table of contents, without unpacking."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("big.npy", b"\0" * 2**21)
+    (tmp_path / "model.skops").write_bytes(content.getvalue())
+    small = Policy(POLICY.trust, POLICY.trusted_types, Image("3.11.7", "1.9.1", 2**20))
+    assert reason(tmp_path, policy=small) == "ModelTooLarge"
+
+
+def fetched(inputs: str) -> Fetched:
+    signature = SignatureText(inputs, None)
+    return Fetched(Manifest(f"sha256:{'a' * 64}", "skops", "sklearn", "model.skops", signature, {"features": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (
+            fetched("[]"),
+            {
+                "digest": f"sha256:{'a' * 64}",
+                "runtime": "skops",
+                "flavor": "sklearn",
+                "signature": {"inputs": "[]", "outputs": None},
+            },
+        ),
+        (Refused("NoSignature", "log it"), {"refused": {"reason": "NoSignature", "message": "log it"}}),
+        (
+            Unavailable("RegistryUnreachable", "later"),
+            {"unavailable": {"reason": "RegistryUnreachable", "message": "later"}},
+        ),
+    ],
+)
+def test_the_termination_message_is_what_the_operator_reads(outcome: Any, expected: dict[str, Any]) -> None:
+    """One JSON object per outcome, told apart by its keys."""
+    assert json.loads(report(outcome)) == expected
+
+
+@pytest.mark.parametrize("outcome", [fetched("x" * 9000), Refused("A", "é" * 9000), Unavailable("A", "é" * 9000)])
+def test_the_termination_message_is_never_cut_by_kubernetes(outcome: Any) -> None:
+    """Wide signatures are left out and long messages shortened, so that it stays JSON."""
+    message = report(outcome)
+    assert len(message) <= MESSAGE_LIMIT
+    json.loads(message)

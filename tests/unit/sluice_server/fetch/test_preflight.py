@@ -1,0 +1,191 @@
+"""The policy on a logged model, one rule at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import msgspec
+import pytest
+
+from sluice_server.fetch.preflight import (
+    Image,
+    ListedFile,
+    MLmodel,
+    Policy,
+    Refused,
+    Signature,
+    check,
+    check_files,
+    check_types,
+    parse_mlmodel,
+)
+from sluice_server.settings import Trust
+
+POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", "1.9.1", 2**30))
+GOOD = MLmodel(
+    flavors={
+        "python_function": {"python_version": "3.11.2"},
+        "sklearn": {"pickled_model": "model.skops", "serialization_format": "skops", "sklearn_version": "1.9.0"},
+    },
+    signature=Signature('[{"type": "double", "name": "a"}]', None),
+    model_size_bytes=1000,
+)
+
+
+def changed(**fields: Any) -> MLmodel:
+    return msgspec.structs.replace(GOOD, **fields)
+
+
+def sklearn(**fields: Any) -> MLmodel:
+    flavor = (GOOD.flavors["sklearn"] or {}) | fields
+    return changed(flavors=GOOD.flavors | {"sklearn": flavor})
+
+
+def trusting(trust: Trust) -> Policy:
+    return dataclasses.replace(POLICY, trust=trust)
+
+
+def refusal(model: MLmodel, policy: Policy = POLICY) -> tuple[str, str]:
+    refused = check(model, policy)
+    assert refused is not None
+    return refused.reason, refused.message
+
+
+def test_a_skops_model_with_trusted_types_passes() -> None:
+    """Equal minor versions, a signature and skops under TrustedTypes or Code are all that is needed."""
+    assert check(GOOD, POLICY) is None
+    assert check(GOOD, trusting(Trust.CODE)) is None
+
+
+def test_skops_under_data_says_what_to_set() -> None:
+    """Data means ONNX only; the message names the field."""
+    reason, message = refusal(GOOD, trusting(Trust.DATA))
+    assert reason == "SkopsNotTrusted"
+    assert "set `trust: TrustedTypes`" in message
+
+
+@pytest.mark.parametrize("saved", ["pickle", "cloudpickle"])
+@pytest.mark.parametrize(
+    ("trust", "reason"),
+    [(Trust.DATA, "PickleNotTrusted"), (Trust.TRUSTED_TYPES, "PickleNotTrusted"), (Trust.CODE, "PickleNotServed")],
+)
+def test_a_pickle_is_refused_with_the_training_line_to_change(saved: str, trust: Trust, reason: str) -> None:
+    """No trust loads a pickle; the message shows how to log with skops instead."""
+    found, message = refusal(sklearn(serialization_format=saved, pickled_model="model.pkl"), trusting(trust))
+    assert found == reason
+    assert saved in message
+    assert "serialization_format='skops'" in message
+
+
+def test_an_old_mlmodel_without_a_format_is_a_pickle() -> None:
+    """MLflow wrote no format when pickle was the only one."""
+    flavors: dict[str, dict[str, Any] | None] = {"sklearn": {"pickled_model": "model.pkl", "sklearn_version": "1.9.1"}}
+    assert refusal(changed(flavors=flavors))[0] == "PickleNotTrusted"
+
+
+@pytest.mark.parametrize(
+    ("flavors", "named"),
+    [
+        ({"python_function": {}, "xgboost": {}}, "xgboost"),
+        ({"python_function": {}, "onnx": {}}, "onnx"),
+        ({"python_function": {}}, "python_function only"),
+    ],
+)
+def test_another_flavor_is_refused_by_name(flavors: dict[str, Any], named: str) -> None:
+    """The flavor that was found is in the message."""
+    reason, message = refusal(changed(flavors=flavors))
+    assert reason == "UnsupportedFlavor"
+    assert f"the flavor {named}," in message
+
+
+@pytest.mark.parametrize(
+    ("model", "library"),
+    [
+        (sklearn(sklearn_version="1.7.2"), "scikit-learn 1.7.2"),
+        (changed(flavors=GOOD.flavors | {"python_function": {"python_version": "3.12.1"}}), "Python 3.12.1"),
+    ],
+)
+def test_another_minor_version_is_refused_with_both(model: MLmodel, library: str) -> None:
+    """The message says what the model has and what the image has."""
+    reason, message = refusal(model)
+    assert reason == "LibraryMismatch"
+    assert library in message
+    assert "this server image has" in message
+
+
+@pytest.mark.parametrize("signature", [None, Signature(None, None), Signature("", None)])
+def test_a_missing_signature_is_refused_with_the_line_to_add(signature: Signature | None) -> None:
+    """Without a signature requests cannot be checked."""
+    reason, message = refusal(changed(signature=signature))
+    assert reason == "NoSignature"
+    assert "infer_signature" in message
+
+
+def test_a_signature_that_cannot_be_served_names_the_column() -> None:
+    """Text columns are not served."""
+    reason, message = refusal(changed(signature=Signature('[{"type": "string", "name": "city"}]', None)))
+    assert reason == "UnsupportedSignature"
+    assert "'city'" in message
+
+
+def test_a_model_beyond_the_memory_limit_is_refused_with_both_sizes() -> None:
+    """Refused before the download; without a limit any size passes."""
+    reason, message = refusal(changed(model_size_bytes=2**31))
+    assert reason == "ModelTooLarge"
+    assert "2048 MiB" in message
+    assert "1024 MiB" in message
+    boundless = dataclasses.replace(POLICY, image=dataclasses.replace(POLICY.image, memory_limit=None))
+    assert check(changed(model_size_bytes=2**40), boundless) is None
+
+
+def test_an_artefact_without_mlmodel_says_what_was_found() -> None:
+    """A folder that is no model is refused with a few of its names; an empty one too."""
+    refused = check_files([ListedFile("weights.bin", 3)], POLICY)
+    assert refused is not None
+    assert refused.reason == "NoMLmodel"
+    assert "weights.bin" in refused.message
+    assert "nothing" in (check_files([], POLICY) or Refused("", "")).message
+
+
+@pytest.mark.parametrize("path", ["../evil", "sub/../../evil", "/etc/passwd", "..\\evil", "C:\\evil", "a\0b"])
+def test_a_name_that_leads_elsewhere_is_refused(path: str) -> None:
+    """A hostile listing cannot make us write outside the model folder."""
+    refused = check_files([ListedFile("MLmodel", 1), ListedFile(path, 1)], POLICY)
+    assert refused is not None
+    assert refused.reason == "UnsafePath"
+
+
+def test_too_much_is_refused_before_it_is_downloaded() -> None:
+    """Both the number of files and their listed sizes have limits."""
+    many = [ListedFile("MLmodel", 1), *(ListedFile(f"f{at}", 1) for at in range(1000))]
+    large = [ListedFile("MLmodel", 1), ListedFile("a", 2**29), ListedFile("b", 2**29)]
+    assert (check_files(many, POLICY) or Refused("", "")).reason == "TooManyFiles"
+    assert (check_files(large, POLICY) or Refused("", "")).reason == "ModelTooLarge"
+
+
+def test_only_the_operators_list_counts() -> None:
+    """A type beyond the operator's list is named; those on it pass."""
+    assert check_types(["sklearn.tree._tree.Tree"], POLICY) is None
+    refused = check_types(["sklearn.tree._tree.Tree", "posix.system"], POLICY)
+    assert refused is not None
+    assert refused.reason == "UntrustedTypes"
+    assert "posix.system" in refused.message
+    assert "sklearn.tree._tree.Tree" not in refused.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[",
+        "- 1",
+        "flavors: 3",
+        "flavors: {sklearn: {pickled_model: [1]}}",
+        "!!python/object:os.system {}",
+        "x" * 2**21,
+        "utc_time_created: 2026-13-45",
+    ],
+)
+def test_an_mlmodel_that_is_none_is_refused(text: str) -> None:
+    """Broken YAML, other shapes, Python tags and huge files are refused and never raise."""
+    assert isinstance(parse_mlmodel(text), Refused)

@@ -1,0 +1,332 @@
+"""The endpoints of a pod that serves a real forest, through both entries."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression
+
+from sluice_server.http.predict import Loaded
+from sluice_server.inference.batching import Batcher
+from sluice_server.inference.prediction_ids import Keyring
+from sluice_server.inference.rows import Rows
+from sluice_server.process.lifecycle import Phase
+from sluice_server.runtimes.output import Answer
+
+if TYPE_CHECKING:
+    from tests.unit.sluice_server.conftest import Client, Save, Start
+
+ROW = [5.1, 3.5, 1.4, 0.2]
+CURRENT, PREVIOUS = b"k" * 32, b"p" * 32
+
+
+def test_a_prediction_has_all_its_parts(client: Client) -> None:
+    """Predictions, probabilities per class, version and id; version, revision and correlation id as headers."""
+    answer = client.post("/predict", json={"features": [ROW, [6, 3, 5, 2]]}, headers={"X-Correlation-ID": "abc-1"})
+    content = answer.json()
+    assert answer.status_code == 200
+    assert content["predictions"] == [0, 2]
+    assert [len(row) for row in content["probabilities"]] == [3, 3]
+    assert content["model_version"] == "3"
+    assert content["prediction_id"]
+    assert answer.headers["X-Model-Version"] == "3"
+    assert answer.headers["X-Sluice-Revision"] == "abcdefghij"
+    assert answer.headers["X-Correlation-ID"] == "abc-1"
+
+
+@pytest.mark.parametrize("sent", ["", "two\twords", "x" * 200, "<script>"])
+def test_a_correlation_id_that_cannot_be_logged_is_replaced(client: Client, sent: str) -> None:
+    """Absent, too long or with odd characters: a new one is made."""
+    answer = client.get("/health/live", headers={"X-Correlation-ID": sent})
+    assert len(answer.headers["X-Correlation-ID"]) == 32
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/metadata", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("entry", ["cluster", "gateway"])
+def test_paths_answer_with_and_without_a_trailing_slash(client: Client, path: str, entry: str) -> None:
+    """No redirect, on both ports, with the version in the headers."""
+    for spelling in (path, f"{path}/"):
+        answer = client.get(spelling, entry)
+        assert answer.status_code == 200
+        assert answer.headers["X-Model-Version"] == "3"
+
+
+def test_a_trailing_slash_predicts_too(client: Client) -> None:
+    """As the guides write it."""
+    assert client.post("/predict/", json={"features": ROW}).status_code == 200
+
+
+def test_metrics_are_on_the_cluster_port_only(client: Client) -> None:
+    """What comes through the gateway cannot read them."""
+    assert client.get("/metrics", "gateway").status_code == 404
+    answer = client.get("/metrics", "cluster")
+    assert answer.status_code == 200
+    assert "ml_request_duration_seconds_bucket" in answer.text
+    assert "_created" not in answer.text
+    assert 'ml_model_info{flavor="sklearn",' in answer.text
+
+
+def test_the_documentation_describes_predict_from_the_signature(client: Client) -> None:
+    """All forms, with the columns by name and the example that works."""
+    document = client.get("/openapi.json").json()
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    forms = {form["title"]: form for form in content["schema"]["properties"]["features"]["anyOf"]}
+    assert forms["columns"]["required"] == ["sepal length", "sepal width", "petal length", "petal width"]
+    assert client.post("/predict", json=content["example"]).status_code == 200
+    assert {"/feedback", "/health/live", "/health/ready", "/metadata", "/metrics"} <= set(document["paths"])
+
+
+def test_metadata_says_what_is_served(client: Client) -> None:
+    """Model, revision, digest, signature and a body that works."""
+    content = client.get("/metadata").json()
+    assert content["model"] == {"name": "iris", "version": "3", "uri": "models:/iris/3"}
+    assert (content["revision"], content["digest"]) == ("abcdefghij", f"sha256:{'0' * 64}")
+    assert content["target_classes"] == [0, 1, 2]
+    assert "sepal length" in content["signature"]["inputs"]
+    assert client.post("/predict", json=content["input_example"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        (413, {"json": {"features": [ROW] * 101}}),
+        (413, {"content": b" " * 5000, "headers": {"content-type": "application/json"}}),
+        (415, {"content": b"1,2,3,4", "headers": {"content-type": "text/csv"}}),
+        (415, {"content": b"x", "headers": {"content-type": "application/json", "content-encoding": "gzip"}}),
+        (422, {"json": {"features": [[1, 2, 3]]}}),
+        (422, {"content": b"{", "headers": {"content-type": "application/json; charset=utf-8"}}),
+    ],
+)
+def test_bad_requests_get_their_code_and_are_counted(client: Client, code: int, options: dict[str, Any]) -> None:
+    """Each with a detail, counted under its code and nowhere else."""
+    answer = client.post("/predict", **options)
+    assert answer.status_code == code
+    assert answer.json()["detail"]
+    assert client.value("ml_requests_total", code=str(code)) == 1
+    assert client.value("ml_requests_total", code="200") == 0
+
+
+def test_a_chunked_body_is_limited_too(client: Client) -> None:
+    """Without a content-length the bytes are counted as they come."""
+
+    async def chunks() -> Any:
+        for _ in range(10):
+            yield b" " * 1000
+
+    assert client.post("/predict", content=chunks(), headers={"content-type": "application/json"}).status_code == 413
+    assert client.post("/feedback", content=chunks(), headers={"content-type": "application/json"}).status_code == 413
+
+
+def test_predict_takes_posts_only(client: Client) -> None:
+    """Another method is told which one, and is no prediction to count."""
+    answer = client.get("/predict")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert client.value("ml_requests_started_total") == 0
+
+
+def test_requests_are_counted_by_entry(client: Client) -> None:
+    """Started, ended, timed and classes predicted, under the port they came through."""
+    client.post("/predict", "gateway", json={"features": [ROW, ROW]})
+    client.post("/predict", "cluster", json={"features": [6, 3, 5, 2]})
+    assert client.value("ml_requests_started_total", "gateway") == 1
+    assert client.value("ml_requests_total", "gateway", code="200") == 1
+    assert client.value("ml_request_duration_seconds_count", "gateway") == 1
+    assert client.value("ml_requests_in_progress", "gateway") == 0
+    assert client.value("ml_predictions_total", "gateway", **{"class": "0"}) == 2
+    assert client.value("ml_predictions_total", "gateway", **{"class": "2"}) == 0
+    assert client.value("ml_predictions_total", "cluster", **{"class": "2"}) == 1
+
+
+@pytest.mark.parametrize("features", [ROW, [1]])
+def test_probes_leave_no_trace_in_the_numbers(client: Client, features: list[float]) -> None:
+    """Right or wrong, a request with the probe header is answered, not counted, and takes no feedback."""
+    before = client.get("/metrics", "cluster").text.split("# HELP process_")[0]
+    answer = client.post("/predict", json={"features": features}, headers={"x-sluice-probe": "smoke"})
+    assert answer.json().get("prediction_id") is None
+    assert client.get("/metrics", "cluster").text.split("# HELP process_")[0] == before
+
+
+def test_a_model_that_raises_is_a_500(client: Client) -> None:
+    """The model's failure is its own fault, whatever it says about the input."""
+
+    def fail(rows: Rows) -> Answer:
+        raise ValueError("Input X contains something")
+
+    with ThreadPoolExecutor(1) as worker:
+        client.process.pod.predict.loaded = Loaded(Batcher(fail, worker, 100), (0, 1, 2))
+        answer = client.post("/predict", json={"features": ROW})
+    assert answer.status_code == 500
+    assert "Input X" not in answer.text
+    assert client.value("ml_requests_total", code="500") == 1
+    assert client.value("ml_requests_in_progress") == 0
+
+
+# --- readiness
+
+
+def test_not_ready_before_the_model_is_loaded(start: Start) -> None:
+    """Alive, not ready and why; a prediction is a 503 and counted as one."""
+    client = start(load=False)
+    assert client.get("/health/live").status_code == 200
+    for path in ("/health", "/health/ready"):
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert answer.json()["reason"] == "the model is being loaded"
+    assert client.post("/predict", json={"features": ROW}).status_code == 503
+    assert client.value("ml_requests_total", code="503") == 1
+
+
+def test_a_model_that_cannot_answer_its_example_is_never_ready(start: Start, save: Save, tmp_path: Path) -> None:
+    """The example is asked as the very request it is; what went wrong is in the reason."""
+    features, target = load_diabetes(return_X_y=True)
+    folder = save(tmp_path / "other", LinearRegression().fit(features, target))
+    client = start(model_dir=folder)
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert "10 features" in answer.json()["reason"]
+    assert client.post("/predict", json={"features": ROW}).status_code == 503
+
+
+def test_types_beyond_the_list_are_not_loaded_when_serving_either(start: Start) -> None:
+    """The serving process holds to the operator's list by itself."""
+    client = start(trusted_types=())
+    assert "UntrustedTypesFoundException" in client.get("/health/ready").json()["reason"]
+
+
+def test_draining_says_not_ready_and_still_serves(client: Client) -> None:
+    """Connections are closed after their answer; nothing is refused."""
+    client.process.pod.readiness.reached(Phase.DRAINING, "stopping")
+    client.process.pod.readiness.reached(Phase.READY, "late")
+    assert client.get("/health/ready").status_code == 503
+    assert client.get("/health/live").status_code == 200
+    answer = client.post("/predict", json={"features": ROW})
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
+# --- feedback
+
+
+def predicted(client: Client, features: Any, entry: str = "gateway") -> str:
+    return str(client.post("/predict", entry, json={"features": features}).json()["prediction_id"])
+
+
+def feedback(client: Client, identifier: str, **labels: Any) -> Any:
+    return client.post("/feedback", json={"prediction_id": identifier, **labels})
+
+
+def test_labels_count_for_the_entry_that_predicted(client: Client) -> None:
+    """A right one and a wrong one, whatever port the label came through."""
+    assert feedback(client, predicted(client, ROW, "cluster"), label=0).json() == counted(1, 1, 0)
+    assert feedback(client, predicted(client, ROW, "gateway"), label=1).json() == counted(1, 0, 0)
+    assert client.value("ml_feedback_total", "cluster") == 1
+    assert client.value("ml_feedback_correct_total", "cluster") == 1
+    assert client.value("ml_feedback_total", "gateway") == 1
+    assert client.value("ml_feedback_correct_total", "gateway") == 0
+
+
+def counted(total: int, correct: int, repeats: int) -> dict[str, int]:
+    return {"counted": total, "correct": correct, "repeats": repeats}
+
+
+def test_rows_are_labelled_one_by_one(client: Client) -> None:
+    """Null leaves a row open; it can be labelled later, the others only repeated."""
+    identifier = predicted(client, [ROW, ROW, [6, 3, 5, 2]])
+    assert feedback(client, identifier, labels=[0, None, 0]).json() == counted(2, 1, 0)
+    assert feedback(client, identifier, labels=[0, 0, 2]).json() == counted(1, 1, 2)
+    assert client.value("ml_feedback_total") == 3
+    assert client.value("ml_feedback_repeats_total") == 2
+
+
+def test_any_pod_counts_for_the_revision_that_predicted(start: Start) -> None:
+    """A label that lands on the other revision's pod counts for its own revision."""
+    stable, canary = start(), start(revision="zzzzzzzzzz", model_version="4")
+    assert feedback(stable, predicted(canary, ROW), label=0).json() == counted(1, 1, 0)
+    assert stable.value("ml_feedback_total", revision="zzzzzzzzzz") == 1
+    assert stable.value("ml_feedback_total") == 0
+
+
+def test_the_previous_key_is_believed(start: Start) -> None:
+    """A prediction from before the key was changed can still be labelled; from an unknown key it cannot."""
+    identifier = predicted(start(keyring=Keyring(PREVIOUS)), ROW)
+    assert feedback(start(keyring=Keyring(CURRENT, PREVIOUS)), identifier, label=0).status_code == 200
+    forged = feedback(start(keyring=Keyring(CURRENT)), identifier, label=0)
+    assert forged.status_code == 422
+    assert forged.json()["detail"][0]["loc"] == ["body", "prediction_id"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "location"),
+    [
+        ({}, ["body", "label"]),
+        ({"label": 0, "labels": [0]}, ["body", "label"]),
+        ({"labels": [0, 1]}, ["body", "labels"]),
+        ({"label": "setosa"}, ["body", "label"]),
+        ({"label": 0, "lable": 1}, ["body", "lable"]),
+        ({"labels": [[]] * 400}, ["body", "labels"]),
+    ],
+)
+def test_labels_that_do_not_fit_are_unprocessable(client: Client, labels: dict[str, Any], location: list[str]) -> None:
+    """Neither, both, too many, of the wrong kind, misspelt: the field is named and nothing is counted."""
+    answer = feedback(client, predicted(client, ROW), **labels)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"][: len(location)] == location
+    assert len(answer.content) < 10_000, "what was sent is not sent back"
+    assert client.value("ml_feedback_total") == 0
+
+
+def test_a_label_that_is_no_number_of_json_is_unprocessable(client: Client) -> None:
+    """Python's JSON reads NaN; the answer must not fail on saying so."""
+    body = b'{"prediction_id": "x", "label": NaN}'
+    answer = client.post("/feedback", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+
+
+def test_an_expired_id_is_unprocessable(start: Start) -> None:
+    """The answer says how old it is and what the limit is."""
+    client = start(feedback_max_age=-1.0)
+    answer = feedback(client, predicted(client, ROW), label=0)
+    assert answer.status_code == 422
+    assert "is the limit" in answer.json()["detail"][0]["msg"]
+
+
+def test_a_label_for_an_unknown_or_expired_prediction_counts_nothing(start: Start) -> None:
+    """It names the field, and moves no verdict."""
+    client, other = start(feedback_max_age=-1.0), start(keyring=Keyring(b"o" * 32))
+    expired, foreign = predicted(client, ROW), predicted(other, ROW)
+    for identifier in ("", "x", "a" * 1000, expired, foreign):
+        refused = feedback(client, identifier, label=0)
+        assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["body", "prediction_id"])
+    for counter in ("ml_feedback_total", "ml_feedback_correct_total", "ml_feedback_repeats_total"):
+        assert client.value(counter) == 0
+
+
+def test_more_than_64_rows_take_no_feedback(client: Client) -> None:
+    """The id is null, and sending it back says why."""
+    assert client.post("/predict", json={"features": [ROW] * 64}).json()["prediction_id"]
+    answer = client.post("/predict", json={"features": [ROW] * 65})
+    assert (answer.status_code, answer.json()["prediction_id"]) == (200, None)
+    refused = client.post("/feedback", json={"prediction_id": None, "label": 0})
+    assert refused.status_code == 422
+    assert "64 rows" in refused.text
+
+
+def test_a_regressor_takes_no_feedback(start: Start, save: Save, tmp_path: Path) -> None:
+    """Values without probabilities, and a null id."""
+    features, target = load_diabetes(return_X_y=True)
+    folder = save(tmp_path / "regressor", LinearRegression().fit(features[:, :4], target))
+    answer = start(model_dir=folder).post("/predict", json={"features": ROW}).json()
+    assert isinstance(answer["predictions"][0], float)
+    assert (answer["probabilities"], answer["prediction_id"]) == (None, None)
+
+
+def test_without_a_key_feedback_is_off(start: Start) -> None:
+    """Predictions go on with a null id, and /feedback says what is missing."""
+    client = start(keyring=None)
+    assert client.post("/predict", json={"features": ROW}).json()["prediction_id"] is None
+    answer = feedback(client, "x", label=0)
+    assert answer.status_code == 503
+    assert "/etc/sluice/feedback/key" in answer.text

@@ -1,0 +1,131 @@
+"""How requests share passes through the model."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sluice_server.inference.batching import MOST_ROWS_TOGETHER, Batcher, QueueFullError
+from sluice_server.inference.rows import Rows
+from sluice_server.runtimes.output import Answer
+
+
+class Doubler:
+    """Doubles the first column; fails on negative rows; waits in its first call until it is let go."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.called, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, rows: Rows) -> Answer:
+        self.calls.append(len(rows))
+        if len(self.calls) == 1:
+            self.called.set()
+            assert self.go.wait(30)
+        if (rows < 0).any():
+            raise ValueError("a negative row")
+        return Answer(rows[:, 0] * 2, None, None)
+
+
+@pytest.fixture
+def worker() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def rows(*values: float) -> Rows:
+    return np.array([[value] for value in values])
+
+
+def run(
+    worker: ThreadPoolExecutor, scene: Callable[[Batcher, Doubler], Awaitable[Any]], limit: int = 10_000
+) -> Doubler:
+    model = Doubler()
+
+    async def play() -> None:
+        await scene(Batcher(model, worker, limit), model)
+
+    asyncio.run(play())
+    return model
+
+
+async def first_call(batcher: Batcher, model: Doubler) -> asyncio.Future[Answer]:
+    """Submits one row and returns when the model is busy with it."""
+    first = batcher.submit(rows(1))
+    assert await asyncio.to_thread(model.called.wait, 30)
+    return first
+
+
+def test_what_queued_while_one_ran_goes_together(worker: ThreadPoolExecutor) -> None:
+    """The lone first request goes at once; those that came meanwhile share the next pass, each with its own rows."""
+
+    async def scene(batcher: Batcher, model: Doubler) -> None:
+        first = await first_call(batcher, model)
+        others = [batcher.submit(rows(2)), batcher.submit(rows(3, 4)), batcher.submit(rows(5))]
+        model.go.set()
+        answers = await asyncio.gather(first, *others)
+        assert [answer.values.tolist() for answer in answers] == [[2], [4], [6, 8], [10]]
+
+    assert run(worker, scene).calls == [1, 4]
+
+
+def test_a_bad_row_fails_only_its_own_request(worker: ThreadPoolExecutor) -> None:
+    """A batch that fails is asked again one request at a time."""
+
+    async def scene(batcher: Batcher, model: Doubler) -> None:
+        first = await first_call(batcher, model)
+        others = [batcher.submit(rows(2)), batcher.submit(rows(3, -1)), batcher.submit(rows(5))]
+        model.go.set()
+        answers = await asyncio.gather(first, *others, return_exceptions=True)
+        assert isinstance(answers[2], ValueError)
+        assert [answer.values.tolist() for answer in answers if isinstance(answer, Answer)] == [[2], [4], [10]]
+
+    assert run(worker, scene).calls == [1, 4, 1, 2, 1]
+
+
+def test_batches_are_capped(worker: ThreadPoolExecutor) -> None:
+    """A pass takes no more rows than the cap, except for one request that is larger by itself."""
+    half = MOST_ROWS_TOGETHER // 2 + 1
+
+    async def scene(batcher: Batcher, model: Doubler) -> None:
+        first = await first_call(batcher, model)
+        others = [batcher.submit(np.ones((size, 1))) for size in (half, half, 3 * half)]
+        model.go.set()
+        await asyncio.gather(first, *others)
+
+    assert run(worker, scene).calls == [1, half, half, 3 * half]
+
+
+def test_too_many_waiting_rows_are_refused(worker: ThreadPoolExecutor) -> None:
+    """The queue has a limit, and what is in it is still answered."""
+
+    async def scene(batcher: Batcher, model: Doubler) -> None:
+        first = await first_call(batcher, model)
+        second = batcher.submit(rows(2, 3))
+        with pytest.raises(QueueFullError):
+            batcher.submit(rows(4))
+        model.go.set()
+        assert (await second).values.tolist() == [4, 6]
+        await first
+
+    run(worker, scene, limit=2)
+
+
+def test_a_cancelled_request_is_not_computed(worker: ThreadPoolExecutor) -> None:
+    """Work for a client that went away while waiting is dropped."""
+
+    async def scene(batcher: Batcher, model: Doubler) -> None:
+        first = await first_call(batcher, model)
+        dropped, kept = batcher.submit(rows(2)), batcher.submit(rows(3))
+        dropped.cancel()
+        model.go.set()
+        assert (await kept).values.tolist() == [6]
+        await first
+
+    assert run(worker, scene).calls == [1, 1]

@@ -1,0 +1,50 @@
+"""The shape of the metrics that rollouts are judged by."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from sluice_server.inference.metrics import CODES, ENTRIES, LATENCY_BOUNDS, Identity, Metrics
+
+
+def test_latency_bounds_are_fine_and_exact_where_people_set_limits() -> None:
+    """From 0.25 ms to 60 s, never more than 1.25 apart, exactly at the usual limits."""
+    assert (LATENCY_BOUNDS[0], LATENCY_BOUNDS[-1]) == (0.00025, 60.0)
+    assert all(1 < upper / lower <= 1.25 for lower, upper in pairwise(LATENCY_BOUNDS))
+    assert {0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0} <= set(LATENCY_BOUNDS)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_children_are_at_zero_from_the_start(entry: str) -> None:
+    """The first error of a code must be an increase, not a new series."""
+    metrics = Metrics(Identity("iris", "3", "abcdefghij"))
+    request = {"model": "iris", "version": "3", "revision": "abcdefghij", "entry": entry}
+    feedback = {"model": "iris", "revision": "abcdefghij", "entry": entry}
+    read = metrics.registry.get_sample_value
+    assert [read("ml_requests_total", request | {"code": str(code)}) for code in CODES] == [0] * len(CODES)
+    for name in ("ml_requests_started_total", "ml_requests_in_progress", "ml_request_duration_seconds_count"):
+        assert read(name, request) == 0
+    for name in ("ml_feedback_total", "ml_feedback_correct_total", "ml_feedback_repeats_total"):
+        assert read(name, feedback) == 0
+
+
+def test_classes_beyond_the_first_twenty_share_one_child() -> None:
+    """The number of series is bounded however many classes a model has."""
+    metrics = Metrics(Identity("iris", "3", "abcdefghij"))
+    metrics.expect_classes(tuple(range(30)))
+    metrics.meters["gateway"].predicted([0, 19, 20, 29])
+    labels = {"model": "iris", "version": "3", "revision": "abcdefghij", "entry": "gateway"}
+    names = ("0", "1", "19", "20", "other")
+    values = [metrics.registry.get_sample_value("ml_predictions_total", labels | {"class": name}) for name in names]
+    assert values == [1, 0, 1, None, 2]
+
+
+def test_a_wrong_label_of_another_revision_starts_both_series() -> None:
+    """Total without correct would read as missing data, not as an accuracy of 0."""
+    metrics = Metrics(Identity("iris", "3", "abcdefghij"))
+    metrics.labelled("zzzzzzzzzz", "cluster", correct=False)
+    labels = {"model": "iris", "revision": "zzzzzzzzzz", "entry": "cluster"}
+    assert metrics.registry.get_sample_value("ml_feedback_total", labels) == 1
+    assert metrics.registry.get_sample_value("ml_feedback_correct_total", labels) == 0

@@ -1,0 +1,139 @@
+"""Prediction ids: who may issue them, how long they live, and what a label says about them."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice_server.inference.prediction_ids import (
+    FeedbackError,
+    Keyring,
+    Label,
+    Memory,
+    Prediction,
+    are_text,
+    class_marks,
+)
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+NOW, WEEK = 1_800_000_000, 7 * 86_400.0
+
+
+def prediction(classes: tuple[Label, ...], *indexes: int) -> Prediction:
+    marks = class_marks(classes)
+    return Prediction(
+        "abcdefghij", "gateway", NOW, b"12345678", are_text(classes), b"".join(marks[index] for index in indexes)
+    )
+
+
+FLOWERS = prediction(("setosa", "versicolor"), 0, 1)
+NUMBERS = prediction((0, 1, 2), 2)
+
+
+def test_an_id_says_who_predicted_what_and_when() -> None:
+    """Reading an id gives back all that it was issued for, at any pod with the key."""
+    assert Keyring(KEY).read(Keyring(KEY).issue(FLOWERS), NOW, WEEK) == FLOWERS
+
+
+def test_an_id_for_one_row_is_short() -> None:
+    """It travels in logs and URLs."""
+    identifier = Keyring(KEY).issue(NUMBERS)
+    assert len(identifier) <= 64
+    assert identifier.replace("-", "").replace("_", "").isalnum()
+
+
+def test_the_previous_key_is_believed_while_keys_change() -> None:
+    """Ids of the old key are read, new ones are of the new key, and a forgotten key is forged."""
+    old = Keyring(KEY).issue(NUMBERS)
+    rotated = Keyring(OTHER, previous=KEY)
+    assert rotated.read(old, NOW, WEEK) == NUMBERS
+    assert rotated.issue(NUMBERS) == Keyring(OTHER).issue(NUMBERS)
+    with pytest.raises(FeedbackError, match="not issued here"):
+        Keyring(OTHER).read(old, NOW, WEEK)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_changed_id_is_refused(position: int, change: int) -> None:
+    """No byte can be changed without the signature telling."""
+    raw = bytearray(base64.urlsafe_b64decode(Keyring(KEY).issue(FLOWERS) + "=="))
+    raw[position % len(raw)] ^= change
+    forged = base64.urlsafe_b64encode(bytes(raw)).rstrip(b"=").decode()
+    with pytest.raises(FeedbackError) as refused:
+        Keyring(KEY).read(forged, NOW, WEEK)
+    assert refused.value.field == "prediction_id"
+
+
+@given(st.text(max_size=200))
+def test_any_other_text_is_no_id(text: str) -> None:
+    """Nonsense is refused and never raises anything else."""
+    with pytest.raises(FeedbackError):
+        Keyring(KEY).read(text, NOW, WEEK)
+
+
+def test_ids_expire_and_do_not_come_from_the_future() -> None:
+    """Counted up to the limit, refused with the age behind it; five minutes of clock skew are borne."""
+    identifier = Keyring(KEY).issue(NUMBERS)
+    Keyring(KEY).read(identifier, NOW + WEEK, WEEK)
+    Keyring(KEY).read(identifier, NOW - 299, WEEK)
+    with pytest.raises(FeedbackError, match="169 h old, and 168 h is the limit"):
+        Keyring(KEY).read(identifier, NOW + WEEK + 3600, WEEK)
+    with pytest.raises(FeedbackError, match="future"):
+        Keyring(KEY).read(identifier, NOW - 301, WEEK)
+
+
+@pytest.mark.parametrize("label", [2, 2.0, "2", " 2 ", "2.0"])
+def test_a_number_has_many_spellings(label: Label) -> None:
+    """Clients send class numbers as they have them."""
+    assert NUMBERS.is_right(0, label)
+
+
+@pytest.mark.parametrize("label", [0, 1, 7, 2.5, True])
+def test_another_number_is_wrong(label: Label) -> None:
+    """Also one that the model has no class for: it cannot have been right."""
+    assert not NUMBERS.is_right(0, label)
+
+
+def test_rows_are_judged_one_by_one() -> None:
+    """Each row has its own mark."""
+    assert FLOWERS.rows == 2
+    assert FLOWERS.is_right(0, "setosa")
+    assert not FLOWERS.is_right(1, "setosa")
+
+
+@pytest.mark.parametrize(
+    ("issued", "label", "message"),
+    [
+        (NUMBERS, "virginica", "classes are numbers"),
+        (NUMBERS, float("nan"), "classes are numbers"),
+        (NUMBERS, 10**400, "classes are numbers"),
+        (FLOWERS, 0, "classes are text"),
+        (FLOWERS, True, "classes are text"),
+    ],
+)
+def test_a_label_of_the_wrong_kind_is_a_mistake_not_a_wrong_prediction(
+    issued: Prediction, label: Label, message: str
+) -> None:
+    """A client that sends names where the model has numbers is told so; nothing is counted."""
+    with pytest.raises(FeedbackError, match=message):
+        issued.is_right(0, label)
+
+
+def test_each_row_is_new_once() -> None:
+    """The memory tells repeats apart by id and row."""
+    memory = Memory()
+    assert memory.is_new(b"a", 0)
+    assert memory.is_new(b"a", 1)
+    assert memory.is_new(b"b", 0)
+    assert not memory.is_new(b"a", 0)
+
+
+def test_the_memory_is_bounded() -> None:
+    """Beyond its size the oldest id is forgotten."""
+    memory = Memory(2)
+    assert all(memory.is_new(name, 0) for name in (b"a", b"b", b"c"))
+    assert not memory.is_new(b"c", 0)
+    assert not memory.is_new(b"b", 0)
+    assert memory.is_new(b"a", 0)

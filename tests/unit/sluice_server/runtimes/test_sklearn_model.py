@@ -1,0 +1,92 @@
+"""What loaded estimators answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from sluice_server.runtimes.sklearn_model import Model, ModelError, load
+
+FEATURES, CLASSES = load_iris(return_X_y=True)
+NAMES = np.array(["setosa", "versicolor", "virginica"])[CLASSES]
+TREE = ("sklearn.tree._tree.Tree",)
+ROWS = np.random.default_rng(1).uniform(0, 8, (500, 4))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestClassifier(20, random_state=0).fit(FEATURES, CLASSES),
+        ExtraTreesClassifier(20, random_state=0).fit(FEATURES, NAMES),
+        LogisticRegression(max_iter=500).fit(FEATURES, NAMES),
+        make_pipeline(StandardScaler(), RandomForestClassifier(5, random_state=0)).fit(FEATURES, CLASSES),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_answers_are_those_of_scikit_learn_bit_by_bit(estimator: Any) -> None:
+    """The short way through a forest, and every other way, gives what the estimator itself gives."""
+    answer = Model(estimator).predict(ROWS)
+    assert np.array_equal(answer.values, estimator.predict(ROWS))
+    assert answer.probabilities is not None
+    assert np.array_equal(answer.probabilities, estimator.predict_proba(ROWS))
+    assert np.array_equal(estimator.classes_[answer.classes], answer.values)
+
+
+def test_a_classifier_without_probabilities_has_none() -> None:
+    """Class indexes are there nevertheless, so feedback works."""
+    answer = Model(LinearSVC().fit(FEATURES, NAMES)).predict(ROWS[:3])
+    assert answer.probabilities is None
+    assert answer.classes is not None
+
+
+def test_a_regressor_has_values_only() -> None:
+    """Neither probabilities nor classes."""
+    features, target = load_diabetes(return_X_y=True)
+    model = Model(LinearRegression().fit(features, target))
+    answer = model.predict(features[:3])
+    assert model.classes is None
+    assert (answer.probabilities, answer.classes) == (None, None)
+    assert answer.values.shape == (3,)
+
+
+def test_nan_from_a_model_is_a_failure() -> None:
+    """A model that answers NaN is broken, and must not look like one that answers."""
+    features, target = load_diabetes(return_X_y=True)
+    estimator = LinearRegression().fit(features, target)
+    estimator.coef_ = estimator.coef_ * np.nan
+    with pytest.raises(ArithmeticError, match="NaN"):
+        Model(estimator).predict(features[:3])
+
+
+def test_types_that_the_operator_does_not_trust_are_not_loaded(tmp_path: Path) -> None:
+    """The list is the caller's; what the file says of itself does not count."""
+    skops.io.dump(RandomForestClassifier(2).fit(FEATURES, CLASSES), tmp_path / "m.skops")
+    assert load(tmp_path / "m.skops", TREE).classes == (0, 1, 2)
+    with pytest.raises(UntrustedTypesFoundException, match="Tree"):
+        load(tmp_path / "m.skops", ())
+
+
+def test_something_that_cannot_predict_is_refused(tmp_path: Path) -> None:
+    """A skops file may hold anything."""
+    skops.io.dump({"no": "model"}, tmp_path / "m.skops")
+    with pytest.raises(ModelError, match="a dict, which cannot predict"):
+        load(tmp_path / "m.skops", ())
+
+
+def test_parallel_estimators_are_made_sequential(tmp_path: Path) -> None:
+    """One worker thread asks the model; a pool of its own would cost more than one row."""
+    estimator = make_pipeline(StandardScaler(), RandomForestClassifier(2, n_jobs=-1)).fit(FEATURES, CLASSES)
+    skops.io.dump(estimator, tmp_path / "m.skops")
+    model = load(tmp_path / "m.skops", TREE)
+    assert model.estimator.steps[-1][1].n_jobs == 1
