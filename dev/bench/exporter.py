@@ -14,7 +14,9 @@ from uuid import NAMESPACE_URL, uuid5
 import numpy as np
 from prometheus_client import generate_latest
 
-from sluice_server.inference.metrics import Identity, Metrics
+from sluice_server.http.dialects import CODES
+from sluice_server.inference.metrics import Metrics
+from sluice_server.model.identity import Identity
 
 PAST = "past"
 NAMESPACE = "models"
@@ -76,7 +78,7 @@ def revision(run: str, arm: str) -> str:
 @cache
 def _shown() -> list[tuple[str, float]]:
     """Series and values of a model server that has just begun."""
-    metrics = Metrics(Identity(_RUN, "1", _REVISION))
+    metrics = Metrics(Identity(_RUN, "1", _REVISION), CODES)
     metrics.describe(f"models:/{_RUN}/1", "sklearn", "sklearn")
     metrics.expect_classes(("setosa", "versicolor", "virginica"))
     lines = [line for line in generate_latest(metrics.registry).decode().splitlines() if not line.startswith("#")]

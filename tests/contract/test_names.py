@@ -15,10 +15,12 @@ from sluice_operator.manifests import builders
 from sluice_operator.prometheus.selection import COUNTERS
 from sluice_server import settings
 from sluice_server.http import asgi
+from sluice_server.http.dialects import CODES
 from sluice_server.inference import metrics as served
+from sluice_server.model.identity import Identity
 
 OWNER = Owner("models", "iris", "uid")
-IDENTITY = served.Identity("iris", "3", "abcdefghij")
+IDENTITY = Identity("iris", "3", "abcdefghij")
 REVISION = Revision(
     revision="abcdefghij",
     model=Model(uri="models:/iris/3", name="iris", version="3"),
@@ -35,7 +37,7 @@ def test_latency_is_judged_at_bounds_that_the_server_has() -> None:
 
 def test_the_reader_asks_for_series_that_the_server_exports() -> None:
     """Each counter of the query is in the server's text, with the labels that evidence is told apart by."""
-    text = generate_latest(served.Metrics(IDENTITY).registry).decode()
+    text = generate_latest(served.Metrics(IDENTITY, CODES).registry).decode()
     for counter in COUNTERS:
         line = next((line for line in text.splitlines() if line.startswith(f"{counter}{{")), None)
         assert line is not None, f"{counter} is not exported"
@@ -45,7 +47,7 @@ def test_the_reader_asks_for_series_that_the_server_exports() -> None:
 
 def test_errors_and_bounds_are_read_from_labels_that_the_server_writes() -> None:
     """A 500 counts as an error, and a bucket as requests within its bound."""
-    exported, counters = served.Metrics(IDENTITY), Counters()
+    exported, counters = served.Metrics(IDENTITY, CODES), Counters()
     counters.add(_scraped(exported, 0.0))
     exported.meters["gateway"].start()
     exported.meters["gateway"].finish(500, 0.3)
@@ -58,7 +60,7 @@ def test_errors_and_bounds_are_read_from_labels_that_the_server_writes() -> None
 def test_a_pod_is_known_before_its_first_request() -> None:
     """Its counters are there at 0, so a canary that is sent nothing is seen, and a first error is an increase."""
     counters = Counters()
-    counters.add(_scraped(served.Metrics(IDENTITY), 0.0))
+    counters.add(_scraped(served.Metrics(IDENTITY, CODES), 0.0))
     assert counters.pods["pod"].revision == "abcdefghij"
     assert tally(counters, "abcdefghij", -1.0, 0.0).within[0.2] == 0
 

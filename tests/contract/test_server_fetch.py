@@ -18,9 +18,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from sluice_server.fetch.fetch import run
-from sluice_server.inference.rows import PayloadReader, Rejected
+from sluice_server.http.dialects.plain import PlainDialect
+from sluice_server.inference.rejection import Rejection
+from sluice_server.inference.rows import RowReader
 from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
+from sluice_server.model.identity import Identity
 from sluice_server.settings import fetch_settings
 
 # MLflow and pandas warn about each other while models are made here; what is tested runs in a process of its own.
@@ -117,9 +120,10 @@ def test_a_model_is_fetched_and_described(registry: str, model: Path, fetch: Fet
     assert message["digest"] == found.digest == tree_digest(model)
     assert (message["runtime"], message["flavor"]) == ("skops", "sklearn")
     assert "petal width" in message["signature"]["inputs"]
-    example = PayloadReader(found.schema, 10).read(json.dumps(found.input_example).encode())
-    assert not isinstance(example, Rejected)
-    assert example.tolist()[0] == [5.1, 3.5, 1.4, 0.2]
+    dialect = PlainDialect(RowReader(found.schema, 10), Identity("iris", "1", "abcdefghij"))
+    example = dialect.parse(json.dumps(found.input_example).encode())
+    assert not isinstance(example, Rejection)
+    assert example.rows.tolist()[0] == [5.1, 3.5, 1.4, 0.2]
 
 
 def test_every_pinned_form_gives_the_same_digest(registry: str, model: Path, fetch: Fetch) -> None:

@@ -16,19 +16,13 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from sluice_server.fetch.preflight import MAX_FILES, ListedFile, Refused
+from sluice_server.fetch.outcome import Unavailable
+from sluice_server.fetch.preflight import MAX_FILES, ListedFile
+from sluice_server.model.refusal import Refused
 
 _VERSION = re.compile(r"models:/(?P<name>[^/:]+)/(?P<version>[0-9]+)")
 _LOGGED_MODEL = re.compile(r"models:/(?P<id>m-[0-9a-fA-F]+)")
 _RUN = re.compile(r"runs:/[^/]+/.+")
-
-
-@dataclass(frozen=True, slots=True)
-class Unavailable:
-    """Something did not answer; trying again later may help."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

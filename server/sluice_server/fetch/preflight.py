@@ -1,7 +1,8 @@
-"""Whether a logged model may and can be served here: pure checks on its MLmodel, its file list and its types.
+"""Whether a logged model may and can be served here: pure checks on its file list and its MLmodel.
 
-`RULES` reads as the policy; the first rule that refuses wins. A refusal is permanent for this model version: its
-message says which field to set or which training line to change. Nothing here opens the network or runs model code.
+`RULES` reads as the policy; the first rule that refuses wins. What differs between kinds of models is asked of the
+runtime. A refusal is permanent for this model version: its message says which field to set or which training line to
+change. Nothing here opens the network or runs model code.
 """
 
 from __future__ import annotations
@@ -9,85 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 import msgspec
 import yaml
 
+from sluice_server import runtimes
+from sluice_server.model.mlmodel import MLmodel
+from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import SignatureError, parse_inputs
-from sluice_server.settings import Trust
+from sluice_server.runtimes.port import LoggedFlavor, Policy, Runtime
 
 MAX_FILES = 1_000
 MAX_MLMODEL = 2**20
-LOG_WITH_SKOPS = (
-    "log it with mlflow.sklearn.log_model(..., serialization_format='skops', "
-    "skops_trusted_types=['sklearn.tree._tree.Tree'])"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """This model version will not be served; the reason is one word for machines, the message says what to do."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """What the model will run on: versions as `major.minor[.patch]`, memory limit in bytes (None: no limit)."""
-
-    python: str
-    sklearn: str
-    memory_limit: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the user allows (`trust`, the operator's own list of types) and what the image has."""
-
-    trust: Trust
-    trusted_types: tuple[str, ...]
-    image: Image
-
-
-class Signature(msgspec.Struct, frozen=True):
-    """MLflow's signature: JSON strings inside of YAML."""
-
-    inputs: str | None = None
-    outputs: str | None = None
-
-
-class SklearnFlavor(msgspec.Struct, frozen=True):
-    """The part of MLmodel that mlflow.sklearn writes; before MLflow 3.9 there was pickle only."""
-
-    pickled_model: str = "model.pkl"
-    serialization_format: str = "pickle"
-    sklearn_version: str = ""
-
-
-class MLmodel(msgspec.Struct, frozen=True):
-    """The parts of an MLmodel file that decide whether it can be served."""
-
-    flavors: dict[str, dict[str, Any] | None] = {}
-    signature: Signature | None = None
-    model_size_bytes: int | None = None
-
-    @property
-    def sklearn(self) -> SklearnFlavor:
-        return msgspec.convert(self.flavors.get("sklearn") or {}, SklearnFlavor, strict=False)
-
-    @property
-    def python_version(self) -> str:
-        return str((self.flavors.get("python_function") or {}).get("python_version") or "")
 
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A file of the artefact as the registry lists it; the size is None where the store does not tell."""
+    """A file of the artefact as the registry lists it; the size is None where the store does not know it."""
 
     path: str
     size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A logged model, the runtime that would serve it, and what MLmodel says under that runtime's flavor."""
+
+    model: MLmodel
+    runtime: Runtime
+    logged: LoggedFlavor
 
 
 def parse_mlmodel(text: str) -> MLmodel | Refused:
@@ -96,7 +47,8 @@ def parse_mlmodel(text: str) -> MLmodel | Refused:
         return Refused("BadMLmodel", f"the file MLmodel has {len(text)} characters, and {MAX_MLMODEL} is the limit")
     try:
         model = msgspec.convert(yaml.safe_load(text), MLmodel, strict=False)
-        _ = model.sklearn
+        if runtime := runtimes.for_model(model):
+            runtime.read(model)
     except (yaml.YAMLError, msgspec.ValidationError, RecursionError, ValueError) as error:
         return Refused("BadMLmodel", f"the file MLmodel cannot be read ({_first_line(error)}): log the model again")
     return model
@@ -127,63 +79,30 @@ def is_inside(path: str) -> bool:
     return bool(parts) and not path.startswith("/") and not unsafe
 
 
-def check(model: MLmodel, policy: Policy) -> Refused | None:
-    """The first refusal of `RULES`, or None."""
-    return next((refused for rule in RULES if (refused := rule(model, policy))), None)
-
-
-def check_types(found: Iterable[str], policy: Policy) -> Refused | None:
-    """Refuses types that are not on the operator's list; the list that the model carries itself proves nothing."""
-    unknown = sorted(set(found) - set(policy.trusted_types))
-    if not unknown:
-        return None
-    shown = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
-    return Refused(
-        "UntrustedTypes",
-        f"the model file holds types that the operator does not trust: {shown}. Train without them, or have the "
-        "administrator add them to the operator's list of trusted types",
-    )
-
-
-def _the_flavor_is_served(model: MLmodel, policy: Policy) -> Refused | None:
-    if "sklearn" in model.flavors:
-        return None
+def choose_runtime(model: MLmodel) -> Candidate | Refused:
+    """The model with the runtime for its flavor; refused if no flavor of it is served."""
+    runtime = runtimes.for_model(model)
+    if runtime is not None:
+        return Candidate(model, runtime, runtime.read(model))
     flavors = ", ".join(sorted(set(model.flavors) - {"python_function"})) or "python_function only"
-    return Refused(
-        "UnsupportedFlavor",
-        f"the model has the flavor {flavors}, and this server serves scikit-learn models: train one, and "
-        f"{LOG_WITH_SKOPS}",
-    )
+    served = "; or ".join(runtime.serves for runtime in runtimes.RUNTIMES)
+    return Refused("UnsupportedFlavor", f"the model has the flavor {flavors}, and this server serves {served}")
 
 
-def _the_serialization_is_trusted(model: MLmodel, policy: Policy) -> Refused | None:
-    saved = model.sklearn.serialization_format
-    if saved == "skops":
-        if policy.trust is not Trust.DATA:
-            return None
-        return Refused(
-            "SkopsNotTrusted",
-            "trust: Data serves ONNX models only, and this one is scikit-learn saved with skops: "
-            "set `trust: TrustedTypes`",
-        )
-    if policy.trust is Trust.CODE:
-        return Refused(
-            "PickleNotServed",
-            f"trust: Code allows a model saved as {saved}, but this server does not load pickles: {LOG_WITH_SKOPS}",
-        )
-    return Refused(
-        "PickleNotTrusted",
-        f"the model is saved as {saved}, and loading it would run code out of the file, which trust: {policy.trust} "
-        f"forbids: {LOG_WITH_SKOPS} and set `trust: TrustedTypes`",
-    )
+def check(candidate: Candidate, policy: Policy) -> Refused | None:
+    """The first refusal of `RULES`, or None."""
+    return next((refused for rule in RULES if (refused := rule(candidate, policy))), None)
 
 
-def _the_library_versions_match(model: MLmodel, policy: Policy) -> Refused | None:
-    pairs = (
-        ("Python", model.python_version, policy.image.python),
-        ("scikit-learn", model.sklearn.sklearn_version, policy.image.sklearn),
-    )
-    for library, logged, here in pairs:
+def _the_runtime_accepts_it(candidate: Candidate, policy: Policy) -> Refused | None:
+    return candidate.runtime.check(candidate.logged, policy)
+
+
+def _the_library_versions_match(candidate: Candidate, policy: Policy) -> Refused | None:
+    versions = [("Python", candidate.model.python_version, policy.image.python)]
+    for library, logged in candidate.logged.library_versions.items():
+        versions.append((library, logged, policy.image.libraries[library]))
+    for library, logged, here in versions:
         if logged and _minor(logged) != _minor(here):
             return Refused(
                 "LibraryMismatch",
@@ -193,28 +112,27 @@ def _the_library_versions_match(model: MLmodel, policy: Policy) -> Refused | Non
     return None
 
 
-def _the_signature_can_be_served(model: MLmodel, policy: Policy) -> Refused | None:
-    if model.signature is None or not model.signature.inputs:
+def _the_signature_can_be_served(candidate: Candidate, policy: Policy) -> Refused | None:
+    if not candidate.model.inputs:
         return Refused(
             "NoSignature",
             "the model has no signature, so requests cannot be checked: log it with "
             "signature=mlflow.models.infer_signature(X, model.predict(X))",
         )
     try:
-        parse_inputs(model.signature.inputs)
+        parse_inputs(candidate.model.inputs)
     except SignatureError as error:
         return Refused("UnsupportedSignature", str(error))
     return None
 
 
-def _the_model_fits_into_memory(model: MLmodel, policy: Policy) -> Refused | None:
-    return _fits(model.model_size_bytes or 0, policy.image.memory_limit)
+def _the_model_fits_into_memory(candidate: Candidate, policy: Policy) -> Refused | None:
+    return _fits(candidate.model.model_size_bytes or 0, policy.image.memory_limit)
 
 
-Rule = Callable[[MLmodel, Policy], Refused | None]
+Rule = Callable[[Candidate, Policy], Refused | None]
 RULES: tuple[Rule, ...] = (
-    _the_flavor_is_served,
-    _the_serialization_is_trusted,
+    _the_runtime_accepts_it,
     _the_library_versions_match,
     _the_signature_can_be_served,
     _the_model_fits_into_memory,

@@ -1,4 +1,4 @@
-"""The FastAPI part: health, metadata, metrics, feedback and the documentation, which describes /predict too."""
+"""The FastAPI part: health, metadata, metrics, feedback and the OpenAPI document, which describes /predict too."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr
 
 from sluice_server.http.openapi import describe_predict
-from sluice_server.http.predict import PredictPath
+from sluice_server.inference.data_plane import DataPlane
+from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
-from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError, Keyring, Label, Memory, Prediction
-from sluice_server.inference.rows import Rejected, unprocessable
+from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
+from sluice_server.inference.readiness import Readiness
+from sluice_server.model.identity import Identity
 from sluice_server.model.manifest import Manifest
-from sluice_server.process.lifecycle import Readiness
 from sluice_server.settings import ServeSettings
 
 _NO_ID = (
@@ -50,19 +51,19 @@ class FeedbackAnswer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What the endpoints of this process speak about."""
+    """What the endpoints of this process speak about; without a key there is no feedback."""
 
     settings: ServeSettings
+    identity: Identity
     manifest: Manifest
     readiness: Readiness
     metrics: Metrics
-    predict: PredictPath
-    keyring: Keyring | None
-    memory: Memory
+    data_plane: DataPlane
+    feedback: Feedback | None
 
 
 def build_app(pod: Pod) -> FastAPI:
-    """The application behind the front; it knows neither ports nor trailing slashes."""
+    """The application behind the dispatch; it knows neither ports nor trailing slashes."""
     app = FastAPI(
         title=f"Sluice model server: {pod.settings.model_name or 'model'}",
         version=pod.settings.model_version or "0",
@@ -85,9 +86,9 @@ def build_app(pod: Pod) -> FastAPI:
 
 
 async def _unprocessable(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI's answer without what was sent: that may be large, or a number that JSON does not have."""
-    assert isinstance(error, RequestValidationError)
-    detail = [{"type": one["type"], "loc": one["loc"], "msg": one["msg"]} for one in error.errors()]
+    """FastAPI's response without what was sent: that may be large, or a number that JSON does not have."""
+    assert isinstance(error, RequestValidationError)  # Starlette types all handlers for any exception
+    detail = [{"type": fault["type"], "loc": fault["loc"], "msg": fault["msg"]} for fault in error.errors()]
     return JSONResponse({"detail": detail}, 422)
 
 
@@ -104,12 +105,11 @@ def _add_health(app: FastAPI, pod: Pod) -> None:
 
     @app.get("/health", summary="Readiness with the model's version")
     async def health() -> JSONResponse:
-        loaded = pod.predict.loaded
         content = {
             "status": "healthy" if pod.readiness.ready else "unhealthy",
             "reason": pod.readiness.reason,
-            "model_loaded": loaded is not None,
-            "target_classes": None if loaded is None else loaded.classes,
+            "model_loaded": pod.data_plane.ready,
+            "target_classes": pod.data_plane.classes,
             "model_version": pod.settings.model_version,
             "model_source": pod.settings.model_uri,
         }
@@ -121,7 +121,6 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
 
     @app.get("/metadata", summary="What is served")
     async def metadata() -> dict[str, Any]:
-        loaded = pod.predict.loaded
         return {
             "model": {"name": settings.model_name, "version": settings.model_version, "uri": settings.model_uri},
             "model_deployment": settings.model_deployment,
@@ -130,7 +129,7 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
             "runtime": manifest.runtime,
             "flavor": manifest.flavor,
             "signature": {"inputs": manifest.signature.inputs, "outputs": manifest.signature.outputs},
-            "target_classes": None if loaded is None else loaded.classes,
+            "target_classes": pod.data_plane.classes,
             "input_example": manifest.input_example,
         }
 
@@ -142,43 +141,14 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
 def _add_feedback(app: FastAPI, pod: Pod) -> None:
     @app.post("/feedback", summary="Count true labels for an earlier prediction", response_model=FeedbackAnswer)
     async def feedback(body: FeedbackBody) -> FeedbackAnswer | JSONResponse:
-        if pod.keyring is None:
+        if pod.feedback is None:
             detail = f"feedback is off: this pod has no key at {pod.settings.feedback_key_file}"
             return JSONResponse({"detail": detail}, 503)
         try:
             if body.prediction_id is None:
                 raise FeedbackError("prediction_id", _NO_ID)
-            prediction = pod.keyring.read(body.prediction_id, time.time(), pod.settings.feedback_max_age)
-            outcomes = judge(prediction, body)
-        except FeedbackError as bad:
-            return _answer(unprocessable(("body", bad.field), "value_error", str(bad)))
-        return count(pod, prediction, outcomes)
-
-
-def judge(prediction: Prediction, body: FeedbackBody) -> dict[int, bool]:
-    """For each labelled row, whether the prediction was right; raises FeedbackError."""
-    if (body.label is None) == (body.labels is None):
-        raise FeedbackError("label", "send either 'label' (one row) or 'labels' (one per row)")
-    labels: list[Label | None] = [body.label] if body.labels is None else list(body.labels)
-    if len(labels) != prediction.rows:
-        field = "label" if body.labels is None else "labels"
-        raise FeedbackError(field, f"the prediction has {prediction.rows} rows, and {len(labels)} labels came")
-    return {row: prediction.is_right(row, label) for row, label in enumerate(labels) if label is not None}
-
-
-def count(pod: Pod, prediction: Prediction, outcomes: dict[int, bool]) -> FeedbackAnswer:
-    """Counts each row at most once."""
-    answer = FeedbackAnswer(counted=0, correct=0, repeats=0)
-    for row, right in outcomes.items():
-        if not pod.memory.is_new(prediction.request, row):
-            pod.metrics.repeated(prediction.revision, prediction.entry)
-            answer.repeats += 1
-            continue
-        pod.metrics.labelled(prediction.revision, prediction.entry, right)
-        answer.counted += 1
-        answer.correct += right
-    return answer
-
-
-def _answer(rejected: Rejected) -> JSONResponse:
-    return JSONResponse({"detail": rejected.detail}, rejected.code)
+            counted = pod.feedback.count(body.prediction_id, body.label, body.labels, time.time())
+        except FeedbackError as error:
+            fault = {"type": "value_error", "loc": ["body", error.field], "msg": str(error)}
+            return JSONResponse({"detail": [fault]}, 422)
+        return FeedbackAnswer(counted=counted.counted, correct=counted.correct, repeats=counted.repeats)

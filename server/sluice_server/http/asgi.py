@@ -1,4 +1,4 @@
-"""The few ASGI moves that the data path and the FastAPI part share: headers, bodies, answers."""
+"""What the prediction endpoints and the FastAPI part share of ASGI: reading a head and a body, sending a response."""
 
 from __future__ import annotations
 
@@ -78,8 +78,12 @@ async def read_body(receive: Receive, limit: int) -> bytes | Unread:
 
 
 async def send_json(send: Send, code: int, content: Any, headers: Headers) -> None:
-    """One complete JSON answer."""
-    body = _encode(content)
+    """One complete JSON response."""
+    await send_body(send, code, _encode(content), headers)
+
+
+async def send_body(send: Send, code: int, body: bytes, headers: Headers) -> None:
+    """One complete response whose body is JSON already."""
     start: Message = {
         "type": "http.response.start",
         "status": code,

@@ -1,7 +1,7 @@
-"""The one ASGI application of both listening ports.
+"""The one ASGI application of both listening ports: which port a request came through, and who answers its path.
 
-Knows from the port which entry a request came through, takes the correlation id, and hands /predict to its bare
-callable and everything else to FastAPI. Trailing slashes are dropped here, so they answer without a redirect.
+Takes the correlation id, and hands the paths of the dialects to their endpoints and everything else to FastAPI.
+Trailing slashes are dropped here, so they answer without a redirect.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice_server import logs
 from sluice_server.http.asgi import CLOSE, Headers, Unread, read_body, read_head, send_json
-from sluice_server.http.predict import PredictPath, Request
-from sluice_server.inference.metrics import Identity
-from sluice_server.process.lifecycle import Readiness
+from sluice_server.http.predict import PredictEndpoint, Request
+from sluice_server.inference.readiness import Readiness
+from sluice_server.model.identity import Identity
 
 
-class Front:
-    """`entries` maps a local port to its entry; it may be filled once the sockets are bound."""
+class Dispatch:
+    """`entries` maps a local port to its entry; it may be filled once the sockets are bound.
+
+    `endpoints` maps the paths of predictions to their endpoints; `app` answers all other paths.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
-        predict: PredictPath,
+        endpoints: Mapping[str, PredictEndpoint],
         readiness: Readiness,
         identity: Identity,
         correlation_header: str,
@@ -31,7 +34,7 @@ class Front:
         entries: Mapping[int, str],
     ) -> None:
         self._app = app
-        self._predict = predict
+        self._endpoints = endpoints
         self._readiness = readiness
         self._entries = entries
         self._max_body = max_body
@@ -51,9 +54,10 @@ class Front:
         )
         entry = self._entries[scope["server"][1]]
         path = scope["path"].rstrip("/") or "/"
-        if path == "/predict":
+        endpoint = self._endpoints.get(path)
+        if endpoint is not None:
             if scope["method"] == "POST":
-                await self._predict(Request(receive, send, head, entry, headers))
+                await endpoint(Request(receive, send, head, entry, headers))
             else:
                 await send_json(send, 405, {"detail": "send a POST"}, (*headers, (b"allow", b"POST")))
         elif path == "/metrics" and entry != "cluster":
@@ -62,7 +66,7 @@ class Front:
             await self._fastapi({**scope, "path": path, "raw_path": path.encode()}, receive, send, headers)
 
     async def _fastapi(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        """FastAPI with the body limited and our headers on its answers."""
+        """FastAPI with the body limited and our headers on its responses."""
         if scope["method"] in {"POST", "PUT", "PATCH"}:
             body = await read_body(receive, self._max_body)
             if body is Unread.GONE:

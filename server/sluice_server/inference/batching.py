@@ -16,8 +16,8 @@ from functools import partial
 
 import numpy as np
 
-from sluice_server.inference.rows import Rows
-from sluice_server.runtimes.output import Answer
+from sluice_server.model.schema import Rows
+from sluice_server.runtimes.output import Output
 
 MOST_ROWS_TOGETHER = 1_024  # a larger batch would make those behind it wait longer than it saves
 
@@ -29,13 +29,13 @@ class QueueFullError(Exception):
 @dataclass(frozen=True, slots=True)
 class _Job:
     rows: Rows
-    answer: asyncio.Future[Answer]
+    output: asyncio.Future[Output]
 
 
 class Batcher:
-    """Asks `predict` for what was submitted, in order. Cancelled answers are not computed if still waiting."""
+    """Asks `predict` for what was submitted, in order. What was cancelled is not computed if it still waits."""
 
-    def __init__(self, predict: Callable[[Rows], Answer], worker: Executor, max_queued_rows: int) -> None:
+    def __init__(self, predict: Callable[[Rows], Output], worker: Executor, max_queued_rows: int) -> None:
         self._predict = predict
         self._worker = worker
         self._max_queued_rows = max_queued_rows
@@ -43,8 +43,8 @@ class Batcher:
         self._queued_rows = 0
         self._busy = False
 
-    def submit(self, rows: Rows) -> asyncio.Future[Answer]:
-        """The future answer for these rows; raises QueueFullError. Must be called from the event loop."""
+    def submit(self, rows: Rows) -> asyncio.Future[Output]:
+        """The future output for these rows; raises QueueFullError. Must be called from the event loop."""
         if self._waiting and self._queued_rows + len(rows) > self._max_queued_rows:
             raise QueueFullError(self._queued_rows)
         loop = asyncio.get_running_loop()
@@ -54,7 +54,7 @@ class Batcher:
         if not self._busy:
             self._busy = True
             loop.call_soon(self._run_next)  # requests read in this turn of the loop go together
-        return job.answer
+        return job.output
 
     def _run_next(self) -> None:
         jobs = self._take()
@@ -62,7 +62,7 @@ class Batcher:
             self._busy = False
             return
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._worker, ask, self._predict, [job.rows for job in jobs])
+        running = loop.run_in_executor(self._worker, predict_together, self._predict, [job.rows for job in jobs])
         running.add_done_callback(partial(self._deliver, jobs))
 
     def _take(self) -> list[_Job]:
@@ -71,27 +71,27 @@ class Batcher:
         while self._waiting and (not jobs or rows + len(self._waiting[0].rows) <= MOST_ROWS_TOGETHER):
             job = self._waiting.popleft()
             self._queued_rows -= len(job.rows)
-            if not job.answer.cancelled():
+            if not job.output.cancelled():
                 jobs.append(job)
                 rows += len(job.rows)
         return jobs
 
-    def _deliver(self, jobs: list[_Job], running: asyncio.Future[list[Answer | Exception]]) -> None:
+    def _deliver(self, jobs: list[_Job], running: asyncio.Future[list[Output | Exception]]) -> None:
         if running.cancelled():
-            outcomes: list[Answer | Exception] = [RuntimeError("the server stopped") for _ in jobs]
+            outcomes: list[Output | Exception] = [RuntimeError("the server stopped") for _ in jobs]
         else:
             outcomes = running.result()
         for job, outcome in zip(jobs, outcomes, strict=True):
-            if job.answer.done():
+            if job.output.done():
                 continue
             if isinstance(outcome, Exception):
-                job.answer.set_exception(outcome)
+                job.output.set_exception(outcome)
             else:
-                job.answer.set_result(outcome)
+                job.output.set_result(outcome)
         self._run_next()
 
 
-def ask(predict: Callable[[Rows], Answer], requests: Sequence[Rows]) -> list[Answer | Exception]:
+def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]) -> list[Output | Exception]:
     """The outcome of each request: all together if that works, else each alone. Runs in the worker thread."""
     try:
         whole = predict(requests[0] if len(requests) == 1 else np.concatenate(requests))
@@ -100,4 +100,4 @@ def ask(predict: Callable[[Rows], Answer], requests: Sequence[Rows]) -> list[Ans
     except Exception as error:
         if len(requests) == 1:
             return [error]
-        return [ask(predict, [rows])[0] for rows in requests]
+        return [predict_together(predict, [rows])[0] for rows in requests]

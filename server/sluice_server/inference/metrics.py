@@ -6,11 +6,13 @@ not a new series. Children are looked up once and kept: the data path only incre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+from sluice_server.model.identity import Identity
 
 # Geometric, at most 1.25 apart, from 0.25 ms to 60 s; exact at the limits that people write into objectives.
 # fmt: off
@@ -23,28 +25,18 @@ LATENCY_BOUNDS: tuple[float, ...] = (
 )
 # fmt: on
 ENTRIES = ("cluster", "gateway")
-CODES = (200, 413, 415, 422, 499, 500, 503)  # everything that POST /predict can end with; 499: the client went away
 TOP_CLASSES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which model these numbers are about."""
-
-    model: str
-    version: str
-    revision: str
 
 
 class Meter:
     """The request metrics of one entry, with every child at hand."""
 
-    def __init__(self, metrics: Metrics, entry: str) -> None:
+    def __init__(self, metrics: Metrics, entry: str, codes: Iterable[int]) -> None:
         labels = (*metrics.labels, entry)
         self._started = metrics.started.labels(*labels)
         self._in_progress = metrics.in_progress.labels(*labels)
         self._duration = metrics.duration.labels(*labels)
-        self._by_code = {code: metrics.requests.labels(*labels, str(code)) for code in CODES}
+        self._by_code = {code: metrics.requests.labels(*labels, str(code)) for code in codes}
         self._by_class: list[Counter] = []
         self._predictions = partial(metrics.predictions.labels, *labels)
 
@@ -81,9 +73,9 @@ class Silent:
 
 
 class Metrics:
-    """All metrics of the process, in a registry of its own."""
+    """All metrics of the process, in a registry of its own; `codes` are all that a request can end with."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, codes: Iterable[int]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing reads them
         self.registry = CollectorRegistry()
         self.labels = (identity.model, identity.version, identity.revision)
@@ -112,7 +104,7 @@ class Metrics:
             ("model", "version", "revision", "uri", "flavor", "runtime"),
             registry=self.registry,
         )
-        self.meters = {entry: Meter(self, entry) for entry in ENTRIES}
+        self.meters = {entry: Meter(self, entry, codes) for entry in ENTRIES}
         for entry in ENTRIES:
             for counter in (self._feedback, self._correct, self._repeats):
                 counter.labels(identity.model, identity.revision, entry)

@@ -1,8 +1,8 @@
-"""Prediction ids: signed, self-contained receipts, so that any pod can count a label for the right revision.
+"""Prediction ids: signed and self-contained, so that any pod can count a label for the right revision.
 
 An id holds the format version, the key's id, the revision and entry that predicted, the issue time, a random request
-id and one mark per row: a hash of the predicted label, not its index, because the pod that gets the label may serve a
-model with another list of classes. Signed with HMAC-SHA256; base64url without padding. Pure: time and randomness are
+id and one hash per row: of the predicted label, not its index, because the pod that gets the label may serve a model
+with another list of classes. Signed with HMAC-SHA256; base64url without padding. Pure: time and randomness are
 arguments.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 MAX_ROWS = 64
 FORMAT = 1
 _HEAD = struct.Struct(">BBBBI8s")  # format, key id, flags, length of revision, issue time, request id
-_MARK = 4  # bytes per row: two labels of one model meet by chance once in 4e9
+_HASH = 4  # bytes per row: two labels of one model meet by chance once in 4e9
 _MAC = 16
 _GATEWAY, _TEXT = 1, 2
 _CLOCK_SKEW = 300.0  # seconds that another node's clock may be ahead
@@ -36,7 +36,7 @@ class FeedbackError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class PredictionId:
     """What an id says: who predicted what, and when (seconds since the epoch)."""
 
     revision: str
@@ -44,33 +44,33 @@ class Prediction:
     issued: int
     request: bytes
     text: bool
-    marks: bytes
+    hashes: bytes
 
     @property
     def rows(self) -> int:
-        return len(self.marks) // _MARK
+        return len(self.hashes) // _HASH
 
     def is_right(self, row: int, label: Label) -> bool:
         """Whether the label is the predicted one; raises FeedbackError for a label of the wrong kind."""
-        return self.marks[row * _MARK : (row + 1) * _MARK] == mark(canonical(label, self.text))
+        return self.hashes[row * _HASH : (row + 1) * _HASH] == label_hash(canonical(label, self.text))
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The key that signs, and the one before it that is still believed while keys are changed."""
+    """The key that signs, and the one before it that is still accepted while keys are changed."""
 
     current: bytes
     previous: bytes | None = None
 
-    def issue(self, prediction: Prediction) -> str:
+    def issue(self, prediction: PredictionId) -> str:
         """The id for a prediction of at most MAX_ROWS rows."""
         revision = prediction.revision.encode()
         flags = (_GATEWAY if prediction.entry == "gateway" else 0) | (_TEXT if prediction.text else 0)
         head = _HEAD.pack(FORMAT, _key_id(self.current), flags, len(revision), prediction.issued, prediction.request)
-        signed = head + revision + prediction.marks
+        signed = head + revision + prediction.hashes
         return base64.urlsafe_b64encode(signed + _mac(self.current, signed)).rstrip(b"=").decode()
 
-    def read(self, text: str, now: float, max_age: float) -> Prediction:
+    def read(self, text: str, now: float, max_age: float) -> PredictionId:
         """What the id says; raises FeedbackError if it was not issued with one of the keys, or too long ago."""
         raw = _decode(text)
         signed, mac = raw[:-_MAC], raw[-_MAC:]
@@ -78,7 +78,7 @@ class Keyring:
         if not any(hmac.compare_digest(_mac(key, signed), mac) for key in keys):
             raise FeedbackError("prediction_id", "this id was not issued here, or was changed")
         _, _, flags, length, issued, request = _HEAD.unpack_from(signed)
-        revision, marks = signed[_HEAD.size : _HEAD.size + length], signed[_HEAD.size + length :]
+        revision, hashes = signed[_HEAD.size : _HEAD.size + length], signed[_HEAD.size + length :]
         if now - issued > max_age:
             hours = (now - issued) / 3600
             raise FeedbackError(
@@ -87,25 +87,7 @@ class Keyring:
         if issued - now > _CLOCK_SKEW:
             raise FeedbackError("prediction_id", "the id is from the future: compare the clocks of the nodes")
         entry = "gateway" if flags & _GATEWAY else "cluster"
-        return Prediction(revision.decode(), entry, issued, request, bool(flags & _TEXT), marks)
-
-
-class Memory:
-    """Which rows of which ids were counted; forgets the oldest ids beyond `size`, so it is bounded."""
-
-    def __init__(self, size: int = 50_000) -> None:
-        self._size = size
-        self._rows: dict[bytes, int] = {}
-
-    def is_new(self, request: bytes, row: int) -> bool:
-        """Whether no label was counted for this row yet; remembers it."""
-        seen = self._rows.get(request, 0)
-        if seen >> row & 1:
-            return False
-        self._rows[request] = seen | 1 << row
-        if len(self._rows) > self._size:
-            del self._rows[next(iter(self._rows))]
-        return True
+        return PredictionId(revision.decode(), entry, issued, request, bool(flags & _TEXT), hashes)
 
 
 def canonical(label: Label, text: bool) -> bytes:
@@ -123,15 +105,15 @@ def canonical(label: Label, text: bool) -> bytes:
     return (str(int(number)) if number.is_integer() else repr(number)).encode()
 
 
-def mark(spelling: bytes) -> bytes:
+def label_hash(spelling: bytes) -> bytes:
     """The hash of a canonical label that goes into an id."""
-    return hashlib.blake2b(spelling, digest_size=_MARK).digest()
+    return hashlib.blake2b(spelling, digest_size=_HASH).digest()
 
 
-def class_marks(classes: tuple[Label, ...]) -> tuple[bytes, ...]:
-    """The mark of each class of a model, in the order of its classes."""
+def class_hashes(classes: tuple[Label, ...]) -> tuple[bytes, ...]:
+    """The hash of each class of a model, in the order of its classes."""
     text = are_text(classes)
-    return tuple(mark(canonical(label, text)) for label in classes)
+    return tuple(label_hash(canonical(label, text)) for label in classes)
 
 
 def are_text(classes: tuple[Label, ...]) -> bool:
@@ -145,8 +127,8 @@ def _decode(text: str) -> bytes:
     except (binascii.Error, ValueError):
         raw = b""
     if (
-        len(raw) < _HEAD.size + _MARK + _MAC
-        or len(raw) > _HEAD.size + 255 + MAX_ROWS * _MARK + _MAC
+        len(raw) < _HEAD.size + _HASH + _MAC
+        or len(raw) > _HEAD.size + 255 + MAX_ROWS * _HASH + _MAC
         or raw[0] != FORMAT
     ):
         raise FeedbackError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from typing import Any
 
-from sluice_server.inference.metrics import Identity
-from sluice_server.inference.rows import Rows
+from sluice_server.inference.prediction import Prediction
+from sluice_server.model.identity import Identity
+from sluice_server.model.schema import Rows
 
 MOST_ROWS = 20  # of one request; the rest would only fill the disk
 logger = logging.getLogger("sluice.prediction")
@@ -25,16 +25,16 @@ class PredictionLog:
         self._share = share
         self._chance = chance
 
-    def write(self, rows: Rows, answer: dict[str, Any]) -> None:
-        """Logs a request's rows and the content of its answer, if it is in the sample."""
+    def write(self, rows: Rows, prediction: Prediction) -> None:
+        """Logs a request's rows and what was predicted for them, if it is in the sample."""
         if self._share == 0.0 or self._chance() >= self._share:
             return
         features = [dict(zip(self._names, row, strict=True)) for row in rows[:MOST_ROWS].tolist()]
         fields = {
             "event": "prediction",
             "features": features[0] if len(rows) == 1 else features,
-            "prediction": answer["predictions"][:MOST_ROWS],
-            "prediction_id": answer["prediction_id"],
+            "prediction": prediction.output.values[:MOST_ROWS].tolist(),
+            "prediction_id": prediction.id,
             "rows": len(rows),
             "model": self._model,
         }

@@ -11,6 +11,7 @@ from sluice_server.model.schema import Schema, parse_inputs
 
 FILES = "files"
 NAME = "sluice.json"
+EXAMPLE_ROWS = 5  # most rows of an input example
 
 
 class SignatureText(msgspec.Struct, frozen=True):

@@ -1,16 +1,20 @@
 """What a model takes: the columns of its MLflow signature, as far as this server can serve them.
 
 Served are numbers and booleans, as named columns, unnamed columns or one tensor of shape (-1, n). Pure; used by the
-preflight (is it servable?), the payload reader (does a request fit?) and the OpenAPI description.
+preflight (is it servable?), the row reader (does a request fit?) and the OpenAPI description.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Rows: TypeAlias = NDArray[np.float64]  # (rows, columns), in the column order of a schema
 
 
 class Kind(StrEnum):

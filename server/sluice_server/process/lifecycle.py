@@ -1,4 +1,4 @@
-"""From listening sockets to the last answer: readiness, and a drain that fails nobody.
+"""From listening sockets to the last response: uvicorn, and a drain on SIGTERM that fails nobody.
 
 Kubernetes sends SIGTERM and takes the pod out of its Services at the same time, so requests still arrive for a while.
 uvicorn would close at once; here the pod says "not ready", keeps accepting and answering with `Connection: close`, and
@@ -13,45 +13,16 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
-from enum import Enum
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from sluice_server.inference.readiness import Phase, Readiness
 
 KEEP_ALIVE = 120  # seconds; longer than gateways keep idle connections, so that the gateway closes first
 FINISH = 15  # seconds for what is in flight after the sockets were closed
 BACKLOG = 2048
 logger = logging.getLogger("sluice.lifecycle")
-
-
-class Phase(Enum):
-    """Where the process is in its life."""
-
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-    DRAINING = "draining"
-
-
-class Readiness:
-    """Whether traffic should be sent here, and if not, why."""
-
-    def __init__(self) -> None:
-        self.phase = Phase.LOADING
-        self.reason = "the model is being loaded"
-
-    @property
-    def ready(self) -> bool:
-        return self.phase is Phase.READY
-
-    @property
-    def draining(self) -> bool:
-        return self.phase is Phase.DRAINING
-
-    def reached(self, phase: Phase, reason: str) -> None:
-        """Moves on; a drain is never taken back."""
-        if not self.draining:
-            self.phase, self.reason = phase, reason
 
 
 class Server(uvicorn.Server):

@@ -12,16 +12,21 @@ from pathlib import Path
 import msgspec
 
 from sluice_server.http.app import Pod, build_app
-from sluice_server.http.dispatch import Front
-from sluice_server.http.predict import PredictPath
-from sluice_server.inference.metrics import Identity, Metrics
-from sluice_server.inference.prediction_ids import Keyring, Memory
+from sluice_server.http.dialects import CODES, DIALECTS
+from sluice_server.http.dispatch import Dispatch
+from sluice_server.http.predict import PredictEndpoint
+from sluice_server.inference.data_plane import DataPlane
+from sluice_server.inference.feedback import Feedback
+from sluice_server.inference.metrics import Metrics
+from sluice_server.inference.prediction_ids import Keyring
 from sluice_server.inference.prediction_log import PredictionLog
-from sluice_server.inference.rows import PayloadReader
+from sluice_server.inference.readiness import Readiness
+from sluice_server.inference.rows import RowReader
 from sluice_server.model import manifest
+from sluice_server.model.identity import Identity
 from sluice_server.model.manifest import Manifest
 from sluice_server.process import startup
-from sluice_server.process.lifecycle import Drain, Readiness, bind, make_server, serve
+from sluice_server.process.lifecycle import Drain, bind, make_server, serve
 from sluice_server.settings import ServeSettings, SettingError
 
 SHORTEST_KEY = 16  # bytes; with an empty one anybody could sign
@@ -34,37 +39,50 @@ class Process:
     """The parts that belong together; `entries` is filled by whoever binds the ports."""
 
     pod: Pod
-    front: Front
+    dispatch: Dispatch
     entries: dict[int, str] = field(default_factory=dict)
 
 
 def assemble(settings: ServeSettings, found: Manifest, keyring: Keyring | None) -> Process:
     """Wires the parts for one model; nothing runs yet."""
     identity = Identity(settings.model_name, settings.model_version, settings.revision)
-    metrics, readiness, schema = Metrics(identity), Readiness(), found.schema
-    predict = PredictPath(
-        identity,
-        PayloadReader(schema, settings.max_rows),
-        metrics,
-        keyring,
-        PredictionLog(identity, schema.names, settings.prediction_log_sample),
-        settings.max_body,
-    )
-    pod = Pod(settings, found, readiness, metrics, predict, keyring, Memory())
+    metrics = Metrics(identity, CODES)
+    feedback = None if keyring is None else Feedback(keyring, metrics, settings.feedback_max_age)
+    data_plane = DataPlane(settings.revision, keyring)
+    pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, feedback)
     entries: dict[int, str] = {}
-    front = Front(build_app(pod), predict, readiness, identity, settings.correlation_header, settings.max_body, entries)
-    return Process(pod, front, entries)
+    dispatch = Dispatch(
+        build_app(pod),
+        _predict_endpoints(pod),
+        pod.readiness,
+        identity,
+        settings.correlation_header,
+        settings.max_body,
+        entries,
+    )
+    return Process(pod, dispatch, entries)
+
+
+def _predict_endpoints(pod: Pod) -> dict[str, PredictEndpoint]:
+    """The endpoint of each path of each dialect."""
+    settings, schema = pod.settings, pod.manifest.schema
+    log = PredictionLog(pod.identity, schema.names, settings.prediction_log_sample)
+    rows = RowReader(schema, settings.max_rows)
+    endpoints: dict[str, PredictEndpoint] = {}
+    for kind in DIALECTS:
+        dialect = kind(rows, pod.identity)
+        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body)
+        endpoints |= dict.fromkeys(dialect.paths, endpoint)
+    return endpoints
 
 
 async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, socket.socket]) -> None:
     """Loads the model while already answering health checks, and serves until a signal ends the drain."""
     pod = process.pod
     process.entries.update({listener.getsockname()[1]: entry for entry, listener in sockets.items()})
-    server = make_server(process.front)
+    server = make_server(process.dispatch)
     drain = Drain(server, pod.readiness, pod.settings.drain_delay)
-    loading = asyncio.create_task(
-        startup.load(pod.settings, pod.manifest, pod.predict, pod.metrics, pod.readiness, worker)
-    )
+    loading = asyncio.create_task(startup.load(pod, worker))
     try:
         await serve(server, list(sockets.values()), drain)
     finally:
@@ -82,7 +100,7 @@ def main(settings: ServeSettings) -> int:
     for entry, listener in sockets.items():
         logger.info("%s traffic on port %d", entry, listener.getsockname()[1])
     worker = ThreadPoolExecutor(1, thread_name_prefix="model")
-    with asyncio.Runner(loop_factory=make_server(process.front).config.get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=make_server(process.dispatch).config.get_loop_factory()) as runner:
         runner.run(run(process, worker, sockets))
     return 0
 

@@ -4,64 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from concurrent.futures import Executor
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from sluice_server.fetch.example import MOST_ROWS
-from sluice_server.http.predict import Loaded, PredictPath
+from sluice_server import runtimes
+from sluice_server.http.app import Pod
+from sluice_server.http.dialects.plain import PlainDialect, detail
 from sluice_server.inference.batching import Batcher
-from sluice_server.inference.metrics import Metrics
-from sluice_server.inference.rows import PayloadReader, Rejected
-from sluice_server.model.manifest import FILES, Manifest
-from sluice_server.process.lifecycle import Phase, Readiness
-from sluice_server.settings import ServeSettings
-
-if TYPE_CHECKING:
-    from sluice_server.runtimes.sklearn_model import Model
+from sluice_server.inference.readiness import Phase
+from sluice_server.inference.rejection import Rejection
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.manifest import EXAMPLE_ROWS, FILES
+from sluice_server.model.schema import Rows
+from sluice_server.runtimes.port import LoadedModel
 
 logger = logging.getLogger("sluice.startup")
 
 
-async def load(
-    settings: ServeSettings,
-    manifest: Manifest,
-    path: PredictPath,
-    metrics: Metrics,
-    readiness: Readiness,
-    worker: Executor,
-) -> None:
-    """Loads, asks for the input example, and says ready; a failure is said by readiness and never ends the process."""
+async def load(pod: Pod, worker: Executor) -> None:
+    """Loads, tries the input example, and marks the pod ready; a failure is shown by readiness and ends no process."""
+    settings, manifest = pod.settings, pod.manifest
     try:
-        path.loaded = loaded = await prepare(settings, manifest, worker, _model_at)
+        model = await _load(pod, worker)
+        batcher = Batcher(model.predict, worker, settings.max_queued_rows)
+        await batcher.submit(_example(pod))
     except Exception as error:  # any failure of a model means the same: not ready, and why
         logger.exception("the model cannot be served")
-        readiness.reached(Phase.FAILED, f"the model cannot be served: {type(error).__name__}: {str(error)[:500]}")
+        reason = f"the model cannot be served: {type(error).__name__}: {str(error)[:500]}"
+        pod.readiness.reached(Phase.FAILED, reason)
         return
-    metrics.expect_classes(loaded.classes or ())
-    metrics.describe(settings.model_uri, manifest.flavor, manifest.runtime)
-    readiness.reached(Phase.READY, "the model answered its input example")
+    pod.data_plane.serve(batcher, model.classes)
+    pod.metrics.expect_classes(model.classes or ())
+    pod.metrics.describe(settings.model_uri, manifest.flavor, manifest.runtime)
+    pod.readiness.reached(Phase.READY, "the model answered its input example")
     logger.info("ready: %s %s", settings.model_name, settings.model_version)
 
 
-async def prepare(
-    settings: ServeSettings, manifest: Manifest, worker: Executor, open_model: Callable[[Path, tuple[str, ...]], Model]
-) -> Loaded:
-    """The model behind its batcher, after it answered its input example; raises whatever stands in the way."""
-    file = settings.model_dir / FILES / manifest.model_file
-    model = await asyncio.get_running_loop().run_in_executor(worker, open_model, file, settings.trusted_types)
-    batcher = Batcher(model.predict, worker, settings.max_queued_rows)
-    rows = PayloadReader(manifest.schema, MOST_ROWS).read(msgspec.json.encode(manifest.input_example))
-    if isinstance(rows, Rejected):
-        raise ValueError(f"the input example does not fit the signature: {rows.detail}")
-    await batcher.submit(rows)
-    return Loaded(batcher, model.classes)
+async def _load(pod: Pod, worker: Executor) -> LoadedModel:
+    """The model, loaded in the worker thread by the runtime that the manifest names."""
+    runtime = runtimes.by_name(pod.manifest.runtime)
+    file = pod.settings.model_dir / FILES / pod.manifest.model_file
+    return await asyncio.get_running_loop().run_in_executor(worker, runtime.load, file, pod.settings.trusted_types)
 
 
-def _model_at(file: Path, trusted_types: tuple[str, ...]) -> Model:
-    from sluice_server.runtimes.sklearn_model import load as load_model  # noqa: PLC0415 - imports scikit-learn: in the worker thread
-
-    return load_model(file, trusted_types)
+def _example(pod: Pod) -> Rows:
+    """The rows of the manifest's input example, read as the /predict body that it is."""
+    dialect = PlainDialect(RowReader(pod.manifest.schema, EXAMPLE_ROWS), pod.identity)
+    parsed = dialect.parse(msgspec.json.encode(pod.manifest.input_example))
+    if isinstance(parsed, Rejection):
+        raise ValueError(f"the input example does not fit the signature: {detail(parsed)}")
+    return parsed.rows

@@ -1,4 +1,4 @@
-"""What a model says about some rows; a value that can be cut into the answers of single requests."""
+"""What a model gives for some rows; a value that can be cut into the parts of single requests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Values: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Output:
     """Values, probabilities (rows x classes) and class indexes; the last two are None where a model has none."""
 
     values: Values
     probabilities: Values | None
     classes: Values | None
 
-    def slice(self, start: int, stop: int) -> Answer:
-        """The answer for the rows from `start` up to `stop`."""
-        return Answer(
+    def slice(self, start: int, stop: int) -> Output:
+        """The output for the rows from `start` up to `stop`."""
+        return Output(
             self.values[start:stop],
             None if self.probabilities is None else self.probabilities[start:stop],
             None if self.classes is None else self.classes[start:stop],

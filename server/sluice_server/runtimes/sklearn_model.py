@@ -1,4 +1,4 @@
-"""A scikit-learn model loaded through skops with the operator's own list of types, and what it answers.
+"""A scikit-learn estimator in memory: loaded through skops with the operator's own list of types, and asked.
 
 Runs in the one worker thread: nothing here is called from the event loop. Importing scikit-learn takes most of the
 start, so this module is imported only when a model is loaded.
@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import skops.io
-from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sluice_server.runtimes.output import Answer, Values
+from sluice_server.model.schema import Rows
+from sluice_server.runtimes.output import Output, Values
 
-# Their `predict` is the argmax of `predict_proba`, which is the mean of what the trees say.
+# Their `predict` is the argmax of `predict_proba`, which is the mean over the trees.
 _FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
 
 
@@ -28,7 +28,7 @@ class ModelError(Exception):
     """The file holds something that cannot serve predictions; the message says what."""
 
 
-class Model:
+class SklearnModel:
     """A fitted estimator with one way to ask it."""
 
     def __init__(self, estimator: Any) -> None:
@@ -40,21 +40,21 @@ class Model:
         self._trees = _trees(estimator) if self.classes is not None else ()
         self._class_values = None if self.classes is None else np.asarray(estimator.classes_)
 
-    def predict(self, rows: NDArray[np.float64]) -> Answer:
-        """The answer for rows of shape (rows, columns); raises what the estimator raises, and on NaN predictions."""
+    def predict(self, rows: Rows) -> Output:
+        """The output for rows of shape (rows, columns); raises what the estimator raises, and on NaN predictions."""
         if self._class_values is None:
-            return Answer(_finite(np.asarray(self.estimator.predict(rows))), None, None)
+            return Output(_finite(np.asarray(self.estimator.predict(rows))), None, None)
         if self._trees:
             shares = _finite(_mean_of_trees(self._trees, rows))
             indexes = np.argmax(shares, axis=1)
-            return Answer(self._class_values[indexes], shares, indexes)
+            return Output(self._class_values[indexes], shares, indexes)
         values = np.asarray(self.estimator.predict(rows))
         indexes = np.searchsorted(self._class_values, values)  # scikit-learn keeps classes_ sorted
         probabilities = _finite(self.estimator.predict_proba(rows)) if self._has_probabilities else None
-        return Answer(values, probabilities, indexes)
+        return Output(values, probabilities, indexes)
 
 
-def load(path: Path, trusted_types: Sequence[str]) -> Model:
+def load(path: Path, trusted_types: Sequence[str]) -> SklearnModel:
     """The model in a skops file; raises skops' own exceptions for types that are not trusted, and ModelError."""
     # Requests are matrices in the signature's column order, which is checked before; the names add nothing.
     warnings.filterwarnings("ignore", message="X does not have valid feature names", category=UserWarning)
@@ -63,7 +63,7 @@ def load(path: Path, trusted_types: Sequence[str]) -> Model:
     for part in _parts(estimator):
         if getattr(part, "n_jobs", None) is not None:
             part.n_jobs = 1  # a pool of threads for one row costs more than it gives
-    return Model(estimator)
+    return SklearnModel(estimator)
 
 
 def _parts(estimator: Any) -> Iterator[Any]:
@@ -79,7 +79,7 @@ def _trees(estimator: Any) -> tuple[Any, ...]:
     return tuple(member.tree_ for member in estimator.estimators_)
 
 
-def _mean_of_trees(trees: tuple[Any, ...], rows: NDArray[np.float64]) -> Values:
+def _mean_of_trees(trees: tuple[Any, ...], rows: Rows) -> Values:
     """What `predict_proba` of a forest computes, bit by bit, without its 4 ms of dispatching per call."""
     single = np.ascontiguousarray(rows, dtype=np.float32)
     total: Values = trees[0].predict(single)

@@ -82,7 +82,7 @@ class Client:
     def request(self, method: str, path: str, entry: str = "gateway", **options: Any) -> httpx.Response:
         async def send() -> httpx.Response:
             port = {"cluster": 8080, "gateway": 8081}[entry]
-            transport = httpx.ASGITransport(self.process.front)
+            transport = httpx.ASGITransport(self.process.dispatch)
             async with httpx.AsyncClient(transport=transport, base_url=f"http://pod:{port}") as client:
                 return await client.request(method, path, **options)
 
@@ -122,9 +122,8 @@ def start(settings: ServeSettings) -> Iterator[Start]:
         process.entries.update({8080: "cluster", 8081: "gateway"})
         worker = ThreadPoolExecutor(1)
         workers.append(worker)
-        pod = process.pod
         if load:
-            asyncio.run(startup.load(changed, pod.manifest, pod.predict, pod.metrics, pod.readiness, worker))
+            asyncio.run(startup.load(process.pod, worker))
         return Client(process)
 
     yield begin

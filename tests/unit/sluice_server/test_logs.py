@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from sluice_server import logs
-from sluice_server.inference.metrics import Identity
+from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog
+from sluice_server.model.identity import Identity
+from sluice_server.runtimes.output import Output
 from sluice_server.settings import LogFormat, LogSettings
 
 
@@ -67,7 +69,7 @@ def test_predictions_are_logged_for_the_sampled_share(share: float, chance: floa
     stream = io.StringIO()
     logs.configure(LogSettings("INFO", LogFormat.JSON), stream)
     log = PredictionLog(Identity("iris", "3", "abcdefghij"), ("a", "b"), share, lambda: chance)
-    log.write(np.array([[1.0, 2.0]]), {"predictions": [0], "prediction_id": "x"})
+    log.write(np.array([[1.0, 2.0]]), Prediction(Output(np.array([0]), None, None), [0], "x"))
     records = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert len(records) == written
     for record in records:

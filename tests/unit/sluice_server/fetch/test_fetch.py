@@ -1,25 +1,31 @@
-"""What is looked into before a model file is believed, and what the operator is told."""
+"""What is looked into before a model file is believed."""
 
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
-from sluice_server.fetch.artifacts import Unavailable
-from sluice_server.fetch.fetch import MESSAGE_LIMIT, Fetched, check_model_file, report
-from sluice_server.fetch.preflight import Image, Policy, Refused
-from sluice_server.model.manifest import Manifest, SignatureText
+from sluice_server.fetch import fetch
+from sluice_server.fetch.preflight import Candidate, choose_runtime
+from sluice_server.model.mlmodel import MLmodel
+from sluice_server.model.refusal import Refused
+from sluice_server.runtimes.port import Image, Policy
 from sluice_server.settings import Trust
 
-POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", "1.9.1", 2**30))
+POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**30))
+
+
+def check_model_file(folder: Path, name: str, policy: Policy) -> Refused | None:
+    """The refusal for a model whose MLmodel says that its file has this name."""
+    candidate = choose_runtime(MLmodel({"sklearn": {"pickled_model": name, "serialization_format": "skops"}}))
+    assert isinstance(candidate, Candidate)
+    return fetch.check_model_file(folder, candidate, policy)
 
 
 def reason(folder: Path, name: str = "model.skops", policy: Policy = POLICY) -> str:
@@ -75,42 +81,5 @@ def test_an_archive_that_unpacks_beyond_the_memory_is_refused(tmp_path: Path) ->
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("big.npy", b"\0" * 2**21)
     (tmp_path / "model.skops").write_bytes(content.getvalue())
-    small = Policy(POLICY.trust, POLICY.trusted_types, Image("3.11.7", "1.9.1", 2**20))
+    small = Policy(POLICY.trust, POLICY.trusted_types, Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**20))
     assert reason(tmp_path, policy=small) == "ModelTooLarge"
-
-
-def fetched(inputs: str) -> Fetched:
-    signature = SignatureText(inputs, None)
-    return Fetched(Manifest(f"sha256:{'a' * 64}", "skops", "sklearn", "model.skops", signature, {"features": [1]}))
-
-
-@pytest.mark.parametrize(
-    ("outcome", "expected"),
-    [
-        (
-            fetched("[]"),
-            {
-                "digest": f"sha256:{'a' * 64}",
-                "runtime": "skops",
-                "flavor": "sklearn",
-                "signature": {"inputs": "[]", "outputs": None},
-            },
-        ),
-        (Refused("NoSignature", "log it"), {"refused": {"reason": "NoSignature", "message": "log it"}}),
-        (
-            Unavailable("RegistryUnreachable", "later"),
-            {"unavailable": {"reason": "RegistryUnreachable", "message": "later"}},
-        ),
-    ],
-)
-def test_the_termination_message_is_what_the_operator_reads(outcome: Any, expected: dict[str, Any]) -> None:
-    """One JSON object per outcome, told apart by its keys."""
-    assert json.loads(report(outcome)) == expected
-
-
-@pytest.mark.parametrize("outcome", [fetched("x" * 9000), Refused("A", "é" * 9000), Unavailable("A", "é" * 9000)])
-def test_the_termination_message_is_never_cut_by_kubernetes(outcome: Any) -> None:
-    """Wide signatures are left out and long messages shortened, so that it stays JSON."""
-    message = report(outcome)
-    assert len(message) <= MESSAGE_LIMIT
-    json.loads(message)

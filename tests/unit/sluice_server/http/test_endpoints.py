@@ -10,12 +10,11 @@ import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
-from sluice_server.http.predict import Loaded
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.prediction_ids import Keyring
-from sluice_server.inference.rows import Rows
-from sluice_server.process.lifecycle import Phase
-from sluice_server.runtimes.output import Answer
+from sluice_server.inference.readiness import Phase
+from sluice_server.model.schema import Rows
+from sluice_server.runtimes.output import Output
 
 if TYPE_CHECKING:
     from tests.unit.sluice_server.conftest import Client, Save, Start
@@ -153,11 +152,11 @@ def test_probes_leave_no_trace_in_the_numbers(client: Client, features: list[flo
 def test_a_model_that_raises_is_a_500(client: Client) -> None:
     """The model's failure is its own fault, whatever it says about the input."""
 
-    def fail(rows: Rows) -> Answer:
+    def fail(rows: Rows) -> Output:
         raise ValueError("Input X contains something")
 
     with ThreadPoolExecutor(1) as worker:
-        client.process.pod.predict.loaded = Loaded(Batcher(fail, worker, 100), (0, 1, 2))
+        client.process.pod.data_plane.serve(Batcher(fail, worker, 100), (0, 1, 2))
         answer = client.post("/predict", json={"features": ROW})
     assert answer.status_code == 500
     assert "Input X" not in answer.text

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from starlette.types import Message
 
-from sluice_server.http.predict import Loaded
 from sluice_server.inference.batching import Batcher
-from sluice_server.inference.rows import Rows
-from sluice_server.runtimes.output import Answer
+from sluice_server.model.schema import Rows
+from sluice_server.runtimes.output import Output
 
 if TYPE_CHECKING:
     from tests.unit.sluice_server.conftest import Start
@@ -33,15 +32,15 @@ def test_a_client_that_leaves_while_it_waits_is_a_499(start: Start) -> None:
     busy, go = threading.Event(), threading.Event()
     passes: list[int] = []
 
-    def slow(rows: Rows) -> Answer:
+    def slow(rows: Rows) -> Output:
         passes.append(len(rows))
         busy.set()
         assert go.wait(30)
-        return Answer(np.zeros(len(rows)), None, None)
+        return Output(np.zeros(len(rows)), None, None)
 
     async def leave_while_waiting(worker: ThreadPoolExecutor) -> list[Message]:
         batcher = Batcher(slow, worker, 100)
-        client.process.pod.predict.loaded = Loaded(batcher, None)
+        client.process.pod.data_plane.serve(batcher, None)
         ahead = batcher.submit(np.zeros((1, 4)))
         assert await asyncio.to_thread(busy.wait, 30)
         messages: list[Message] = [
@@ -56,7 +55,7 @@ def test_a_client_that_leaves_while_it_waits_is_a_499(start: Start) -> None:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await client.process.front(SCOPE, receive, send)
+        await client.process.dispatch(SCOPE, receive, send)
         go.set()
         await ahead
         await batcher.submit(np.zeros((2, 4)))

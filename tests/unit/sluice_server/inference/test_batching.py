@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from sluice_server.inference.batching import MOST_ROWS_TOGETHER, Batcher, QueueFullError
-from sluice_server.inference.rows import Rows
-from sluice_server.runtimes.output import Answer
+from sluice_server.model.schema import Rows
+from sluice_server.runtimes.output import Output
 
 
 class Doubler:
@@ -23,14 +23,14 @@ class Doubler:
         self.calls: list[int] = []
         self.called, self.go = threading.Event(), threading.Event()
 
-    def __call__(self, rows: Rows) -> Answer:
+    def __call__(self, rows: Rows) -> Output:
         self.calls.append(len(rows))
         if len(self.calls) == 1:
             self.called.set()
             assert self.go.wait(30)
         if (rows < 0).any():
             raise ValueError("a negative row")
-        return Answer(rows[:, 0] * 2, None, None)
+        return Output(rows[:, 0] * 2, None, None)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def run(
     return model
 
 
-async def first_call(batcher: Batcher, model: Doubler) -> asyncio.Future[Answer]:
+async def first_call(batcher: Batcher, model: Doubler) -> asyncio.Future[Output]:
     """Submits one row and returns when the model is busy with it."""
     first = batcher.submit(rows(1))
     assert await asyncio.to_thread(model.called.wait, 30)
@@ -84,7 +84,7 @@ def test_a_bad_row_fails_only_its_own_request(worker: ThreadPoolExecutor) -> Non
         model.go.set()
         answers = await asyncio.gather(first, *others, return_exceptions=True)
         assert isinstance(answers[2], ValueError)
-        assert [answer.values.tolist() for answer in answers if isinstance(answer, Answer)] == [[2], [4], [10]]
+        assert [answer.values.tolist() for answer in answers if isinstance(answer, Output)] == [[2], [4], [10]]
 
     assert run(worker, scene).calls == [1, 4, 1, 2, 1]
 

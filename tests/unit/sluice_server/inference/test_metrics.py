@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from sluice_server.inference.metrics import CODES, ENTRIES, LATENCY_BOUNDS, Identity, Metrics
+from sluice_server.http.dialects import CODES
+from sluice_server.inference.metrics import ENTRIES, LATENCY_BOUNDS, Metrics
+from sluice_server.model.identity import Identity
 
 
 def test_latency_bounds_are_fine_and_exact_where_people_set_limits() -> None:
@@ -19,7 +21,7 @@ def test_latency_bounds_are_fine_and_exact_where_people_set_limits() -> None:
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_children_are_at_zero_from_the_start(entry: str) -> None:
     """The first error of a code must be an increase, not a new series."""
-    metrics = Metrics(Identity("iris", "3", "abcdefghij"))
+    metrics = Metrics(Identity("iris", "3", "abcdefghij"), CODES)
     request = {"model": "iris", "version": "3", "revision": "abcdefghij", "entry": entry}
     feedback = {"model": "iris", "revision": "abcdefghij", "entry": entry}
     read = metrics.registry.get_sample_value
@@ -32,7 +34,7 @@ def test_children_are_at_zero_from_the_start(entry: str) -> None:
 
 def test_classes_beyond_the_first_twenty_share_one_child() -> None:
     """The number of series is bounded however many classes a model has."""
-    metrics = Metrics(Identity("iris", "3", "abcdefghij"))
+    metrics = Metrics(Identity("iris", "3", "abcdefghij"), CODES)
     metrics.expect_classes(tuple(range(30)))
     metrics.meters["gateway"].predicted([0, 19, 20, 29])
     labels = {"model": "iris", "version": "3", "revision": "abcdefghij", "entry": "gateway"}
@@ -43,7 +45,7 @@ def test_classes_beyond_the_first_twenty_share_one_child() -> None:
 
 def test_a_wrong_label_of_another_revision_starts_both_series() -> None:
     """Total without correct would read as missing data, not as an accuracy of 0."""
-    metrics = Metrics(Identity("iris", "3", "abcdefghij"))
+    metrics = Metrics(Identity("iris", "3", "abcdefghij"), CODES)
     metrics.labelled("zzzzzzzzzz", "cluster", correct=False)
     labels = {"model": "iris", "revision": "zzzzzzzzzz", "entry": "cluster"}
     assert metrics.registry.get_sample_value("ml_feedback_total", labels) == 1

@@ -8,24 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_server.inference.prediction_ids import (
-    FeedbackError,
-    Keyring,
-    Label,
-    Memory,
-    Prediction,
-    are_text,
-    class_marks,
-)
+from sluice_server.inference.prediction_ids import FeedbackError, Keyring, Label, PredictionId, are_text, class_hashes
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 NOW, WEEK = 1_800_000_000, 7 * 86_400.0
 
 
-def prediction(classes: tuple[Label, ...], *indexes: int) -> Prediction:
-    marks = class_marks(classes)
-    return Prediction(
-        "abcdefghij", "gateway", NOW, b"12345678", are_text(classes), b"".join(marks[index] for index in indexes)
+def prediction(classes: tuple[Label, ...], *indexes: int) -> PredictionId:
+    hashes = class_hashes(classes)
+    return PredictionId(
+        "abcdefghij", "gateway", NOW, b"12345678", are_text(classes), b"".join(hashes[index] for index in indexes)
     )
 
 
@@ -97,7 +89,7 @@ def test_another_number_is_wrong(label: Label) -> None:
 
 
 def test_rows_are_judged_one_by_one() -> None:
-    """Each row has its own mark."""
+    """Each row has its own hash."""
     assert FLOWERS.rows == 2
     assert FLOWERS.is_right(0, "setosa")
     assert not FLOWERS.is_right(1, "setosa")
@@ -114,26 +106,8 @@ def test_rows_are_judged_one_by_one() -> None:
     ],
 )
 def test_a_label_of_the_wrong_kind_is_a_mistake_not_a_wrong_prediction(
-    issued: Prediction, label: Label, message: str
+    issued: PredictionId, label: Label, message: str
 ) -> None:
     """A client that sends names where the model has numbers is told so; nothing is counted."""
     with pytest.raises(FeedbackError, match=message):
         issued.is_right(0, label)
-
-
-def test_each_row_is_new_once() -> None:
-    """The memory tells repeats apart by id and row."""
-    memory = Memory()
-    assert memory.is_new(b"a", 0)
-    assert memory.is_new(b"a", 1)
-    assert memory.is_new(b"b", 0)
-    assert not memory.is_new(b"a", 0)
-
-
-def test_the_memory_is_bounded() -> None:
-    """Beyond its size the oldest id is forgotten."""
-    memory = Memory(2)
-    assert all(memory.is_new(name, 0) for name in (b"a", b"b", b"c"))
-    assert not memory.is_new(b"c", 0)
-    assert not memory.is_new(b"b", 0)
-    assert memory.is_new(b"a", 0)

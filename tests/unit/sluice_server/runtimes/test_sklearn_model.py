@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from sluice_server.runtimes.sklearn_model import Model, ModelError, load
+from sluice_server.runtimes.sklearn_model import ModelError, SklearnModel, load
 
 FEATURES, CLASSES = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[CLASSES]
@@ -36,7 +36,7 @@ ROWS = np.random.default_rng(1).uniform(0, 8, (500, 4))
 )
 def test_answers_are_those_of_scikit_learn_bit_by_bit(estimator: Any) -> None:
     """The short way through a forest, and every other way, gives what the estimator itself gives."""
-    answer = Model(estimator).predict(ROWS)
+    answer = SklearnModel(estimator).predict(ROWS)
     assert np.array_equal(answer.values, estimator.predict(ROWS))
     assert answer.probabilities is not None
     assert np.array_equal(answer.probabilities, estimator.predict_proba(ROWS))
@@ -45,7 +45,7 @@ def test_answers_are_those_of_scikit_learn_bit_by_bit(estimator: Any) -> None:
 
 def test_a_classifier_without_probabilities_has_none() -> None:
     """Class indexes are there nevertheless, so feedback works."""
-    answer = Model(LinearSVC().fit(FEATURES, NAMES)).predict(ROWS[:3])
+    answer = SklearnModel(LinearSVC().fit(FEATURES, NAMES)).predict(ROWS[:3])
     assert answer.probabilities is None
     assert answer.classes is not None
 
@@ -53,7 +53,7 @@ def test_a_classifier_without_probabilities_has_none() -> None:
 def test_a_regressor_has_values_only() -> None:
     """Neither probabilities nor classes."""
     features, target = load_diabetes(return_X_y=True)
-    model = Model(LinearRegression().fit(features, target))
+    model = SklearnModel(LinearRegression().fit(features, target))
     answer = model.predict(features[:3])
     assert model.classes is None
     assert (answer.probabilities, answer.classes) == (None, None)
@@ -66,7 +66,7 @@ def test_nan_from_a_model_is_a_failure() -> None:
     estimator = LinearRegression().fit(features, target)
     estimator.coef_ = estimator.coef_ * np.nan
     with pytest.raises(ArithmeticError, match="NaN"):
-        Model(estimator).predict(features[:3])
+        SklearnModel(estimator).predict(features[:3])
 
 
 def test_types_that_the_operator_does_not_trust_are_not_loaded(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""The termination message of the init container: the outcome as JSON, read by the operator from the pod's status."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
+from sluice_server.model.manifest import Manifest
+from sluice_server.model.refusal import Refused
+
+MESSAGE_LIMIT = 4096  # bytes that Kubernetes keeps of a termination message
+
+
+def termination_message(outcome: Outcome) -> bytes:
+    """The outcome as one JSON object, never longer than Kubernetes keeps."""
+    match outcome:
+        case Fetched(manifest):
+            return _fetched(manifest)
+        case Refused(reason, message):
+            return msgspec.json.encode({"refused": {"reason": reason, "message": message[:1500]}})
+        case Unavailable(reason, message):
+            return msgspec.json.encode({"unavailable": {"reason": reason, "message": message[:1500]}})
+
+
+def _fetched(manifest: Manifest) -> bytes:
+    content = {
+        "digest": manifest.digest,
+        "runtime": manifest.runtime,
+        "flavor": manifest.flavor,
+        "signature": {"inputs": manifest.signature.inputs, "outputs": manifest.signature.outputs},
+    }
+    message = msgspec.json.encode(content)
+    if len(message) <= MESSAGE_LIMIT:
+        return message
+    return msgspec.json.encode(content | {"signature": None})  # a wide signature is still in sluice.json and /metadata

@@ -1,0 +1,113 @@
+"""Sluice's own dialect at /predict: `{"features": ...}` in, predictions and probabilities out, FastAPI's `detail`.
+
+The common form (rows of numbers) is decoded in one typed pass; everything else, including whatever is wrong, is decoded
+to plain values and walked, so that the response can name the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from sluice_server.http.dialects.port import Parsed
+from sluice_server.inference.prediction import Prediction
+from sluice_server.inference.rejection import Cause, Rejection, invalid
+from sluice_server.inference.rows import RowReader, type_name
+from sluice_server.model.identity import Identity
+from sluice_server.model.schema import Rows
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Matrix(msgspec.Struct, forbid_unknown_fields=True):
+    features: list[list[float]]
+
+
+class PlainDialect:
+    """See `port.Dialect`."""
+
+    status: ClassVar[Mapping[Cause, int]] = {
+        Cause.INVALID: 422,
+        Cause.TOO_LARGE: 413,
+        Cause.UNREADABLE: 415,
+        Cause.NOT_READY: 503,
+        Cause.OVERLOADED: 503,
+        Cause.FAILED: 500,
+    }
+    format: ClassVar[str] = "JSON: send content-type: application/json"
+
+    def __init__(self, rows: RowReader, identity: Identity) -> None:
+        self.paths: tuple[str, ...] = ("/predict",)
+        self._rows = rows
+        self._model_version = identity.version
+        self._matrix = msgspec.json.Decoder(_Matrix)
+        self._any = msgspec.json.Decoder()
+
+    def reads(self, content_type: str) -> bool:
+        if content_type in ("application/json", ""):
+            return True
+        kind = content_type.partition(";")[0].strip().lower()
+        return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+    def parse(self, body: bytes, content_type: str = "") -> Parsed | Rejection:
+        """The rows of `features`; locations begin with `body`, as FastAPI's do."""
+        rows = self._parse_matrix(body) if self._rows.takes_matrix else None
+        if rows is None:
+            rows = self._parse_any(body)
+        return rows if isinstance(rows, Rejection) else Parsed(rows)
+
+    def write(self, prediction: Prediction, echo: Any) -> bytes:
+        output = prediction.output
+        return _encode(
+            {
+                "predictions": output.values.tolist(),
+                "probabilities": None if output.probabilities is None else output.probabilities.tolist(),
+                "model_version": self._model_version,
+                "prediction_id": prediction.id,
+            }
+        )
+
+    def write_rejection(self, rejection: Rejection) -> bytes:
+        return _encode({"detail": detail(rejection)})
+
+    def _parse_matrix(self, body: bytes) -> Rows | Rejection | None:
+        """The rows of the common form; None for every other form and for whatever is wrong."""
+        try:
+            matrix = self._matrix.decode(body).features
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return self._rows.read_matrix(matrix)
+
+    def _parse_any(self, body: bytes) -> Rows | Rejection:
+        try:
+            content = self._any.decode(body)
+        except msgspec.DecodeError as error:
+            return invalid(("body",), "json_invalid", f"the body is not JSON: {error}")
+        except RecursionError:
+            return invalid(("body",), "json_invalid", "the body is nested too deeply")
+        if fault := _other_fields(content):
+            return fault
+        rows = self._rows.read(content["features"])
+        return rows.below("body", "features") if isinstance(rows, Rejection) else rows
+
+
+def detail(rejection: Rejection) -> str | list[dict[str, Any]]:
+    """FastAPI's `detail`: a list with the fault of an invalid value, else a sentence."""
+    if rejection.cause is not Cause.INVALID:
+        return rejection.message
+    return [{"type": rejection.kind, "loc": list(rejection.location), "msg": rejection.message}]
+
+
+def _other_fields(content: Any) -> Rejection | None:
+    """Rejects a body that is not an object with the one field `features`."""
+    if not isinstance(content, dict):
+        return invalid(("body",), "dict_type", f'the body must be {{"features": ...}}, not {type_name(content)}')
+    if "features" not in content:
+        return invalid(("body", "features"), "missing", "the field 'features' is required")
+    for field in content:
+        if field != "features":
+            message = f"there is no field {field!r}; 'features' is the only one"
+            return invalid(("body", field), "extra_forbidden", message)
+    return None

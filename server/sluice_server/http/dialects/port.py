@@ -1,0 +1,52 @@
+"""What a dialect of the prediction API has to offer: one way to write rows, predictions and rejections as bytes.
+
+A dialect translates. Which rows fit the model is decided by `inference.rows`, and everything that happens to a
+request between its bytes and its response by `predict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from sluice_server.inference.prediction import Prediction
+from sluice_server.inference.rejection import Cause, Rejection
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.identity import Identity
+from sluice_server.model.schema import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A body as its dialect understood it: the rows, and whatever of it the response has to repeat."""
+
+    rows: Rows
+    echo: Any = None
+
+
+class Dialect(Protocol):
+    """One dialect, made once per process. All bodies that it writes are JSON.
+
+    `status` has the HTTP status of each cause of a rejection; a prediction is a 200. `format` completes the sentence
+    "the body must be ..." for a body that it does not read. `paths` are those that it answers a POST at, without a
+    trailing slash.
+    """
+
+    status: ClassVar[Mapping[Cause, int]]
+    format: ClassVar[str]
+    paths: tuple[str, ...]
+
+    def __init__(self, rows: RowReader, identity: Identity) -> None: ...
+
+    def reads(self, content_type: str) -> bool:
+        """Whether it reads a body of this type; the header may be absent, which is an empty text."""
+
+    def parse(self, body: bytes, content_type: str) -> Parsed | Rejection:
+        """The rows of a body, or why there are none."""
+
+    def write(self, prediction: Prediction, echo: Any) -> bytes:
+        """The body of a response; `echo` is that of the parsed request."""
+
+    def write_rejection(self, rejection: Rejection) -> bytes:
+        """The body of a response without a prediction."""

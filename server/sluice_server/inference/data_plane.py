@@ -1,0 +1,81 @@
+"""Rows in, a prediction out: the loaded model behind its batcher, and the ids that feedback names predictions by."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sluice_server.inference.batching import Batcher, QueueFullError
+from sluice_server.inference.prediction import Prediction
+from sluice_server.inference.prediction_ids import MAX_ROWS, Keyring, PredictionId, are_text, class_hashes
+from sluice_server.inference.rejection import Cause, Rejection
+from sluice_server.model.schema import Rows
+
+NOT_READY = Rejection(Cause.NOT_READY, "no model is ready: /health/ready says why")
+
+
+class DataPlane:
+    """Predicts once `serve` gave it a model; before that every request is rejected as NOT_READY.
+
+    Without a keyring predictions have no ids. `classes` are the labels of a classifier in the order of its class
+    indexes, and None for other models and as long as there is none.
+    """
+
+    def __init__(self, revision: str, keyring: Keyring | None) -> None:
+        self.classes: tuple[Any, ...] | None = None
+        self._revision = revision
+        self._keyring = keyring
+        self._batcher: Batcher | None = None
+        self._text = False
+        self._hashes: tuple[bytes, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a model."""
+        return self._batcher is not None
+
+    def serve(self, batcher: Batcher, classes: tuple[Any, ...] | None) -> None:
+        """From now on this model predicts; it has answered its input example."""
+        self.classes = classes
+        self._text = are_text(classes or ())
+        self._hashes = class_hashes(classes or ())
+        self._batcher = batcher
+
+    async def predict(
+        self, rows: Rows, entry: str, probe: bool, gone: Callable[[], Awaitable[object]]
+    ) -> Prediction | Rejection | None:
+        """The prediction for the rows; None if the caller went away first. Raises whatever the model raises.
+
+        `gone` is awaited while the rows wait and ends when the caller goes away, which takes them out of the queue.
+        `entry` is the port that they came through; a `probe` of the operator gets no id.
+        """
+        if self._batcher is None:
+            return NOT_READY
+        try:
+            pending = self._batcher.submit(rows)
+        except QueueFullError as full:
+            message = f"{full} rows wait for the model already: send again later, or add replicas"
+            return Rejection(Cause.OVERLOADED, message)
+        leaving = asyncio.ensure_future(gone())
+        leaving.add_done_callback(lambda _: pending.cancel())
+        try:
+            output = await pending
+        except asyncio.CancelledError:
+            if leaving.done():
+                return None
+            raise
+        finally:
+            leaving.cancel()
+        indexes = [] if output.classes is None else output.classes.tolist()
+        return Prediction(output, indexes, None if probe else self._id(entry, indexes))
+
+    def _id(self, entry: str, indexes: list[int]) -> str | None:
+        if self._keyring is None or not 0 < len(indexes) <= MAX_ROWS:
+            return None
+        hashes = b"".join([self._hashes[index] for index in indexes])
+        return self._keyring.issue(
+            PredictionId(self._revision, entry, int(time.time()), secrets.token_bytes(8), self._text, hashes)
+        )

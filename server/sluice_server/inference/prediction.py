@@ -1,0 +1,19 @@
+"""What a request gets from the data plane: the model's output for its rows, and an id that labels can name later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluice_server.runtimes.output import Output
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """`class_indexes` has one class index per row, and is empty where the model predicts no classes.
+
+    `id` is None for a prediction that takes no feedback.
+    """
+
+    output: Output
+    class_indexes: list[int]
+    id: str | None

@@ -1,0 +1,35 @@
+"""Where the process is in its life, as everybody who answers requests has to know it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Phase(Enum):
+    """Where the process is in its life."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    DRAINING = "draining"
+
+
+class Readiness:
+    """Whether traffic should be sent here, and if not, why."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.LOADING
+        self.reason = "the model is being loaded"
+
+    @property
+    def ready(self) -> bool:
+        return self.phase is Phase.READY
+
+    @property
+    def draining(self) -> bool:
+        return self.phase is Phase.DRAINING
+
+    def reached(self, phase: Phase, reason: str) -> None:
+        """Moves on; a drain is never taken back."""
+        if not self.draining:
+            self.phase, self.reason = phase, reason

@@ -1,0 +1,43 @@
+"""A request that gets no prediction, and why, in words that belong to no transport.
+
+A dialect gives each cause its status and writes the rejection in its own shape.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+Location: TypeAlias = tuple[str | int, ...]  # the way to a value: field names and positions
+
+
+class Cause(Enum):
+    """Why there is no prediction."""
+
+    INVALID = "the request does not fit the model's signature"
+    TOO_LARGE = "too many rows or bytes"
+    UNREADABLE = "a format that is not read here"
+    NOT_READY = "no model is ready"
+    OVERLOADED = "too many rows wait"
+    FAILED = "the model failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Cause and message; an INVALID request also has the location of the first fault and one word for its kind."""
+
+    cause: Cause
+    message: str
+    location: Location = ()
+    kind: str = ""
+
+    def below(self, *location: str | int) -> Rejection:
+        """The same rejection for a value that lies deeper in a request."""
+        return dataclasses.replace(self, location=(*location, *self.location))
+
+
+def invalid(location: Location, kind: str, message: str) -> Rejection:
+    """The rejection of a value."""
+    return Rejection(Cause.INVALID, message, location, kind)

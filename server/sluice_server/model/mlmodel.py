@@ -1,0 +1,37 @@
+"""The file `MLmodel` that MLflow writes with a model, as far as it decides whether a model can be served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """MLflow's signature: JSON strings inside of YAML."""
+
+    inputs: str | None = None
+    outputs: str | None = None
+
+
+class MLmodel(msgspec.Struct, frozen=True):
+    """The parts of an MLmodel file that every kind of model has; the fields of a flavor are for its runtime to read."""
+
+    flavors: dict[str, dict[str, Any] | None] = {}
+    signature: Signature | None = None
+    model_size_bytes: int | None = None
+
+    @property
+    def python_version(self) -> str:
+        """The Python that the model was logged with; empty if it does not say."""
+        return str((self.flavors.get("python_function") or {}).get("python_version") or "")
+
+    @property
+    def inputs(self) -> str:
+        """The signature's inputs; empty if there is no signature."""
+        return (self.signature.inputs or "") if self.signature else ""
+
+    @property
+    def outputs(self) -> str | None:
+        """The signature's outputs, if it has some."""
+        return self.signature.outputs if self.signature else None

@@ -1,0 +1,90 @@
+"""What each kind of model has to offer: to `fetch` its checks, to the serving process its loading.
+
+`fetch` asks `read`, `check` and `check_file`, which construct nothing out of the model. The serving process asks `load`
+once, in the worker thread. A runtime's library takes most of a start to import, so it is imported by `load` and
+`check_file` and not with the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sluice_server.model.mlmodel import MLmodel
+from sluice_server.model.refusal import Refused
+from sluice_server.model.schema import Rows
+from sluice_server.runtimes.output import Output
+from sluice_server.settings import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What the model will run on: versions as `major.minor[.patch]`, memory limit in bytes (None: no limit).
+
+    `libraries` holds the version of every distribution that a runtime names.
+    """
+
+    python: str
+    libraries: Mapping[str, str]
+    memory_limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user allows (`trust`, the operator's own list of types) and what the image has."""
+
+    trust: Trust
+    trusted_types: tuple[str, ...]
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedFlavor:
+    """What an MLmodel says under the flavor of one runtime; nothing of it is proven.
+
+    `model_file` is relative to the model's folder; `library_versions` are those that the model was logged with, empty
+    where MLmodel does not say.
+    """
+
+    model_file: str
+    serialization: str
+    library_versions: Mapping[str, str]
+
+
+class LoadedModel(Protocol):
+    """A model in memory; it is asked in the worker thread only."""
+
+    @property
+    def classes(self) -> tuple[Any, ...] | None:
+        """The labels of a classifier in the order of its class indexes; None for everything else."""
+
+    def predict(self, rows: Rows) -> Output:
+        """The output for rows of shape (rows, columns); may raise anything."""
+
+
+class Runtime(Protocol):
+    """One kind of model.
+
+    `name` is its name in the manifest and in `ml_model_info`, `flavor` the MLflow flavor that it serves, `libraries`
+    the distributions whose minor version must be the one that the model was logged with. `serves` completes the
+    sentence "this server serves ..." for a model of another kind.
+    """
+
+    name: str
+    flavor: str
+    libraries: tuple[str, ...]
+    serves: str
+
+    def read(self, model: MLmodel) -> LoggedFlavor:
+        """The fields of the flavor; raises msgspec.ValidationError if they are not what MLflow writes."""
+
+    def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
+        """Refuses a serialization that is not allowed or not known here; before the model file is downloaded."""
+
+    def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
+        """Looks into the downloaded model file (`name` below `folder`) without constructing anything of it."""
+
+    def load(self, file: Path, trusted_types: tuple[str, ...]) -> LoadedModel:
+        """The model in the file; raises whatever stands in the way. Called in the worker thread."""

@@ -1,0 +1,104 @@
+"""scikit-learn models saved with skops: what is served of them, and what is checked before a file is believed.
+
+skops and scikit-learn are imported when a file is looked into or loaded, not with this module.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from sluice_server.model.mlmodel import MLmodel
+from sluice_server.model.refusal import Refused
+from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, Policy
+from sluice_server.settings import Trust
+
+LIBRARY = "scikit-learn"
+LOG_WITH_SKOPS = (
+    "log it with mlflow.sklearn.log_model(..., serialization_format='skops', "
+    "skops_trusted_types=['sklearn.tree._tree.Tree'])"
+)
+
+
+class SklearnFlavor(msgspec.Struct, frozen=True):
+    """The part of MLmodel that mlflow.sklearn writes; before MLflow 3.9 there was pickle only."""
+
+    pickled_model: str = "model.pkl"
+    serialization_format: str = "pickle"
+    sklearn_version: str = ""
+
+
+class SkopsRuntime:
+    """See `port.Runtime`."""
+
+    name = "skops"
+    flavor = "sklearn"
+    libraries: tuple[str, ...] = (LIBRARY,)
+    serves = f"scikit-learn models: train one, and {LOG_WITH_SKOPS}"
+
+    def read(self, model: MLmodel) -> LoggedFlavor:
+        fields = msgspec.convert(model.flavors.get(self.flavor) or {}, SklearnFlavor, strict=False)
+        return LoggedFlavor(fields.pickled_model, fields.serialization_format, {LIBRARY: fields.sklearn_version})
+
+    def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
+        saved = logged.serialization
+        if saved == "skops":
+            if policy.trust is not Trust.DATA:
+                return None
+            return Refused(
+                "SkopsNotTrusted",
+                "trust: Data serves ONNX models only, and this one is scikit-learn saved with skops: "
+                "set `trust: TrustedTypes`",
+            )
+        if policy.trust is Trust.CODE:
+            return Refused(
+                "PickleNotServed",
+                f"trust: Code allows a model saved as {saved}, but this server does not load pickles: {LOG_WITH_SKOPS}",
+            )
+        return Refused(
+            "PickleNotTrusted",
+            f"the model is saved as {saved}, and loading it would run code out of the file, which trust: "
+            f"{policy.trust} forbids: {LOG_WITH_SKOPS} and set `trust: TrustedTypes`",
+        )
+
+    def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
+        """The size that the archive unpacks to, and the types that it would construct."""
+        from skops.io import get_untrusted_types  # noqa: PLC0415 - imports scikit-learn
+
+        limit = policy.image.memory_limit
+        try:
+            with zipfile.ZipFile(folder / name) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            if limit is not None and size >= limit:
+                return Refused(
+                    "ModelTooLarge",
+                    f"{name} unpacks to {size / 2**20:.0f} MiB, and the memory limit of the server is "
+                    f"{limit / 2**20:.0f} MiB: raise server.resources.limits.memory",
+                )
+            types = get_untrusted_types(file=folder / name)
+        except Exception as error:  # a hostile file may break the parser in any way; none of them is worth a retry
+            return Refused(
+                "BadModelFile", f"{name} cannot be read as a skops file ({type(error).__name__}): log the model again"
+            )
+        return check_types(types, policy)
+
+    def load(self, file: Path, trusted_types: tuple[str, ...]) -> LoadedModel:
+        from sluice_server.runtimes.sklearn_model import load  # noqa: PLC0415 - imports scikit-learn
+
+        return load(file, trusted_types)
+
+
+def check_types(found: Iterable[str], policy: Policy) -> Refused | None:
+    """Refuses types that are not on the operator's list; the list that the model carries itself proves nothing."""
+    unknown = sorted(set(found) - set(policy.trusted_types))
+    if not unknown:
+        return None
+    shown = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
+    return Refused(
+        "UntrustedTypes",
+        f"the model file holds types that the operator does not trust: {shown}. Train without them, or have the "
+        "administrator add them to the operator's list of trusted types",
+    )
