@@ -32,7 +32,7 @@ class SettingError(ValueError):
 
 
 class Trust(StrEnum):
-    """How far the files of a model are believed, from least to most."""
+    """How far the files of a model are trusted, from least to most."""
 
     DATA = "Data"
     TRUSTED_TYPES = "TrustedTypes"

@@ -1,8 +1,8 @@
 """The model server behind a wrapper that makes it bad: `python -m faulty {fetch|serve}`.
 
 Only predictions that came through the gateway are touched, never the operator's own probes. A fault lies between the
-server's front and its socket, so the server measures and counts it as if the model had it. The environment chooses:
-FAULT_ERRORS (share of predictions that fail), FAULT_SLOWER (share of its time that an answer takes longer) and
+server's own application and its socket, so the server measures and counts it as if the model had it. The environment
+chooses: FAULT_ERRORS (share of predictions that fail), FAULT_SLOWER (share of its time that an answer takes longer) and
 FAULT_DELAY (seconds on top), FAULT_HANG_AFTER (predictions after which none is answered), FAULT_CRASH_ON (a text; a
 request that holds it ends the process).
 """

@@ -52,7 +52,7 @@ def locate(uri: str) -> Artifacts | Refused | Unavailable:
 
 
 def list_files(artifacts: Artifacts) -> tuple[ListedFile, ...] | Unavailable | Refused:
-    """All files of the artefact, folders walked; stops a little beyond the limit that the preflight refuses."""
+    """All files of the artefact, folders walked; stops one file after the limit of the preflight."""
     try:
         files = []
         for file in _walk(artifacts.repository, None):

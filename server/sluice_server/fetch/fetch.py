@@ -70,7 +70,7 @@ def fetch(settings: FetchSettings, image: Image) -> Outcome:
 
 
 def check_model_file(target: Path, candidate: Candidate, policy: Policy) -> Refused | None:
-    """Refuses a name that is no file of the artefact, and what the runtime refuses when it looks into the file."""
+    """Refuses a name that is no file of the artefact, and what the runtime refuses when it checks the file."""
     name = candidate.logged.model_file
     path = target / name
     if not is_inside(name) or not path.is_file() or path.is_symlink():

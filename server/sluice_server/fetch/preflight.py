@@ -1,8 +1,8 @@
 """Whether a logged model may and can be served here: pure checks on its file list and its MLmodel.
 
-`RULES` reads as the policy; the first rule that refuses wins. What differs between kinds of models is asked of the
-runtime. A refusal is permanent for this model version: its message says which field to set or which training line to
-change. Nothing here opens the network or runs model code.
+`RULES` reads as the policy; the first rule that refuses wins. What differs between kinds of models is decided by
+the runtime. A refusal is permanent for this model version: its message says which field to set or which training line
+to change. Nothing here opens the network or runs model code.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A logged model, the runtime that would serve it, and what MLmodel says under that runtime's flavor."""
+    """A logged model, the runtime that would serve it, and what MLmodel contains under that runtime's flavor."""
 
     model: MLmodel
     runtime: Runtime

@@ -51,6 +51,7 @@ class PredictEndpoint:
         self._meters = metrics.meters
         self._log = log
         self._max_body = max_body
+        self._failed_code = dialect.status[Cause.FAILED]
         self._unreadable = Rejection(Cause.UNREADABLE, f"the body must be {dialect.format} and no content-encoding")
         self._too_large = Rejection(
             Cause.TOO_LARGE, f"the body is larger than {max_body} bytes: send fewer rows per request"
@@ -60,7 +61,7 @@ class PredictEndpoint:
         meter = _SILENT if request.head.probe else self._meters[request.entry]
         meter.start()
         began = time.perf_counter()
-        code = self._dialect.status[Cause.FAILED]
+        code = self._failed_code
         try:
             code = await self._respond(request, meter)
         except Exception:

@@ -1,7 +1,7 @@
 """Adaptive batching without a timer: each batch takes what queued up while the last one ran.
 
 A lone request is never delayed; under load one pass through the model serves many. The model runs in one worker
-thread, so the event loop stays free for health checks. When a batch fails, its requests are asked one by one, so that
+thread, so the event loop stays free for health checks. When a batch fails, its requests are run one by one, so that
 a bad row fails only its own request.
 """
 
@@ -33,7 +33,7 @@ class _Job:
 
 
 class Batcher:
-    """Asks `predict` for what was submitted, in order. What was cancelled is not computed if it still waits."""
+    """Runs `predict` on what was submitted, in order. What was cancelled is not computed if it still waits."""
 
     def __init__(self, predict: Callable[[Rows], Output], worker: Executor, max_queued_rows: int) -> None:
         self._predict = predict
@@ -92,7 +92,7 @@ class Batcher:
 
 
 def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]) -> list[Output | Exception]:
-    """The outcome of each request: all together if that works, else each alone. Runs in the worker thread."""
+    """The outcome of each request: all together if that works, else each by itself. Runs in the worker thread."""
     try:
         whole = predict(requests[0] if len(requests) == 1 else np.concatenate(requests))
         ends = np.cumsum([len(rows) for rows in requests]).tolist()

@@ -20,11 +20,12 @@ NOT_READY = Rejection(Cause.NOT_READY, "no model is ready: /health/ready says wh
 class DataPlane:
     """Predicts once `serve` gave it a model; before that every request is rejected as NOT_READY.
 
-    Without a keyring predictions have no ids. `classes` are the labels of a classifier in the order of its class
-    indexes, and None for other models and as long as there is none.
+    `ready` says whether there is a model. `classes` are the labels of a classifier in the order of its class indexes,
+    and None for other models and as long as there is none. Without a keyring predictions have no ids.
     """
 
     def __init__(self, revision: str, keyring: Keyring | None) -> None:
+        self.ready = False
         self.classes: tuple[Any, ...] | None = None
         self._revision = revision
         self._keyring = keyring
@@ -32,24 +33,20 @@ class DataPlane:
         self._text = False
         self._hashes: tuple[bytes, ...] = ()
 
-    @property
-    def ready(self) -> bool:
-        """Whether there is a model."""
-        return self._batcher is not None
-
     def serve(self, batcher: Batcher, classes: tuple[Any, ...] | None) -> None:
         """From now on this model predicts; it has answered its input example."""
         self.classes = classes
         self._text = are_text(classes or ())
         self._hashes = class_hashes(classes or ())
         self._batcher = batcher
+        self.ready = True
 
     async def predict(
-        self, rows: Rows, entry: str, probe: bool, gone: Callable[[], Awaitable[object]]
+        self, rows: Rows, entry: str, probe: bool, disconnected: Callable[[], Awaitable[object]]
     ) -> Prediction | Rejection | None:
         """The prediction for the rows; None if the caller went away first. Raises whatever the model raises.
 
-        `gone` is awaited while the rows wait and ends when the caller goes away, which takes them out of the queue.
+        `disconnected` is awaited while the rows wait; it returns when the caller goes away, and they leave the queue.
         `entry` is the port that they came through; a `probe` of the operator gets no id.
         """
         if self._batcher is None:
@@ -59,7 +56,7 @@ class DataPlane:
         except QueueFullError as full:
             message = f"{full} rows wait for the model already: send again later, or add replicas"
             return Rejection(Cause.OVERLOADED, message)
-        leaving = asyncio.ensure_future(gone())
+        leaving = asyncio.ensure_future(disconnected())
         leaving.add_done_callback(lambda _: pending.cancel())
         try:
             output = await pending

@@ -19,7 +19,7 @@ class Counted:
 
 
 class LabelledRows:
-    """Which rows of which predictions have a label; forgets the oldest predictions beyond `size`, so it is bounded."""
+    """Which rows of which predictions have a label; keeps the newest `size` predictions."""
 
     def __init__(self, size: int = 50_000) -> None:
         self._size = size

@@ -41,7 +41,7 @@ class Meter:
         self._predictions = partial(metrics.predictions.labels, *labels)
 
     def expect_classes(self, classes: tuple[Any, ...]) -> None:
-        """Sets the children of a classifier's classes to 0; those beyond the first 20 share `other`."""
+        """Sets the children of a classifier's classes to 0; those after the first 20 share `other`."""
         names = [str(label) for label in classes[:TOP_CLASSES]] + ["other"] * (len(classes) - TOP_CLASSES)
         self._by_class = [self._predictions(name) for name in names]
 
@@ -111,7 +111,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def describe(self, uri: str, flavor: str, runtime: str) -> None:
-        """Says what is served."""
+        """Sets the series that names what is served."""
         self._info.labels(*self.labels, uri, flavor, runtime).set(1)
 
     def expect_classes(self, classes: tuple[Any, ...]) -> None:

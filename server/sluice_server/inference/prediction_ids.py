@@ -28,7 +28,7 @@ Label = bool | int | float | str
 
 
 class FeedbackError(ValueError):
-    """A prediction id or label that cannot be counted; `field` is the one to blame, the message says why."""
+    """A prediction id or label that cannot be counted; `field` is the one at fault, the message says why."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class FeedbackError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PredictionId:
-    """What an id says: who predicted what, and when (seconds since the epoch)."""
+    """What an id contains: who predicted what, and when (seconds since the epoch)."""
 
     revision: str
     entry: str
@@ -71,7 +71,7 @@ class Keyring:
         return base64.urlsafe_b64encode(signed + _mac(self.current, signed)).rstrip(b"=").decode()
 
     def read(self, text: str, now: float, max_age: float) -> PredictionId:
-        """What the id says; raises FeedbackError if it was not issued with one of the keys, or too long ago."""
+        """What the id contains; raises FeedbackError if it was not issued with one of the keys, or too long ago."""
         raw = _decode(text)
         signed, mac = raw[:-_MAC], raw[-_MAC:]
         keys = [key for key in (self.current, self.previous) if key is not None and _key_id(key) == raw[1]]

@@ -16,7 +16,7 @@ from sluice_server.inference.rejection import Cause, Location, Rejection, invali
 from sluice_server.model.schema import Column, Kind, Rows, Schema
 
 LARGEST = float(np.finfo(np.float32).max)  # trees compute in single precision; one rule for all models is simpler
-LARGEST_INTEGER = 2.0**53  # beyond it neighbours are lost in a float64
+LARGEST_INTEGER = 2.0**53  # above it a float64 cannot hold every whole number
 
 
 class _RejectedError(Exception):

@@ -1,4 +1,4 @@
-"""`sluice.json`: what `fetch` found out about a model and `serve` needs to know, written beside the model's files."""
+"""`sluice.json`: what `fetch` found out about a model and `serve` needs to know, stored next to the model's files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """From listening sockets to the last response: uvicorn, and a drain on SIGTERM that fails nobody.
 
 Kubernetes sends SIGTERM and takes the pod out of its Services at the same time, so requests still arrive for a while.
-uvicorn would close at once; here the pod says "not ready", keeps accepting and answering with `Connection: close`, and
-only after the drain delay closes its sockets and finishes what is in flight.
+uvicorn would close at once; here the pod reports "not ready", keeps accepting and answering with `Connection: close`,
+and only after the drain delay closes its sockets and finishes what is in flight.
 """
 
 from __future__ import annotations

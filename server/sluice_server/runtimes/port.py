@@ -1,7 +1,7 @@
 """What each kind of model has to offer: to `fetch` its checks, to the serving process its loading.
 
-`fetch` asks `read`, `check` and `check_file`, which construct nothing out of the model. The serving process asks `load`
-once, in the worker thread. A runtime's library takes most of a start to import, so it is imported by `load` and
+`fetch` calls `read`, `check` and `check_file`, which construct nothing out of the model. The serving process calls
+`load` once, in the worker thread. A runtime's library takes most of a start to import, so it is imported by `load` and
 `check_file` and not with the module.
 """
 
@@ -42,7 +42,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class LoggedFlavor:
-    """What an MLmodel says under the flavor of one runtime; nothing of it is proven.
+    """What an MLmodel contains under the flavor of one runtime; nothing of it is proven.
 
     `model_file` is relative to the model's folder; `library_versions` are those that the model was logged with, empty
     where MLmodel does not say.
@@ -54,7 +54,7 @@ class LoggedFlavor:
 
 
 class LoadedModel(Protocol):
-    """A model in memory; it is asked in the worker thread only."""
+    """A model in memory; it runs in the worker thread only."""
 
     @property
     def classes(self) -> tuple[Any, ...] | None:
@@ -84,7 +84,7 @@ class Runtime(Protocol):
         """Refuses a serialization that is not allowed or not known here; before the model file is downloaded."""
 
     def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
-        """Looks into the downloaded model file (`name` below `folder`) without constructing anything of it."""
+        """Checks the downloaded model file (`name` below `folder`) without constructing anything of it."""
 
     def load(self, file: Path, trusted_types: tuple[str, ...]) -> LoadedModel:
         """The model in the file; raises whatever stands in the way. Called in the worker thread."""

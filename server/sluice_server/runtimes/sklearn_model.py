@@ -1,4 +1,4 @@
-"""A scikit-learn estimator in memory: loaded through skops with the operator's own list of types, and asked.
+"""A scikit-learn estimator in memory: loaded through skops with the operator's own list of types, and run.
 
 Runs in the one worker thread: nothing here is called from the event loop. Importing scikit-learn takes most of the
 start, so this module is imported only when a model is loaded.
@@ -29,7 +29,7 @@ class ModelError(Exception):
 
 
 class SklearnModel:
-    """A fitted estimator with one way to ask it."""
+    """A fitted estimator with one way to run it."""
 
     def __init__(self, estimator: Any) -> None:
         if not hasattr(estimator, "predict"):

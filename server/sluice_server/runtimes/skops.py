@@ -1,6 +1,6 @@
-"""scikit-learn models saved with skops: what is served of them, and what is checked before a file is believed.
+"""scikit-learn models saved with skops: what is served of them, and what is checked before a file is loaded.
 
-skops and scikit-learn are imported when a file is looked into or loaded, not with this module.
+skops and scikit-learn are imported when a file is checked or loaded, not with this module.
 """
 
 from __future__ import annotations
