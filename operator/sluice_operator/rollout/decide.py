@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Status
-from sluice_operator.rollout import finishing, starting, stepping
 from sluice_operator.rollout.conditions import with_conditions
+from sluice_operator.rollout.rules import finishing, starting, stepping
 from sluice_operator.rollout.status_update import with_observations
 
 Rule = Callable[[Observation], Status | None]
