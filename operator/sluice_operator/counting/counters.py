@@ -1,7 +1,7 @@
-"""Raw counter samples of a run's pods, and what they grew by between two moments. Pure.
+"""Raw counter samples of a run's pods, and how much each counter grew between two moments. Pure.
 
-Differences of raw samples, never `rate()` or `increase()`: those extrapolate, and a verdict must count what happened.
-Series are told apart by pod, so restarts and pods that come and go need no special case.
+Growth is a difference of raw samples. Prometheus's `rate()` and `increase()` extrapolate, but a verdict must count what
+happened. Each counter belongs to one pod, so restarts and pods that come and go need no special case.
 """
 
 import math
@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 Sample = tuple[float, float]  # unix time in seconds, value of the counter
 
-_SKEW_SECONDS = 3.0  # that the clocks of two replicas of Prometheus may differ by
-_MOST = 2.0**53  # beyond this, single requests are not told apart any more
-_NO_NUMBER = -1.0  # in place of values that are none of requests
+_SKEW_SECONDS = 3.0  # the clocks of two replicas of Prometheus differ by at most this
+_LARGEST = 2.0**53  # larger floats cannot count single requests
+_NOT_A_COUNT = -1.0  # stands for a value that cannot be a number of requests
 
 
 class Identity(NamedTuple):
-    """What tells counters apart. Whatever else relabelling adds, such as a second job, it is the same counter."""
+    """What distinguishes one counter from another. Other labels, such as a second scrape job, do not matter."""
 
     name: str
     pod: str
@@ -28,49 +28,54 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, labels: Mapping[str, str]) -> "Identity":
-        """Where a label of the target clashes with one of the server's, Prometheus calls that one `exported_...`."""
-        found = labels.get
+        """The identity of a series.
+
+        Where the scrape job sets a label that the model server sets too, Prometheus renames the model server's label to
+        `exported_...`. The model server's label is the right one.
+        """
+        label = labels.get
         return cls(
-            found("__name__", ""),
-            found("pod_uid", ""),
-            found("exported_revision") or found("revision", ""),
-            found("exported_code") or found("code", ""),
-            found("exported_le") or found("le", ""),
+            label("__name__", ""),
+            label("pod_uid", ""),
+            label("exported_revision") or label("revision", ""),
+            label("exported_code") or label("code", ""),
+            label("exported_le") or label("le", ""),
         )
 
     @property
     def is_countable(self) -> bool:
-        """Whether it is somebody's, and a bucket of a histogram has a bound."""
+        """Whether the pod is known and, for a bucket of a histogram, the bound."""
         return bool(self.pod) and (not self.name.endswith("_bucket") or _is_bound(self.le))
 
 
 @dataclass(slots=True)
 class Counter:
-    """One counter of one pod as a total that never falls: sample times, and the growth up to each."""
+    """Mutable: one counter of one pod, as a total that never falls. `totals` has the growth up to each of `times`."""
 
     times: list[float]
     totals: list[float]
-    _raw: float
+    _last_value: float
 
     @classmethod
-    def begun(cls, at: float, value: float, *, from_zero: bool) -> "Counter":
-        """Its first sample: growth if the counter was not there before, else a base, with an unknown past."""
+    def starting(cls, at: float, value: float, *, from_zero: bool) -> "Counter":
+        """A counter with its first sample. With `from_zero` that value is growth, else it is the base of later growth,
+        because nobody knows when it was counted."""
         return cls([at], [value if from_zero else 0.0], value)
 
     def add(self, at: float, value: float) -> None:
-        """The next sample; what is not newer is left out.
+        """Add the next sample; one that is not newer than the last is ignored.
 
-        A value that falls below half is a restart, which counts up from 0 again. One that falls by less, or at once,
-        comes from another replica of Prometheus, whose clock is not quite the same, and is left out.
+        A value that falls below half of the last one is a restart, which counts up from 0 again. A value that falls by
+        less, or within the clock skew, comes from another replica of Prometheus, and is ignored.
         """
         if at <= self.times[-1]:
             return
-        if value < self._raw and (value >= self._raw / 2 or at - self.times[-1] <= _SKEW_SECONDS):
+        if value < self._last_value and (value >= self._last_value / 2 or at - self.times[-1] <= _SKEW_SECONDS):
             return
-        grown = value - self._raw if value >= self._raw else value
+        growth = value - self._last_value if value >= self._last_value else value
         self.times.append(at)
-        self.totals.append(self.totals[-1] + grown)
-        self._raw = value
+        self.totals.append(self.totals[-1] + growth)
+        self._last_value = value
 
     def at(self, moment: float) -> float:
         """The total of the last sample up to `moment`; 0 before the first one."""
@@ -78,14 +83,14 @@ class Counter:
         return self.totals[index - 1] if index else 0.0
 
     def forget(self, moment: float) -> None:
-        """Drop what `at` is not asked for any more: samples before the last one up to `moment`."""
+        """Drop the samples before the last one up to `moment`: `at` is called for later moments only."""
         if (index := bisect_right(self.times, moment) - 1) > 0:
             del self.times[:index], self.totals[:index]
 
 
 @dataclass(slots=True)
 class Pod:
-    """When a pod was scraped, in order. `first` stays when early scrapes are forgotten."""
+    """Mutable: when a pod was scraped, in order. `first` stays when early scrapes are forgotten."""
 
     first: float
     scrapes: list[float]
@@ -100,68 +105,80 @@ class Pod:
         index = bisect_right(self.scrapes, moment)
         return self.scrapes[index - 1] if index else -math.inf
 
-    def see(self, times: set[float]) -> None:
-        """Scrapes, known ones among them."""
+    def add_scrapes(self, times: set[float]) -> None:
+        """Add scrapes. Some of them may be there already."""
         self.first = min(self.first, *times)
         self.scrapes = sorted(times.union(self.scrapes))
 
     def forget(self, moment: float) -> None:
-        """Drop what `newest` is not asked for any more: scrapes before the last one up to `moment`."""
+        """Drop the scrapes before the last one up to `moment`: `newest` is called for later moments only."""
         del self.scrapes[: max(0, bisect_right(self.scrapes, moment) - 1)]
 
 
 @dataclass(slots=True)
 class Counters:
-    """All counters of a run. `without_pod`: series were left out because they do not say whose they are."""
+    """Mutable: all counters of a run. `without_pod`: some series were left out, because they do not name a pod."""
 
     pods: dict[str, Pod] = field(default_factory=dict)
     without_pod: bool = False
     _known: dict[Identity, Counter] = field(default_factory=dict)
-    _unclear: set[Identity] = field(default_factory=set)  # there before they had a number, so not from 0
+    _began_without_count: set[Identity] = field(default_factory=set)  # their first number is a base, not growth
 
     def add(self, answer: Iterable[tuple[Mapping[str, str], Iterable[tuple[float, float | str]]]]) -> None:
-        """Series as Prometheus gives them, in any order. What is not a number of requests is a missed scrape."""
-        found: dict[Identity, list[Sample]] = {}
+        """Add series as Prometheus returns them, in any order: labels, and samples of (unix seconds, value).
+
+        A value that is not a number of requests counts as a missed scrape.
+        """
+        answered: dict[Identity, list[Sample]] = {}
         for labels, samples in answer:
             identity = Identity.of(labels)
             self.without_pod |= not identity.pod
             if identity.is_countable:
-                found.setdefault(identity, []).extend(_read(at, text) for at, text in samples)
-        numbers = {identity: self._numbers(identity, sorted(samples)) for identity, samples in found.items()}
-        told = {identity: samples for identity, samples in numbers.items() if samples}
-        self._see(told)
-        for identity, samples in told.items():
-            counter = self._known.get(identity)
-            if counter is None:
-                first, value = samples[0]
-                appeared = self.pods[identity.pod].first < first and identity not in self._unclear
-                counter = self._known[identity] = Counter.begun(first, value, from_zero=appeared)
-            for at, value in samples:
-                counter.add(at, value)
+                answered.setdefault(identity, []).extend(_read(at, value) for at, value in samples)
+        counts = {identity: self._counts(identity, sorted(samples)) for identity, samples in answered.items()}
+        new_samples = {identity: samples for identity, samples in counts.items() if samples}
+        self._add_scrapes(new_samples)
+        for identity, samples in new_samples.items():
+            self._add_samples(identity, samples)
 
-    def _numbers(self, identity: Identity, samples: list[Sample]) -> list[Sample]:
-        if samples and samples[0][1] == _NO_NUMBER and identity not in self._known:
-            self._unclear.add(identity)
-        return [one for one in samples if one[1] != _NO_NUMBER]
+    def _counts(self, identity: Identity, samples: list[Sample]) -> list[Sample]:
+        """The samples that have a number of requests."""
+        if samples and samples[0][1] == _NOT_A_COUNT and identity not in self._known:
+            self._began_without_count.add(identity)
+        return [(at, value) for at, value in samples if value != _NOT_A_COUNT]
 
-    def _see(self, found: Mapping[Identity, Sequence[Sample]]) -> None:
-        times: dict[str, set[float]] = {}
-        for identity, samples in found.items():
-            times.setdefault(identity.pod, set()).update(at for at, _ in samples)
-        for name, scraped in times.items():
-            self.pods.setdefault(name, Pod(math.inf, [])).see(scraped)
-        for identity in found:
-            if identity.name == "ml_requests_total":  # tells whose pod it is; labels are counted by any pod
+    def _add_scrapes(self, new_samples: Mapping[Identity, Sequence[Sample]]) -> None:
+        scrapes: dict[str, set[float]] = {}
+        for identity, samples in new_samples.items():
+            scrapes.setdefault(identity.pod, set()).update(at for at, _ in samples)
+        for pod_name, times in scrapes.items():
+            self.pods.setdefault(pod_name, Pod(math.inf, [])).add_scrapes(times)
+        for identity in new_samples:
+            # Any pod may count labels for any revision, so only this counter shows which revision a pod has.
+            if identity.name == "ml_requests_total":
                 self.pods[identity.pod].revision = identity.revision
 
+    def _add_samples(self, identity: Identity, samples: Sequence[Sample]) -> None:
+        counter = self._known.get(identity)
+        if counter is None:
+            first, value = samples[0]
+            # A counter that appears in a pod that was scraped before began at 0.
+            appeared = self.pods[identity.pod].first < first and identity not in self._began_without_count
+            counter = self._known[identity] = Counter.starting(first, value, from_zero=appeared)
+        for at, value in samples:
+            counter.add(at, value)
+
     def grown(self, revision: str, since: float, until: float, pod: str = "") -> Iterator[tuple[Identity, float]]:
-        """What each counter of `revision` (in one pod, if it is named) grew by after `since` and up to `until`."""
+        """How much each counter of `revision` grew after `since` and up to `until` (unix seconds).
+
+        In all of its pods, or in the one that `pod` names.
+        """
         for identity, counter in self._known.items():
             if identity.revision == revision and pod in ("", identity.pod):
                 yield identity, counter.at(until) - counter.at(since)
 
     def forget(self, moment: float) -> None:
-        """Keep what is needed for growth after `moment`."""
+        """Keep only what growth after `moment` needs."""
         for counter in self._known.values():
             counter.forget(moment)
         for pod in self.pods.values():
@@ -172,8 +189,8 @@ def _read(at: float, text: float | str) -> Sample:
     try:
         value = float(text)
     except ValueError:
-        value = _NO_NUMBER
-    return float(at), value if 0 <= value <= _MOST else _NO_NUMBER
+        value = _NOT_A_COUNT
+    return float(at), value if 0 <= value <= _LARGEST else _NOT_A_COUNT
 
 
 def _is_bound(text: str) -> bool:

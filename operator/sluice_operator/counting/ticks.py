@@ -1,7 +1,7 @@
-"""A run's counts in ticks of equal length, the same however often and whenever they are read. Pure.
+"""A run's counts in ticks of equal length. They do not depend on how often, or when, the samples are read. Pure.
 
-Tick k spans from k to k+1 lengths after the run's first traffic. It is closed when each pod that is still scraped was
-scraped after its end, so a late scrape delays a tick and never falsifies it.
+Tick k begins k tick lengths after the run's first traffic. A tick is closed when each pod that is still scraped was
+scraped after the end of the tick. So a late scrape delays a tick, but never changes its counts.
 """
 
 import math
@@ -13,24 +13,27 @@ from sluice_operator.counting.counters import Counters
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What happened to one revision's gateway requests. All fields count requests, or labels."""
+    """Counts of one revision's requests through the gateway, and of its labels."""
 
     started: int = 0
     finished: int = 0
     errors: int = 0
-    within: Mapping[float, int] = field(default_factory=dict)  # by latency bound in seconds
+    within: Mapping[float, int] = field(default_factory=dict)  # requests that took at most each bound, in seconds
     labels: int = 0
     correct: int = 0
 
     def slower(self, bound: float) -> tuple[int, int]:
-        """(requests, those that took longer than `bound` seconds); none of a histogram without that bound."""
+        """(requests, those that took longer than `bound` seconds). (0, 0) where the histogram lacks that bound."""
         total, fast = self.within.get(math.inf), self.within.get(bound)
         return (0, 0) if total is None or fast is None else (total, max(0, total - fast))
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Unix seconds, and the counts of both revisions. `both_scraped`: of the same time, at most a scrape off."""
+    """The counts of both revisions from `start` to `end`, in unix seconds.
+
+    `both_scraped`: both counts are of the same time, give or take one scrape.
+    """
 
     start: float
     end: float
@@ -41,24 +44,24 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRevisions:
-    """The revisions that a run compares; without a stable one nothing is compared."""
+    """The revisions that a run compares. Without a stable revision nothing is compared."""
 
     canary: str
     stable: str | None
 
 
 def tally(counters: Counters, revision: str, since: float, until: float, pod: str = "") -> Tally:
-    """Counts of `revision` after `since` and up to `until` (unix seconds), of all its pods unless one is named."""
+    """Counts of `revision` after `since` and up to `until` (unix seconds), in all of its pods unless one is named."""
     counts: dict[str, float] = {}
     errors, within = 0.0, dict[float, float]()
-    for identity, grown in counters.grown(revision, since, until, pod):
+    for identity, growth in counters.grown(revision, since, until, pod):
         if identity.name.endswith("_bucket"):
             bound = float(identity.le)
-            within[bound] = within.get(bound, 0.0) + grown
+            within[bound] = within.get(bound, 0.0) + growth
             continue
-        counts[identity.name] = counts.get(identity.name, 0.0) + grown
+        counts[identity.name] = counts.get(identity.name, 0.0) + growth
         if identity.name == "ml_requests_total" and identity.code.startswith("5"):
-            errors += grown
+            errors += growth
     return Tally(
         started=round(counts.get("ml_requests_started_total", 0)),
         finished=round(counts.get("ml_requests_total", 0)),
@@ -72,9 +75,12 @@ def tally(counters: Counters, revision: str, since: float, until: float, pod: st
 def closed_ticks(
     counters: Counters, revisions: ComparedRevisions, start: float, length: float, stale_after: float
 ) -> Iterator[Tick]:
-    """The ticks from `start` on that no later scrape can change."""
-    seen = seen_until(counters, revisions, stale_after)
-    while seen is not None and start + length <= seen:
+    """The ticks of `length` seconds from `start` (unix seconds) on that no later scrape can change.
+
+    A pod that was not scraped for `stale_after` seconds, while other pods were, is gone.
+    """
+    complete_until = counted_until(counters, revisions, stale_after)
+    while complete_until is not None and start + length <= complete_until:
         end = start + length
         yield Tick(
             start,
@@ -87,36 +93,38 @@ def closed_ticks(
 
 
 def newest(counters: Counters, revision: str) -> float | None:
-    """When a pod of `revision` was scraped last."""
+    """When a pod of `revision` was last scraped, in unix seconds; None if none was."""
     return max((pod.last for pod in counters.pods.values() if pod.revision == revision), default=None)
 
 
-def seen_until(counters: Counters, revisions: ComparedRevisions, stale_after: float) -> float | None:
-    """The moment up to which all pods of both revisions are known; None before any pod of the canary was scraped.
+def counted_until(counters: Counters, revisions: ComparedRevisions, stale_after: float) -> float | None:
+    """The moment (unix seconds) up to which the counts of both revisions are complete; None before the canary's first
+    scrape.
 
-    A pod that was not scraped for `stale_after` seconds while others were is gone, and does not hold the rest back;
-    but when all of the canary's are, it is the canary that is not seen any more.
+    A pod that was not scraped for `stale_after` seconds, while other pods were, is gone: nothing waits for it. If that
+    is true of all pods of the canary, the counts end there, because its metrics are lost.
     """
-    of_canary = newest(counters, revisions.canary)
-    if of_canary is None:
+    canary_until = newest(counters, revisions.canary)
+    if canary_until is None:
         return None
-    mine = [pod for pod in counters.pods.values() if pod.revision in (revisions.canary, revisions.stable)]
-    freshest = max(pod.last for pod in mine)
-    return min(of_canary, *(pod.last for pod in mine if pod.last >= freshest - stale_after))
+    pods = [pod for pod in counters.pods.values() if pod.revision in (revisions.canary, revisions.stable)]
+    newest_scrape = max(pod.last for pod in pods)
+    return min(canary_until, *(pod.last for pod in pods if pod.last >= newest_scrape - stale_after))
 
 
 def _both_scraped(
     counters: Counters, revisions: ComparedRevisions, start: float, end: float, stale_after: float
 ) -> bool:
-    """Whether each pod was scraped in the tick and in the one before, unless it was gone, or not there yet.
+    """Whether each pod that was there was scraped in the tick, and in the time of the tick before it.
 
-    Else the tick misses requests of that pod, or has those of a longer time: what was not scraped looks silent.
+    Otherwise the tick lacks requests of that pod, or has the requests of a longer time, and a pod that was not scraped
+    would look silent.
     """
-    there = [
+    pods = [
         pod
         for pod in counters.pods.values()
         if pod.revision in (revisions.canary, revisions.stable) and pod.newest(end) > end - stale_after
     ]
-    earliest = start - (end - start)
-    scraped = all(pod.newest(end) > start and pod.newest(start) > earliest for pod in there)
-    return scraped and any(pod.revision == revisions.canary for pod in there)
+    previous_start = start - (end - start)
+    scraped = all(pod.newest(end) > start and pod.newest(start) > previous_start for pod in pods)
+    return scraped and any(pod.revision == revisions.canary for pod in pods)
