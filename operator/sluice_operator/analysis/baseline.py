@@ -9,65 +9,72 @@ import numpy as np
 from sluice_operator.analysis import criteria
 from sluice_operator.api.spec import Objective
 from sluice_operator.counting.counters import Counters
-from sluice_operator.counting.ticks import tally
+from sluice_operator.counting.ticks import Tally, tally
 from sluice_operator.evalues import bursts
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
 from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.objective import ObjectiveBaseline, ObjectiveCounts
 
-LOOKBACK_SECONDS = 6 * 3600.0  # how far back it goes; three pod-hours are enough
-MINIMUM_POD_SECONDS = 3 * 3600.0  # that a shorter past is taken for: else verdicts would take minutes more
+LOOKBACK_SECONDS = 6 * 3600.0  # how far back the baseline goes; three pod-hours are enough
+MINIMUM_POD_SECONDS = 3 * 3600.0  # a shorter past counts as this long, else verdicts would take minutes more
+RECENT_SECONDS = 3600.0  # the longest time that `recent_latencies` covers
+
+_PREFERRED_SECONDS = 600.0  # the time that `recent_latencies` covers if it has enough requests
+_ENOUGH_REQUESTS = 1000  # for that
 _TWICE = int(np.searchsorted(LEVELS, 2.0)) + 1  # a burst is also counted one level up
-_TAILS = (0.002, 0.25)  # rarer tails would let a regression pass for quiet time of a stable that bursts
-_BOUNDS = 5
-RECENT_SECONDS, _PREFERRED_SECONDS = (
-    3600.0,
-    600.0,
-)  # of `recent_latencies`: at most, and if those had enough
-_ENOUGH_REQUESTS = 1000
+_SHARES_SLOWER = (0.002, 0.25)  # with rarer ones, a regression would look like quiet time of a stable that bursts
+_MOST_BOUNDS = 5
 _NEARLY_ALL = 0.995
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What stable's past says: by objective, the latency bounds (seconds) that are compared, and how much was found."""
+    """What stable's past says.
+
+    `bounds`: the latencies (seconds) that are compared. `pod_seconds` and `requests`: how much of the past there was.
+    `nearly_all_within`: the seconds that nearly all of its recent requests took at most.
+    """
 
     by_objective: Mapping[str, ObjectiveBaseline]
     bounds: tuple[float, ...]
     pod_seconds: float
     requests: int
-    nearly_all_within: float = 0.0  # seconds that nearly all of its requests took at most, lately
+    nearly_all_within: float = 0.0
 
     @property
     def most_bursts(self) -> tuple[str, float]:
-        """The objective in which stable burst most (to twice its rate or more), and how often a pod did per hour."""
+        """The objective in which stable burst most, and its bursts per pod and hour.
+
+        Only bursts to at least twice the usual rate.
+        """
         length = max(self.pod_seconds, MINIMUM_POD_SECONDS)
-        often = {
+        # The law of a past without any burst assumes one, spread over the levels.
+        bursts_in_length = {
             name: float(np.max(past.compared.starts[..., _TWICE])) * length - 1 / len(LEVELS)
             for name, past in self.by_objective.items()
         }
-        name = max(often, key=lambda objective: often[objective], default="")
-        return name, max(0.0, often.get(name, 0.0)) / length * 3600
+        name = max(bursts_in_length, key=lambda objective: bursts_in_length[objective], default="")
+        return name, max(0.0, bursts_in_length.get(name, 0.0)) / length * 3600
 
 
 def comparison_bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
-    """Bounds for comparisons: some of those over which stable has a fair share of its requests.
+    """The latency bounds (seconds) to compare at: some of those that a fair share of stable's requests exceed.
 
     `totals`: stable's requests within each bound of its histogram. Without requests, the objectives' own bounds.
     """
     requests = totals.get(np.inf, 0.0)
-    tail = {bound: 1 - within / requests for bound, within in sorted(totals.items()) if requests and bound < np.inf}
-    fair = [bound for bound, share in tail.items() if _TAILS[0] <= share <= _TAILS[1]]
+    slower = {bound: 1 - within / requests for bound, within in sorted(totals.items()) if requests and bound < np.inf}
+    fair = [bound for bound, share in slower.items() if _SHARES_SLOWER[0] <= share <= _SHARES_SLOWER[1]]
     if not fair:
         return criteria.bounds(objectives, ())
-    spread = np.unique(np.linspace(0, len(fair) - 1, _BOUNDS).round().astype(int))
+    spread = np.unique(np.linspace(0, len(fair) - 1, _MOST_BOUNDS).round().astype(int))
     return tuple(fair[index] for index in spread)
 
 
 def recent_latencies(counters: Counters, revision: str, until: float) -> Mapping[float, float]:
-    """Stable's requests within each bound (seconds), of the minutes before `until` (unix seconds).
+    """Stable's requests within each latency bound (seconds), of the minutes before `until` (unix seconds).
 
-    What it did hours ago would choose bounds for another load. Few requests tell little: then it is the whole hour.
+    Latencies of hours ago may belong to another load. If there are few requests, the whole last hour is taken.
     """
     within: Mapping[float, float] = {}
     for seconds in (_PREFERRED_SECONDS, RECENT_SECONDS):
@@ -78,10 +85,15 @@ def recent_latencies(counters: Counters, revision: str, until: float) -> Mapping
 
 
 def nearly_all_within(within: Mapping[float, float]) -> float:
-    """The bound (seconds) that nearly all requests keep; 0 without requests, the last bound where it is none."""
+    """The lowest bound (seconds) that nearly all requests keep; the last bound if they keep none, 0 without requests.
+
+    `within`: requests within each bound.
+    """
     requests, finite = within.get(np.inf, 0.0), [bound for bound in within if bound < np.inf]
-    kept = (bound for bound in finite if within[bound] >= _NEARLY_ALL * requests)
-    return min(kept, default=max(finite, default=0.0)) if requests else 0.0
+    if not requests:
+        return 0.0
+    wide_enough = (bound for bound in finite if within[bound] >= _NEARLY_ALL * requests)
+    return min(wide_enough, default=max(finite, default=0.0))
 
 
 def learn(
@@ -91,25 +103,35 @@ def learn(
     revision: str,
     edges: Sequence[float],
 ) -> Baseline:
-    """From stable's counters in bins between `edges` (unix seconds): its pods one after the other, as if one pod."""
-    tallies = [
-        tally(counters, revision, since, until, name)
-        for name, pod in counters.pods.items()
-        if pod.revision == revision
-        for since, until in pairwise(edges)
-        if pod.first <= since and until <= pod.last
-    ]
+    """The baseline of stable, from its counters in bins of equal length between `edges` (unix seconds).
+
+    `chosen`: the latency bounds (seconds) to compare at. The pods of `revision` are put one after the other, as if they
+    were one pod.
+    """
+    tallies = _tallies_by_pod(counters, revision, edges)
     bin_seconds = edges[1] - edges[0] if len(edges) > 1 else 0.0
     if tallies and objectives:
         counted = {objective.name: criteria.counts(objective, chosen, *tallies) for objective in objectives}
         by_objective = learned(counted, bin_seconds)
     else:
         by_objective = _unknown(objectives, chosen)
-    return Baseline(by_objective, chosen, len(tallies) * bin_seconds, sum(bin_.finished for bin_ in tallies))
+    return Baseline(by_objective, chosen, len(tallies) * bin_seconds, sum(tally_.finished for tally_ in tallies))
+
+
+def _tallies_by_pod(counters: Counters, revision: str, edges: Sequence[float]) -> list[Tally]:
+    """One pod after the other, its tallies of the bins in which it was scraped from start to end."""
+    return [
+        tally(counters, revision, since, until, pod_name)
+        for pod_name, pod in counters.pods.items()
+        if pod.revision == revision
+        for since, until in pairwise(edges)
+        if pod.first <= since and until <= pod.last
+    ]
 
 
 def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, ObjectiveBaseline]:
-    columns = {each.name: len(chosen) if each.latency is not None else 1 for each in objectives}
+    """The baseline of a past without counts."""
+    columns = {objective.name: 1 if objective.latency is None else len(chosen) for objective in objectives}
     judged = BurstLaw.unknown(MINIMUM_POD_SECONDS)
     return {
         name: ObjectiveBaseline(BurstLaw.unknown(MINIMUM_POD_SECONDS, (number,)), judged)
@@ -118,18 +140,22 @@ def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict
 
 
 def learned(counted: Mapping[str, ObjectiveCounts], bin_seconds: float) -> dict[str, ObjectiveBaseline]:
-    """By objective, from the counts of its bins. All laws are learned together: the time is that of the bins, hardly
-    that of the columns."""
-    arms = [
-        arm
-        for one in counted.values()
-        for arm in (Counts(one.judged.requests[None], one.judged.bad[None]), one.compared)
+    """The baseline of each objective, from its counts in bins of `bin_seconds`.
+
+    All burst laws are learned in one call, because the time that it takes hardly grows with the number of columns.
+    """
+    columns = [
+        counts
+        for objective in counted.values()
+        for counts in (Counts(objective.judged.requests[None], objective.judged.bad[None]), objective.compared)
     ]
-    requests, bad = np.concatenate([one.requests for one in arms]), np.concatenate([one.bad for one in arms])
+    requests = np.concatenate([counts.requests for counts in columns])
+    bad = np.concatenate([counts.bad for counts in columns])
     law = bursts.learn(bursts.PodHistory(requests, bad, bin_seconds), MINIMUM_POD_SECONDS)
-    found, column = {}, 0
-    for name, one in counted.items():
-        first, column = column + 1, column + 1 + len(one.compared.requests)
-        totals = float(one.judged.requests.sum()), float(one.judged.bad.sum())
-        found[name] = ObjectiveBaseline(law.part(slice(first, column)), law.part(first - 1), *totals)
-    return found
+    by_objective, end = dict[str, ObjectiveBaseline](), 0
+    for name, objective in counted.items():
+        judged, first_compared = end, end + 1
+        end = first_compared + len(objective.compared.requests)
+        totals = float(objective.judged.requests.sum()), float(objective.judged.bad.sum())
+        by_objective[name] = ObjectiveBaseline(law.part(slice(first_compared, end)), law.part(judged), *totals)
+    return by_objective

@@ -12,14 +12,14 @@ from sluice_operator.counting.ticks import Tally
 from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.objective import Criterion, Margin, ObjectiveCounts
 
-TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective names no limit
-_SLOW_REQUESTS = 2  # that stable must have had beyond a quantile before that is known
-_WATCH_FACTOR = 4.0  # times as wide, where stable's own latency is the limit: one hour is not the next
-_WIDEST = 0.5  # of tolerances and drops at early steps
+TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective has no limit
+_SLOW_REQUESTS = 2  # stable must have had so many requests slower than a quantile, else the quantile is not known
+_WATCH_FACTOR = 4.0  # margins of latencies without a limit are wider in the watch, because load changes by the hour
+_WIDEST = 0.5  # largest tolerance or drop of a step before the last
 
 
 def criterion(objective: Objective, steps: int) -> Criterion:
-    """What is tested of an objective whose run has `steps` steps."""
+    """What is tested of an objective in a run of `steps` steps."""
     margins = tuple(_margins(objective, steps))
     return Criterion(
         compared=is_compared(objective),
@@ -36,7 +36,7 @@ def is_compared(objective: Objective) -> bool:
 
 
 def limit(objective: Objective) -> float | None:
-    """Highest share of bad requests that the objective allows by itself."""
+    """The highest share of bad requests that the objective allows, whatever stable does; None if it has no limit."""
     if objective.error_rate is not None:
         return objective.error_rate.max
     if objective.latency is not None:
@@ -46,31 +46,34 @@ def limit(objective: Objective) -> float | None:
 
 
 def max_ratio(objective: Objective) -> float | None:
-    """How many times stable's share of bad requests is "worse"."""
-    one = objective.error_rate or objective.latency
-    return None if one is None else one.max_ratio
+    """How many times stable's share of bad requests is "worse"; None if the objective does not say."""
+    requests = objective.error_rate or objective.latency
+    return None if requests is None else requests.max_ratio
 
 
 def max_drop(objective: Objective) -> float | None:
-    """How much more than stable's share of wrong labels is "worse"."""
+    """How far over stable's share of wrong labels is "worse"; None if the objective does not say."""
     return None if objective.accuracy is None else objective.accuracy.max_drop
 
 
 def counts(objective: Objective, bounds: Sequence[float], *tallies: Tally) -> ObjectiveCounts:
-    """The objective's part of each tally. `bounds`: the latencies at which slow requests are compared, in seconds."""
+    """What the objective counts in each tally, which are the last axis of the result.
+
+    `bounds`: the latencies (seconds) at which slow requests are compared.
+    """
     if objective.error_rate is not None:
-        judged = _arm([(one.finished, one.errors) for one in tallies])
+        judged = _counts([(tally.finished, tally.errors) for tally in tallies])
     elif objective.accuracy is not None:
-        judged = _arm([(one.labels, one.labels - one.correct) for one in tallies])
+        judged = _counts([(tally.labels, tally.labels - tally.correct) for tally in tallies])
     else:
         slow = bound_of(objective)
-        judged = _arm([(0, 0) if slow is None else one.slower(slow) for one in tallies])
-        return ObjectiveCounts(judged, _arm([[one.slower(bound) for one in tallies] for bound in bounds]))
+        judged = _counts([(0, 0) if slow is None else tally.slower(slow) for tally in tallies])
+        return ObjectiveCounts(judged, _counts([[tally.slower(bound) for tally in tallies] for bound in bounds]))
     return ObjectiveCounts(judged, Counts(judged.requests[None], judged.bad[None]))
 
 
 def bound_of(objective: Objective) -> float | None:
-    """The bound of the histogram that a latency objective is judged at, in seconds; None while it is not known."""
+    """The bound of the histogram (seconds) over which a request is slow, for a latency objective; None if not known."""
     latency = objective.latency
     assert latency is not None
     if latency.max is not None:
@@ -79,53 +82,58 @@ def bound_of(objective: Objective) -> float | None:
 
 
 def without_limit(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
-    """Latencies without a limit: what is slow follows from what stable does."""
-    return tuple(one for one in objectives if one.latency is not None and one.latency.max is None)
+    """The latency objectives without a limit. For them, stable's latencies decide what is slow."""
+    return tuple(
+        objective for objective in objectives if objective.latency is not None and objective.latency.max is None
+    )
 
 
 def lacks_threshold(objectives: Sequence[Objective], thresholds: Mapping[str, float]) -> bool:
-    """Whether a latency without a limit cannot be judged yet."""
-    return any(one.name not in thresholds for one in without_limit(objectives))
+    """Whether a latency without a limit cannot be judged yet. `thresholds`: the known ones (seconds), by objective."""
+    return any(objective.name not in thresholds for objective in without_limit(objectives))
 
 
 def latency_thresholds(objectives: Sequence[Objective], within: Mapping[float, float]) -> dict[str, Number]:
-    """By name, the lowest bound (seconds) that a latency without a limit can be judged at: stable's own quantile.
+    """By latency objective without a limit, the lowest bound (seconds) that has stable's own quantile within it.
 
-    `within`: stable's requests within each bound. Too few of them say nothing.
+    `within`: stable's requests within each bound. An objective for which there are too few requests is left out.
     """
-    found, requests = {}, within.get(math.inf, 0.0)
-    for one in without_limit(objectives):
-        assert one.latency is not None
-        quantile = one.latency.quantile
-        bound = min((at for at, fast in within.items() if fast >= quantile * requests), default=math.inf)
+    thresholds, requests = dict[str, Number](), within.get(math.inf, 0.0)
+    for objective in without_limit(objectives):
+        assert objective.latency is not None
+        quantile = objective.latency.quantile
+        bound = min((bound for bound, fast in within.items() if fast >= quantile * requests), default=math.inf)
         if bound < math.inf and requests * (1 - quantile) >= _SLOW_REQUESTS:
-            found[one.name] = Number.parse(f"{bound:g}")
-    return found
+            thresholds[objective.name] = Number.parse(f"{bound:g}")
+    return thresholds
 
 
 def bounds(objectives: Sequence[Objective], compared: Sequence[float]) -> tuple[float, ...]:
-    """All bounds of the histogram that are asked for, in seconds: the objectives' own, and those that are compared."""
-    judged = (bound_of(one) for one in objectives if one.latency is not None)
-    return tuple(sorted({*compared, *(one for one in judged if one is not None)}))
+    """All bounds of the histogram that are needed (seconds): those of the objectives, and those that are `compared`."""
+    judged = (bound_of(objective) for objective in objectives if objective.latency is not None)
+    return tuple(sorted({*compared, *(bound for bound in judged if bound is not None)}))
 
 
 def tolerance(objective: Objective) -> float:
-    """The share of bad requests that is never "worse" where no limit says so: what a latency's quantile leaves."""
+    """The share of bad requests that is never "worse", for an objective without a limit.
+
+    A latency tolerates the share that its quantile leaves.
+    """
     return TOLERANCE if objective.latency is None else 1 - objective.latency.quantile
 
 
-def _arm(counted: Sequence[tuple[int, int]] | Sequence[Sequence[tuple[int, int]]]) -> Counts:
-    """Of pairs of (requests, bad ones)."""
+def _counts(counted: Sequence[tuple[int, int]] | Sequence[Sequence[tuple[int, int]]]) -> Counts:
+    """From pairs of (requests, bad ones)."""
     pairs = np.array(counted, float)
     return Counts(pairs[..., 0], pairs[..., 1])
 
 
 def _margins(objective: Objective, steps: int) -> Iterator[Margin]:
-    """Each step before the last must rule out only twice as much as the one after it."""
-    ratio, drop, most = max_ratio(objective), max_drop(objective), limit(objective)
+    """The margin of each step: twice as wide as that of the next step, and the objective's own in the last step."""
+    ratio, drop, own_limit = max_ratio(objective), max_drop(objective), limit(objective)
+    tolerated = tolerance(objective) if own_limit is None else own_limit
     for step in range(steps):
         factor = 2.0 ** (steps - 1 - step)
-        tolerated = most if most is not None else tolerance(objective)
         if drop is not None:
             yield Margin(drop=min(drop * factor, _WIDEST))
         else:

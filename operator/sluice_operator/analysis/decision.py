@@ -1,58 +1,67 @@
-"""What is decided on a run: Pass, Fail or Undecided, and what it rests on, as values without a sentence. Pure.
+"""What is decided on a run: Pass, Fail or Undecided, and why, as values. `wording` has the sentences. Pure.
 
-Fail when the evidence against the canary exceeds what the run's error budget allows, over all objectives and
-evaluations; Pass when each objective that is needed now has ruled out its margin; else Undecided. docs/verdicts.md has
-the theorems; `wording` has the sentences.
+Fail: the evidence against the canary exceeds what the run's error budget allows, over all objectives and evaluations,
+or a plain rule is broken. Pass: each objective that is needed now has ruled out its margin. Else Undecided.
+docs/verdicts.md has the theorems.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
 from typing import Self
 
 from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import Findings
-from sluice_operator.analysis.thresholds import Thresholds, against, averaged
+from sluice_operator.analysis.thresholds import Progress, Thresholds, against, averaged
 from sluice_operator.api.spec import Confidence, Judge, Objective, Step, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Result, Run
 
-CRASHES_TOLERATED = 1  # container terminations of the canary beyond stable's
-OVERDUE_TOLERATED = 20  # requests; more than that, and more than were finished, means that the canary hangs
-
-
-class Cause(Enum):
-    """What makes a canary fail."""
-
-    CRASHES = auto()
-    OVERDUE = auto()  # requests that it does not answer
-    SILENCE = auto()  # requests that its weight sends it, and that it does not finish
-    WORSE_THAN_STABLE = auto()
-    OVER_LIMIT = auto()
-    WORSE_THAN_BASELINE = auto()
-    QUERY = auto()
-
-
-_CAUSES = {
-    Family.STABLE: Cause.WORSE_THAN_STABLE,
-    Family.LIMIT: Cause.OVER_LIMIT,
-    Family.BASELINE: Cause.WORSE_THAN_BASELINE,
-}
+CRASHES_TOLERATED = 1  # so many more containers of the canary may end than of stable
+OVERDUE_TOLERATED = 20  # requests; a canary hangs if there are more, and also more than it finished
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a canary fails: the objective that shows most, or the query, where one of them is the cause."""
+class Crashing:
+    """The canary's containers end: `crashes` more of them than of stable's."""
 
-    cause: Cause
-    finding: Finding | None = None
-    query: ObjectiveVerdict | None = None
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """The canary does not finish the requests that it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """The canary does not finish the requests that its weight sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveFailed:
+    """The mean evidence of a family reached its threshold. `finding`: of the objective with the most evidence."""
+
+    family: Family
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFailed:
+    """Too many measurements of a query were outside the limit."""
+
+    query: ObjectiveVerdict
+
+
+Failure = Crashing | Hanging | Silent | ObjectiveFailed | QueryFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a Pass needs now. Without a step (in the watch) nothing does: only a Fail is looked for."""
+    """The part of the run that is judged: a step, or the watch.
+
+    In the watch there is no step to pass, so only a Fail is possible.
+    """
 
     step: Step | None
     index: int = 0  # of the step
@@ -61,15 +70,14 @@ class Stage:
 
     @classmethod
     def of(cls, run: Run, now: datetime) -> Self:
-        """The stage of `run` at `now`: one of its steps, or the watch."""
+        """The stage of `run` at `now`."""
         if run.promoted_at is not None:
             return cls(step=None, steps=len(run.steps))
         elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
         return cls(run.strategy.step, run.step, len(run.steps), elapsed)
 
     @property
-    def last(self) -> bool:
-        """Whether it is the last step."""
+    def is_last_step(self) -> bool:
         return self.index + 1 == self.steps
 
     @property
@@ -81,36 +89,46 @@ class Stage:
         """Whether the step cannot be passed without this objective."""
         if not self.is_live or objective.dry_run:
             return False
-        return objective.needed is Judge.EVERY_STEP or (objective.needed is Judge.BEFORE_PROMOTION and self.last)
+        return objective.needed is Judge.EVERY_STEP or (
+            objective.needed is Judge.BEFORE_PROMOTION and self.is_last_step
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveDecision:
-    """What is decided on one objective. Pairs are a log e-value and the threshold that it must reach."""
+    """What is decided on one objective."""
 
     finding: Finding
-    against: tuple[float, float]
-    in_favour: tuple[float, float] | None  # at the present step; None in the watch
-    lacking: bool  # a Pass is needed now, and not there
+    against: Progress
+    in_favour: Progress | None  # at the present step; None in the watch
+    failed: bool
+    passed: bool  # the step's margin is ruled out
+    lacking: bool  # the step needs this objective, and it has not passed
 
     @property
-    def passed(self) -> bool:
-        """Whether the step's margin is ruled out."""
-        return self.in_favour is not None and self.in_favour[0] >= self.in_favour[1]
+    def result(self) -> Result:
+        if self.failed:
+            return Result.FAIL
+        return Result.PASS if self.passed else Result.UNDECIDED
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision on a run. Requests and seconds are those that the step still needs."""
+    """The decision on a run, with all that it rests on."""
 
-    result: Result
     stage: Stage
     findings: Findings
+    thresholds: Thresholds
     objectives: tuple[ObjectiveDecision, ...]
-    failure: Failure | None = None
-    missing_requests: int = 0
-    missing_seconds: float = 0.0
-    lacking_queries: tuple[ObjectiveVerdict, ...] = ()
+    failure: Failure | None
+    lacking_queries: tuple[ObjectiveVerdict, ...]  # the step needs them, and they have not passed
+
+    @property
+    def result(self) -> Result:
+        if self.failure is not None:
+            return Result.FAIL
+        lacking = self.lacking_queries or any(objective.lacking for objective in self.objectives)
+        return Result.PASS if self.clean and not lacking else Result.UNDECIDED
 
     @property
     def clean(self) -> bool:
@@ -118,53 +136,56 @@ class Decision:
         enough = self.missing_requests <= 0 and self.missing_seconds <= 0
         return self.failure is None and self.stage.step is not None and self.stage.is_live and enough
 
+    @property
+    def missing_requests(self) -> int:
+        """How many more requests the step needs; 0 or less if it has enough."""
+        step = self.stage.step
+        return 0 if step is None else step.min_requests - self.findings.in_step
+
+    @property
+    def missing_seconds(self) -> float:
+        """How much more time the step needs; 0 or less if it has enough."""
+        step = self.stage.step
+        return 0.0 if step is None else step.min_duration.total_seconds() - self.stage.elapsed
+
 
 def decide(findings: Findings, confidence: Confidence, stage: Stage, crashes: int) -> Decision:
-    """The decision on the canary. `crashes`: terminations of its containers beyond stable's in this run."""
+    """The decision on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
     acting = findings.without_dry_runs()
     thresholds = Thresholds.of(acting.objectives, confidence, stage.steps)
-    objectives = tuple(_objective(finding, thresholds, stage) for finding in findings.objectives)
     failure = next(_failures(acting, thresholds, stage, crashes), None)
-    if failure is not None:
-        return Decision(Result.FAIL, stage, findings, objectives, failure)
-    if stage.step is None:
-        return Decision(Result.UNDECIDED, stage, findings, objectives)
-    lacking_queries = tuple(
-        query for objective, query in acting.queries if query.result is not Result.PASS and stage.needs(objective)
-    )
-    decision = Decision(
-        Result.UNDECIDED,
+    return Decision(
         stage,
         findings,
-        objectives,
-        missing_requests=stage.step.min_requests - findings.in_step,
-        missing_seconds=stage.step.min_duration.total_seconds() - stage.elapsed,
-        lacking_queries=lacking_queries,
+        thresholds,
+        tuple(_objective(finding, thresholds, stage, failure) for finding in findings.objectives),
+        failure,
+        lacking_queries=tuple(
+            query for objective, query in acting.queries if query.result is not Result.PASS and stage.needs(objective)
+        ),
     )
-    complete = decision.clean and not lacking_queries and not any(objective.lacking for objective in objectives)
-    return replace(decision, result=Result.PASS) if complete else decision
 
 
-def has_crashed(crashes: int) -> bool:
-    """Whether the canary's containers end too often."""
-    return crashes > CRASHES_TOLERATED
+def crashing(crashes: int) -> Crashing | None:
+    """The failure of a canary whose containers end too often."""
+    return Crashing(crashes) if crashes > CRASHES_TOLERATED else None
 
 
 def _failures(findings: Findings, thresholds: Thresholds, stage: Stage, crashes: int) -> Iterator[Failure]:
-    """All that makes the canary fail, the most certain first."""
-    if has_crashed(crashes):
-        yield Failure(Cause.CRASHES)
+    """All that makes the canary fail, the most certain failure first."""
+    if (failure := crashing(crashes)) is not None:
+        yield failure
     if findings.overdue > OVERDUE_TOLERATED and findings.overdue > findings.finished:
-        yield Failure(Cause.OVERDUE)
+        yield Hanging()
     if stage.step is not None and findings.silent >= thresholds.unpaired:
-        yield Failure(Cause.SILENCE)
-    for family, cause in _CAUSES.items():
+        yield Silent()
+    for family in Family:
         logs = [finding.against(family) for finding in findings.objectives]
-        if averaged(logs) >= thresholds.together(family):
-            yield Failure(cause, finding=findings.objectives[_largest(logs)])
+        if averaged(logs) >= thresholds.of_family(family):
+            yield ObjectiveFailed(family, findings.objectives[_largest(logs)])
     for _, query in findings.queries:
         if query.result is Result.FAIL:
-            yield Failure(Cause.QUERY, query=query)
+            yield QueryFailed(query)
 
 
 def _largest(logs: Sequence[float | None]) -> int:
@@ -172,13 +193,22 @@ def _largest(logs: Sequence[float | None]) -> int:
     return values.index(max(values))
 
 
-def _objective(finding: Finding, thresholds: Thresholds, stage: Stage) -> ObjectiveDecision:
-    favour = None if stage.step is None else (finding.non_inferior[stage.index], thresholds.non_inferior)
-    decision = ObjectiveDecision(finding, against(finding, thresholds), favour, lacking=False)
-    return replace(decision, lacking=not decision.passed and stage.needs(finding.objective) and not _skipped(finding))
+def _objective(finding: Finding, thresholds: Thresholds, stage: Stage, failure: Failure | None) -> ObjectiveDecision:
+    in_favour = None
+    if stage.step is not None:
+        in_favour = Progress(finding.non_inferior[stage.index], thresholds.non_inferior)
+    passed = in_favour is not None and in_favour.is_reached
+    return ObjectiveDecision(
+        finding,
+        against(finding, thresholds),
+        in_favour,
+        failed=isinstance(failure, ObjectiveFailed) and failure.finding is finding,
+        passed=passed,
+        lacking=not passed and stage.needs(finding.objective) and not _is_skipped(finding),
+    )
 
 
-def _skipped(finding: Finding) -> bool:
-    """Whether it is not asked for, because the canary got no label."""
+def _is_skipped(finding: Finding) -> bool:
+    """Whether accuracy is not needed, because the canary got no label."""
     objective, (_, counted) = finding.objective, finding.canary
     return objective.when_no_labels is WhenNoLabels.SKIP and objective.accuracy is not None and counted == 0

@@ -1,4 +1,4 @@
-"""One evaluation of a run, and what is left when it was the last one. Pure."""
+"""One evaluation of a run, and what is known of a run when its last evaluation is done. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ QueryResults = tuple[tuple[Objective, ObjectiveVerdict], ...]
 
 
 class Evaluation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The verdict of a moment. `crashes`: terminations of the canary's containers beyond stable's."""
+    """The verdict of a moment. `crashes`: how many more containers of the canary ended than of stable."""
 
     verdict: Verdict
     at: datetime
@@ -31,7 +31,7 @@ class EndedRun:
 
 
 def query_results(objectives: Sequence[Objective], verdict: Verdict) -> QueryResults:
-    """What a verdict says of the queries among `objectives`, whose measurements are not kept."""
+    """The results of the queries among `objectives`, as a verdict has them: their measurements are not stored."""
     judged = {objective.name: objective for objective in verdict.objectives}
     queries = (objective for objective in objectives if objective.query is not None)
     return tuple((query, judged[query.name]) for query in queries if query.name in judged)

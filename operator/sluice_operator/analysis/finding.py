@@ -1,4 +1,4 @@
-"""What is known of one objective in a run: the shares that were counted, and the evidence they amount to. Pure."""
+"""What is known of one objective in a run: the counts, and the evidence that follows from them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ Share = tuple[int, int]  # (bad, counted)
 
 
 class Family(Enum):
-    """What a canary is compared with. Each family of evidence has a part of the error budget."""
+    """What a canary is compared with. Each family of evidence has its part of the error budget."""
 
     STABLE = auto()  # at the same time
-    LIMIT = auto()  # the objective's own, where stable does better at the same time
-    BASELINE = auto()  # stable's past, once the canary serves single
+    LIMIT = auto()  # the objective's own, and stable must do better at the same time
+    BASELINE = auto()  # stable's past, in the watch: all requests go to the canary
 
 
 @dataclass(frozen=True, slots=True)
 class WorstComparison:
-    """The comparison that shows most. `bound`: of latency, in seconds; None where no latency is compared."""
+    """The comparison with the strongest evidence. `bound`: the latency in seconds; None for other objectives."""
 
     bound: float | None
     canary: Share
@@ -36,7 +36,7 @@ class WorstComparison:
 
 @dataclass(frozen=True, slots=True)
 class WatchFinding:
-    """What the canary did single. `worse`: log e-value against "its share of bad requests is at most `limit`"."""
+    """What the canary did in the watch. `worse`: log e-value against "its share of bad requests is at most `limit`"."""
 
     canary: Share
     limit: float  # what stable's past allows: its share, and the margin
@@ -45,7 +45,7 @@ class WatchFinding:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One objective. Log e-values, None where the objective does not ask for them."""
+    """What is known of one objective. Evidence is a log e-value, or None where the objective does not ask for it."""
 
     objective: Objective
     canary: Share
@@ -54,13 +54,13 @@ class Finding:
     worse: float | None  # against "no worse than stable"
     over_limit: float | None  # against "the canary keeps the limit"
     worse_now: float  # against "no worse than stable at the same time"
-    watch: WatchFinding | None  # None until the canary serves single
+    watch: WatchFinding | None  # None before the watch
     stable_worse: float | None  # against "stable is as its past says"
-    no_burst_chance: float  # that no pod burst in the run so far, by what is known of stable
+    no_burst_chance: float  # chance that no pod burst in the run so far, according to stable's past
     non_inferior: tuple[float, ...]  # by step, against "worse than the step's margin"
 
     def against(self, family: Family) -> float | None:
-        """The log e-value of one family. For a limit both must hold: it is broken, and stable does better."""
+        """The log e-value of a family. For a limit both must be shown: it is broken, and stable does better."""
         match family:
             case Family.STABLE:
                 return self.worse
@@ -77,23 +77,24 @@ class ObjectiveEvidence:
         self,
         objective: Objective,
         steps: int,
-        known: ObjectiveBaseline,
+        baseline: ObjectiveBaseline,
         bounds: Sequence[float],
         pods: Pods,
         tick_seconds: float,
     ) -> None:
         self.objective = objective
+        self.criterion = criteria.criterion(objective, steps)
         self._bounds = tuple(bounds)
-        self._steps = steps
-        self._processes = ObjectiveEProcesses(criteria.criterion(objective, steps), known, pods, tick_seconds)
-        self._judged = np.zeros((2, 2, 1))  # canary and stable, (bad, counted), run
-        self._watched: Floats | None = None  # (bad, counted), run; None until the canary is watched
-        self._compared = np.zeros((2, 2, known.compared.any_start.size, 1))
+        self._processes = ObjectiveEProcesses(self.criterion, baseline, pods, tick_seconds)
+        # Totals of (bad, counted). The last axis of each is the run.
+        self._judged = np.zeros((2, 2, 1))  # canary and stable
+        self._compared = np.zeros((2, 2, baseline.compared.any_start.size, 1))  # canary and stable, by column
+        self._watched: Floats | None = None  # the canary in the watch; None before it
 
     def update(self, tick: Tick, *, proven: bool, watched: bool) -> None:
-        """The next tick. Only from when the weight is `proven` does it count in the canary's favour.
+        """Add the next tick. It counts in the canary's favour only if the weight was `proven` before it began.
 
-        `watched`: all requests are meant for the canary by now.
+        `watched`: the tick is in the watch, when all requests are meant for the canary.
         """
         canary, stable = (criteria.counts(self.objective, self._bounds, tally) for tally in (tick.canary, tick.stable))
         self._processes.update(canary, stable, proven=proven)
@@ -110,20 +111,20 @@ class ObjectiveEvidence:
         return _shares(self._judged[..., 0])
 
     def finding(self) -> Finding:
-        """What is known now."""
-        processes, compared = self._processes, criteria.is_compared(self.objective)
+        """What is known after the ticks so far."""
+        processes, criterion = self._processes, self.criterion
         stable_worse = processes.log_stable_worse
         return Finding(
             self.objective,
             *self.judged,
-            worst=self._worst() if compared else None,
-            worse=single(processes.log_worse) if compared else None,
-            over_limit=None if criteria.limit(self.objective) is None else single(processes.log_over_limit),
+            worst=self._worst() if criterion.compared else None,
+            worse=single(processes.log_worse) if criterion.compared else None,
+            over_limit=None if criterion.limit is None else single(processes.log_over_limit),
             worse_now=single(processes.log_worse_now),
             watch=self._watch(),
             stable_worse=None if stable_worse is None else single(stable_worse),
             no_burst_chance=processes.no_burst_chance,
-            non_inferior=tuple(single(processes.log_non_inferior(step)) for step in range(self._steps)),
+            non_inferior=tuple(single(processes.log_non_inferior(step)) for step in range(len(criterion.margins))),
         )
 
     def _watch(self) -> WatchFinding | None:
@@ -140,15 +141,16 @@ class ObjectiveEvidence:
 
 
 def single(values: Floats) -> float:
-    """Of the one run that there is; before its first tick some have no axis of runs."""
+    """The value of the only run. Before the first tick, some values have no axis of runs yet."""
     return float(np.squeeze(values))
 
 
 def _stacked(canary: Counts, stable: Counts) -> Floats:
+    """Shape (canary and stable, (bad, counted), ...)."""
     return np.array([[counts.bad, counts.requests] for counts in (canary, stable)])
 
 
-def _shares(counted: Floats) -> tuple[Share, Share]:
-    """Of shape (canary and stable, (bad, counted))."""
-    canary, stable = ((int(bad), int(requests)) for bad, requests in counted)
+def _shares(totals: Floats) -> tuple[Share, Share]:
+    """From shape (canary and stable, (bad, counted))."""
+    canary, stable = ((int(bad), int(counted)) for bad, counted in totals)
     return canary, stable

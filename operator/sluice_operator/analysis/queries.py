@@ -1,7 +1,7 @@
-"""Objectives that are PromQL of the user's own: what was measured, and the plain rule that judges it. Pure.
+"""Objectives that are PromQL queries of the user's own: what was measured, and the plain rule that judges it. Pure.
 
-No theorem holds for these: nobody knows how their values scatter. Like an analysis of Argo Rollouts, a run fails when
-more than `failureLimit` measurements were beyond the limit; what is no number is no measurement.
+There is no error rate for these, because nobody knows how their values vary. As in an analysis of Argo Rollouts, a run
+fails when more than `failureLimit` measurements were outside the limit. A value that is not a number is left out.
 """
 
 import math
@@ -14,7 +14,7 @@ _PLAIN = " (a plain rule, without an error rate)"
 
 
 def rendered(query: Query, namespace: str, name: str, revision: str) -> str:
-    """The PromQL for one revision."""
+    """The PromQL of `query` for one revision."""
     expr = query.expr
     for key, value in (("namespace", namespace), ("name", name), ("revision", revision)):
         expr = expr.replace("{{ " + key + " }}", value).replace("{{" + key + "}}", value)
@@ -24,16 +24,17 @@ def rendered(query: Query, namespace: str, name: str, revision: str) -> str:
 def judged(
     objective: Objective, values: Sequence[tuple[float, float]], since: float, trouble: str = ""
 ) -> ObjectiveVerdict:
-    """The verdict on one query, from its values since the run's first traffic, as (unix seconds, value).
+    """The verdict on one query. `values`: since the run's first traffic, as (unix seconds, value).
 
-    A Pass needs a measurement after `since` (unix seconds), and the last one inside. `trouble`: why there are none.
+    A Pass needs a measurement after `since` (unix seconds), and the last one inside the limit. `trouble`: why there is
+    no measurement.
     """
     query = objective.query
     assert query is not None
     numbers = [(at, value) for at, value in values if math.isfinite(value)]
-    beyond = sum(not _inside(query, value) for _, value in numbers)
-    failed = beyond > query.failure_limit
-    passed = bool(numbers) and numbers[-1][0] > since and _inside(query, numbers[-1][1])
+    outside = sum(not _is_inside(query, value) for _, value in numbers)
+    failed = outside > query.failure_limit
+    passed = bool(numbers) and numbers[-1][0] > since and _is_inside(query, numbers[-1][1])
     return ObjectiveVerdict(
         name=objective.name,
         result=Result.FAIL if failed else Result.PASS if passed else Result.UNDECIDED,
@@ -41,27 +42,27 @@ def judged(
         canary=f"{numbers[-1][1]:g}" if numbers else "",
         limit=_limit(query),
         requests=len(numbers),
-        evidence=f"{beyond} of {len(numbers)} measurements outside the limit, {query.failure_limit} tolerated{_PLAIN}",
+        evidence=f"{outside} of {len(numbers)} measurements outside the limit, {query.failure_limit} tolerated{_PLAIN}",
         needs="" if passed or failed else trouble or "needs a measurement inside the limit",
     )
 
 
 def failure(measured: ObjectiveVerdict) -> str:
-    """Why a query fails the run."""
+    """The message for a query that fails the run."""
     return f"{measured.name} {measured.canary}: {measured.evidence} ({measured.limit})"
 
 
 def undecided(measured: ObjectiveVerdict) -> str:
-    """What a query still lacks."""
+    """The message for a query that still lacks a measurement inside the limit."""
     return f"{measured.name} is undecided: {measured.canary or 'nothing'} measured, {measured.limit}; {measured.needs}"
 
 
-def _inside(query: Query, value: float) -> bool:
-    above = query.min is None or value >= query.min
-    return above and (query.max is None or value <= query.max)
+def _is_inside(query: Query, value: float) -> bool:
+    high_enough = query.min is None or value >= query.min
+    return high_enough and (query.max is None or value <= query.max)
 
 
 def _limit(query: Query) -> str:
-    least = [] if query.min is None else [f"at least {query.min}"]
-    most = [] if query.max is None else [f"at most {query.max}"]
-    return ", ".join([*least, *most])
+    lower = [] if query.min is None else [f"at least {query.min}"]
+    upper = [] if query.max is None else [f"at most {query.max}"]
+    return ", ".join([*lower, *upper])

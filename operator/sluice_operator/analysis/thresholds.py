@@ -1,9 +1,9 @@
-"""What evidence must reach before it decides: the error budget of a run, shared by families and objectives. Pure."""
+"""What evidence must reach before it decides: a run's error budget, divided among families and objectives. Pure."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
@@ -12,13 +12,24 @@ from sluice_operator.api.spec import Confidence
 from sluice_operator.evalues import budget
 
 
+class Progress(NamedTuple):
+    """How far evidence has come: a log e-value, and the threshold that it must reach."""
+
+    log_evalue: float
+    threshold: float
+
+    @property
+    def is_reached(self) -> bool:
+        return self.log_evalue >= self.threshold
+
+
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What each family of log e-values must reach. Families that a run does not have leave their budget to the rest.
+    """What the log e-values of each family must reach. A family that a run does not have leaves its budget to the rest.
 
-    `comparison` is for the average over `compared` objectives, `limits` for that over `limited` ones. `unpaired` is for
-    what is not compared with stable at the same time: the silence of each step, and the average over `watched`
-    objectives. `non_inferior` is for each objective in favour of the canary.
+    `comparison`: for the mean over `compared` objectives. `limits`: for the mean over `limited` objectives. `unpaired`:
+    for what is not compared with stable at the same time, which is the silence of each step, and the mean over
+    `watched` objectives. `non_inferior`: for each objective, in favour of the canary.
     """
 
     comparison: float
@@ -31,7 +42,7 @@ class Thresholds:
 
     @classmethod
     def of(cls, findings: Sequence[Finding], confidence: Confidence, steps: int) -> "Thresholds":
-        """For a run of `steps` steps whose objectives are those of `findings`."""
+        """For a run of `steps` steps, with the objectives of `findings`."""
         compared = sum(finding.worse is not None for finding in findings)
         limited = sum(finding.over_limit is not None for finding in findings)
         spent = budget.UNPAIRED + bool(compared) * budget.COMPARISON + bool(limited) * budget.LIMITS
@@ -46,16 +57,16 @@ class Thresholds:
             watched=sum(finding.watch is not None for finding in findings),
         )
 
-    def together(self, family: Family) -> float:
-        """What the average over the objectives of a family must reach."""
-        return self._of(family)[0]
+    def of_family(self, family: Family) -> float:
+        """What the mean over the objectives of a family must reach."""
+        return self._threshold_and_objectives(family)[0]
 
-    def alone(self, family: Family) -> float:
-        """What one objective of a family must reach while the others show nothing."""
-        threshold, objectives = self._of(family)
+    def of_objective(self, family: Family) -> float:
+        """What one objective of a family must reach, if the other objectives have no evidence."""
+        threshold, objectives = self._threshold_and_objectives(family)
         return threshold + math.log(max(1, objectives))
 
-    def _of(self, family: Family) -> tuple[float, int]:
+    def _threshold_and_objectives(self, family: Family) -> tuple[float, int]:
         match family:
             case Family.STABLE:
                 return self.comparison, self.compared
@@ -68,13 +79,13 @@ class Thresholds:
 
 
 def averaged(logs: Sequence[float | None]) -> float:
-    """The logarithm of the mean of e-values, without those that are None; of none, that of 0."""
-    known = [np.array([log]) for log in logs if log is not None]
-    return float(budget.averaged(known)[0]) if known else -math.inf
+    """The logarithm of the mean of e-values. Those that are None are left out; without any, the mean is 0."""
+    evidence = [np.array([log]) for log in logs if log is not None]
+    return float(budget.averaged(evidence)[0]) if evidence else -math.inf
 
 
-def against(finding: Finding, thresholds: Thresholds) -> tuple[float, float]:
-    """The log e-value that is nearest to a Fail, or furthest over it, and what it alone would have to reach."""
+def against(finding: Finding, thresholds: Thresholds) -> Progress:
+    """The evidence against one objective, in the family in which it is nearest to a Fail, or furthest past it."""
     logs = ((family, finding.against(family)) for family in (Family.LIMIT, Family.STABLE, Family.BASELINE))
-    pairs = [(-math.inf if log is None else log, thresholds.alone(family)) for family, log in logs]
-    return max(pairs, key=lambda pair: pair[0] - pair[1])
+    by_family = [Progress(-math.inf if log is None else log, thresholds.of_objective(family)) for family, log in logs]
+    return max(by_family, key=lambda progress: progress.log_evalue - progress.threshold)

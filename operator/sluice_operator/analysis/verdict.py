@@ -10,13 +10,16 @@ VERDICT_VERSION = 1  # raised by each change after which the same counts may get
 
 
 def judge(findings: Findings, confidence: Confidence, stage: Stage, crashes: int) -> Verdict:
-    """The verdict on the canary. `crashes`: terminations of its containers beyond stable's in this run."""
-    return wording.verdict(decision.decide(findings, confidence, stage, crashes), confidence, crashes)
+    """The verdict on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
+    return wording.verdict(decision.decide(findings, confidence, stage, crashes), confidence)
 
 
 def lost(message: str, before: Verdict | None, crashes: int) -> Verdict:
-    """Nothing to see is not a failure: Undecided, with the last numbers kept in view. Crashes are seen all the same."""
+    """The verdict without metrics: Undecided, with the numbers of the verdict before it. Crashes are known, and fail.
+
+    `message`: why there are no metrics.
+    """
     objectives = before.objectives if before else ()
-    if decision.has_crashed(crashes):
-        return Verdict(Result.FAIL, wording.CRASHING, wording.crashing(crashes), objectives)
+    if (failure := decision.crashing(crashes)) is not None:
+        return Verdict(Result.FAIL, wording.CRASHING, wording.crashing(failure), objectives)
     return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message, objectives)

@@ -1,6 +1,6 @@
-"""The sentences and numbers of a verdict, for the person paged. Pure.
+"""The sentences and numbers of a verdict, for the person who is paged. Pure.
 
-Everything is decided before it comes here: no sentence decides, and each is written once.
+Nothing is decided here, and each sentence is written once.
 """
 
 import math
@@ -9,21 +9,30 @@ from typing import assert_never
 
 from sluice_operator.analysis import criteria, queries
 from sluice_operator.analysis.baseline import MINIMUM_POD_SECONDS, Baseline
-from sluice_operator.analysis.decision import Cause, Decision, Failure, ObjectiveDecision
-from sluice_operator.analysis.finding import Finding
+from sluice_operator.analysis.decision import (
+    Crashing,
+    Decision,
+    Failure,
+    Hanging,
+    ObjectiveDecision,
+    ObjectiveFailed,
+    QueryFailed,
+    Silent,
+)
+from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import ObjectiveVerdict, Result, Verdict
 from sluice_operator.evalues import budget
 
 CRASHING = "CanaryCrashing"
-_UNUSUAL = 20.0  # e-value at which stable is said to be worse than its past
+_STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
 
 
-def verdict(decision: Decision, confidence: Confidence, crashes: int) -> Verdict:
-    """What was decided, in words. `crashes`: container terminations of the canary beyond stable's."""
+def verdict(decision: Decision, confidence: Confidence) -> Verdict:
+    """What was decided, in words. `confidence`: of the run."""
     findings, failure = decision.findings, decision.failure
-    reason, message = _collecting(decision) if failure is None else _failure(failure, decision, crashes)
+    reason, message = _no_failure(decision) if failure is None else _failure(failure, decision)
     outlook = findings.outlook if decision.stage.step is not None else None
     objectives = [finding.objective for finding in findings.objectives]
     return Verdict(
@@ -31,7 +40,7 @@ def verdict(decision: Decision, confidence: Confidence, crashes: int) -> Verdict
         reason,
         message,
         objectives=(
-            *(_objective(judged, failure, reason) for judged in decision.objectives),
+            *(_objective(objective, reason) for objective in decision.objectives),
             *(query for _, query in findings.queries),
         ),
         forecast=forecast(outlook) if outlook else "",
@@ -41,21 +50,22 @@ def verdict(decision: Decision, confidence: Confidence, crashes: int) -> Verdict
     )
 
 
-def crashing(crashes: int) -> str:
-    """Why a canary fails whose containers end."""
-    return f"containers of the canary ended {crashes} times more often than stable's in this run"
+def crashing(failure: Crashing) -> str:
+    """The message for a canary whose containers end too often."""
+    return f"containers of the canary ended {failure.crashes} times more often than stable's in this run"
 
 
-def _collecting(decision: Decision) -> tuple[str, str]:
-    """Reason and message of what is no failure."""
+def _no_failure(decision: Decision) -> tuple[str, str]:
+    """Reason and message of a Pass, or of what is still missing."""
     if decision.result is Result.PASS:
         return "Passed", "all that this step asks for is there"
-    lacking = (_lacking(judged) for judged in decision.objectives if judged.lacking)
+    lacking = (_lacking(objective) for objective in decision.objectives if objective.lacking)
     undecided = (queries.undecided(query) for query in decision.lacking_queries)
     return "Collecting", "; ".join([*_shortages(decision), *lacking, *undecided])
 
 
 def _shortages(decision: Decision) -> Iterator[str]:
+    """What the step lacks besides evidence."""
     if decision.stage.step is None:
         return
     if not decision.stage.is_live:
@@ -67,42 +77,45 @@ def _shortages(decision: Decision) -> Iterator[str]:
         yield f"needs {math.ceil(decision.missing_seconds)}s more at this weight"
 
 
-def _failure(failure: Failure, decision: Decision, crashes: int) -> tuple[str, str]:
+def _failure(failure: Failure, decision: Decision) -> tuple[str, str]:
     """Reason and message of a failure."""
     findings = decision.findings
-    match failure.cause:
-        case Cause.CRASHES:
-            return CRASHING, crashing(crashes)
-        case Cause.OVERDUE:
+    match failure:
+        case Crashing():
+            return CRASHING, crashing(failure)
+        case Hanging():
             finished = f"the canary finished {findings.finished} requests"
             return "RequestsMissing", f"{finished} and does not answer {findings.overdue} more"
-        case Cause.SILENCE:
-            weight = decision.stage.step.weight if decision.stage.step else 0
-            got = f"{findings.answered} of {findings.expected} requests at weight {weight}"
-            return "RequestsMissing", f"the canary finished only {got}, while stable goes on answering"
-        case Cause.QUERY:
-            assert failure.query is not None
-            return failure.query.reason, queries.failure(failure.query)
-        case Cause.WORSE_THAN_STABLE | Cause.OVER_LIMIT | Cause.WORSE_THAN_BASELINE:
-            assert failure.finding is not None
-            return _objective_failure(failure.cause, failure.finding)
+        case Silent():
+            weight = decision.stage.step.weight if decision.stage.step is not None else 0
+            finished = (
+                f"{findings.finished_at_weight} of {findings.both_finished_at_weight} requests at weight {weight}"
+            )
+            return "RequestsMissing", f"the canary finished only {finished}, while stable goes on answering"
+        case ObjectiveFailed(family, finding):
+            return _objective_failure(family, finding)
+        case QueryFailed(query):
+            return query.reason, queries.failure(query)
         case _:
-            assert_never(failure.cause)
+            assert_never(failure)
 
 
-def _objective_failure(cause: Cause, finding: Finding) -> tuple[str, str]:
-    objective, kind = finding.objective, _kind(finding.objective)
-    if cause is Cause.WORSE_THAN_STABLE:
-        return f"{kind}WorseThanStable", _worse_than_stable(finding)
-    if cause is Cause.WORSE_THAN_BASELINE:
-        return f"{kind}WorseThanBefore", _worse_than_baseline(finding)
-    reason = "AccuracyBelowLimit" if objective.accuracy is not None else f"{kind}AboveLimit"
-    canary, counted = shown(objective, finding.canary), finding.canary[1]
-    return reason, f"{objective.name} {canary} breaks its limit: {_own_limit(objective)} ({counted} counted)"
+def _objective_failure(family: Family, finding: Finding) -> tuple[str, str]:
+    kind = _kind(finding.objective)
+    match family:
+        case Family.STABLE:
+            return f"{kind}WorseThanStable", _worse_than_stable(finding)
+        case Family.LIMIT:
+            reason = "AccuracyBelowLimit" if finding.objective.accuracy is not None else f"{kind}AboveLimit"
+            return reason, _over_limit(finding)
+        case Family.BASELINE:
+            return f"{kind}WorseThanBefore", _worse_than_baseline(finding)
+        case _:
+            assert_never(family)
 
 
 def _worse_than_stable(finding: Finding) -> str:
-    """What was compared where it shows most."""
+    """The comparison with the strongest evidence."""
     worst, objective = finding.worst, finding.objective
     assert worst is not None
     counted = f"{worst.canary[1]} and {worst.stable[1]} counted"
@@ -111,49 +124,53 @@ def _worse_than_stable(finding: Finding) -> str:
     return f"{objective.name} {canary}{slow} is worse than stable's {stable} ({counted})"
 
 
+def _over_limit(finding: Finding) -> str:
+    objective, counted = finding.objective, finding.canary[1]
+    canary = shown(objective, finding.canary)
+    return f"{objective.name} {canary} breaks its limit: {_own_limit(objective)} ({counted} counted)"
+
+
 def _worse_than_baseline(finding: Finding) -> str:
-    """Why a canary that serves alone fails."""
-    watch = finding.watch
+    """What was counted in the watch, and what stable's past allows."""
+    watch, objective = finding.watch, finding.objective
     assert watch is not None
-    canary, than = shown(finding.objective, watch.canary), f"than {_watch_limit(finding.objective, watch.limit)}"
-    return f"{finding.objective.name} {canary} is worse {than} ({watch.canary[1]} counted since the promotion)"
+    canary, allowed = shown(objective, watch.canary), _watch_limit(objective, watch.limit)
+    return f"{objective.name} {canary} is worse than {allowed} ({watch.canary[1]} counted since the promotion)"
 
 
 def _watch_limit(objective: Objective, share: float) -> str:
-    """What a canary that serves alone is compared with."""
+    """The share of bad requests that a canary in the watch is compared with."""
     return f"{_measure(objective, share)}, which is what stable's past allows"
 
 
-def _objective(decision: ObjectiveDecision, failure: Failure | None, reason: str) -> ObjectiveVerdict:
-    """One objective, with the reason if it is what failed."""
+def _objective(decision: ObjectiveDecision, reason: str) -> ObjectiveVerdict:
+    """One objective. `reason`: of the whole verdict, shown where this objective is what failed."""
     finding, objective = decision.finding, decision.finding.objective
-    failed = failure is not None and failure.finding is not None and failure.finding.objective.name == objective.name
-    result = Result.FAIL if failed else Result.PASS if decision.passed else Result.UNDECIDED
     return ObjectiveVerdict(
         name=objective.name,
-        result=result,
-        reason=reason if failed else "",
+        result=decision.result,
+        reason=reason if decision.failed else "",
         canary=shown(objective, finding.canary),
         stable=shown(objective, finding.stable),
         limit=(f"not worse than {_watch_limit(objective, finding.watch.limit)}" if finding.watch else limit(objective)),
         requests=finding.canary[1],
         evidence=evidence(decision.against, decision.in_favour),
-        needs="" if failed else _needs(decision),
+        needs="" if decision.failed else _needs(decision),
     )
 
 
 def _lacking(decision: ObjectiveDecision) -> str:
-    """What an objective that is needed still lacks."""
+    """What an objective that the step needs still lacks."""
     finding, objective = decision.finding, decision.finding.objective
-    canary, held_to = shown(objective, finding.canary) or "nothing", limit(objective)
-    seen = f"{canary} seen in {finding.canary[1]} {_unit(objective)}, {held_to}"
-    if finding.over_limit is not None and finding.over_limit > math.log(20) > finding.worse_now:
-        return f"{objective.name} is undecided: {seen}, but nothing shows that stable does better"
-    return f"{objective.name} is undecided: {seen}; {_needs(decision) or 'there is too little evidence'}"
+    canary = shown(objective, finding.canary) or "nothing"
+    counted = f"{canary} seen in {finding.canary[1]} {_unit(objective)}, {limit(objective)}"
+    if finding.over_limit is not None and finding.over_limit > math.log(_STRONG) > finding.worse_now:
+        return f"{objective.name} is undecided: {counted}, but nothing shows that stable does better"
+    return f"{objective.name} is undecided: {counted}; {_needs(decision) or 'there is too little evidence'}"
 
 
 def forecast(outlook: Outlook) -> str:
-    """How long all steps take at the present rate."""
+    """How long all steps take at the present rate of requests."""
     expected = outlook.forecast
     longest = f", {expected.slowest} takes longest" if expected.slowest else ""
     rate = f"at {outlook.rate:.3g} req/s{longest}"
@@ -163,37 +180,39 @@ def forecast(outlook: Outlook) -> str:
 
 
 def unreachable(outlook: Outlook, objectives: Sequence[Objective]) -> str:
-    """Why a deadline is too short, and what can be proven instead; nothing if it is not."""
+    """Why the deadline is too short, and which margins could be ruled out in time; empty if it is long enough."""
     if outlook.wider == 1:
         return ""
-    wide = "no margin can be ruled out in time"
+    instead = "no margin can be ruled out in time"
     if math.isfinite(outlook.wider):
-        wide = f"margins {outlook.wider:g} times as wide can be ruled out in time"
+        instead = f"margins {outlook.wider:g} times as wide can be ruled out in time"
         slowest = [objective for objective in objectives if objective.name == outlook.forecast.slowest]
-        wide += "".join(f", such as {_margin(objective, outlook.wider)}" for objective in slowest)
-    return f"{forecast(outlook)}; the deadline is {outlook.deadline}: {wide}"
+        instead += "".join(f", such as {_margin(objective, outlook.wider)}" for objective in slowest)
+    return f"{forecast(outlook)}; the deadline is {outlook.deadline}: {instead}"
 
 
-def baseline(found: Baseline, findings: Sequence[Finding], confidence: Confidence) -> str:
-    """What is known of stable's past, and whether it still holds: what a verdict against the canary rests on."""
-    hours, least = found.pod_seconds / 3600, MINIMUM_POD_SECONDS / 3600
+def baseline(past: Baseline, findings: Sequence[Finding], confidence: Confidence) -> str:
+    """What is known of stable's past, and whether it is still true: a verdict against the canary rests on it."""
+    hours, least = past.pod_seconds / 3600, MINIMUM_POD_SECONDS / 3600
     parts = [f"{hours:.1f} pod-hours of stable's past" + (f", taken for {least:g}" if hours < least else "")]
-    name, often = found.most_bursts
-    if often * max(hours, least) >= 1:
-        parts.append(f"{name} burst about {often:.2g} times an hour: a verdict against the canary takes longer")
-    worse = [finding.objective.name for finding in findings if (finding.stable_worse or 0.0) >= math.log(_UNUSUAL)]
+    name, bursts_per_hour = past.most_bursts
+    if bursts_per_hour * max(hours, least) >= 1:
+        parts.append(
+            f"{name} burst about {bursts_per_hour:.2g} times an hour: a verdict against the canary takes longer"
+        )
+    worse = [finding.objective.name for finding in findings if (finding.stable_worse or 0.0) >= math.log(_STRONG)]
     if worse:
         parts.append(f"stable is worse now than then ({', '.join(worse)}), which may be blamed on the canary")
     if findings:
-        calmest = min(finding.no_burst_chance for finding in findings)
-        chance = min(confidence.false_rollback * budget.WITHOUT_BURSTS / calmest, 1.0)
+        no_burst_chance = min(finding.no_burst_chance for finding in findings)
+        chance = min(confidence.false_rollback * budget.WITHOUT_BURSTS / no_burst_chance, 1.0)
         parts.append(f"at most {_percent(chance)} of good canaries are rolled back while no pod bursts")
     return "; ".join(parts)
 
 
-def _margin(objective: Objective, wider: float) -> str:
-    """An objective's own margin, so many times as wide, as it is written in the spec."""
-    margin = criteria.criterion(objective, 1).margins[0].widened(wider)
+def _margin(objective: Objective, factor: float) -> str:
+    """An objective's own margin, `factor` times as wide, in the words of the spec."""
+    margin = criteria.criterion(objective, 1).margins[0].widened(factor)
     parts = [
         f"maxRatio {margin.ratio:.3g}" if margin.ratio is not None else "",
         f"maxDrop {margin.drop:.3g}" if margin.drop is not None else "",
@@ -203,7 +222,7 @@ def _margin(objective: Objective, wider: float) -> str:
 
 
 def shown(objective: Objective, share: tuple[int, int]) -> str:
-    """A share (bad, counted) as the objective's own measure; nothing if none was counted."""
+    """A share (bad, counted) in the measure of the objective, such as 1%; empty if nothing was counted."""
     bad, counted = share
     return "" if counted == 0 else _measure(objective, bad / counted)
 
@@ -221,15 +240,15 @@ def limit(objective: Objective) -> str:
 
 
 def evidence(against: tuple[float, float], in_favour: tuple[float, float] | None) -> str:
-    """Log e-values and the thresholds that they must reach, as e-values."""
-    parts = [f"against {_evalue(against[0])} of {_evalue(against[1])}"]
+    """Pairs of a log e-value and the threshold that it must reach, shown as e-values."""
+    parts = [f"against {_evalue_of(*against)}"]
     if in_favour is not None:
-        parts.append(f"for {_evalue(in_favour[0])} of {_evalue(in_favour[1])}")
+        parts.append(f"for {_evalue_of(*in_favour)}")
     return ", ".join(parts)
 
 
 def _own_limit(objective: Objective) -> str:
-    """Its limit, whatever stable does; nothing if it has none."""
+    """The limit that does not depend on stable; empty if there is none."""
     if objective.error_rate is not None:
         most = objective.error_rate.max
         return "" if most is None else f"at most {most} errors"
@@ -245,7 +264,7 @@ def _own_limit(objective: Objective) -> str:
 
 
 def _needs(decision: ObjectiveDecision) -> str:
-    """How many more counts a Pass takes, if it goes on as it did; nothing before there is a trend."""
+    """How many more counts a Pass takes, if evidence grows as it did so far; empty while it hardly grows."""
     if decision.passed or decision.in_favour is None:
         return ""
     log_evalue, threshold = decision.in_favour
@@ -272,6 +291,10 @@ def _measure(objective: Objective, share: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{share * 100:.3g}%"
+
+
+def _evalue_of(log_evalue: float, threshold: float) -> str:
+    return f"{_evalue(log_evalue)} of {_evalue(threshold)}"
 
 
 def _evalue(log: float) -> str:

@@ -1,1 +1,1 @@
-"""What is left of a run when it has ended: its record, its replay, and policies tried on the past. Pure."""
+"""A run after its end: its record, its replay, and backtests of policies on the past. Pure."""

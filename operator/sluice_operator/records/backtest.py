@@ -1,6 +1,6 @@
-"""What a policy would have done in a time that is past: a run that never was, judged on counts that were. Pure.
+"""What a policy would have decided in the past: a run that did not take place, judged on real counts. Pure.
 
-The weights were not those of the policy's steps, so requests and evidence tell, and silence cannot be judged.
+The weights in the past were not those of the policy's steps. So requests and evidence are judged, but silence is not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from sluice_operator.rollout import automatic_steps
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """When each step would have been passed, and the verdict `at` the end: a Fail, the last Pass, or what was known."""
+    """When each step would have been passed, and the verdict `at` the end: a Fail, the last Pass, or Undecided."""
 
     passed: tuple[datetime, ...]
     verdict: Verdict
@@ -30,7 +30,8 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class StableTraffic:
-    """What a run takes from stable's traffic: requests per second, and what is slow (seconds, by objective)."""
+    """What a run takes from stable's traffic: requests per second, and the threshold (seconds) of each latency
+    without a limit."""
 
     rate: float
     latency_thresholds: Mapping[str, Number]
@@ -39,7 +40,7 @@ class StableTraffic:
 def hypothetical_run(
     spec: Spec, traffic: StableTraffic, canary: str, stable: str, since: datetime, until: datetime
 ) -> Run:
-    """A run under the terms of `spec` with its weight proven from the start."""
+    """A run that follows the policy of `spec`, with its weight proven from the start."""
     return Run(
         id=f"{canary}-{int(since.timestamp())}",
         started_at=since,
@@ -63,31 +64,31 @@ def hypothetical_run(
 
 
 def with_share(run: Run, ticks: Sequence[Tick]) -> Run:
-    """`run` whose weight is the share of requests that its canary had."""
+    """`run` with the share of requests that its canary had in `ticks` as its weight."""
     canary = sum(tick.canary.finished for tick in ticks)
     both = canary + sum(tick.stable.finished for tick in ticks)
     weight = round(100 * canary / both) if both else 0
     return replace(run, live_weights=(LiveWeight(weight=weight, since=run.started_at),))
 
 
-def backtested(again: Replay) -> Backtest:
-    """The run's steps taken as its evidence comes; several may be passed in consecutive ticks."""
-    run, passed, finished, before = again.record.run, list[datetime](), 0, 0
-    verdict, at = again.verdict, again.record.last_evaluation.at
-    for moment in again.ticks:
-        finished += moment.tick.canary.finished
-        at = datetime.fromtimestamp(moment.tick.end, UTC)
-        verdict = _judged(run, moment, len(passed), finished, finished - before, at)
+def backtested(replay: Replay) -> Backtest:
+    """The steps of a replayed run, passed as its evidence comes: at most one step per tick."""
+    run, passed, finished, finished_before_step = replay.record.run, list[datetime](), 0, 0
+    verdict, at = replay.verdict, replay.record.last_evaluation.at
+    for replayed_tick in replay.ticks:
+        finished += replayed_tick.tick.canary.finished
+        at = datetime.fromtimestamp(replayed_tick.tick.end, UTC)
+        verdict = _judged(run, replayed_tick, len(passed), finished, finished - finished_before_step, at)
         if verdict.result is Result.UNDECIDED:
             continue
         if verdict.result is Result.PASS:
             passed.append(at)
-            before, run = finished, replace(run, step_started_at=at)
+            finished_before_step, run = finished, replace(run, step_started_at=at)
         if verdict.result is Result.FAIL or len(passed) == len(run.steps):
             break
     return Backtest(tuple(passed), verdict, at)
 
 
-def _judged(run: Run, moment: ReplayedTick, step: int, finished: int, in_step: int, at: datetime) -> Verdict:
-    findings = counted(moment, finished, in_step)
+def _judged(run: Run, tick: ReplayedTick, step: int, finished: int, in_step: int, at: datetime) -> Verdict:
+    findings = counted(tick, finished, in_step)
     return judge(findings, run.confidence, Stage.of(replace(run, step=step), at), crashes=0)

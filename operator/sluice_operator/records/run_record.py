@@ -1,7 +1,7 @@
 """The record of a run: all that is needed to judge it again, small enough for a ConfigMap. Pure.
 
-Counts are whole numbers in columns; what is mostly 0 (requests that are not finished, errors, slow ones) is kept in the
-place of what is nearly equal, so that hours compress to some kilobytes.
+Counts are whole numbers in columns. Instead of numbers that are nearly equal (requests that began, and requests that
+were finished) it has their differences, which are mostly 0. So the counts of hours compress to some kilobytes.
 """
 
 import math
@@ -26,20 +26,20 @@ from sluice_operator.evalues.chain import BurstLaw
 from sluice_operator.evalues.objective import ObjectiveBaseline
 
 FORMAT = 3
-_LEAST = -1e6  # log e-value that JSON can tell
-MOST_BYTES = 500_000  # compressed; in base64, and with its summary, still well below the 1 MiB of a ConfigMap
+_LEAST = -1e6  # log e-value; stands for minus infinity, which JSON does not have
+MOST_BYTES = 500_000  # compressed; in base64 and with its summary, far less than the 1 MiB of a ConfigMap
 
 
 class UnreadableRecordError(ValueError):
-    """What was read is no record, or one of a later format."""
+    """What was read is not a run record, or has a format that this program does not know."""
 
 
 class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One mapping of the record."""
+    """A mapping in the record."""
 
 
 class Law(_Part, frozen=True):
-    """A burst law: nested lists in the shape of its arrays."""
+    """A burst law: nested lists of the shape of its arrays."""
 
     starts: list[Any]
     seconds: list[Any]
@@ -59,17 +59,17 @@ class RecordedBaseline(_Part, frozen=True):
     """What stable did before the run."""
 
     by_objective: dict[str, RecordedObjective]
-    bounds: tuple[float, ...]  # of latency in seconds, at which it is compared
+    bounds: tuple[float, ...]  # latencies in seconds, at which the canary is compared
     pod_seconds: float
     requests: int
     nearly_all_within: float  # seconds
 
 
 class Columns(_Part, frozen=True):
-    """One revision, a number per tick. None: its histogram did not have that bound, or was not there."""
+    """The counts of one revision, a number per tick. None: the histogram lacked that bound, or was not there."""
 
     finished: list[int]
-    unfinished: list[int]  # begun, less those that were finished
+    unfinished: list[int]  # requests that began, less those that were finished
     errors: list[int]
     labels: list[int]
     wrong: list[int]
@@ -78,7 +78,7 @@ class Columns(_Part, frozen=True):
 
 
 class RunRecord(_Part, frozen=True):
-    """A run that ended. Ticks are equally long and without gaps; seconds, and unix seconds."""
+    """A run that ended. Its ticks are equally long and have no gaps between them."""
 
     namespace: str
     name: str
@@ -87,15 +87,15 @@ class RunRecord(_Part, frozen=True):
     pods: tuple[int, int]  # of the canary, and of stable
     tick_seconds: float
     overdue_after: float  # seconds after which a request that is not finished hangs
-    started: float  # of the first tick
-    latency_bounds: tuple[float, ...]  # as in `slower`
+    started: float  # unix seconds, of the first tick
+    latency_bounds: tuple[float, ...]  # seconds, of the columns in `slower`
     canary: Columns
     stable: Columns
-    unscraped: tuple[int, ...]  # ticks in which not both revisions were scraped
+    unscraped: tuple[int, ...]  # indices of ticks in which not both revisions were scraped
     last_evaluation: Evaluation
     evidence: dict[str, tuple[float, ...]]  # log e-values after the last tick, by objective
     verdict_version: int  # of the rules that judged it
-    dropped_ticks: int = 0  # ticks of the beginning that were too many to keep
+    dropped_ticks: int = 0  # number of ticks at the beginning that are not in the record, because there were too many
     format: int = FORMAT
 
     @property
@@ -104,16 +104,16 @@ class RunRecord(_Part, frozen=True):
 
 
 def of_run(namespace: str, name: str, run: Run, ended: EndedRun) -> RunRecord:
-    """The record of a run of a ModelDeployment that had at least one tick."""
-    trial = ended.evidence
-    ticks, bounds = trial.ticks, criteria.bounds(run.judged, trial.baseline.bounds)
+    """The record of a run of the ModelDeployment `namespace`/`name`. The run must have at least one tick."""
+    evidence = ended.evidence
+    ticks, bounds = evidence.ticks, criteria.bounds(run.judged, evidence.baseline.bounds)
     return RunRecord(
         namespace=namespace,
         name=name,
         run=run,
-        baseline=_recorded(trial.baseline),
-        pods=(trial.pods.suspected, trial.pods.reference),
-        tick_seconds=trial.tick_seconds,
+        baseline=_recorded_baseline(evidence.baseline),
+        pods=(evidence.pods.suspected, evidence.pods.reference),
+        tick_seconds=evidence.tick_seconds,
         overdue_after=ended.overdue_after,
         started=ticks[0].start,
         latency_bounds=bounds,
@@ -121,55 +121,56 @@ def of_run(namespace: str, name: str, run: Run, ended: EndedRun) -> RunRecord:
         stable=_columns([tick.stable for tick in ticks], bounds),
         unscraped=tuple(index for index, tick in enumerate(ticks) if not tick.both_scraped),
         last_evaluation=ended.last,
-        evidence=evidence_of(trial),
+        evidence=evidence_of(evidence),
         verdict_version=VERDICT_VERSION,
-        dropped_ticks=trial.forgotten,
+        dropped_ticks=evidence.dropped_ticks,
     )
 
 
-def evidence_of(trial: RunEvidence) -> dict[str, tuple[float, ...]]:
-    """By objective: worse, beyond its limit, worse alone (0 where it is not asked for that), and cleared, by step."""
+def evidence_of(evidence: RunEvidence) -> dict[str, tuple[float, ...]]:
+    """By objective, log e-values: worse than stable, over its limit, worse in the watch, and for each step, not worse
+    than its margin. 0 where the objective does not ask for one."""
     return {
-        one.objective.name: tuple(
+        finding.objective.name: tuple(
             max(log, _LEAST)
             for log in (
-                one.worse or 0.0,
-                one.over_limit or 0.0,
-                one.watch.worse if one.watch else 0.0,
-                *one.non_inferior,
+                finding.worse or 0.0,
+                finding.over_limit or 0.0,
+                finding.watch.worse if finding.watch else 0.0,
+                *finding.non_inferior,
             )
         )
-        for one in trial.objective_findings
+        for finding in evidence.objective_findings
     }
 
 
 def encoded(record: RunRecord, most_bytes: int = MOST_BYTES) -> bytes:
-    """Compressed JSON of at most `most_bytes`. Where a run is too long, its newest ticks are kept, and it says so."""
+    """Compressed JSON of at most `most_bytes`. If the run is too long, its oldest ticks are dropped and counted."""
     while len(data := zlib.compress(msgspec.json.encode(record, enc_hook=encode), 9)) > most_bytes:
         record = _without_first(record, max(1, math.ceil(record.tick_count * (1 - 0.9 * most_bytes / len(data)))))
     return data
 
 
 def decoded(data: bytes) -> RunRecord:
-    """Raises UnreadableRecordError."""
+    """The record from what `encoded` wrote. Raises UnreadableRecordError."""
     try:
         text = zlib.decompress(data)
-        found = msgspec.json.decode(text, type=_Format).format
-        if found != FORMAT:
-            raise UnreadableRecordError(f"the record has format {found}, this program reads format {FORMAT}")
+        record_format = msgspec.json.decode(text, type=_Format).format
+        if record_format != FORMAT:
+            raise UnreadableRecordError(f"the record has format {record_format}, this program reads format {FORMAT}")
         return msgspec.json.decode(text, type=RunRecord, dec_hook=decode)
     except (zlib.error, msgspec.MsgspecError) as error:
-        raise UnreadableRecordError(f"this is no record of a run: {error}") from error
+        raise UnreadableRecordError(f"this is not a record of a run: {error}") from error
 
 
 def baseline_of(record: RunRecord) -> Baseline:
     """What was known of stable when the run began."""
-    known = {
-        name: ObjectiveBaseline(_law(one.compared), _law(one.judged), one.requests, one.bad)
-        for name, one in record.baseline.by_objective.items()
+    by_objective = {
+        name: ObjectiveBaseline(_law(objective.compared), _law(objective.judged), objective.requests, objective.bad)
+        for name, objective in record.baseline.by_objective.items()
     }
     return Baseline(
-        known,
+        by_objective,
         record.baseline.bounds,
         record.baseline.pod_seconds,
         record.baseline.requests,
@@ -180,61 +181,64 @@ def baseline_of(record: RunRecord) -> Baseline:
 def ticks_of(record: RunRecord) -> Iterator[Tick]:
     """The run's ticks, as they were counted."""
     edges = accumulate(repeat(record.tick_seconds, record.tick_count), initial=record.started)
-    canary, stable = (_tallies(one, record.latency_bounds) for one in (record.canary, record.stable))
-    unseen = set(record.unscraped)
+    canary, stable = (_tallies(columns, record.latency_bounds) for columns in (record.canary, record.stable))
+    unscraped = set(record.unscraped)
     for index, ((start, end), of_canary, of_stable) in enumerate(zip(pairwise(edges), canary, stable, strict=True)):
-        yield Tick(start, end, of_canary, of_stable, both_scraped=index not in unseen)
+        yield Tick(start, end, of_canary, of_stable, both_scraped=index not in unscraped)
 
 
 class _Format(_Part, frozen=True):
     format: int = FORMAT
 
 
-def _recorded(past: Baseline) -> RecordedBaseline:
-    known = {
-        name: RecordedObjective(_lists(one.compared), _lists(one.judged), one.requests, one.bad)
-        for name, one in past.by_objective.items()
+def _recorded_baseline(baseline: Baseline) -> RecordedBaseline:
+    by_objective = {
+        name: RecordedObjective(_lists(objective.compared), _lists(objective.judged), objective.requests, objective.bad)
+        for name, objective in baseline.by_objective.items()
     }
-    return RecordedBaseline(known, past.bounds, past.pod_seconds, past.requests, past.nearly_all_within)
+    return RecordedBaseline(
+        by_objective, baseline.bounds, baseline.pod_seconds, baseline.requests, baseline.nearly_all_within
+    )
 
 
 def _lists(law: BurstLaw) -> Law:
-    return Law(*(np.asarray(each).tolist() for each in (law.starts, law.seconds, law.any_start)))
+    return Law(*(np.asarray(values).tolist() for values in (law.starts, law.seconds, law.any_start)))
 
 
 def _law(lists: Law) -> BurstLaw:
-    return BurstLaw(*(np.asarray(each, float) for each in (lists.starts, lists.seconds, lists.any_start)))
+    return BurstLaw(*(np.asarray(values, float) for values in (lists.starts, lists.seconds, lists.any_start)))
 
 
 def _columns(tallies: Sequence[Tally], bounds: Sequence[float]) -> Columns:
     def column(number: Callable[[Tally], int]) -> list[int]:
-        return [number(one) for one in tallies]
+        return [number(tally) for tally in tallies]
 
     def slower(bound: float) -> list[int | None]:
-        return [one.finished - one.within[bound] if bound in one.within else None for one in tallies]
+        return [tally.finished - tally.within[bound] if bound in tally.within else None for tally in tallies]
 
     return Columns(
-        finished=column(lambda one: one.finished),
-        unfinished=column(lambda one: one.started - one.finished),
-        errors=column(lambda one: one.errors),
-        labels=column(lambda one: one.labels),
-        wrong=column(lambda one: one.labels - one.correct),
+        finished=column(lambda tally: tally.finished),
+        unfinished=column(lambda tally: tally.started - tally.finished),
+        errors=column(lambda tally: tally.errors),
+        labels=column(lambda tally: tally.labels),
+        wrong=column(lambda tally: tally.labels - tally.correct),
         measured=slower(math.inf),
         slower=[slower(bound) for bound in bounds],
     )
 
 
 def _tallies(columns: Columns, bounds: Sequence[float]) -> Iterator[Tally]:
-    within = zip(*(columns.slower), columns.measured, strict=True)
-    rows = zip(columns.finished, columns.unfinished, columns.errors, columns.labels, columns.wrong, within, strict=True)
-    for finished, unfinished, errors, labels, wrong, beyond in rows:
-        fast = {
-            bound: finished - slow for bound, slow in zip((*bounds, math.inf), beyond, strict=True) if slow is not None
-        }
-        yield Tally(finished + unfinished, finished, errors, fast, labels, labels - wrong)
+    slower = zip(*(columns.slower), columns.measured, strict=True)
+    rows = zip(columns.finished, columns.unfinished, columns.errors, columns.labels, columns.wrong, slower, strict=True)
+    for finished, unfinished, errors, labels, wrong, slower_by_bound in rows:
+        slow_requests = zip((*bounds, math.inf), slower_by_bound, strict=True)
+        within = {bound: finished - slow for bound, slow in slow_requests if slow is not None}
+        yield Tally(finished + unfinished, finished, errors, within, labels, labels - wrong)
 
 
 def _without_first(record: RunRecord, ticks: int) -> RunRecord:
+    """The record without its first `ticks`."""
+
     def shorter(columns: Columns) -> Columns:
         rest = {field: getattr(columns, field)[ticks:] for field in columns.__struct_fields__ if field != "slower"}
         return Columns(**rest, slower=[column[ticks:] for column in columns.slower])

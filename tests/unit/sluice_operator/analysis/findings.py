@@ -1,4 +1,4 @@
-"""Small builders of what a verdict is reached on, and the verdict."""
+"""Builders of findings, and of the verdict on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ERRORS = {"name": "errors", "errorRate": {"max": "1%", "maxRatio": "2"}}
 P95 = {"name": "p95", "latency": {"quantile": "0.95", "max": "200ms"}}
 ACCURACY = {"name": "accuracy", "accuracy": {"source": "Feedback", "min": "0.70", "maxDrop": "0.02"}}
 STEP = a_spec().rollout.canary.steps[0]  # weight 10, 50 requests, 5 s
-SURE, NOTHING = 50.0, 0.0  # log e-values
+CERTAIN, NOTHING = 50.0, 0.0  # log e-values
 CONFIDENCE = Confidence()
 
 
@@ -26,9 +26,8 @@ def objective(raw: dict[str, Any], **changes: Any) -> Objective:
     return a_spec(objectives=[{**raw, **changes}]).objectives[0]
 
 
-def found(raw: dict[str, Any], **known: Any) -> Finding:
-    """An objective of which nothing is shown yet, unless `known` says otherwise."""
-    one = objective(raw)
+def a_finding(raw: dict[str, Any], **changes: Any) -> Finding:
+    """An objective without evidence, except for `changes`."""
     compared = "latency" not in raw
     defaults: dict[str, Any] = {
         "canary": (1, 100),
@@ -42,22 +41,27 @@ def found(raw: dict[str, Any], **known: Any) -> Finding:
         "no_burst_chance": 0.84,
         "non_inferior": (NOTHING, NOTHING),
     }
-    return Finding(one, **{**defaults, **known})
+    return Finding(objective(raw), **{**defaults, **changes})
 
 
 def findings(*objectives: Finding, **changes: Any) -> Findings:
-    """A step with all the requests that it needs, of which the canary got its share."""
-    return replace(Findings(objectives, finished=100, in_step=100, answered=100, expected=1000), **changes)
+    """In a step that has all the requests that it needs; the canary finished its share."""
+    counts = Findings(objectives, finished=100, in_step=100, finished_at_weight=100, both_finished_at_weight=1000)
+    return replace(counts, **changes)
 
 
-def asked(elapsed: float = 60, last: bool = True) -> Stage:
+def at_step(elapsed: float = 60, last: bool = True) -> Stage:
+    """The first or the last of two steps, `elapsed` seconds after its weight was seen live."""
     return Stage(STEP, int(last), 2, elapsed)
 
 
-def judged(seen: Findings, question: Stage | None = None, crashes: int = 0) -> Verdict:
-    return judge(seen, CONFIDENCE, question or asked(), crashes)
+def judged(given: Findings, stage: Stage | None = None, crashes: int = 0) -> Verdict:
+    return judge(given, CONFIDENCE, stage or at_step(), crashes)
 
 
-def bar(share: float, families: float, objectives: int = 1) -> float:
-    """Log e-value that one of `objectives` must reach alone when its family has `share` of what `families` spend."""
-    return math.log(objectives * families / (0.05 * 0.84 * share))
+def threshold(share: float, spent: float, objectives: int = 1) -> float:
+    """Log e-value that one of `objectives` must reach, if the others have no evidence.
+
+    `share` of the error budget is for its family, and `spent` for all families of the run.
+    """
+    return math.log(objectives * spent / (0.05 * 0.84 * share))

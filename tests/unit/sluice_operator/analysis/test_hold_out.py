@@ -1,4 +1,4 @@
-"""Whether a model's own hold-out shows that it is good enough, before anybody meets it."""
+"""Whether a model's hold-out shows that it is good enough, before it gets any traffic."""
 
 from __future__ import annotations
 
@@ -28,28 +28,29 @@ from tests.unit.sluice_operator.build import (
 )
 
 
-def asks(**accuracy: Any) -> Spec:
+def spec_with(**accuracy: Any) -> Spec:
     return a_spec(objectives=[{"name": "trained", "accuracy": {"source": "Training", **accuracy}}])
 
 
-ASKED, COMPARED, BOTH = asks(min="0.70"), asks(maxDrop="0.02"), asks(min="0.70", maxDrop="0.02")
+LIMITED, COMPARED = spec_with(min="0.70"), spec_with(maxDrop="0.02")
+BOTH = spec_with(min="0.70", maxDrop="0.02")
 MISSING = Unresolved("HoldOutMissing", "run 'r2' has no metrics correct and total")
-UNTOLD = Unresolved("HoldOutMissing", "run 'r' of iris/1 has no tag sluice.holdout.correct")
+NO_ROWS = Unresolved("HoldOutMissing", "run 'r' of iris/1 has no tag sluice.holdout.correct")
 
 
 def counted(correct: int, total: int) -> HoldOut:
-    """A run that does not tell which rows were right."""
-    return HoldOut("iris/2", correct, total, UNTOLD)
+    """A hold-out of which it is not known which rows were right."""
+    return HoldOut("iris/2", correct, total, NO_ROWS)
 
 
 GOOD, BAD = counted(43, 45), counted(23, 45)
 
 
 def pair(lost: int, gained: int, total: int = 1000) -> HoldOuts:
-    """What version 2 and version 1 did on the same hold-out, whose other rows both got right."""
-    every = (1 << total) - 1
-    canary = every ^ ((1 << lost) - 1)
-    stable = every ^ (((1 << gained) - 1) << lost)
+    """Versions 2 and 1 on the same hold-out. Both got the other rows right."""
+    all_rows = (1 << total) - 1
+    canary = all_rows ^ ((1 << lost) - 1)
+    stable = all_rows ^ (((1 << gained) - 1) << lost)
     return HoldOuts(
         HoldOut("iris/2", total - lost, total, Rows("sha256:ab", canary)),
         HoldOut("iris/1", total - gained, total, Rows("sha256:ab", stable)),
@@ -78,9 +79,9 @@ def pair(lost: int, gained: int, total: int = 1000) -> HoldOuts:
         (Unreachable("no answer"), None),
     ],
 )
-def test_a_hold_out_must_show_what_is_asked_for(trained: Any, expected: Refusal | None) -> None:
-    """By an exact bound: 80 % of thirty examples do not show 70 %."""
-    assert refusal(ASKED.objectives[0], HoldOuts(trained), Confidence()) == expected
+def test_a_hold_out_must_show_the_accuracy_that_the_objective_wants(trained: Any, expected: Refusal | None) -> None:
+    """By an exact bound: 24 right ones of 30 examples do not show 70 %."""
+    assert refusal(LIMITED.objectives[0], HoldOuts(trained), Confidence()) == expected
 
 
 SAME = "trained: of the same {} rows of the hold-out iris/2 got {} right that iris/1 got wrong and lost {}"
@@ -109,13 +110,13 @@ SAME = "trained: of the same {} rows of the hold-out iris/2 got {} right that ir
     ],
 )
 def test_a_drop_that_is_not_ruled_out_refuses(trained: HoldOuts, reason: str, message: str) -> None:
-    """The sentence has the rows that tell the models apart, the bound, and whether it is worse or just not known."""
+    """The message has the rows that only one model got right, the bound, and whether the canary is worse."""
     assert refusal(COMPARED.objectives[0], trained, Confidence()) == Refusal(reason, message)
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0, 0), (4, 5), (6, 0), (0, 400)])
-def test_a_drop_that_is_ruled_out_does_not(lost: int, gained: int) -> None:
-    """Also where a few rows are lost and none is gained: the margin is what the user allows."""
+def test_a_drop_that_is_ruled_out_does_not_refuse(lost: int, gained: int) -> None:
+    """Also where a few rows are lost and none is gained: the user allows a drop as large as the margin."""
     assert refusal(COMPARED.objectives[0], pair(lost, gained), Confidence()) is None
 
 
@@ -124,7 +125,7 @@ def rows(digest: str, total: int = 45, model: str = "iris/1") -> HoldOut:
 
 
 AS_THE_TRAINER = "log it as `python -m sluice_trainer` does, or leave maxDrop out"
-NO_MEASURE = "trained: the stable version is no measure: "
+NOT_COMPARABLE = "trained: the stable version cannot be compared with: "
 UNTIL = ": leave maxDrop out until a version that can be compared with is stable"
 
 
@@ -132,9 +133,9 @@ UNTIL = ": leave maxDrop out until a version that can be compared with is stable
     ("canary", "stable", "reason", "message"),
     [
         (MISSING, rows("ab"), "HoldOutMissing", f"trained: {MISSING.message}"),
-        (counted(43, 45), rows("ab"), "HoldOutMissing", f"trained: {UNTOLD.message}: {AS_THE_TRAINER}"),
-        (rows("ab"), MISSING, "HoldOutMissing", f"{NO_MEASURE}{MISSING.message}{UNTIL}"),
-        (rows("ab"), counted(43, 45), "HoldOutMissing", f"{NO_MEASURE}{UNTOLD.message}{UNTIL}"),
+        (counted(43, 45), rows("ab"), "HoldOutMissing", f"trained: {NO_ROWS.message}: {AS_THE_TRAINER}"),
+        (rows("ab"), MISSING, "HoldOutMissing", f"{NOT_COMPARABLE}{MISSING.message}{UNTIL}"),
+        (rows("ab"), counted(43, 45), "HoldOutMissing", f"{NOT_COMPARABLE}{NO_ROWS.message}{UNTIL}"),
         (
             rows("ab", model="iris/2"),
             rows("cd", 60),
@@ -151,22 +152,22 @@ UNTIL = ": leave maxDrop out until a version that can be compared with is stable
         ),
     ],
 )
-def test_what_cannot_be_compared_is_refused_with_what_to_do(
+def test_hold_outs_that_cannot_be_compared_are_refused_with_a_hint(
     canary: Any, stable: Any, reason: str, message: str
 ) -> None:
-    """Totals alone are never compared: they would not show whose rows were easier."""
+    """Totals are never compared without the rows, because the rows of one may be easier."""
     assert refusal(COMPARED.objectives[0], HoldOuts(canary, stable), Confidence()) == Refusal(reason, message)
 
 
 @pytest.mark.parametrize("trained", [HoldOuts(Unreachable("x"), rows("ab")), HoldOuts(rows("ab"), Unreachable("x"))])
-def test_an_outage_compares_nothing(trained: HoldOuts) -> None:
-    """Neither for nor against the model."""
+def test_a_registry_without_an_answer_refuses_no_model(trained: HoldOuts) -> None:
+    """It is neither for nor against the model."""
     assert refusal(COMPARED.objectives[0], trained, Confidence()) is None
 
 
 @pytest.mark.parametrize("canary", [GOOD, MISSING])
 def test_a_first_version_has_nothing_to_drop_from(canary: Any) -> None:
-    """A comparison alone then asks for nothing."""
+    """An objective that only compares does not refuse it."""
     assert refusal(COMPARED.objectives[0], HoldOuts(canary), Confidence()) is None
 
 
@@ -179,63 +180,64 @@ def test_a_first_version_has_nothing_to_drop_from(canary: Any) -> None:
     ],
 )
 def test_a_limit_and_a_comparison_must_both_hold(trained: HoldOuts, reason: str | None) -> None:
-    """The first that does not is told."""
-    found = refusal(BOTH.objectives[0], trained, Confidence())
-    assert (found and found.reason) == reason
+    """The reason is of the first one that is broken."""
+    refused = refusal(BOTH.objectives[0], trained, Confidence())
+    assert (refused and refused.reason) == reason
 
 
-def test_hold_outs_are_asked_for_where_they_decide() -> None:
-    """Stable's only for a comparison, and not with the same model under other settings; none for a dry run."""
-    one, two = revision(1), revision(2)
+def test_hold_outs_are_read_where_they_decide() -> None:
+    """Stable's only for a comparison with another model; none for a dry run."""
+    stable, canary = revision(1), revision(2)
     other_settings = revision(2, a_spec(server__replicas=2, server__image="registry.example/other:1"))
-    assert hold_out.whose(a_spec().objectives, two, one) == ()
-    assert hold_out.whose(ASKED.objectives, two, one) == (two,)
-    assert hold_out.whose(COMPARED.objectives, two, one) == (two, one)
-    assert hold_out.whose(COMPARED.objectives, two, None) == (two,)
-    assert other_settings.revision != two.revision
-    assert hold_out.whose(COMPARED.objectives, two, other_settings) == (two,)
-    assert hold_out.whose([replace(COMPARED.objectives[0], dry_run=True)], two, one) == ()
+    assert hold_out.whose(a_spec().objectives, canary, stable) == ()
+    assert hold_out.whose(LIMITED.objectives, canary, stable) == (canary,)
+    assert hold_out.whose(COMPARED.objectives, canary, stable) == (canary, stable)
+    assert hold_out.whose(COMPARED.objectives, canary, None) == (canary,)
+    assert other_settings.revision != canary.revision
+    assert hold_out.whose(COMPARED.objectives, canary, other_settings) == (canary,)
+    assert hold_out.whose([replace(COMPARED.objectives[0], dry_run=True)], canary, stable) == ()
 
 
-def ready(spec: Spec = ASKED, **changes: Any) -> Any:
+def ready(spec: Spec = LIMITED, **changes: Any) -> Any:
+    """The observation of a run whose canary is ready for its first weight."""
     begun = again(stable_on(1, resolution=resolved(2), spec=spec))
     return again(begun, workloads=both_ready(), weight=LIVE, smoke=LIVE, **changes)
 
 
 @pytest.mark.parametrize(
-    ("spec", "trained"), [(ASKED, HoldOuts(BAD)), (ASKED, HoldOuts(MISSING)), (BOTH, pair(lost=19, gained=3))]
+    ("spec", "trained"), [(LIMITED, HoldOuts(BAD)), (LIMITED, HoldOuts(MISSING)), (BOTH, pair(lost=19, gained=3))]
 )
-def test_a_model_that_its_hold_out_does_not_show_gets_no_traffic(spec: Spec, trained: HoldOuts) -> None:
+def test_a_model_that_is_refused_gets_no_traffic(spec: Spec, trained: HoldOuts) -> None:
     """It is rejected while stable keeps serving."""
-    back = decide(ready(spec, hold_outs=trained))
-    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=0, outcome=Outcome.REJECTED)
-    assert len(back.rejected) == 1
+    status = decide(ready(spec, hold_outs=trained))
+    assert at(status) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=0, outcome=Outcome.REJECTED)
+    assert len(status.rejected) == 1
 
 
-@pytest.mark.parametrize(("spec", "trained"), [(ASKED, HoldOuts(GOOD)), (BOTH, pair(lost=3, gained=4))])
-def test_a_model_with_a_good_hold_out_goes_on(spec: Spec, trained: HoldOuts) -> None:
-    """To its first weight."""
+@pytest.mark.parametrize(("spec", "trained"), [(LIMITED, HoldOuts(GOOD)), (BOTH, pair(lost=3, gained=4))])
+def test_a_model_with_a_good_hold_out_gets_traffic(spec: Spec, trained: HoldOuts) -> None:
+    """Its first weight is written."""
     assert decide(ready(spec, hold_outs=trained)).phase is Phase.STEPPING
 
 
-def test_a_dry_run_rejects_nobody() -> None:
+def test_a_dry_run_rejects_no_model() -> None:
     """However bad the hold-out is."""
-    spec = replace(ASKED, objectives=(replace(ASKED.objectives[0], dry_run=True),))
+    spec = replace(LIMITED, objectives=(replace(LIMITED.objectives[0], dry_run=True),))
     assert decide(ready(spec, hold_outs=HoldOuts(BAD))).phase is Phase.STEPPING
 
 
 @pytest.mark.parametrize(
     ("spec", "trained"),
-    [(ASKED, HoldOuts(Unreachable("no answer"))), (COMPARED, HoldOuts(rows("ab"), Unreachable("no answer")))],
+    [(LIMITED, HoldOuts(Unreachable("no answer"))), (COMPARED, HoldOuts(rows("ab"), Unreachable("no answer")))],
 )
-def test_a_registry_in_trouble_rejects_nobody(spec: Spec, trained: HoldOuts) -> None:
+def test_a_registry_without_an_answer_rejects_no_model(spec: Spec, trained: HoldOuts) -> None:
     """The start waits until the hold-outs are known."""
     assert decide(ready(spec, hold_outs=trained)).phase is Phase.STARTING
 
 
-def test_a_first_version_must_show_it_too() -> None:
-    """Serving a bad model to everybody is no better than to a tenth."""
-    first = again(a_look(spec=ASKED), workloads=pods((revision(1), 2)), hold_outs=HoldOuts(BAD))
+def test_a_first_version_needs_a_good_hold_out_too() -> None:
+    """It would get all requests."""
+    first = again(a_look(spec=LIMITED), workloads=pods((revision(1), 2)), hold_outs=HoldOuts(BAD))
     status = decide(first)
     assert (status.phase, status.stable) == (Phase.STARTING, None)
     assert status.run is not None

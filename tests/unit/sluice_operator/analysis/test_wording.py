@@ -1,4 +1,4 @@
-"""What a verdict tells beside its result: how long it takes, what is slow, and what it rests on."""
+"""What a verdict says in addition to its result: how long a run takes, what is slow, and what it rests on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Result
 from sluice_operator.evalues.chain import BurstLaw
 from sluice_operator.evalues.objective import ObjectiveBaseline
-from tests.unit.sluice_operator.analysis.findings import ERRORS, NOTHING, SURE, findings, found, judged
+from tests.unit.sluice_operator.analysis.findings import CERTAIN, ERRORS, NOTHING, a_finding, findings, judged
 from tests.unit.sluice_operator.build import a_spec
 
 
@@ -38,15 +38,13 @@ from tests.unit.sluice_operator.build import a_spec
         ),
     ],
 )
-def test_how_long_it_takes_is_told_with_the_verdict(
-    total: float, wider: float, forecast: str, unreachable: str
-) -> None:
-    """And what can be proven instead, where it is too long."""
+def test_a_verdict_says_how_long_the_steps_take(total: float, wider: float, forecast: str, unreachable: str) -> None:
+    """If that is too long, it says which margins could be ruled out in time."""
     expected = Forecast((100.0,), (total,), "errors")
     outlook = Outlook(12.34, expected, a_spec().rollout.deadline, wider)
-    verdict = judged(findings(found(ERRORS), outlook=outlook))
+    verdict = judged(findings(a_finding(ERRORS), outlook=outlook))
     assert (verdict.forecast, verdict.unreachable) == (forecast, unreachable)
-    assert judged(findings(found(ERRORS), outlook=outlook), Stage(step=None)).forecast == ""
+    assert judged(findings(a_finding(ERRORS), outlook=outlook), Stage(step=None)).forecast == ""
 
 
 @pytest.mark.parametrize(
@@ -57,23 +55,24 @@ def test_how_long_it_takes_is_told_with_the_verdict(
     ],
 )
 def test_a_latency_without_a_limit_says_what_is_slow(slow: str, limit: str) -> None:
-    """In this run, or that nobody knows."""
-    one = found({"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}, over_limit=None)
-    placed = replace(one, objective=one.objective.with_threshold(Number.parse(slow)) if slow else one.objective)
-    verdict = judged(findings(placed))
+    """In this run, or that it is not known."""
+    finding = a_finding({"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}, over_limit=None)
+    if slow:
+        finding = replace(finding, objective=finding.objective.with_threshold(Number.parse(slow)))
+    verdict = judged(findings(finding))
     assert (verdict.objectives[0].limit, verdict.result) == (limit, Result.UNDECIDED)
 
 
 def past(hours: float, bursts: float = 0.0) -> Baseline:
-    """Of stable: calm, or with so many strong bursts in all."""
+    """A baseline of so many pod-hours, with so many strong bursts."""
     length = max(hours, 3.0) * 3600
-    calm = BurstLaw.unknown(length)
-    law = replace(calm, starts=calm.starts + bursts / length)
+    no_bursts = BurstLaw.unknown(length)
+    law = replace(no_bursts, starts=no_bursts.starts + bursts / length)
     return Baseline({"errors": ObjectiveBaseline(law, law)}, (), hours * 3600, 0)
 
 
 @pytest.mark.parametrize(
-    ("record", "unusual", "told"),
+    ("baseline", "stable_worse", "sentence"),
     [
         (past(0), None, "0.0 pod-hours of stable's past, taken for 3"),
         (past(0.5), 2.9, "0.5 pod-hours of stable's past, taken for 3"),
@@ -91,8 +90,10 @@ def past(hours: float, bursts: float = 0.0) -> Baseline:
         ),
     ],
 )
-def test_what_a_verdict_rests_on_is_told(record: Baseline, unusual: float | None, told: str) -> None:
-    """How much is known of stable, how it bursts, and whether it is still like that; a Fail says it, too."""
-    for against in (NOTHING, SURE):
-        verdict = judged(findings(found(ERRORS, worse=against, stable_worse=unusual), baseline=record))
-        assert verdict.baseline == f"{told}; at most 5% of good canaries are rolled back while no pod bursts"
+def test_a_verdict_says_what_is_known_of_stable_s_past(
+    baseline: Baseline, stable_worse: float | None, sentence: str
+) -> None:
+    """How much, how often pods burst, and whether stable is still the same; also for a Fail."""
+    for worse in (NOTHING, CERTAIN):
+        verdict = judged(findings(a_finding(ERRORS, worse=worse, stable_worse=stable_worse), baseline=baseline))
+        assert verdict.baseline == f"{sentence}; at most 5% of good canaries are rolled back while no pod bursts"

@@ -1,4 +1,4 @@
-"""A record holds all of a run, in few bytes; what is no record is told."""
+"""A record has all of a run in few bytes; other data is refused with the reason."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from sluice_operator.analysis.evaluation import EndedRun, Evaluation
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.quantities import Number
 from sluice_operator.counting.ticks import Tally, Tick
-from sluice_operator.evalues.bursts import PodHistory as Counted
-from sluice_operator.evalues.bursts import learn
+from sluice_operator.evalues.bursts import PodHistory, learn
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import ObjectiveBaseline
 from sluice_operator.records import run_record
@@ -33,21 +32,22 @@ LAST = Evaluation(UNDECIDED, BEGAN)
 
 
 def past() -> Baseline:
-    """As learned from counts: laws of floats that no short number tells."""
+    """A baseline that is learned from counts: its laws are floats with many digits."""
     random = np.random.default_rng(3)
     requests = random.poisson(300, (1, 400)).astype(float)
     bad = random.binomial(300, 0.01, (1, 400)).astype(float)
-    law = learn(Counted(requests, bad, 15.0))
-    judged = learn(Counted(requests[0], bad[0], 15.0))
-    known = {
-        one.name: ObjectiveBaseline(law, judged, float(requests.sum()), float(bad.sum())) for one in RUN.objectives
+    compared = learn(PodHistory(requests, bad, 15.0))
+    judged = learn(PodHistory(requests[0], bad[0], 15.0))
+    by_objective = {
+        objective.name: ObjectiveBaseline(compared, judged, float(requests.sum()), float(bad.sum()))
+        for objective in RUN.objectives
     }
-    return Baseline(known, (0.05, 0.2), 6000.0, 120_000)
+    return Baseline(by_objective, (0.05, 0.2), 6000.0, 120_000)
 
 
-def made(told: list[Tick], known: Baseline | None = None) -> RunRecord:
-    trial = RunEvidence(RUN.judged, len(RUN.steps), known or past(), Pods(2, 3), TICK, told)
-    return run_record.of_run("models", "iris", RUN, EndedRun(trial, LAST, PATIENCE))
+def made(counted: list[Tick], baseline: Baseline | None = None) -> RunRecord:
+    evidence = RunEvidence(RUN.judged, len(RUN.steps), baseline or past(), Pods(2, 3), TICK, counted)
+    return run_record.of_run("models", "iris", RUN, EndedRun(evidence, LAST, PATIENCE))
 
 
 tallies = st.builds(
@@ -62,75 +62,75 @@ tallies = st.builds(
 
 
 @settings(max_examples=40, deadline=None)
-@given(arms=st.lists(st.tuples(tallies, tallies, st.booleans()), min_size=1, max_size=8), start=st.floats(1e9, 2e9))
-def test_ticks_come_back_as_they_were(arms: list[tuple[Tally, Tally, bool]], start: float) -> None:
-    """Whatever was counted, and wherever a histogram was not there."""
+@given(counts=st.lists(st.tuples(tallies, tallies, st.booleans()), min_size=1, max_size=8), start=st.floats(1e9, 2e9))
+def test_ticks_are_decoded_as_they_were(counts: list[tuple[Tally, Tally, bool]], start: float) -> None:
+    """With any counts, and with or without a histogram."""
     edges = [start]
-    for _ in arms:
+    for _ in counts:
         edges.append(edges[-1] + TICK)
-    told = [Tick(since, until, *each) for (since, until), each in zip(pairwise(edges), arms, strict=True)]
-    record = run_record.decoded(run_record.encoded(made(told)))
-    assert list(run_record.ticks_of(record)) == told
+    counted = [Tick(since, until, *of_tick) for (since, until), of_tick in zip(pairwise(edges), counts, strict=True)]
+    record = run_record.decoded(run_record.encoded(made(counted)))
+    assert list(run_record.ticks_of(record)) == counted
 
 
-def test_what_was_learned_comes_back_to_the_last_digit() -> None:
-    """Laws, totals and bounds."""
-    known = past()
-    found = run_record.baseline_of(run_record.decoded(run_record.encoded(made(list(ticks(RUN)), known))))
-    assert (found.bounds, found.pod_seconds, found.requests) == (known.bounds, known.pod_seconds, known.requests)
-    for name, one in known.by_objective.items():
-        again = found.by_objective[name]
-        assert (again.requests, again.bad) == (one.requests, one.bad)
-        for law, other in ((again.compared, one.compared), (again.judged, one.judged)):
+def test_a_baseline_is_decoded_to_the_last_digit() -> None:
+    """Its laws, totals and bounds."""
+    written = past()
+    read = run_record.baseline_of(run_record.decoded(run_record.encoded(made(list(ticks(RUN)), written))))
+    assert (read.bounds, read.pod_seconds, read.requests) == (written.bounds, written.pod_seconds, written.requests)
+    for name, before in written.by_objective.items():
+        after = read.by_objective[name]
+        assert (after.requests, after.bad) == (before.requests, before.bad)
+        for law, other in ((after.compared, before.compared), (after.judged, before.judged)):
             np.testing.assert_array_equal(law.starts, other.starts, strict=True)
             np.testing.assert_array_equal(law.seconds, other.seconds, strict=True)
             np.testing.assert_array_equal(law.any_start, other.any_start, strict=True)
 
 
-def test_the_run_comes_back_with_its_terms_and_its_end() -> None:
-    """As status had it, and the last look as it was."""
+def test_a_run_is_decoded_with_its_policy_and_its_end() -> None:
+    """The run as status had it, with its last evaluation."""
     record = recorded(RUN, ticks(RUN))
-    again = run_record.decoded(run_record.encoded(record))
-    assert again == record
-    assert (again.run, again.last_evaluation.verdict.result) == (RUN, "Pass")
+    decoded = run_record.decoded(run_record.encoded(record))
+    assert decoded == record
+    assert (decoded.run, decoded.last_evaluation.verdict.result) == (RUN, "Pass")
 
 
-def test_hours_at_a_thousand_requests_per_second_are_kept_whole() -> None:
-    """Four of them, in ticks of 5 seconds, in less than a tenth of what a ConfigMap holds."""
+def test_a_record_has_all_ticks_of_four_hours_at_a_thousand_requests_per_second() -> None:
+    """Ticks of 5 seconds, in less than a tenth of what a ConfigMap can hold."""
     long = a_run(weights=(10, 50), step_seconds=2 * 3600.0)
-    told = list(ticks(long, rate=1000.0))
-    assert len(told) == 2880
-    data = run_record.encoded(made(told))
+    counted = list(ticks(long, rate=1000.0))
+    assert len(counted) == 2880
+    data = run_record.encoded(made(counted))
     assert len(data) < 100_000
     assert run_record.decoded(data).dropped_ticks == 0
 
 
-def test_of_a_run_that_is_too_long_the_newest_ticks_are_kept() -> None:
-    """And the record says how many are missing."""
-    told = list(ticks(a_run(step_seconds=1800.0)))
-    record = run_record.decoded(run_record.encoded(made(told), most_bytes=4_000))
-    assert 0 < record.dropped_ticks < len(told)
-    assert list(run_record.ticks_of(record)) == told[record.dropped_ticks :]
+def test_the_record_of_a_run_that_is_too_long_has_its_newest_ticks() -> None:
+    """It says how many are missing."""
+    counted = list(ticks(a_run(step_seconds=1800.0)))
+    record = run_record.decoded(run_record.encoded(made(counted), most_bytes=4_000))
+    assert 0 < record.dropped_ticks < len(counted)
+    assert list(run_record.ticks_of(record)) == counted[record.dropped_ticks :]
     assert len(run_record.encoded(record)) <= 4_000
 
 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"no zlib", "no record of a run"),
-        (zlib.compress(b"no json"), "no record of a run"),
+        (b"no zlib", "not a record of a run"),
+        (zlib.compress(b"no json"), "not a record of a run"),
         (zlib.compress(b'{"format": 1}'), "format 1, this program reads format 3"),
         (zlib.compress(msgspec.json.encode({"format": 3, "name": "iris"})), "missing required field"),
     ],
 )
-def test_what_is_no_record_is_told(data: bytes, words: str) -> None:
-    """With the reason."""
+def test_data_that_is_not_a_record_is_refused(data: bytes, words: str) -> None:
+    """The message has the reason."""
     with pytest.raises(UnreadableRecordError, match=words):
         run_record.decoded(data)
 
 
-def test_a_latency_without_a_limit_comes_back() -> None:
-    """With what was slow in its run, wherever that is told."""
+def test_a_latency_without_a_limit_is_decoded_with_its_threshold() -> None:
+    """The replay uses it too."""
     objectives = a_spec(objectives=[{"name": "p95", "latency": {"quantile": "0.95", "maxRatio": "1.5"}}]).objectives
     run = replace(a_run(), objectives=objectives, latency_thresholds={"p95": Number.parse("0.2")})
     record = run_record.decoded(run_record.encoded(recorded(run, ticks(run))))
