@@ -1,4 +1,4 @@
-"""A Prometheus in memory, what it scrapes in a run, and the verdict on what it knows."""
+"""A Prometheus in memory, the samples of a run in it, and the verdict on these."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ INTERVAL = 10.0
 CANARY, STABLE = revision(2).revision, revision(1).revision
 START = 1_800_000_000.0
 STATUS = stepping().status
-LOOKBACK = 300.0  # seconds after which Prometheus does not take a sample for the newest any more
+LOOKBACK = 300.0  # an instant query of Prometheus gives no sample that is older than so many seconds
 
 
 class FakePrometheus:
-    """Holds raw samples, and answers the three kinds of queries that are asked, as Prometheus does."""
+    """Holds raw samples, and answers the three kinds of queries of the operator as Prometheus does."""
 
     def __init__(self) -> None:
         self.series: dict[tuple[tuple[str, str], ...], list[tuple[float, str]]] = {}
@@ -39,24 +39,25 @@ class FakePrometheus:
         defaults = {"__name__": name, "namespace": "models", "model_deployment": "iris", "entry": "gateway"}
         if name == "ml_requests_total":
             defaults["code"] = "200"
-        owned = {**defaults, "pod_uid": "a", "revision": CANARY, **labels}
-        self.series.setdefault(tuple(owned.items()), []).append((START + at, str(value)))
+        all_labels = {**defaults, "pod_uid": "a", "revision": CANARY, **labels}
+        self.series.setdefault(tuple(all_labels.items()), []).append((START + at, str(value)))
 
     def custom_query(self, query: str, params: dict[str, Any]) -> Any:
         if query == "vector(time())":
             return [{"metric": {}, "value": [START + self.clock, str(START + self.clock)]}]
         span = re.search(r"\[(\d+)ms\]$", query)
         low, high = params["time"] - (int(span[1]) / 1000 if span else LOOKBACK), params["time"]
-        found = [
-            (labels, [one for one in samples if low < one[0] <= high]) for labels, samples in self._selected(query)
+        selected = [
+            (labels, [sample for sample in samples if low < sample[0] <= high])
+            for labels, samples in self._selected(query)
         ]
         if span:
-            return [{"metric": labels, "values": samples} for labels, samples in found if samples]
-        return [{"metric": labels, "value": samples[-1]} for labels, samples in found if samples]
+            return [{"metric": labels, "values": samples} for labels, samples in selected if samples]
+        return [{"metric": labels, "value": samples[-1]} for labels, samples in selected if samples]
 
     def custom_query_range(self, query: str, start_time: datetime, end_time: datetime, step: str) -> Any:
         first, last, every = start_time.timestamp(), end_time.timestamp(), float(step.removesuffix("s"))
-        moments = [first + every * k for k in range(int((last - first) / every) + 1)]
+        moments = [first + every * number for number in range(int((last - first) / every) + 1)]
         return [
             {"metric": labels, "values": on_grid}
             for labels, samples in self._selected(query)
@@ -74,12 +75,12 @@ class FakePrometheus:
 
 
 def _newest(samples: Sequence[tuple[float, str]], at: float) -> str | None:
-    return next((value for when, value in reversed(samples) if at - LOOKBACK < when <= at), None)
+    return next((value for sampled, value in reversed(samples) if at - LOOKBACK < sampled <= at), None)
 
 
 @dataclass
 class Answering:
-    """A Prometheus that answers everything alike."""
+    """A Prometheus that gives the same answer to all queries."""
 
     answer: Any
 
@@ -95,18 +96,18 @@ def moment(seconds: float) -> datetime:
 
 
 def a_run(began: float = 0, since: float | None = None, **changes: Any) -> Run:
-    """Whose step's weight was seen live at `since`: 5 s after its first traffic, unless told otherwise."""
+    """A run whose step's weight was seen live at `since`: by default 5 s after its first traffic."""
     assert STATUS.run is not None
     live = moment(began + 5 if since is None else since)
     weight = STATUS.run.steps[changes.get("step", 0)].weight
-    known = {
+    fields = {
         "started_at": moment(began),
         "traffic_started_at": moment(began),
         "first_live_at": moment(began + 5),
         "step_started_at": live,
         "live_weights": (LiveWeight(weight, live),),
     }
-    return replace(STATUS.run, **{**known, **changes})
+    return replace(STATUS.run, **{**fields, **changes})
 
 
 def trials(prometheus: Any, interval: float = INTERVAL) -> Evaluator:
@@ -114,10 +115,16 @@ def trials(prometheus: Any, interval: float = INTERVAL) -> Evaluator:
 
 
 def look(
-    by: Evaluator, now: float, run: Run | None = None, current: Status = STATUS, crashes: int = 0, name: str = "iris"
+    evaluator: Evaluator,
+    now: float,
+    run: Run | None = None,
+    current: Status = STATUS,
+    crashes: int = 0,
+    name: str = "iris",
 ) -> Verdict:
+    """The verdict of one evaluation, `now` seconds after START."""
     subject = Subject("models", name, run or a_run(), ComparedRevisions(CANARY, STABLE))
-    return asyncio.run(by.verdict(subject, current, crashes, moment(now)))
+    return asyncio.run(evaluator.verdict(subject, current, crashes, moment(now)))
 
 
 def lost(message: str) -> Verdict:
@@ -125,9 +132,9 @@ def lost(message: str) -> Verdict:
 
 
 def pod(prometheus: FakePrometheus, values: Iterable[int], since: float = -30, bad: float = 0, **labels: str) -> None:
-    """A pod that has finished these requests at each scrape, a part of them with errors, and the rest in time."""
-    for k, value in enumerate(values):
-        at, errors = since + k * INTERVAL, int(bad * value)
+    """A pod that has finished `values` requests at its scrapes: a share `bad` with errors, and all within 0.2 s."""
+    for scrape, value in enumerate(values):
+        at, errors = since + scrape * INTERVAL, int(bad * value)
         prometheus.scrape(at, value - errors, **labels)
         prometheus.scrape(at, errors, **labels, code="500")
         prometheus.scrape(at, value, "ml_requests_started_total", **labels)
@@ -136,8 +143,8 @@ def pod(prometheus: FakePrometheus, values: Iterable[int], since: float = -30, b
 
 
 def serving(bad: float = 0, scrapes: int = 40) -> FakePrometheus:
-    """One pod of each arm, with a tenth of the requests and with the others, scraped from before the run on."""
+    """One pod of the canary with a tenth of the requests, and one of stable; scraped from before the run on."""
     prometheus = FakePrometheus()
-    pod(prometheus, [20 * k for k in range(scrapes)], bad=bad)
-    pod(prometheus, [180 * k for k in range(scrapes)], since=-29, pod_uid="s", revision=STABLE)
+    pod(prometheus, [20 * scrape for scrape in range(scrapes)], bad=bad)
+    pod(prometheus, [180 * scrape for scrape in range(scrapes)], since=-29, pod_uid="s", revision=STABLE)
     return prometheus

@@ -1,4 +1,4 @@
-"""Runs with their records: the ticks of a simulated service, told to the real trial."""
+"""Runs with their records: the ticks of a simulated service, judged by the real code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def a_run(*, weights: tuple[int, ...] = (10, 50), step_seconds: float = 300.0, *
         LiveWeight(weight, since + timedelta(seconds=3), until)
         for weight, since, until in zip(weights, begins[:-1], begins[1:], strict=True)
     )
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "started_at": BEGAN - timedelta(seconds=20),
         "traffic_started_at": BEGAN,
         "first_live_at": live[0].since,
@@ -57,17 +57,17 @@ def a_run(*, weights: tuple[int, ...] = (10, 50), step_seconds: float = 300.0, *
         "reason": "Promoted",
         "message": "models:/iris/2 was promoted",
     }
-    return replace(run, **{**known, **changes})
+    return replace(run, **{**fields, **changes})
 
 
 def ticks(run: Run, rate: float = 40.0, bad: float = 0.001, seed: int = 1) -> Iterator[Tick]:
-    """What a service counts from the run's first traffic to its end; the canary's share of errors is `bad`."""
+    """The counts of a service from the run's first traffic to its end; the canary's share of errors is `bad`."""
     assert run.traffic_started_at is not None
     assert run.ended_at is not None
     random, start = np.random.default_rng(seed), run.traffic_started_at.timestamp()
     while start + TICK <= run.ended_at.timestamp():
-        live = [one.weight for one in run.live_weights if one.since.timestamp() <= start]
-        share = live[-1] / 100 if live else 0.0
+        weights = [live.weight for live in run.live_weights if live.since.timestamp() <= start]
+        share = weights[-1] / 100 if weights else 0.0
         canary = _tally(random, rate * share * TICK, bad)
         yield Tick(
             start, start + TICK, canary, _tally(random, rate * (1 - share) * TICK, 0.001), random.random() < 0.98
@@ -84,35 +84,39 @@ def _tally(random: np.random.Generator, requests: float, bad: float) -> Tally:
     return Tally(finished + int(random.random() < 0.1), finished, errors, within, labels, right)
 
 
-def a_trial(run: Run) -> RunEvidence:
+def _no_evidence(run: Run) -> RunEvidence:
+    """Before the first tick, without a baseline."""
     past = baseline.learn(run.judged, (0.2,), Counters(), "", ())
     return RunEvidence(run.judged, len(run.steps), past, Pods(2, 2), TICK)
 
 
-def recorded(run: Run, told: Iterator[Tick]) -> RunRecord:
+def recorded(run: Run, counted: Iterator[Tick]) -> RunRecord:
     """The record of a run until the tick at which its verdict is a Fail, or until its end."""
-    run, last = ended(run, told)
-    return run_record.of_run("models", "iris", run, last)
+    run, ended_run = ended(run, counted)
+    return run_record.of_run("models", "iris", run, ended_run)
 
 
-def ended(run: Run, told: Iterator[Tick]) -> tuple[Run, EndedRun]:
+def ended(run: Run, counted: Iterator[Tick]) -> tuple[Run, EndedRun]:
     """A run until the tick at which its verdict is a Fail, or until its end."""
-    trial, assumed = a_trial(run), run.ended_at
-    assert assumed is not None
-    for tick in told:
-        trial.update(tick, run)
+    evidence = _no_evidence(run)
+    assert run.ended_at is not None
+    for tick in counted:
+        evidence.update(tick, run)
         now = datetime.fromtimestamp(tick.end, UTC)
-        verdict = judge(trial.findings(run, tick.end, PATIENCE), run.confidence, Stage.of(run, now), 0)
+        verdict = judge(evidence.findings(run, tick.end, PATIENCE), run.confidence, Stage.of(run, now), 0)
         if verdict.result is Result.FAIL:
             outcome = {"outcome": Outcome.REJECTED, "reason": verdict.reason, "message": verdict.message}
             run = replace(run, ended_at=now, **outcome)
             break
     last = Evaluation(verdict, now)
-    return run, EndedRun(trial, last, PATIENCE)
+    return run, EndedRun(evidence, last, PATIENCE)
 
 
 class FakeEnding:
-    """Knows how any run ended that had traffic, unless there is trouble."""
+    """Gives the evidence of a short run for any run that ended.
+
+    `empty`: there was nothing to count. `trouble`: is raised.
+    """
 
     def __init__(self) -> None:
         self.asked = 0
@@ -125,5 +129,5 @@ class FakeEnding:
             raise self.trouble
         if self.empty:
             return None
-        few = a_run(weights=(10,), step_seconds=20.0)
-        return ended(few, ticks(few))[1]
+        short = a_run(weights=(10,), step_seconds=20.0)
+        return ended(short, ticks(short))[1]

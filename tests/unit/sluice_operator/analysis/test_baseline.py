@@ -30,27 +30,28 @@ def pod(
     name: str, growth: Sequence[int], first: int = 0, revision: str = "old"
 ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
     """A pod that has 100 requests in each bin, and these errors; scraped from the edge `first` on."""
-    moments = range(len(growth) + 1)
-    values = {"200": [100 * k - sum(growth[:k]) for k in moments], "500": [sum(growth[:k]) for k in moments]}
+    scrapes = range(len(growth) + 1)
+    errors = [sum(growth[:scrape]) for scrape in scrapes]
+    values = {"200": [100 * scrape - errors[scrape] for scrape in scrapes], "500": errors}
     labels = {"__name__": "ml_requests_total", "pod_uid": name, "revision": revision}
     return [
-        ({**labels, "code": code}, [(BIN * (first + k), float(counts[k])) for k in moments])
+        ({**labels, "code": code}, [(BIN * (first + scrape), float(counts[scrape])) for scrape in scrapes])
         for code, counts in values.items()
     ]
 
 
 def learned(*pods: list[tuple[dict[str, str], list[tuple[float, float]]]], bins: int) -> baseline.Baseline:
     counters = Counters()
-    for one in pods:
-        counters.add(one)
+    for pod_series in pods:
+        counters.add(pod_series)
     return baseline.learn(ERRORS, (), counters, "old", edges(bins))
 
 
 def same(left: ObjectiveBaseline, right: ObjectiveBaseline) -> bool:
-    """Whether both know the same, law for law."""
+    """Whether both have the same laws and totals."""
     laws = [(left.compared, right.compared), (left.judged, right.judged)]
     fields = ("starts", "seconds", "any_start")
-    equal = all(np.allclose(getattr(one, name), getattr(other, name)) for one, other in laws for name in fields)
+    equal = all(np.allclose(getattr(law, name), getattr(other, name)) for law, other in laws for name in fields)
     return equal and (left.requests, left.bad) == (right.requests, right.bad)
 
 
@@ -68,24 +69,26 @@ def buckets(minutes: Sequence[tuple[int, int]]) -> Counters:
     ("minutes", "within"),
     [
         ([(200, 0)] * 50 + [(200, 190)] * 10, {0.2: 1900, math.inf: 2000}),  # slow until ten minutes ago
-        ([(20, 5)] * 50 + [(20, 15)] * 10, {0.2: 400, math.inf: 1200}),  # ten minutes tell too little
+        ([(20, 5)] * 50 + [(20, 15)] * 10, {0.2: 400, math.inf: 1200}),  # ten minutes have too few requests
         ([(99, 0)] * 3 + [(99, 98)] * 2, {0.2: 196, math.inf: 495}),  # a pod that is five minutes old
     ],
 )
-def test_what_stable_did_lately_counts(minutes: list[tuple[int, int]], within: dict[float, int]) -> None:
-    """Ten minutes, if they had a thousand requests; else up to an hour."""
+def test_recent_latencies_are_of_ten_minutes_if_they_have_enough_requests(
+    minutes: list[tuple[int, int]], within: dict[float, int]
+) -> None:
+    """A thousand are enough; with fewer they are of up to an hour."""
     counters = buckets(minutes)
     assert baseline.recent_latencies(counters, "old", 60.0 * len(minutes)) == within
     assert not any(baseline.recent_latencies(counters, "another", 60.0 * len(minutes)).values())
 
 
 def test_latencies_are_compared_where_stable_has_a_fair_share_of_slow_requests() -> None:
-    """Between a quarter and two in a thousand; of more than five such bounds, five that are spread over them."""
-    tails = dict(zip(LATENCY_BOUNDS, np.geomspace(0.9, 1e-5, len(LATENCY_BOUNDS)), strict=True))
+    """That is from two in a thousand to a quarter; of more than five such bounds, five are chosen."""
+    shares_slower = dict(zip(LATENCY_BOUNDS, np.geomspace(0.9, 1e-5, len(LATENCY_BOUNDS)), strict=True))
     chosen = baseline.comparison_bounds(
-        OBJECTIVES, {**{bound: 1000 * (1 - tail) for bound, tail in tails.items()}, math.inf: 1000}
+        OBJECTIVES, {**{bound: 1000 * (1 - share) for bound, share in shares_slower.items()}, math.inf: 1000}
     )
-    fair = [bound for bound, tail in tails.items() if 0.002 <= tail <= 0.25]
+    fair = [bound for bound, share in shares_slower.items() if 0.002 <= share <= 0.25]
     assert len(chosen) == 5
     assert (chosen[0], chosen[-1]) == (fair[0], fair[-1])
     assert set(chosen) <= set(fair)
@@ -93,7 +96,7 @@ def test_latencies_are_compared_where_stable_has_a_fair_share_of_slow_requests()
 
 
 def test_few_fair_bounds_are_all_compared() -> None:
-    """Each once, in order, whatever the order in which they come."""
+    """Each once and sorted, in whatever order they come."""
     totals = {0.5: 995.0, math.inf: 1000.0, 0.2: 900.0, 0.1: 100.0, 1.0: 1000.0}
     assert baseline.comparison_bounds(OBJECTIVES, totals) == (0.2, 0.5)
 
@@ -109,64 +112,65 @@ def test_few_fair_bounds_are_all_compared() -> None:
     ],
 )
 def test_without_a_fair_bound_the_objectives_own_are_compared(totals: dict[float, float]) -> None:
-    """No requests yet, no total, nothing slow at all, or no numbers."""
+    """Where there are no requests, no total, no slow requests, or no numbers."""
     assert baseline.comparison_bounds(OBJECTIVES, totals) == (0.2,)
     assert baseline.comparison_bounds(ERRORS, totals) == ()
 
 
 @pytest.mark.parametrize("bins", [[], edges(0), edges(20)])
-def test_an_empty_record_is_worth_three_hours_without_a_burst(bins: list[float]) -> None:
-    """Its law allows one burst in them; in each column of what is compared."""
-    found = baseline.learn(OBJECTIVES, (0.1, 0.2), Counters(), "old", bins)
+def test_a_past_without_counts_counts_as_three_calm_hours(bins: list[float]) -> None:
+    """Its law expects one burst in them; it is the same in each column that is compared."""
+    past = baseline.learn(OBJECTIVES, (0.1, 0.2), Counters(), "old", bins)
     unknown = BurstLaw.unknown(UNKNOWN_SECONDS)
-    assert (found.pod_seconds, found.bounds) == (0, (0.1, 0.2))
+    assert (past.pod_seconds, past.bounds) == (0, (0.1, 0.2))
     for name, columns in (("errors", 1), ("p95", 2), ("accuracy", 1)):
-        assert same(found.by_objective[name], ObjectiveBaseline(BurstLaw.unknown(UNKNOWN_SECONDS, (columns,)), unknown))
-        assert found.by_objective[name].compared.starts.shape == (columns, len(unknown.starts))
+        expected = ObjectiveBaseline(BurstLaw.unknown(UNKNOWN_SECONDS, (columns,)), unknown)
+        assert same(past.by_objective[name], expected)
+        assert past.by_objective[name].compared.starts.shape == (columns, len(unknown.starts))
 
 
-def test_pods_are_taken_one_after_the_other() -> None:
-    """Two calm pods for an hour are one calm pod for two."""
+def test_pods_count_as_one_pod_for_a_longer_time() -> None:
+    """Two calm pods for an hour are the same as one calm pod for two hours."""
     first, second = [0, 1] * 20, [1, 0] * 20
-    apart, in_a_row = learned(pod("a", first), pod("b", second), bins=40), learned(pod("a", first + second), bins=80)
-    assert same(apart.by_objective["errors"], in_a_row.by_objective["errors"])
-    assert apart.pod_seconds == in_a_row.pod_seconds == 80 * BIN
-    assert (apart.by_objective["errors"].requests, apart.by_objective["errors"].bad) == (8000, 40)
+    two_pods, one_pod = learned(pod("a", first), pod("b", second), bins=40), learned(pod("a", first + second), bins=80)
+    assert same(two_pods.by_objective["errors"], one_pod.by_objective["errors"])
+    assert two_pods.pod_seconds == one_pod.pod_seconds == 80 * BIN
+    assert (two_pods.by_objective["errors"].requests, two_pods.by_objective["errors"].bad) == (8000, 40)
 
 
 def test_a_pod_counts_for_the_time_that_it_was_scraped_for() -> None:
-    """Bins before its first scrape and after its last are no calm time; those of another revision are not stable's."""
+    """Bins before its first scrape and after its last one are left out, as are pods of other revisions."""
     part = learned(pod("a", [0, 2, 0], first=5), pod("new", [9] * 10, revision="new"), bins=10)
     whole = learned(pod("a", [0, 2, 0]), bins=3)
     assert part.pod_seconds == 3 * BIN
     assert same(part.by_objective["errors"], whole.by_objective["errors"])
 
 
-def test_the_law_is_that_of_the_bins() -> None:
-    """Requests and bad ones of each, in order, of a record that is worth three hours at least."""
+def test_burst_laws_are_learned_from_the_bins() -> None:
+    """From the requests and the errors of each bin, in order; a past counts as at least three hours."""
     growth = [1] * 30 + [40] * 4 + [1] * 30
-    found = learned(pod("a", growth), bins=64).by_objective["errors"]
+    errors = learned(pod("a", growth), bins=64).by_objective["errors"]
     bins = bursts.PodHistory(np.full(64, 100.0), np.array(growth, float), BIN)
     assert same(
-        found,
+        errors,
         ObjectiveBaseline(
             bursts.learn(_columns(bins), UNKNOWN_SECONDS), bursts.learn(bins, UNKNOWN_SECONDS), 6400, 220
         ),
     )
-    assert found.judged.any_start > learned(pod("a", [1] * 64), bins=64).by_objective["errors"].judged.any_start
+    assert errors.judged.any_start > learned(pod("a", [1] * 64), bins=64).by_objective["errors"].judged.any_start
 
 
 def _columns(bins: bursts.PodHistory) -> bursts.PodHistory:
     return bursts.PodHistory(bins.requests[None], bins.bad[None], bins.bin_seconds)
 
 
-@pytest.mark.parametrize(("every", "often"), [(0, 0.0), (40, 6.0), (120, 2.0)])
-def test_how_often_stable_bursts_is_told(every: int, often: float) -> None:
-    """To ten times its rate, for a minute, in six hours of one pod: about what was planted, per pod and hour."""
-    growth = [20 if every and k % every < 4 else 2 for k in range(1440)]
-    name, found = learned(pod("a", growth), bins=1440).most_bursts
+@pytest.mark.parametrize(("every", "per_hour"), [(0, 0.0), (40, 6.0), (120, 2.0)])
+def test_the_bursts_of_stable_are_counted_per_pod_and_hour(every: int, per_hour: float) -> None:
+    """Bursts to ten times the rate, a minute long, in six hours of one pod, are found about as often as they were."""
+    growth = [20 if every and index % every < 4 else 2 for index in range(1440)]
+    name, estimate = learned(pod("a", growth), bins=1440).most_bursts
     assert name == "errors"
-    assert found == pytest.approx(often, abs=0.2, rel=0.2)
+    assert estimate == pytest.approx(per_hour, abs=0.2, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +182,6 @@ def test_how_often_stable_bursts_is_told(every: int, often: float) -> None:
         ({0.1: 0.0, 60.0: 900.0, math.inf: 1000.0}, 60.0),
     ],
 )
-def test_how_long_requests_take_is_known_from_the_histogram(within: dict[float, float], longest: float) -> None:
-    """All but a few of them; beyond the last bound nothing is known."""
+def test_the_histogram_says_how_long_nearly_all_requests_take(within: dict[float, float], longest: float) -> None:
+    """All but five in a thousand; over the last bound nothing is known."""
     assert baseline.nearly_all_within(within) == longest

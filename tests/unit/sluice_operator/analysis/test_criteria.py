@@ -1,4 +1,4 @@
-"""Objectives in numbers: what is bad, what is compared, and what each step must rule out."""
+"""Objectives as numbers: what is bad, what is compared, and what each step must rule out."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ COUNTED = Tally(started=110, finished=100, errors=3, within={0.1: 60, 0.2: 95, m
 
 
 def objective(**kind: Any) -> Objective:
-    (one,) = a_spec(objectives=[{"name": "one", **kind}]).objectives
-    return one
+    (parsed,) = a_spec(objectives=[{"name": "mine", **kind}]).objectives
+    return parsed
 
 
 def errors(**terms: str) -> Objective:
@@ -37,13 +37,13 @@ def accuracy(**terms: str) -> Objective:
     return objective(accuracy={"source": "Feedback", **terms})
 
 
-def told(arm: Counts) -> list[tuple[float, float]]:
+def pairs(counts: Counts) -> list[tuple[float, float]]:
     """(requests, bad) of each column."""
-    return list(zip(arm.requests.ravel().tolist(), arm.bad.ravel().tolist(), strict=True))
+    return list(zip(counts.requests.ravel().tolist(), counts.bad.ravel().tolist(), strict=True))
 
 
 @pytest.mark.parametrize(
-    ("one", "judged", "compared"),
+    ("measured", "judged", "compared"),
     [
         (errors(max="1%"), (100, 3), [(100, 3)]),
         (latency(), (100, 5), [(100, 40), (100, 5)]),
@@ -51,22 +51,22 @@ def told(arm: Counts) -> list[tuple[float, float]]:
     ],
 )
 def test_each_kind_counts_its_own_bad_requests(
-    one: Objective, judged: tuple[int, int], compared: list[tuple[int, int]]
+    measured: Objective, judged: tuple[int, int], compared: list[tuple[int, int]]
 ) -> None:
-    """Errors of what was finished, requests over a bound of what the histogram has, wrong labels of all labels."""
-    counts = criteria.counts(one, (0.1, 0.2), COUNTED)
-    assert (told(counts.judged), told(counts.compared)) == ([judged], compared)
+    """Errors of finished requests, slow requests of those in the histogram, wrong labels of all labels."""
+    counts = criteria.counts(measured, (0.1, 0.2), COUNTED)
+    assert (pairs(counts.judged), pairs(counts.compared)) == ([judged], compared)
 
 
-@pytest.mark.parametrize("one", [errors(max="1%"), latency(), accuracy(min="0.70")])
-def test_nothing_counted_is_no_bad_request(one: Objective) -> None:
-    """Of no kind."""
-    counts = criteria.counts(one, (0.2,), Tally())
-    assert told(counts.judged) == told(counts.compared) == [(0, 0)]
+@pytest.mark.parametrize("measured", [errors(max="1%"), latency(), accuracy(min="0.70")])
+def test_an_empty_tally_has_no_bad_requests(measured: Objective) -> None:
+    """For each kind of objective."""
+    counts = criteria.counts(measured, (0.2,), Tally())
+    assert pairs(counts.judged) == pairs(counts.compared) == [(0, 0)]
 
 
 @pytest.mark.parametrize(
-    ("one", "compared", "limit"),
+    ("measured", "compared", "limit"),
     [
         (errors(max="1%"), False, 0.01),
         (errors(maxRatio="2"), True, None),
@@ -78,17 +78,17 @@ def test_nothing_counted_is_no_bad_request(one: Objective) -> None:
         (accuracy(min="0.70", maxDrop="0.02"), True, 0.30),
     ],
 )
-def test_limits_and_comparisons_are_those_that_the_objective_names(
-    one: Objective, compared: bool, limit: float | None
+def test_an_objective_has_the_limit_and_the_comparison_that_it_names(
+    measured: Objective, compared: bool, limit: float | None
 ) -> None:
-    """As shares of bad requests."""
-    found = criteria.criterion(one, 1)
-    assert found.compared is compared
-    assert found.limit == pytest.approx(limit)
+    """Limits are shares of bad requests."""
+    criterion = criteria.criterion(measured, 1)
+    assert criterion.compared is compared
+    assert criterion.limit == pytest.approx(limit)
 
 
 @pytest.mark.parametrize(
-    ("one", "margins"),
+    ("measured", "margins"),
     [
         (errors(max="1%"), [Margin(tolerance=0.04), Margin(tolerance=0.02), Margin(tolerance=0.01)]),
         (errors(maxRatio="2"), [Margin(8, tolerance=0.02), Margin(4, tolerance=0.01), Margin(2, tolerance=0.005)]),
@@ -100,36 +100,36 @@ def test_limits_and_comparisons_are_those_that_the_objective_names(
         (accuracy(maxDrop="2%", min="0.70"), [Margin(drop=0.08), Margin(drop=0.04), Margin(drop=0.02)]),
     ],
 )
-def test_each_step_rules_out_twice_what_the_next_one_must(one: Objective, margins: list[Margin]) -> None:
-    """The last one the objective's own; without a limit, half a percent more bad requests is never "worse"."""
-    assert list(criteria.criterion(one, 3).margins) == margins
+def test_each_step_has_twice_the_margin_of_the_next_step(measured: Objective, margins: list[Margin]) -> None:
+    """The last step has the objective's own; without a limit, half a percent of bad requests is never "worse"."""
+    assert list(criteria.criterion(measured, 3).margins) == margins
 
 
 @pytest.mark.parametrize(
-    ("one", "margins"),
+    ("measured", "margins"),
     [
         (accuracy(maxDrop="20%"), [Margin(drop=0.5), Margin(drop=0.4), Margin(drop=0.2)]),
         (accuracy(min="0.80"), [Margin(tolerance=0.5), Margin(tolerance=0.4), Margin(tolerance=0.2)]),
         (accuracy(min="0.40"), [Margin(tolerance=0.6), Margin(tolerance=0.6), Margin(tolerance=0.6)]),
     ],
 )
-def test_early_margins_are_at_most_half_of_all_requests(one: Objective, margins: list[Margin]) -> None:
-    """Unless the objective's own is wider."""
-    found = criteria.criterion(one, 3).margins
-    assert [(each.ratio, each.drop) for each in found] == [(each.ratio, each.drop) for each in margins]
-    assert [each.tolerance for each in found] == pytest.approx([each.tolerance for each in margins])
+def test_margins_of_early_steps_are_at_most_half_of_all_requests(measured: Objective, margins: list[Margin]) -> None:
+    """Unless the objective's own margin is wider."""
+    by_step = criteria.criterion(measured, 3).margins
+    assert [(margin.ratio, margin.drop) for margin in by_step] == [(margin.ratio, margin.drop) for margin in margins]
+    assert [margin.tolerance for margin in by_step] == pytest.approx([margin.tolerance for margin in margins])
 
 
 @settings(deadline=None)
 @given(share=st.integers(1, 999), steps=st.integers(1, 10))
-def test_margins_only_tighten(share: int, steps: int) -> None:
-    """Down to the objective's own, and they never leave what is a share."""
+def test_margins_never_widen_from_step_to_step(share: int, steps: int) -> None:
+    """Tolerances and drops stay between 0 and 1."""
     limit = share / 1000
-    for one in (errors(max=str(limit)), errors(max=str(limit), maxRatio="1.5"), accuracy(maxDrop=str(limit))):
-        found = criteria.criterion(one, steps).margins
-        assert len(found) == steps
+    for measured in (errors(max=str(limit)), errors(max=str(limit), maxRatio="1.5"), accuracy(maxDrop=str(limit))):
+        margins = criteria.criterion(measured, steps).margins
+        assert len(margins) == steps
         for kind in ("tolerance", "ratio", "drop"):
-            widths = [getattr(each, kind) for each in found if getattr(each, kind) is not None]
+            widths = [getattr(margin, kind) for margin in margins if getattr(margin, kind) is not None]
             assert widths == sorted(widths, reverse=True)
             assert kind == "ratio" or all(0 < width < 1 for width in widths)
 
@@ -138,57 +138,61 @@ def test_margins_only_tighten(share: int, steps: int) -> None:
     ("limit", "bound"), [("200ms", 0.2), ("210ms", 0.2), ("249ms", 0.2), ("250ms", 0.25), ("3m", 60), ("0ms", 0.00025)]
 )
 def test_a_limit_between_two_bounds_is_judged_at_the_lower_one(limit: str, bound: float) -> None:
-    """What is slower than the limit is slower than that bound too, so nothing beyond the limit is missed."""
+    """A request that is slower than the limit is slower than that bound too, so none of them is missed."""
     assert criteria.bound_of(latency(limit)) == bound
 
 
-def test_bounds_are_those_that_are_compared_and_those_that_are_judged() -> None:
+def test_bounds_are_those_of_comparisons_and_of_objectives() -> None:
     """Each once, in order."""
-    wanted = (latency("500ms"), latency("210ms"), errors(max="1%"))
-    assert criteria.bounds(wanted, (0.1, 0.5)) == (0.1, 0.2, 0.5)
+    objectives = (latency("500ms"), latency("210ms"), errors(max="1%"))
+    assert criteria.bounds(objectives, (0.1, 0.5)) == (0.1, 0.2, 0.5)
     assert criteria.bounds((errors(max="1%"),), ()) == ()
 
 
 def relative(quantile: str = "0.95", slow: str = "") -> Objective:
-    one = objective(latency={"quantile": quantile, "maxRatio": "1.5"})
-    return one.with_threshold(Number.parse(slow)) if slow else one
+    without_threshold = objective(latency={"quantile": quantile, "maxRatio": "1.5"})
+    return without_threshold.with_threshold(Number.parse(slow)) if slow else without_threshold
 
 
 def test_a_latency_without_a_limit_is_only_compared() -> None:
-    """Beyond what is slow in the run; what stable may have beyond its own quantile is tolerable."""
-    found = criteria.criterion(relative(slow="0.1"), steps=1)
-    assert (found.compared, found.limit) == (True, None)
-    (margin,) = found.margins
+    """At the run's threshold; the share of slow requests that its quantile leaves is tolerated."""
+    criterion = criteria.criterion(relative(slow="0.1"), steps=1)
+    assert (criterion.compared, criterion.limit) == (True, None)
+    (margin,) = criterion.margins
     assert margin.ratio == 1.5
-    assert found.watch_margin.ratio == 3.0
-    assert found.watch_margin.tolerance == pytest.approx(0.2)
+    assert criterion.watch_margin.ratio == 3.0
+    assert criterion.watch_margin.tolerance == pytest.approx(0.2)
     assert margin.tolerance == pytest.approx(0.05)
     counts = criteria.counts(relative(slow="0.1"), (0.2,), COUNTED)
-    assert told(counts.judged) == [(100, 40)]
+    assert pairs(counts.judged) == [(100, 40)]
     assert criteria.bounds((relative(slow="0.1"),), (0.5,)) == (0.1, 0.5)
 
 
-def test_while_nothing_is_known_to_be_slow_nothing_counts() -> None:
-    """Neither in favour nor against; it is still compared elsewhere."""
+def test_without_a_threshold_no_request_is_judged() -> None:
+    """Requests are still compared at the other bounds."""
     counts = criteria.counts(relative(), (0.2,), COUNTED)
-    assert (told(counts.judged), told(counts.compared)) == ([(0, 0)], [(100, 5)])
+    assert (pairs(counts.judged), pairs(counts.compared)) == ([(0, 0)], [(100, 5)])
     assert criteria.bounds((relative(),), (0.5,)) == (0.5,)
 
 
 @pytest.mark.parametrize(
     ("quantile", "within", "slow"),
     [
-        ("0.95", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {"one": 0.2}),
-        ("0.99", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {"one": 0.25}),
-        ("0.999", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {}),  # beyond the last bound: nothing can be slower
+        ("0.95", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {"mine": 0.2}),
+        ("0.99", {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000}, {"mine": 0.25}),
+        (
+            "0.999",
+            {0.1: 949, 0.2: 950, 0.25: 990, math.inf: 1000},
+            {},
+        ),  # over the last bound: no request can be counted as slower
         ("0.95", {0.1: 0, math.inf: 0}, {}),
-        ("0.95", {0.1: 39, math.inf: 39}, {}),  # too few to know
-        ("0.95", {0.1: 40, math.inf: 40}, {"one": 0.1}),
+        ("0.95", {0.1: 39, math.inf: 39}, {}),  # too few requests
+        ("0.95", {0.1: 40, math.inf: 40}, {"mine": 0.1}),
         ("0.95", {}, {}),
     ],
 )
-def test_slow_is_what_stable_hardly_ever_takes(
+def test_the_threshold_is_stable_s_own_quantile(
     quantile: str, within: dict[float, float], slow: dict[str, float]
 ) -> None:
-    """The lowest bound within which its quantile lies."""
+    """It is the lowest bound of the histogram that has the quantile within it."""
     assert criteria.latency_thresholds((relative(quantile), latency("200ms"), errors(max="1%")), within) == slow

@@ -1,4 +1,4 @@
-"""Objectives that are queries of the user's own: measured since the first traffic, judged by a plain rule."""
+"""Objectives that are queries of the user's own: measured from the first traffic on, judged by a plain rule."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ OBJECTIVE = a_spec(objectives=[REVENUE]).objectives[0]
         ([9, math.nan, math.nan, 15, math.nan], Result.PASS, ""),
     ],
 )
-def test_more_measurements_beyond_the_limit_than_tolerated_are_a_fail(
+def test_too_many_measurements_outside_the_limit_are_a_fail(
     values: Sequence[float], result: Result, needs: str
 ) -> None:
-    """What is no number is no measurement, and the last one decides a Pass."""
-    found = judged(OBJECTIVE, [(100.0 + k, value) for k, value in enumerate(values)], since=50)
-    assert (found.result, found.needs) == (result, needs)
+    """A value that is not a number is left out, and the last measurement decides a Pass."""
+    verdict = judged(OBJECTIVE, [(100.0 + at, value) for at, value in enumerate(values)], since=50)
+    assert (verdict.result, verdict.needs) == (result, needs)
 
 
 def test_a_pass_needs_a_measurement_of_this_step() -> None:
-    """What was measured before its weight was live says nothing of it."""
+    """A measurement from before its weight was live does not count."""
     assert judged(OBJECTIVE, [(100.0, 15.0)], since=100).result is Result.UNDECIDED
     assert judged(OBJECTIVE, [(100.0, 15.0)], since=99).result is Result.PASS
 
 
-def test_the_numbers_are_told() -> None:
-    """The last one, the limit, and how many were beyond it."""
-    found = judged(OBJECTIVE, [(1.0, 9.0), (2.0, 21.0), (3.0, 8.25)], since=0)
-    assert (found.canary, found.limit, found.requests, found.evidence) == (
+def test_a_query_is_shown_with_its_numbers() -> None:
+    """The last measurement, the limit, and how many measurements were outside it."""
+    verdict = judged(OBJECTIVE, [(1.0, 9.0), (2.0, 21.0), (3.0, 8.25)], since=0)
+    assert (verdict.canary, verdict.limit, verdict.requests, verdict.evidence) == (
         "8.25",
         "at least 10, at most 20",
         3,
@@ -58,8 +58,8 @@ def test_the_numbers_are_told() -> None:
     )
 
 
-def test_a_query_is_about_one_revision() -> None:
-    """With or without blanks in the braces; other braces are PromQL's own."""
+def test_names_in_braces_are_replaced() -> None:
+    """With or without spaces in the braces; other braces belong to PromQL."""
     query = (
         a_spec(
             objectives=[
@@ -77,25 +77,25 @@ def test_a_query_is_about_one_revision() -> None:
 
 
 class Measuring:
-    """A Prometheus that serves a healthy canary, and answers the user's query as it is told."""
+    """A Prometheus that has a healthy canary, and gives `answer` to the user's query."""
 
     def __init__(self, answer: Any) -> None:
-        self.known: FakePrometheus = serving()
+        self.served: FakePrometheus = serving()
         self.answer = answer
-        self.asked: list[tuple[str, float, float, str]] = []
+        self.measured: list[tuple[str, float, float, str]] = []
 
     def custom_query(self, query: str, params: dict[str, Any]) -> Any:
-        return self.known.custom_query(query, params)
+        return self.served.custom_query(query, params)
 
     def custom_query_range(self, query: str, start_time: Any, end_time: Any, step: str) -> Any:
         if not query.startswith("sum(revenue"):
-            return self.known.custom_query_range(query, start_time, end_time, step)
-        self.asked.append((query, start_time.timestamp() - START, end_time.timestamp() - START, step))
+            return self.served.custom_query_range(query, start_time, end_time, step)
+        self.measured.append((query, start_time.timestamp() - START, end_time.timestamp() - START, step))
         return self.answer
 
 
 def series(*values: float) -> dict[str, Any]:
-    return {"metric": {}, "values": [[START + 20 + 10 * k, str(value)] for k, value in enumerate(values)]}
+    return {"metric": {}, "values": [[START + 20 + 10 * number, str(value)] for number, value in enumerate(values)]}
 
 
 def measured(answer: Any, **changes: Any) -> Any:
@@ -105,15 +105,15 @@ def measured(answer: Any, **changes: Any) -> Any:
     return look(trials(prometheus), 100, run), prometheus
 
 
-def test_it_is_measured_from_the_first_traffic_on() -> None:
-    """At its own interval, so that a restart knows what was measured before."""
+def test_a_query_is_measured_from_the_first_traffic_on() -> None:
+    """At its own interval. So a restarted operator takes the same measurements again."""
     verdict, prometheus = measured([series(15, 15)])
     assert verdict.result is Result.PASS
-    assert prometheus.asked == [("sum(revenue)", 10, 100, "10s")]
+    assert prometheus.measured == [("sum(revenue)", 10, 100, "10s")]
 
 
 def test_a_query_fails_a_run() -> None:
-    """With its numbers."""
+    """The message has its numbers."""
     verdict, _ = measured([series(15, 9, 9)])
     assert (verdict.result, verdict.reason, verdict.message) == (
         Result.FAIL,
@@ -123,8 +123,8 @@ def test_a_query_fails_a_run() -> None:
     )
 
 
-def test_a_dry_run_is_only_shown() -> None:
-    """It neither fails nor is it needed."""
+def test_a_dry_run_of_a_query_is_shown_and_decides_nothing() -> None:
+    """It never fails a run, and no step needs it."""
     verdict, _ = measured([series(15, 9, 9)], dryRun=True)
     assert (verdict.result, verdict.objectives[0].result) == (Result.PASS, Result.FAIL)
     assert measured([], dryRun=True)[0].result is Result.PASS
@@ -138,26 +138,30 @@ def test_a_dry_run_is_only_shown() -> None:
         ([], "needs a measurement inside the limit"),
     ],
 )
-def test_a_query_that_gives_no_number_is_undecided_and_told(answer: Any, trouble: str) -> None:
-    """The other objectives are judged all the same."""
+def test_a_query_without_a_number_is_undecided_and_says_why(answer: Any, trouble: str) -> None:
+    """The other objectives are judged as usual."""
     verdict, _ = measured(answer)
     assert (verdict.result, verdict.reason != METRICS_UNAVAILABLE) == (Result.UNDECIDED, True)
     assert verdict.message.startswith(f"revenue is undecided: nothing measured, at least 10, at most 20; {trouble}")
 
 
 def test_each_measurement_is_taken_once() -> None:
-    """And again by an operator that does not know it."""
+    """A restarted operator takes all of them again."""
     prometheus = Measuring([series(15)])
-    run, by = a_run(objectives=a_spec(objectives=[REVENUE]).objectives), trials(prometheus)
+    run, evaluator = a_run(objectives=a_spec(objectives=[REVENUE]).objectives), trials(prometheus)
     for now in (105, 108, 131):
-        look(by, now, run)
+        look(evaluator, now, run)
     look(trials(prometheus), 131, run)
-    assert [asked[1:] for asked in prometheus.asked] == [(10, 100, "10s"), (110, 130, "10s"), (10, 130, "10s")]
+    assert [measurement[1:] for measurement in prometheus.measured] == [
+        (10, 100, "10s"),
+        (110, 130, "10s"),
+        (10, 130, "10s"),
+    ]
 
 
-def test_the_revision_on_trial_is_measured() -> None:
-    """Also where the query is about both."""
+def test_the_canary_is_measured() -> None:
+    """Its revision is filled into the query."""
     raw = {**REVENUE, "query": {**REVENUE["query"], "expr": 'sum(revenue{revision="{{ revision }}"})'}}
     prometheus = Measuring([series(15)])
     look(trials(prometheus), 100, a_run(objectives=a_spec(objectives=[raw]).objectives))
-    assert prometheus.asked[0][0] == f'sum(revenue{{revision="{CANARY}"}})'
+    assert prometheus.measured[0][0] == f'sum(revenue{{revision="{CANARY}"}})'

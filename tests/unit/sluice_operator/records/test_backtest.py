@@ -1,4 +1,4 @@
-"""A policy tried on a time that is past takes its steps as the evidence comes."""
+"""A policy tried on the past passes its steps as the evidence comes."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ from tests.unit.sluice_operator.recorded import a_run as a_recorded_run
 
 UNTIL = BEGAN + timedelta(minutes=10)
 POLICY = a_spec(objectives=OBJECTIVES)
-LATELY = StableTraffic(100.0, {})
+TRAFFIC = StableTraffic(100.0, {})
 
 
-def tried(bad: float, rate: float = 100.0) -> Backtest:
+def backtest(bad: float, rate: float = 100.0) -> Backtest:
     """The policy on ten minutes in which the canary had a tenth of the requests."""
-    told = list(ticks(a_recorded_run(weights=(10,), step_seconds=600.0), rate=rate, bad=bad))
-    run = with_share(hypothetical_run(POLICY, LATELY, "bbbbbbbbbb", "aaaaaaaaaa", BEGAN, UNTIL), told)
-    return backtested(replayed(recorded(run, iter(told))))
+    past = list(ticks(a_recorded_run(weights=(10,), step_seconds=600.0), rate=rate, bad=bad))
+    run = with_share(hypothetical_run(POLICY, TRAFFIC, "bbbbbbbbbb", "aaaaaaaaaa", BEGAN, UNTIL), past)
+    return backtested(replayed(recorded(run, iter(past))))
 
 
 def test_steps_are_passed_one_after_the_other() -> None:
-    """Each with the requests and the time that it asks for; the last Pass ends it."""
-    found = tried(bad=0.001)
-    first, last = found.passed
-    assert BEGAN + timedelta(seconds=5) <= first < last == found.at < UNTIL
-    assert found.verdict.result is Result.PASS
+    """Each has its requests and its time; the last Pass is the end."""
+    result = backtest(bad=0.001)
+    first, last = result.passed
+    assert BEGAN + timedelta(seconds=5) <= first < last == result.at < UNTIL
+    assert result.verdict.result is Result.PASS
 
 
 def test_a_bad_canary_would_have_failed() -> None:
-    """At the tick at which the evidence was there, with the sentence that status would have had."""
-    found = tried(bad=0.3)
-    assert found.passed == ()
-    assert (found.verdict.result, found.at < UNTIL) == (Result.FAIL, True)
-    assert "is worse than stable" in found.verdict.message
+    """At the tick that completed the evidence, with the message that status would have had."""
+    result = backtest(bad=0.3)
+    assert result.passed == ()
+    assert (result.verdict.result, result.at < UNTIL) == (Result.FAIL, True)
+    assert "is worse than stable" in result.verdict.message
 
 
-def test_what_is_not_proven_in_time_is_undecided() -> None:
-    """With what is still needed."""
-    found = tried(bad=0.001, rate=1.0)
-    assert (found.passed, found.verdict.result) == ((), Result.UNDECIDED)
-    assert "errors is undecided: " in found.verdict.message
-    assert UNTIL - timedelta(seconds=10) < found.at <= UNTIL
+def test_a_step_without_enough_evidence_is_undecided() -> None:
+    """The message says what is missing."""
+    result = backtest(bad=0.001, rate=1.0)
+    assert (result.passed, result.verdict.result) == ((), Result.UNDECIDED)
+    assert "errors is undecided: " in result.verdict.message
+    assert UNTIL - timedelta(seconds=10) < result.at <= UNTIL
 
 
-def test_a_rehearsed_run_follows_the_policy_with_its_weight_proven_from_the_start() -> None:
-    """Or the steps that would have been chosen for its rate."""
-    run = hypothetical_run(POLICY, LATELY, "b", "a", BEGAN, UNTIL)
+def test_a_hypothetical_run_has_the_policy_and_a_weight_proven_from_the_start() -> None:
+    """Without steps in the policy, it has the automatic steps for its rate."""
+    run = hypothetical_run(POLICY, TRAFFIC, "b", "a", BEGAN, UNTIL)
     assert (run.steps, run.objectives) == (POLICY.rollout.canary.steps, POLICY.objectives)
     assert run.traffic_started_at == run.first_live_at == run.step_started_at == BEGAN
-    free = a_spec(rollout={**ROLLOUT, "canary": {}})
-    assert hypothetical_run(free, LATELY, "b", "a", BEGAN, UNTIL).steps == automatic_steps.steps_for(100.0)
+    without_steps = a_spec(rollout={**ROLLOUT, "canary": {}})
+    assert hypothetical_run(without_steps, TRAFFIC, "b", "a", BEGAN, UNTIL).steps == automatic_steps.steps_for(100.0)
 
 
 @pytest.mark.parametrize("weight", [10, 50])
 def test_the_weight_is_the_share_that_the_canary_had(weight: int) -> None:
-    """It says nothing of silence."""
-    told = list(ticks(a_recorded_run(weights=(weight,), step_seconds=600.0), rate=100.0))
-    run = with_share(hypothetical_run(POLICY, LATELY, "b", "a", BEGAN, UNTIL), told)
-    assert [one.weight for one in run.live_weights] == [pytest.approx(weight, abs=1)]
+    """Without any requests it is 0."""
+    past = list(ticks(a_recorded_run(weights=(weight,), step_seconds=600.0), rate=100.0))
+    run = with_share(hypothetical_run(POLICY, TRAFFIC, "b", "a", BEGAN, UNTIL), past)
+    assert [live.weight for live in run.live_weights] == [pytest.approx(weight, abs=1)]
     assert with_share(run, []).live_weights[0].weight == 0

@@ -1,4 +1,4 @@
-"""A replay gives what the operator had: the same numbers at each look, and the same verdict at the end."""
+"""A replay gives what the operator had: the same numbers at each evaluation, and the same verdict at the end."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ from tests.unit.sluice_operator.fake_prometheus import (
 from tests.unit.sluice_operator.recorded import OBJECTIVES, recorded, ticks
 from tests.unit.sluice_operator.recorded import a_run as a_recorded_run
 
-TERMS: dict[str, Any] = {
+POLICY: dict[str, Any] = {
     "objectives": a_spec(objectives=OBJECTIVES).objectives,
     "canary": RevisionRef(revision=CANARY, model="models:/iris/2"),
     "stable": RevisionRef(revision=STABLE, model="models:/iris/1"),
 }
-FIRST = a_run(**TERMS)
+FIRST = a_run(**POLICY)
 RAISED = (LiveWeight(10, moment(5), moment(150)), LiveWeight(50, moment(153)))
-SECOND = a_run(step=1, since=153, live_weights=RAISED, **TERMS)
+SECOND = a_run(step=1, since=153, live_weights=RAISED, **POLICY)
 
 
 def run_at(now: float) -> Run:
@@ -63,89 +63,88 @@ def ended(run: Run, at: float, verdict: Verdict) -> Run:
     return replace(run, ended_at=moment(at), outcome=Outcome.REJECTED, reason=verdict.reason, message=verdict.message)
 
 
-def record_of(by: Evaluator, run: Run, last: Verdict) -> RunRecord:
+def record_of(evaluator: Evaluator, run: Run, last: Verdict) -> RunRecord:
     subject = Subject("models", "iris", run, ComparedRevisions(CANARY, STABLE))
-    known = asyncio.run(by.ended(subject, replace(STATUS, verdict=last, phase=Phase.ROLLING_BACK)))
-    assert known is not None
-    return run_record.decoded(run_record.encoded(run_record.of_run("models", "iris", run, known)))
+    ended_run = asyncio.run(evaluator.ended(subject, replace(STATUS, verdict=last, phase=Phase.ROLLING_BACK)))
+    assert ended_run is not None
+    return run_record.decoded(run_record.encoded(run_record.of_run("models", "iris", run, ended_run)))
 
 
 def numbers(findings: tuple[Finding, ...]) -> list[float]:
-    """All log e-values and counts in a row."""
-    return [
-        value
-        for one in findings
-        for value in (*one.canary, *one.stable, one.worse, one.over_limit, one.worse_now, *one.non_inferior)
-        if value is not None
+    """All counts and log e-values."""
+    values = [
+        (*finding.canary, *finding.stable, finding.worse, finding.over_limit, finding.worse_now, *finding.non_inferior)
+        for finding in findings
     ]
+    return [value for of_objective in values for value in of_objective if value is not None]
 
 
-def kept_trial(by: Evaluator) -> RunEvidence:
-    return by._samples["models", "iris"][1].evidence
+def evidence_in(evaluator: Evaluator) -> RunEvidence:
+    return evaluator._samples["models", "iris"][1].evidence
 
 
 @pytest.mark.parametrize("restarts", [(), (95,), (50, 155, 290)])
 @pytest.mark.parametrize("bad", [0.0, 0.01, 0.4])
 def test_a_replay_has_the_numbers_that_the_operator_had(bad: float, restarts: tuple[int, ...]) -> None:
-    """At each of its looks, also when it was restarted in between; and the same last verdict."""
+    """At each of its evaluations, also after restarts; and the same last verdict."""
     prometheus = serving(bad=bad)
-    by, seen = trials(prometheus), dict[int, tuple[list[float], float]]()
+    evaluator, by_ticks = trials(prometheus), dict[int, tuple[list[float], float]]()
     for now in range(5, 301, 5):
-        by = trials(prometheus) if now in restarts else by
+        evaluator = trials(prometheus) if now in restarts else evaluator
         run = run_at(now)
-        verdict = look(by, now, run)
-        trial = kept_trial(by)
-        found = trial.findings(run, moment(now).timestamp(), 30.0)
-        seen[len(trial.ticks)] = numbers(found.objectives), found.silent
+        verdict = look(evaluator, now, run)
+        evidence = evidence_in(evaluator)
+        findings = evidence.findings(run, moment(now).timestamp(), 30.0)
+        by_ticks[len(evidence.ticks)] = numbers(findings.objectives), findings.silent
         if verdict.result is Result.FAIL:
             break
-    again = replayed(record_of(by, ended(run, now, verdict), verdict))
-    assert again.verdict == verdict
-    assert list(again.differences()) == []
-    assert len(again.ticks) == max(seen)
-    for index, (expected, silent) in seen.items():
-        if index:
-            told = again.ticks[index - 1]
-            assert numbers(told.objectives) == pytest.approx(expected, abs=1e-9, rel=1e-9)
-            if told.step == run_at(told.tick.end).step:
-                assert silent == pytest.approx(told.silent, abs=1e-9, rel=1e-9)
-    assert [one for one in again.ticks if one.failing(again.thresholds)] == (
-        [again.ticks[-1]] if verdict.result is Result.FAIL else []
+    replay = replayed(record_of(evaluator, ended(run, now, verdict), verdict))
+    assert replay.verdict == verdict
+    assert list(replay.differences()) == []
+    assert len(replay.ticks) == max(by_ticks)
+    for count, (expected, silent) in by_ticks.items():
+        if count:
+            tick = replay.ticks[count - 1]
+            assert numbers(tick.objectives) == pytest.approx(expected, abs=1e-9, rel=1e-9)
+            if tick.step == run_at(tick.tick.end).step:
+                assert silent == pytest.approx(tick.silent, abs=1e-9, rel=1e-9)
+    assert [tick for tick in replay.ticks if tick.failing(replay.thresholds)] == (
+        [replay.ticks[-1]] if verdict.result is Result.FAIL else []
     )
 
 
 @pytest.mark.parametrize("bad", [0.0, 0.4])
-def test_a_record_that_is_written_after_a_crash_is_the_same(bad: float) -> None:
-    """As long as Prometheus knows the samples."""
+def test_a_restarted_operator_writes_the_same_record(bad: float) -> None:
+    """As long as Prometheus has the samples."""
     prometheus = serving(bad=bad)
-    by = trials(prometheus)
+    evaluator = trials(prometheus)
     for now in range(5, 301, 5):
-        verdict = look(by, now, run_at(now))
+        verdict = look(evaluator, now, run_at(now))
         if verdict.result is Result.FAIL:
             break
     run = ended(run_at(now), now, verdict)
-    assert record_of(trials(prometheus), run, verdict) == record_of(by, run, verdict)
+    assert record_of(trials(prometheus), run, verdict) == record_of(evaluator, run, verdict)
 
 
-def test_crashes_and_lost_metrics_are_recorded_as_they_were_told() -> None:
-    """The one is replayed with its number, the other cannot be compared."""
+def test_crashes_and_lost_metrics_are_in_the_record() -> None:
+    """Crashes are replayed with their number; a verdict without metrics cannot be compared."""
     prometheus = serving()
-    by = trials(prometheus)
-    crashed = look(by, 100, FIRST, crashes=4)
-    again = replayed(record_of(by, ended(FIRST, 100, crashed), crashed))
-    assert (again.verdict.reason, list(again.differences())) == ("CanaryCrashing", [])
+    evaluator = trials(prometheus)
+    crashed = look(evaluator, 100, FIRST, crashes=4)
+    replay = replayed(record_of(evaluator, ended(FIRST, 100, crashed), crashed))
+    assert (replay.verdict.reason, list(replay.differences())) == ("CanaryCrashing", [])
     later = record_of(trials(prometheus), ended(FIRST, 100, crashed), crashed)
     assert replayed(later).incomparable == (
         "how often containers ended was not known any more when the record was written"
     )
     prometheus.trouble = ValueError("refused")
-    lost = look(by, 200, FIRST)
-    record = record_of(by, ended(FIRST, 200, lost), lost)
+    lost = look(evaluator, 200, FIRST)
+    record = record_of(evaluator, ended(FIRST, 200, lost), lost)
     assert record.last_evaluation.verdict.reason == METRICS_UNAVAILABLE
     assert replayed(record).incomparable == "the last evaluation saw no metrics: Prometheus gave no answer: refused"
 
 
-def test_a_run_that_nobody_called_has_no_record() -> None:
+def test_a_run_without_requests_has_no_record() -> None:
     """Neither from memory nor from Prometheus."""
     subject = Subject(
         "models", "iris", ended(FIRST, 100, look(trials(FakePrometheus()), 100)), ComparedRevisions(CANARY, STABLE)
@@ -153,36 +152,36 @@ def test_a_run_that_nobody_called_has_no_record() -> None:
     assert asyncio.run(trials(FakePrometheus()).ended(subject, STATUS)) is None
 
 
-def told(**changes: Any) -> Replay:
+def a_replay(**changes: Any) -> Replay:
     run = a_recorded_run(step_seconds=100.0, **changes)
     return replayed(recorded(run, ticks(run)))
 
 
-def weights(again: Replay) -> list[int | None]:
-    """One after the other."""
-    return [weight for weight, _ in groupby(one.weight for one in again.ticks)]
+def weights(replay: Replay) -> list[int | None]:
+    """In their order, without repetitions."""
+    return [weight for weight, _ in groupby(tick.weight for tick in replay.ticks)]
 
 
-def test_moments_say_which_weight_was_live() -> None:
-    """And none while it changed; the step is the one whose weight was seen last."""
-    again = told()
-    assert weights(again) == [10, 50]
-    assert {one.step for one in again.ticks if one.weight == 50} == {1}
-    assert again.ticks[-1].passed(again.thresholds) == (True, True, True)
+def test_ticks_have_the_weight_that_was_live() -> None:
+    """And the step of the weight that was seen live last."""
+    replay = a_replay()
+    assert weights(replay) == [10, 50]
+    assert {tick.step for tick in replay.ticks if tick.weight == 50} == {1}
+    assert replay.ticks[-1].passed(replay.thresholds) == (True, True, True)
 
 
-def test_after_the_swap_all_requests_are_the_canary_s() -> None:
-    """While it was watched."""
-    record = told().record
+def test_in_the_watch_the_weight_is_100() -> None:
+    """All requests go to the canary."""
+    record = a_replay().record
     live = (record.run.live_weights[0], replace(record.run.live_weights[1], until=moment(0)))
     short = replace(live[1], until=record.run.live_weights[1].since)
     run = replace(record.run, live_weights=(live[0], short), promoted_at=short.since)
     assert weights(replayed(replace(record, run=run))) == [10, 100]
 
 
-def test_a_verdict_that_is_another_one_is_told() -> None:
-    """With what was recorded and what is replayed."""
-    record = told().record
+def test_a_different_verdict_is_reported() -> None:
+    """With the recorded text and the replayed text."""
+    record = a_replay().record
     other = replace(
         record,
         last_evaluation=replace(
@@ -196,43 +195,49 @@ def test_a_verdict_that_is_another_one_is_told() -> None:
     assert replayed(replace(other, dropped_ticks=3)).incomparable == "the record lacks the first 3 ticks of the run"
 
 
-def test_other_evidence_is_told() -> None:
-    """Beyond what another machine may round: a verdict may be the same by luck."""
-    record = told().record
+def test_different_evidence_is_reported() -> None:
+    """If it is more than another machine may round: the verdict may be the same by chance."""
+    record = a_replay().record
     near, far = (
-        replace(record, evidence={**record.evidence, "errors": tuple(log + by for log in record.evidence["errors"])})
-        for by in (1e-12, 1e-6)
+        replace(
+            record, evidence={**record.evidence, "errors": tuple(log + change for log in record.evidence["errors"])}
+        )
+        for change in (1e-12, 1e-6)
     )
     assert list(replayed(near).differences()) == []
     (difference,) = replayed(far).differences()
     assert difference.startswith("errors, log e-values: recorded (")
 
 
-def test_other_rules_may_say_something_else() -> None:
-    """A record tells by which version of the rules it was judged."""
+def test_verdicts_by_other_rules_are_not_compared() -> None:
+    """A record has the version of the rules that judged it."""
     run = a_recorded_run(step_seconds=100.0)
-    again = replayed(replace(recorded(run, ticks(run)), verdict_version=0))
-    assert again.incomparable == f"it was reached by the rules of version 0, this program has version {VERDICT_VERSION}"
-    assert list(again.differences()) == []
+    replay = replayed(replace(recorded(run, ticks(run)), verdict_version=0))
+    assert (
+        replay.incomparable == f"it was reached by the rules of version 0, this program has version {VERDICT_VERSION}"
+    )
+    assert list(replay.differences()) == []
 
 
-def test_what_was_said_of_a_query_is_kept() -> None:
-    """Its measurements are not in the record; a dry run moves no family."""
+def test_the_result_of_a_query_is_that_of_the_last_evaluation() -> None:
+    """Its measurements are not in the record. A dry run is not part of any family."""
     query = {"name": "mine", "query": {"expr": "vector(1)", "interval": "30s", "failureLimit": 1, "max": "2"}}
     errors = {**OBJECTIVES[0], "dryRun": True}
     run = a_recorded_run(step_seconds=100.0, objectives=a_spec(objectives=[errors, query]).objectives)
     record = recorded(run, ticks(run, bad=0.4))
-    said = ObjectiveVerdict("mine", Result.FAIL, "QueryOutsideLimit", "3", limit="at most 2", requests=7)
-    verdict = replace(record.last_evaluation.verdict, objectives=(*record.last_evaluation.verdict.objectives, said))
-    again = replayed(replace(record, last_evaluation=replace(record.last_evaluation, verdict=verdict)))
-    assert (again.verdict.result, again.verdict.reason) == (Result.FAIL, "QueryOutsideLimit")
-    assert again.verdict.objectives[-1] == said
-    assert not any(one.failing(again.thresholds) for one in again.ticks)
+    query_verdict = ObjectiveVerdict("mine", Result.FAIL, "QueryOutsideLimit", "3", limit="at most 2", requests=7)
+    verdict = replace(
+        record.last_evaluation.verdict, objectives=(*record.last_evaluation.verdict.objectives, query_verdict)
+    )
+    replay = replayed(replace(record, last_evaluation=replace(record.last_evaluation, verdict=verdict)))
+    assert (replay.verdict.result, replay.verdict.reason) == (Result.FAIL, "QueryOutsideLimit")
+    assert replay.verdict.objectives[-1] == query_verdict
+    assert not any(tick.failing(replay.thresholds) for tick in replay.ticks)
 
 
-def test_families_are_averages() -> None:
-    """Of e-values, over the objectives that ask for them."""
-    last = told().ticks[-1]
+def test_the_e_value_of_a_family_is_the_mean_over_its_objectives() -> None:
+    """Only over the objectives that ask for it."""
+    last = a_replay().ticks[-1]
     errors, p95, accuracy = last.objectives
     assert errors.worse is not None
     assert accuracy.worse is not None
