@@ -1,4 +1,4 @@
-"""`kubectl sluice`: reads what the operator wrote, and judges it again. It changes nothing in a cluster."""
+"""`kubectl sluice`: shows the recorded runs and judges them again. It writes nothing to a cluster."""
 
 import argparse
 import sys
@@ -11,14 +11,14 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 2 for what cannot be done as asked; `replay` has its own meaning of 0 and 1."""
+    """Exit code 2 for a command that cannot be carried out; `replay` has its own meaning of 0 and 1."""
     parser = argparse.ArgumentParser("kubectl sluice", description="Looks into the runs of ModelDeployments.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for verb in (history_command, replay_command, forecast_command):
-        verb.add(verbs)
-    asked = parser.parse_args(arguments)
+    for command in (history_command, replay_command, forecast_command):
+        command.add(verbs)
+    options = parser.parse_args(arguments)
     try:
-        code: int = asked.run(asked)
+        code: int = options.run(options)
     except CommandError as error:
         print(f"kubectl sluice: {error}", file=sys.stderr)
         return 2

@@ -29,85 +29,102 @@ from sluice_operator.records import backtest
 from sluice_operator.records.backtest import StableTraffic
 from sluice_operator.rollout import automatic_steps
 
-_BIN_SECONDS = 15.0
-_INTERVALS = Intervals(_BIN_SECONDS, _BIN_SECONDS)
-_PAST_SECONDS = 3600.0  # of which stable's shares are told
-_RECENT_SECONDS = 300.0  # of which the rate is told
+_TICK_SECONDS = 15.0
+_INTERVALS = Intervals(_TICK_SECONDS, _TICK_SECONDS)
+_HISTORY_SECONDS = 3600.0  # of which stable's shares are taken
+_RECENT_SECONDS = 300.0  # the last part of it, of which the request rate is taken
 
 
 def add(verbs: Any) -> None:
-    """The verb and its options."""
+    """Add the verb and its options."""
     parser = verbs.add_parser("forecast", help="how long the present run will take, or one that would begin now")
     parser.add_argument("name", help="name of the ModelDeployment")
     parser.add_argument("-n", "--namespace", help="default: that of the current context")
     parser.add_argument("--prometheus", required=True, help="address of Prometheus, such as http://localhost:9090")
     run_sources.add_credentials(parser)
-    parser.add_argument(
-        "--at", default="0s", help="as of a time such as 2026-03-01T12:00:00Z, or so long ago, such as 2h"
-    )
+    parser.add_argument("--at", default="0s", help="a time such as 2026-03-01T12:00:00Z, or how long ago, such as 2h")
     parser.set_defaults(run=run)
 
 
-def run(asked: argparse.Namespace) -> int:
-    """Prints requests and time by step, and whether the deadline allows for them."""
-    namespace, wanted, current = kubectl.model_deployment(asked.name, asked.namespace)
+def run(options: argparse.Namespace) -> int:
+    """Print requests and time by step, and whether the deadline is long enough for them."""
+    namespace, wanted, current = kubectl.model_deployment(options.name, options.namespace)
     if current.stable is None:
-        raise CommandError(f"{asked.name} has no stable revision yet: its first one is not compared with anything")
-    at = times.moment(asked.at, datetime.now(UTC))
+        raise CommandError(f"{options.name} has no stable revision yet: its first one is not compared with anything")
+    now = times.moment(options.at, datetime.now(UTC))
     try:
-        steps, outlook = asyncio.run(
-            expected(run_sources.connected(asked), (namespace, asked.name), wanted, current, at)
-        )
+        prometheus = run_sources.connected(options)
+        expected_run, outlook = asyncio.run(expected(prometheus, (namespace, options.name), wanted, current, now))
     except MetricsLostError as error:
         raise CommandError(f"{error}: check --prometheus") from error
     if outlook is None:
-        raise CommandError("Prometheus knows less than 100 requests of that hour: that is too little to tell")
-    print(*_told(steps, outlook), sep="\n")
+        raise CommandError("Prometheus has fewer than 100 requests in that hour: too few for a forecast")
+    print(*_lines(expected_run, outlook), sep="\n")
     return 0
 
 
 async def expected(
     prometheus: Prometheus, key: tuple[str, str], wanted: Spec, current: Status, now: datetime
 ) -> tuple[Run, Outlook | None]:
-    """The run that goes on, or one under the present spec, and what it may expect."""
+    """The present run, or one under the present spec, and what it may expect: None if there are too few requests.
+
+    `key`: namespace and name. Raises CommandError and MetricsLostError.
+    """
     reader, stable = Reader(prometheus), current.stable
-    assert stable is not None
+    assert stable is not None  # `run` refuses an object without a stable revision
     canary = current.canary.revision if current.canary else ""
-    run = current.run
-    going_on = run is not None and run.outcome is None and bool(run.steps) and run.started_at <= now
-    if not going_on or run is None:
-        found = await Evaluator(reader, _INTERVALS).latency_thresholds(key, stable.revision, wanted.objectives, now)
-        lately, began = StableTraffic(0.0, run_sources.known(wanted.objectives, found)), now - timedelta(hours=1)
-        run = backtest.hypothetical_run(wanted, lately, canary or "none", stable.revision, began, now)
+    present = _present_run(current, now)
+    run = present or await _new_run(reader, key, wanted, canary, stable.revision, now)
     bounds = criteria.bounds(run.judged, ())
-    until = now.timestamp()
-    edges = [until - _PAST_SECONDS + _BIN_SECONDS * index for index in range(int(_PAST_SECONDS / _BIN_SECONDS) + 1)]
-    revisions = tuple(one for one in (stable.revision, canary) if one)
+    edges = _tick_edges(now.timestamp())
+    revisions = tuple(revision for revision in (stable.revision, canary) if revision)
     counters = Counters()
-    counters.add(await reader.grid(Selection((key,), revisions, bounds), edges[0], until, _BIN_SECONDS))
-    recent = [edge for edge in edges if edge >= until - _RECENT_SECONDS]
-    ticks = [_tick(counters, stable.revision, canary, *ends) for ends in pairwise(recent)]
-    if not going_on:
-        rate = sum(one.stable.finished + one.canary.finished for one in ticks) / _RECENT_SECONDS
+    selection = Selection((key,), revisions, bounds)
+    counters.add(await reader.grid(selection, edges[0], now.timestamp(), _TICK_SECONDS))
+    recent = [edge for edge in edges if edge >= now.timestamp() - _RECENT_SECONDS]
+    ticks = [_tick(counters, stable.revision, canary, start, end) for start, end in pairwise(recent)]
+    if present is None:
+        rate = sum(tick.stable.finished + tick.canary.finished for tick in ticks) / _RECENT_SECONDS
         run = replace(run, steps=wanted.rollout.canary.steps or automatic_steps.steps_for(rate))
-    past = edges[: len(edges) - len(ticks)]
-    learned = await asyncio.to_thread(baseline.learn, run.judged, bounds, counters, stable.revision, past)
-    pods = Pods(run.replicas, run.replicas)
-    trial = RunEvidence(run.judged, len(run.steps), learned, pods, _BIN_SECONDS)
+    earlier = edges[: len(edges) - len(ticks)]
+    learned = await asyncio.to_thread(baseline.learn, run.judged, bounds, counters, stable.revision, earlier)
+    evidence = RunEvidence(run.judged, len(run.steps), learned, Pods(run.replicas, run.replicas), _TICK_SECONDS)
     for tick in ticks:
-        trial.update(tick, replace(run, live_weights=()))
-    return run, trial.outlook(run)
+        evidence.update(tick, replace(run, live_weights=()))
+    return run, evidence.outlook(run)
 
 
-def _tick(counters: Counters, stable: str, canary: str, since: float, until: float) -> Tick:
-    of_canary = tally(counters, canary, since, until) if canary else Tally()
-    return Tick(since, until, of_canary, tally(counters, stable, since, until))
+def _present_run(current: Status, now: datetime) -> Run | None:
+    """The run of `status`, if it had begun at `now`, has its steps, and has not ended."""
+    run = current.run
+    return run if run is not None and run.outcome is None and run.steps and run.started_at <= now else None
 
 
-def _told(run: Run, outlook: Outlook) -> Iterator[str]:
+async def _new_run(reader: Reader, key: tuple[str, str], wanted: Spec, canary: str, stable: str, now: datetime) -> Run:
+    """A run under the present spec. Its automatic steps are set later, when the request rate is known."""
+    slow = await Evaluator(reader, _INTERVALS).latency_thresholds(key, stable, wanted.objectives, now)
+    traffic = StableTraffic(0.0, run_sources.known_thresholds(wanted.objectives, slow))
+    began = now - timedelta(seconds=_HISTORY_SECONDS)
+    return backtest.hypothetical_run(wanted, traffic, canary or "none", stable, began, now)
+
+
+def _tick_edges(until: float) -> list[float]:
+    """Where ticks begin and end in the last hour: unix seconds."""
+    return [
+        until - _HISTORY_SECONDS + _TICK_SECONDS * index for index in range(int(_HISTORY_SECONDS / _TICK_SECONDS) + 1)
+    ]
+
+
+def _tick(counters: Counters, stable: str, canary: str, start: float, end: float) -> Tick:
+    canary_tally = tally(counters, canary, start, end) if canary else Tally()
+    return Tick(start, end, canary_tally, tally(counters, stable, start, end))
+
+
+def _lines(run: Run, outlook: Outlook) -> Iterator[str]:
+    """The table of steps, then one sentence about all of them, and advice where no deadline is long enough."""
     rows = [("STEP", "WEIGHT", "REQUESTS", "TIME")]
-    found = outlook.forecast
-    for index, (step, requests, seconds) in enumerate(zip(run.steps, found.requests, found.seconds, strict=True)):
+    forecast = outlook.forecast
+    for index, (step, requests, seconds) in enumerate(zip(run.steps, forecast.requests, forecast.seconds, strict=True)):
         rows.append((str(index + 1), f"{step.weight}%", text_table.number(requests), text_table.span(seconds)))
     yield from text_table.lines(rows)
     yield ""

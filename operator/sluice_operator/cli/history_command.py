@@ -1,4 +1,4 @@
-"""`kubectl sluice history NAME`: the runs that there are records of."""
+"""`kubectl sluice history NAME`: the runs that have a run record."""
 
 import argparse
 from typing import Any
@@ -7,19 +7,19 @@ from sluice_operator.cli import kubectl, text_table
 
 
 def add(verbs: Any) -> None:
-    """The verb and its options."""
+    """Add the verb and its options."""
     parser = verbs.add_parser("history", help="the runs that there are records of")
     parser.add_argument("name", help="name of the ModelDeployment")
     parser.add_argument("-n", "--namespace", help="default: that of the current context")
     parser.set_defaults(run=run)
 
 
-def run(asked: argparse.Namespace) -> int:
-    """One line per record, the newest first."""
+def run(options: argparse.Namespace) -> int:
+    """Print one line per run record, the newest first."""
     rows = [("RECORD", "ENDED", "MODEL", "STABLE", "OUTCOME", "REASON", "MESSAGE")]
-    for one in kubectl.records(asked.name, asked.namespace):
-        data = one["data"]
-        facts = (data[key] for key in ("model", "stable", "outcome", "reason", "message"))
-        rows.append((one["metadata"]["name"], data["endedAt"][:19] + "Z", *facts))
+    for config_map in kubectl.records(options.name, options.namespace):
+        data = config_map["data"]
+        cells = (data[key] for key in ("model", "stable", "outcome", "reason", "message"))
+        rows.append((config_map["metadata"]["name"], data["endedAt"][:19] + "Z", *cells))
     print(*text_table.lines(rows), sep="\n")
     return 0

@@ -1,4 +1,4 @@
-"""What the verbs read from a cluster, with the kubectl on the PATH and whatever it is set up for."""
+"""What the commands read from a cluster: with the kubectl on the PATH, and with its current context."""
 
 import json
 import subprocess
@@ -14,11 +14,11 @@ _RESOURCE = f"{names.PLURAL}.{names.GROUP}"
 
 
 class CommandError(Exception):
-    """Something cannot be done as asked. The text says what to do."""
+    """A command cannot be carried out. The text says why, and what to do."""
 
 
 def model_deployment(name: str, namespace: str | None) -> tuple[str, Spec, Status]:
-    """Namespace, spec and status of an object."""
+    """Namespace, spec and status of a ModelDeployment. Raises CommandError."""
     body = _kubectl("get", _RESOURCE, name, *_in(namespace))
     try:
         return body["metadata"]["namespace"], spec.parse(body["spec"]), status.parse(body.get("status"))
@@ -27,20 +27,20 @@ def model_deployment(name: str, namespace: str | None) -> tuple[str, Spec, Statu
 
 
 def with_defaults(path: str) -> Manifest:
-    """The ModelDeployment of a file as the API server would store it; nothing is stored."""
+    """The ModelDeployment in a file as the API server would store it. Nothing is stored. Raises CommandError."""
     return _kubectl("apply", "--dry-run=server", f"--filename={path}")
 
 
 def records(name: str, namespace: str | None) -> list[Manifest]:
-    """The ConfigMaps with records of an object's runs, the newest first."""
+    """The ConfigMaps with the run records of a ModelDeployment, the newest first. Raises CommandError."""
     labels = f"{names.LABEL_OWNER}={name},{names.LABEL_RECORD}={names.RUN_RECORD}"
-    found: list[Manifest] = _kubectl("get", "configmaps", f"--selector={labels}", *_in(namespace))["items"]
-    if not found:
-        model_deployment(name, namespace)  # tells if there is no such object
+    config_maps: list[Manifest] = _kubectl("get", "configmaps", f"--selector={labels}", *_in(namespace))["items"]
+    if not config_maps:
+        model_deployment(name, namespace)  # raises if there is no such object
         raise CommandError(
             f"there is no record of a run of {name} yet: one is written when a run ends that had traffic"
         )
-    return sorted(found, key=lambda one: str(one["data"]["startedAt"]), reverse=True)
+    return sorted(config_maps, key=lambda config_map: str(config_map["data"]["startedAt"]), reverse=True)
 
 
 def _in(namespace: str | None) -> Sequence[str]:

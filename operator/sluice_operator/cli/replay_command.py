@@ -1,4 +1,4 @@
-"""`kubectl sluice replay`: a run judged again from its record, or a policy on a time of the past."""
+"""`kubectl sluice replay`: judges a run again from its run record, or tries a policy on the past (a backtest)."""
 
 import argparse
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice_operator import report
+from sluice_operator.api.status import Result
 from sluice_operator.cli import run_sources, text_table, tick_table, times
 from sluice_operator.cli.kubectl import CommandError
 from sluice_operator.cli.run_sources import Past
@@ -20,7 +21,7 @@ With --prometheus a policy is judged on the past, without any run; the exit code
 
 
 def add(verbs: Any) -> None:
-    """The verb and its options."""
+    """Add the verb and its options."""
     parser = verbs.add_parser("replay", help="a run judged again, tick by tick", epilog=_EPILOG)
     parser.add_argument("name", nargs="?", help="name of the ModelDeployment")
     parser.add_argument("-n", "--namespace", help="default: that of the current context")
@@ -42,58 +43,59 @@ def add(verbs: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(asked: argparse.Namespace) -> int:
-    """Prints what changed from tick to tick, or every tick, and the verdict."""
-    if asked.prometheus:
-        replay = replayed(_past(asked))
-        tried = backtested(replay)
-        rows = (
-            tick_table.every(replay, tick_table.imagined(replay, tried)) if asked.ticks else tick_table.changed(replay)
-        )
-        print(*rows, "", *_told(replay, tried), sep="\n")
-        code = int(tried.verdict.result == "Fail")
+def run(options: argparse.Namespace) -> int:
+    """Print the ticks at which something changed, or all of them, and the verdict."""
+    if options.prometheus:
+        replay = replayed(_record_from_prometheus(options))
+        backtest = backtested(replay)
+        conclusion = _backtest_lines(replay, backtest)
+        code = int(backtest.verdict.result is Result.FAIL)
     else:
-        replay = replayed(_recorded(asked))
+        replay, backtest = replayed(_stored_record(options)), None
         differences = list(replay.differences())
-        rows = tick_table.every(replay, tick_table.decided(replay)) if asked.ticks else tick_table.changed(replay)
-        print(*rows, "", *_compared(replay, differences), sep="\n")
+        conclusion = _comparison_lines(replay, differences)
         code = int(bool(differences))
-    if asked.report:
-        _write(asked.report, report.page(replay))
-        print(f"report: {asked.report}")
+    rows = tick_table.every(replay, backtest) if options.ticks else tick_table.changed(replay)
+    print(*rows, "", *conclusion, sep="\n")
+    if options.report:
+        _write(options.report, report.page(replay))
+        print(f"report: {options.report}")
     return code
 
 
-def _recorded(asked: argparse.Namespace) -> RunRecord:
-    if asked.record:
-        return run_sources.of_file(asked.record)
-    if not asked.name:
+def _stored_record(options: argparse.Namespace) -> RunRecord:
+    """The run record of a file, or of the cluster. Raises CommandError."""
+    if options.record:
+        return run_sources.of_file(options.record)
+    if not options.name:
         raise CommandError("name a ModelDeployment, or a file with --record")
-    return run_sources.of_cluster(asked.name, asked.namespace, asked.chosen)
+    return run_sources.of_cluster(options.name, options.namespace, options.chosen)
 
 
-def _past(asked: argparse.Namespace) -> RunRecord:
+def _record_from_prometheus(options: argparse.Namespace) -> RunRecord:
+    """The record of a run that did not happen, for a backtest. Raises CommandError."""
     for option in ("filename", "canary", "stable", "since"):
-        if not getattr(asked, option):
+        if not getattr(options, option):
             raise CommandError(f"--prometheus needs --{option}: see kubectl sluice replay --help")
-    namespace, name, policy = run_sources.policy_of(asked.filename)
+    namespace, name, policy = run_sources.policy_of(options.filename)
     now = datetime.now(UTC)
-    scrape = times.duration(asked.scrape_interval)
+    scrape = times.duration(options.scrape_interval)
     past = Past(
-        asked.namespace or namespace,
-        asked.name or name,
-        asked.canary,
-        asked.stable,
-        times.moment(asked.since, now),
-        times.moment(asked.until, now),
+        options.namespace or namespace,
+        options.name or name,
+        options.canary,
+        options.stable,
+        times.moment(options.since, now),
+        times.moment(options.until, now),
         scrape.total_seconds(),
     )
     if past.until <= past.since:
         raise CommandError(f"--until {past.until} is not after --since {past.since}")
-    return run_sources.of_prometheus(run_sources.connected(asked), past, policy)
+    return run_sources.of_prometheus(run_sources.connected(options), past, policy)
 
 
-def _compared(replay: Replay, differences: list[str]) -> Iterator[str]:
+def _comparison_lines(replay: Replay, differences: list[str]) -> Iterator[str]:
+    """How the run ended, its verdict, and whether that is the recorded one."""
     run, verdict = replay.record.run, replay.verdict
     yield f"{run.outcome} ({run.reason}): {run.message}"
     at = text_table.clock(replay.record.last_evaluation.at.timestamp())
@@ -108,13 +110,15 @@ def _compared(replay: Replay, differences: list[str]) -> Iterator[str]:
         yield "the same as recorded"
 
 
-def _told(replay: Replay, tried: Backtest) -> Iterator[str]:
+def _backtest_lines(replay: Replay, backtest: Backtest) -> Iterator[str]:
+    """When each step would have been passed, and the verdict."""
     run = replay.record.run
-    for step, at in zip(run.steps, tried.passed, strict=False):
-        after, clock = text_table.span(at.timestamp() - replay.record.started), text_table.clock(at.timestamp())
+    for step, passed in zip(run.steps, backtest.passed, strict=False):
+        at = passed.timestamp()
+        clock, after = text_table.clock(at), text_table.span(at - replay.record.started)
         yield f"step of weight {step.weight} would have been passed at {clock}, after {after}"
-    verdict = tried.verdict
-    yield f"verdict at {text_table.clock(tried.at.timestamp())}: {verdict.result} ({verdict.reason}): {verdict.message}"
+    verdict, clock = backtest.verdict, text_table.clock(backtest.at.timestamp())
+    yield f"verdict at {clock}: {verdict.result} ({verdict.reason}): {verdict.message}"
 
 
 def _write(path: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Where a record to be judged again comes from: a cluster, a file, or Prometheus."""
+"""Where the run record to be judged comes from: a cluster, a file, or Prometheus (for a backtest)."""
 
 import argparse
 import asyncio
@@ -34,46 +34,48 @@ from sluice_operator.records.run_record import RunRecord, UnreadableRecordError
 
 
 def of_cluster(name: str, namespace: str | None, chosen: str) -> RunRecord:
-    """The record of one run of an object. `chosen`: a ConfigMap's name, or `newest`."""
-    found = {one["metadata"]["name"]: one for one in kubectl.records(name, namespace)}
-    one = next(iter(found.values())) if chosen == "newest" else found.get(chosen)
-    if one is None:
-        raise CommandError(f"{name} has no record {chosen}; it has {', '.join(found)}")
-    return _of_config_map(one, chosen)
+    """The record of one run of a ModelDeployment. `chosen`: a ConfigMap's name, or `newest`. Raises CommandError."""
+    records = {config_map["metadata"]["name"]: config_map for config_map in kubectl.records(name, namespace)}
+    config_map = next(iter(records.values())) if chosen == "newest" else records.get(chosen)
+    if config_map is None:
+        raise CommandError(f"{name} has no record {chosen}; it has {', '.join(records)}")
+    return _of_config_map(config_map, chosen)
 
 
 def of_file(path: str) -> RunRecord:
-    """A ConfigMap as `kubectl get --output=yaml` (or json) prints it, or the packed record itself."""
+    """The record in a file, which holds a ConfigMap as `kubectl get --output=yaml` (or json) prints it, or the packed
+    record itself. Raises CommandError.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        found = yaml.safe_load(data)
+        manifest = yaml.safe_load(data)
     except (yaml.YAMLError, UnicodeDecodeError):
         return _decoded(data, path)
-    if not isinstance(found, dict) or found.get("kind") != "ConfigMap":
+    if not isinstance(manifest, dict) or manifest.get("kind") != "ConfigMap":
         raise CommandError(f"{path} is no ConfigMap with a record: write `kubectl get configmap RECORD --output=yaml`")
-    return _of_config_map(found, path)
+    return _of_config_map(manifest, path)
 
 
-def add_credentials(options: Any) -> None:
-    """The option that goes with --prometheus."""
-    told = "folder with the credentials, such as token or ca.crt: see docs/prometheus.md"
-    options.add_argument("--credentials", metavar="FOLDER", default="", help=told)
+def add_credentials(parser: Any) -> None:
+    """Add the option that goes with --prometheus."""
+    text = "folder with the credentials, such as token or ca.crt: see docs/prometheus.md"
+    parser.add_argument("--credentials", metavar="FOLDER", default="", help=text)
 
 
-def connected(asked: argparse.Namespace) -> Prometheus:
-    """The Prometheus that the options name."""
+def connected(options: argparse.Namespace) -> Prometheus:
+    """The Prometheus that the options name. Raises CommandError."""
     try:
-        return from_folder(asked.prometheus, asked.credentials)
+        return from_folder(options.prometheus, options.credentials)
     except ValueError as error:
         raise CommandError(f"--prometheus: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A time in which two revisions of an object served side by side. `scrape`: seconds between two samples."""
+    """A time in which two revisions of one object served at the same time. `scrape`: seconds between two samples."""
 
     namespace: str
     name: str
@@ -85,42 +87,41 @@ class Past:
 
 
 def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunRecord:
-    """A run that never was: what `policy` would have been told in that time."""
+    """The record of a run that did not happen: what `policy` would have judged in that time. Raises CommandError."""
     reader, ends = Reader(prometheus), past.until.timestamp()
     selection = Selection(((past.namespace, past.name),), (past.canary, past.stable))
-    trials = Evaluator(reader, Intervals(past.scrape, past.scrape))
+    evaluator = Evaluator(reader, Intervals(past.scrape, past.scrape))
 
-    async def asked() -> tuple[Run, EndedRun | None]:
+    async def evaluated() -> tuple[Run, EndedRun | None]:
         key = past.namespace, past.name
-        slow = known(
-            policy.objectives, await trials.latency_thresholds(key, past.stable, policy.objectives, past.since)
-        )
-        lately = StableTraffic(await reader.rate(selection, ends) or 0.0, slow)
-        run = backtest.hypothetical_run(policy, lately, past.canary, past.stable, past.since, past.until)
+        slow = await evaluator.latency_thresholds(key, past.stable, policy.objectives, past.since)
+        thresholds = known_thresholds(policy.objectives, slow)
+        traffic = StableTraffic(await reader.rate(selection, ends) or 0.0, thresholds)
+        run = backtest.hypothetical_run(policy, traffic, past.canary, past.stable, past.since, past.until)
         revisions = ComparedRevisions(past.canary, past.stable)
         subject = Subject(past.namespace, past.name, run, revisions)
-        return run, await trials.ended(subject, Status(run=run))
+        return run, await evaluator.ended(subject, Status(run=run))
 
     try:
-        run, ended = asyncio.run(asked())
+        run, ended = asyncio.run(evaluated())
     except MetricsLostError as error:
         raise CommandError(f"{error}: check --prometheus") from error
     if ended is None:
-        words = f"revisions {past.canary} and {past.stable} of {past.namespace}/{past.name}"
-        raise CommandError(f"Prometheus knows no requests of {words} between {past.since} and {past.until}")
-    share = backtest.with_share(run, ended.evidence.ticks)
-    return run_record.of_run(past.namespace, past.name, share, ended)
+        revisions = f"revisions {past.canary} and {past.stable} of {past.namespace}/{past.name}"
+        raise CommandError(f"Prometheus knows no requests of {revisions} between {past.since} and {past.until}")
+    run = backtest.with_share(run, ended.evidence.ticks)
+    return run_record.of_run(past.namespace, past.name, run, ended)
 
 
-def known(objectives: Sequence[Objective], slow: Mapping[str, Number]) -> Mapping[str, Number]:
-    """What is slow for stable, as far as `objectives` ask for it. Raises CommandError."""
+def known_thresholds(objectives: Sequence[Objective], slow: Mapping[str, Number]) -> Mapping[str, Number]:
+    """`slow` (seconds, by latency objective), if it has all that `objectives` need. Raises CommandError."""
     if criteria.lacks_threshold(objectives, slow):
         raise CommandError("stable answered too few requests in that hour to compare latencies with: write latency.max")
     return slow
 
 
 def policy_of(path: str) -> tuple[str, str, spec.Spec]:
-    """Namespace, name and spec of the ModelDeployment in a file; the API server fills in what is left out."""
+    """Namespace, name and spec of the object in a file, with the API server's defaults. Raises CommandError."""
     try:
         body: Any = yaml.safe_load(Path(path).read_text())
     except (OSError, yaml.YAMLError) as error:

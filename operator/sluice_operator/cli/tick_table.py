@@ -1,4 +1,4 @@
-"""The ticks of a run that is judged again, as a table: those at which something changed, or every one of them."""
+"""The ticks of a replayed run as a table: those at which something changed, or all of them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from sluice_operator.records.backtest import Backtest
 from sluice_operator.records.replay import Replay, ReplayedTick
 from sluice_operator.records.run_record import baseline_of
 
-Decisions = Mapping[float, str]  # what was decided, by the end (unix seconds) of the newest tick that was known
+_Decisions = Mapping[float, str]  # what was decided, by the end (unix seconds) of the newest tick at that time
 
 _CHANGED = ("TIME", "AFTER", "WEIGHT", "OBJECTIVE", "CANARY", "STABLE", "COUNTED", "EVIDENCE")
 _EVERY = ("TIME", "AT", "OBJECTIVE", "CANARY", "STABLE", "WORSE", "LIMIT", "FOR", "UNPAIRED", "")
@@ -24,7 +24,7 @@ _SMALL, _LARGE = 0.001, 10_000.0
 
 
 def changed(replay: Replay) -> list[str]:
-    """A row per objective at each tick at which something changed: its shares so far, and the evidence."""
+    """A row per objective at each tick at which something changed: its shares so far, and its evidence."""
     rows = [_CHANGED]
     thresholds = replay.thresholds
     for replayed in _changes(replay):
@@ -46,11 +46,13 @@ def changed(replay: Replay) -> list[str]:
     return text_table.lines(rows)
 
 
-def every(replay: Replay, decisions: Decisions) -> list[str]:
-    """All ticks. By objective what each revision counted in the tick (bad ones of all) and the e-values after it; then
-    those of all objectives together beside what they must reach, and what was decided.
+def every(replay: Replay, backtest: Backtest | None) -> list[str]:
+    """All ticks. A row per objective: the counts of both revisions in the tick (bad of all), and the e-values after it.
+    Then a row for all objectives together: their e-values, the thresholds, and what was decided. `backtest`: the one
+    that `replay` belongs to; None for a recorded run.
     """
     rows: list[Sequence[str]] = [_EVERY]
+    decisions = _run_decisions(replay) if backtest is None else _backtest_decisions(replay, backtest)
     bounds = baseline_of(replay.record).bounds
     for replayed in replay.ticks:
         tick, weight = replayed.tick, _weight(replayed)
@@ -65,23 +67,26 @@ def every(replay: Replay, decisions: Decisions) -> list[str]:
     return text_table.lines(rows)
 
 
-def decided(replay: Replay) -> Decisions:
-    """Of a run that was: where it went on to its next weight, and its end; a Fail when the evidence sufficed."""
+def _run_decisions(replay: Replay) -> _Decisions:
+    """What was decided in a recorded run: each change to the next weight, and the result of its last verdict.
+
+    A Fail stands at the first tick at which the evidence reached a threshold.
+    """
     run = replay.record.run
-    after = [live.weight for live in run.live_weights[1:]] + [100] * (run.promoted_at is not None)
-    went_on = {
+    next_weights = [live.weight for live in run.live_weights[1:]] + [100] * (run.promoted_at is not None)
+    steps_taken = {
         _newest(replay, live.until): f"on to {weight}%"
-        for live, weight in zip(run.live_weights, after, strict=False)
+        for live, weight in zip(run.live_weights, next_weights, strict=False)
         if live.until is not None and weight != live.weight
     }
-    result, ends = replay.verdict.result, replay.ticks[-1:]
+    result, last = replay.verdict.result, replay.ticks[-1]
     if result is Result.FAIL:
-        ends = (*(replayed for replayed in replay.ticks if replayed.failing(replay.thresholds)), *ends)
-    return {**went_on, ends[0].tick.end: str(result)}
+        last = next((replayed for replayed in replay.ticks if replayed.failing(replay.thresholds)), last)
+    return {**steps_taken, last.tick.end: str(result)}
 
 
-def imagined(replay: Replay, backtest: Backtest) -> Decisions:
-    """Of a run that never was: where each of its steps would have been passed, and its verdict."""
+def _backtest_decisions(replay: Replay, backtest: Backtest) -> _Decisions:
+    """What a backtest decided: when each step would have been passed, and the result of its verdict."""
     steps = zip(replay.record.run.steps, backtest.passed, strict=False)
     passed = {at.timestamp(): f"step of weight {step.weight} passed" for step, at in steps}
     return {backtest.at.timestamp(): str(backtest.verdict.result), **passed}
@@ -98,8 +103,9 @@ def _changes(replay: Replay) -> Iterator[ReplayedTick]:
 
 
 def _newest(replay: Replay, at: datetime) -> float:
-    """The end of the last tick that was over."""
-    return max((each.tick.end for each in replay.ticks if each.tick.end <= at.timestamp()), default=-math.inf)
+    """The end (unix seconds) of the last tick that had ended `at` this time."""
+    ends = (replayed.tick.end for replayed in replay.ticks)
+    return max((end for end in ends if end <= at.timestamp()), default=-math.inf)
 
 
 def _weight(replayed: ReplayedTick) -> str:
@@ -128,7 +134,7 @@ def _of(log: float, threshold: float) -> str:
 
 
 def _evalue(log: float) -> str:
-    """Three digits of what a threshold may ask for; the order of magnitude of what is far over any."""
+    """The e-value of a logarithm: three digits, or only the order of magnitude where it is far over any threshold."""
     if log < math.log(_SMALL):
         return f"<{_SMALL}"
     value = math.exp(min(log, 200.0))

@@ -1,4 +1,4 @@
-"""Times as people type them: a moment, or how long ago."""
+"""Times as people type them: a point in time, or how long ago it was."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ from sluice_operator.cli.kubectl import CommandError
 
 
 def duration(text: str) -> Duration:
-    """Raises CommandError."""
+    """A duration such as 15s or 2h. Raises CommandError."""
     try:
         return Duration.parse(text)
     except ValueError as error:
@@ -15,9 +15,9 @@ def duration(text: str) -> Duration:
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """A time such as 2026-03-01T12:00:00Z, in UTC unless it says otherwise; or so long ago. Raises CommandError."""
+    """A time such as 2026-03-01T12:00:00Z (UTC if it has no zone), or a duration before `now`. Raises CommandError."""
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return now - duration(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

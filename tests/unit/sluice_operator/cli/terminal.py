@@ -1,4 +1,4 @@
-"""A terminal on which somebody types `kubectl sluice`: a kubectl on the PATH, a Prometheus behind an address."""
+"""A terminal for `kubectl sluice`: a fake kubectl on the PATH, and a Prometheus in memory behind an address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
 from tests.unit.sluice_operator.recorded import OBJECTIVES, a_run, recorded, ticks
 
 _KUBECTL = """#!/bin/sh
-echo "$@" >> {folder}/asked
+echo "$@" >> {folder}/calls
 case "$*" in
 *configmaps*) cat {folder}/configmaps ;;
 *apply*|*iris*) cat {folder}/object ;;
@@ -42,60 +42,61 @@ def config_map(record: RunRecord) -> dict[str, Any]:
 
 
 class Terminal:
-    """A folder with a kubectl, and what was printed."""
+    """A folder with a fake kubectl and the answers that it gives; and what the command printed."""
 
     def __init__(self, folder: Path, printed: pytest.CaptureFixture[str]) -> None:
         self.folder, self._printed = folder, printed
         program = folder / "kubectl"
         program.write_text(_KUBECTL.format(folder=folder))
         program.chmod(0o755)
-        self.has_records()
-        self.has_object(raw_spec(objectives=OBJECTIVES), status.dump(stable_on(1).status))
+        self.set_records()
+        self.set_object(raw_spec(objectives=OBJECTIVES), status.dump(stable_on(1).status))
 
-    def has_records(self, *records: RunRecord) -> None:
-        (self.folder / "configmaps").write_text(json.dumps({"items": [config_map(one) for one in records]}))
+    def set_records(self, *records: RunRecord) -> None:
+        (self.folder / "configmaps").write_text(json.dumps({"items": [config_map(record) for record in records]}))
 
-    def has_object(self, wanted: dict[str, Any], current: dict[str, Any]) -> None:
+    def set_object(self, wanted: dict[str, Any], current: dict[str, Any]) -> None:
         metadata = {"name": "iris", "namespace": "models"}
         body = {"kind": names.KIND, "metadata": metadata, "spec": wanted, "status": current}
         (self.folder / "object").write_text(json.dumps(body))
 
-    def types(self, *arguments: str) -> tuple[int, str, str]:
-        """Exit code, output, errors."""
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Run `kubectl sluice`. Returns exit code, output and errors."""
         code = main(arguments)
         out, err = self._printed.readouterr()
         return code, out, err
 
     @property
-    def asked(self) -> list[str]:
-        return (self.folder / "asked").read_text().splitlines()
+    def kubectl_calls(self) -> list[str]:
+        """The arguments of each call of kubectl."""
+        return (self.folder / "calls").read_text().splitlines()
 
 
-class Served:
-    """A Prometheus in memory behind an address, and who asked it."""
+class PrometheusServer:
+    """A Prometheus in memory behind an address; `authorizations`: that header of each request."""
 
-    def __init__(self, knows: FakePrometheus) -> None:
-        asked_by: list[str | None] = []
-        self.asked_by = asked_by
+    def __init__(self, prometheus: FakePrometheus) -> None:
+        authorizations: list[str | None] = []
+        self.authorizations = authorizations
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                asked_by.append(self.headers.get("Authorization"))
-                asked = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
-                query, ranged = asked["query"], "query_range" in self.path
+                authorizations.append(self.headers.get("Authorization"))
+                parameters = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
+                query, ranged = parameters["query"], "query_range" in self.path
                 if ranged:
-                    since, until = (datetime.fromtimestamp(float(asked[end]), UTC) for end in ("start", "end"))
-                    found = knows.custom_query_range(query, since, until, asked["step"])
+                    since, until = (datetime.fromtimestamp(float(parameters[end]), UTC) for end in ("start", "end"))
+                    result = prometheus.custom_query_range(query, since, until, parameters["step"])
                 else:
-                    found = knows.custom_query(query, {"time": float(asked["time"])})
+                    result = prometheus.custom_query(query, {"time": float(parameters["time"])})
                 kind = "matrix" if ranged else "vector"
-                text = json.dumps({"status": "success", "data": {"resultType": kind, "result": found}}).encode()
+                text = json.dumps({"status": "success", "data": {"resultType": kind, "result": result}}).encode()
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(text)
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server.server_port}"

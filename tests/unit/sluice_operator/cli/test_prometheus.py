@@ -1,4 +1,4 @@
-"""`kubectl sluice` with a Prometheus: a policy tried on the past, and what a run may expect."""
+"""`kubectl sluice` with a Prometheus: backtests and forecasts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sluice_operator.api.status import Run
 from sluice_operator.cli.forecast_command import expected
 from sluice_operator.rollout.automatic_steps import steps_for
 from tests.unit.sluice_operator.build import raw_spec, stable_on, stepping
-from tests.unit.sluice_operator.cli.terminal import Served, Terminal
+from tests.unit.sluice_operator.cli.terminal import PrometheusServer, Terminal
 from tests.unit.sluice_operator.fake_prometheus import CANARY, INTERVAL, STABLE, START, FakePrometheus, pod
 from tests.unit.sluice_operator.recorded import OBJECTIVES
 
@@ -29,7 +29,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def two_hours(bad: float = 0.0, canary: int = 20) -> FakePrometheus:
-    """A pod of each arm; the canary finishes so many requests per scrape, stable nine times twenty."""
+    """One pod of each revision. The canary finishes `canary` requests per scrape, stable 180."""
     prometheus = FakePrometheus()
     scrapes = int(7200 / INTERVAL)
     pod(prometheus, [canary * k for k in range(scrapes)], bad=bad)
@@ -38,6 +38,7 @@ def two_hours(bad: float = 0.0, canary: int = 20) -> FakePrometheus:
 
 
 def policy(terminal: Terminal, **changes: Any) -> str:
+    """The path of a file with a ModelDeployment."""
     path = terminal.folder / "policy.yaml"
     wanted = raw_spec(objectives=OBJECTIVES[:2], **changes)
     path.write_text(
@@ -46,17 +47,18 @@ def policy(terminal: Terminal, **changes: Any) -> str:
     return str(path)
 
 
-def tried(terminal: Terminal, prometheus: FakePrometheus, *more: str) -> tuple[int, str, str]:
+def backtest(terminal: Terminal, prometheus: FakePrometheus, *more: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of a backtest over twenty minutes."""
     since, until = (datetime.fromtimestamp(START + at, UTC).isoformat() for at in (600, 1800))
     ends = ("--since", since, "--until", until, "--scrape-interval", "10s")
-    with Served(prometheus) as address:
-        arms = ("--canary", CANARY, "--stable", STABLE)
-        return terminal.types("replay", "--prometheus", address, "-f", policy(terminal), *arms, *ends, *more)
+    with PrometheusServer(prometheus) as address:
+        revisions = ("--canary", CANARY, "--stable", STABLE)
+        return terminal.run("replay", "--prometheus", address, "-f", policy(terminal), *revisions, *ends, *more)
 
 
-def test_a_policy_is_tried_on_the_past(terminal: Terminal) -> None:
-    """When each of its steps would have been passed, on what two revisions did side by side."""
-    code, out, err = tried(terminal, two_hours())
+def test_a_backtest_shows_when_each_step_would_have_been_passed(terminal: Terminal) -> None:
+    """It judges what two revisions did at the same time."""
+    code, out, err = backtest(terminal, two_hours())
     assert (code, err) == (0, "")
     first, second, verdict = out.split("\n\n")[1].splitlines()
     assert first.startswith("step of weight 10 would have been passed at ")
@@ -65,43 +67,43 @@ def test_a_policy_is_tried_on_the_past(terminal: Terminal) -> None:
     assert {line.split()[2] for line in out.split("\n\n")[0].splitlines()[1:]} == {"10%"}
 
 
-def test_a_policy_that_would_have_failed_says_when(terminal: Terminal) -> None:
-    """Exit code 1, and a report of it is the same as of a run."""
+def test_a_backtest_that_fails_has_exit_code_1(terminal: Terminal) -> None:
+    """A report can be written, as of a run."""
     path = terminal.folder / "report.html"
-    code, out, _ = tried(terminal, two_hours(bad=0.3), "--report", str(path))
+    code, out, _ = backtest(terminal, two_hours(bad=0.3), "--report", str(path))
     assert code == 1
     assert "Fail (ErrorRate" in out
     assert path.exists()
 
 
-def test_every_tick_of_the_past_says_where_a_step_would_have_been_passed(terminal: Terminal) -> None:
-    """And what the verdict would have been at the last one."""
-    _, out, _ = tried(terminal, two_hours(), "--ticks")
-    table, told = out.split("\n\n")
+def test_option_ticks_of_a_backtest_shows_each_passed_step_and_a_fail(terminal: Terminal) -> None:
+    """They have the times of the sentences below the table."""
+    _, out, _ = backtest(terminal, two_hours(), "--ticks")
+    table, conclusion = out.split("\n\n")
     decided = [line for line in table.splitlines() if "<-" in line]
     assert [line.split("<- ")[1] for line in decided] == ["step of weight 10 passed", "step of weight 50 passed"]
-    for line, sentence in zip(decided, told.splitlines(), strict=False):
+    for line, sentence in zip(decided, conclusion.splitlines(), strict=False):
         assert f"at {line.split()[0]}" in sentence
-    _, out, _ = tried(terminal, two_hours(bad=0.3), "--ticks")
+    _, out, _ = backtest(terminal, two_hours(bad=0.3), "--ticks")
     assert [line.split("<- ")[1] for line in out.splitlines() if "<-" in line] == ["Fail"]
 
 
-def test_a_time_of_which_prometheus_knows_nothing_is_told(terminal: Terminal) -> None:
-    """With the names that were asked for."""
-    code, _, err = tried(terminal, FakePrometheus())
+def test_a_backtest_without_requests_is_an_error(terminal: Terminal) -> None:
+    """Its message has the names that were given."""
+    code, _, err = backtest(terminal, FakePrometheus())
     assert (code, f"knows no requests of revisions {CANARY} and {STABLE} of models/iris" in err) == (2, True)
 
 
 def test_a_policy_gets_its_defaults_from_the_api_server(terminal: Terminal) -> None:
-    """A file as a person writes it leaves out most fields."""
+    """A file that a person writes leaves out most fields."""
     path = Path(policy(terminal))
     sparse = yaml.safe_load(path.read_text())
     del sparse["spec"]["rollout"]
     path.write_text(yaml.safe_dump(sparse))
-    with Served(two_hours()) as address:
+    with PrometheusServer(two_hours()) as address:
         ends = ("--since", "2h", "--canary", CANARY, "--stable", STABLE)
-        terminal.types("replay", "--prometheus", address, "-f", str(path), *ends)
-    assert terminal.asked == [f"apply --dry-run=server --filename={path} --output=json"]
+        terminal.run("replay", "--prometheus", address, "-f", str(path), *ends)
+    assert terminal.kubectl_calls == [f"apply --dry-run=server --filename={path} --output=json"]
 
 
 def forecast(terminal: Terminal, prometheus: FakePrometheus, now: float) -> tuple[Run, Outlook | None]:
@@ -112,10 +114,10 @@ def forecast(terminal: Terminal, prometheus: FakePrometheus, now: float) -> tupl
     )
 
 
-def test_a_forecast_without_a_run_takes_the_spec_and_stable_s_shares(terminal: Terminal) -> None:
-    """Automatic steps follow from the rate."""
+def test_a_forecast_without_a_run_is_for_the_present_spec(terminal: Terminal) -> None:
+    """Automatic steps follow from the request rate, and evidence from what stable did."""
     rollout = {**raw_spec()["rollout"], "canary": {}}
-    terminal.has_object(raw_spec(objectives=OBJECTIVES[:1], rollout=rollout), status.dump(stable_on(1).status))
+    terminal.set_object(raw_spec(objectives=OBJECTIVES[:1], rollout=rollout), status.dump(stable_on(1).status))
     run, outlook = forecast(terminal, two_hours(canary=0), 3600)
     assert outlook is not None
     assert outlook.rate == pytest.approx(18, rel=0.05)
@@ -124,9 +126,9 @@ def test_a_forecast_without_a_run_takes_the_spec_and_stable_s_shares(terminal: T
     assert outlook.wider == 1
 
 
-def test_a_forecast_of_a_run_takes_the_run_s_terms(terminal: Terminal) -> None:
-    """Its steps and objectives as they were frozen, whatever the spec says now."""
-    terminal.has_object(raw_spec(objectives=[]), status.dump(stepping().status))
+def test_a_forecast_of_a_run_takes_the_frozen_steps_and_objectives(terminal: Terminal) -> None:
+    """Those of the spec may have changed since."""
+    terminal.set_object(raw_spec(objectives=[]), status.dump(stepping().status))
     run, outlook = forecast(terminal, two_hours(), 3600)
     assert outlook is not None
     assert run == stepping().status.run
@@ -134,50 +136,50 @@ def test_a_forecast_of_a_run_takes_the_run_s_terms(terminal: Terminal) -> None:
 
 
 def test_a_forecast_is_printed_by_step(terminal: Terminal) -> None:
-    """With the slowest objective and the deadline; or that there is too little to tell."""
+    """With the deadline; or the error says that there are too few requests."""
     prometheus = FakePrometheus()
-    with Served(prometheus) as address:
-        code, _, err = terminal.types("forecast", "iris", "--prometheus", address)
-    assert (code, "too little to tell" in err) == (2, True)
+    with PrometheusServer(prometheus) as address:
+        code, _, err = terminal.run("forecast", "iris", "--prometheus", address)
+    assert (code, "too few for a forecast" in err) == (2, True)
     since = datetime.now(UTC).timestamp() - START - 3600
     for k in range(400):
         prometheus.scrape(since + 10 * k, 200 * k, pod_uid="s", revision=stable_on(1).status.stable.revision)  # type: ignore[union-attr]
-    with Served(prometheus) as address:
-        code, out, _ = terminal.types("forecast", "iris", "--prometheus", address)
+    with PrometheusServer(prometheus) as address:
+        code, out, _ = terminal.run("forecast", "iris", "--prometheus", address)
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()[:3]] == [["STEP", "WEIGHT"], ["1", "10%"], ["2", "50%"]]
     assert "the deadline is 4h" in out
-    with Served(prometheus) as address:
-        code, _, err = terminal.types("forecast", "iris", "--prometheus", address, "--at", "3h")
-    assert (code, "less than 100 requests of that hour" in err) == (2, True)
-    assert terminal.types("forecast", "iris", "--prometheus", address, "--at", "noon")[0] == 2
+    with PrometheusServer(prometheus) as address:
+        code, _, err = terminal.run("forecast", "iris", "--prometheus", address, "--at", "3h")
+    assert (code, "fewer than 100 requests in that hour" in err) == (2, True)
+    assert terminal.run("forecast", "iris", "--prometheus", address, "--at", "noon")[0] == 2
 
 
 @pytest.mark.parametrize("verb", ["replay", "forecast"])
-def test_a_folder_says_who_asks(terminal: Terminal, verb: str) -> None:
-    """As the operator's does; what is wrong with it is told, and then nobody is asked."""
+def test_option_credentials_authenticates_the_requests(terminal: Terminal, verb: str) -> None:
+    """With the files that the operator also uses. If one is wrong, its secret is not shown and no request is sent."""
     folder = terminal.folder / "credentials"
     folder.mkdir()
-    served = Served(two_hours())
-    with served as address:
-        asked = ("--prometheus", address, "--credentials", str(folder))
-        of_verb = {
+    server = PrometheusServer(two_hours())
+    with server as address:
+        common = ("--prometheus", address, "--credentials", str(folder))
+        options = {
             "replay": ("-f", policy(terminal), "--canary", CANARY, "--stable", STABLE, "--since", "1h"),
             "forecast": ("iris",),
         }
         (folder / "token").write_text("hidden hidden")
-        code, _, err = terminal.types(verb, *asked, *of_verb[verb])
-        assert (code, served.asked_by) == (2, [])
+        code, _, err = terminal.run(verb, *common, *options[verb])
+        assert (code, server.authorizations) == (2, [])
         assert f"the credentials in {folder} cannot be used: token has a space" in err
         assert "hidden" not in err
         (folder / "token").write_text("abc\n")
-        terminal.types(verb, *asked, *of_verb[verb])
-        assert set(served.asked_by) == {"Bearer abc"}
+        terminal.run(verb, *common, *options[verb])
+        assert set(server.authorizations) == {"Bearer abc"}
 
 
 def test_an_address_with_a_password_is_refused(terminal: Terminal) -> None:
-    """It would stay in the shell's history, and in the list of processes."""
-    code, _, err = terminal.types("forecast", "iris", "--prometheus", "http://us:hidden@localhost:9090")
+    """It would be in the shell's history and in the list of processes."""
+    code, _, err = terminal.run("forecast", "iris", "--prometheus", "http://us:hidden@localhost:9090")
     assert code == 2
     assert err.startswith("kubectl sluice: --prometheus: the URL holds a user or a password")
     assert "hidden" not in err
