@@ -1,4 +1,4 @@
-"""A run as one page of HTML that needs nothing else: no network, no scripts."""
+"""A replayed run as one HTML page. It loads nothing: no scripts, no files, no network."""
 
 from sluice_operator.report.page import page
 

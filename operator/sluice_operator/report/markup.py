@@ -1,4 +1,4 @@
-"""HTML and SVG as nested calls. Text is escaped; only what these calls made is not."""
+"""HTML and SVG as nested calls. Text is escaped, unless one of these calls made it."""
 
 from html import escape
 
@@ -18,8 +18,8 @@ def tag(name: str, *children: str, **attributes: str | float) -> Markup:
 
 
 def joined(*children: str) -> Markup:
-    """One after the other."""
-    return Markup("".join(one if isinstance(one, Markup) else escape(one) for one in children))
+    """The children one after the other. Text among them is escaped."""
+    return Markup("".join(child if isinstance(child, Markup) else escape(child) for child in children))
 
 
 def _written(value: str | float) -> str:

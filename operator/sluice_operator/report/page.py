@@ -1,4 +1,4 @@
-"""The page: how the run ended and why, a table of its objectives, and its figures."""
+"""The report page: how the run ended and why, a table of its objectives, and its charts."""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def page(replay: Replay) -> str:
-    """The whole page, as text."""
+    """The whole page as HTML text."""
     run = replay.record.run
     title = f"{run.canary.model if run.canary else replay.record.name} {_ENDED[run.outcome or Outcome.WITHDRAWN]}"
     style = (resources.files(__package__) / "style.css").read_text(encoding="utf-8")
@@ -51,18 +51,18 @@ def _headline(replay: Replay, title: str) -> Iterator[Markup]:
         yield tag("p", f"Judged again, the verdict is another one than was recorded: {words}", class_="notice")
     if replay.incomparable:
         yield tag("p", f"Not compared with what was recorded: {replay.incomparable}.", class_="notice")
-    yield tag("dl", *(tag("div", tag("dt", name), tag("dd", fact)) for name, fact in _facts(replay, run)))
+    yield tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in _details(replay, run)))
 
 
 def _why(replay: Replay) -> str:
     run = replay.record.run
     if run.outcome is Outcome.PROMOTED and run.reason == "Promoted":
-        watched = ", and nothing spoke against it while it was watched" if replay.record.run.promoted_at else ""
-        return f"Each objective that was asked for ruled out its margin{watched}."
+        watch = ", and no evidence against the canary came up during the watch" if run.promoted_at else ""
+        return f"Each objective that was needed ruled out its margin{watch}."
     return run.message
 
 
-def _facts(replay: Replay, run: Run) -> Iterator[tuple[str, str]]:
+def _details(replay: Replay, run: Run) -> Iterator[tuple[str, str]]:
     record, last = replay.record, replay.ticks[-1]
     yield "ModelDeployment", f"{record.namespace}/{record.name}"
     if run.canary is not None:
@@ -71,8 +71,9 @@ def _facts(replay: Replay, run: Run) -> Iterator[tuple[str, str]]:
     yield "First traffic", _moment(run.traffic_started_at)
     yield "End", _moment(run.ended_at)
     yield "Time with traffic", elapsed(series.seconds(replay))
-    finished = [sum(getattr(one.tick, arm).finished for one in replay.ticks) for arm in ("canary", "stable")]
-    yield "Requests", f"{finished[0]:,} of the canary, {finished[1]:,} of stable"
+    canary = sum(replayed.tick.canary.finished for replayed in replay.ticks)
+    stable = sum(replayed.tick.stable.finished for replayed in replay.ticks)
+    yield "Requests", f"{canary:,} of the canary, {stable:,} of stable"
     yield "Reached", f"step {last.step + 1} of {len(run.steps)} (weight {run.steps[last.step].weight}%)"
 
 
@@ -81,12 +82,13 @@ def _moment(at: datetime | None) -> str:
 
 
 def _summary(replay: Replay) -> Iterator[Markup]:
-    names = ("Objective", "Canary", "Stable", "Held against", "Counted", "Against it", "For its step", "At the end")
-    rows = [_row(replay, index, one) for index, one in enumerate(replay.ticks[-1].objectives)]
-    rows += [_measured(*one) for one in query_results(replay.record.run.objectives, replay.verdict)]
+    names = ("Objective", "Canary", "Stable", "Limit or margin", "Counted", "Against it", "For its step", "At the end")
+    rows = [_row(replay, index, finding) for index, finding in enumerate(replay.ticks[-1].objectives)]
+    results = query_results(replay.record.run.objectives, replay.verdict)
+    rows += [_query_row(objective, verdict) for objective, verdict in results]
     yield tag("h2", "Objectives")
     if not rows:
-        yield tag("p", "The run had no objectives: requests and time alone passed its steps.")
+        yield tag("p", "The run had no objectives: its steps needed only requests and time.")
         return
     heading = tag(
         "tr", *(tag("th", name, class_="number" if name in ("Canary", "Stable", "Counted") else "") for name in names)
@@ -94,34 +96,34 @@ def _summary(replay: Replay) -> Iterator[Markup]:
     yield tag("div", tag("table", tag("thead", heading), tag("tbody", *rows)), class_="scroll")
 
 
-def _row(replay: Replay, index: int, one: Finding) -> Markup:
-    last, thresholds = replay.ticks[-1], replay.thresholds
-    failed = any(each.name == one.objective.name and each.result is Result.FAIL for each in replay.verdict.objectives)
+def _row(replay: Replay, index: int, finding: Finding) -> Markup:
+    last, thresholds, name = replay.ticks[-1], replay.thresholds, finding.objective.name
+    failed = any(verdict.name == name and verdict.result is Result.FAIL for verdict in replay.verdict.objectives)
     result = Result.FAIL if failed else Result.PASS if last.passed(thresholds)[index] else Result.UNDECIDED
     return tag(
         "tr",
-        tag("td", *_name(one.objective)),
-        tag("td", wording.shown(one.objective, one.canary) or "none", class_="number"),
-        tag("td", wording.shown(one.objective, one.stable) or "none", class_="number"),
-        tag("td", wording.limit(one.objective)),
-        tag("td", f"{one.canary[1]:,} / {one.stable[1]:,}", class_="number"),
-        tag("td", *_meter(*against(one, thresholds), "against")),
-        tag("td", *_meter(one.non_inferior[last.step], thresholds.non_inferior, "for")),
+        tag("td", *_name(finding.objective)),
+        tag("td", wording.shown(finding.objective, finding.canary) or "none", class_="number"),
+        tag("td", wording.shown(finding.objective, finding.stable) or "none", class_="number"),
+        tag("td", wording.limit(finding.objective)),
+        tag("td", f"{finding.canary[1]:,} / {finding.stable[1]:,}", class_="number"),
+        tag("td", *_meter(*against(finding, thresholds), "against")),
+        tag("td", *_meter(finding.non_inferior[last.step], thresholds.non_inferior, "for")),
         tag("td", tag("b", str(result), class_=str(result))),
     )
 
 
-def _measured(objective: Objective, said: ObjectiveVerdict) -> Markup:
-    """A query of the user's own: no evidence, a plain rule."""
+def _query_row(objective: Objective, verdict: ObjectiveVerdict) -> Markup:
+    """A query objective has a plain count of measurements instead of evidence."""
     return tag(
         "tr",
         tag("td", *_name(objective)),
-        tag("td", said.canary or "none", class_="number"),
+        tag("td", verdict.canary or "none", class_="number"),
         tag("td"),
-        tag("td", said.limit),
-        tag("td", f"{said.requests:,}", class_="number"),
-        tag("td", said.evidence, colspan="2"),
-        tag("td", tag("b", str(said.result), class_=str(said.result))),
+        tag("td", verdict.limit),
+        tag("td", f"{verdict.requests:,}", class_="number"),
+        tag("td", verdict.evidence, colspan="2"),
+        tag("td", tag("b", str(verdict.result), class_=str(verdict.result))),
     )
 
 
@@ -131,10 +133,11 @@ def _name(objective: Objective) -> Iterator[Markup]:
         yield joined(" (dry run)")
 
 
-def _meter(log: float, bar: float, look: str) -> Iterator[Markup]:
-    part = max(0.0, min(1.0, log / bar))
-    yield joined(f"{_evalue(log)} of {_evalue(bar)}")
-    yield tag("div", tag("div", class_=look, style=f"width:{part:.0%}"), class_="meter")
+def _meter(log: float, threshold: float, style: str) -> Iterator[Markup]:
+    """An e-value and its threshold, as numbers and as a bar."""
+    part = max(0.0, min(1.0, log / threshold))
+    yield joined(f"{_evalue(log)} of {_evalue(threshold)}")
+    yield tag("div", tag("div", class_=style, style=f"width:{part:.0%}"), class_="meter")
 
 
 def _evalue(log: float) -> str:
@@ -168,11 +171,11 @@ def _reading(replay: Replay) -> Iterator[Markup]:
         "p",
         f"Times are counted from the first traffic. A dotted vertical line is a change of the live weight. A share is "
         f"that of the last twelfth of a revision's requests or labels: at least {series.LEAST_COUNTED} of them, and at "
-        f"most a sixth of the time. Evidence is drawn as e-values, in powers of ten. 1 says nothing. A line that "
+        f"most a sixth of the time. Evidence is drawn as e-values, in powers of ten. 1 is no evidence. A line that "
         f"leaves the frame goes on outside of it. The thresholds follow from what the run allows: a good canary is "
         f"rolled back in at most {false_rollback} of all runs, and one that is worse than a margin is promoted in at "
         f"most {bad_promotion}. Objectives share the thresholds against the canary: those shown are for one objective "
-        f"while the others show nothing. Each step before the last must rule out only twice as much as the one after "
-        f"it, so evidence in favour falls when a step begins.",
+        f"while the others show nothing. A step before the last one must rule out a margin that is twice as wide as "
+        f"that of the step after it, so evidence in favour falls when a step begins.",
         class_="quiet",
     )

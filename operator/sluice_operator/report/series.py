@@ -1,4 +1,4 @@
-"""What the charts of a run are drawn through: numbers over time, smoothed and thinned."""
+"""The points of the charts: numbers of a run over time, smoothed, and thinned to a few hundred."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,40 +11,43 @@ from sluice_operator.records.replay import Replay, ReplayedTick
 from sluice_operator.records.run_record import baseline_of
 from sluice_operator.report.chart import Point
 
-LEAST_COUNTED, _PARTS = 400, 12  # a share is told of so many requests or labels, or of such a part of all
-_FEW = 20  # before so many, none is told
-_SHARE_WINDOWS, _SHARE_TICKS = 6, 12  # parts of the run's time, of which one is told at most, or so many ticks
+# A share is that of the last requests or labels: of at least 400, or of a twelfth of all if that is more.
+LEAST_COUNTED, _PARTS = 400, 12
+# Its window is not longer than a sixth of the run, or 12 ticks if that is more.
+_SHARE_WINDOWS, _SHARE_TICKS = 6, 12
+_FEW = 20  # requests or labels before which there is no share
+# A rate is that of the last 3 ticks, or of an eightieth of the run if that is more.
 _RATE_TICKS, _RATE_WINDOWS = 3, 80
-_MOST_POINTS = 450
+_MOST_POINTS = 450  # of a line
 LOG10 = math.log(10)
 
 
 def seconds(replay: Replay) -> float:
-    """Length of what is recorded."""
+    """Seconds from the first traffic to the end of the last tick."""
     return replay.ticks[-1].tick.end - replay.record.started
 
 
-def after(replay: Replay, moment: ReplayedTick) -> float:
-    """Seconds of the run at the end of a tick."""
-    return moment.tick.end - replay.record.started
+def after(replay: Replay, replayed: ReplayedTick) -> float:
+    """Seconds from the first traffic to the end of a tick."""
+    return replayed.tick.end - replay.record.started
 
 
 def weights(replay: Replay) -> list[Point]:
-    """The live weight, none while it changed."""
+    """The live weight; None while it changed."""
     began, last = replay.record.started, replay.ticks[-1].weight
-    points: list[Point] = [(one.tick.start - began, one.weight) for one in replay.ticks]
+    points: list[Point] = [(replayed.tick.start - began, replayed.weight) for replayed in replay.ticks]
     return [*points, (seconds(replay), last)]
 
 
 def weight_changes(replay: Replay) -> list[float]:
-    """When another weight was seen live first."""
-    seen = [(one.tick.start - replay.record.started, one.weight) for one in replay.ticks if one.weight is not None]
-    return [at for (_, before), (at, weight) in pairwise(seen) if weight != before]
+    """Seconds at which a new weight was first seen live."""
+    live = [(at, weight) for at, weight in weights(replay)[:-1] if weight is not None]
+    return [at for (_, before), (at, weight) in pairwise(live) if weight != before]
 
 
-def rates(replay: Replay, arm: Callable[[ReplayedTick], Tally]) -> list[Point]:
-    """Requests finished per second, over a few ticks."""
-    total = list(accumulate((arm(one).finished for one in replay.ticks), initial=0))
+def rates(replay: Replay, tally_of: Callable[[ReplayedTick], Tally]) -> list[Point]:
+    """Requests that one revision finished per second. `tally_of`: its tally of a tick."""
+    total = list(accumulate((tally_of(replayed).finished for replayed in replay.ticks), initial=0))
     ticks = max(_RATE_TICKS, len(replay.ticks) // _RATE_WINDOWS)
     spans = [(max(0, end - ticks), end) for end in range(1, len(total))]
     return _thinned(
@@ -52,30 +55,31 @@ def rates(replay: Replay, arm: Callable[[ReplayedTick], Tally]) -> list[Point]:
     )
 
 
-def shares(replay: Replay, objective: Objective, arm: Callable[[ReplayedTick], Tally]) -> list[Point]:
-    """Bad ones among the last ones that were counted; none before there are enough of them."""
+def shares(replay: Replay, objective: Objective, tally_of: Callable[[ReplayedTick], Tally]) -> list[Point]:
+    """The share of bad ones among the last requests or labels of one revision; None before there are enough of them."""
     bounds = baseline_of(replay.record).bounds
-    counted = criteria.counts(objective, bounds, *(arm(one) for one in replay.ticks)).judged
-    bad, requests = (list(accumulate(each.tolist(), initial=0.0)) for each in (counted.bad, counted.requests))
+    counted = criteria.counts(objective, bounds, *(tally_of(replayed) for replayed in replay.ticks)).judged
+    bad, requests = (list(accumulate(column.tolist(), initial=0.0)) for column in (counted.bad, counted.requests))
     longest, least = max(_SHARE_TICKS, len(replay.ticks) // _SHARE_WINDOWS), max(LEAST_COUNTED, requests[-1] / _PARTS)
     begin = 0
-    found: list[float | None] = []
+    values: list[float | None] = []
     for end in range(1, len(requests)):
         while end - begin > longest or requests[end] - requests[begin + 1] >= least:
             begin += 1
-        whole = requests[end] - requests[begin]
-        found.append((bad[end] - bad[begin]) / whole if whole >= min(_FEW, requests[-1]) and whole else None)
-    return _thinned(replay, found)
+        in_window = requests[end] - requests[begin]
+        enough = in_window >= min(_FEW, requests[-1]) and in_window
+        values.append((bad[end] - bad[begin]) / in_window if enough else None)
+    return _thinned(replay, values)
 
 
-def logs(replay: Replay, value: Callable[[ReplayedTick], float]) -> list[Point]:
-    """Decimal logarithms of e-values, whose own logarithm `value` gives. They begin at 1."""
-    points = _thinned(replay, [value(one) / LOG10 for one in replay.ticks])
+def logs(replay: Replay, log_evalue: Callable[[ReplayedTick], float]) -> list[Point]:
+    """Decimal logarithms of e-values. `log_evalue`: the natural logarithm at a tick. An e-value begins at 1."""
+    points = _thinned(replay, [log_evalue(replayed) / LOG10 for replayed in replay.ticks])
     return [(0.0, 0.0), *points]
 
 
 def _thinned(replay: Replay, values: Sequence[float | None]) -> list[Point]:
-    """Of so many ticks in a row, the last."""
+    """One value per tick as points: all of them, or every n-th one, and always the last."""
     every = math.ceil(len(values) / _MOST_POINTS)
-    points = [(after(replay, one), value) for one, value in zip(replay.ticks, values, strict=True)]
+    points = [(after(replay, replayed), value) for replayed, value in zip(replay.ticks, values, strict=True)]
     return points[::-1][::every][::-1]

@@ -1,4 +1,4 @@
-"""A report says how a run ended and why, needs nothing but itself, and can be opened whatever names are in it."""
+"""A report shows how a run ended and why. It loads nothing, and no name in it can break the page."""
 
 from __future__ import annotations
 
@@ -25,119 +25,124 @@ from tests.unit.sluice_operator.recorded import OBJECTIVES, a_run, recorded, tic
 
 
 @cache
-def told(bad: float = 0.001, step_seconds: float = 100.0) -> Replay:
+def replay_of(bad: float = 0.001, step_seconds: float = 100.0) -> Replay:
+    """A replayed run whose canary has the share `bad` of errors."""
     run = a_run(step_seconds=step_seconds)
     return replayed(recorded(run, ticks(run, bad=bad)))
 
 
 def elements(page: str) -> ElementTree.Element:
-    """The page, which is well-formed but for the two tags of its head that have no end."""
+    """The page as XML. Only the two `meta` tags have no end, so they are left out."""
     return ElementTree.fromstring(re.sub(r"<meta [^>]*>", "", page).removeprefix("<!doctype html>"))
 
 
 def texts(page: str, name: str) -> list[str]:
-    return ["".join(one.itertext()) for one in elements(page).iter(name)]
+    return ["".join(element.itertext()) for element in elements(page).iter(name)]
 
 
 def labelled(page: str, name: str) -> ElementTree.Element:
-    """The first chart of that name."""
-    return next(one for one in elements(page).iter("svg") if one.get("aria-label") == name)
+    """The first chart with that name."""
+    return next(chart for chart in elements(page).iter("svg") if chart.get("aria-label") == name)
 
 
-def test_a_promoted_run_says_so() -> None:
-    """With its objectives, what was counted, and that all passed."""
-    page = report.page(told())
+def test_the_page_of_a_promoted_run_has_its_outcome_and_objectives() -> None:
+    """The table shows that all objectives passed."""
+    page = report.page(replay_of())
     assert texts(page, "h1") == ["models:/iris/2 was promoted"]
     rows = [[cell for cell in row.itertext() if cell.strip()] for row in elements(page).iter("tr")]
     assert [(row[0], row[-1]) for row in rows[1:]] == [("errors", "Pass"), ("p95", "Pass"), ("accuracy", "Pass")]
     assert "judged again" not in page.lower()
 
 
-def test_a_rejected_run_says_why_and_when() -> None:
-    """The sentence of status, and a mark where evidence reached its bar."""
-    again = told(bad=0.3)
-    page = report.page(again)
+def test_the_page_of_a_rejected_run_shows_why_and_when() -> None:
+    """It has the message of status, and a dot where the evidence reached its threshold."""
+    replay = replay_of(bad=0.3)
+    page = report.page(replay)
     assert texts(page, "h1") == ["models:/iris/2 was rolled back"]
-    assert again.record.run.message in texts(page, "p")
+    assert replay.record.run.message in texts(page, "p")
     against = labelled(page, "Evidence against the canary")
-    assert [one.get("class") for one in against.iter("circle")] == ["dot against"]
-    assert f"at {elapsed(series.seconds(again))}" in "".join(against.itertext())
+    assert [circle.get("class") for circle in against.iter("circle")] == ["dot against"]
+    assert f"at {elapsed(series.seconds(replay))}" in "".join(against.itertext())
     assert [row[-1].text or row[-1][0].text for row in elements(page).iter("tr")][1] == "Fail"
 
 
-def test_a_page_needs_nothing_else() -> None:
-    """No scripts, no addresses."""
+def test_a_page_loads_nothing() -> None:
+    """It has no scripts and no addresses."""
 
-    class Fetched(HTMLParser):
-        found: tuple[str, ...] = ()
+    class LoadingTags(HTMLParser):
+        tags: tuple[str, ...] = ()
 
         def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
             if tag in ("script", "link", "img", "iframe") or {"src", "href"} & dict(attributes).keys():
-                self.found = (*self.found, tag)
+                self.tags = (*self.tags, tag)
 
-    parser = Fetched()
-    page = report.page(told())
+    parser = LoadingTags()
+    page = report.page(replay_of())
     parser.feed(page)
-    assert parser.found == ()
+    assert parser.tags == ()
     assert "url(http" not in page
     assert "@import" not in page
 
 
-def test_each_objective_has_its_figures() -> None:
-    """Its shares, and evidence on both sides; above them weight and requests."""
-    names = [one.get("aria-label") for one in elements(report.page(told())).iter("svg")]
+def test_each_objective_has_its_charts() -> None:
+    """Its shares, and the evidence against the canary and in its favour. Charts of weight and requests come first."""
+    names = [chart.get("aria-label") for chart in elements(report.page(replay_of())).iter("svg")]
     sides = ["Evidence against the canary", "Evidence in favour of the canary"]
     assert names == [
         "Weight of the canary in percent",
         "Requests per second",
-        *(name for one in ("errors", "p95", "accuracy") for name in (f"{one} over time", *sides)),
+        *(name for objective in ("errors", "p95", "accuracy") for name in (f"{objective} over time", *sides)),
     ]
-    ids = [one.get("id") for one in elements(report.page(told())).iter("clipPath")]
+    ids = [clip.get("id") for clip in elements(report.page(replay_of())).iter("clipPath")]
     assert len(set(ids)) == len(ids) == 11
 
 
-def test_requests_that_go_missing_have_a_figure_of_their_own() -> None:
-    """Where they are the reason."""
-    again = told()
-    missing = replace(again.record, run=replace(again.record.run, reason="RequestsMissing"))
+def test_missing_requests_have_a_chart() -> None:
+    """If they are the reason of the rollback."""
+    replay = replay_of()
+    missing = replace(replay.record, run=replace(replay.record.run, reason="RequestsMissing"))
     assert labelled(
-        report.page(Replay(missing, again.thresholds, again.ticks, again.verdict, again.evidence)),
-        "Evidence without another arm",
+        report.page(Replay(missing, replay.thresholds, replay.ticks, replay.verdict, replay.evidence)),
+        "Evidence without a simultaneous comparison",
     )
 
 
 def test_names_cannot_break_the_page() -> None:
-    """Models, objectives and messages are text, whatever is in them."""
+    """Models, objectives and messages are escaped."""
     hostile = """<script>alert(1)</script>&"'"""
-    again = told(step_seconds=30.0)
-    run = again.record.run
+    replay = replay_of(step_seconds=30.0)
+    run = replay.record.run
     objectives = (replace(run.objectives[0], name=hostile), *run.objectives[1:])
-    past = replace(
-        again.record.baseline,
-        by_objective={hostile: again.record.baseline.by_objective["errors"], **again.record.baseline.by_objective},
+    baseline = replace(
+        replay.record.baseline,
+        by_objective={hostile: replay.record.baseline.by_objective["errors"], **replay.record.baseline.by_objective},
     )
     named = replace(run, objectives=objectives, canary=RevisionRef(hostile, hostile), reason=hostile, message=hostile)
-    page = report.page(replayed(replace(again.record, name=hostile, run=named, baseline=past)))
+    page = report.page(replayed(replace(replay.record, name=hostile, run=named, baseline=baseline)))
     assert "<script" not in page
     assert texts(page, "h1") == [f"{hostile} was promoted"]
 
 
-def test_what_cannot_be_compared_is_told() -> None:
-    """A cut record, or a verdict that is another one now."""
-    again = told()
-    cut = Replay(replace(again.record, dropped_ticks=7), again.thresholds, again.ticks, again.verdict, again.evidence)
-    assert "lacks the first 7 ticks" in report.page(cut)
-    other = Replay(again.record, again.thresholds, again.ticks, replace(again.verdict, reason="Other"), again.evidence)
-    assert "Judged again, the verdict is another one" in report.page(other)
+def test_a_replay_that_differs_or_cannot_be_compared_has_a_notice() -> None:
+    """The record lacks ticks, or the verdict is another one now."""
+    replay = replay_of()
+    incomplete = Replay(
+        replace(replay.record, dropped_ticks=7), replay.thresholds, replay.ticks, replay.verdict, replay.evidence
+    )
+    assert "lacks the first 7 ticks" in report.page(incomplete)
+    different = Replay(
+        replay.record, replay.thresholds, replay.ticks, replace(replay.verdict, reason="Other"), replay.evidence
+    )
+    assert "Judged again, the verdict is another one" in report.page(different)
 
 
 def test_queries_and_dry_runs_are_in_the_table() -> None:
-    """The one with what was said of it, the other marked as such."""
+    """A query with its recorded result, a dry run with a mark."""
     query = {"name": "mine", "query": {"expr": "vector(1)", "interval": "30s", "failureLimit": 1, "max": "2"}}
     run = a_run(step_seconds=30.0, objectives=a_spec(objectives=[{**OBJECTIVES[0], "dryRun": True}, query]).objectives)
     record = recorded(run, ticks(run))
-    said = ObjectiveVerdict("mine", Result.PASS, canary="1.5", limit="at most 2", requests=7, evidence="0 of 7")
-    verdict = replace(record.last_evaluation.verdict, objectives=(*record.last_evaluation.verdict.objectives, said))
+    result = ObjectiveVerdict("mine", Result.PASS, canary="1.5", limit="at most 2", requests=7, evidence="0 of 7")
+    verdict = replace(record.last_evaluation.verdict, objectives=(*record.last_evaluation.verdict.objectives, result))
     page = report.page(replayed(replace(record, last_evaluation=replace(record.last_evaluation, verdict=verdict))))
     rows = [[cell for cell in row.itertext() if cell.strip()] for row in elements(page).iter("tr")]
     assert rows[1][:2] == ["errors", " (dry run)"]
@@ -145,7 +150,7 @@ def test_queries_and_dry_runs_are_in_the_table() -> None:
 
 
 def test_a_run_without_objectives_has_a_page() -> None:
-    """Requests and time alone passed its steps."""
+    """Its steps needed only requests and time."""
     run = a_run(step_seconds=50.0, objectives=())
     page = report.page(replayed(recorded(run, ticks(run))))
     assert "The run had no objectives" in page
@@ -153,37 +158,37 @@ def test_a_run_without_objectives_has_a_page() -> None:
 
 @pytest.mark.parametrize("step_seconds", [5.0, 7200.0])
 def test_short_and_long_runs_have_a_page(step_seconds: float) -> None:
-    """A single tick is drawn; hours are thinned, so that a page stays small."""
+    """A single tick can be drawn. The points of long runs are thinned, so that a page stays small."""
     run = a_run(step_seconds=step_seconds, weights=(10,), objectives=a_run().objectives[:1])
     page = report.page(replayed(recorded(run, ticks(run))))
     assert len(page) < 120_000
 
 
-def test_shares_are_told_of_enough_requests() -> None:
-    """A single error among few is no peak, and both arms end at what they had lately."""
-    again = told()
-    errors: Objective = again.record.run.objectives[0]
-    values = [value for _, value in series.shares(again, errors, lambda one: one.tick.canary) if value is not None]
-    assert max(values) < 0.05
-    assert series.shares(again, errors, lambda one: one.tick.canary)[0][1] is None
+def test_shares_begin_when_there_are_enough_requests() -> None:
+    """A single error among few requests must not look like a peak."""
+    replay = replay_of()
+    errors: Objective = replay.record.run.objectives[0]
+    points = series.shares(replay, errors, lambda replayed: replayed.tick.canary)
+    assert max(value for _, value in points if value is not None) < 0.05
+    assert points[0][1] is None
 
 
 @given(low=st.floats(-5, 5), span=st.floats(1e-4, 1e4))
 def test_ticks_of_an_axis_are_round_and_inside(low: float, span: float) -> None:
     """At least one, and not too many."""
-    found = round_ticks(low, low + span)
-    assert 1 <= len(found) <= 6
-    assert all(low - span * 1e-6 <= one <= low + span * (1 + 1e-6) for one in found)
+    values = round_ticks(low, low + span)
+    assert 1 <= len(values) <= 6
+    assert all(low - span * 1e-6 <= value <= low + span * (1 + 1e-6) for value in values)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65, "1:05"), (3600, "1:00:00"), (7384.6, "2:03:05")])
-def test_times_are_written_as_on_a_watch(seconds: float, text: str) -> None:
-    """Since the first traffic."""
+def test_elapsed_times_are_minutes_and_seconds(seconds: float, text: str) -> None:
+    """With hours where there are any."""
     assert elapsed(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("made", "text"),
+    ("markup", "text"),
     [
         (tag("p", "a < b", class_="x"), '<p class="x">a &lt; b</p>'),
         (tag("p", tag("b", "&"), id='"'), '<p id="&quot;"><b>&amp;</b></p>'),
@@ -191,6 +196,6 @@ def test_times_are_written_as_on_a_watch(seconds: float, text: str) -> None:
         (joined(Markup("<br>"), "<br>"), "<br>&lt;br&gt;"),
     ],
 )
-def test_text_is_escaped_and_markup_is_not(made: str, text: Any) -> None:
+def test_text_is_escaped_and_markup_is_not(markup: str, text: Any) -> None:
     """In children and in attributes."""
-    assert made == text
+    assert markup == text
