@@ -1,4 +1,4 @@
-"""Who spends the operator's CPU time: the functions of each part are timed where they are called, in any thread."""
+"""Which part of the operator spends its CPU time: functions of each part are timed at each call, in any thread."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ FETCHING = "fetching"
 
 
 class Clock:
-    """CPU seconds by part, how many queries were asked and ticks observed, and the end of each run's newest tick."""
+    """CPU seconds by part, the number of queries and of ticks, and the end (unix seconds) of each run's newest tick."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys((FETCHING, *PARTS), 0.0)
@@ -34,7 +34,7 @@ class Clock:
         for part, functions in PARTS.items():
             for owner, name in functions:
                 setattr(owner, name, self._timed(getattr(owner, name), part))
-        RunEvidence.update = self._noted(RunEvidence.update)  # type: ignore[assignment,method-assign]
+        RunEvidence.update = self._counted(RunEvidence.update)  # type: ignore[assignment,method-assign]
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -53,18 +53,18 @@ class Clock:
 
         return timed
 
-    def _noted(self, observe: Callable[[RunEvidence, Tick, Run], None]) -> Callable[[RunEvidence, Tick, Run], None]:
-        def noted(trial: RunEvidence, tick: Tick, run: Run) -> None:
-            observe(trial, tick, run)
+    def _counted(self, update: Callable[[RunEvidence, Tick, Run], None]) -> Callable[[RunEvidence, Tick, Run], None]:
+        def counted(evidence: RunEvidence, tick: Tick, run: Run) -> None:
+            update(evidence, tick, run)
             with self._lock:
                 self.ticks += 1
                 self.newest[run.id] = tick.end
 
-        return noted
+        return counted
 
 
 class Client:
-    """A client of Prometheus whose queries are counted and timed."""
+    """A Prometheus client that counts and times its queries."""
 
     def __init__(self, client: Prometheus, clock: Clock) -> None:
         self._client, self._clock = client, clock

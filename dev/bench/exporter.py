@@ -1,8 +1,8 @@
-"""`python -m dev.bench.exporter PORT BEGAN`: what the model servers of many runs would show, from one process.
+"""`python -m dev.bench.exporter PORT BEGAN`: the metrics of the model servers of many runs, from one process.
 
-`/run3` is one scrape of all six pods of the run `run3`, at 50 requests per second. `/past` first tells, in some ten
-scrapes, what happened before: six hours of stable pods, and then both arms of a run that got its first traffic at BEGAN
-(unix seconds).
+`/run3` is one scrape of all six pods of the run `run3`, at 50 requests per second. `/past` is a run that got its first
+traffic at BEGAN (unix seconds). Its first ten or so scrapes have old samples with their times: six hours of stable's
+pods, and then the pods of both revisions.
 """
 
 import sys
@@ -20,49 +20,49 @@ from sluice_server.model.identity import Identity
 
 PAST = "past"
 NAMESPACE = "models"
-RATES = {"canary": 5.0, "stable": 45.0}  # requests per second of each arm
-PODS = 3  # of each arm
+RATES = {"canary": 5.0, "stable": 45.0}  # requests per second by role
+PODS = 3  # of each revision
 SCRAPE_SECONDS = 2
-_RECORD_SECONDS, _RECORD_STEP = 6 * 3600.0, 15.0
-_AT_ONCE = 120  # moments of the past that one scrape tells
-_RUN, _REVISION = "@RUN@", "@REVISION@"  # in what all model servers show
+_BASELINE_SECONDS, _BASELINE_STEP = 6 * 3600.0, 15.0
+_PER_SCRAPE = 120  # times of the past for which one scrape has samples
+_RUN, _REVISION = "@RUN@", "@REVISION@"  # placeholders in the series that all model servers have
 _MEAN_SECONDS = 0.04  # of a request; times are exponential
 _FAILED, _LABELLED, _CORRECT = 0.001, 0.2, 0.19  # shares of requests
 
 
 class Pods:
-    """The pods of one arm of a run, which began at `born` (unix seconds)."""
+    """The pods of one revision of a run; they started at `started` (unix seconds)."""
 
-    def __init__(self, run: str, arm: str, born: float) -> None:
-        self._born, self._rate = born, RATES[arm] / PODS
-        series = [one.replace(_RUN, run).replace(_REVISION, revision(run, arm)) for one, _ in _shown()]
+    def __init__(self, run: str, role: str, started: float) -> None:
+        self._started, self._rate = started, RATES[role] / PODS
+        names = [name.replace(_RUN, run).replace(_REVISION, revision(run, role)) for name, _ in _new_series()]
         pods = range(PODS)
-        lines = [f"{_with_target(one, run, arm, number)} %d" for number in pods for one in series]
-        growth = [_per_request(one) for _ in pods for one in series]
-        base = [value for _ in pods for _, value in _shown()]
+        lines = [f"{_with_target(series, run, role, number)} %d" for number in pods for series in names]
+        growth = [_per_request(series) for _ in pods for series in names]
+        base = [value for _ in pods for _, value in _new_series()]
         self._lines = "\n".join(lines)
         self._growth, self._base = np.array(growth), np.array(base)
 
     def scraped(self, at: float, stamp: str = "") -> str:
-        """The text at a moment; `stamp` follows each value."""
-        values = np.floor(self._base + self._growth * self._rate * (at - self._born))
+        """The text of a scrape `at` a time (unix seconds). `stamp` follows each value."""
+        values = np.floor(self._base + self._growth * self._rate * (at - self._started))
         return (self._lines % tuple(values.tolist())).replace("\n", f"{stamp}\n") + f"{stamp}\n"
 
 
 class Past:
-    """A run that has been going on, and that is told from the beginning of stable's record."""
+    """A run that began earlier. Its scrapes begin with stable's baseline and then catch up with the present."""
 
     def __init__(self, began: float) -> None:
-        self._began, self._told = began, began - _RECORD_SECONDS
-        self._stable = Pods(PAST, "stable", self._told - SCRAPE_SECONDS)
+        self._began, self._next = began, began - _BASELINE_SECONDS
+        self._stable = Pods(PAST, "stable", self._next - SCRAPE_SECONDS)
         self._canary = Pods(PAST, "canary", began - SCRAPE_SECONDS)
 
     def scraped(self, at: float) -> str:
-        """What comes next, up to now, with the time of each sample."""
+        """The next samples, with their times, up to `at` (unix seconds)."""
         moments: list[float] = []
-        while len(moments) < _AT_ONCE and self._told + SCRAPE_SECONDS <= at:
-            moments.append(self._told)
-            self._told += SCRAPE_SECONDS if self._told >= self._began else _RECORD_STEP
+        while len(moments) < _PER_SCRAPE and self._next + SCRAPE_SECONDS <= at:
+            moments.append(self._next)
+            self._next += SCRAPE_SECONDS if self._next >= self._began else _BASELINE_STEP
         return "".join(self._at(moment) for moment in moments)
 
     def _at(self, moment: float) -> str:
@@ -71,13 +71,13 @@ class Past:
         return self._stable.scraped(moment, stamp) + canary
 
 
-def revision(run: str, arm: str) -> str:
-    return f"{run}-{arm}"
+def revision(run: str, role: str) -> str:
+    return f"{run}-{role}"
 
 
 @cache
-def _shown() -> list[tuple[str, float]]:
-    """Series and values of a model server that has just begun."""
+def _new_series() -> list[tuple[str, float]]:
+    """The series of a model server that has just started, with their values."""
     metrics = Metrics(Identity(_RUN, "1", _REVISION), CODES)
     metrics.describe(f"models:/{_RUN}/1", "sklearn", "sklearn")
     metrics.expect_classes(("setosa", "versicolor", "virginica"))
@@ -85,9 +85,9 @@ def _shown() -> list[tuple[str, float]]:
     return [(series, float(value)) for series, _, value in (line.rpartition(" ") for line in lines)]
 
 
-def _with_target(series: str, run: str, arm: str, number: int) -> str:
-    """With the labels that Prometheus gives to the pods that it finds in the cluster."""
-    pod = f"{revision(run, arm)}-{number}"
+def _with_target(series: str, run: str, role: str, number: int) -> str:
+    """The series with the labels that Prometheus adds for a pod of the cluster."""
+    pod = f"{revision(run, role)}-{number}"
     target = (
         f'namespace="{NAMESPACE}",model_deployment="{run}",pod="{pod}",pod_uid="{uuid5(NAMESPACE_URL, pod)}",'
         f'instance="{pod}:8080"'
@@ -97,7 +97,7 @@ def _with_target(series: str, run: str, arm: str, number: int) -> str:
 
 
 def _per_request(series: str) -> float:
-    """How much one request of the gateway adds to a series."""
+    """By how much one request through the gateway increases a series."""
     name, _, labels = series.partition("{")
     if 'entry="gateway"' not in labels:
         return 0.0
@@ -120,12 +120,12 @@ def _per_request(series: str) -> float:
 
 
 def serve(port: int, began: float) -> None:
-    """Until the process is ended."""
+    """Serve the metrics until the process is ended."""
     past = Past(began)
 
     @cache
     def pods_of(run: str) -> tuple[Pods, ...]:
-        return tuple(Pods(run, arm, time.time()) for arm in RATES)
+        return tuple(Pods(run, role, time.time()) for role in RATES)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -144,7 +144,7 @@ def serve(port: int, began: float) -> None:
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: object, client_address: object) -> None:
-            """Whoever scrapes may have no time to wait: a missed scrape, which is no trouble of the exporter."""
+            """Prometheus may close a connection when its scrape times out. That is not an error of the exporter."""
 
     Server(("127.0.0.1", port), Handler).serve_forever()
 

@@ -1,4 +1,4 @@
-"""The cluster's Prometheus without the cluster: on a loopback port, with data of its own, scraping the exporter."""
+"""The Prometheus program of the cluster without the cluster: on a loopback port, empty, and scraping the exporter."""
 
 import os
 import subprocess
@@ -23,24 +23,24 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Prometheus:
-    """One that runs, and knows no target yet."""
+    """A running Prometheus without targets."""
 
     def __init__(self, url: str, pid: int, config: Path, exporter: str) -> None:
         self.url = url
         self._pid, self._config, self._exporter = pid, config, exporter
 
     def scrape(self, runs: Iterable[str]) -> None:
-        """From now on these runs, and no others."""
+        """Scrape these runs from now on, and no others."""
         self._config.write_text(_config(self._exporter, runs))
         httpx.post(f"{self.url}/-/reload").raise_for_status()
 
     def cpu_seconds(self) -> float:
-        """Spent since it was started."""
+        """CPU seconds since its start."""
         fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def bytes_sent(self) -> float:
-        """In answers to queries, as they went over the wire."""
+        """Bytes of all answers to queries, as they went over the network."""
         text = httpx.get(f"{self.url}/metrics").text
         sizes = [line for line in text.splitlines() if line.startswith(_SENT)]
         return sum(float(line.rsplit(" ", 1)[1]) for line in sizes)
@@ -48,7 +48,7 @@ class Prometheus:
 
 @contextmanager
 def started(began: float) -> Iterator[Prometheus]:
-    """A Prometheus with its exporter, which knows of a run that began at `began`; both are ended at the end."""
+    """Start Prometheus and the exporter, whose run `past` began at `began` (unix seconds). Both end with the block."""
     exporter, port = _free_port(), _free_port()
     with ExitStack() as ending:
         folder = Path(ending.enter_context(TemporaryDirectory(prefix="sluice-bench-")))
@@ -67,9 +67,9 @@ def started(began: float) -> Iterator[Prometheus]:
                 "--log.level=error",
             )
         )
-        found = Prometheus(f"http://127.0.0.1:{port}", process.pid, config, f"127.0.0.1:{exporter}")
-        _wait_until_ready(found.url)
-        yield found
+        prometheus = Prometheus(f"http://127.0.0.1:{port}", process.pid, config, f"127.0.0.1:{exporter}")
+        _wait_until_ready(prometheus.url)
+        yield prometheus
 
 
 def _program() -> Path:
@@ -106,9 +106,9 @@ def _process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _free_port() -> int:
-    with socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
+    with socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 

@@ -1,7 +1,7 @@
-"""`python -m dev.bench.reader`: what reading the evidence of many runs costs the operator, and Prometheus.
+"""`python -m dev.bench.reader`: what the evaluation of many runs costs the operator and Prometheus.
 
-The operator's own code against the cluster's Prometheus program, which scrapes six pods per run every two seconds.
-Prints the tables of docs/testing.md. Everything that is started is ended again; it takes about four minutes.
+The operator's own code runs against the Prometheus program of the cluster, which scrapes six pods per run every two
+seconds. It prints the tables of docs/testing.md. It ends everything that it starts, and takes about four minutes.
 """
 
 import argparse
@@ -41,14 +41,14 @@ from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import Reader
 
-LOOK_SECONDS = 5.0
+EVALUATION_SECONDS = 5.0
 _RUNS = (10, 50, 200)
 _WARM_UP, _ROUNDS, _REPEATS = 3, 6, 3
-_SETTLED_SECONDS = 4 * SCRAPE_SECONDS  # until all targets were scraped, and more than once
-_IDLE_SECONDS = 10.0  # in which Prometheus scrapes and nobody asks
-_PAST_RUN_SECONDS = 300.0  # that the run has been going on which is looked at after a restart
-_TOLD_SECONDS = 90.0  # within which Prometheus must know it
-_INTERVALS = Intervals(scrape=SCRAPE_SECONDS, evaluation=LOOK_SECONDS)
+_SETTLED_SECONDS = 4 * SCRAPE_SECONDS  # after which all targets were scraped more than once
+_IDLE_SECONDS = 10.0  # in which Prometheus scrapes and gets no queries
+_PAST_RUN_SECONDS = 300.0  # age of the run that is evaluated after a restart
+_LOADED_WITHIN_SECONDS = 90.0  # for Prometheus to scrape the past
+_INTERVALS = Intervals(scrape=SCRAPE_SECONDS, evaluation=EVALUATION_SECONDS)
 _WEIGHTS = (10, 25, 50)
 _OBJECTIVES = (
     Objective("errors", error_rate=ErrorRate(Share.parse("1%"), Ratio.parse("2"))),
@@ -65,8 +65,12 @@ _ROLLOUT = Rollout(
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a look at one run, or at many together, took. CPU in seconds: of the operator by part, and of Prometheus."""
+class Cost:
+    """What an evaluation took, of one run or of many together.
+
+    `cpu`: CPU seconds of the operator. `parts`: the same by part. `prometheus`: CPU seconds of Prometheus.
+    `lag`: median age of the newest ticks in seconds. `seconds`: until all verdicts were there.
+    """
 
     queries: float
     ticks: float
@@ -79,110 +83,112 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """So many runs at once: the first round, the mean of the later ones, and what was there besides."""
+    """The cost of evaluating `runs` runs at the same time: in the first round, and the mean of later rounds."""
 
     runs: int
-    first: Look
-    later: Look
+    first: Cost
+    later: Cost
     worst_lag: float
     sent: float  # bytes of answers in a round
-    asked: float  # Prometheus's CPU seconds in a round for queries
-    scraping: float  # and those while nobody asks
-    memory: float  # bytes that the operator's process grew by
+    query_cpu: float  # CPU seconds of Prometheus in a round for queries
+    scrape_cpu: float  # and for scrapes
+    memory: float  # bytes by which the process of the operator grew
 
 
 class _Rounds:
-    """Moments at which looks are due, at a steady pace, however long they take."""
+    """The times at which evaluations are due. The pace is steady, however long an evaluation takes."""
 
     def __init__(self) -> None:
         self._due = time.time()
 
     async def next(self, number: int) -> AsyncIterator[datetime]:
-        """So many more, each of them followed by its pause."""
+        """The next `number` due times, each of them followed by its pause."""
         for _ in range(number):
             yield datetime.fromtimestamp(self._due, UTC)
-            self._due += LOOK_SECONDS
+            self._due += EVALUATION_SECONDS
             await asyncio.sleep(self._due - time.time())
 
 
 class Bench:
-    """One operator's reader before one Prometheus."""
+    """The evaluator of one operator, with one Prometheus."""
 
-    def __init__(self, of: Prometheus) -> None:
-        self._prometheus, self._clock = of, Clock()
-        self._client = Client(connect(of.url), self._clock)
+    def __init__(self, prometheus: Prometheus) -> None:
+        self._prometheus, self._clock = prometheus, Clock()
+        self._client = Client(connect(prometheus.url), self._clock)
 
-    async def one_run(self, began: datetime) -> tuple[Look, Look]:
-        """A first look at a run that has just begun, with six hours of record; and one after a restart in a run that
-        began at `began`."""
+    async def one_run(self, began: datetime) -> tuple[Cost, Cost]:
+        """The cost of two evaluations: the first one of a run that has just begun, with a baseline of six hours; and
+        one after a restart of the operator, of a run that began at `began`.
+        """
         self._prometheus.scrape([PAST])
-        await self._until_told()
+        await self._until_loaded()
         now = datetime.now(UTC)
-        fresh = [await self._look(self._evaluator(), [_subject(PAST, now)], now) for _ in range(_REPEATS)]
-        again = [await self._look(self._evaluator(), [_subject(PAST, began)], now) for _ in range(_REPEATS)]
-        return _middle(fresh, median), _middle(again, median)
+        first = [await self._evaluate(self._evaluator(), [_subject(PAST, now)], now) for _ in range(_REPEATS)]
+        restarted = [await self._evaluate(self._evaluator(), [_subject(PAST, began)], now) for _ in range(_REPEATS)]
+        return _summarized(first, median), _summarized(restarted, median)
 
     async def many_runs(self, runs: int) -> Stage:
-        """As many runs, which begin together and are looked at together, every five seconds."""
+        """The cost of `runs` runs that begin at the same time and are evaluated together, every five seconds."""
         names = [f"run{number}" for number in range(runs)]
         self._prometheus.scrape(names)
         await asyncio.sleep(_SETTLED_SECONDS)
-        before, trials = _memory(), self._evaluator()
+        before, evaluator = _memory(), self._evaluator()
         subjects = [_subject(name, datetime.now(UTC)) for name in names]
         rounds = _Rounds()
-        early = [await self._look(trials, subjects, now) async for now in rounds.next(_WARM_UP)]
+        early = [await self._evaluate(evaluator, subjects, now) async for now in rounds.next(_WARM_UP)]
         sent, spent = self._prometheus.bytes_sent(), self._prometheus.cpu_seconds()
-        later = [await self._look(trials, subjects, now) async for now in rounds.next(_ROUNDS)]
-        both = (self._prometheus.cpu_seconds() - spent) / _ROUNDS
+        later = [await self._evaluate(evaluator, subjects, now) async for now in rounds.next(_ROUNDS)]
+        round_cpu = (self._prometheus.cpu_seconds() - spent) / _ROUNDS
         sent, memory = (self._prometheus.bytes_sent() - sent) / _ROUNDS, _memory() - before
         spent = self._prometheus.cpu_seconds()
         await asyncio.sleep(_IDLE_SECONDS)
-        scraping = (self._prometheus.cpu_seconds() - spent) * LOOK_SECONDS / _IDLE_SECONDS
+        scrape_cpu = (self._prometheus.cpu_seconds() - spent) * EVALUATION_SECONDS / _IDLE_SECONDS
         return Stage(
             runs,
             early[0],
-            _middle(later, fmean),
-            max(one.lag for one in later),
+            _summarized(later, fmean),
+            max(cost.lag for cost in later),
             sent,
-            both - scraping,
-            scraping,
+            round_cpu - scrape_cpu,
+            scrape_cpu,
             memory,
         )
 
-    async def _look(self, trials: Evaluator, subjects: Sequence[Subject], now: datetime) -> Look:
-        """One verdict on each run, all at once, at `now`."""
+    async def _evaluate(self, evaluator: Evaluator, subjects: Sequence[Subject], now: datetime) -> Cost:
+        """One verdict on each run, all at the same time, at `now`."""
         clock = self._clock
         queries, ticks, parts = clock.queries, clock.ticks, dict(clock.seconds)
         cpu, spent, began = time.process_time(), self._prometheus.cpu_seconds(), time.monotonic()
         verdicts = await asyncio.gather(
-            *(trials.verdict(one, Status(phase=Phase.STEPPING), 0, now) for one in subjects)
+            *(evaluator.verdict(subject, Status(phase=Phase.STEPPING), 0, now) for subject in subjects)
         )
         done = time.time()
-        if lost := [one.message for one in verdicts if one.reason == METRICS_UNAVAILABLE]:
+        if lost := [verdict.message for verdict in verdicts if verdict.reason == METRICS_UNAVAILABLE]:
             raise SystemExit(f"error: {len(lost)} of {len(subjects)} runs got no metrics: {lost[0]}")
-        return Look(
+        return Cost(
             clock.queries - queries,
             clock.ticks - ticks,
             time.process_time() - cpu,
             {part: seconds - parts[part] for part, seconds in clock.seconds.items()},
             self._prometheus.cpu_seconds() - spent,
-            median(done - clock.newest.get(one.run.id, done) for one in subjects),
+            median(done - clock.newest.get(subject.run.id, done) for subject in subjects),
             time.monotonic() - began,
         )
 
     def _evaluator(self) -> Evaluator:
-        """Those of an operator that has just been started."""
+        """That of an operator that has just started."""
         return Evaluator(Reader(self._client), _INTERVALS)
 
-    async def _until_told(self) -> None:
-        deadline = time.monotonic() + _TOLD_SECONDS
+    async def _until_loaded(self) -> None:
+        """Wait until Prometheus has scraped the past up to now."""
+        deadline = time.monotonic() + _LOADED_WITHIN_SECONDS
         while time.monotonic() < deadline:
             newest = f'timestamp(ml_requests_started_total{{revision="{revision(PAST, "canary")}",entry="gateway"}})'
-            found = await asyncio.to_thread(self._client.custom_query, newest, {})
-            if len(found) == PODS and time.time() - float(found[0]["value"][1]) < _SETTLED_SECONDS:
+            series = await asyncio.to_thread(self._client.custom_query, newest, {})
+            if len(series) == PODS and time.time() - float(series[0]["value"][1]) < _SETTLED_SECONDS:
                 return
             await asyncio.sleep(1)
-        raise SystemExit(f"error: Prometheus was not told the past within {_TOLD_SECONDS:.0f} s")
+        raise SystemExit(f"error: Prometheus did not scrape the past within {_LOADED_WITHIN_SECONDS:.0f} s")
 
 
 def _subject(name: str, began: datetime) -> Subject:
@@ -203,17 +209,17 @@ def _subject(name: str, began: datetime) -> Subject:
 
 
 def _memory() -> float:
-    """Bytes of this process that are in memory."""
+    """Bytes of memory that this process uses."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096.0
 
 
-def _middle(looks: Sequence[Look], middle: Callable[[Iterable[float]], float]) -> Look:
-    """Of each figure."""
-    parts = {part: middle([one.parts.get(part, 0.0) for one in looks]) for part in (FETCHING, *PARTS)}
+def _summarized(costs: Sequence[Cost], average: Callable[[Iterable[float]], float]) -> Cost:
+    """The average of each number: their mean or median."""
+    parts = {part: average([cost.parts.get(part, 0.0) for cost in costs]) for part in (FETCHING, *PARTS)}
     fields = ("queries", "ticks", "cpu", "prometheus", "lag", "seconds")
-    return Look(parts=parts, **{field: middle([getattr(one, field) for one in looks]) for field in fields})
+    return Cost(parts=parts, **{field: average([getattr(cost, field) for cost in costs]) for field in fields})
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -222,7 +228,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _rounds(stages: Sequence[Stage]) -> str:
-    """A round: one look at every run."""
+    """The table of a round: one evaluation of each run."""
 
     def row(name: str, value: Callable[[Stage], float], form: str = ".0f") -> list[str]:
         return [name, *(format(value(stage), form) for stage in stages)]
@@ -230,7 +236,7 @@ def _rounds(stages: Sequence[Stage]) -> str:
     def per_run(name: str, value: Callable[[Stage], float]) -> list[str]:
         return row(name, lambda stage: 1000 * value(stage) / stage.runs, ".2f")
 
-    def other(stage: Stage) -> float:
+    def rest(stage: Stage) -> float:
         return stage.later.cpu - sum(stage.later.parts.values())
 
     def of_part(part: str) -> list[str]:
@@ -241,12 +247,12 @@ def _rounds(stages: Sequence[Stage]) -> str:
         [
             row("queries", lambda stage: stage.later.queries),
             row("kB of answers per run", lambda stage: stage.sent / 1000 / stage.runs, ".1f"),
-            row("operator: share of one CPU, %", lambda stage: 100 * stage.later.cpu / LOOK_SECONDS, ".1f"),
+            row("operator: share of one CPU, %", lambda stage: 100 * stage.later.cpu / EVALUATION_SECONDS, ".1f"),
             per_run("operator: CPU ms per run", lambda stage: stage.later.cpu),
             *map(of_part, (FETCHING, *PARTS)),
-            per_run("- the rest", other),
-            per_run("Prometheus: CPU ms per run for queries", lambda stage: stage.asked),
-            per_run("Prometheus: CPU ms per run for scrapes", lambda stage: stage.scraping),
+            per_run("- the rest", rest),
+            per_run("Prometheus: CPU ms per run for queries", lambda stage: stage.query_cpu),
+            per_run("Prometheus: CPU ms per run for scrapes", lambda stage: stage.scrape_cpu),
             row("seconds until all verdicts are there", lambda stage: stage.later.seconds, ".2f"),
             row("age of the newest tick, s: median", lambda stage: stage.later.lag, ".1f"),
             row("age of the newest tick, s: worst round", lambda stage: stage.worst_lag, ".1f"),
@@ -256,28 +262,30 @@ def _rounds(stages: Sequence[Stage]) -> str:
     )
 
 
-def _one_run(fresh: Look, again: Look) -> str:
-    def row(name: str, look: Look) -> list[str]:
-        times = (look.cpu, *look.parts.values(), look.prometheus)
-        return [name, f"{look.queries:.0f}", f"{look.ticks:.0f}", *(f"{1000 * one:.0f}" for one in times)]
+def _one_run(first: Cost, restarted: Cost) -> str:
+    """The table of one run."""
 
-    per_tick = 1000 * (again.cpu - fresh.cpu) / again.ticks
-    head = ["CPU, ms", "queries", "ticks", "operator", *fresh.parts, "Prometheus"]
-    table = _table(head, [row("first evaluation", fresh), row("after a restart", again)])
+    def row(name: str, cost: Cost) -> list[str]:
+        times = (cost.cpu, *cost.parts.values(), cost.prometheus)
+        return [name, f"{cost.queries:.0f}", f"{cost.ticks:.0f}", *(f"{1000 * seconds:.0f}" for seconds in times)]
+
+    per_tick = 1000 * (restarted.cpu - first.cpu) / restarted.ticks
+    head = ["CPU, ms", "queries", "ticks", "operator", *first.parts, "Prometheus"]
+    table = _table(head, [row("first evaluation", first), row("after a restart", restarted)])
     return f"{table}\nA tick that is read again takes the operator {per_tick:.1f} ms.\n"
 
 
 async def _measured(runs: Sequence[int]) -> None:
     began = datetime.now(UTC) - timedelta(seconds=_PAST_RUN_SECONDS)
-    with prometheus.started(began.timestamp()) as one:
-        bench = Bench(one)
+    with prometheus.started(began.timestamp()) as server:
+        bench = Bench(server)
         print(_one_run(*await bench.one_run(began)))
         print(_rounds([await bench.many_runs(number) for number in runs]))
 
 
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m dev.bench.reader", description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", type=int, default=_RUNS, help="how many at once, one stage each")
+    parser.add_argument("runs", nargs="*", type=int, default=_RUNS, help="how many at the same time, one stage each")
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     asyncio.run(_measured(parser.parse_args(argv).runs))
 

@@ -1,6 +1,6 @@
-"""`python -m dev.demo`: from no cluster to one version promoted and a worse one rolled back, by real traffic.
+"""`python -m dev.demo`: starts a cluster, promotes a better version and rolls back a bad one, with real traffic.
 
-Exit codes: 0 everything as promised, 1 something differs (it is named), 130 ended with Ctrl-C.
+Exit codes: 0 all promises were kept; 1 one was not, and it is named; 130 ended with Ctrl-C.
 """
 
 import argparse
@@ -28,7 +28,7 @@ CLUSTER_PARTS = ("build", "up", "images", "install")
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     console = Console(highlight=False, markup=False)
-    board = Board(tell=partial(console.print, soft_wrap=True))
+    board = Board(print_line=partial(console.print, soft_wrap=True))
     try:
         for command in CLUSTER_PARTS:
             with board.part(f"cluster {command}"):
@@ -42,26 +42,26 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-async def _run(options: argparse.Namespace, console: Console, board: Board, found: Addresses) -> int:
-    kubectl, shown = Kubectl(found), example.read()
+async def _run(options: argparse.Namespace, console: Console, board: Board, addresses: Addresses) -> int:
+    kubectl, manifest = Kubectl(addresses), example.read()
     chaos = Chaos(kubectl, options.seed, board.notice) if options.chaos else None
-    story = Story(board, kubectl, models.Aliases(found.mlflow), shown, chaos)
-    stream = Stream(found.gateway, shown.host, rate=options.rate)
-    facts: list[tuple[str, str]] = []
+    story = Story(board, kubectl, models.Aliases(addresses.mlflow), manifest, chaos)
+    stream = Stream(addresses.gateway, manifest.host, rate=options.rate)
+    times: list[tuple[str, str]] = []
     try:
         with board.part("models"):
             await story.clear()
             versions = await models.train(kubectl)
-        _tell_models(board, versions)
+        _print_models(board, versions)
         if chaos is not None:
             board.notice(f"chaos: seed {options.seed}")
             await chaos.prepare()
         async with AsyncExitStack() as running:
-            await running.enter_async_context(screen.watched(board, kubectl, shown))
+            await running.enter_async_context(screen.watched(board, kubectl, manifest))
             await running.enter_async_context(screen.drawn(console, board, stream))
             with board.part("first version"):
-                took = await story.serve_first(versions, found.gateway)
-            facts.append(("from kubectl apply to the first prediction", f"{took:.1f}"))
+                seconds = await story.serve_first(versions, addresses.gateway)
+            times.append(("from kubectl apply to the first prediction", f"{seconds:.1f}"))
             await running.enter_async_context(stream)
             with board.part("good run"):
                 await story.good_run(versions, stream)
@@ -71,14 +71,14 @@ async def _run(options: argparse.Namespace, console: Console, board: Board, foun
     except (CommandError, NotReachedError) as trouble:
         story.promises.append(promises.Promise("the demo came to its end", False, str(trouble)))
     story.promises.append(promises.none_failed(stream.requests))
-    counted = tally.totals(stream.requests)
-    console.print(summary.render(counted, board.changes, board.parts, facts, story.promises, board.now))
+    totals = tally.totals(stream.requests)
+    console.print(summary.render(totals, board.changes, board.parts, times, story.promises, board.now))
     return 0 if all(promise.kept for promise in story.promises) else 1
 
 
-def _tell_models(board: Board, versions: Versions) -> None:
+def _print_models(board: Board, versions: Versions) -> None:
     for role, version in (("first", versions.first), ("better", versions.better), ("bad", versions.bad)):
-        board.tell(f"{role}: {version.uri}, {version.correct} of {version.total} of the hold-out right")
+        board.print_line(f"{role}: {version.uri}, {version.correct} of {version.total} of the hold-out right")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
-"""What the demo knows while it runs: its parts and their times, the latest status, every change of it, and notices.
+"""The state of the demo while it runs: its parts and their times, the latest status, all changes of it, and notices.
 
-The story waits here for the status that it expects; the view draws what is here.
+The story waits here for the status that it expects. The view draws what is here.
 """
 
 import asyncio
@@ -13,11 +13,13 @@ from dev.demo.status import Status
 
 
 class NotReachedError(Exception):
-    """What the story waited for did not come in time; the text says what, for how long, and what was there instead."""
+    """An expected status did not come in time. The text says which, after how long, and what the status was instead."""
 
 
 @dataclass(slots=True)
 class Part:
+    """A part of the demo. Times are seconds since the demo began."""
+
     title: str
     began: float
     ended: float | None = None
@@ -25,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changed in the rollout, with the time since the demo began."""
+    """The begin of a stage of the rollout. `at`: seconds since the demo began."""
 
     at: float
     part: str
@@ -35,12 +37,12 @@ class Change:
 @dataclass(slots=True)
 class Board:
     clock: Callable[[], float] = time.monotonic
-    tell: Callable[[str], None] = lambda line: None  # called for each change and notice
+    print_line: Callable[[str], None] = lambda line: None  # called for each change and notice
     parts: list[Part] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     status: Status = field(default_factory=Status)
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _updated: asyncio.Event = field(default_factory=asyncio.Event)
     _began: float = 0.0
 
     def __post_init__(self) -> None:
@@ -53,9 +55,10 @@ class Board:
 
     @contextmanager
     def part(self, title: str) -> Iterator[None]:
+        """A part that begins and ends with the block."""
         part = Part(title, self.now)
         self.parts.append(part)
-        self.tell(f"== {title}")
+        self.print_line(f"== {title}")
         try:
             yield
         finally:
@@ -63,24 +66,24 @@ class Board:
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
-        self.tell(text)
+        self.print_line(text)
 
-    def saw(self, status: Status) -> None:
-        """Takes in a newer status and wakes who waits for one."""
+    def update(self, status: Status) -> None:
+        """Take a newer status. It wakes whoever waits in `until`."""
         before, self.status = self.status, status
         if not self.changes or stage(status) != self.changes[-1].stage:
             self.changes.append(Change(self.now, self.parts[-1].title if self.parts else "", stage(status)))
         if headline(status) != headline(before):
-            self.tell(line(status))
-        self._news.set()
+            self.print_line(line(status))
+        self._updated.set()
 
-    async def until(self, what: str, true: Callable[[Status], bool], within: float) -> Status:
-        """The first status for which `true` holds. Raises NotReachedError after `within` seconds."""
+    async def until(self, what: str, matches: Callable[[Status], bool], within: float) -> Status:
+        """Wait for the first status that matches. Raises NotReachedError after `within` seconds."""
         try:
             async with asyncio.timeout(within):
-                while not true(self.status):
-                    self._news.clear()
-                    await self._news.wait()
+                while not matches(self.status):
+                    self._updated.clear()
+                    await self._updated.wait()
         except TimeoutError:
             message = f"not within {within:.0f} s: {what}; instead {line(self.status)}"
             raise NotReachedError(message) from None
@@ -88,21 +91,21 @@ class Board:
 
 
 def stage(status: Status) -> str:
-    """The phase, and in Stepping the step and its weight: what the summary gives a time for."""
+    """The phase; in Stepping also the step and its weight. The summary shows the time of each stage."""
     if status.phase != "Stepping" or status.run is None or status.weight is None:
         return status.phase
     return f"Stepping, step {status.run.step + 1} at {status.weight.desired} %"
 
 
 def line(status: Status) -> str:
-    """The status in one line, with the operator's own sentence."""
+    """The status in one line, with its message."""
     return f"{headline(status)}. {status.message}".rstrip()
 
 
 def headline(status: Status) -> str:
-    """The status without its sentence, whose numbers change with every look at the evidence."""
+    """The status in one line without its message, whose numbers change at each evaluation."""
     serving = f"stable {status.stable.model.version}" if status.stable else "no stable"
-    trial = f", canary {status.canary.model.version}" if status.canary else ""
+    canary = f", canary {status.canary.model.version}" if status.canary else ""
     weight = f", weight {status.weight.desired} % (live {status.weight.live} %)" if status.weight else ""
     verdict = f", verdict {status.verdict.result}" if status.verdict else ""
-    return f"{status.phase}: {serving}{trial}{weight}{verdict}"
+    return f"{status.phase}: {serving}{canary}{weight}{verdict}"

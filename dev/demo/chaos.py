@@ -1,7 +1,7 @@
-"""Kills the operator with SIGKILL at random moments, and waits for it to come back.
+"""Kills the operator with SIGKILL at random times, and waits until it runs again.
 
-It is the container's first process that is killed, as the kernel does when memory is short: no hook runs, nothing is
-flushed.
+The first process of its container is killed, as the kernel does when memory is short: no hook runs, and nothing is
+written out.
 """
 
 import asyncio
@@ -24,22 +24,22 @@ PAUSE = (2.0, 9.0)  # seconds from the start of a run, or of the operator, to th
 
 
 class Chaos:
-    def __init__(self, kubectl: Kubectl, seed: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, kubectl: Kubectl, seed: int, notice: Callable[[str], None]) -> None:
         self.kills: Counter[str] = Counter()  # by run
-        self._kubectl, self._tell = kubectl, tell
+        self._kubectl, self._notice = kubectl, notice
         self._random = random.Random(seed)
 
     async def prepare(self) -> None:
-        """A fresh pod: the kubelet's back-off from kills of an earlier demo would hold this one up for minutes."""
+        """Make a new pod. After kills in an earlier demo the kubelet would restart the old one only after minutes."""
         await self._kubectl.text("-n", NAMESPACE, "rollout", "restart", f"deployment/{DEPLOYMENT}")
         await self._kubectl.text("-n", NAMESPACE, "rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=120s")
 
     def during(self, run: str) -> AbstractAsyncContextManager[None]:
-        """Kills while the block runs, at most KILLS_PER_RUN times."""
+        """Kill the operator while the block runs, at most KILLS_PER_RUN times."""
         return beside(self._kill_some(run))
 
     async def restarts(self) -> int:
-        """How often the container was started again, once it runs."""
+        """Wait until the container runs. Returns how often it was restarted."""
         return int((await self._running())["restartCount"])
 
     async def _kill_some(self, run: str) -> None:
@@ -49,22 +49,22 @@ class Chaos:
             process = process_of(container["containerID"])
             os.kill(process, signal.SIGKILL)
             self.kills[run] += 1
-            self._tell(f"chaos: killed the operator (process {process}) in the {run}")
+            self._notice(f"chaos: killed the operator (process {process}) in the {run}")
             await self._running(after=int(container["restartCount"]))
 
     async def _running(self, after: int = -1) -> dict[str, Any]:
-        """The status of the operator's container, as soon as it runs and was restarted more than `after` times."""
+        """Wait until the operator's container runs and has more than `after` restarts. Returns its status."""
 
-        async def look() -> dict[str, Any] | None:
+        async def status() -> dict[str, Any] | None:
             pods = await self._kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={DEPLOYMENT}")
-            found = running_container(pods)
-            return found if found is not None and int(found["restartCount"]) > after else None
+            container = running_container(pods)
+            return container if container is not None and int(container["restartCount"]) > after else None
 
-        return await first_answer(look, every=1.0)
+        return await first_answer(status, every=1.0)
 
 
 def running_container(pods: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The operator's container in the pod that is not being deleted, if it runs."""
+    """The status of the operator's container, in the pod that is not being deleted; None if it does not run."""
     return next(
         (
             container

@@ -1,4 +1,4 @@
-"""Calls to the local cluster: its entry point `cluster.sh`, kubectl, and the processes behind a container."""
+"""Access to the local cluster: `cluster.sh`, kubectl, and the processes of a container."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER_SH = ROOT / "dev" / "cluster" / "cluster.sh"
-OBJECT_LIMIT = 16 * 1024 * 1024  # bytes of one line of kubectl's output
+LINE_LIMIT = 16 * 1024 * 1024  # bytes of one line of kubectl's output
 
 
 class CommandError(Exception):
-    """A command failed; the text names it and says what it printed."""
+    """A command failed. The text has the command and its error output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,14 @@ class Addresses:
 
 
 def run_part(*command: str) -> None:
-    """`cluster.sh <command>`; its progress goes to the terminal. Safe to call when the work is done already."""
+    """Run `cluster.sh <command>`. It prints its progress, and may be called again. Raises CommandError."""
     done = subprocess.run([str(CLUSTER_SH), *command], check=False)
     if done.returncode:
         raise CommandError(f"dev/cluster/cluster.sh {' '.join(command)} ended with exit code {done.returncode}")
 
 
 def addresses() -> Addresses:
+    """What `cluster.sh env` prints."""
     printed = subprocess.run([str(CLUSTER_SH), "env"], check=True, capture_output=True, text=True).stdout
     values = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
     return Addresses(
@@ -47,13 +48,14 @@ def addresses() -> Addresses:
 
 
 class Kubectl:
-    """kubectl on the demo's cluster. Every call raises CommandError with what kubectl said."""
+    """kubectl on the local cluster. Each call raises CommandError, with kubectl's error output, if kubectl fails."""
 
-    def __init__(self, found: Addresses) -> None:
-        self._program = found.kubectl
-        self._environment = os.environ | {"KUBECONFIG": found.kubeconfig}
+    def __init__(self, addresses: Addresses) -> None:
+        self._program = addresses.kubectl
+        self._environment = os.environ | {"KUBECONFIG": addresses.kubeconfig}
 
     async def text(self, *arguments: str, stdin: str | None = None) -> str:
+        """What kubectl prints."""
         process = await self._start(*arguments, stdin=None if stdin is None else asyncio.subprocess.PIPE)
         try:
             out, err = await process.communicate(None if stdin is None else stdin.encode())
@@ -65,22 +67,22 @@ class Kubectl:
         return out.decode()
 
     async def items(self, *arguments: str) -> list[dict[str, Any]]:
-        """`kubectl get` of a list."""
-        found: list[dict[str, Any]] = json.loads(await self.text("get", *arguments, "-o", "json"))["items"]
-        return found
+        """The objects of a list that `kubectl get` prints."""
+        items: list[dict[str, Any]] = json.loads(await self.text("get", *arguments, "-o", "json"))["items"]
+        return items
 
     async def apply(self, manifest: dict[str, Any]) -> None:
         await self.text("apply", "-f", "-", stdin=json.dumps(manifest))
 
     async def watch(self, *arguments: str) -> AsyncGenerator[dict[str, Any], None]:
-        """The object now and after each change; ends when kubectl does."""
+        """The object as it is now, and after each change. Ends when kubectl ends."""
         process = await self._start("get", *arguments, "--watch", "-o", "json")
         assert process.stdout is not None
         lines: list[bytes] = []
         try:
             async for line in process.stdout:
                 lines.append(line)
-                if line == b"}\n":  # kubectl indents, so only the end of an object is in the first column
+                if line == b"}\n":  # kubectl indents: only the end of an object is in the first column
                     yield json.loads(b"".join(lines))
                     lines = []
         finally:
@@ -95,32 +97,33 @@ class Kubectl:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self._environment,
-            limit=OBJECT_LIMIT,
-            start_new_session=True,  # Ctrl-C reaches the demo alone, which then ends its children
+            limit=LINE_LIMIT,
+            start_new_session=True,  # Ctrl-C only reaches the demo, which then ends kubectl
         )
 
 
 def process_of(container_id: str) -> int:
-    """The first process of a container of this machine; `container_id` as in a pod's status (`containerd://...`).
+    """The id of the first process of a container on this machine. `container_id`: as in a pod's status (`containerd://...`).
 
-    A kubelet puts every container into a cgroup that is named after it.
+    The kubelet puts each container into a cgroup that has its name. Raises CommandError.
     """
     name = container_id.rpartition("/")[2]
-    found = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal() and _in_cgroup(entry, name)]
-    if not name or not found:
+    folders = (folder for folder in Path("/proc").iterdir() if folder.name.isdecimal())
+    processes = [int(folder.name) for folder in folders if _in_cgroup(folder, name)]
+    if not name or not processes:
         raise CommandError(f"no process of container '{container_id}' on this machine")
-    return min(found)
+    return min(processes)
 
 
 def _in_cgroup(process: Path, name: str) -> bool:
     try:
         return name in (process / "cgroup").read_text()
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return False
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """Not `process.kill()`: that may take the exit status away from the event loop, which then complains."""
+    """Kill the process, but not by `process.kill()`: that may take its exit status away from the event loop."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)

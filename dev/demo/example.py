@@ -1,4 +1,4 @@
-"""What the demo takes from the manifest that it applies, so that the two cannot differ."""
+"""What the demo needs to know of the manifest that it applies; read from that file, so that both agree."""
 
 from dataclasses import dataclass
 from pathlib import Path

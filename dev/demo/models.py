@@ -1,4 +1,4 @@
-"""The three versions of the demo: trained by one Job in the cluster, and their aliases in MLflow."""
+"""The three versions of the demo's model: one Job in the cluster trains them. Also their aliases in MLflow."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ NAME = "iris"
 NAMESPACE = "models"
 JOB = "train-iris"
 IMAGE = "registry.local/sluice-trainer:dev"
-TRAINING_LIMIT = 300  # seconds for all
+TRAINING_LIMIT = 300  # seconds for all versions together
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A registered version and how many rows of the hold-out it got right."""
+    """A registered version, and how many rows of the hold-out it predicted correctly."""
 
     version: str
     uri: str
@@ -35,15 +35,15 @@ class Versions:
 
 
 FLAGS: Mapping[str, Sequence[str]] = {
-    "first": ["--max-depth", "2", "--trees", "5"],  # right on 0.96 of all iris rows
-    "better": ["--trees", "20"],  # 0.99; more trees would only cost the small machine time
+    "first": ["--max-depth", "2", "--trees", "5"],  # accuracy 0.96 on all iris rows
+    "better": ["--trees", "20"],  # 0.99; more trees would only take more time
     "bad": ["--trees", "20", "--label-noise", "0.45"],  # 0.54
 }
 
 
 def training_job(job: str = JOB, flags: Mapping[str, Sequence[str]] = FLAGS) -> dict[str, Any]:
-    """One pod that trains the versions in their order, so that their numbers follow it."""
-    *before, last = [_container(role, each) for role, each in flags.items()]
+    """A Job with one pod that trains the versions one after the other, so that their numbers are in this order."""
+    *before, last = [_container(role, arguments) for role, arguments in flags.items()]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -85,33 +85,34 @@ def _container(role: str, flags: Sequence[str]) -> dict[str, Any]:
 
 
 async def train(kubectl: Kubectl) -> Versions:
-    """The three versions."""
+    """Train the three versions. Raises CommandError."""
     return Versions(**await trained(kubectl, JOB, FLAGS))
 
 
 async def trained(kubectl: Kubectl, job: str, flags: Mapping[str, Sequence[str]]) -> dict[str, Version]:
-    """Runs the Job to its end and reads from its logs what was registered, by role."""
+    """Run the Job to its end, and read from its logs which versions it registered, by role. Raises CommandError."""
     await kubectl.text("-n", NAMESPACE, "delete", "job", job, "--ignore-not-found", "--wait")
     await kubectl.apply(training_job(job, flags))
 
-    async def ending_now() -> str | None:
+    async def ending() -> str | None:
         return ending_of(json.loads(await kubectl.text("-n", NAMESPACE, "get", "job", job, "-o", "json")))
 
-    ending = await first_answer(ending_now)
+    result = await first_answer(ending)
     logs = {role: await kubectl.text("-n", NAMESPACE, "logs", f"job/{job}", "-c", role) for role in flags}
-    if ending != "Complete":
+    if result != "Complete":
         raise CommandError(f"job {job} in namespace {NAMESPACE} failed; it said:\n" + "".join(logs.values()))
     return {role: registered(log) for role, log in logs.items()}
 
 
 def ending_of(job: dict[str, Any]) -> str | None:
-    """Complete or Failed, once the Job has ended; its own deadline sees to it that it does."""
+    """Complete or Failed; None while the Job runs. It cannot run longer than TRAINING_LIMIT."""
     conditions = job.get("status", {}).get("conditions", [])
-    return next((each["type"] for each in conditions if each["type"] in {"Complete", "Failed"}), None)
+    kinds = (condition["type"] for condition in conditions)
+    return next((kind for kind in kinds if kind in {"Complete", "Failed"}), None)
 
 
 def registered(log: str) -> Version:
-    """What the trainer's last JSON line says; the lines before it are progress."""
+    """The version in the last JSON line of the trainer's log. The lines before it show progress."""
     result = json.loads([line for line in log.splitlines() if line.startswith("{")][-1])
     metrics = result["metrics"]
     return Version(result["version"], result["uri"], int(metrics["correct"]), int(metrics["total"]))
@@ -128,7 +129,7 @@ class Aliases:
         await self._ask("POST", json={"name": NAME, "alias": alias, "version": version})
 
     async def remove(self, alias: str) -> None:
-        """Also when there is none."""
+        """Remove the alias, if it exists."""
         await self._ask("DELETE", absent_is_fine=True, json={"name": NAME, "alias": alias})
 
     async def get(self, alias: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What the demo promises, each as a sentence that was kept or not. Pure: from what was seen to the list."""
+"""What the demo promises, and whether each promise was kept. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from dev.demo.traffic import Request
 class Promise:
     text: str
     kept: bool
-    found: str  # what was seen; printed when it was not kept
+    found: str  # what was the case; printed if the promise was not kept
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A server pod at one look; `uid` changes when it is replaced."""
+    """A server pod at one time. Its `uid` changes when it is replaced."""
 
     uid: str
     name: str
@@ -25,7 +25,7 @@ class Pod:
 
 
 def promoted(status: Status, uri: str, version: str, champion: str | None) -> list[Promise]:
-    """After the good run: the better version serves, and the registry says so."""
+    """After the good run: the better version serves, and the alias in the registry names it."""
     ended = status.outcome_of(uri)
     stable = status.stable.model.version if status.stable else "none"
     return [
@@ -39,7 +39,7 @@ def promoted(status: Status, uri: str, version: str, champion: str | None) -> li
 
 
 def rejected(status: Status, uri: str, stays: str, champion: str | None) -> list[Promise]:
-    """After the bad run: nothing has changed but that the version is remembered as rejected."""
+    """After the bad run: the version `stays` still serves, and the bad one is remembered as rejected."""
     ended, stable = status.outcome_of(uri), status.stable.model.version if status.stable else "none"
     succeeded = status.condition("RolloutSucceeded")
     remembered = [rejection for rejection in status.rejected if rejection.model == uri]
@@ -60,21 +60,21 @@ def rejected(status: Status, uri: str, stays: str, champion: str | None) -> list
 
 
 def reached(stages: Collection[str], weights: Iterable[int], run: str) -> Promise:
-    """All steps were taken, in the words of `board.stage`."""
+    """The run went through all steps. `stages`: as `board.stage` writes them."""
     missing = [weight for weight in weights if not any(stage.endswith(f" at {weight} %") for stage in stages)]
     wanted = ", ".join(f"{weight} %" for weight in missing)
     return Promise(f"the {run} went through every step", not missing, f"never seen at {wanted}")
 
 
 def only_answers_now(requests: Sequence[Request], since: float, version: str) -> Promise:
-    """Once the run had ended, nothing but the stable version answered."""
+    """After the end of the run, only the stable version answered."""
     answered = tally.answered_by(requests, since)
     found = ", ".join(f"{count} by {name}" for name, count in sorted(answered.items())) or "no requests"
     return Promise(f"then only version {version} answered", set(answered) == {version}, found)
 
 
 def took_part(requests: Sequence[Request], versions: Iterable[str]) -> Promise:
-    """Every version was tried on real requests."""
+    """Each version answered at least one real prediction."""
     answered = tally.answered_by(requests, 0.0)
     silent = [version for version in versions if not answered[version]]
     return Promise("each version answered real requests", not silent, f"none by {', '.join(silent)}")
@@ -87,7 +87,7 @@ def none_failed(requests: Sequence[Request]) -> Promise:
 
 
 def same_pods(earlier: Iterable[Pod], now: Iterable[Pod]) -> Promise:
-    """Every pod that was ever seen of the promoted revision is still there and never restarted."""
+    """All pods of the promoted revision are still there, and none was restarted. `earlier`: those during the run."""
     present = {pod.uid: pod for pod in now}
     gone = sorted({pod.name for pod in earlier if pod.uid not in present})
     restarted = sorted(pod.name for pod in present.values() if pod.restarts)
@@ -97,7 +97,7 @@ def same_pods(earlier: Iterable[Pod], now: Iterable[Pod]) -> Promise:
 
 
 def killed(kills: Mapping[str, int], restarts: int, runs: int) -> Promise:
-    """Chaos was real: in each run at least one kill, and each kill ended the operator's process."""
+    """Each run had at least one kill, and each kill ended the operator's process. `kills`: by run."""
     total = sum(kills.values())
     kept = len(kills) >= runs and restarts == total
     found = f"its container restarted {restarts} times; kills by run: {dict(kills)}"

@@ -1,4 +1,4 @@
-"""Feeds the board from the cluster and draws it: a live panel on a terminal, else a line for each change."""
+"""Keeps the board up to date and draws it: a live panel on a terminal, otherwise a line for each change."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
@@ -15,16 +15,16 @@ from dev.demo.traffic import Stream
 
 FRAME = 0.25  # seconds between two pictures
 SPARK_SECONDS = 40
-AGAIN = 0.3  # seconds before a watch that ended is started again
+RESTART_PAUSE = 0.3  # seconds before a watch that ended is started again
 
 
 def watched(board: Board, kubectl: Kubectl, example: Example) -> AbstractAsyncContextManager[None]:
-    """Keeps the board's status up to date while the block runs; before the object exists it asks again."""
+    """Keep the board's status up to date while the block runs. While the object does not exist, try again."""
     return beside(_follow(board, kubectl, example))
 
 
 def drawn(console: Console, board: Board, stream: Stream) -> AbstractAsyncContextManager[None]:
-    """Draws while the block runs. Where there is no terminal, the board's own lines are all that is shown."""
+    """Draw the board while the block runs. Without a terminal, only the board's lines are printed."""
     return beside(_paint(console, board, stream)) if console.is_terminal else nullcontext()
 
 
@@ -32,19 +32,19 @@ async def _follow(board: Board, kubectl: Kubectl, example: Example) -> None:
     while True:
         async with aclosing(kubectl.watch("-n", example.namespace, "modeldeployment", example.name)) as documents:
             async for document in documents:
-                board.saw(status.parse(document))
-        await asyncio.sleep(AGAIN)
+                board.update(status.parse(document))
+        await asyncio.sleep(RESTART_PAUSE)
 
 
 async def _paint(console: Console, board: Board, stream: Stream) -> None:
-    plain, board.tell = board.tell, lambda line: None  # lines would tear the panel; what they say is in it
+    print_line, board.print_line = board.print_line, lambda line: None  # lines would break the panel
     try:
         with Live(console=console, auto_refresh=False) as live:
             while True:
                 live.update(view.render(_picture(board, stream)), refresh=True)
                 await asyncio.sleep(FRAME)
     finally:
-        board.tell = plain
+        board.print_line = print_line
 
 
 def _picture(board: Board, stream: Stream) -> view.Picture:

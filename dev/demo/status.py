@@ -1,4 +1,4 @@
-"""The part of a ModelDeployment's status that the demo looks at, parsed once from what kubectl prints."""
+"""The part of a ModelDeployment's status that the demo uses, parsed from what kubectl prints."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class _Part(msgspec.Struct, frozen=True, rename="camel"):
-    """One mapping of the status; fields that the demo does not name are passed over."""
+    """One object of the status. Fields that the demo does not name are ignored."""
 
 
 class Model(_Part, frozen=True):
@@ -51,7 +51,7 @@ class Rejection(_Part, frozen=True):
 
 
 class Ended(_Part, frozen=True):
-    """One entry of the history, whose newest comes first; `model` is the pinned URI."""
+    """One entry of the history. `model` is the pinned URI."""
 
     revision: str
     model: str
@@ -76,26 +76,26 @@ class Status(_Part, frozen=True):
     weight: Weight | None = None
     verdict: Verdict | None = None
     rejected: tuple[Rejection, ...] = ()
-    history: tuple[Ended, ...] = ()
+    history: tuple[Ended, ...] = ()  # the newest first
     conditions: tuple[Condition, ...] = ()
 
     def condition(self, kind: str) -> Condition | None:
         return next((condition for condition in self.conditions if condition.type == kind), None)
 
     def has(self, kind: str, status: str) -> bool:
-        found = self.condition(kind)
-        return found is not None and found.status == status
+        condition = self.condition(kind)
+        return condition is not None and condition.status == status
 
     def revision_of(self, uri: str) -> str | None:
-        """The revision of this model version, if it serves or is on trial."""
-        sides = (self.stable, self.canary)
-        return next((side.revision for side in sides if side is not None and side.model.uri == uri), None)
+        """The revision with this pinned model URI, if it is stable or canary."""
+        revisions = (revision for revision in (self.stable, self.canary) if revision is not None)
+        return next((revision.revision for revision in revisions if revision.model.uri == uri), None)
 
     def outcome_of(self, uri: str) -> Ended | None:
-        """How the newest run of this model version ended, if one did."""
+        """How the newest run with this pinned model URI ended; None if none has ended."""
         return next((entry for entry in self.history if entry.model == uri), None)
 
 
 def parse(document: dict[str, Any]) -> Status:
-    """`document` is the whole object; before its first reconcile it has no status."""
+    """The status of a ModelDeployment as kubectl prints it. A new one may have none."""
     return msgspec.convert(document.get("status") or {}, Status)

@@ -1,6 +1,6 @@
 """The story of the demo: the first version serves, the better one is promoted, the bad one is rejected.
 
-It only acts and waits; what was seen is on the board, and what it must have been is in `promises`.
+It only acts and waits. The board has what happened, and `promises` checks it.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from dev.demo.tasks import first_answer
 from dev.demo.traffic import Stream
 
 READY_WITHIN = 180.0  # seconds; the first pods of a cold cluster start slowly
-RUN_WITHIN = 240.0  # seconds from an alias moved to the run's end; kills of the operator are in it
-ALIAS_WITHIN = 10.0  # seconds from the end of a run to the alias that it moves
+RUN_WITHIN = 240.0  # seconds from the change of the alias to the end of the run, with kills of the operator
+ALIAS_WITHIN = 10.0  # seconds from the end of a run until Sluice has moved the alias
 
 
 class Story:
@@ -33,15 +33,15 @@ class Story:
         aliases: Aliases,
         example: Example,
         chaos: Chaos | None = None,
-        afterwards: float = 8.0,  # seconds of traffic after a run, while the pods that it leaves behind retire
+        afterwards: float = 8.0,  # seconds of traffic after a run, while its retiring pods end
     ) -> None:
         self.promises: list[Promise] = []
         self._board, self._kubectl, self._aliases, self._example = board, kubectl, aliases, example
         self._chaos, self._afterwards = chaos, afterwards
-        self._pods_seen: list[Pod] = []
+        self._promoted_pods: list[Pod] = []
 
     async def clear(self) -> None:
-        """Takes away what an earlier demo left; its registered versions stay beside the new ones."""
+        """Remove the object and the aliases of an earlier demo. Its registered versions stay in MLflow."""
         await self._kubectl.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._example.namespace}}
         )
@@ -53,20 +53,20 @@ class Story:
             await self._aliases.remove(alias)
 
     async def serve_first(self, versions: Versions, gateway: str) -> float:
-        """Applies the example. Returns the seconds from there to the first prediction."""
+        """Apply the example. Returns the seconds from then to the first prediction."""
         first = versions.first.version
         await self._aliases.set("challenger", first)
         applied = self._board.now
         await self._kubectl.text("apply", "-f", str(self._example.path))
         await self._first_prediction(gateway)
-        took = self._board.now - applied
-        seen = await self._board.until("condition Ready is True", lambda now: now.has("Ready", "True"), READY_WITHIN)
-        self.promises.append(
-            Promise(f"version {first} serves", _stable(seen) == first, f"stable is {_stable(seen) or 'none'}")
-        )
-        return took
+        seconds = self._board.now - applied
+        status = await self._board.until("condition Ready is True", lambda now: now.has("Ready", "True"), READY_WITHIN)
+        stable = _stable_version(status)
+        self.promises.append(Promise(f"version {first} serves", stable == first, f"stable is {stable or 'none'}"))
+        return seconds
 
     async def good_run(self, versions: Versions, stream: Stream) -> None:
+        """Move the alias to the better version and wait for the end of its run."""
         better = versions.better
         async with self._kills("good run"):
             await self._aliases.set("challenger", better.version)
@@ -80,6 +80,7 @@ class Story:
         await self._only_answer_now(stream, better.version)
 
     async def bad_run(self, versions: Versions, stream: Stream) -> None:
+        """Move the alias to the bad version and wait for the end of its run."""
         bad, better = versions.bad, versions.better
         async with self._kills("bad run"):
             await self._aliases.set("challenger", bad.version)
@@ -89,42 +90,42 @@ class Story:
         await self._only_answer_now(stream, better.version)
 
     async def look_back(self, versions: Versions, stream: Stream) -> None:
-        """What only shows when both runs are over."""
-        self.promises.append(promises.same_pods(self._pods_seen, await self._pods(versions.better)))
-        tried = (versions.first, versions.better, versions.bad)
-        self.promises.append(promises.took_part(stream.requests, [version.version for version in tried]))
+        """Check what can only be known after both runs."""
+        self.promises.append(promises.same_pods(self._promoted_pods, await self._pods(versions.better)))
+        names = [version.version for version in (versions.first, versions.better, versions.bad)]
+        self.promises.append(promises.took_part(stream.requests, names))
         if self._chaos is not None:
             self.promises.append(promises.killed(self._chaos.kills, await self._chaos.restarts(), runs=2))
 
     async def _reaches(self, version: Version, what: str, phases: set[str]) -> Status:
-        """Waits until the version is in one of the phases or its run has ended, and notes its pods on the way."""
+        """Wait until the version is in one of the phases, or its run has ended. Note its pods if `phases` are given."""
 
-        def there(seen: Status) -> bool:
-            in_phase = seen.phase in phases and seen.revision_of(version.uri) is not None
-            return in_phase or (seen.phase == "Stable" and seen.outcome_of(version.uri) is not None)
+        def reached(status: Status) -> bool:
+            in_phase = status.phase in phases and status.revision_of(version.uri) is not None
+            return in_phase or (status.phase == "Stable" and status.outcome_of(version.uri) is not None)
 
-        seen = await self._board.until(f"version {version.version} {what}", there, RUN_WITHIN)
+        status = await self._board.until(f"version {version.version} {what}", reached, RUN_WITHIN)
         if phases:
-            self._pods_seen += await self._pods(version)
-        return seen
+            self._promoted_pods += await self._pods(version)
+        return status
 
     async def _pods(self, version: Version) -> list[Pod]:
         revision = self._board.status.revision_of(version.uri)
-        found = await self._kubectl.items(
+        documents = await self._kubectl.items(
             *("pods", "-n", self._example.namespace, "-l"),
             f"sluice.dev/model-deployment={self._example.name},sluice.dev/revision={revision}",
         )
-        return [pod_of(each) for each in found]
+        return [pod_of(document) for document in documents]
 
     async def _champion(self, version: str) -> str | None:
-        """The alias that is expected, or what it is instead when its time is over."""
+        """Wait until alias champion names the version. After ALIAS_WITHIN seconds, what it names instead."""
         until = self._board.now + ALIAS_WITHIN
 
-        async def look() -> tuple[str | None] | None:
+        async def result() -> tuple[str | None] | None:  # a tuple, because the alias itself may be None
             champion = await self._aliases.get("champion")
             return (champion,) if champion == version or self._board.now > until else None
 
-        (champion,) = await first_answer(look)
+        (champion,) = await first_answer(result)
         return champion
 
     async def _only_answer_now(self, stream: Stream, version: str) -> None:
@@ -154,11 +155,12 @@ class Story:
         return nullcontext() if self._chaos is None else self._chaos.during(run)
 
 
-def _stable(seen: Status) -> str:
-    return seen.stable.model.version if seen.stable else ""
+def _stable_version(status: Status) -> str:
+    return status.stable.model.version if status.stable else ""
 
 
 def pod_of(document: dict[str, Any]) -> Pod:
+    """A pod as kubectl prints it, parsed."""
     containers = document["status"].get("containerStatuses", [])
     return Pod(
         uid=document["metadata"]["uid"],

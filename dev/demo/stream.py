@@ -1,6 +1,6 @@
-"""`python -m dev.demo.stream HOST`: predictions with their labels for a ModelDeployment on the local cluster.
+"""`python -m dev.demo.stream HOST`: sends predictions and labels to a ModelDeployment on the local cluster.
 
-Ends by itself, or with Ctrl-C; a line each five seconds tells who answered.
+Every five seconds it prints which versions answered. It ends by itself, or with Ctrl-C.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from dev.demo.cluster import CLUSTER_SH
 from dev.demo.tally import answered_by
 from dev.demo.traffic import Stream
 
-_TOLD_SECONDS = 5.0
+_LINE_SECONDS = 5.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,22 +28,22 @@ def main(argv: Sequence[str]) -> int:
         print("the local cluster does not run: start it with make demo, or make cluster-up", file=sys.stderr)
         return 1
     with suppress(KeyboardInterrupt):
-        asyncio.run(_sent(cluster.addresses().gateway, options.host, options.rate, options.seconds))
+        asyncio.run(_send(cluster.addresses().gateway, options.host, options.rate, options.seconds))
     return 0
 
 
-async def _sent(gateway: str, host: str, rate: float, seconds: float) -> None:
+async def _send(gateway: str, host: str, rate: float, seconds: float) -> None:
     limit = int(rate * seconds) + 1
     async with Stream(gateway, host, rate=rate, max_requests=limit, max_seconds=seconds) as stream:
-        told = 0.0
+        printed = 0.0
         while stream.now < seconds:
-            await asyncio.sleep(_TOLD_SECONDS)
-            recent = [request for request in stream.requests if request.at >= told]
+            await asyncio.sleep(_LINE_SECONDS)
+            recent = [request for request in stream.requests if request.at >= printed]
             failed = sum(bool(request.failure) for request in recent)
-            by_version = sorted(answered_by(recent, told).items())
+            by_version = sorted(answered_by(recent, printed).items())
             versions = ", ".join(f"version {name}: {count}" for name, count in by_version)
             print(f"{stream.now:5.0f} s: {versions or 'no answer'}" + (f", failed: {failed}" if failed else ""))
-            told = stream.now
+            printed = stream.now
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tables that end the demo: requests, steps, where the time went, promises. Pure."""
+"""The tables at the end of the demo: requests, steps, times, promises. Pure."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,16 @@ def render(
     totals: Sequence[VersionTotals],
     changes: Sequence[Change],
     parts: Sequence[Part],
-    facts: Sequence[tuple[str, str]],
+    times: Sequence[tuple[str, str]],
     promises: Sequence[Promise],
     now: float,
 ) -> RenderableType:
-    tables = [_requests(totals), _steps(changes, now), _time(parts, facts, now)]
+    tables = [_requests(totals), _steps(changes, now), _time(parts, times, now)]
     return Group(*tables, Text(), *(_promise(promise) for promise in promises))
 
 
 def durations(changes: Sequence[Change], end: float) -> list[tuple[str, str, float]]:
-    """Part, stage and seconds of each stage of the rollout; Stable is rest and left out."""
+    """Part, stage and seconds of each stage of the rollout. Stable is left out: then there is no run."""
     ends = [change.at for change in changes[1:]] + [end]
     return [
         (change.part, change.stage, until - change.at)
@@ -61,13 +61,13 @@ def _steps(changes: Sequence[Change], now: float) -> Table:
     return table
 
 
-def _time(parts: Sequence[Part], facts: Sequence[tuple[str, str]], now: float) -> Table:
+def _time(parts: Sequence[Part], times: Sequence[tuple[str, str]], now: float) -> Table:
     table = Table("part", title="where the time went")
     table.add_column("seconds", justify="right")
     for part in parts:
         table.add_row(part.title, f"{(now if part.ended is None else part.ended) - part.began:.1f}")
     table.add_row("all", f"{now:.1f}", style="bold")
-    for name, value in facts:
+    for name, value in times:
         table.add_row(name, value, style="dim")
     return table
 

@@ -1,4 +1,4 @@
-"""Counts what the stream recorded: totals by version and status, rates over time, failures. Pure."""
+"""Counts the requests of the stream: totals by version and status, rates over time, failures. Pure."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dev.demo.traffic import Request
 
-NO_VERSION = "-"  # whoever answered did not say which model it serves
+NO_VERSION = "-"  # there was no answer, or it did not name a version
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def rates(requests: Sequence[Request], now: float, seconds: int) -> dict[str, tu
     counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for request in reversed(requests):
         if request.at + request.latency < first:
-            break  # the list is in order of the answers: all before this one started earlier still
+            break  # requests are in the order of their answers: all answers before this one came earlier
         if request.kind == "predict" and not request.failure:
             counts[request.version][int(request.at)] += 1
     return {

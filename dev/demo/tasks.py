@@ -1,4 +1,4 @@
-"""Two shapes of waiting: work that goes on beside a block, and asking until there is an answer."""
+"""Two helpers for waiting: work that goes on during a block, and a question that is repeated until it has an answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Cancels `work` when the block ends. An error of the work is raised then: it explains what the block missed."""
+    """Run `work` while the block runs, and cancel it at the end. If the work failed, its error is raised then."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -22,7 +22,7 @@ async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 async def first_answer(ask: Callable[[], Awaitable[T | None]], every: float = 0.3) -> T:
-    """Asks every `every` seconds until the answer is not None. The caller limits the time."""
+    """Call `ask` every `every` seconds until the answer is not None. The caller limits the time."""
     while True:
         answer = await ask()
         if answer is not None:

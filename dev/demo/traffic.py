@@ -1,8 +1,8 @@
-"""A steady, bounded stream of iris predictions with feedback through the gateway; every request is recorded.
+"""A steady, bounded stream of iris predictions and labels through the gateway. It keeps each request.
 
-Requests start on a schedule of their own, whatever the answers take, as those of many independent callers would. Each
-prediction that was answered gets its true label posted to /feedback a little later. Counting is in `tally`.
-The client is aiohttp's, because the stream shares a small machine with what it measures, and httpx takes more time.
+Requests start at a fixed rate, however long the answers take, as those of many independent callers would. After each
+answer the true label is posted to /feedback a little later. Counting is in `tally`. The client is aiohttp's, because
+the stream shares a small machine with what it measures, and httpx takes more CPU time.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from typing import Any, Literal, Self, TypeAlias
 import aiohttp
 from sklearn.datasets import load_iris
 
-IN_FLIGHT = 200  # predictions at once, each with its label; when all of them hang, the schedule waits
-LABEL_DELAY = (0.2, 1.5)  # seconds; labels at fixed places between predictions would meet a round-robin gateway in step
+IN_FLIGHT = 200  # predictions at the same time, each with its label; when all of them hang, no more are started
+LABEL_DELAY = (0.2, 1.5)  # seconds; random, because a fixed delay could meet the round robin of a gateway in step
 TIMEOUT = 10.0  # seconds after which a request counts as not answered
 
 Row: TypeAlias = tuple[tuple[float, ...], int]  # features, true class
@@ -26,7 +26,7 @@ Row: TypeAlias = tuple[tuple[float, ...], int]  # features, true class
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request and what became of it. `failure` says why it counts as failed, and is empty when it does not."""
+    """One request and its result. `failure`: why it counts as failed; empty if it does not."""
 
     kind: Literal["predict", "feedback"]
     at: float  # seconds from the start of the stream to the start of the request
@@ -34,7 +34,7 @@ class Request:
     status: int | None  # None: no answer
     version: str = ""  # the header X-Model-Version
     revision: str = ""  # the header X-Sluice-Revision
-    correct: bool | None = None  # predictions: whether it was the true class
+    correct: bool | None = None  # of a prediction: whether it was the true class
     failure: str = ""
 
 
@@ -106,7 +106,7 @@ class Stream:
         await self.stop()
 
     async def stop(self) -> None:
-        """Starts no more requests; those under way are waited for, so that one that hangs is not overlooked."""
+        """Start no more requests, and wait for those under way, so that one that hangs is counted."""
         self._stopping = True
         if self._sending is not None:
             (result,) = await asyncio.gather(self._sending, return_exceptions=True)
@@ -114,7 +114,7 @@ class Stream:
                 raise result
 
     async def finished(self) -> None:
-        """Returns when a limit was reached and everything was answered."""
+        """Wait until a limit is reached and all requests have ended."""
         if self._sending is not None:
             await self._sending
 
@@ -128,26 +128,26 @@ class Stream:
             ) as session,
             asyncio.TaskGroup() as group,
         ):
-            room = asyncio.Semaphore(IN_FLIGHT)
+            slots = asyncio.Semaphore(IN_FLIGHT)
             for number in range(self._max_requests):
                 await asyncio.sleep((number + self._random.random()) / self._rate - self.now)
                 if self._stopping or self.now > self._max_seconds:
                     return
-                await room.acquire()
-                one = group.create_task(self._predict(session, *self._random.choice(self._rows)))
-                one.add_done_callback(lambda _: room.release())
+                await slots.acquire()
+                prediction = group.create_task(self._predict(session, *self._random.choice(self._rows)))
+                prediction.add_done_callback(lambda _: slots.release())
 
     async def _predict(self, session: aiohttp.ClientSession, features: tuple[float, ...], label: int) -> None:
         at = self.now
         answer = await _post(session, "/predict", {"features": [list(features)]})
-        request = self._recorded("predict", at, answer, _wrong(answer), label)
+        request = self._record("predict", at, answer, _prediction_failure(answer), label)
         if not request.failure and isinstance(answer, _Answer):
             await asyncio.sleep(self._random.uniform(*self._label_delay))
             at = self.now
             answer = await _post(session, "/feedback", {"prediction_id": answer.body["prediction_id"], "label": label})
-            self._recorded("feedback", at, answer, _refused(answer))
+            self._record("feedback", at, answer, _failure(answer))
 
-    def _recorded(
+    def _record(
         self,
         kind: Literal["predict", "feedback"],
         at: float,
@@ -176,16 +176,17 @@ async def _post(session: aiohttp.ClientSession, path: str, content: dict[str, An
         return f"no answer: {type(trouble).__name__} {trouble}".rstrip()
 
 
-def _refused(answer: _Answer | str) -> str:
+def _failure(answer: _Answer | str) -> str:
+    """Why the request counts as failed; empty if its status is 200."""
     if isinstance(answer, str):
         return answer
     return "" if answer.status == 200 else f"status {answer.status}"
 
 
-def _wrong(answer: _Answer | str) -> str:
-    """Why this is no answer to a prediction of one row, or nothing."""
+def _prediction_failure(answer: _Answer | str) -> str:
+    """Why a prediction of one row counts as failed; empty if it does not."""
     if isinstance(answer, str) or answer.status != 200:
-        return _refused(answer)
+        return _failure(answer)
     match answer.body:
         case {"predictions": [int()], "prediction_id": str(), "model_version": str(version)}:
             if answer.version == version:

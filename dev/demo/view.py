@@ -1,4 +1,4 @@
-"""Draws the run in the terminal: from a picture of the moment to something that rich can print. Pure."""
+"""Draws the demo in the terminal: turns a picture of one moment into something that rich can print. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,8 +51,8 @@ def bar(share: float, width: int = BAR_WIDTH) -> str:
     return "█" * filled + "░" * (width - filled)
 
 
-def spark(values: Sequence[int], top: int) -> str:
-    """One character per value; `top` is the value of the highest one. A value above 0 is never drawn as nothing."""
+def sparkline(values: Sequence[int], top: int) -> str:
+    """One character per value. `top`: the value of the highest character. A value above 0 is always visible."""
     if top <= 0:
         return SPARKS[0] * len(values)
     return "".join(
@@ -88,14 +88,14 @@ def _model(version: str | None) -> str:
 def _verdict(status: Status) -> RenderableType:
     verdict = status.verdict
     if verdict is None:
-        return Text("no verdict is asked for", style="dim")
+        return Text("no verdict in this phase", style="dim")
     table = Table("objective", "result", "canary", "limit", box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("requests", justify="right")
     for objective in verdict.objectives:
         result = Text(objective.result, style=COLOURS.get(objective.result, "white"))
         table.add_row(objective.name, result, objective.canary, objective.limit, str(objective.requests))
     title = Text("verdict  ").append(verdict.result, style=f"bold {COLOURS.get(verdict.result, 'white')}")
-    if verdict.message not in status.message:  # it often is a part of that, one panel above
+    if verdict.message not in status.message:  # which often contains it and is shown above
         title.append(f"  {verdict.message}", style="not bold italic")
     return Group(title, table)
 
@@ -112,7 +112,7 @@ def _traffic(picture: Picture) -> RenderableType:
             f"version {total.version}",
             bar(share, 20),
             f"{latest.get(total.version, 0):3d}/s",
-            spark(picture.rates.get(total.version, ()), top),
+            sparkline(picture.rates.get(total.version, ()), top),
             f"{total.predictions} answers, {total.accuracy or 0:.0%} right",
         )
     style = "red" if picture.failed else "green"

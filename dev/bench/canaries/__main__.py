@@ -1,6 +1,6 @@
 """`python -m dev.bench.canaries`: identical canaries must stay and bad ones must be found, on the local cluster.
 
-Exit codes: 0 the promise was kept by all canaries, 1 it was not or not all could be tried, 130 interrupted.
+Exit codes: 0 all promises were kept; 1 one was broken, or not all canaries were tried; 130 interrupted.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from rich.console import Console
 
 from dev.bench.canaries import catalogue, summary
 from dev.bench.canaries.catalogue import Kind
-from dev.bench.canaries.lane import READY_WITHIN, Lane, Tried
+from dev.bench.canaries.lane import READY_WITHIN, CanaryResult, Lane
 from dev.bench.canaries.predicted import predicted
 from dev.demo import cluster, models, screen
 from dev.demo.board import Board, NotReachedError
@@ -31,29 +31,29 @@ CLUSTER_PARTS = (("build",), ("up",), ("images", "faulty"), ("install",))
 
 
 class Bench:
-    """One run of the benchmark: the canaries that wait, and what became of those that were tried."""
+    """The benchmark: the canaries that wait, and the results of those that were tried."""
 
-    def __init__(self, options: argparse.Namespace, console: Console, found: Addresses) -> None:
+    def __init__(self, options: argparse.Namespace, console: Console, addresses: Addresses) -> None:
         self.queue = catalogue.queue(options.identical, options.bad)
-        self.tried: list[Tried] = []
-        self._options, self._gateway = options, found.gateway
-        self._kubectl = Kubectl(found)
+        self.results: list[CanaryResult] = []
+        self._options, self._gateway = options, addresses.gateway
+        self._kubectl = Kubectl(addresses)
         self._waiting = list(enumerate(self.queue, 1))
         self._began = time.monotonic()
         self._print = partial(console.print, soft_wrap=True)
 
     async def run(self) -> None:
-        """Tries them all, on several ModelDeployments at once."""
+        """Try all canaries, on several ModelDeployments at the same time."""
         async with self._namespace():
             versions = await models.trained(self._kubectl, JOB, catalogue.FLAGS)
             for role, version in versions.items():
-                self.say("models", f"{role}: {version.uri}")
+                self.log("models", f"{role}: {version.uri}")
             async with asyncio.TaskGroup() as lanes:
                 for number in range(1, self._options.lanes + 1):
                     lanes.create_task(self._lane(number, versions))
 
-    def say(self, who: str, text: str) -> None:
-        self._print(f"[{self._elapsed:5.0f} s] {who}: {text}")
+    def log(self, source: str, text: str) -> None:
+        self._print(f"[{self._elapsed:5.0f} s] {source}: {text}")
 
     @property
     def _elapsed(self) -> float:
@@ -62,8 +62,8 @@ class Bench:
     async def _lane(self, number: int, versions: dict[str, Version]) -> None:
         name = f"lane-{number}"
         host = f"{name}.{NAMESPACE}.example.com"
-        place = Example(cluster.ROOT, name, NAMESPACE, host, tuple(weight for weight, _ in catalogue.STEPS))
-        board = Board(tell=partial(self.say, name))
+        example = Example(cluster.ROOT, name, NAMESPACE, host, tuple(weight for weight, _ in catalogue.STEPS))
+        board = Board(print_line=partial(self.log, name))
         limit = self._options.minutes * 60 + 2 * READY_WITHIN
         stream = Stream(
             self._gateway,
@@ -75,30 +75,30 @@ class Bench:
         )
         await self._kubectl.apply(catalogue.deployment(name, NAMESPACE, host, versions["good"]))
         async with AsyncExitStack() as running:
-            await running.enter_async_context(screen.watched(board, self._kubectl, place))
-            await board.until("the first version serves", lambda now: now.phase == "Stable", READY_WITHIN)
+            await running.enter_async_context(screen.watched(board, self._kubectl, example))
+            await board.until("the first version serves", lambda status: status.phase == "Stable", READY_WITHIN)
             await running.enter_async_context(stream)
-            await asyncio.sleep(self._options.record)
+            await asyncio.sleep(self._options.baseline)
             lane = Lane(self._kubectl, NAMESPACE, name, board, stream)
             while self._waiting and self._elapsed < self._options.minutes * 60:
                 await self._try(lane, name, *self._waiting.pop(0), versions)
 
     async def _try(self, lane: Lane, name: str, number: int, kind: Kind, versions: dict[str, Version]) -> None:
-        self.say(name, f"#{number} of {len(self.queue)}: {kind.name}")
-        one = await lane.tried(number, kind, versions)
-        self.tried.append(one)
-        self.say(name, f"#{number} {kind.name}: {summary.line(one)}")
+        self.log(name, f"#{number} of {len(self.queue)}: {kind.name}")
+        result = await lane.try_canary(number, kind, versions)
+        self.results.append(result)
+        self.log(name, f"#{number} {kind.name}: {summary.line(result)}")
 
     @asynccontextmanager
     async def _namespace(self) -> AsyncIterator[None]:
-        """Namespaces, of which that of the canaries is gone afterwards, however it ends."""
+        """The namespaces of canaries and models. That of the canaries is removed afterwards, also after an error."""
         await self._clear()
         for name in (NAMESPACE, models.NAMESPACE):
             await self._kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         try:
             yield
         finally:
-            self.say("cluster", f"removing namespace {NAMESPACE}")
+            self.log("cluster", f"removing namespace {NAMESPACE}")
             await self._clear()
 
     async def _clear(self) -> None:
@@ -106,7 +106,7 @@ class Bench:
 
 
 def _console() -> Console:
-    """As wide as the table where nobody looks."""
+    """As wide as the table where the output is no terminal."""
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
 
 
@@ -124,18 +124,18 @@ def main(argv: Sequence[str]) -> int:
         asyncio.run(_ended_by_signals(bench))
     except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
-    bench.say("simulation", "the same canaries")
-    console.print(summary.table(bench.tried, predicted(options.rate, options.record)), width=200)
-    made = summary.promises(bench.queue, bench.tried)
-    for promise in made:
+    bench.log("simulation", "the same canaries")
+    console.print(summary.table(bench.results, predicted(options.rate, options.baseline)), width=200)
+    promises = summary.promises(bench.queue, bench.results)
+    for promise in promises:
         console.print(f"✓ {promise.text}" if promise.kept else f"✗ {promise.text}: {promise.found}")
     if interrupted:
         return 130
-    return 0 if all(promise.kept for promise in made) else 1
+    return 0 if all(promise.kept for promise in promises) else 1
 
 
 async def _ended_by_signals(bench: Bench) -> None:
-    """SIGTERM ends it as Ctrl-C does: with everything cleaned up."""
+    """Run the benchmark. SIGTERM ends it as Ctrl-C does: the namespace is removed."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -143,19 +143,26 @@ async def _ended_by_signals(bench: Bench) -> None:
         await bench.run()
     except* (CommandError, NotReachedError) as troubles:
         for trouble in troubles.exceptions:
-            bench.say("trouble", str(trouble))
+            bench.log("trouble", str(trouble))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dev.bench.canaries", description=__doc__.splitlines()[0])
     parser.add_argument("--identical", type=int, default=20, help="identical canaries (default: %(default)s)")
     parser.add_argument("--bad", type=int, default=2, help="canaries of each bad kind (default: %(default)s)")
-    parser.add_argument("--lanes", type=int, default=5, help="ModelDeployments at a time (default: %(default)s)")
+    parser.add_argument("--lanes", type=int, default=5, help="ModelDeployments at the same time (default: %(default)s)")
     parser.add_argument(
         "--rate", type=float, default=50.0, help="predictions per second and lane (default: %(default)s)"
     )
-    parser.add_argument("--record", type=float, default=180.0, help="seconds of traffic before (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=60.0, help="later none is started (default: %(default)s)")
+    parser.add_argument(
+        "--baseline",
+        type=float,
+        default=180.0,
+        help="seconds of traffic before the first canary (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="after them no canary is started (default: %(default)s)"
+    )
     return parser
 
 

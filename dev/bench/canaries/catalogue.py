@@ -1,6 +1,6 @@
-"""The canaries that are tried: identical ones that must stay, bad ones that must be found, and what is asked of both.
+"""The canaries of the benchmark (identical ones must stay, bad ones must be found), and the policy that judges them.
 
-Each is one server setting of the same ModelDeployment; the number in its environment makes it a revision of its own.
+Each is one server setting of the same ModelDeployment. The number in its environment makes it a new revision.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from typing import Any
 from dev.demo.models import Version
 
 WATCH = 300.0  # seconds of canary traffic, after which a canary that was not rolled back is withdrawn
-STEPS = ((20, 150), (50, 3600))  # percent, and the least seconds; the last step outlasts the watch: nothing is promoted
+# Weight in percent, and minDuration in seconds. The last step is longer than WATCH, so nothing is promoted.
+STEPS = ((20, 150), (50, 3600))
 ERROR_LIMIT = 0.01
 LATENCY_QUANTILE = 0.95
 FLAGS = {
@@ -29,14 +30,14 @@ OBJECTIVES = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a canary is: its model, by role in FLAGS, and what is wrong with its server."""
+    """What a canary is. `model`: its role in FLAGS. `faults`: environment variables that make its server faulty."""
 
     name: str
     model: str = "good"
     faults: Mapping[str, str] = field(default_factory=dict)
 
     def server(self, number: int) -> dict[str, Any]:
-        """Fields of `spec.server` that make this canary, as a merge patch."""
+        """A merge patch of `spec.server` that makes this canary."""
         variables = {"CANARY": str(number), **self.faults}
         return {
             "image": IMAGE if self.faults else None,
@@ -46,7 +47,7 @@ class Kind:
 
 IDENTICAL = Kind("identical")
 ERRORS = Kind("5 % errors", faults={"FAULT_ERRORS": "0.05"})
-# Without a delay it is no slower than stable at first: a pod with a fifth of the requests is the faster one.
+# Without the delay it is not slower than stable at first, because a pod with a fifth of the requests is faster.
 SLOWER = Kind("p95 +50 %", faults={"FAULT_SLOWER": "0.5", "FAULT_DELAY": "0.005"})
 INACCURATE = Kind("accuracy -10 points", model="inaccurate")
 HANGS = Kind("hangs", faults={"FAULT_HANG_AFTER": str(HANGS_AFTER)})
@@ -55,14 +56,14 @@ BAD = (ERRORS, SLOWER, INACCURATE, HANGS, CRASHES)
 
 
 def queue(identical: int, of_each_bad: int) -> list[Kind]:
-    """All canaries in the order in which they are tried, evenly mixed, so that a part of them tells of both."""
+    """All canaries in the order in which they are tried. Kinds are evenly mixed, so the first half has half of each."""
     groups = [IDENTICAL] * identical, [*BAD] * of_each_bad
-    places = [((place + 0.5) / len(group), kind) for group in groups for place, kind in enumerate(group)]
-    return [kind for _, kind in sorted(places, key=lambda placed: placed[0])]
+    positions = [((index + 0.5) / len(group), kind) for group in groups for index, kind in enumerate(group)]
+    return [kind for _, kind in sorted(positions, key=lambda position: position[0])]
 
 
 def deployment(name: str, namespace: str, host: str, good: Version) -> dict[str, Any]:
-    """The ModelDeployment that serves the good version on one small pod, and tries canaries by STEPS."""
+    """A ModelDeployment that serves the good version on one small pod, with STEPS and OBJECTIVES for its canaries."""
     return {
         "apiVersion": "sluice.dev/v1alpha1",
         "kind": "ModelDeployment",

@@ -1,4 +1,4 @@
-"""One ModelDeployment under a steady stream, on which canaries are tried one after the other."""
+"""A lane: one ModelDeployment with a steady stream of requests, on which canaries are tried one after the other."""
 
 import asyncio
 import json
@@ -14,24 +14,24 @@ from dev.demo.models import Version
 from dev.demo.status import Status
 from dev.demo.traffic import TIMEOUT, Request, Stream
 
-READY_WITHIN = 300.0  # seconds; several servers start at once on a small machine
-BACK_WITHIN = 120.0  # from a decided end to a canary without traffic
+READY_WITHIN = 300.0  # seconds; on a small machine several servers start at the same time
+IDLE_WITHIN = 120.0  # seconds from the decision about a canary until it is gone
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """What became of one canary. Times are seconds from its first request, None if there was no verdict against it."""
+class CanaryResult:
+    """What became of one canary. `rolled_back_after`: seconds from its first request; None without a rollback."""
 
     number: int
     kind: Kind
-    exposed: int = 0  # predictions that it was sent, until it got none any more
-    found_after: float | None = None
+    exposed: int = 0  # all predictions that were sent to it
+    rolled_back_after: float | None = None
     message: str = ""  # of the verdict
-    trouble: str = ""  # why nothing can be said
+    trouble: str = ""  # why this canary proves nothing
 
 
 class Lane:
-    """`stream` runs all the time; it keeps only the requests of the present canary."""
+    """`stream` runs all the time. Its list of requests is emptied before each canary."""
 
     def __init__(
         self,
@@ -43,64 +43,65 @@ class Lane:
         *,
         watch: float = catalogue.WATCH,  # seconds
         ready_within: float = READY_WITHIN,
-        hanging: float = TIMEOUT,  # seconds after which no request is still under way
+        timeout: float = TIMEOUT,  # seconds after which each request has ended
     ) -> None:
         self._kubectl, self._namespace, self._name = kubectl, namespace, name
         self._board, self._stream = board, stream
-        self._watch, self._ready_within, self._hanging = watch, ready_within, hanging
+        self._watch, self._ready_within, self._timeout = watch, ready_within, timeout
 
-    async def tried(self, number: int, kind: Kind, models: dict[str, Version]) -> Tried:
-        """Starts the canary, watches it, and rolls it back if the operator does not."""
+    async def try_canary(self, number: int, kind: Kind, models: dict[str, Version]) -> CanaryResult:
+        """Start the canary and wait for a verdict against it. If none comes in time, withdraw the canary."""
         self._stream.requests.clear()
         try:
-            await self._wish(models[kind.model], kind, number)
-            revision = await self._given_traffic()
-            found_at = await self._watched(revision)
-            if found_at is None:
-                await self._wish(models["good"])
-            await self._at_rest()
-            if found_at is not None:  # what it does not answer is still under way
-                await asyncio.sleep(self._hanging)
+            await self._set_spec(models[kind.model], kind, number)
+            revision = await self._traffic()
+            decided_at = await self._decision(revision)
+            if decided_at is None:
+                await self._set_spec(models["good"])
+            await self._idle()
+            if decided_at is not None:  # requests that the canary does not answer end by their timeout
+                await asyncio.sleep(self._timeout)
         except NotReachedError as trouble:
-            await self._wish(models["good"])
-            await self._at_rest()
-            return Tried(number, kind, trouble=str(trouble))
-        return self._outcome(Tried(number, kind), revision, found_at)
+            await self._set_spec(models["good"])
+            await self._idle()
+            return CanaryResult(number, kind, trouble=str(trouble))
+        return self._completed(CanaryResult(number, kind), revision, decided_at)
 
-    def _outcome(self, tried: Tried, revision: str, found_at: float | None) -> Tried:
+    def _completed(self, result: CanaryResult, revision: str, decided_at: float | None) -> CanaryResult:
         first, exposed = exposure(self._stream.requests, revision)
-        rejection = next((one for one in self._board.status.rejected if one.revision == revision), None)
+        rejections = self._board.status.rejected
+        rejection = next((rejection for rejection in rejections if rejection.revision == revision), None)
         if not exposed:
-            return replace(tried, trouble=f"it never answered: {rejection.message if rejection else 'no rejection'}")
-        if rejection is None or found_at is None:
-            return replace(tried, exposed=exposed)
-        return replace(tried, exposed=exposed, found_after=found_at - first, message=rejection.message)
+            return replace(result, trouble=f"it never answered: {rejection.message if rejection else 'no rejection'}")
+        if rejection is None or decided_at is None:
+            return replace(result, exposed=exposed)
+        return replace(result, exposed=exposed, rolled_back_after=decided_at - first, message=rejection.message)
 
-    async def _wish(self, model: Version, kind: Kind | None = None, number: int = 0) -> None:
-        """Writes what is to serve: a canary, or what serves already."""
+    async def _set_spec(self, model: Version, kind: Kind | None = None, number: int = 0) -> None:
+        """Write the model and server settings of a canary, or without `kind` those of stable."""
         server = {"image": None, "env": None} if kind is None else kind.server(number)
         patch = {"spec": {"model": {"uri": model.uri}, "server": server}}
         await self._kubectl.text(
             *("-n", self._namespace, "patch", "modeldeployment", self._name, "--type=merge", "-p", json.dumps(patch)),
         )
 
-    async def _given_traffic(self) -> str:
-        """The canary's revision, once its first weight was seen live, or it was found before."""
+    async def _traffic(self) -> str:
+        """Wait until the first weight is live, or the canary is rolled back before that. Returns its revision."""
         first, _ = catalogue.STEPS[0]
 
-        def live(now: Status) -> bool:
-            stepping = now.phase == "Stepping" and now.weight is not None and now.weight.live == first
-            return now.canary is not None and (stepping or now.phase == "RollingBack")
+        def live(status: Status) -> bool:
+            stepping = status.phase == "Stepping" and status.weight is not None and status.weight.live == first
+            return status.canary is not None and (stepping or status.phase == "RollingBack")
 
         canary = (await self._board.until("the canary gets traffic", live, self._ready_within)).canary
         assert canary is not None
         return canary.revision
 
-    async def _watched(self, revision: str) -> float | None:
-        """When in the stream the operator decided against the canary; None if it did not while it was watched."""
+    async def _decision(self, revision: str) -> float | None:
+        """Wait until the operator decides against the canary. Returns the time of the stream; None if it does not."""
 
-        def decided(now: Status) -> bool:
-            return now.phase == "RollingBack" or any(entry.revision == revision for entry in now.history)
+        def decided(status: Status) -> bool:
+            return status.phase == "RollingBack" or any(entry.revision == revision for entry in status.history)
 
         try:
             await self._board.until("a verdict", decided, self._watch)
@@ -108,18 +109,18 @@ class Lane:
             return None
         return self._stream.now
 
-    async def _at_rest(self) -> None:
-        def at_rest(now: Status) -> bool:
-            return now.phase == "Stable" and now.canary is None
+    async def _idle(self) -> None:
+        def idle(status: Status) -> bool:
+            return status.phase == "Stable" and status.canary is None
 
-        await self._board.until("nothing is on trial", at_rest, BACK_WITHIN)
+        await self._board.until("there is no canary", idle, IDLE_WITHIN)
 
 
 def exposure(requests: Sequence[Request], revision: str) -> tuple[float, int]:
-    """When the canary was first asked, and how many predictions it was sent.
+    """The time of the canary's first answer (seconds of the stream), and how many predictions were sent to it.
 
-    A request without an answer of either revision counts as the canary's: it hung or crashed.
+    From then on a request without an answer counts as the canary's: its server hung or crashed.
     """
     predictions = [request for request in requests if request.kind == "predict"]
-    first = min((one.at for one in predictions if one.revision == revision), default=math.inf)
-    return first, sum(one.at >= first and one.revision in {revision, ""} for one in predictions)
+    first = min((request.at for request in predictions if request.revision == revision), default=math.inf)
+    return first, sum(request.at >= first and request.revision in {revision, ""} for request in predictions)

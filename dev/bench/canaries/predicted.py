@@ -1,4 +1,4 @@
-"""What the simulation of verdicts says about the same canaries: the same weights, objectives and rate."""
+"""The same canaries in the simulation of verdicts: with the same weights, objectives and rate."""
 
 from dataclasses import dataclass, replace
 
@@ -15,21 +15,21 @@ from tests.simulation.runner import Outcomes, Verdicts, joined, ramp, simulate
 from tests.simulation.world import Answers, Quality, Random, World
 
 SEED = 20260901
-BATCHES, RUNS = 4, 50  # runs of a batch share a record
+BATCHES, RUNS = 4, 50  # the runs of a batch have the same baseline
 TICK = 2.0  # seconds; how often the local cluster's Prometheus scrapes
 OBJECTIVES = msgspec.convert(catalogue.OBJECTIVES, tuple[Objective, ...], dec_hook=decode)
 GOOD = Quality(errors=0.0, accuracy=148 / 150)
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
-    found: float  # share of runs that are rolled back while they are watched
+class Prediction:
+    rolled_back: float  # share of runs that are rolled back in WATCH seconds
     seconds: float  # median until then; infinite when less than half are
     exposed: float  # median of canary requests until then
 
 
-class Held:
-    """The benchmark's steps, of which the last is never passed."""
+class BenchmarkPolicy:
+    """The steps of the benchmark. The last one is longer than a run, so no run is promoted."""
 
     def __init__(self, world: World, runs: int, random: Random) -> None:
         self._evidence = Evidence(world, runs, len(STEPS), random, OBJECTIVES)
@@ -47,13 +47,14 @@ class Held:
         return Verdicts(self._evidence.failed() | self._evidence.silent(step), np.zeros(self._runs, bool))
 
 
-def predicted(rate: float, record_seconds: float) -> dict[str, Predicted]:
-    """By the kind's name; crashes fail a run by a rule that counts them, so there is nothing to simulate."""
-    return {name: _of(_outcomes(world)) for name, world in worlds(rate, record_seconds).items()}
+def predicted(rate: float, baseline_seconds: float) -> dict[str, Prediction]:
+    """By name of the kind, without crashes: a plain rule counts them, so there is nothing to simulate."""
+    return {name: _of(_outcomes(world)) for name, world in worlds(rate, baseline_seconds).items()}
 
 
-def worlds(rate: float, record_seconds: float) -> dict[str, World]:
-    same = World(rate, GOOD, GOOD, tick=TICK, record_hours=record_seconds / 3600)
+def worlds(rate: float, baseline_seconds: float) -> dict[str, World]:
+    """The simulated service of each kind, by its name. `rate`: requests per second."""
+    same = World(rate, GOOD, GOOD, tick=TICK, record_hours=baseline_seconds / 3600)
     first_weight = STEPS[0][0] / 100
     silent = replace(GOOD, answered=0.0)
     return {
@@ -67,9 +68,11 @@ def worlds(rate: float, record_seconds: float) -> dict[str, World]:
 
 def _outcomes(world: World) -> Outcomes:
     random = np.random.default_rng(SEED)
-    return joined([simulate(world, Held, RUNS, WATCH / 60, random) for _ in range(BATCHES)])
+    return joined([simulate(world, BenchmarkPolicy, RUNS, WATCH / 60, random) for _ in range(BATCHES)])
 
 
-def _of(outcomes: Outcomes) -> Predicted:
-    back = outcomes.taken_back
-    return Predicted(float(back.mean()), outcomes.median_seconds(back), outcomes.median_exposed(back))
+def _of(outcomes: Outcomes) -> Prediction:
+    rolled_back = outcomes.taken_back
+    return Prediction(
+        float(rolled_back.mean()), outcomes.median_seconds(rolled_back), outcomes.median_exposed(rolled_back)
+    )

@@ -1,4 +1,4 @@
-"""What is said at the end: a table of measured beside simulated, and the promise. Pure."""
+"""What the benchmark prints at its end: a table of measured and simulated values, and the promises. Pure."""
 
 import math
 import statistics
@@ -8,17 +8,17 @@ from rich import box
 from rich.table import Table
 
 from dev.bench.canaries.catalogue import BAD, IDENTICAL, Kind
-from dev.bench.canaries.lane import Tried
-from dev.bench.canaries.predicted import Predicted
+from dev.bench.canaries.lane import CanaryResult
+from dev.bench.canaries.predicted import Prediction
 from dev.demo.promises import Promise
 
-FALSE_ALLOWED = 0.05  # of the identical canaries
+FALSE_ROLLBACKS = 0.05  # share of the identical canaries that may be rolled back
 
 
-def table(tried: Sequence[Tried], predicted: Mapping[str, Predicted]) -> Table:
-    """One row per kind. Measured / simulated: medians, and in brackets all measured values."""
-    shown = Table(box=box.MARKDOWN)
-    shown.add_column("canary")
+def table(results: Sequence[CanaryResult], predicted: Mapping[str, Prediction]) -> Table:
+    """One row per kind: all measured values, the simulated median, and the ratio of the two medians."""
+    table = Table(box=box.MARKDOWN)
+    table.add_column("canary")
     for title in (
         "rolled back",
         "seconds to the verdict",
@@ -28,67 +28,73 @@ def table(tried: Sequence[Tried], predicted: Mapping[str, Predicted]) -> Table:
         "simulated",
         "ratio",
     ):
-        shown.add_column(title, justify="right")
+        table.add_column(title, justify="right")
     for kind in (IDENTICAL, *BAD):
-        shown.add_row(kind.name, *_row(_conclusive(tried, kind), predicted.get(kind.name)))
-    return shown
+        table.add_row(kind.name, *_row(_conclusive(results, kind), predicted.get(kind.name)))
+    return table
 
 
-def _row(tried: Sequence[Tried], predicted: Predicted | None) -> list[str]:
-    found = [one for one in tried if one.found_after is not None]
-    seconds = [one.found_after for one in found if one.found_after is not None]
-    exposed = [float(one.exposed) for one in found]
-    expected = (math.inf, math.inf) if predicted is None else (predicted.seconds, predicted.exposed)
+def _row(results: Sequence[CanaryResult], prediction: Prediction | None) -> list[str]:
+    seconds = [result.rolled_back_after for result in results if result.rolled_back_after is not None]
+    exposed = [float(result.exposed) for result in results if result.rolled_back_after is not None]
+    expected = (math.inf, math.inf) if prediction is None else (prediction.seconds, prediction.exposed)
     return [
-        f"{len(found)} of {len(tried)}",
+        f"{len(seconds)} of {len(results)}",
         *_compared(seconds, expected[0]),
         *_compared(exposed, expected[1]),
     ]
 
 
 def _compared(measured: Sequence[float], simulated: float) -> tuple[str, str, str]:
-    known = math.isfinite(simulated)
-    text = f"{simulated:,.0f}" if known else "-"
+    """Measured values, the simulated one, and the ratio of the measured median to it; "-" for what is missing."""
+    has_simulation = math.isfinite(simulated)
+    expected = f"{simulated:,.0f}" if has_simulation else "-"
     if not measured:
-        return "-", text, "-"
-    each = ", ".join(f"{one:,.0f}" for one in measured)
-    return each, text, f"{statistics.median(measured) / simulated:.1f}" if known else "-"
+        return "-", expected, "-"
+    values = ", ".join(f"{value:,.0f}" for value in measured)
+    return values, expected, f"{statistics.median(measured) / simulated:.1f}" if has_simulation else "-"
 
 
-def promises(queue: Sequence[Kind], tried: Sequence[Tried]) -> list[Promise]:
-    identical = _conclusive(tried, IDENTICAL)
-    accused = [one for one in identical if one.found_after is not None]
-    missed = [one for one in tried if one.kind != IDENTICAL and not one.trouble and one.found_after is None]
-    allowed = math.floor(FALSE_ALLOWED * len(identical))
-    conclusive = sum(not one.trouble for one in tried)
-    troubles = "; ".join(f"#{one.number} {one.kind.name}: {one.trouble}" for one in tried if one.trouble)
+def promises(queue: Sequence[Kind], results: Sequence[CanaryResult]) -> list[Promise]:
+    """What the results say about the promises. Canaries with trouble only break the last one."""
+    identical = _conclusive(results, IDENTICAL)
+    rolled_back = [result for result in identical if result.rolled_back_after is not None]
+    bad = [result for result in results if result.kind != IDENTICAL and not result.trouble]
+    missed = [result for result in bad if result.rolled_back_after is None]
+    allowed = math.floor(FALSE_ROLLBACKS * len(identical))
+    conclusive = sum(not result.trouble for result in results)
+    troubles = "; ".join(
+        f"#{result.number} {result.kind.name}: {result.trouble}" for result in results if result.trouble
+    )
     return [
         Promise(
             f"at most {allowed} of {len(identical)} identical canaries were rolled back",
-            len(accused) <= allowed,
-            "; ".join(f"#{one.number} after {one.found_after:.0f} s: {one.message}" for one in accused),
+            len(rolled_back) <= allowed,
+            "; ".join(
+                f"#{result.number} after {result.rolled_back_after:.0f} s: {result.message}" for result in rolled_back
+            ),
         ),
         Promise(
-            f"all {sum(one.kind != IDENTICAL and not one.trouble for one in tried)} bad canaries were found",
+            f"all {len(bad)} bad canaries were found",
             not missed,
-            ", ".join(f"#{one.number} {one.kind.name} was not" for one in missed),
+            ", ".join(f"#{result.number} {result.kind.name} was not" for result in missed),
         ),
         Promise(
             f"{conclusive} of {len(queue)} canaries were tried",
             conclusive == len(queue),
-            f"{len(queue) - len(tried)} had no time left; trouble: {troubles or 'none'}",
+            f"{len(queue) - len(results)} had no time left; trouble: {troubles or 'none'}",
         ),
     ]
 
 
-def line(one: Tried) -> str:
-    """One canary when it is over."""
-    if one.trouble:
-        return f"trouble: {one.trouble}"
-    if one.found_after is None:
-        return f"not rolled back; {one.exposed:,} requests"
-    return f"rolled back after {one.found_after:.1f} s and {one.exposed:,} requests: {one.message}"
+def line(result: CanaryResult) -> str:
+    """The result of one canary as text."""
+    if result.trouble:
+        return f"trouble: {result.trouble}"
+    if result.rolled_back_after is None:
+        return f"not rolled back; {result.exposed:,} requests"
+    return f"rolled back after {result.rolled_back_after:.1f} s and {result.exposed:,} requests: {result.message}"
 
 
-def _conclusive(tried: Sequence[Tried], kind: Kind) -> list[Tried]:
-    return [one for one in tried if one.kind == kind and not one.trouble]
+def _conclusive(results: Sequence[CanaryResult], kind: Kind) -> list[CanaryResult]:
+    return [result for result in results if result.kind == kind and not result.trouble]

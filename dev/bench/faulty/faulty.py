@@ -1,10 +1,13 @@
 """The model server behind a wrapper that makes it bad: `python -m faulty {fetch|serve}`.
 
-Only predictions that came through the gateway are touched, never the operator's own probes. A fault lies between the
-server's own application and its socket, so the server measures and counts it as if the model had it. The environment
-chooses: FAULT_ERRORS (share of predictions that fail), FAULT_SLOWER (share of its time that an answer takes longer) and
-FAULT_DELAY (seconds on top), FAULT_HANG_AFTER (predictions after which none is answered), FAULT_CRASH_ON (a text; a
-request that holds it ends the process).
+Only predictions are changed, never the operator's own probes. A fault acts inside of the server's measurements, so the
+server counts it as if the model had it. Environment variables choose the faults:
+
+FAULT_ERRORS      share of predictions that fail
+FAULT_SLOWER      by which share of its time an answer takes longer
+FAULT_DELAY       seconds that are added to each answer
+FAULT_HANG_AFTER  number of predictions after which none is answered
+FAULT_CRASH_ON    a text; a request that contains it ends the process
 """
 
 import asyncio
@@ -27,7 +30,7 @@ NEVER = sys.maxsize
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What is wrong with this pod."""
+    """The faults of this pod; without arguments there are none."""
 
     errors: float = 0.0
     slower: float = 0.0
@@ -47,10 +50,10 @@ class Faults:
 
 
 class Faulty:
-    """An ASGI application around another one; `chance` gives numbers from 0 to 1."""
+    """An ASGI application that adds faults to another one. `source`: of random numbers."""
 
-    def __init__(self, app: ASGIApp, faults: Faults, chance: random.Random) -> None:
-        self._app, self._faults, self._chance = app, faults, chance
+    def __init__(self, app: ASGIApp, faults: Faults, source: random.Random) -> None:
+        self._app, self._faults, self._random = app, faults, source
         self._predictions = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +67,7 @@ class Faulty:
         faults, began = self._faults, time.perf_counter()
         self._predictions += 1
         hangs = self._predictions > faults.hang_after
-        fails = self._chance.random() < faults.errors
+        fails = self._random.random() < faults.errors
 
         async def faulty_receive() -> Message:
             if hangs:
@@ -85,9 +88,9 @@ class Faulty:
 
 
 def main() -> int:
-    """The server's own command line. Its serving part is imported later and finds the wrapped application."""
-    faults, plain = Faults.of(os.environ), lifecycle.make_server
-    lifecycle.make_server = lambda app: plain(Faulty(app, faults, random.Random()))
+    """The command line of the server. `lifecycle.make_server` is replaced before the server calls it."""
+    faults, make_server = Faults.of(os.environ), lifecycle.make_server
+    lifecycle.make_server = lambda app: make_server(Faulty(app, faults, random.Random()))
     return server.main(sys.argv[1:], os.environ)
 
 

@@ -11,7 +11,7 @@ ROW = b'{"features": [[7.9, 3.8]]}'
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with what it was sent."""
+    """Answers with the body of the request."""
     body = (await receive())["body"]
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
@@ -21,8 +21,8 @@ def scope(path: str = "/predict", probe: bool = False) -> Scope:
     return {"type": "http", "path": path, "headers": [(b"x-sluice-probe", b"always")] if probe else []}
 
 
-async def asked(faulty: Faulty, of: Scope) -> Any:
-    """The body of the answer."""
+async def answer(faulty: Faulty, scope: Scope) -> Any:
+    """The body of the answer to a request with ROW."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -31,7 +31,7 @@ async def asked(faulty: Faulty, of: Scope) -> Any:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await faulty(of, receive, send)
+    await faulty(scope, receive, send)
     return sent[-1]["body"]
 
 
@@ -40,35 +40,35 @@ def faulty(**environment: str) -> Faulty:
 
 
 def test_without_a_fault_nothing_changes() -> None:
-    """The image without variables is the server's."""
+    """Without its variables the image serves as the server's image does."""
     assert Faults.of({}) == Faults()
-    assert asyncio.run(asked(faulty(), scope())) == ROW
+    assert asyncio.run(answer(faulty(), scope())) == ROW
 
 
 def test_errors_reach_the_server_as_failures_of_the_model() -> None:
-    """The application sees an exception, and so counts the request itself."""
+    """The application gets an exception and counts the request by itself."""
     with pytest.raises(RuntimeError, match="planned"):
-        asyncio.run(asked(faulty(FAULT_ERRORS="1"), scope()))
+        asyncio.run(answer(faulty(FAULT_ERRORS="1"), scope()))
 
 
-@pytest.mark.parametrize("of", [scope(probe=True), scope("/metadata"), scope("/health/live")])
-def test_only_predictions_of_callers_are_touched(of: Scope) -> None:
-    """What the operator and the kubelet ask is answered as ever, so that verdicts alone can find the fault."""
-    assert asyncio.run(asked(faulty(FAULT_ERRORS="1", FAULT_HANG_AFTER="0"), of)) == ROW
+@pytest.mark.parametrize("other", [scope(probe=True), scope("/metadata"), scope("/health/live")])
+def test_only_predictions_of_callers_are_changed(other: Scope) -> None:
+    """Probes of operator and kubelet are answered as without faults, so that only verdicts can find a fault."""
+    assert asyncio.run(answer(faulty(FAULT_ERRORS="1", FAULT_HANG_AFTER="0"), other)) == ROW
 
 
 def test_a_slower_answer_is_the_same_answer() -> None:
-    """The delay lies before its first byte, where the server still measures."""
-    assert asyncio.run(asked(faulty(FAULT_SLOWER="0.5", FAULT_DELAY="0.0001"), scope())) == ROW
+    """The delay comes before its first byte, so the server measures it."""
+    assert asyncio.run(answer(faulty(FAULT_SLOWER="0.5", FAULT_DELAY="0.0001"), scope())) == ROW
 
 
 def test_it_hangs_after_some_predictions() -> None:
-    """Those before are answered."""
+    """Predictions before that are answered."""
     hanging = faulty(FAULT_HANG_AFTER="1")
 
     async def twice() -> None:
-        assert await asked(hanging, scope()) == ROW
-        waiting = asyncio.ensure_future(asked(hanging, scope()))
+        assert await answer(hanging, scope()) == ROW
+        waiting = asyncio.ensure_future(answer(hanging, scope()))
         for _ in range(10):
             await asyncio.sleep(0)
         assert not waiting.done()
@@ -78,7 +78,7 @@ def test_it_hangs_after_some_predictions() -> None:
 
 
 def test_one_input_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once, as a segmentation fault would."""
+    """Immediately, as a segmentation fault does."""
 
     class EndedError(Exception):
         pass
@@ -87,6 +87,6 @@ def test_one_input_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
         raise EndedError(code)
 
     monkeypatch.setattr("os._exit", ended)
-    assert asyncio.run(asked(faulty(FAULT_CRASH_ON="5.1, 3.5"), scope())) == ROW
+    assert asyncio.run(answer(faulty(FAULT_CRASH_ON="5.1, 3.5"), scope())) == ROW
     with pytest.raises(EndedError, match="1"):
-        asyncio.run(asked(faulty(FAULT_CRASH_ON="7.9, 3.8"), scope()))
+        asyncio.run(answer(faulty(FAULT_CRASH_ON="7.9, 3.8"), scope()))

@@ -1,4 +1,4 @@
-"""One canary after the other on an operator that is played: it answers each change of the spec with statuses."""
+"""Canaries on a fake operator, which answers each change of the spec with statuses."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dev.bench.canaries.catalogue import ERRORS, IDENTICAL, STEPS, Kind
-from dev.bench.canaries.lane import Lane, Tried
+from dev.bench.canaries.lane import CanaryResult, Lane
 from dev.demo.board import Board
 from dev.demo.cluster import Kubectl
 from dev.demo.models import Version
@@ -27,8 +27,8 @@ REJECTED = Status(
 WITHDRAWN = Status(phase="Stable", history=(Ended("new", GOOD.uri, "Withdrawn"),))
 
 
-class Played(Kubectl):
-    """Shows the statuses that `answer` gives to a patch of `spec.server`, one after the other."""
+class FakeOperator(Kubectl):
+    """Shows the statuses that `answer` gives for a patch of `spec.server`, one after the other."""
 
     def __init__(self, board: Board, answer: Callable[[Any], list[Status]]) -> None:
         self._board, self._answer = board, answer
@@ -42,48 +42,51 @@ class Played(Kubectl):
 
     async def _show(self, statuses: list[Status]) -> None:
         for status in statuses:
-            self._board.saw(status)
+            self._board.update(status)
             for _ in range(3):
                 await asyncio.sleep(0)
 
 
-async def tried(kind: Kind, answer: Callable[[Any], list[Status]]) -> Tried:
+async def result_of(kind: Kind, answer: Callable[[Any], list[Status]]) -> CanaryResult:
+    """`answer`: the statuses after a patch, by the environment variables in it."""
     board = Board()
-    board.saw(STABLE)
+    board.update(STABLE)
     stream = Stream("http://gateway", "host", rows=(((1.0,), 0),), clock=lambda: 25.0)
-    lane = Lane(Played(board, answer), "canaries", "lane", board, stream, watch=0.05, ready_within=0.05, hanging=0)
-    trial = asyncio.create_task(lane.tried(7, kind, {"good": GOOD}))
+    lane = Lane(
+        FakeOperator(board, answer), "canaries", "lane", board, stream, watch=0.05, ready_within=0.05, timeout=0
+    )
+    result = asyncio.create_task(lane.try_canary(7, kind, {"good": GOOD}))
     await asyncio.sleep(0)
     stream.requests.append(Request("predict", at=-10.0, latency=0.01, status=200, version="1", revision="new"))
-    return await trial
+    return await result
 
 
-def test_a_verdict_against_it_has_a_time_and_a_sentence() -> None:
-    """Time runs from its first request to the status that rolls it back."""
-    found = asyncio.run(tried(ERRORS, lambda env: [STEPPING, ROLLING_BACK, REJECTED] if env else []))
+def test_a_rollback_has_a_time_and_a_message() -> None:
+    """The time is from the first request to the status that rolls the canary back."""
+    result = asyncio.run(result_of(ERRORS, lambda env: [STEPPING, ROLLING_BACK, REJECTED] if env else []))
 
-    assert found == Tried(7, ERRORS, exposed=1, found_after=10.0, message="5 of 100 failed")
-
-
-def test_a_verdict_may_come_before_the_weight_was_seen_live() -> None:
-    """Evidence against a canary counts from the first write that could let traffic in."""
-    found = asyncio.run(tried(ERRORS, lambda env: [ROLLING_BACK, REJECTED] if env else []))
-
-    assert found.found_after == 10.0
+    assert result == CanaryResult(7, ERRORS, exposed=1, rolled_back_after=10.0, message="5 of 100 failed")
 
 
-def test_a_canary_that_is_not_taken_back_is_withdrawn() -> None:
-    """After the watch the spec names again what serves, and no verdict is reported."""
-    stays = asyncio.run(tried(IDENTICAL, lambda env: [STEPPING] if env else [ROLLING_BACK, WITHDRAWN]))
+def test_a_canary_may_be_rolled_back_before_its_weight_is_live() -> None:
+    """Evidence against a canary counts from the first write after which it can get requests."""
+    result = asyncio.run(result_of(ERRORS, lambda env: [ROLLING_BACK, REJECTED] if env else []))
 
-    assert stays == Tried(7, IDENTICAL, exposed=1)
+    assert result.rolled_back_after == 10.0
+
+
+def test_a_canary_that_is_not_rolled_back_is_withdrawn() -> None:
+    """After WATCH seconds the spec names the stable revision again."""
+    result = asyncio.run(result_of(IDENTICAL, lambda env: [STEPPING] if env else [ROLLING_BACK, WITHDRAWN]))
+
+    assert result == CanaryResult(7, IDENTICAL, exposed=1)
 
 
 def test_a_canary_that_gets_no_traffic_is_trouble() -> None:
-    """Nothing is said about verdicts, and the next canary finds a ModelDeployment at rest."""
+    """Its result proves nothing, and the next canary starts without one before it."""
     starting = Status(phase="Starting", canary=CANARY, message="0 of 1 pods are ready")
-    stuck = asyncio.run(tried(IDENTICAL, lambda env: [starting] if env else [STABLE]))
+    result = asyncio.run(result_of(IDENTICAL, lambda env: [starting] if env else [STABLE]))
 
-    assert "the canary gets traffic" in stuck.trouble
-    assert "0 of 1 pods are ready" in stuck.trouble
-    assert (stuck.exposed, stuck.found_after) == (0, None)
+    assert "the canary gets traffic" in result.trouble
+    assert "0 of 1 pods are ready" in result.trouble
+    assert (result.exposed, result.rolled_back_after) == (0, None)

@@ -1,4 +1,4 @@
-"""A gateway on loopback for the stream: answers whatever a handler says."""
+"""A gateway on a loopback port for the stream. A handler gives its answers."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def gateway(handler: Handler) -> AsyncIterator[str]:
-    """Its address, while the block runs."""
+    """Runs while the block runs; gives its address."""
     runner = web.ServerRunner(web.Server(handler))  # type: ignore[arg-type]  # aiohttp narrows it to its BaseRequest
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

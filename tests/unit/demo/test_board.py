@@ -8,11 +8,11 @@ from dev.demo import status
 from dev.demo.board import Board, NotReachedError, line, stage
 
 
-def seen(**fields: Any) -> status.Status:
+def status_of(**fields: Any) -> status.Status:
     return status.parse({"status": fields})
 
 
-STEPPING = seen(
+STEPPING = status_of(
     phase="Stepping",
     message="7 of 50 requests",
     stable={"revision": "a", "model": {"version": "1"}},
@@ -23,37 +23,37 @@ STEPPING = seen(
 )
 
 
-def test_a_step_is_named_with_its_weight() -> None:
-    """People count steps from 1; other phases are named as they are."""
+def test_a_stage_is_the_phase_with_step_and_weight() -> None:
+    """Steps are counted from 1. Phases without steps are only named."""
     assert stage(STEPPING) == "Stepping, step 1 at 10 %"
-    assert stage(seen(phase="Watching")) == "Watching"
+    assert stage(status_of(phase="Watching")) == "Watching"
 
 
-def test_a_line_says_what_a_person_needs() -> None:
-    """Versions, weight, verdict and the operator's own sentence are in one line."""
+def test_a_line_has_the_whole_status() -> None:
+    """Versions, weight, verdict and message are in one line."""
     assert line(STEPPING) == (
         "Stepping: stable 1, canary 2, weight 10 % (live 0 %), verdict Undecided. 7 of 50 requests"
     )
 
 
-def test_each_change_is_told_once() -> None:
-    """The same status again is no news, and neither are other numbers in its sentence."""
-    told: list[str] = []
-    board = Board(tell=told.append)
-    board.saw(STEPPING)
-    board.saw(replace(STEPPING, message="9 of 50 requests"))
+def test_each_change_is_printed_once() -> None:
+    """A status in which only the numbers of the message changed is not printed."""
+    printed: list[str] = []
+    board = Board(print_line=printed.append)
+    board.update(STEPPING)
+    board.update(replace(STEPPING, message="9 of 50 requests"))
 
-    assert told == [line(STEPPING)]
+    assert printed == [line(STEPPING)]
 
 
 def test_changes_keep_the_time_of_each_stage() -> None:
-    """A stage is noted when it begins, with the part of the demo that it belongs to."""
+    """A stage is noted when it begins, with its part of the demo."""
     times = iter(float(second) for second in range(100))
     board = Board(clock=lambda: next(times))
     with board.part("good run"):
-        board.saw(STEPPING)
-        board.saw(STEPPING)
-        board.saw(seen(phase="Promoting"))
+        board.update(STEPPING)
+        board.update(STEPPING)
+        board.update(status_of(phase="Promoting"))
 
     assert [(change.part, change.stage) for change in board.changes] == [
         ("good run", "Stepping, step 1 at 10 %"),
@@ -63,7 +63,7 @@ def test_changes_keep_the_time_of_each_stage() -> None:
 
 
 def test_a_part_ends_also_when_it_fails() -> None:
-    """The time of a part that broke is known too."""
+    """The time of a part that failed is known, too."""
     board = Board()
     with pytest.raises(ValueError, match="broke"), board.part("good run"):
         raise ValueError("broke")
@@ -72,26 +72,26 @@ def test_a_part_ends_also_when_it_fails() -> None:
 
 
 def test_waiting_ends_with_the_expected_status() -> None:
-    """Whoever waits gets the first status that fits."""
+    """The result is the first status that matches."""
 
     async def run() -> status.Status:
         board = Board()
         waiting = asyncio.create_task(board.until("it steps", lambda now: now.phase == "Stepping", within=5))
         await asyncio.sleep(0)
-        board.saw(seen(phase="Starting"))
+        board.update(status_of(phase="Starting"))
         await asyncio.sleep(0)
-        board.saw(STEPPING)
+        board.update(STEPPING)
         return await waiting
 
     assert asyncio.run(run()) == STEPPING
 
 
-def test_waiting_in_vain_says_what_was_there_instead() -> None:
-    """The message has the wish, the time and the status."""
+def test_waiting_in_vain_is_an_error_with_the_last_status() -> None:
+    """The message has what was expected, the time and the status."""
 
     async def run() -> None:
         board = Board()
-        board.saw(STEPPING)
+        board.update(STEPPING)
         await board.until("it is promoted", lambda now: False, within=0)
 
     with pytest.raises(NotReachedError, match=r"not within 0 s: it is promoted; instead Stepping: stable 1"):
@@ -99,5 +99,5 @@ def test_waiting_in_vain_says_what_was_there_instead() -> None:
 
 
 def test_an_object_without_status_is_pending() -> None:
-    """Before the first reconcile there is nothing to parse."""
+    """Before the first reconcile it has no status to parse."""
     assert status.parse({"metadata": {"name": "iris"}}).phase == "Pending"

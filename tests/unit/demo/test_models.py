@@ -14,14 +14,14 @@ RESULT = {"uri": "models:/iris/4", "name": "iris", "version": "4", "metrics": {"
 
 
 def test_the_job_trains_in_order() -> None:
-    """Inits run one after the other and before the container, so versions are numbered first, better, bad."""
+    """Init containers run one after the other and before the container: versions are numbered first, better, bad."""
     pod = models.training_job()["spec"]["template"]["spec"]
 
-    assert [each["name"] for each in pod["initContainers"] + pod["containers"]] == ["first", "better", "bad"]
+    assert [container["name"] for container in pod["initContainers"] + pod["containers"]] == ["first", "better", "bad"]
 
 
-def test_the_result_is_found_behind_the_progress() -> None:
-    """kubectl's logs mix stderr and stdout; the JSON line is the result."""
+def test_the_result_is_the_json_line_of_the_log() -> None:
+    """The log also has lines of progress, because kubectl mixes stderr and stdout."""
     log = f"training 5 trees\n{json.dumps(RESULT)}\n"
 
     assert models.registered(log) == Version("4", "models:/iris/4", 43, 45)
@@ -37,8 +37,8 @@ def test_the_result_is_found_behind_the_progress() -> None:
     ],
 )
 def test_a_job_ends_complete_or_failed(conditions: list[str], ending: str | None) -> None:
-    """Other conditions are steps on the way."""
-    job = {"status": {"conditions": [{"type": each} for each in conditions]}}
+    """Other conditions come before the end."""
+    job = {"status": {"conditions": [{"type": condition} for condition in conditions]}}
 
     assert models.ending_of(job) == ending
 
@@ -55,11 +55,11 @@ def test_an_alias_that_is_absent_is_none() -> None:
 
 
 def test_an_alias_names_a_version() -> None:
-    """The version is MLflow's string."""
+    """MLflow gives the version as a string."""
     assert asyncio.run(aliases_answering(200, {"model_version": {"version": "4"}}).get("champion")) == "4"
 
 
-def test_trouble_with_mlflow_is_not_absence() -> None:
+def test_an_error_of_mlflow_is_not_a_missing_alias() -> None:
     """An outage must not look like an alias that is not set."""
     with pytest.raises(CommandError, match="MLflow answered 503 to GET alias"):
         asyncio.run(aliases_answering(503, {}).get("champion"))
@@ -68,13 +68,13 @@ def test_trouble_with_mlflow_is_not_absence() -> None:
 
 
 def test_the_example_is_the_manifest() -> None:
-    """Host and weights are read from what is applied; the trained model is the one that it follows."""
-    shown = example.read()
+    """Host and weights are those of the applied file, and that file names the model that is trained."""
+    manifest = example.read()
 
-    assert shown.namespace == models.NAMESPACE
-    assert f"models:/{models.NAME}@challenger" in shown.path.read_text()
-    assert list(shown.weights) == sorted(shown.weights)
-    assert shown.host
+    assert manifest.namespace == models.NAMESPACE
+    assert f"models:/{models.NAME}@challenger" in manifest.path.read_text()
+    assert list(manifest.weights) == sorted(manifest.weights)
+    assert manifest.host
 
 
 def pod(state: str, *, deleting: bool = False) -> dict[str, Any]:
@@ -84,13 +84,13 @@ def pod(state: str, *, deleting: bool = False) -> dict[str, Any]:
 
 
 def test_only_a_running_operator_can_be_killed() -> None:
-    """A container that waits for its restart has no process, and a pod on its way out does not count."""
+    """A container that waits for its restart has no process. A pod that is being deleted does not count."""
     assert running_container([pod("waiting"), {"metadata": {}, "status": {}}, pod("running", deleting=True)]) is None
     assert running_container([pod("waiting"), pod("running")]) is not None
 
 
-def test_a_container_that_is_nowhere_is_named() -> None:
-    """No guess is made about which process to kill."""
+def test_a_container_without_a_process_is_an_error() -> None:
+    """Otherwise another process could be killed."""
     for container in ("containerd://" + "f" * 64, ""):
         with pytest.raises(CommandError, match="no process of container"):
             process_of(container)

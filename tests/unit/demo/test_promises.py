@@ -5,7 +5,7 @@ from dev.demo.promises import Pod, Promise
 from dev.demo.traffic import Request
 
 
-def seen(**fields: Any) -> status.Status:
+def status_of(**fields: Any) -> status.Status:
     return status.parse({"status": fields})
 
 
@@ -21,8 +21,8 @@ def broken(checked: list[Promise]) -> list[str]:
     return [promise.text for promise in checked if not promise.kept]
 
 
-GOOD = seen(phase="Stable", stable=side("2"), history=[ended("2", "Promoted")])
-BAD = seen(
+GOOD = status_of(phase="Stable", stable=side("2"), history=[ended("2", "Promoted")])
+BAD = status_of(
     phase="Stable",
     stable=side("2"),
     history=[ended("3", "Rejected"), ended("2", "Promoted")],
@@ -32,31 +32,31 @@ BAD = seen(
 
 
 def test_a_promotion_as_promised() -> None:
-    """The run ended as Promoted, the version serves, and the alias followed."""
+    """The run ended as Promoted, the version serves, and the alias names it."""
     assert broken(promises.promoted(GOOD, "models:/iris/2", "2", champion="2")) == []
 
 
-def test_a_promotion_without_its_alias_is_named() -> None:
-    """The champion is part of the promise."""
+def test_a_promotion_without_its_alias_breaks_a_promise() -> None:
+    """Alias champion must name the promoted version."""
     checked = promises.promoted(GOOD, "models:/iris/2", "2", champion="1")
 
     assert broken(checked) == ["Sluice moved alias champion to version 2"]
 
 
 def test_a_rejection_as_promised() -> None:
-    """Rejected, remembered, said in the condition, and nothing else changed."""
+    """The version is rejected and remembered, the condition is False, and nothing else changed."""
     assert broken(promises.rejected(BAD, "models:/iris/3", stays="2", champion="2")) == []
 
 
 def test_a_bad_version_that_was_promoted_breaks_every_promise() -> None:
-    """Each thing that went wrong is named by itself."""
-    wrong = seen(phase="Stable", stable=side("3"), history=[ended("3", "Promoted")])
+    """Each broken promise is listed."""
+    wrong = status_of(phase="Stable", stable=side("3"), history=[ended("3", "Promoted")])
 
     assert len(broken(promises.rejected(wrong, "models:/iris/3", stays="2", champion="3"))) == 4
 
 
-def test_a_step_that_was_skipped_is_named() -> None:
-    """All weights of the manifest must have been seen."""
+def test_a_skipped_step_breaks_a_promise() -> None:
+    """The run must have had each weight of the manifest."""
     stages = ["Starting", "Stepping, step 1 at 10 %", "Promoting"]
 
     assert promises.reached(stages, (10, 50), "good run") == Promise(
@@ -64,8 +64,8 @@ def test_a_step_that_was_skipped_is_named() -> None:
     )
 
 
-def test_one_failed_request_is_one_too_many() -> None:
-    """The first failure is shown with what it was."""
+def test_one_failed_request_breaks_a_promise() -> None:
+    """The first failure is shown."""
     fine = Request("predict", 0, 0.01, 200, "1")
     failed = Request("predict", 0, 0.01, 502, failure="status 502")
 
@@ -74,7 +74,7 @@ def test_one_failed_request_is_one_too_many() -> None:
 
 
 def test_after_a_run_only_one_version_answers() -> None:
-    """A single answer by another version breaks it, and so does silence."""
+    """One answer by another version breaks the promise, and so does no answer at all."""
     two, three = Request("predict", 5, 0.01, 200, "2"), Request("predict", 6, 0.01, 200, "3")
 
     assert promises.only_answers_now([two, three], 0, "2").found == "1 by 2, 1 by 3"
@@ -82,15 +82,15 @@ def test_after_a_run_only_one_version_answers() -> None:
     assert not promises.only_answers_now([], 0, "2").kept
 
 
-def test_a_version_that_never_answered_is_named() -> None:
-    """A run without requests would prove nothing."""
+def test_a_version_that_never_answered_breaks_a_promise() -> None:
+    """A run without requests proves nothing."""
     requests = [Request("predict", 5, 0.01, 200, "2")]
 
     assert promises.took_part(requests, ["2", "3"]).found == "none by 3"
 
 
 def test_pods_of_a_promoted_revision_stay() -> None:
-    """More pods may come; none may go, and none may restart."""
+    """There may be new pods, but none may be replaced or restarted."""
     first, second = Pod("a", "iris-a", 0), Pod("b", "iris-b", 0)
 
     assert promises.same_pods([first], [first, second]).kept

@@ -63,7 +63,7 @@ BAD_RUN = [stepping(BETTER, BAD, 0), {"phase": "RollingBack", "stable": side(BET
 
 @dataclass
 class World:
-    """A cluster, a registry and a gateway in one: what the alias `challenger` is set to decides what is seen next."""
+    """A fake cluster, registry and gateway. The version that alias `challenger` gets decides which statuses follow."""
 
     board: Board = field(default_factory=Board)
     runs: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"2": GOOD_RUN, "3": BAD_RUN})
@@ -80,11 +80,11 @@ class World:
         return httpx.Response(200, json={"model_version": {"version": self.champion}})
 
     async def show(self, statuses: list[dict[str, Any]]) -> None:
-        for each in statuses:
-            self.board.saw(status.parse({"status": each}))
-            if each["phase"] == "Stable":
-                self.serves = self.champion = each["stable"]["model"]["version"]
-            for _ in range(20):  # lets the story act on each of them
+        for fields in statuses:
+            self.board.update(status.parse({"status": fields}))
+            if fields["phase"] == "Stable":
+                self.serves = self.champion = fields["stable"]["model"]["version"]
+            for _ in range(20):  # gives the story time to act on it
                 await asyncio.sleep(0)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -107,12 +107,12 @@ class FakeKubectl(Kubectl):
 
 
 def broken(world: World, then: Callable[[World], None] = lambda world: None) -> list[str]:
-    """The promises that both runs break in `world`; `then` happens to it between the runs."""
+    """The promises that the two runs break in `world`. `then` changes it between the runs."""
 
     async def play() -> list[str]:
         aliases = Aliases("http://mlflow", transport=httpx.MockTransport(world.registry))
         story = Story(world.board, FakeKubectl(world), aliases, EXAMPLE, afterwards=0.05)
-        world.board.saw(status.parse({"status": READY}))
+        world.board.update(status.parse({"status": READY}))
         async with gateway(world.answer) as address, Stream(address, EXAMPLE.host, rate=500) as stream:
             with world.board.part("good run"):
                 await story.good_run(VERSIONS, stream)
@@ -125,20 +125,20 @@ def broken(world: World, then: Callable[[World], None] = lambda world: None) -> 
     return asyncio.run(play())
 
 
-def test_a_demo_as_promised_breaks_nothing_but_what_the_world_lacks() -> None:
-    """Here the canaries never answer, since the fake gateway knows no weights; all else is kept."""
+def test_a_good_demo_keeps_its_promises() -> None:
+    """One promise needs a real gateway: the fake one has no weights, so no canary answers."""
     assert broken(World()) == ["each version answered real requests"]
 
 
-def test_a_skipped_step_is_noticed() -> None:
-    """A run that goes from 10 % straight to its promotion is not what was promised."""
+def test_a_skipped_step_breaks_a_promise() -> None:
+    """The run goes from 10 % directly to its promotion."""
     world = World(runs={"2": [GOOD_RUN[0], *GOOD_RUN[2:]], "3": BAD_RUN})
 
     assert "the good run went through every step" in broken(world)
 
 
-def test_a_replaced_pod_is_noticed() -> None:
-    """The pods of the promoted revision must be the ones that it was tried with."""
+def test_a_replaced_pod_breaks_a_promise() -> None:
+    """The pods of the promoted revision must be those that it had as the canary."""
 
     def replace(world: World) -> None:
         world.pod = "pod-2"
@@ -146,16 +146,16 @@ def test_a_replaced_pod_is_noticed() -> None:
     assert "no pod of the promoted revision was restarted or replaced" in broken(World(), replace)
 
 
-def test_a_better_version_that_is_rejected_is_noticed() -> None:
-    """The run's end is enough: nobody waits for phases that will not come."""
+def test_a_rejected_better_version_breaks_a_promise() -> None:
+    """The story does not wait for phases that cannot come after the end of the run."""
     rejected = {"phase": "Stable", "stable": side(FIRST), "history": [ended(BETTER, "Rejected")]}
-    hasty = Board(clock=map(float, itertools.count(step=100)).__next__)  # no wait for an alias that stays away
-    world = World(hasty, runs={"2": [GOOD_RUN[0], rejected], "3": BAD_RUN})
+    fast = Board(clock=map(float, itertools.count(step=100)).__next__)  # the wait for the alias ends at once
+    world = World(fast, runs={"2": [GOOD_RUN[0], rejected], "3": BAD_RUN})
 
     assert "version 2 was promoted" in broken(world)
 
 
-def test_clear_takes_away_the_object_and_both_aliases() -> None:
+def test_clear_removes_the_object_and_both_aliases() -> None:
     """A second demo starts from the same state as the first one."""
     world = World()
     removed: list[str] = []

@@ -21,7 +21,7 @@ def answering(body: Any, status: int = 200, version: str = "3") -> Handler:
 
 
 def sent_to(handler: Handler, count: int = 10) -> list[Request]:
-    """What a short stream records against `handler`."""
+    """The requests of a short stream to a gateway with this handler."""
 
     async def run() -> list[Request]:
         async with gateway(handler) as address, short(address, max_requests=count) as stream:
@@ -36,7 +36,7 @@ def short(address: str, **settings: Any) -> Stream:
 
 
 def test_each_prediction_gets_its_label_posted() -> None:
-    """The true class follows under the prediction's id, through the same gateway and host."""
+    """The true class is sent with the prediction's id, through the same gateway and host."""
     labels: list[Any] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -53,8 +53,8 @@ def test_each_prediction_gets_its_label_posted() -> None:
     assert {label["label"] for label in labels} == {0, 2}
 
 
-def test_a_request_keeps_who_answered_and_whether_it_was_right() -> None:
-    """Version and revision are read from the headers; right means equal to the true class."""
+def test_a_request_has_version_revision_and_correctness() -> None:
+    """Version and revision come from the headers. Correct means equal to the true class."""
     requests = [request for request in sent_to(answering(RIGHT)) if request.kind == "predict"]
 
     assert {(request.version, request.revision) for request in requests} == {("3", "abcdefghij")}
@@ -77,8 +77,8 @@ async def page(request: web.Request) -> web.StreamResponse:
         (page, "wrong shape: <html>"),
     ],
 )
-def test_an_answer_that_is_no_prediction_counts_as_failed(handler: Handler, failure: str) -> None:
-    """Any status but 200 and any other shape is a failure that says what came, and gets no feedback."""
+def test_a_wrong_status_or_body_counts_as_failed(handler: Handler, failure: str) -> None:
+    """The failure says what came instead. Such an answer gets no feedback."""
     (request,) = sent_to(handler, count=1)
 
     assert request.failure == failure
@@ -86,7 +86,7 @@ def test_an_answer_that_is_no_prediction_counts_as_failed(handler: Handler, fail
 
 
 def test_no_answer_counts_as_failed() -> None:
-    """A connection that breaks is recorded with what happened to it."""
+    """The failure of a broken connection has the client's error."""
 
     async def hang_up(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -100,7 +100,7 @@ def test_no_answer_counts_as_failed() -> None:
 
 
 def test_refused_feedback_counts_as_failed() -> None:
-    """A label that is not taken is a failed request too."""
+    """A label that is refused is a failed request, too."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return await answering(RIGHT, status=500 if request.path == "/feedback" else 200)(request)
@@ -111,7 +111,7 @@ def test_refused_feedback_counts_as_failed() -> None:
 
 
 def test_the_stream_ends_with_its_block() -> None:
-    """Leaving the block ends a stream that could have gone on for hours."""
+    """Also if its limits are not reached."""
 
     async def run() -> None:
         async with gateway(answering(RIGHT)) as address, Stream(address, "host", rows=ROWS):
@@ -138,7 +138,7 @@ def test_the_stream_is_bounded_in_time() -> None:
 
 
 def test_a_bug_in_the_stream_is_not_swallowed() -> None:
-    """An error that is not the network's ends the block with that error."""
+    """An error that does not come from the network is raised at the end of the block."""
 
     async def run() -> None:
         unusable = Stream("http://127.0.0.1:1", "host", rows=(((object(),), 0),), rate=10_000)  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ def test_a_bug_in_the_stream_is_not_swallowed() -> None:
 
 
 def test_rows_are_all_of_iris() -> None:
-    """150 rows of four features with their true class."""
+    """150 rows of four features, each with its true class."""
     rows = iris_rows()
 
     assert len(rows) == 150

@@ -29,8 +29,8 @@ def picture(**fields: Any) -> view.Picture:
     )
 
 
-def test_the_picture_has_all_that_is_promised() -> None:
-    """Phase, step, both weights, verdict with numbers, rates by version, notices and failures are on it."""
+def test_the_picture_has_the_whole_state() -> None:
+    """Phase, step, both weights, verdict with numbers, rates by version, notices and failures."""
     text = printed(
         view.render(
             picture(
@@ -60,30 +60,30 @@ def test_the_picture_has_all_that_is_promised() -> None:
 
 
 def test_a_picture_without_a_status_can_be_drawn() -> None:
-    """Before the object has a status there is something to see nevertheless."""
+    """It shows phase Pending."""
     assert "Pending" in printed(view.render(picture()))
 
 
 @pytest.mark.parametrize(("share", "filled"), [(0, 0), (0.5, 5), (1, 10), (-1, 0), (7, 10)])
 def test_a_bar_has_its_share_filled(share: float, filled: int) -> None:
-    """Whatever the share, the width stays."""
+    """Its width is the same for each share."""
     assert view.bar(share, 10) == "█" * filled + "░" * (10 - filled)
 
 
-def test_a_spark_shows_every_value_above_zero() -> None:
-    """One answer in a second is visible beside hundreds."""
-    assert view.spark((0, 1, 500, 1000), top=1000) == " ▁▄█"
-    assert view.spark((0, 0), top=0) == "  "
+def test_a_sparkline_shows_every_value_above_zero() -> None:
+    """One answer per second is visible next to hundreds."""
+    assert view.sparkline((0, 1, 500, 1000), top=1000) == " ▁▄█"
+    assert view.sparkline((0, 0), top=0) == "  "
 
 
-def test_the_summary_names_what_was_not_kept() -> None:
-    """A broken promise is printed with what was seen."""
+def test_the_summary_lists_kept_and_broken_promises() -> None:
+    """A broken promise is printed with what was found instead."""
     text = printed(
         summary.render(
             totals=tally.totals([Request("predict", 0.0, 0.02, 200, "1", correct=True)]),
             changes=[Change(1.0, "good run", "Starting"), Change(4.0, "good run", "Stable")],
             parts=[Part("good run", 1.0, 4.5)],
-            facts=[("from kubectl apply to the first prediction", "2.5")],
+            times=[("from kubectl apply to the first prediction", "2.5")],
             promises=[Promise("kept", True, ""), Promise("broken", False, "stable is 3")],
             now=5.0,
         )
@@ -93,8 +93,8 @@ def test_the_summary_names_what_was_not_kept() -> None:
         assert expected in text
 
 
-def test_time_at_rest_is_no_step() -> None:
-    """Stable is what is between the runs."""
+def test_durations_leave_out_the_time_between_runs() -> None:
+    """Then the phase is Stable."""
     changes = [Change(0.0, "a", "Stable"), Change(2.0, "a", "Starting"), Change(5.0, "a", "Stable")]
 
     assert summary.durations(changes, end=9.0) == [("a", "Starting", 3.0)]
