@@ -1,7 +1,7 @@
 """`python -m sluice_trainer train`: trains, evaluates, registers, and prints the URI of the new version.
 
-Progress goes to stderr; the last line of stdout is the result, so that scripts can take it. Exit codes: 0 registered,
-2 bad flags or MLflow not usable.
+Progress goes to stderr. The last line of stdout is the result, for scripts. Exit codes: 0 registered; 2 a flag is
+wrong, or MLflow cannot be used.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _train(arguments)
     except registry.UnavailableError as trouble:
-        _say(str(trouble))
+        _log(str(trouble))
         return 2
 
 
@@ -32,13 +32,13 @@ def _train(arguments: argparse.Namespace) -> int:
     registry.connect(arguments.tracking_uri)
     recipe = forest.Recipe(arguments.trees, arguments.max_depth, arguments.label_noise, arguments.seed)
     dataset = data.iris()
-    _say(f"training {recipe.trees} trees on {len(dataset.labels)} iris rows ({forest.HOLDOUT_SHARE:.0%} held out)")
+    _log(f"training {recipe.trees} trees on {len(dataset.labels)} iris rows ({forest.HOLDOUT_SHARE:.0%} held out)")
     trained = forest.train(dataset, recipe)
     score = trained.score
-    _say(f"hold-out: {score.correct} of {score.total} right (accuracy {score.accuracy:.3f})")
+    _log(f"hold-out: {score.correct} of {score.total} right (accuracy {score.accuracy:.3f})")
     published = registry.publish(trained, dataset, arguments.name, arguments.alias)
     alias = f", alias {arguments.alias}" if arguments.alias else ""
-    _say(f"registered {published.name} version {published.version}{alias} (run {published.run_id})")
+    _log(f"registered {published.name} version {published.version}{alias} (run {published.run_id})")
     if arguments.output:
         skops.io.dump(trained.model, arguments.output)
     if arguments.metrics:
@@ -89,14 +89,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _model_name(text: str) -> str:
     if not text or "/" in text or ":" in text:
-        raise argparse.ArgumentTypeError(f"'{text}' is no model name: MLflow bars '/' and ':' in it")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a model name: MLflow does not allow '/' and ':' in it")
     return text
 
 
 def _alias(text: str) -> str:
     if not re.fullmatch(r"[\w-]{1,255}", text) or RESERVED_ALIAS.fullmatch(text):
         raise argparse.ArgumentTypeError(
-            f"'{text}' is no alias: use letters, digits, '_' and '-', and neither 'latest' nor 'v<number>'"
+            f"'{text}' is not an alias: use letters, digits, '_' and '-', and neither 'latest' nor 'v<number>'"
         )
     return text
 
@@ -124,7 +124,7 @@ def _file(text: str) -> Path:
     return path
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,6 +1,6 @@
 """The data set: iris as the guides use it, its digest, the hold-out split and label noise.
 
-Everything here is arithmetic on arrays; randomness comes in as a seed, so that a run can be repeated to the bit.
+Everything here is arithmetic on arrays. Randomness comes from a seed, so a run can be repeated exactly.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ class Dataset:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The features under their names, so that model and signature agree on them."""
+        """The features with their names as columns, so that the model and its signature use the same names."""
         return pd.DataFrame(self.features, columns=list(self.feature_names))
 
 
@@ -36,7 +36,7 @@ class Split:
 
 
 def iris() -> Dataset:
-    """The 150 rows that ship with scikit-learn; the column names are those of the guides' prediction records."""
+    """The 150 rows that come with scikit-learn. The column names are those of the guides' prediction records."""
     bunch = load_iris()
     return Dataset(
         features=np.asarray(bunch.data, dtype=np.float64),
@@ -47,16 +47,16 @@ def iris() -> Dataset:
 
 
 def digest(dataset: Dataset) -> str:
-    """`sha256:<hex>` over names, shape, values and labels: equal digests mean equal data, on any machine."""
-    whole = hashlib.sha256()
-    whole.update(repr((dataset.feature_names, dataset.class_names, dataset.features.shape)).encode())
-    whole.update(np.ascontiguousarray(dataset.features, dtype="<f8").tobytes())
-    whole.update(np.ascontiguousarray(dataset.labels, dtype="<i8").tobytes())
-    return f"sha256:{whole.hexdigest()}"
+    """`sha256:<hex>` of names, shape, values and labels. Equal data has the same digest on each machine."""
+    hasher = hashlib.sha256()
+    hasher.update(repr((dataset.feature_names, dataset.class_names, dataset.features.shape)).encode())
+    hasher.update(np.ascontiguousarray(dataset.features, dtype="<f8").tobytes())
+    hasher.update(np.ascontiguousarray(dataset.labels, dtype="<i8").tobytes())
+    return f"sha256:{hasher.hexdigest()}"
 
 
 def split(dataset: Dataset, holdout_share: float, seed: int) -> Split:
-    """A stratified split: every class keeps its share on both sides."""
+    """A stratified split: each class has the same share in both parts. `holdout_share`: 0 to 1."""
     train_rows, holdout_rows = train_test_split(
         np.arange(len(dataset.labels)), test_size=holdout_share, stratify=dataset.labels, random_state=seed
     )
@@ -64,7 +64,9 @@ def split(dataset: Dataset, holdout_share: float, seed: int) -> Split:
 
 
 def with_label_noise(dataset: Dataset, share: float, seed: int) -> Dataset:
-    """The same rows with exactly `round(share * rows)` labels replaced by a wrong one, each wrong class as likely."""
+    """The same rows, with exactly `round(share * rows)` labels replaced by another class. All other classes are equally
+    likely.
+    """
     random = np.random.default_rng(seed)
     rows, classes = len(dataset.labels), len(dataset.class_names)
     wrong = random.choice(rows, size=round(share * rows), replace=False)

@@ -1,7 +1,7 @@
 """Trains the random forest and scores it on the hold-out.
 
-A recipe is all that decides the outcome; `label_noise` and `max_depth` exist to make a model that is really worse,
-for demonstrations and tests of a rollout.
+A recipe has all settings that decide the result. With `label_noise` and `max_depth` a model is really worse, for
+demonstrations and tests of a rollout.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ HOLDOUT_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
+    """How to train a forest. `max_depth`: of each tree. `label_noise`: share of wrong training labels, 0 to 1."""
+
     trees: int = 100
     max_depth: int | None = None
     label_noise: float = 0.0
@@ -23,9 +25,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Which rows of the hold-out the model got right: a ratio hides how small the sample is, and counts which rows."""
+    """Which rows of the hold-out the model predicted correctly. An accuracy does not show how few there are."""
 
-    right: tuple[bool, ...]
+    right: tuple[bool, ...]  # by row
 
     @property
     def correct(self) -> int:
@@ -48,12 +50,12 @@ class Trained:
     model: RandomForestClassifier
     recipe: Recipe
     score: Score
-    rows: data.Dataset  # what the model saw, noise included
-    holdout: data.Dataset  # what it was scored on
+    rows: data.Dataset  # the training rows, with noise
+    holdout: data.Dataset  # the rows of the score
 
 
 def train(dataset: data.Dataset, recipe: Recipe) -> Trained:
-    """The hold-out keeps its true labels; only the training rows get noise."""
+    """Train a forest and score it. Only the training rows get noise; the hold-out keeps its true labels."""
     parts = data.split(dataset, HOLDOUT_SHARE, recipe.seed)
     rows = data.with_label_noise(parts.train, recipe.label_noise, recipe.seed)
     model = RandomForestClassifier(

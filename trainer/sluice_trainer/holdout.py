@@ -1,6 +1,6 @@
-"""The tags by which two versions can be compared row by row: which hold-out it was, and which of its rows were right.
+"""Tags of a run, by which two versions can be compared row by row: the hold-out, and which of its rows were right.
 
-Tags come with the run over MLflow's REST API, so whoever compares needs no artefact store.
+MLflow's REST API returns tags with the run, so the operator does not need access to the artefact store.
 """
 
 import base64
@@ -12,14 +12,16 @@ from sluice_trainer.data import Dataset, digest
 
 DIGEST = "sluice.holdout.digest"
 CORRECT = "sluice.holdout.correct"
-MOST_CHARACTERS = 8000  # of a tag's value (MLflow 3.17: MAX_TAG_VAL_LENGTH); MLflow cuts off what is longer
+MOST_CHARACTERS = 8000  # of the value of a tag; MLflow 3.17 cuts off the rest (MAX_TAG_VAL_LENGTH)
 MOST_ROWS = MOST_CHARACTERS // 4 * 3 * 8  # base64 makes four characters of three bytes
 
 
 def tags(holdout: Dataset, right: Sequence[bool]) -> dict[str, str]:
-    """The digest of the rows and labels in their order, and a bit per row: base64, first row highest, zeros at the end.
+    """The tags of a hold-out. `right`: by row, whether the prediction was correct.
 
-    A hold-out of more than MOST_ROWS gets its digest alone: half of the bits would look like another hold-out.
+    One tag is the digest of the rows and labels. The other has one bit per row, as base64: the first row is the highest
+    bit, and zeros fill the last byte. A hold-out with more than MOST_ROWS rows only gets the digest, because MLflow
+    would cut the bits off.
     """
     if len(right) > MOST_ROWS:
         return {DIGEST: digest(holdout)}

@@ -1,7 +1,7 @@
-"""Logs a trained model to MLflow and registers it: the only module that talks to a server.
+"""Logs a trained model to MLflow and registers it. Only this module talks to a server.
 
-The model goes in as skops with its trusted types, so that nobody has to unpickle it; requirements are given, because
-guessing them would start a second Python and print warnings.
+The model is stored as skops with its trusted types, so that no one has to unpickle it. Its requirements are given,
+because MLflow would start a second Python to find them, and print warnings.
 """
 
 import logging
@@ -21,13 +21,13 @@ from sluice_trainer import holdout, reference
 from sluice_trainer.data import Dataset, digest
 from sluice_trainer.forest import HOLDOUT_SHARE, Trained
 
-TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]  # a forest holds trees, and skops does not trust them by itself
+TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]  # a forest contains trees, which skops does not trust by default
 LIBRARIES = ("scikit-learn", "skops", "numpy", "mlflow")
 REFERENCE_FILE = "reference_bins.json"
 
 
 class UnavailableError(Exception):
-    """MLflow did not answer, or refused; the text is one sentence for a person."""
+    """MLflow did not answer, or refused the request. The text is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,15 @@ class Published:
 
 
 def connect(tracking_uri: str | None) -> None:
-    """Points MLflow's client at the server and asks it one question, so that an outage shows before the work.
+    """Connect MLflow's client to the server with one request, so that an outage shows before the training.
 
-    Raises UnavailableError. The client's own patience (7 retries of 120 s) is cut unless the environment sets it.
+    Raises UnavailableError. The client's defaults (7 retries, 120 s each) are too long, so they are shorter here unless
+    the environment sets them.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a training run calls no third party
-    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout belongs to the result
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a training run sends nothing to others
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout is only for the result
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
@@ -60,14 +61,14 @@ def connect(tracking_uri: str | None) -> None:
 
 
 def publish(trained: Trained, dataset: Dataset, name: str, alias: str | None) -> Published:
-    """One MLflow run with everything that is known about the model, and one new version of `name`.
+    """Make one MLflow run with all that is known about the model, and one new version of `name`.
 
-    Raises UnavailableError.
+    `alias`: set on the new version, if given. Raises UnavailableError.
     """
     try:
         mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", name))
         with mlflow.start_run() as run:
-            _log_facts(trained, dataset)
+            _log_details(trained, dataset)
             logged = _log_model(trained, name)
         published = Published(name, str(logged.registered_model_version), run.info.run_id)
         if alias is not None:
@@ -77,7 +78,7 @@ def publish(trained: Trained, dataset: Dataset, name: str, alias: str | None) ->
     return published
 
 
-def _log_facts(trained: Trained, dataset: Dataset) -> None:
+def _log_details(trained: Trained, dataset: Dataset) -> None:
     recipe = trained.recipe
     mlflow.log_params(
         {

@@ -6,25 +6,25 @@ from sluice_trainer import data
 IRIS = data.iris()
 
 
-def test_holdout_keeps_the_share_of_every_class() -> None:
-    """A stratified split gives each class the same number of hold-out rows, since iris has 50 of each."""
+def test_holdout_has_the_same_share_of_each_class() -> None:
+    """Iris has 50 rows of each class, so the hold-out has as many rows of each."""
     parts = data.split(IRIS, 0.3, seed=1)
 
     assert np.bincount(parts.holdout.labels).tolist() == [15, 15, 15]
     assert len(parts.train.labels) == 105
 
 
-def test_no_row_is_on_both_sides() -> None:
-    """Training rows and hold-out rows together are the data set, each row once."""
+def test_no_row_is_in_both_parts() -> None:
+    """Training rows and hold-out rows together are the data set, with each row once."""
     parts = data.split(IRIS, 0.3, seed=1)
-    both = np.vstack([parts.train.features, parts.holdout.features])
+    all_rows = np.vstack([parts.train.features, parts.holdout.features])
 
-    assert sorted(map(tuple, both)) == sorted(map(tuple, IRIS.features))
+    assert sorted(map(tuple, all_rows)) == sorted(map(tuple, IRIS.features))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.45, 1.0])
 def test_label_noise_makes_exactly_that_share_wrong(share: float) -> None:
-    """Noise replaces labels by other ones, so the share that was asked for is the share that is wrong."""
+    """Noise replaces labels by other classes, so exactly the given share is wrong."""
     noisy = data.with_label_noise(IRIS, share, seed=3)
 
     assert int((noisy.labels != IRIS.labels).sum()) == round(share * 150)
@@ -32,15 +32,15 @@ def test_label_noise_makes_exactly_that_share_wrong(share: float) -> None:
 
 
 def test_label_noise_is_seeded() -> None:
-    """The same seed spoils the same rows in the same way; another seed others."""
-    once, again, other = (data.with_label_noise(IRIS, 0.3, seed) for seed in (3, 3, 4))
+    """The same seed changes the same rows in the same way. Another seed changes other rows."""
+    first, repeated, other_seed = (data.with_label_noise(IRIS, 0.3, seed) for seed in (3, 3, 4))
 
-    assert once.labels.tolist() == again.labels.tolist()
-    assert once.labels.tolist() != other.labels.tolist()
+    assert first.labels.tolist() == repeated.labels.tolist()
+    assert first.labels.tolist() != other_seed.labels.tolist()
 
 
-def test_digest_follows_the_data() -> None:
-    """Equal data has an equal digest; one changed label changes it."""
+def test_digest_depends_on_the_data_only() -> None:
+    """Equal data has an equal digest. One changed label changes it."""
     changed = data.with_label_noise(IRIS, 1 / 150, seed=0)
 
     assert data.digest(IRIS) == data.digest(data.iris())

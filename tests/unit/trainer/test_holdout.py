@@ -7,8 +7,8 @@ from sluice_trainer import data, forest, holdout
 IRIS = data.iris()
 
 
-def test_a_bit_tells_of_each_row_whether_it_was_right() -> None:
-    """The first row is the highest bit; the last byte is filled up with zeros."""
+def test_each_row_has_a_bit_that_is_set_if_it_was_right() -> None:
+    """The first row is the highest bit. Zeros fill the last byte."""
     tags = holdout.tags(IRIS, [True, False, True, True, False, False, False, False, False, True])
 
     assert tags == {
@@ -17,21 +17,21 @@ def test_a_bit_tells_of_each_row_whether_it_was_right() -> None:
     }
 
 
-@pytest.mark.parametrize(("rows", "told"), [(48_000, True), (48_001, False)])
-def test_a_hold_out_that_does_not_fit_is_not_cut_off(rows: int, told: bool) -> None:
-    """MLflow takes 8,000 characters; bits of the first rows alone would be taken for another hold-out."""
+@pytest.mark.parametrize(("rows", "has_bits"), [(48_000, True), (48_001, False)])
+def test_a_hold_out_that_does_not_fit_is_not_cut_off(rows: int, has_bits: bool) -> None:
+    """MLflow takes 8,000 characters. Bits of only the first rows would look like another hold-out."""
     tags = holdout.tags(IRIS, [True] * rows)
 
-    assert ("sluice.holdout.correct" in tags) is told
+    assert ("sluice.holdout.correct" in tags) is has_bits
     assert len(tags.get("sluice.holdout.correct", "")) <= 8000
 
 
-def test_the_same_seed_is_the_same_hold_out() -> None:
-    """So versions of other recipes can be compared row by row; noise in the training rows changes nothing about it."""
+def test_the_same_seed_gives_the_same_hold_out() -> None:
+    """So versions with different recipes can be compared row by row. Noise in the training rows does not matter."""
     recipes = forest.Recipe(trees=5), forest.Recipe(trees=5, label_noise=0.4), forest.Recipe(trees=5, seed=8)
     trained = [forest.train(IRIS, recipe) for recipe in recipes]
-    plain, noisy, other = (holdout.tags(one.holdout, one.score.right) for one in trained)
+    plain, noisy, other_seed = (holdout.tags(model.holdout, model.score.right) for model in trained)
 
     assert plain["sluice.holdout.digest"] == noisy["sluice.holdout.digest"]
     assert plain["sluice.holdout.correct"] != noisy["sluice.holdout.correct"]
-    assert plain["sluice.holdout.digest"] != other["sluice.holdout.digest"]
+    assert plain["sluice.holdout.digest"] != other_seed["sluice.holdout.digest"]

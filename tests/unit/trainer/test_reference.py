@@ -8,7 +8,7 @@ def one_feature(values: list[float]) -> data.Dataset:
 
 
 def test_every_row_is_in_one_bin() -> None:
-    """The counts of a feature add up to the rows, lowest and highest value included."""
+    """The counts of a feature add up to the number of rows, with its lowest and highest value."""
     iris = data.iris()
 
     for feature in reference.reference_bins(iris):
@@ -25,7 +25,7 @@ def test_bins_hold_about_equal_shares() -> None:
 
 
 def test_repeated_values_make_fewer_bins_and_no_empty_one() -> None:
-    """A feature with few distinct values gets as many bins as it can fill."""
+    """A feature with few distinct values has as many bins as it can fill."""
     (feature,) = reference.reference_bins(one_feature([0.0] * 90 + [1.0] * 5 + [2.0] * 5))
 
     assert all(count > 0 for count in feature.counts)
@@ -33,21 +33,21 @@ def test_repeated_values_make_fewer_bins_and_no_empty_one() -> None:
 
 
 def test_a_constant_feature_has_one_bin() -> None:
-    """A feature without any spread still counts all of its rows."""
+    """All its rows are counted in it."""
     (feature,) = reference.reference_bins(one_feature([3.0, 3.0, 3.0]))
 
     assert feature.counts == (3,)
 
 
 def test_missing_values_are_counted_apart() -> None:
-    """NaN belongs to no bin and is not lost."""
+    """NaN is in no bin, but it is counted."""
     (feature,) = reference.reference_bins(one_feature([1.0, float("nan"), 2.0, 3.0]))
 
     assert (sum(feature.counts), feature.missing) == (3, 1)
 
 
 def test_document_is_plain_data() -> None:
-    """The artefact names every feature with its edges, counts and missing rows."""
+    """It has each feature with its edges, counts and missing rows."""
     document = reference.as_document(reference.reference_bins(data.iris()), rows=150)
 
     assert document["rows"] == 150
