@@ -1,6 +1,7 @@
-"""`python -m dev.imports`: how the rooms of a package import each other, as a table and as a picture.
+"""`python -m dev.imports`: which rooms of a package import each other, as a table and as a picture.
 
-Exit codes: 0 it was read, whatever it shows; 2 it could not be read.
+A room is a folder in the root of the package, or a single module there. Exit codes: 0 the package was read, also if
+imports go up; 2 it could not be read.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from pathlib import Path
 from dev.imports import contract, drawing, reader, table
 from dev.imports.survey import survey
 
-HERE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--svg", metavar="FILE", type=Path, help="draw the package into this file")
     parser.add_argument(
-        "--root", metavar="DIR", type=Path, default=HERE, help="the source tree to read (default: this one)"
+        "--root", metavar="DIR", type=Path, default=ROOT, help="the source tree to read (default: this one)"
     )
     return parser
 

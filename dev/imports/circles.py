@@ -1,6 +1,6 @@
-"""Circles: sets of names that all reach each other along the arrows. Pure.
+"""Circles of imports: sets of names that all reach each other along the arrows. Pure.
 
-Found as strongly connected components by Tarjan's algorithm (SIAM Journal on Computing 1, 1972).
+They are the strongly connected components, by Tarjan's algorithm (SIAM Journal on Computing 1, 1972).
 """
 
 from collections import defaultdict
@@ -15,12 +15,12 @@ def circles(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
     search = _Search(targets)
     for name in sorted(targets):
         search.visit(name)
-    return tuple(sorted(search.found))
+    return tuple(sorted(search.circles))
 
 
 class _Search:
     def __init__(self, targets: dict[str, list[str]]) -> None:
-        self.found: list[tuple[str, ...]] = []
+        self.circles: list[tuple[str, ...]] = []
         self._targets = targets
         self._order: dict[str, int] = {}
         self._lowest: dict[str, int] = {}  # the first name in the order that a name reaches
@@ -43,4 +43,4 @@ class _Search:
         members = self._open[start:]
         del self._open[start:]
         if len(members) > 1:
-            self.found.append(tuple(sorted(members)))
+            self.circles.append(tuple(sorted(members)))

@@ -1,4 +1,4 @@
-"""The order of the rooms as import-linter's contract in pyproject.toml states it. Pure."""
+"""The order of the rooms, as the contract of import-linter in pyproject.toml has it. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ class Layer:
 
 
 def layers(pyproject: Mapping[str, Any], package: str) -> tuple[Layer, ...]:
-    """From the top. Of several `layers` contracts between rooms of `package` the one with most rooms; () for none."""
+    """The layers from the top, of the `layers` contract with most rooms of `package`; () without such a contract."""
     contracts = pyproject.get("tool", {}).get("importlinter", {}).get("contracts", [])
-    found = [order for contract in contracts for order in _orders(contract, package)]
-    return max(found, key=lambda order: sum(len(layer.rooms) for layer in order), default=())
+    orders = [order for contract in contracts for order in _orders(contract, package)]
+    return max(orders, key=lambda order: sum(len(layer.rooms) for layer in order), default=())
 
 
 def root_packages(pyproject: Mapping[str, Any]) -> tuple[str, ...]:

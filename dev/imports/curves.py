@@ -1,4 +1,4 @@
-"""From the ways of the arrows to curves: where each lane lies, where each arrow starts and ends. Pure."""
+"""Turns the ways of the arrows into curves: where each lane is, where each arrow starts and ends. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +9,9 @@ from dev.imports.placing import BOX_HEIGHT, Plan
 from dev.imports.routing import PITCH, Gap, Lane, Way, gaps
 
 ROUNDS = 10  # of moving each lane between the points that its arrows come from and go to
-ALONG = 5.0  # how far an arrow keeps its lane above and below the boxes
+ALONG = 5.0  # how far an arrow stays in its lane above and below the boxes
 PORTS = 0.7  # the part of a box's lower edge where arrows start
-UP_PORT = 0.2  # where arrows that go up leave and reach a box, from its left edge
+UP_PORT = 0.2  # part of a box's width, from the left, at which arrows that go up start and end
 HEAD = 5.0  # room for the head of the arrow
 
 Point = tuple[float, float]
@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """From the importer to the imported room; between two points the drawing bends, and every end is vertical."""
+    """An arrow from the importer to the imported room. Between two points it bends; at each point it is vertical."""
 
     arrow: Arrow
     up: bool
@@ -51,7 +51,7 @@ def _end(way: Way, plan: Plan) -> float:
 
 
 def _starts(ways: Sequence[Way], lanes: Mapping[Lane, float], plan: Plan) -> dict[Way, float]:
-    """Where on its box each arrow starts: in the order of where it goes, so that few cross at once."""
+    """The x at which each arrow starts on its box, in the order of their targets, so that few arrows cross."""
     starts = {}
     leaving = defaultdict(list)
     for way in ways:
@@ -68,7 +68,7 @@ def _starts(ways: Sequence[Way], lanes: Mapping[Lane, float], plan: Plan) -> dic
 
 
 def _lanes(ways: Sequence[Way], plan: Plan) -> dict[Lane, float]:
-    """The x of each lane: as near as the others in its gap allow to the points before and after it."""
+    """The x of each lane: near the points before and after it, and apart from the other lanes in its gap."""
     free = gaps(plan)
     lanes: dict[Lane, float] = {}
     for way in ways:
@@ -88,7 +88,7 @@ def _lanes(ways: Sequence[Way], plan: Plan) -> dict[Lane, float]:
 
 
 def _wanted(ways: Sequence[Way], lanes: Mapping[Lane, float], plan: Plan) -> dict[Lane, float]:
-    """Of each lane the mean x of the points before and after it, of all arrows in it."""
+    """By lane, the mean x of the points before and after it, over all arrows in it."""
     around: dict[Lane, list[float]] = defaultdict(list)
     for way in ways:
         start = plan.boxes[way.arrow.importer].middle
@@ -99,7 +99,7 @@ def _wanted(ways: Sequence[Way], lanes: Mapping[Lane, float], plan: Plan) -> dic
 
 
 def _spread(wanted: Sequence[float], gap: Gap) -> list[float]:
-    """The numbers, which are sorted, moved into the gap and apart from each other."""
+    """The sorted numbers, moved into the gap and apart from each other."""
     low, high = gap
     pitch = min(PITCH, (high - low) / max(len(wanted) - 1, 1))
     placed: list[float] = []

@@ -1,4 +1,4 @@
-"""The picture of one package as SVG: no script, no file besides. Pure."""
+"""Draws one package as SVG, without scripts and other files. Pure."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -24,14 +24,14 @@ STYLE = """
   .head-up { fill: #d0222f; }
   path.down:hover { stroke: #1c2430; stroke-opacity: 1; }
 """
-BEND = 0.55  # how long a curve keeps its direction, as a part of its height
+BEND = 0.55  # part of its height over which a curve keeps its direction
 ARC = 26  # the height of an arrow between two boxes of one row
 
 
 def draw(survey: Survey) -> str:
     plan = place(survey)
-    found = ways(survey.arrows, survey.floors.up, plan)
-    drawn = sorted(curves(found, plan), key=lambda curve: curve.up)  # what goes up lies above the rest
+    routes = ways(survey.arrows, survey.floors.up, plan)
+    drawn = sorted(curves(routes, plan), key=lambda curve: curve.up)  # arrows that go up cover the others
     height = round(plan.height)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">',
@@ -106,7 +106,7 @@ def _curve(curve: Curve) -> str:
 
 
 def _path(points: Sequence[Point]) -> str:
-    """Straight along a lane, else a curve that starts and ends vertically."""
+    """The `d` of a path: straight along a lane, otherwise a curve that starts and ends vertically."""
     (x, y), *others = points
     parts = [f"M{x:.1f},{y:.1f}"]
     for to_x, to_y in others:

@@ -1,9 +1,8 @@
-"""Puts the rooms of a package on floors, so that as a rule arrows go down. Pure.
+"""Puts the rooms of a package on floors, so that arrows go down where this is possible. Pure.
 
-The contract's order holds for the rooms that it names, and its layers are one floor each. All other rooms stand as
-low as their imports allow: one floor above the highest room that they import, which is the longest path below them.
-Where that has no solution, as in a circle, the arrows of fewest imports give way: they are the ones that go up, or to
-the side between siblings that the contract keeps apart.
+Rooms that the contract names keep its order, with one floor per layer. Each other room is as low as possible: one floor
+above the highest room that it imports. In a circle not all arrows can go down: then those with the fewest imports go
+up. Arrows between siblings that the contract keeps apart count as going up, too.
 """
 
 from collections import defaultdict
@@ -22,7 +21,7 @@ class Floors:
 
 
 def floors(names: Sequence[str], arrows: Sequence[Arrow], layers: Sequence[Layer] = ()) -> Floors:
-    """`layers` may name rooms that are not among `names`, and need not name all that are."""
+    """The floors of the rooms `names`. `layers` may name other rooms, and need not name all of these."""
     present = [Layer(tuple(room for room in layer.rooms if room in names), layer.independent) for layer in layers]
     present = [layer for layer in present if layer.rooms]
     named = {room for layer in present for room in layer.rooms}
@@ -45,29 +44,29 @@ def floors(names: Sequence[str], arrows: Sequence[Arrow], layers: Sequence[Layer
 
 
 class _Order:
-    """Which groups are below which; never a circle."""
+    """Which groups are below which. It never has a circle."""
 
     def __init__(self, groups: int) -> None:
         self._below: list[set[int]] = [set() for _ in range(groups)]
 
     def put(self, above: int, below: int) -> bool:
-        """False, and nothing changes, if `below` is already above."""
+        """Put `below` under `above`. Returns False, and changes nothing, if it is already above it."""
         if self._reaches(below, above):
             return False
         self._below[above].add(below)
         return True
 
     def heights(self) -> dict[int, int]:
-        """Of each group the longest path below it, in floors."""
+        """By group, the length of the longest path below it, in floors."""
         heights: dict[int, int] = {}
         for group in TopologicalSorter(dict(enumerate(self._below))).static_order():
             heights[group] = max((heights[below] + 1 for below in self._below[group]), default=0)
         return heights
 
     def _reaches(self, start: int, end: int) -> bool:
-        seen, waiting = {start}, [start]
+        visited, waiting = {start}, [start]
         while waiting:
-            new = self._below[waiting.pop()] - seen
-            seen |= new
+            new = self._below[waiting.pop()] - visited
+            visited |= new
             waiting.extend(new)
-        return end in seen
+        return end in visited

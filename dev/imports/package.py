@@ -1,4 +1,4 @@
-"""A package as its imports show it: modules below, rooms above. Pure.
+"""A package as modules and as rooms, with the imports between them. Pure.
 
 A room is a direct child of the package: a folder with all that is in it, or a single module in the root.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What was read: each module by its full name with its lines, and who imports whom."""
+    """`lines`: the number of lines of each module, by its full name."""
 
     name: str
     lines: Mapping[str, int]
@@ -22,7 +22,7 @@ class Room:
     name: str
     modules: int
     lines: int
-    loose: bool  # a single module in the root of the package, no folder
+    loose: bool  # whether it is a single module and not a folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Arrow:
 
     importer: str
     imported: str
-    imports: int  # pairs of modules
+    imports: int  # number of pairs of modules
 
 
 def rooms(package: Package) -> tuple[Room, ...]:
-    """By name. The package's own `__init__` is one of them only where it imports or is imported."""
+    """The rooms by name. The package's own `__init__` is one of them only if it imports or is imported."""
     modules: Counter[str] = Counter()
     lines: Counter[str] = Counter()
     for module, count in package.lines.items():
@@ -48,7 +48,7 @@ def rooms(package: Package) -> tuple[Room, ...]:
 
 
 def arrows(package: Package) -> tuple[Arrow, ...]:
-    """By name of the importer, then of the imported one. Imports within a room are no arrow."""
+    """The arrows by name of the importer, then of the imported room. Imports within a room do not count."""
     pairs = Counter((_room(importer), _room(imported)) for importer, imported in package.imports)
     return tuple(Arrow(*pair, pairs[pair]) for pair in sorted(pairs) if pair[0] != pair[1])
 

@@ -1,6 +1,6 @@
-"""Places the rooms of a survey as boxes: floors as bands, with one row of boxes or more in each. Pure.
+"""Places the rooms of a survey as boxes. Each floor is a band with one or more rows of boxes. Pure.
 
-All measures are pixels; the picture is 1,000 wide.
+All sizes are pixels.
 """
 
 from collections import defaultdict
@@ -12,13 +12,13 @@ from dev.imports.package import Room
 from dev.imports.survey import Survey
 
 WIDTH = 1000
-LEFT, RIGHT = 40, 984  # what boxes and arrows may take; the floors' numbers stand left of it
-TOP = 112  # the title stands above
+LEFT, RIGHT = 40, 984  # the space of boxes and arrows; the numbers of the floors are left of it
+TOP = 112  # the title is above
 BOX_HEIGHT = 40
 LEAST_WIDTH = 96.0
-GAP = 28  # the least between two boxes of a row: arrows pass there
+GAP = 28  # the least space between two boxes of a row, for arrows
 WIDEST_GAP = 84
-PAD = 8  # from a row of boxes to the edge of its band
+PADDING = 8  # from a row of boxes to the edge of its band
 BETWEEN_ROWS = 40
 BETWEEN_BANDS = 40
 SWEEPS = 12
@@ -74,22 +74,22 @@ def place(survey: Survey) -> Plan:
         for number, row in enumerate(rows)
         for name, x in zip(row, _lefts(len(row), width), strict=True)
     }
-    height = bands[-1].y + bands[-1].height + PAD if bands else TOP
+    height = bands[-1].y + bands[-1].height + PADDING if bands else TOP
     return Plan(boxes, rows, tuple(bands), height)
 
 
 def detail(room: Room) -> str:
-    """What stands below the room's name."""
+    """The text below the room's name."""
     return f"{room.lines:,} lines" if room.loose else f"{room.modules} modules, {room.lines:,} lines"
 
 
 def _width(room: Room) -> float:
-    """By the wider one of its two texts; a character of the name is larger than one of the detail."""
+    """The width of the wider one of its two texts. Characters of the name are larger than those of the detail."""
     return max(len(room.name) * 8.5 + 28, len(detail(room)) * 6.0 + 16)
 
 
 def _split(floor: Sequence[str], per_row: int) -> list[tuple[str, ...]]:
-    """In as few rows as possible, each about as long as the others."""
+    """The rows of a floor: as few as possible, and about equally long."""
     length = ceil(len(floor) / ceil(len(floor) / per_row))
     return [tuple(floor[start : start + length]) for start in range(0, len(floor), length)]
 
@@ -100,21 +100,21 @@ def _bands(rows_of_floors: Sequence[int]) -> tuple[list[Band], list[float]]:
     tops: list[float] = []
     y = float(TOP)
     for index, rows in enumerate(rows_of_floors):
-        tops += [y + PAD + row * (BOX_HEIGHT + BETWEEN_ROWS) for row in range(rows)]
-        bands.append(Band(len(rows_of_floors) - index, y, tops[-1] + BOX_HEIGHT + PAD - y))
+        tops += [y + PADDING + row * (BOX_HEIGHT + BETWEEN_ROWS) for row in range(rows)]
+        bands.append(Band(len(rows_of_floors) - index, y, tops[-1] + BOX_HEIGHT + PADDING - y))
         y += bands[-1].height + BETWEEN_BANDS
     return bands, tops
 
 
 def _lefts(boxes: int, width: float) -> list[float]:
-    """The left edges of a row's boxes, in the middle of the picture."""
+    """The left edges of the boxes of a row, which is in the middle of the picture."""
     gap = min(WIDEST_GAP, (RIGHT - LEFT - boxes * width) / (boxes + 1))
     start = (LEFT + RIGHT - boxes * width - (boxes - 1) * gap) / 2
     return [start + number * (width + gap) for number in range(boxes)]
 
 
 def _sorted_rows(rows: Sequence[Sequence[str]], survey: Survey, width: float) -> tuple[tuple[str, ...], ...]:
-    """Each row in the order of its rooms' neighbours, for short arrows: the best of a few sweeps."""
+    """The rows, each sorted by the places of its rooms' neighbours: the try with the shortest arrows."""
     neighbours: dict[str, list[str]] = defaultdict(list)
     for arrow in survey.arrows:
         neighbours[arrow.importer].append(arrow.imported)
@@ -127,7 +127,7 @@ def _sorted_rows(rows: Sequence[Sequence[str]], survey: Survey, width: float) ->
         if length < shortest:
             best, shortest = [list(row) for row in current], length
         for row in current if sweep % 2 else reversed(current):
-            row.sort(key=lambda name: _mean([lefts[other] for other in neighbours[name]], lefts[name]))
+            row.sort(key=lambda name: _mean([lefts[neighbour] for neighbour in neighbours[name]], lefts[name]))
             lefts.update(zip(row, _lefts(len(row), width), strict=True))
     return tuple(map(tuple, best))
 

@@ -1,4 +1,4 @@
-"""Reads a package's imports with grimp, from a source tree that need not be the one that runs this."""
+"""Reads the imports of a package with grimp. The source tree need not be the one that runs this program."""
 
 import sys
 import tomllib
@@ -15,17 +15,20 @@ from dev.imports.package import Package
 
 
 class NotReadError(Exception):
-    """The tree holds no such package, or another tree's package came first."""
+    """The tree has no such package, or Python finds the package of another tree."""
 
 
 def read_pyproject(root: Path) -> Mapping[str, Any]:
-    """Empty if the tree has none."""
+    """The parsed pyproject.toml of the tree; empty if there is none."""
     path = root / "pyproject.toml"
     return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def read_package(root: Path, name: str) -> Package:
-    """The package in the tree's root, or in a folder there as in `operator/sluice_operator`."""
+    """The package in the root of the tree, or one folder deeper, such as `operator/sluice_operator`.
+
+    Raises NotReadError.
+    """
     parents = [parent for parent in (root, *sorted(root.iterdir())) if (parent / name / "__init__.py").is_file()]
     if not parents:
         raise NotReadError(f"{root} has no package {name}, neither there nor one folder deeper")
@@ -39,7 +42,7 @@ def read_package(root: Path, name: str) -> Package:
 
 @contextmanager
 def _first_on_path(folder: Path) -> Iterator[None]:
-    """The path decides which tree grimp reads: an editable install would come first otherwise."""
+    """Put the folder first on the path, so that grimp reads this tree and not an editable install."""
     before = list(sys.path)
     sys.path.insert(0, str(folder.resolve()))
     invalidate_caches()
@@ -50,11 +53,11 @@ def _first_on_path(folder: Path) -> Iterator[None]:
 
 
 def _check_origin(folder: Path, name: str) -> None:
-    """A package that Python has imported before stays where it came from."""
+    """Refuse a package that Python has imported from another folder before, because it would be read from there."""
     spec = find_spec(name)
-    found = Path(spec.origin).parent if spec and spec.origin else None
-    if found != folder.resolve():
-        raise NotReadError(f"{name} was asked for from {folder}, but Python finds it at {found}")
+    origin = Path(spec.origin).parent if spec and spec.origin else None
+    if origin != folder.resolve():
+        raise NotReadError(f"{name} was to be read from {folder}, but Python finds it at {origin}")
 
 
 def _lines(parent: Path, module: str) -> int:

@@ -1,6 +1,6 @@
-"""Finds each arrow's way between the boxes: through one gap of every row that it passes. Pure.
+"""Finds the way of each arrow between the boxes: through one gap of each row that it passes. Pure.
 
-Arrows to the same room share a lane in a gap, so that a room that many import has one trunk and not twenty lines.
+Arrows to the same room share a lane in a gap. So a room that many import gets one thick line and not twenty.
 """
 
 from collections import defaultdict
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from dev.imports.package import Arrow
 from dev.imports.placing import LEFT, RIGHT, Box, Plan
 
-PITCH = 12.0  # between two lanes where there is room for it
-CLEAR = 8.0  # from a lane to a box
-CROWDED = 1500.0  # what a full gap costs, in square pixels of detour
+PITCH = 12.0  # pixels between two lanes, if the gap is wide enough
+CLEAR = 8.0  # pixels from a lane to a box
+CROWDED = 1500.0  # the cost of a full gap, in square pixels of detour
 
 Gap = tuple[float, float]  # from x to x
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What all arrows to one room share in one gap of one row."""
+    """The line that all arrows to one room share in one gap of one row."""
 
     row: int
     gap: int
@@ -29,7 +29,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The lanes of one arrow, from the importer on."""
+    """The lanes of one arrow, from the importer to the imported room."""
 
     arrow: Arrow
     up: bool
@@ -37,27 +37,28 @@ class Way:
 
 
 def gaps(plan: Plan) -> tuple[tuple[Gap, ...], ...]:
-    """Of each row the gaps from the left: beside the first box, between two boxes, beside the last one."""
-    found = []
+    """By row, the gaps from the left: before the first box, between two boxes, after the last box."""
+    gaps_of_rows = []
     for row in plan.rows:
         boxes = [plan.boxes[name] for name in row]
         edges = [LEFT - CLEAR, *(edge for box in boxes for edge in (box.x, box.right)), RIGHT + CLEAR]
-        found.append(tuple((edges[at] + CLEAR, edges[at + 1] - CLEAR) for at in range(0, len(edges), 2)))
-    return tuple(found)
+        gaps_of_rows.append(tuple((edges[at] + CLEAR, edges[at + 1] - CLEAR) for at in range(0, len(edges), 2)))
+    return tuple(gaps_of_rows)
 
 
 def ways(arrows: Sequence[Arrow], up: frozenset[tuple[str, str]], plan: Plan) -> tuple[Way, ...]:
-    """Short arrows choose first; a gap with many lanes in it costs a detour."""
+    """The way of each arrow. Short arrows choose first. A gap with many lanes costs as much as a detour."""
     free = gaps(plan)
     used: dict[tuple[int, int], set[str]] = defaultdict(set)
-    found = {}
+    ways_of_arrows = {}
     for arrow in sorted(arrows, key=lambda arrow: _length(arrow, plan)):
         chosen = _cheapest(plan.boxes[arrow.importer], plan.boxes[arrow.imported], free, used, arrow.imported)
         for place in chosen:
             used[place].add(arrow.imported)
         goes_up = (arrow.importer, arrow.imported) in up
-        found[arrow] = Way(arrow, goes_up, tuple(Lane(row, gap, arrow.imported, goes_up) for row, gap in chosen))
-    return tuple(found[arrow] for arrow in arrows)
+        lanes = tuple(Lane(row, gap, arrow.imported, goes_up) for row, gap in chosen)
+        ways_of_arrows[arrow] = Way(arrow, goes_up, lanes)
+    return tuple(ways_of_arrows[arrow] for arrow in arrows)
 
 
 def _length(arrow: Arrow, plan: Plan) -> tuple[float, float]:
@@ -72,7 +73,7 @@ def _cheapest(
     used: Mapping[tuple[int, int], set[str]],
     imported: str,
 ) -> tuple[tuple[int, int], ...]:
-    """(row, gap) of every row between: the way of least squared movement to the side."""
+    """The (row, gap) of each row between the boxes: the way with the least squared movement to the side."""
     step = 1 if end.row > start.row else -1
     best: list[tuple[float, float, tuple[tuple[int, int], ...]]] = [(0.0, start.middle, ())]  # cost, x, chosen
     for row in range(start.row + step, end.row, step):

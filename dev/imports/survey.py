@@ -1,4 +1,4 @@
-"""All that the table and the picture show of one package. Pure."""
+"""A survey: all that the table and the picture show of one package. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Survey:
     floors: Floors
     room_circles: tuple[tuple[str, ...], ...]
     module_circles: tuple[tuple[str, ...], ...]
-    named: int  # rooms whose floor the contract states
+    named: int  # number of rooms that the contract names
 
     @property
     def loose(self) -> int:
@@ -26,7 +26,7 @@ class Survey:
 
     @property
     def order(self) -> str:
-        """Where the order of the floors comes from."""
+        """What decides the order of the floors."""
         if not self.named:
             return "the longest path of imports"
         if self.named == len(self.rooms):

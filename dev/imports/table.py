@@ -1,4 +1,4 @@
-"""The surveys as text for a terminal of 80 columns. Pure."""
+"""Surveys as text for a terminal with 80 columns. Pure."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ LEGEND = (
 
 
 def totals(surveys: Sequence[Survey]) -> str:
-    """One line per package, and what the columns mean."""
+    """One line per package, and the meaning of the columns."""
     width = max((len(survey.name) for survey in surveys), default=0)
     lines = ["  ".join([" " * width, *HEADINGS])]
     for survey in surveys:
@@ -24,7 +24,7 @@ def totals(surveys: Sequence[Survey]) -> str:
 
 
 def floor_plan(survey: Survey) -> str:
-    """The floors from the top, then every arrow that goes up and every circle."""
+    """The floors from the top, then all arrows that go up, and all circles."""
     width = max([len(room.name) + 1 for room in survey.rooms] + [len("rooms")])
     lines = [
         *textwrap.wrap(f"{survey.name}: floors from the top, by {survey.order}", WIDTH),

@@ -1,4 +1,4 @@
-"""The hook that looks at the message of a commit."""
+"""The hook that checks commit messages."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ LONGEST = "x" * MOST_CHARACTERS
 
 
 @pytest.mark.parametrize(
-    ("message", "found"),
+    ("message", "expected"),
     [
         ("Rules: one more\n", "Rules: one more"),
         ("\n\nRules: one more\n\nWhy: it was missing.\n", "Rules: one more"),
@@ -21,9 +21,9 @@ LONGEST = "x" * MOST_CHARACTERS
         ("", ""),
     ],
 )
-def test_subject_is_the_first_paragraph_without_comments(message: str, found: str) -> None:
+def test_subject_is_the_first_paragraph_without_comments(message: str, expected: str) -> None:
     """As `git log --format=%s` shows it."""
-    assert subject(message) == found
+    assert subject(message) == expected
 
 
 @pytest.mark.parametrize("body", ["", "\n\n" + "a body of any length " * 20])
@@ -34,7 +34,7 @@ def test_subject_of_72_characters_is_accepted(body: str) -> None:
 
 @pytest.mark.parametrize("message", [LONGEST + "x", LONGEST + "\nx"])
 def test_longer_subject_is_refused_with_its_length(message: str) -> None:
-    """Also where it is spread over lines, because git joins them."""
+    """Also if it is spread over lines, because git joins them."""
     assert complaint(message).startswith(f"the subject has {len(subject(message))} characters")
 
 
@@ -50,7 +50,7 @@ def test_subject_that_a_rebase_removes_may_be_longer(prefix: str) -> None:
 
 
 @pytest.mark.parametrize(("message", "code"), [(LONGEST, 0), (LONGEST + "x", 1)])
-def test_exit_code_tells_git_whether_to_commit(
+def test_exit_code_1_refuses_the_commit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], message: str, code: int
 ) -> None:
     """The reason is on standard error, where git shows it."""

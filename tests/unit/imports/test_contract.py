@@ -23,13 +23,13 @@ def test_a_layer_is_read_as_import_linter_reads_it(layer: str, expected: Layer) 
 
 
 def test_full_names_mean_the_same_as_a_container() -> None:
-    read = layers(pyproject({"type": "layers", "layers": ["shop.till", "shop.stock | shop.names"]}), "shop")
+    shop_layers = layers(pyproject({"type": "layers", "layers": ["shop.till", "shop.stock | shop.names"]}), "shop")
 
-    assert [layer.rooms for layer in read] == [("till",), ("stock", "names")]
+    assert [layer.rooms for layer in shop_layers] == [("till",), ("stock", "names")]
 
 
 def test_the_contract_with_most_rooms_counts() -> None:
-    """Contracts of other kinds, of other packages, and within one room say nothing about the floors."""
+    """Other kinds of contracts, and those of other packages or within one room, do not order the floors."""
     contracts = [
         {"type": "layers", "layers": ["shop.till", "shop.names"]},
         {"type": "layers", "layers": ["shop.till", "shop.stock", "shop.names"]},
@@ -41,13 +41,13 @@ def test_the_contract_with_most_rooms_counts() -> None:
     assert [layer.rooms for layer in layers(pyproject(*contracts), "shop")] == [("till",), ("stock",), ("names",)]
 
 
-def test_no_contract_is_no_order() -> None:
+def test_without_a_contract_there_are_no_layers() -> None:
     assert layers(pyproject(), "shop") == ()
     assert layers({}, "shop") == ()
 
 
 def test_root_packages_are_those_of_import_linter() -> None:
-    """Its settings know one name and a list."""
+    """Its settings have one name or a list of names."""
     assert root_packages(pyproject()) == ("shop", "bank")
     assert root_packages({"tool": {"importlinter": {"root_package": "shop"}}}) == ("shop",)
     assert root_packages({}) == ()

@@ -30,7 +30,7 @@ def elements(svg: str, kind: str) -> list[ElementTree.Element]:
 
 
 def test_every_room_and_every_arrow_is_drawn() -> None:
-    """Red is for what goes up; each arrow says what it stands for where the pointer is on it."""
+    """Arrows that go up have a class of their own. The title of each arrow says who imports whom."""
     svg = draw(survey(package("door", "till", imports=[("door", "till"), ("till", "door")])))
 
     drawn = {path[0].text: path.get("class") for path in elements(svg, "path") if len(path)}
@@ -39,12 +39,12 @@ def test_every_room_and_every_arrow_is_drawn() -> None:
 
 
 def test_names_are_escaped() -> None:
-    """No package may have such a name; a picture must not break on it."""
-    found = survey(
+    """Python does not allow such names, but the picture must not break on them."""
+    odd_names = survey(
         Package("<shop>", {"<shop>": 0, "<shop>.a&b": 1, "<shop>.c": 1}, frozenset({("<shop>.a&b", "<shop>.c")}))
     )
 
-    svg = draw(found)
+    svg = draw(odd_names)
 
     assert "a&amp;b" in svg
     assert {"<shop>", "a&b"} <= {text.text for text in elements(svg, "text")}
@@ -68,17 +68,17 @@ def test_boxes_stand_apart_within_the_picture() -> None:
 
 
 def test_no_arrow_runs_through_a_box() -> None:
-    """Beside a row of boxes an arrow is straight, and in a gap: only there it could meet one."""
-    found = crowded()
-    plan = place(found)
+    """At the height of a row of boxes each arrow is straight and in a gap."""
+    survey_of_many = crowded()
+    plan = place(survey_of_many)
 
-    for curve in curves(ways(found.arrows, found.floors.up, plan), plan):
+    for curve in curves(ways(survey_of_many.arrows, survey_of_many.floors.up, plan), plan):
         for (x, y), (to_x, to_y) in pairwise(curve.points):
             for box in plan.boxes.values():
-                beside = min(y, to_y) < box.y + BOX_HEIGHT and max(y, to_y) > box.y
-                assert not beside or (x == to_x and not box.x <= x <= box.right)
+                same_height = min(y, to_y) < box.y + BOX_HEIGHT and max(y, to_y) > box.y
+                assert not same_height or (x == to_x and not box.x <= x <= box.right)
 
 
 def test_the_picture_is_the_same_every_time() -> None:
-    """It is kept in the repository: a second run must change nothing."""
+    """It is in the repository, so a second run must not change it."""
     assert draw(crowded()) == draw(crowded())

@@ -7,13 +7,13 @@ def package(lines: dict[str, int], *imports: tuple[str, str]) -> Package:
 
 def test_a_folder_is_one_room_with_all_that_is_in_it() -> None:
     """Its own `__init__` and modules deeper down count too."""
-    found = rooms(package({"shop.till": 2, "shop.till.coins": 30, "shop.till.cards.chip": 10, "shop.names": 5}))
+    shop_rooms = rooms(package({"shop.till": 2, "shop.till.coins": 30, "shop.till.cards.chip": 10, "shop.names": 5}))
 
-    assert found == (Room("names", 1, 5, loose=True), Room("till", 3, 42, loose=False))
+    assert shop_rooms == (Room("names", 1, 5, loose=True), Room("till", 3, 42, loose=False))
 
 
 def test_arrows_count_pairs_of_modules() -> None:
-    """Two modules of a folder that import the same module are two; imports within the folder are no arrow."""
+    """Two modules of a folder that import the same module count as two. Imports within the folder do not count."""
     lines = {"shop.till": 0, "shop.till.coins": 1, "shop.till.cards": 1, "shop.names": 1}
     imports = [
         ("shop.till.coins", "shop.names"),
@@ -24,8 +24,8 @@ def test_arrows_count_pairs_of_modules() -> None:
     assert arrows(package(lines, *imports)) == (Arrow("till", "names", 2),)
 
 
-def test_the_package_itself_is_a_room_where_it_takes_part() -> None:
-    """An `__init__` in the root that nobody imports and that imports nothing is left out."""
+def test_the_root_module_is_a_room_if_it_imports_or_is_imported() -> None:
+    """Otherwise the `__init__` of the package is left out."""
     lines = {"shop.names": 5}
 
     assert [room.name for room in rooms(package(lines))] == ["names"]

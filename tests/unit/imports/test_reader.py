@@ -20,7 +20,7 @@ layers = ["stock", "till"]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A source tree with one package, one folder deep, whose contract is broken."""
+    """A source tree with one package, one folder below the root, that breaks its contract."""
     folder = tmp_path / "shop" / "corner_shop"
     (folder / "till").mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -30,8 +30,8 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_package_is_read_from_the_tree_that_was_asked_for(tree: Path) -> None:
-    """Without running it, and the path stays as it was."""
+def test_a_package_is_read_from_the_given_tree(tree: Path) -> None:
+    """Its code is not run, and the path is the same afterwards."""
     before = list(sys.path)
 
     package = read_package(tree, "corner_shop")
@@ -44,22 +44,22 @@ def test_a_package_is_read_from_the_tree_that_was_asked_for(tree: Path) -> None:
     assert sys.path == before
 
 
-def test_another_trees_package_is_refused(tree: Path) -> None:
-    """A package that this process has imported would be read from where it came from."""
+def test_a_package_that_was_imported_from_elsewhere_is_refused(tree: Path) -> None:
+    """It would be read from there, and not from the tree."""
     (tree / "json").mkdir()
     (tree / "json" / "__init__.py").write_text("")
 
-    with pytest.raises(NotReadError, match="json was asked for"):
+    with pytest.raises(NotReadError, match="json was to be read from"):
         read_package(tree, "json")
 
 
-def test_a_package_that_is_not_there_is_named(tree: Path) -> None:
+def test_a_missing_package_is_an_error(tree: Path) -> None:
     with pytest.raises(NotReadError, match="no package bank"):
         read_package(tree, "bank")
 
 
 def test_the_command_prints_and_draws(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The package and its order come from the tree's own pyproject.toml."""
+    """The package and its layers come from pyproject.toml of the tree."""
     picture = tree / "picture.svg"
 
     assert main(["--root", str(tree), "--svg", str(picture)]) == 0
@@ -68,7 +68,7 @@ def test_the_command_prints_and_draws(tree: Path, capsys: pytest.CaptureFixture[
     assert picture.read_text().startswith("<svg")
 
 
-def test_one_picture_is_of_one_package(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_picture_of_two_packages_is_an_error(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--root", str(tree), "--svg", "picture.svg", "corner_shop", "bank"])
 

@@ -17,14 +17,14 @@ SHOP = Package(
 
 
 def test_one_line_per_package_has_all_counts() -> None:
-    """A circle of modules may be of other modules than a circle of rooms: both are counted."""
+    """Circles of rooms and circles of modules are counted separately."""
     heading, line, *_ = table.totals([survey(SHOP)]).splitlines()
 
     assert heading.split() == ["rooms", "loose", "modules", "arrows", "going", "up", "circles", "in", "modules"]
     assert line.split() == ["shop", "2", "1", "5", "2", "1", "1", "1"]
 
 
-def test_the_floor_plan_shows_rooms_from_the_top_then_what_is_wrong() -> None:
+def test_the_floor_plan_shows_rooms_from_the_top_then_arrows_up_and_circles() -> None:
     plan = table.floor_plan(survey(SHOP)).splitlines()
 
     assert [line.split() for line in plan[2:4]] == [
@@ -39,18 +39,18 @@ def test_the_floor_plan_shows_rooms_from_the_top_then_what_is_wrong() -> None:
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
-    """Circles with many members are wrapped."""
+    """The line of a large circle is wrapped."""
     names = [f"shop.with_a_long_name_{number}" for number in range(20)]
     circle = frozenset(zip(names, [*names[1:], names[0]], strict=True))
-    found = survey(Package("shop", dict.fromkeys(names, 1), circle))
+    large = survey(Package("shop", dict.fromkeys(names, 1), circle))
 
-    lines = f"{table.totals([found])}\n{table.floor_plan(found)}".splitlines()
+    lines = f"{table.totals([large])}\n{table.floor_plan(large)}".splitlines()
 
     assert max(map(len, lines)) <= table.WIDTH
 
 
 def test_an_empty_package_is_a_line_of_zeros() -> None:
-    found = survey(Package("shop", {"shop": 0}, frozenset()))
+    empty = survey(Package("shop", {"shop": 0}, frozenset()))
 
-    assert table.totals([found]).splitlines()[1].split() == ["shop", "0", "0", "1", "0", "0", "0", "0"]
-    assert len(table.floor_plan(found).splitlines()) == 2
+    assert table.totals([empty]).splitlines()[1].split() == ["shop", "0", "0", "1", "0", "0", "0", "0"]
+    assert len(table.floor_plan(empty).splitlines()) == 2
