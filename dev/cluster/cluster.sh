@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The one way in to the local cluster. `cluster.sh help` lists what it does.
+# The entry point of the local cluster. `cluster.sh help` lists its commands.
 set -Eeuo pipefail
-trap 'say "stopped at ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
+trap 'log "stopped at ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
 . "$(dirname "${BASH_SOURCE[0]}")/config.sh"
 
 usage() {
@@ -21,20 +21,20 @@ Settings: SLUICE_ENGINE=native|kind, SLUICE_CLUSTER (name), SLUICE_INDEX (0 to 9
 TEXT
 }
 
-# engine: kind where a container engine answers and kind is there, else the native way
+# engine: kind if a container engine answers and kind is installed, otherwise native
 engine() {
   if [ -n "${SLUICE_ENGINE:-}" ]; then echo "$SLUICE_ENGINE"
   elif command -v kind >/dev/null && docker info >/dev/null 2>&1; then echo kind
   else echo native; fi
 }
 
-# One change at a time: builds and starts of two terminals would step on each other. --close: programs that are started
-# here must not hold the lock for as long as they live.
+# Only one change at a time, because builds and starts in two terminals would disturb each other. --close: programs that
+# are started here must not hold the lock.
 locked() {
   [ -z "${SLUICE_LOCKED:-}" ] || return 0
   mkdir -p "$CACHE"/{bin,images,clusters}
-  command -v flock >/dev/null || return 0      # not on macOS, where kind does the work
-  flock --nonblock "$CACHE/lock" true || say "waiting for another cluster.sh to finish"
+  command -v flock >/dev/null || return 0      # not on macOS, where kind is used
+  flock --nonblock "$CACHE/lock" true || log "waiting for another cluster.sh to finish"
   SLUICE_LOCKED=1 exec flock --close "$CACHE/lock" "$HERE/cluster.sh" "$@"
 }
 

@@ -1,11 +1,11 @@
-# Names, addresses and paths of the local cluster, and the few functions that every script here shares.
-# Sourced, never run: it starts nothing. A second cluster beside the first one takes another SLUICE_CLUSTER (its name)
-# and another SLUICE_INDEX (0 to 9, picks the address ranges).
+# Names, addresses and paths of the local cluster, and the few functions that all scripts here share. It is sourced and
+# starts nothing. A second cluster on the same machine needs another SLUICE_CLUSTER (its name) and another SLUICE_INDEX
+# (0 to 9, for the address ranges).
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/sluice
 
-NAME=${SLUICE_CLUSTER:-sluice}          # also one end of a network link: at most 13 letters
+NAME=${SLUICE_CLUSTER:-sluice}          # also the name of a network link: at most 13 characters
 INDEX=${SLUICE_INDEX:-0}
 [[ $NAME =~ ^[a-z][a-z0-9-]{0,11}$ && $INDEX =~ ^[0-9]$ ]] || {
   echo "error: SLUICE_CLUSTER must be a short name (lower-case letters, digits, -), and SLUICE_INDEX one digit" >&2; exit 1
@@ -25,11 +25,11 @@ MLFLOW_PORT=30500
 SCRAPE_INTERVAL=${SLUICE_SCRAPE_INTERVAL:-2s}
 
 STATE=$CACHE/clusters/$NAME             # certificates, logs, etcd, kubelet, image store
-CGROUP=sluice-$NAME                     # never a name that another program's cgroup may have
-RUN=/run/sluice-$NAME                   # sockets and pid files; short, because a socket's path has at most 107 letters
+CGROUP=sluice-$NAME                     # a name that no cgroup of another program has
+RUN=/run/sluice-$NAME                   # sockets and pid files; short, because the path of a socket has at most 107 characters
 ADMIN_CONF=$STATE/pki/admin.conf
 
-# `registry.local` resolves nowhere: every image is made on this machine and nothing is ever pulled.
+# `registry.local` does not exist: all images are made on this machine, and none is pulled.
 PAUSE_IMAGE=registry.local/pause:1
 PYTHON_IMAGE=registry.local/base/python:3.11
 COREDNS_IMAGE=registry.local/coredns:1.15.0
@@ -38,17 +38,17 @@ PROMETHEUS_IMAGE=registry.local/prometheus:3.15.0
 MLFLOW_IMAGE=registry.local/mlflow:3.17.2
 COMPONENTS=(operator server trainer)    # one image each: registry.local/sluice-<component>:dev
 
-say() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }
+log() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }
 die() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf '  mend it with: %s\n' "$2" >&2; exit 1; }
 
-# hash_of PATH...: one short hash of the names and contents of files and folders (relative to the project), and of $SALT
+# hash_of PATH...: a short hash of the names and contents of files and folders (relative to the project), and of $SALT
 hash_of() {
   { printf '%s\n' "${SALT:-}"
     cd "$ROOT" && find "$@" -type f -not -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
   } | sha256sum | cut -c1-12
 }
 
-# render FILE: the file with every @VARIABLE@ replaced by that shell variable
+# render FILE: the file, with each @VARIABLE@ replaced by the value of that shell variable
 render() {
   local text; text=$(<"$1")
   while [[ $text =~ @([A-Z_]+)@ ]]; do text=${text//"${BASH_REMATCH[0]}"/${!BASH_REMATCH[1]}}; done

@@ -1,7 +1,7 @@
-# Ends a cluster and leaves nothing of it: no process, mount, link, route, cgroup or changed sysctl. Works on a half-dead
-# cluster and after a start that was cut off. Nothing is ended by name: only the anchor (by pid and start time; the kernel
-# then ends everything in its namespaces) and what is still in the cluster's own cgroup. Programs, image archives and the
-# image store stay. Sourced after namespaces.sh and node.sh.
+# Ends a cluster and leaves nothing of it: no process, mount, link, route, cgroup or changed sysctl. It also works after
+# an interrupted start, and if parts of the cluster have ended. No process is ended by its name: only the anchor, by pid
+# and start time (then the kernel ends all processes in its namespaces), and what is left in the cgroup of the cluster.
+# Programs, image archives and the image store stay. Sourced after namespaces.sh and node.sh.
 
 end_node() {
   [ ! -e "$RUN" ] || { stop_writers; empty_containerd; }
@@ -9,13 +9,13 @@ end_node() {
   empty_cgroups
   remove_network
   [ ! -e "$RUN/sysctls" ] || sysctl -qp "$RUN/sysctls"
-  rmdir /run/containerd/s "${NODE_DIRS[@]}" 2>/dev/null || true    # only when empty: another runtime may use them
+  rmdir /run/containerd/s "${NODE_DIRS[@]}" 2>/dev/null || true    # only if empty, because another runtime may use them
   rm -rf /run/sluice.buildah "$STATE"/{pki,log.last,etcd,kubelet,ipam,opt,cni,dirs,pod-logs,settings,install,volume-plugins,resolv.conf}
   [ ! -d "$STATE/log" ] || mv "$STATE/log" "$STATE/log.last"
-  rm -rf "$RUN"                              # last: as long as it is there, an end that was cut off is taken up again
+  rm -rf "$RUN"                              # last: while it exists, an interrupted end is continued
 }
 
-stop_writers() { # whoever would start a container again while they are being removed
+stop_writers() { # the programs that would start containers again while these are being removed
   local name
   node_runs || return 0
   for name in kubelet kube-proxy controller-manager scheduler api-server etcd; do
@@ -23,10 +23,10 @@ stop_writers() { # whoever would start a container again while they are being re
   done
 }
 
-# Containers are removed through containerd, so that its image store stays usable; where that fails the store goes too.
+# Containers are removed by containerd, so that its image store stays usable. If that fails, the store is removed, too.
 empty_containerd() {
   local containerd=
-  [ -e "$STATE/settings/containerd.toml" ] || return 0       # never started, or emptied by an end that was cut off
+  [ -e "$STATE/settings/containerd.toml" ] || return 0       # never started, or already empty after an interrupted end
   if node_runs; then
     alive containerd || start containerd "$STATE/bin/node/containerd" -c "$STATE/settings/containerd.toml" || true
   else
@@ -41,7 +41,7 @@ empty_containerd() {
   [ -z "$containerd" ] || { kill -9 "$containerd"; wait "$containerd"; } 2>/dev/null || true
 }
 
-start_containerd_alone() { # --kill-child: ends with its parent
+start_containerd_alone() { # --kill-child: it ends with its parent
   exec unshare --mount --pid --fork --kill-child --mount-proc sh -c 'mount -t tmpfs tmpfs /run/containerd && exec "$@"' sh \
     env PATH="$STATE/bin/node:$PATH" "$STATE/bin/node/containerd" -c "$STATE/settings/containerd.toml" \
     >>"$STATE/log/containerd.log" 2>&1 </dev/null
@@ -49,7 +49,7 @@ start_containerd_alone() { # --kill-child: ends with its parent
 
 empty_cgroups() {
   local left root
-  for _ in $(seq 100); do                    # pods are in the PID namespace too: this is for what is still dying
+  for _ in $(seq 100); do                    # pods are in the PID namespace, too: this waits for processes that are still ending
     left=$(for root in $(cgroup_roots); do find "$root/$CGROUP" -name cgroup.procs -exec cat {} + 2>/dev/null || true; done | sort -u)
     [ -n "$left" ] || break
     # shellcheck disable=SC2086

@@ -1,10 +1,10 @@
-# What each image is called and made from, for both ways to make them. Sourced after config.sh and binaries.sh.
+# Names and inputs of the images, for the native cluster and for kind. Sourced after config.sh and binaries.sh.
 
-BASE_PACKAGES=ca-certificates,python3-minimal,python3-venv,usr-is-merged   # the last one spares Perl
+BASE_PACKAGES=ca-certificates,python3-minimal,python3-venv,usr-is-merged   # with the last one, Perl is not needed
 NODE_IMAGES=(pause coredns)
 PEER_IMAGES=(traefik prometheus mlflow)
 
-# image_key NAME: hash of everything that the image is made from
+# image_key NAME: a hash of all inputs of the image
 image_key() {
   case $1 in
     pause) SALT="$1 $(sha256sum </usr/bin/catatonit)" hash_of dev/cluster/oci_archive.py ;;
@@ -33,10 +33,10 @@ dockerfile() {
   esac
 }
 
-# image_version KEY: the project's version and the key, so that a label tells what exactly is inside
+# image_version KEY: the version of the project and the key, for a label that identifies the sources
 image_version() { echo "$(sed -nE 's/^version = "(.*)"/\1/p' "$ROOT/pyproject.toml")+$1"; }
 
-# pip_settings: what `pip config` knows of package indexes on this machine, as a pip.conf
+# pip_settings: the package indexes of `pip config` on this machine, as a pip.conf
 pip_settings() {
   echo "[global]"
   python3 -m pip config list 2>/dev/null |

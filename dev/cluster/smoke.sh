@@ -1,6 +1,6 @@
 #!/bin/bash
-# smoke.sh ROOT_FOLDER COMMAND...: runs a command as a pod of an image would: file system read-only but for /tmp, user 10001,
-# no network. Refuses an image with build tools inside. images.sh calls it in a mount namespace of its own.
+# smoke.sh ROOT_FOLDER COMMAND...: runs a command as in a pod of an image: user 10001, no network, and a read-only file
+# system except /tmp. Refuses an image that has build tools. images.sh calls it in a new mount namespace.
 set -euo pipefail
 root=$1; shift
 search=/opt/sluice/bin:/opt/py/bin:/usr/local/bin:/usr/bin:/bin
