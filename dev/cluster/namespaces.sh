@@ -14,7 +14,7 @@ anchor() { # prints the pid of the anchor, if that process is still the one that
   read -r pid start 2>/dev/null <"$RUN/anchor" || return 1
   [ "$(started "$pid")" = "$start" ] && echo "$pid"
 }
-node_runs() { in_node true 2>/dev/null; }      # an anchor that was just killed exists for a moment, but its namespaces cannot be entered
+node_runs() { in_node true 2>/dev/null; }      # a killed anchor exists a little longer, but cannot be entered
 
 in_node() {
   local pid; pid=$(anchor) || return 1

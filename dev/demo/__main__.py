@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--chaos",
         action="store_true",
         default=os.environ.get("CHAOS", "0") not in {"", "0"},
-        help="kill the operator with SIGKILL at random moments of both runs (also CHAOS=1)",
+        help="kill the operator with SIGKILL at random times in both runs (also CHAOS=1)",
     )
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="seed of the kills (printed)")
     return parser

@@ -100,7 +100,7 @@ async def trained(kubectl: Kubectl, job: str, flags: Mapping[str, Sequence[str]]
     result = await first_answer(ending)
     logs = {role: await kubectl.text("-n", NAMESPACE, "logs", f"job/{job}", "-c", role) for role in flags}
     if result != "Complete":
-        raise CommandError(f"job {job} in namespace {NAMESPACE} failed; it said:\n" + "".join(logs.values()))
+        raise CommandError(f"job {job} in namespace {NAMESPACE} failed; its logs:\n" + "".join(logs.values()))
     return {role: registered(log) for role, log in logs.items()}
 
 
