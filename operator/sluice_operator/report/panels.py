@@ -100,7 +100,7 @@ def _against(replay: Replay, index: int, number: int) -> Markup:
     lines, levels, keys = list[Line](), list[Level](), list[tuple[str, str]]()
     if last.worse is not None:
         lines.append(Line("worse", series.logs(replay, lambda replayed: replayed.objectives[index].worse or 0.0)))
-        threshold = thresholds.alone(Family.STABLE)
+        threshold = thresholds.of_objective(Family.STABLE)
         label, has_limit = f"worse: {_evalue(threshold)} rolls it back", last.over_limit is not None
         levels.append(Level("threshold", threshold / series.LOG10, label, below=has_limit))
         keys.append(("worse", "worse than stable"))
@@ -108,7 +108,7 @@ def _against(replay: Replay, index: int, number: int) -> Markup:
         over_limit = series.logs(replay, lambda replayed: replayed.objectives[index].over_limit or 0.0)
         worse_now = series.logs(replay, lambda replayed: replayed.objectives[index].worse_now)
         lines += [Line("over-limit", over_limit), Line("worse-now", worse_now)]
-        threshold = thresholds.alone(Family.LIMIT)
+        threshold = thresholds.of_objective(Family.LIMIT)
         levels.append(Level("threshold", threshold / series.LOG10, f"both above {_evalue(threshold)} roll it back"))
         keys += [("over-limit", "over the limit"), ("worse-now", "worse than stable now")]
     chart = _evidence(replay, "Evidence against the canary", lines, levels, _failing_point(replay, index), "against")
