@@ -1,4 +1,4 @@
-"""Arrays of numbers, and means of what is kept as logarithms."""
+"""The array type of this package, and means of numbers that are stored as logarithms."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ Floats = NDArray[np.float64]
 
 
 def log_mean(logs: Floats, axis: int, weights: Floats | None = None) -> Floats:
-    """The logarithm of the (weighted) mean of what `logs` are the logarithms of. A log of -inf is a 0."""
+    """The logarithm of the (weighted) mean of exp(`logs`) along `axis`. A log of -inf stands for 0."""
     top = np.max(logs, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
     values = np.exp(logs - top)

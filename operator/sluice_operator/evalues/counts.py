@@ -1,4 +1,4 @@
-"""What one revision did in one tick."""
+"""What was counted of one revision in one tick."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from sluice_operator.evalues.arithmetic import Floats
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Requests that were counted, and those of them that are bad. Both of shape (..., runs), bad <= requests."""
+    """Requests (or labels), and how many of them are bad. Both have the shape (..., runs); bad <= requests."""
 
     requests: Floats
     bad: Floats

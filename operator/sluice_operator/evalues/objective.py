@@ -1,4 +1,4 @@
-"""All that a run knows about one objective, as e-processes."""
+"""All e-processes of one objective over a run: from the counts of each tick to e-values."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,16 @@ from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.limits import LimitTest, log_below_limit
 from sluice_operator.evalues.margins import DropMarginTest, RatioMarginTest
 
-_MOST = 0.95  # share of bad requests that any margin ends at
+_MAX_SHARE = 0.95  # upper limit for the share of bad requests that a margin gives
 
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """What "worse" means for a promotion. It must be ruled out: a share of bad requests that is in every tick at least
-    `ratio` times stable's (or stable's plus `drop`), and also at least `tolerance`. None leaves a half out."""
+    """What "worse than stable" means for a promotion, which must rule it out.
+
+    Worse is a share of bad requests that, in every tick, is at least `ratio` times stable's (or stable's plus `drop`),
+    and also at least `tolerance`. None means that this half does not exist.
+    """
 
     ratio: float | None = None
     drop: float | None = None
@@ -25,49 +28,53 @@ class Margin:
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Of its halves, the comparison first: it is the slower one where stable is near its limit itself."""
+        """The weights of the halves that exist, the comparison first.
+
+        The comparison weighs more, because only it decides where stable is near its limit: the other half does not
+        grow there.
+        """
         halves = (self.ratio is not None or self.drop is not None, self.tolerance is not None)
         return (0.7, 0.3) if all(halves) else (1.0,) * sum(halves)
 
     def widened(self, factor: float) -> "Margin":
-        """A margin `factor` times as wide; shares stay below 1."""
+        """A margin that is `factor` times as wide; shares stay below 1."""
         return Margin(
             ratio=None if self.ratio is None else 1 + (self.ratio - 1) * factor,
-            drop=None if self.drop is None else min(_MOST, self.drop * factor),
-            tolerance=None if self.tolerance is None else min(_MOST, self.tolerance * factor),
+            drop=None if self.drop is None else min(_MAX_SHARE, self.drop * factor),
+            tolerance=None if self.tolerance is None else min(_MAX_SHARE, self.tolerance * factor),
         )
 
-    def worse_than(self, past: Floats) -> Floats:
-        """The share of bad requests that is worse than a share of the `past` by this margin."""
+    def worse_than(self, share: Floats) -> Floats:
+        """The share of bad requests that is worse than `share` by this margin."""
         if self.drop is not None:
-            return np.minimum(past + self.drop, _MOST)
-        return np.minimum(np.maximum(past * (self.ratio or 1.0), self.tolerance or 0.0), _MOST)
+            return np.minimum(share + self.drop, _MAX_SHARE)
+        return np.minimum(np.maximum(share * (self.ratio or 1.0), self.tolerance or 0.0), _MAX_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """An objective in numbers: shares of bad requests."""
 
-    compared: bool  # with stable
+    compared: bool  # with stable at the same time
     limit: float | None
-    compares_judged: bool  # what is compared is what is judged
-    margins: tuple[Margin, ...]  # one per step; the last is the objective's own
-    watch_margin: Margin = Margin()  # between stable's past and a canary that serves alone
+    compares_judged: bool  # the compared counts are the judged counts; not so for latency
+    margins: tuple[Margin, ...]  # one per step; the last one is the objective's own
+    watch_margin: Margin = Margin()  # in the watch, between what stable did before and the canary
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveBaseline:
-    """What the record of the stable revision says before the run begins."""
+    """What the baseline says about one objective: the burst laws, and how many requests were bad."""
 
-    compared: BurstLaw  # shape (columns,)
-    judged: BurstLaw  # shape ()
+    compared: BurstLaw  # of shape (columns,)
+    judged: BurstLaw  # of shape ()
     requests: float = 0.0
     bad: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveCounts:
-    """One arm in one tick: `judged` at the limit, of shape (runs,); `compared` in every column, (columns, runs)."""
+    """One revision in one tick: `judged` at the limit, of shape (runs,), and `compared`, of shape (columns, runs)."""
 
     judged: Counts
     compared: Counts
@@ -75,14 +82,17 @@ class ObjectiveCounts:
 
 @dataclass
 class _Totals:
+    """Sums of the counts of one revision, of shape (runs,), or () before the first tick."""
+
     requests: Floats | float = 0.0
     bad: Floats | float = 0.0
 
-    def add(self, arm: Counts) -> None:
-        self.requests, self.bad = self.requests + arm.requests, self.bad + arm.bad
+    def add(self, counts: Counts) -> None:
+        self.requests, self.bad = self.requests + counts.requests, self.bad + counts.bad
 
     @property
     def share(self) -> Floats:
+        """The share of bad requests, with half a bad request in one request added, so that it is never 0 or 1."""
         return np.asarray((self.bad + 0.5) / (self.requests + 1.0))
 
     def log_below_limit(self, limit: float) -> Floats:
@@ -92,38 +102,38 @@ class _Totals:
 
 @dataclass
 class _MarginEvidence:
-    """One margin's e-process: a weighted mean of its halves, because the null is their intersection."""
+    """The e-process of one margin: a weighted mean over its halves, because the null is their intersection."""
 
     margin: Margin
-    worse: list[RatioMarginTest | DropMarginTest]
+    comparisons: list[RatioMarginTest | DropMarginTest]  # one, or none where the margin is only a tolerance
 
     def log_evalue(self, canary: _Totals) -> Floats:
-        halves = [one.log_evalue for one in self.worse]
+        halves = [comparison.log_evalue for comparison in self.comparisons]
         if self.margin.tolerance is not None:
             halves.append(canary.log_below_limit(self.margin.tolerance))
         return log_mean(np.stack(np.broadcast_arrays(*halves)), 0, np.array(self.margin.weights))
 
 
 class ObjectiveEProcesses:
-    """E-processes of one objective over a run. `tick_seconds`: length of a tick."""
+    """The e-processes of one objective over a run. A tick has `tick_seconds`. All e-values have the shape (runs,)."""
 
-    def __init__(self, criterion: Criterion, known: ObjectiveBaseline, pods: Pods, tick_seconds: float) -> None:
+    def __init__(self, criterion: Criterion, baseline: ObjectiveBaseline, pods: Pods, tick_seconds: float) -> None:
         self.criterion = criterion
-        self._pods, self._tick_seconds, self._law = pods, tick_seconds, known.judged
-        self._canary, self._stable = _Totals(), _Totals(known.requests, known.bad)
-        self._comparison = Comparison(known.compared, pods, tick_seconds)
-        self._margins = [_MarginEvidence(one, self._processes(one)) for one in criterion.margins]
+        self._pods, self._tick_seconds, self._law = pods, tick_seconds, baseline.judged
+        self._canary, self._stable = _Totals(), _Totals(baseline.requests, baseline.bad)
+        self._comparison = Comparison(baseline.compared, pods, tick_seconds)
+        self._margins = [_MarginEvidence(margin, self._comparisons(margin)) for margin in criterion.margins]
         self._over_limit = None if criterion.limit is None else self._limit_test(np.asarray(criterion.limit))
-        # Beside the share that stable's record has on average, bursts and all.
-        usual = criterion.compared and criterion.compares_judged and known.requests
-        self._unusual = self._limit_test(self._stable.share) if usual else None
-        self._stable_unusual = self._limit_test(self._stable.share, pods.reference) if usual else None
+        # The limit of these two is the share of bad requests in the baseline, bursts included.
+        has_baseline = criterion.compared and criterion.compares_judged and baseline.requests
+        self._over_baseline = self._limit_test(self._stable.share) if has_baseline else None
+        self._stable_over_baseline = self._limit_test(self._stable.share, pods.reference) if has_baseline else None
         self._watch: LimitTest | None = None
 
     def _limit_test(self, share: Floats, pods: int | None = None) -> LimitTest:
         return LimitTest(self._law, self._pods.suspected if pods is None else pods, self._tick_seconds, share)
 
-    def _processes(self, margin: Margin) -> list[RatioMarginTest | DropMarginTest]:
+    def _comparisons(self, margin: Margin) -> list[RatioMarginTest | DropMarginTest]:
         if margin.drop is not None:
             return [DropMarginTest(margin.drop)]
         if margin.ratio is not None:
@@ -131,41 +141,44 @@ class ObjectiveEProcesses:
         return []
 
     def update(self, canary: ObjectiveCounts, stable: ObjectiveCounts, *, proven: bool) -> None:
-        """One tick. Only from when the weight is `proven` does it count in the canary's favour; before, time passes."""
+        """The next tick. The canary's counts are evidence in its favour only when the weight is `proven`.
+
+        Before that, the tests in its favour get a tick in which the canary has no request.
+        """
         self._comparison.update(canary.compared, stable.compared)
-        for process, arm in (
+        for limit_test, counts in (
             (self._over_limit, canary.judged),
-            (self._unusual, canary.judged),
-            (self._stable_unusual, stable.judged),
+            (self._over_baseline, canary.judged),
+            (self._stable_over_baseline, stable.judged),
         ):
-            if process is not None:
-                process.update(arm)
+            if limit_test is not None:
+                limit_test.update(counts)
         self._stable.add(stable.judged)
-        favour = Counts(proven * canary.judged.requests, proven * canary.judged.bad)
-        self._canary.add(favour)
+        in_favour = Counts(proven * canary.judged.requests, proven * canary.judged.bad)
+        self._canary.add(in_favour)
         for margin in self._margins:
-            for one in margin.worse:
-                one.update(favour, stable.judged)
+            for comparison in margin.comparisons:
+                comparison.update(in_favour, stable.judged)
 
     def update_watch(self, canary: ObjectiveCounts) -> None:
-        """One tick in which the canary serves alone: it is held against what stable did until then."""
+        """The next tick of the watch: the canary is compared with what stable did until the watch began."""
         if self._watch is None:
             self._watch = self._limit_test(self.watch_limit)
         self._watch.update(canary.judged)
 
     @property
     def watch_limit(self) -> Floats:
-        """The share of bad requests that is worse than all that is known of stable, by a margin."""
+        """The share of bad requests that is worse by the watch margin than stable's, over the baseline and the run."""
         return self.criterion.watch_margin.worse_than(self._stable.share)
 
     @property
     def log_worse_than_baseline(self) -> Floats:
-        """Against "alone, the canary is not worse than stable was by its margin"; 1 before it is watched."""
+        """Against "in the watch, the canary's share is at most `watch_limit`"; before the watch 0, an e-value of 1."""
         return np.asarray(0.0) if self._watch is None else self._watch.log_evalue
 
     @property
     def no_burst_chance(self) -> float:
-        """The chance that nobody burst until now, by the law; of the column in which that is least likely."""
+        """The probability of the burst law that no pod has burst until now; the smallest one of all columns."""
         return float(np.min(self._comparison.no_burst_chance))
 
     @property
@@ -175,16 +188,19 @@ class ObjectiveEProcesses:
 
     @property
     def log_worse(self) -> Floats:
-        """Against "no worse than stable, or than stable's record".
+        """Against "no worse than stable at the same time, or no worse than the baseline".
 
-        Where arms hardly err between bursts, nothing in between speaks for the canary, and each of its bursts would
-        count anew in a comparison. Beside the share that the record has on average, quiet time speaks for it.
+        The second half is needed where revisions have few bad requests between bursts. There, quiet time is no evidence
+        for the canary in a comparison, and each further burst counts against it. Compared with the mean share of the
+        baseline, quiet time is evidence for the canary.
         """
-        return self.log_worse_now if self._unusual is None else np.minimum(self.log_worse_now, self._unusual.log_evalue)
+        if self._over_baseline is None:
+            return self.log_worse_now
+        return np.minimum(self.log_worse_now, self._over_baseline.log_evalue)
 
     @property
     def worst_column(self) -> Floats:
-        """The one in which the comparison shows most, by run."""
+        """The index of the column with the most evidence against the canary in the comparison, by run."""
         return np.asarray(np.argmax(self._comparison.log_evalue, axis=0), float)
 
     @property
@@ -197,14 +213,14 @@ class ObjectiveEProcesses:
     def log_over_limit_and_worse(self) -> Floats:
         """Against "the canary keeps the limit, or is no worse than stable at the same time".
 
-        So two arms that are alike are never blamed, whatever happens to both, and whenever it begins.
+        So a canary that is like stable is not blamed for an incident that hits both, whenever the incident begins.
         """
         return np.minimum(self.log_over_limit, self.log_worse_now)
 
     @property
     def log_stable_worse(self) -> Floats | None:
-        """Against "stable is as its record says"; None where the record's share is not compared with."""
-        return None if self._stable_unusual is None else self._stable_unusual.log_evalue
+        """Against "stable is no worse than its baseline"; None for an objective without this comparison."""
+        return None if self._stable_over_baseline is None else self._stable_over_baseline.log_evalue
 
     def log_non_inferior(self, step: int) -> Floats:
         """Against "the canary is worse than the margin of `step`"."""
