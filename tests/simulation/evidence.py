@@ -1,6 +1,6 @@
-"""The operator's own evidence for a batch of runs that share a record: its e-processes, margins, budget and bars.
+"""The operator's own evidence for a batch of runs that share a baseline: its e-processes, margins and thresholds.
 
-Only what turns counters into ticks is left out, and what the operator decides for one run is decided here for many.
+The parts that turn counters into ticks are left out. What the operator decides for one run is decided here for many.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.objective import ObjectiveCounts, ObjectiveEProcesses
 from sluice_operator.evalues.silence import Silence
 from tests.simulation.runner import Bools
-from tests.simulation.world import BOUNDS, Answers, Random, World, record
+from tests.simulation.world import BOUNDS, Answers, Random, World, baseline_answers
 
 _BIN_SECONDS = 15.0
-_RECENT_SECONDS = 600.0  # in which stable shows at which latencies a canary is best compared with it
+_RECENT_SECONDS = 600.0  # the end of the baseline, from which the latency bounds are chosen
 _SPEC: list[dict[str, Any]] = [
     {"name": "errors", "errorRate": {"max": "0.1%", "maxRatio": "2"}},
     {"name": "latency", "latency": {"quantile": "0.95", "max": "200ms", "maxRatio": "1.5"}},
@@ -35,86 +35,94 @@ OBJECTIVES = msgspec.convert(_SPEC, tuple[Objective, ...], dec_hook=decode)
 
 
 class Evidence:
-    """Of runs with `steps` steps."""
+    """The evidence of many runs, each with `steps` steps."""
 
     def __init__(
         self, world: World, runs: int, steps: int, random: Random, objectives: Sequence[Objective] = OBJECTIVES
     ) -> None:
-        past = record(world, _BIN_SECONDS, random)
-        bounds = baselines.comparison_bounds(objectives, _recent(past))
+        baseline = baseline_answers(world, _BIN_SECONDS, random)
+        bounds = baselines.comparison_bounds(objectives, _recent(baseline))
         replicas = max(world.pods)
         pods = Pods(replicas, replicas)
-        self._columns = [_index(one) for one in bounds]
-        known = baselines.learned({one.name: self._counts(one, past) for one in objectives}, _BIN_SECONDS)
-        self._of = [
-            (one, ObjectiveEProcesses(criteria.criterion(one, steps), known[one.name], pods, world.tick))
-            for one in objectives
+        self._columns = [_index(bound) for bound in bounds]
+        counted = {objective.name: self._counts(objective, baseline) for objective in objectives}
+        learned = baselines.learned(counted, _BIN_SECONDS)
+        self._objectives = [
+            (
+                objective,
+                ObjectiveEProcesses(criteria.criterion(objective, steps), learned[objective.name], pods, world.tick),
+            )
+            for objective in objectives
         ]
-        self._silent = [Silence() for _ in range(steps)]
+        self._silence = [Silence() for _ in range(steps)]  # by step
         self._runs = np.arange(runs)
-        self._bars = Thresholds.of(
-            tuple(
-                ObjectiveEvidence(one, steps, known[one.name], bounds, pods, world.tick).finding() for one in objectives
-            ),
-            Confidence(),
-            steps,
+        findings = tuple(
+            ObjectiveEvidence(objective, steps, learned[objective.name], bounds, pods, world.tick).finding()
+            for objective in objectives
         )
+        self._thresholds = Thresholds.of(findings, Confidence(), steps)
 
     def update(self, canary: Answers, stable: Answers) -> None:
-        """One tick."""
-        for objective, one in self._of:
-            one.update(self._counts(objective, canary), self._counts(objective, stable), proven=True)
+        """The next tick."""
+        for objective, processes in self._objectives:
+            processes.update(self._counts(objective, canary), self._counts(objective, stable), proven=True)
 
     def observe_silence(self, step: Floats, weight: Floats, canary: Answers, stable: Answers) -> None:
-        """One tick, by run in its `step` at its `weight`: what the arms finished speaks at that step alone."""
-        for index, one in enumerate(self._silent):
-            here = step == index
-            one.update(weight, here * canary.requests, here * stable.requests)
+        """The next tick: each run is in its `step` at its `weight`, and its requests count only for this step."""
+        for index, silence in enumerate(self._silence):
+            in_step = step == index
+            silence.update(weight, in_step * canary.requests, in_step * stable.requests)
 
     def update_watch(self, canary: Answers) -> None:
-        """One tick in which the canary serves alone."""
-        for objective, one in self._of:
-            one.update_watch(self._counts(objective, canary))
+        """The next tick of the watch."""
+        for objective, processes in self._objectives:
+            processes.update_watch(self._counts(objective, canary))
 
     def failed(self) -> Bools:
-        """Which runs are to be taken back for what the objectives say."""
-        of = [one for _, one in self._of]
+        """Which runs the objectives fail."""
+        objectives, thresholds = [processes for _, processes in self._objectives], self._thresholds
+        worse = budget.averaged([processes.log_worse for processes in objectives])
+        over_limit = budget.averaged([processes.log_over_limit_and_worse for processes in objectives])
+        watch = budget.averaged([processes.log_worse_than_baseline for processes in objectives])
         return np.asarray(
-            (budget.averaged([one.log_worse for one in of]) >= self._bars.comparison)
-            | (budget.averaged([one.log_over_limit_and_worse for one in of]) >= self._bars.limits)
-            | (budget.averaged([one.log_worse_than_baseline for one in of]) >= self._bars.unpaired)
+            (worse >= thresholds.comparison) | (over_limit >= thresholds.limits) | (watch >= thresholds.unpaired)
         )
 
     def silent(self, step: Floats) -> Bools:
-        """Which canaries do not answer what they are sent at their step."""
-        logs = np.stack([np.broadcast_to(one.log_evalue, self._runs.shape) for one in self._silent])
-        return np.asarray(logs[step.astype(int), self._runs] >= self._bars.unpaired)
+        """Which canaries do not finish the requests that they get at their step."""
+        logs = np.stack([np.broadcast_to(silence.log_evalue, self._runs.shape) for silence in self._silence])
+        return np.asarray(logs[step.astype(int), self._runs] >= self._thresholds.unpaired)
 
     def non_inferior(self, step: int) -> Bools:
-        """Where all that a step needs is ruled out."""
-        last = step + 1 == len(self._silent)
-        needed = [one for objective, one in self._of if objective.needed is Judge.EVERY_STEP or last]
-        return np.asarray(np.all([one.log_non_inferior(step) >= self._bars.non_inferior for one in needed], axis=0))
+        """In which runs all margins that `step` needs are ruled out."""
+        last = step + 1 == len(self._silence)
+        needed = [
+            processes for objective, processes in self._objectives if objective.needed is Judge.EVERY_STEP or last
+        ]
+        return np.asarray(
+            np.all([processes.log_non_inferior(step) >= self._thresholds.non_inferior for processes in needed], axis=0)
+        )
 
     def _counts(self, objective: Objective, answers: Answers) -> ObjectiveCounts:
         if objective.latency is not None:
             limit = criteria.bound_of(objective)
             assert limit is not None
-            return ObjectiveCounts(answers.over_arm(_index(limit)), answers.over_arm(self._columns))
-        arm = answers.errors_arm() if objective.error_rate is not None else answers.wrong_arm()
-        return ObjectiveCounts(arm, Counts(arm.requests[None], arm.bad[None]))
+            return ObjectiveCounts(answers.latency_counts(_index(limit)), answers.latency_counts(self._columns))
+        judged = answers.error_counts() if objective.error_rate is not None else answers.label_counts()
+        return ObjectiveCounts(judged, Counts(judged.requests[None], judged.bad[None]))
 
 
 def _index(bound: float) -> int:
-    """Of one of the histogram's bounds."""
+    """The index of a bound of the histogram."""
     return BOUNDS.index(bound)
 
 
-def _recent(past: Answers) -> dict[float, float]:
-    """Requests within each bound, at the end of the record."""
+def _recent(baseline: Answers) -> dict[float, float]:
+    """The requests within each bound, at the end of the baseline."""
     bins = slice(-int(_RECENT_SECONDS / _BIN_SECONDS), None)
-    if past.requests[bins].sum() < 1000:
+    if baseline.requests[bins].sum() < 1000:
         bins = slice(-int(baselines.RECENT_SECONDS / _BIN_SECONDS), None)
-    requests = float(past.requests[bins].sum())
-    within = {bound: requests - float(over) for bound, over in zip(BOUNDS, past.over[:, bins].sum(1), strict=True)}
+    requests = float(baseline.requests[bins].sum())
+    slower = baseline.slower[:, bins].sum(1)
+    within = {bound: requests - float(over_bound) for bound, over_bound in zip(BOUNDS, slower, strict=True)}
     return {**within, np.inf: requests}

@@ -1,4 +1,4 @@
-"""Which cells the full study takes, and how many runs of each."""
+"""Which cells the full study has, and how many runs of each."""
 
 from collections.abc import Iterable
 
@@ -29,19 +29,19 @@ from tests.simulation.study import (
 
 RAMP_MINUTES = 30.0
 RIVALS_HEALTHY = tuple(name for name in HEALTHY if name.startswith(("calm, errors 0.1", "stable over", "bursts")))
-CALM_ALIKE = tuple(name for name in HEALTHY if name.startswith("calm"))
+EQUAL_AND_CALM = tuple(name for name in HEALTHY if name.startswith("calm"))
 MARGIN_RATES = (100, 1000)
-WORST = tuple(name for name in HEALTHY if name.startswith("bursts of one revision"))  # most rollbacks
+MOST_ROLLBACKS = tuple(name for name in HEALTHY if name.startswith("bursts of one revision"))
 
 
-def full(runs: int) -> list[Planned]:
-    """`runs` of each regression; more of healthy canaries, where rare events count."""
+def full_study(runs: int) -> list[Planned]:
+    """`runs` of each regression, and more of healthy canaries, because their rollbacks are rare."""
     return [
         *_cells(TIMED, HEALTHY, RATES, 4 * runs, RAMP_MINUTES),
         *(
             planned
             for name in HEALTHY
-            for planned in _cells(AUTOMATIC, (name,), RATES, (2 if name in WORST else 1) * runs)
+            for planned in _cells(AUTOMATIC, (name,), RATES, (2 if name in MOST_ROLLBACKS else 1) * runs)
         ),
         *_cells(TIMED, BOTH_BREAK, RATES, 2 * runs, RAMP_MINUTES),
         *_cells(HEAVY, BOTH_BREAK, RATES, 2 * runs, RAMP_MINUTES),
@@ -55,7 +55,7 @@ def full(runs: int) -> list[Planned]:
         *_cells(AUTOMATIC, AT_MARGIN, MARGIN_RATES, runs),
         *_cells(CLEARS_ERRORS, (name for name in AT_MARGIN if name.startswith("errors")), (100,), 2 * runs),
         *_cells(CLEARS_ACCURACY, (name for name in AT_MARGIN if name.startswith("accuracy")), (100,), 2 * runs),
-        *_cells(CLEARS_ERRORS, CALM_ALIKE, (100,), runs),
+        *_cells(CLEARS_ERRORS, EQUAL_AND_CALM, (100,), runs),
         *(
             planned
             for rival in RIVALS

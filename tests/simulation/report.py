@@ -1,12 +1,21 @@
-"""docs/simulation.md from the results of the full study."""
+"""Writes docs/simulation.md from the results of the full study."""
 
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from tests.simulation import scenarios
-from tests.simulation.figures import Counted, alone, back, down, exposure_ratio, floor_requests, mean_promoted
-from tests.simulation.plan import CALM_ALIKE, RIVALS_HEALTHY, WORST
+from tests.simulation.figures import (
+    Counted,
+    exposure_ratio,
+    floor_requests,
+    in_watch,
+    mean_promoted,
+    medians_until_rollback,
+    rounded_down,
+)
+from tests.simulation.markdown import count, duration, percent, section, table
+from tests.simulation.plan import EQUAL_AND_CALM, MOST_ROLLBACKS, RIVALS_HEALTHY
 from tests.simulation.runner import Outcomes
 from tests.simulation.scenarios import HEALTHY, PROMOTED_AT, RATES
 from tests.simulation.study import (
@@ -42,18 +51,20 @@ _INTRO = """\
 
 
 def page(results: Results, runs: int) -> str:
-    def of(policy: str, name: str) -> int:
+    """The whole page. `runs`: the runs of each regression in the study."""
+
+    def runs_of(policy: str, name: str) -> int:
         return results[Cell(policy, name, 100)].runs
 
     cells = (
-        f"healthy canaries {of(TIMED, _USUAL)} (30 minutes), {of(AUTOMATIC, _USUAL)} (automatic steps; "
-        f"{of(AUTOMATIC, WORST[0])} in the rows with bursts of one revision at a time), "
-        f"{of(WATCHED, _USUAL)} (watched); an incident in both revisions {of(HEAVY, _INCIDENT)}; exactly at the margin "
-        f"{of(AUTOMATIC, _AT_MARGIN)}, the margin's e-value by itself {of(CLEARS_ERRORS, _AT_MARGIN)}; "
-        f"all others {runs}"
+        f"healthy canaries {runs_of(TIMED, _USUAL)} (30 minutes), {runs_of(AUTOMATIC, _USUAL)} (automatic steps; "
+        f"{runs_of(AUTOMATIC, MOST_ROLLBACKS[0])} in the rows with bursts of one revision at a time), "
+        f"{runs_of(WATCHED, _USUAL)} (watched); an incident in both revisions {runs_of(HEAVY, _INCIDENT)}; exactly at "
+        f"the margin {runs_of(AUTOMATIC, _AT_MARGIN)}, the margin's e-value by itself "
+        f"{runs_of(CLEARS_ERRORS, _AT_MARGIN)}; all others {runs}"
     )
-    intro = _INTRO.format(runs=runs, cells=cells, rivals=of(FLAGGER, _USUAL))
-    sections = (
+    intro = _INTRO.format(runs=runs, cells=cells, rivals=runs_of(FLAGGER, _USUAL))
+    parts = (
         _targets,
         _false_rollbacks,
         _detection,
@@ -63,37 +74,43 @@ def page(results: Results, runs: int) -> str:
         _margins,
         _surroundings,
     )
-    return "\n".join([intro, *(section(results) for section in sections)])
+    return "\n".join([intro, *(part(results) for part in parts)])
 
 
 def _targets(results: Results) -> str:
-    rows = [(one.promise, one.value, one.policy, f"{one.runs:,}", one.measured, one.state) for one in targets(results)]
-    return _section(
+    rows = [
+        (target.promise, target.value, target.policy, f"{target.runs:,}", target.measured, target.state)
+        for target in targets(results)
+    ]
+    return section(
         "Targets",
         "Intervals are those of Clopper and Pearson, at 95 %. They treat all runs as independent, although a hundred "
         "runs share one baseline. The interval of a worst cell ignores that this cell was picked. This makes the "
         "interval too high rather than too low.",
-        _table(("target", "value", "policy", "runs", "measured", "result"), rows),
+        table(("target", "value", "policy", "runs", "measured", "result"), rows),
     )
 
 
 def _false_rollbacks(results: Results) -> str:
-    rows = [(name, *(_by_rate(results, one, name, _taken_back) for one in (TIMED, AUTOMATIC))) for name in HEALTHY]
-    rivals = [(policy, *(_by_rate(results, policy, name, _taken_back) for name in RIVALS_HEALTHY)) for policy in RIVALS]
-    both = [
-        (name, *(_by_rate(results, one, name, _taken_back) for one in (TIMED, HEAVY))) for name in scenarios.BOTH_BREAK
+    def row(name: str, policies: Iterable[str]) -> tuple[str, ...]:
+        return name, *(_by_rate(results, policy, name, _rolled_back) for policy in policies)
+
+    rows = [row(name, (TIMED, AUTOMATIC)) for name in HEALTHY]
+    incidents = [row(name, (TIMED, HEAVY)) for name in scenarios.BOTH_BREAK]
+    rivals = [
+        (policy, *(_by_rate(results, policy, name, _rolled_back) for name in RIVALS_HEALTHY)) for policy in RIVALS
     ]
-    return _section(
+    return section(
         "Healthy canaries that are rolled back, %",
-        _table(("canary", TIMED, AUTOMATIC), rows),
+        table(("canary", TIMED, AUTOMATIC), rows),
         "The last row shows what no method can exclude if it decides within seconds: a service that begins to burst "
         "when the run begins. In the rows with nine pods, the operator's burst law allows for nine canary pods, as "
         "many as there are at the last weights.",
         "The next table has an incident that hits both revisions after a good baseline. It takes both over all three "
         f"limits (errors 3 %, p95 240 ms, accuracy 0.65). *{HEAVY}* is a single step of 80 % for half an hour.",
-        _table(("incident", TIMED, HEAVY), both),
+        table(("incident", TIMED, HEAVY), incidents),
         "The rivals:",
-        _table(("rival", *RIVALS_HEALTHY), rivals),
+        table(("rival", *RIVALS_HEALTHY), rivals),
     )
 
 
@@ -104,11 +121,11 @@ def _detection(results: Results) -> str:
         for rate in RATES
         if (AUTOMATIC, name, rate) in results
     ]
-    return _section(
+    return section(
         "Bad canaries",
         "Each cell has the share rolled back in %, the median time, and the median of the canary's requests until "
         "then. 'p' is the share promoted in %.",
-        _table(("regression", "req/s", AUTOMATIC, TIMED, FLAGGER, ARGO), rows),
+        table(("regression", "req/s", AUTOMATIC, TIMED, FLAGGER, ARGO), rows),
     )
 
 
@@ -116,8 +133,8 @@ def _exposure(results: Results) -> str:
     rows = [
         (
             policy,
-            " / ".join(f"{down(exposure_ratio(results, policy, AUTOMATIC, rate)):,.1f}" for rate in RATES),
-            " / ".join(_percent(mean_promoted(results, policy, rate)) for rate in RATES),
+            " / ".join(f"{rounded_down(exposure_ratio(results, policy, AUTOMATIC, rate)):,.1f}" for rate in RATES),
+            " / ".join(percent(mean_promoted(results, policy, rate)) for rate in RATES),
         )
         for policy in (AUTOMATIC, TIMED, *RIVALS)
     ]
@@ -125,15 +142,15 @@ def _exposure(results: Results) -> str:
         (name, f"{floor_requests(name):,.0f}", *(_over_floor(results, policy, name) for policy in (AUTOMATIC, TIMED)))
         for name in scenarios.REGRESSIONS
     ]
-    return _section(
+    return section(
         "Requests exposed to a bad canary",
         f"Requests in the first hour, as a multiple of those with *{AUTOMATIC}*: the geometric mean over the ten "
         "regressions.",
-        _table(("policy", "times as many", "promoted, mean %"), rows),
+        table(("policy", "times as many", "promoted, mean %"), rows),
         "Requests compared with the information floor, at 100 requests per second. The floor is what the best test for "
         "exactly this regression needs, at a weight of 10 % and a level of 5 %, if everything else is known and "
         "nothing bursts.",
-        _table(("regression", "floor", AUTOMATIC, TIMED), floors),
+        table(("regression", "floor", AUTOMATIC, TIMED), floors),
     )
 
 
@@ -141,97 +158,97 @@ def _promotion(results: Results) -> str:
     rows = [
         (
             name,
-            " / ".join(_seconds(_promoted_after(results[Cell(AUTOMATIC, name, rate)])) for rate in RATES),
-            _by_rate(results, AUTOMATIC, name, lambda one: float(one.promoted.mean())),
+            " / ".join(duration(_promoted_after(results[Cell(AUTOMATIC, name, rate)])) for rate in RATES),
+            _by_rate(results, AUTOMATIC, name, lambda outcomes: float(outcomes.promoted.mean())),
         )
         for name in HEALTHY
     ]
-    requests = [
-        (name, _requests(cleared.median_exposed(cleared.promoted)), _percent(float(cleared.promoted.mean())))
-        for name in CALM_ALIKE
-        for cleared in (results[Cell(CLEARS_ERRORS, name, 100)],)
+    ruled_out = [
+        (name, count(outcomes.median_exposed(outcomes.promoted)), percent(float(outcomes.promoted.mean())))
+        for name in EQUAL_AND_CALM
+        for outcomes in (results[Cell(CLEARS_ERRORS, name, 100)],)
     ]
-    return _section(
+    return section(
         "Healthy canaries promoted by automatic steps",
-        _table(("canary", "median time", "promoted within the hour, %"), rows),
+        table(("canary", "median time", "promoted within the hour, %"), rows),
         "The next table has the canary's requests until this is ruled out: at least twice stable's errors, and at "
         "least 0.1 % (weight 10 %, only the objective for errors).",
-        _table(("both revisions", "median", "ruled out within the hour, %"), requests),
+        table(("both revisions", "median", "ruled out within the hour, %"), ruled_out),
     )
 
 
 def _watch(results: Results) -> str:
-    good = [(name, *(_returned(results, name, rate) for rate in RATES)) for name in scenarios.WATCHED_GOOD]
+    good = [(name, *(_watch_rollbacks(results, name, rate) for rate in RATES)) for name in scenarios.WATCHED_GOOD]
     bad = [
-        (name, *(_returned_after(results, name, rate) for rate in RATES))
+        (name, *(_watch_rollback_time(results, name, rate) for rate in RATES))
         for name in (*scenarios.WATCHED_BAD, *scenarios.OUTAGES)
     ]
     rates = tuple(f"{rate:,} req/s" for rate in RATES)
-    return _section(
+    return section(
         "A canary in the watch after its promotion",
         f"*{WATCHED}*: ten minutes at 10 to 50 %, then the promotion, then a watch of 15 minutes. No other revision "
         "serves at the same time. The canary is compared with what stable did until then, by the margins of the "
         "objectives. The tables count only runs that were promoted.",
         "Good canaries that are rolled back, %:",
-        _table(("canary", *rates), good),
+        table(("canary", *rates), good),
         "Bad canaries: the share rolled back in %, and the median time after they turned bad. A p95 that grows by 50 % "
         "keeps its limit. The comparison with stable finds it, and the watch does not: in the watch it counts only if "
         "more than the 5 % of the limit take longer than 200 ms. The last rows are **outages that any version would "
         "have had** (errors 5 %, p95 +50 %, five minutes after the promotion). No other revision serves at the same "
         "time. So an outage that lasts counts against the canary, and an innocent canary is rolled back.",
-        _table(("canary", *rates), bad),
+        table(("canary", *rates), bad),
     )
 
 
-def _returned(results: Results, name: str, rate: float) -> str:
-    counted = Counted.of(alone(results[Cell(WATCHED, name, rate)]).taken_back)
-    return f"{_percent(counted.share)} of {counted.runs}"
+def _watch_rollbacks(results: Results, name: str, rate: float) -> str:
+    counted = Counted.of(in_watch(results[Cell(WATCHED, name, rate)]).taken_back)
+    return f"{percent(counted.share)} of {counted.runs}"
 
 
-def _returned_after(results: Results, name: str, rate: float) -> str:
-    outcomes = alone(results[Cell(WATCHED, name, rate)])
-    turned = scenarios.EVERY[name].turns - PROMOTED_AT
-    seconds, _ = back(outcomes)
-    return f"{_percent(_taken_back(outcomes))} · {_seconds(seconds - turned)}"
+def _watch_rollback_time(results: Results, name: str, rate: float) -> str:
+    outcomes = in_watch(results[Cell(WATCHED, name, rate)])
+    turned_at = scenarios.SCENARIOS[name].turns - PROMOTED_AT
+    seconds, _ = medians_until_rollback(outcomes)
+    return f"{percent(_rolled_back(outcomes))} · {duration(seconds - turned_at)}"
 
 
 def _margins(results: Results) -> str:
     rows = []
     for name in scenarios.AT_MARGIN:
-        alone = results[Cell(CLEARS_ERRORS if name.startswith("errors") else CLEARS_ACCURACY, name, 100)]
+        margin_only = results[Cell(CLEARS_ERRORS if name.startswith("errors") else CLEARS_ACCURACY, name, 100)]
         automatic = [results[Cell(AUTOMATIC, name, rate)] for rate in (100, 1000)]
         rows.append(
             (
                 name,
-                _percent(float(alone.promoted.mean())),
-                " / ".join(_percent(float(one.promoted.mean())) for one in automatic),
-                " / ".join(_percent(float(one.taken_back.mean())) for one in automatic),
+                percent(float(margin_only.promoted.mean())),
+                " / ".join(percent(float(outcomes.promoted.mean())) for outcomes in automatic),
+                " / ".join(percent(_rolled_back(outcomes)) for outcomes in automatic),
             )
         )
-    return _section(
+    return section(
         "A canary exactly at the margin",
         "At most 5 % of these canaries may be promoted. 'Ruled out' is the margin's e-value by itself, in one hour at "
         "a weight of 10 % and 100 requests per second. The other two columns are automatic steps, at 100 / 1,000 "
         "requests per second.",
-        _table(("canary", "ruled out, %", "promoted, %", "rolled back, %"), rows),
+        table(("canary", "ruled out, %", "promoted, %", "rolled back, %"), rows),
     )
 
 
 def _surroundings(results: Results) -> str:
     hidden = [(name, _found(results, TIMED, name, 100)) for name in scenarios.HIDDEN]
     turning = [(name, *(_found(results, TIMED, name, rate) for rate in (10, 100, 1000))) for name in scenarios.TURNING]
-    return _section(
+    return section(
         "Bad canaries that are hard to find",
         "Here each revision has bursts of its own, at 100 requests per second. A regression that looks like a burst is "
         "found when it has lasted longer than stable's bursts do.",
-        _table(("regression", TIMED), hidden),
+        table(("regression", TIMED), hidden),
         f"A canary that turns bad after ten minutes looks like the start of a burst. The policy is *{TIMED}*; times "
         "are since the start of the run.",
-        _table(("regression", "10 req/s", "100 req/s", "1,000 req/s"), turning),
+        table(("regression", "10 req/s", "100 req/s", "1,000 req/s"), turning),
     )
 
 
-def _taken_back(outcomes: Outcomes) -> float:
+def _rolled_back(outcomes: Outcomes) -> float:
     return float(outcomes.taken_back.mean())
 
 
@@ -240,43 +257,22 @@ def _promoted_after(outcomes: Outcomes) -> float:
 
 
 def _by_rate(results: Results, policy: str, name: str, share: Callable[[Outcomes], float]) -> str:
-    return " / ".join(_percent(share(results[Cell(policy, name, rate)])) for rate in RATES)
+    """A share for each of RATES, as percent."""
+    return " / ".join(percent(share(results[Cell(policy, name, rate)])) for rate in RATES)
 
 
 def _found(results: Results, policy: str, name: str, rate: float) -> str:
+    """Share rolled back, median time and requests until then, and the share promoted; empty if the cell was not run."""
     outcomes = results.get(Cell(policy, name, rate))
     if outcomes is None:
         return ""
-    seconds, exposed = back(outcomes)
+    seconds, exposed = medians_until_rollback(outcomes)
     promoted = float(outcomes.promoted.mean())
-    texts = [_percent(_taken_back(outcomes)), _seconds(seconds), _requests(exposed)]
-    return " · ".join([*texts, *([f"p {_percent(promoted)}"] if promoted else [])])
+    texts = [percent(_rolled_back(outcomes)), duration(seconds), count(exposed)]
+    return " · ".join([*texts, *([f"p {percent(promoted)}"] if promoted else [])])
 
 
 def _over_floor(results: Results, policy: str, name: str) -> str:
-    _, exposed = back(results[Cell(policy, name, 100)])
+    """The median requests until a rollback, as a multiple of the information floor."""
+    _, exposed = medians_until_rollback(results[Cell(policy, name, 100)])
     return f"{exposed / floor_requests(name):.1f} x" if np.isfinite(exposed) else "-"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g}" if share < 0.0995 else f"{100 * share:.0f}"
-
-
-def _seconds(seconds: float) -> str:
-    if not np.isfinite(seconds):
-        return "-"
-    return f"{seconds:.0f} s" if seconds < 180 else f"{seconds / 60:.1f} min"
-
-
-def _requests(requests: float) -> str:
-    return f"{requests:,.0f}" if np.isfinite(requests) else "-"
-
-
-def _section(title: str, *parts: str) -> str:
-    return "\n\n".join([f"## {title}", *parts]) + "\n"
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = list(head)
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,4 @@
-"""Runs a policy against a simulated service: many runs at once, of which each ends as soon as it is decided."""
+"""Runs a policy against a simulated service: many runs at once, each of them until its decision."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ HOUR = 3600.0
 
 
 class Verdicts(NamedTuple):
-    """By run. A run that is both is rolled back."""
+    """By run. A run with both verdicts is rolled back."""
 
     taken_back: Bools
     promoted: Bools
@@ -26,10 +26,10 @@ class Policy(Protocol):
     """Decides over a batch of runs, tick by tick."""
 
     def weights(self) -> Floats:
-        """The canary's share of requests in the next tick, by run: 0 to 1."""
+        """The canary's share of the requests in the next tick, by run: 0 to 1."""
 
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
-        """What is known after a tick."""
+        """The verdicts after a tick with these answers."""
 
 
 PolicyMaker = Callable[[World, int, Random], Policy]
@@ -37,8 +37,10 @@ PolicyMaker = Callable[[World, int, Random], Policy]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of each run: `seconds` until its decision (inf: none), canary requests until then, and in the first
-    hour, in which a promoted canary gets all requests."""
+    """How each run ended. `seconds`: until its decision (inf: without one). `exposed`: canary requests until then.
+
+    `exposed_in_hour`: canary requests in the first hour. After its promotion, a canary gets all requests.
+    """
 
     taken_back: Bools
     promoted: Bools
@@ -51,15 +53,16 @@ class Outcomes:
         return len(self.seconds)
 
     def median_seconds(self, decided: Bools) -> float:
-        """Of all runs, where those that are not among the `decided` took forever."""
+        """The median of all runs, where the time of a run that is not `decided` is infinite."""
         return float(np.median(np.where(decided, self.seconds, np.inf)))
 
     def median_exposed(self, decided: Bools) -> float:
+        """The median of all runs, where the requests of a run that is not `decided` are infinite."""
         return float(np.median(np.where(decided, self.exposed, np.inf)))
 
 
 def joined(batches: Sequence[Outcomes]) -> Outcomes:
-    return Outcomes(*(np.concatenate([getattr(one, field.name) for one in batches]) for field in fields(Outcomes)))
+    return Outcomes(*(np.concatenate([getattr(batch, field.name) for batch in batches]) for field in fields(Outcomes)))
 
 
 def simulate(world: World, make: PolicyMaker, runs: int, minutes: float, random: Random) -> Outcomes:
@@ -69,23 +72,23 @@ def simulate(world: World, make: PolicyMaker, runs: int, minutes: float, random:
     seconds, exposed = np.full(runs, np.inf), np.zeros(runs)
     now = 0.0
     while now < 60 * minutes and not np.all(taken_back | promoted):
-        weights, open_ = policy.weights(), ~(taken_back | promoted)
+        weights, undecided = policy.weights(), ~(taken_back | promoted)
         now += world.tick
-        exposed += np.where(open_, weights * world.rate * world.tick, 0.0)
+        exposed += np.where(undecided, weights * world.rate * world.tick, 0.0)
         verdicts = policy.judge(*traffic.tick(weights))
-        taken_back |= open_ & verdicts.taken_back
-        promoted |= open_ & verdicts.promoted & ~verdicts.taken_back
-        seconds = np.where(open_ & (taken_back | promoted), now, seconds)
-    after = np.where(promoted, world.rate * np.maximum(HOUR - seconds, 0.0), 0.0)
-    return Outcomes(taken_back, promoted, seconds, exposed, exposed + after)
+        taken_back |= undecided & verdicts.taken_back
+        promoted |= undecided & verdicts.promoted & ~verdicts.taken_back
+        seconds = np.where(undecided & (taken_back | promoted), now, seconds)
+    after_promotion = np.where(promoted, world.rate * np.maximum(HOUR - seconds, 0.0), 0.0)
+    return Outcomes(taken_back, promoted, seconds, exposed, exposed + after_promotion)
 
 
 def ramp(steps: Sequence[tuple[float, float]], seconds: float) -> float:
     """The weight at a time. `steps`: (weight, minutes)."""
-    return steps[reached(steps, seconds)][0]
+    return steps[step_at(steps, seconds)][0]
 
 
-def reached(steps: Sequence[tuple[float, float]], seconds: float) -> int:
-    """The index of the step at a time; after all of them, of the last one."""
+def step_at(steps: Sequence[tuple[float, float]], seconds: float) -> int:
+    """The index of the step at a time; after the last step, its index. `steps`: (weight, minutes)."""
     ends = np.cumsum([60 * minutes for _, minutes in steps])
     return min(int(np.searchsorted(ends, seconds, side="right")), len(steps) - 1)

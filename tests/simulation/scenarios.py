@@ -1,4 +1,4 @@
-"""What canaries there are, and in which surroundings: the rows of the tables in docs/simulation.md."""
+"""The canaries and their surroundings: the rows of the tables in docs/simulation.md, by name."""
 
 from dataclasses import replace
 
@@ -8,18 +8,18 @@ RATES = (1, 10, 100, 1000)  # requests per second
 
 USUAL = World(rate=100)
 OVER_LIMITS = Quality(errors=0.003, slowness=1.8, accuracy=0.68)
-PODS = replace(USUAL, bursts=OFTEN, pods=(9, 1), record_hours=1.0)
+NINE_PODS = replace(USUAL, bursts=OFTEN, pods=(9, 1), record_hours=1.0)
 
 
-def alike(errors: float) -> World:
+def equal(errors: float) -> World:
     """Both revisions have this share of errors."""
     return replace(USUAL, stable=Quality(errors=errors), canary=Quality(errors=errors))
 
 
 HEALTHY = {
-    "calm, no errors": alike(0.0),
-    "calm, errors 0.001 %": alike(1e-5),
-    "calm, errors 0.01 %": alike(1e-4),
+    "calm, no errors": equal(0.0),
+    "calm, errors 0.001 %": equal(1e-5),
+    "calm, errors 0.01 %": equal(1e-4),
     "calm, errors 0.1 %": USUAL,
     "stable over its limits (errors 0.3 %, p95 216 ms, accuracy 0.68)": replace(
         USUAL, stable=OVER_LIMITS, canary=OVER_LIMITS
@@ -27,9 +27,9 @@ HEALTHY = {
     "bursts that both revisions share": replace(USUAL, bursts=SHARED),
     "bursts of one revision at a time, one an hour": replace(USUAL, bursts=RARE),
     "bursts of one revision at a time, one in ten minutes": replace(USUAL, bursts=OFTEN),
-    "one burst in ten minutes per pod, nine stable pods and one canary pod": PODS,
-    "one burst in ten minutes per pod, nine pods of each revision": replace(PODS, pods=(9, 9)),
-    "one burst an hour per pod, nine stable pods and one canary pod": replace(PODS, bursts=RARE),
+    "one burst in ten minutes per pod, nine stable pods and one canary pod": NINE_PODS,
+    "one burst in ten minutes per pod, nine pods of each revision": replace(NINE_PODS, pods=(9, 9)),
+    "one burst an hour per pod, nine stable pods and one canary pod": replace(NINE_PODS, bursts=RARE),
     "labels two minutes late": replace(USUAL, label_delay=24),
     "a better canary": replace(USUAL, canary=Quality(errors=0.0005, slowness=0.95, accuracy=0.96)),
     "a calm baseline, then bursts of one revision at a time from the start": replace(USUAL, bursts=OFTEN, before=CALM),
@@ -63,14 +63,14 @@ BOTH_BREAK = {
     "both revisions over all limits from minute 10 on": _BOTH,
 }
 
-PROMOTED_AT = 600.0  # seconds into the run; of the canaries that are watched
+PROMOTED_AT = 600.0  # seconds after the start of a run with a watch
 _OUTAGE = replace(USUAL, later=Quality(errors=0.05, slowness=1.5), turns=PROMOTED_AT + 300)
 WATCHED_GOOD = tuple(
     name for name in HEALTHY if name.startswith(("calm, errors 0.1", "stable over", "bursts of one revision"))
 )
 WATCHED_BAD = {
-    f"{what} {when}": replace(USUAL, later=quality, turns=PROMOTED_AT + after)
-    for what, quality in {
+    f"{regression} {when}": replace(USUAL, later=quality, turns=PROMOTED_AT + after)
+    for regression, quality in {
         "errors 5 %": Quality(errors=0.05),
         "p95 +50 %": Quality(slowness=1.5),
         "p95 +100 %": Quality(slowness=2.0),
@@ -84,22 +84,22 @@ OUTAGES = {
 }
 
 HIDDEN = {
-    f"{name}, {where}": replace(USUAL, canary=WORSE[name], bursts=bursts)
-    for where, bursts in {"one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
+    f"{name}, {how_often}": replace(USUAL, canary=WORSE[name], bursts=bursts)
+    for how_often, bursts in {"one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
     for name in ("errors 0.1 → 1 %", "errors 0.1 → 5 %", "p95 +50 %", "accuracy 0.95 → 0.90", "accuracy 0.95 → 0.80")
 }
 
-_TWICE, _LESS = Quality(errors=0.002), Quality(accuracy=0.93)
+_TWICE, _LOWER = Quality(errors=0.002), Quality(accuracy=0.93)
 AT_MARGIN = {
-    f"{what}, {where}": replace(USUAL, canary=quality, bursts=bursts)
-    for what, quality in {"errors exactly twice stable's": _TWICE, "accuracy exactly 0.02 lower": _LESS}.items()
-    for where, bursts in {"calm": CALM, "one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
+    f"{margin}, {how_often}": replace(USUAL, canary=quality, bursts=bursts)
+    for margin, quality in {"errors exactly twice stable's": _TWICE, "accuracy exactly 0.02 lower": _LOWER}.items()
+    for how_often, bursts in {"calm": CALM, "one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
 }
 
-EVERY = HEALTHY | REGRESSIONS | SILENT | TURNING | HIDDEN | AT_MARGIN | BOTH_BREAK | WATCHED_BAD | OUTAGES
+SCENARIOS = HEALTHY | REGRESSIONS | SILENT | TURNING | HIDDEN | AT_MARGIN | BOTH_BREAK | WATCHED_BAD | OUTAGES
 
-# The seed of a row follows from its name. These rows got clearer names after the page was measured. They keep the seeds
-# of their first names, and so the numbers.
+# The seed of a row follows from its name. These rows were renamed after the page was measured. They keep the seeds of
+# their first names, and so their numbers.
 FIRST_NAMES = {
     "bursts that both revisions share": "bursts that both arms share",
     "bursts of one revision at a time, one an hour": "one-arm bursts, one an hour",
@@ -117,4 +117,4 @@ FIRST_NAMES = {
 
 
 def world(name: str, rate: float) -> World:
-    return replace(EVERY[name], rate=rate)
+    return replace(SCENARIOS[name], rate=rate)

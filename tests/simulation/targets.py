@@ -1,4 +1,4 @@
-"""The promises about verdicts, by policy: what was measured on how many runs and, where it is missed, why."""
+"""The targets for verdicts, by policy: what was measured, on how many runs, and why a target is missed."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from tests.simulation.figures import PROMISED, Counted, back, down, exposure_ratio, floor_requests, median_interval
+from tests.simulation.figures import (
+    PROMISED,
+    Counted,
+    exposure_ratio,
+    floor_requests,
+    median_interval,
+    medians_until_rollback,
+    rounded_down,
+)
 from tests.simulation.scenarios import AT_MARGIN, BOTH_BREAK, RATES, REGRESSIONS, WATCHED_GOOD
 from tests.simulation.study import (
     ARGO,
@@ -23,9 +31,10 @@ from tests.simulation.study import (
 
 Key = TypeVar("Key")
 
-_FEWER = {1: 10, 10: 40, 100: 300, 1000: 2000}
+_TIMES_FEWER = {1: 10, 10: 40, 100: 300, 1000: 2000}  # by requests per second
 _FIVE_PERCENT = "errors 0.1 → 5 %"
 _USUAL = "calm, errors 0.1 %"
+_BAD_PROMOTION = "a canary at the margin, or worse, is promoted"
 _TRIED = (
     "Tried in runs that are not on this page: fewer latency bounds, other weights of the alternatives, other shares of "
     "the budget (0.8 / 0.15 / 0.05 was the best of them), and late beginnings with 0.2 of each weight. Without bursts "
@@ -37,30 +46,34 @@ _TIMED_IS_SLOW = "the clock raises the weight, not the evidence, and what was no
 
 @dataclass(frozen=True)
 class Target:
+    """One row of the table of targets."""
+
     promise: str
     value: str
     policy: str
     runs: int
     measured: str
     met: bool
-    reason: str  # that holds where it is missed
-    but: str = ""  # that belongs to it where it is met
+    reason: str  # why it is missed, if it is
+    caveat: str = ""  # what a reader must know if it is met
 
     @property
     def state(self) -> str:
-        return f"met{self.but}" if self.met else f"**missed**: {self.reason}"
+        return f"met{self.caveat}" if self.met else f"**missed**: {self.reason}"
 
 
 def targets(results: Results) -> list[Target]:
-    rules: tuple[Callable[[Results], Iterable[Target]], ...] = (
+    """All rows of the table."""
+    kinds: tuple[Callable[[Results], Iterable[Target]], ...] = (
         _false_rollbacks,
-        _margins,
+        _bad_promotions,
+        _margins_ruled_out,
         _exposed,
         _fast,
         _floor,
         _promotion,
     )
-    return [target for rule in rules for target in rule(results)]
+    return [target for kind in kinds for target in kind(results)]
 
 
 def _false_rollbacks(results: Results) -> Iterator[Target]:
@@ -74,15 +87,15 @@ def _false_rollbacks(results: Results) -> Iterator[Target]:
         counted = {
             (name, rate): Counted.of(results[Cell(policy, name, rate)].taken_back) for name in names for rate in RATES
         }
-        all_, (name, rate), worst = _worst(counted)
+        total, (name, rate), worst = _total_and_worst(counted)
         low, _ = worst.interval
         yield Target(
             "false rollback of an identical canary: at any rate, with any number of evaluations, also where stable is "
             "over its limits or bursts are shared",
             "≤ 2 % measured, 5 % by theorem",
             policy,
-            all_.runs,
-            f"{all_} over {len(counted)} cells; the worst cell has {worst}: {name}, {rate:,} req/s",
+            total.runs,
+            f"{total} over {len(counted)} cells; the worst cell has {worst}: {name}, {rate:,} req/s",
             worst.share <= 0.02,
             f"this is the worst of {len(counted)} cells, picked afterwards; its interval "
             f"{'includes 2 %' if low <= 0.02 else 'is above 2 %'}. Tried: more runs of the worst rows",
@@ -90,8 +103,8 @@ def _false_rollbacks(results: Results) -> Iterator[Target]:
         )
 
 
-def _worst(counted: Mapping[Key, Counted]) -> tuple[Counted, Key, Counted]:
-    """All together, and the largest share."""
+def _total_and_worst(counted: Mapping[Key, Counted]) -> tuple[Counted, Key, Counted]:
+    """All cells together, and the cell with the largest share."""
     name = max(counted, key=lambda key: counted[key].share)
     return Counted.sum(counted.values()), name, counted[name]
 
@@ -101,43 +114,45 @@ def _if_above(worst: Counted, limit: float) -> str:
     return f" as measured, but the interval of the worst cell ends at {100 * high:.1f} %" if high > limit else ""
 
 
-def _margins(results: Results) -> Iterator[Target]:
-    promise, value = "a canary at the margin, or worse, is promoted", "≤ 5 % by theorem, ≤ 1 % on average"
-    at = {
+def _bad_promotions(results: Results) -> Iterator[Target]:
+    at_margin = {
         (name, rate): Counted.of(results[Cell(AUTOMATIC, name, rate)].promoted)
         for name in AT_MARGIN
         for rate in (100, 1000)
     }
-    beyond = Counted.sum(
+    worse = Counted.sum(
         Counted.of(results[Cell(AUTOMATIC, name, rate)].promoted) for name in REGRESSIONS for rate in RATES
     )
-    all_, (name, rate), worst = _worst(at)
+    total, (name, rate), worst = _total_and_worst(at_margin)
     yield Target(
-        promise,
-        value,
+        _BAD_PROMOTION,
+        "≤ 5 % by theorem, ≤ 1 % on average",
         AUTOMATIC,
-        all_.runs + beyond.runs,
-        f"exactly at the margin {all_}, the worst cell {worst}: {name}, {rate:,} req/s; all ten regressions {beyond}",
-        worst.share <= 0.05 and beyond.share <= 0.01,
+        total.runs + worse.runs,
+        f"exactly at the margin {total}, the worst cell {worst}: {name}, {rate:,} req/s; all ten regressions {worse}",
+        worst.share <= 0.05 and worse.share <= 0.01,
         "see the section about canaries at the margin",
         _if_above(worst, 0.05),
     )
-    alone = {
+
+
+def _margins_ruled_out(results: Results) -> Iterator[Target]:
+    counted = {
         name: Counted.of(
             results[Cell(CLEARS_ERRORS if name.startswith("errors") else CLEARS_ACCURACY, name, 100)].promoted
         )
         for name in AT_MARGIN
     }
-    all_, name, worst = _worst(alone)
+    total, name, worst = _total_and_worst(counted)
     low, _ = worst.interval
     yield Target(
-        promise,
+        _BAD_PROMOTION,
         "≤ 5 % by theorem",
         "the margin's e-value by itself, one hour without rollbacks",
-        all_.runs,
-        f"{all_}; the worst cell {worst}: {name}",
+        total.runs,
+        f"{total}; the worst cell {worst}: {name}",
         worst.share <= 0.05,
-        f"this is the worst of {len(alone)} cells, picked afterwards; its interval "
+        f"this is the worst of {len(counted)} cells, picked afterwards; its interval "
         f"{'includes 5 %' if low <= 0.05 else 'is above 5 %'}. Tried: nothing, because a stricter threshold would slow "
         "every promotion",
         _if_above(worst, 0.05),
@@ -153,10 +168,10 @@ def _exposed(results: Results) -> Iterator[Target]:
             policy,
             _runs(results, policy, REGRESSIONS, RATES),
             "; ".join(
-                f"{name} {' / '.join(f'{down(ratios[rate][index]):,.1f}' for rate in RATES)}"
+                f"{name} {' / '.join(f'{rounded_down(ratios[rate][index]):,.1f}' for rate in RATES)}"
                 for index, name in enumerate(("Flagger", "Argo"))
             ),
-            all(min(ratios[rate]) >= least for rate, least in _FEWER.items()),
+            all(min(ratios[rate]) >= times for rate, times in _TIMES_FEWER.items()),
             "three objectives and their limits share one error budget, and bursts are a possible explanation. Both "
             f"cost requests. One hour is short for small regressions at low rates. {_TRIED}"
             if policy == AUTOMATIC
@@ -166,15 +181,17 @@ def _exposed(results: Results) -> Iterator[Target]:
 
 def _fast(results: Results) -> Iterator[Target]:
     for policy in (AUTOMATIC, TIMED):
-        found = {rate: back(results[Cell(policy, _FIVE_PERCENT, rate)]) for rate in (100, 1000)}
+        medians = {rate: medians_until_rollback(results[Cell(policy, _FIVE_PERCENT, rate)]) for rate in (100, 1000)}
         yield Target(
             "5 % errors are found at ≥ 100 req/s",
             "≤ 100 canary requests and ≤ 10 s",
             policy,
             _runs(results, policy, (_FIVE_PERCENT,), (100, 1000)),
-            "; ".join(f"{requests:,.0f} and {seconds:.0f} s at {rate:,}" for rate, (seconds, requests) in found.items())
+            "; ".join(
+                f"{requests:,.0f} and {seconds:.0f} s at {rate:,}" for rate, (seconds, requests) in medians.items()
+            )
             + " (medians)",
-            all(seconds <= 10 and requests <= 100 for seconds, requests in found.values()),
+            all(seconds <= 10 and requests <= 100 for seconds, requests in medians.values()),
             "half of the runs need one scrape more. Tried: the same as for exposed users"
             if policy == AUTOMATIC
             else "at 1,000 req/s its first weight sends 500 requests per scrape. Tried: automatic steps, which begin "
@@ -183,15 +200,16 @@ def _fast(results: Results) -> Iterator[Target]:
 
 
 def _floor(results: Results) -> Iterator[Target]:
-    worth = [name for name in REGRESSIONS if floor_requests(name) >= 100]
+    names = [name for name in REGRESSIONS if floor_requests(name) >= 100]
     for policy in (AUTOMATIC, TIMED):
-        multiples = {name: back(results[Cell(policy, name, 100)])[1] / floor_requests(name) for name in worth}
+        requests = {name: medians_until_rollback(results[Cell(policy, name, 100)])[1] for name in names}
+        multiples = {name: requests[name] / floor_requests(name) for name in names}
         worst, best = max(multiples, key=multiples.__getitem__), min(multiples, key=multiples.__getitem__)
         yield Target(
             "requests needed, compared with the information floor (100 req/s, where the floor is at least 100)",
             "≤ 2 x, goal 1.3 x",
             policy,
-            _runs(results, policy, worth, (100,)),
+            _runs(results, policy, names, (100,)),
             f"{multiples[best]:.1f} x ({best}) to {multiples[worst]:.1f} x ({worst}) (medians)",
             max(multiples.values()) <= 2,
             "the floor is for a test that knows the size of the regression, spends its whole budget on one objective "
@@ -202,12 +220,12 @@ def _floor(results: Results) -> Iterator[Target]:
 
 
 def _promotion(results: Results) -> Iterator[Target]:
-    medians, measured, highest = {}, [], {}
+    medians, measured, upper_ends = {}, [], {}
     for rate in (1000, 100):
         healthy = results[Cell(AUTOMATIC, _USUAL, rate)]
         minutes = np.where(healthy.promoted, healthy.seconds, np.inf) / 60
         low, high = median_interval(minutes)
-        medians[rate], highest[rate] = float(np.median(minutes)), high
+        medians[rate], upper_ends[rate] = float(np.median(minutes)), high
         measured.append(f"{medians[rate]:.1f} min (95 %: {low:.1f} to {high:.1f}) at {rate:,}")
     yield Target(
         "a healthy canary is promoted, with twice the errors ruled out",
@@ -219,7 +237,7 @@ def _promotion(results: Results) -> Iterator[Target]:
         "the tolerance has 0.3 of the margin's e-value. This part does not grow where stable is at its limit itself; "
         "without errors it is much faster. Tried in 200 runs that are not on this page: 0.1 for it. This took 10.1 min "
         "instead of 10.0 at 100 req/s, and 4.4 min instead of 3.6 where there are no errors",
-        " as measured, but an interval ends above the target" if highest[1000] > 2 or highest[100] > 10 else "",
+        " as measured, but an interval ends above the target" if upper_ends[1000] > 2 or upper_ends[100] > 10 else "",
     )
 
 

@@ -1,10 +1,10 @@
-"""The promises of docs/simulation.md, with fewer runs. Bounds have slack for chance: a promise that holds by a hair
-fails about once in a thousand changes of the seed."""
+"""The results of docs/simulation.md, with fewer runs. The bounds allow for chance: with a new seed, a promise that just
+holds fails with a probability of about 0.001."""
 
 import pytest
 from scipy.stats import binom
 
-from tests.simulation.figures import alone, back
+from tests.simulation.figures import in_watch, medians_until_rollback
 from tests.simulation.runner import Outcomes
 from tests.simulation.study import (
     AUTOMATIC,
@@ -20,7 +20,7 @@ from tests.simulation.study import (
 )
 
 PROCESSES = 2
-UNLUCKY = 0.999
+QUANTILE = 0.999  # of the number of runs that may fail by chance
 
 HEALTHY = [
     Cell(TIMED, name, rate)
@@ -43,11 +43,11 @@ INCIDENTS = [
     Cell(HEAVY, "both revisions over all limits from the first tick", 100),
     Cell(TIMED, "both revisions over all limits from minute 10 on", 100),
 ]
-ALONE = [
+WATCHES = [
     Cell(WATCHED, "calm, errors 0.1 %", 100),
     Cell(WATCHED, "bursts of one revision at a time, one an hour", 100),
 ]
-FOUND = {  # regression, requests per second: within how many seconds half of the runs are over
+FOUND = {  # regression, requests per second: in how many seconds half of the canaries are rolled back
     ("errors 0.1 → 0.5 %", 100): 300,
     ("errors 0.1 → 1 %", 100): 90,
     ("errors 0.1 → 5 %", 100): 15,
@@ -60,7 +60,7 @@ FOUND = {  # regression, requests per second: within how many seconds half of th
     ("accuracy 0.95 → 0.80", 100): 15,
     ("finishes no request", 100): 10,
 }
-AT_THE_MARGIN = "accuracy 0.95 → 0.93"  # a drop of 0.02 is what is to be ruled out
+AT_THE_MARGIN = "accuracy 0.95 → 0.93"  # the margin is a drop of 0.02
 TURNS = Cell(TIMED, "errors 5 % from minute 10 on", 100)
 MARGINS = [
     Cell(CLEARS_ERRORS, "errors exactly twice stable's, calm", 100),
@@ -78,7 +78,7 @@ def results() -> dict[Cell, Outcomes]:
     plans = [
         *(Planned(cell, 200, minutes=30) for cell in HEALTHY),
         *(Planned(cell, 100, minutes=15) for cell in INCIDENTS),
-        *(Planned(cell, 100, minutes=25) for cell in ALONE),
+        *(Planned(cell, 100, minutes=25) for cell in WATCHES),
         *(Planned(Cell(AUTOMATIC, name, rate), 100, minutes=30) for name, rate in FOUND),
         *(Planned(cell, 200) for cell in MARGINS),
         *(Planned(Cell(AUTOMATIC, "calm, errors 0.1 %", rate), 100) for rate in PROMOTED),
@@ -89,66 +89,64 @@ def results() -> dict[Cell, Outcomes]:
 
 
 @pytest.mark.parametrize("cell", HEALTHY, ids=str)
-def test_false_rollbacks_stay_under_the_theorem(cell: Cell, results: dict[Cell, Outcomes]) -> None:
-    """A canary that is as good as stable is rolled back in at most 5 % of runs, however often one looks."""
+def test_false_rollbacks_are_as_rare_as_the_theorem_says(cell: Cell, results: dict[Cell, Outcomes]) -> None:
+    """A canary that is as good as stable is rolled back in at most 5 % of runs, with an evaluation at every tick."""
     outcomes = results[cell]
-    assert outcomes.taken_back.sum() <= binom.ppf(UNLUCKY, outcomes.runs, 0.05)
+    assert outcomes.taken_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.05)
 
 
 def test_false_rollbacks_are_rare_on_average(results: dict[Cell, Outcomes]) -> None:
-    """Over all surroundings it is at most 2 %."""
-    taken_back = sum(int(results[cell].taken_back.sum()) for cell in HEALTHY)
-    assert taken_back <= binom.ppf(UNLUCKY, sum(results[cell].runs for cell in HEALTHY), 0.02)
+    """Over all healthy canaries, at most 2 % are rolled back."""
+    rolled_back = sum(int(results[cell].taken_back.sum()) for cell in HEALTHY)
+    assert rolled_back <= binom.ppf(QUANTILE, sum(results[cell].runs for cell in HEALTHY), 0.02)
 
 
 @pytest.mark.parametrize("cell", INCIDENTS, ids=str)
-def test_nobody_is_blamed_for_what_hits_both_arms(cell: Cell, results: dict[Cell, Outcomes]) -> None:
-    """An incident that takes both arms beyond all limits is no reason to take a canary back, whenever it begins."""
+def test_an_incident_in_both_revisions_causes_no_rollback(cell: Cell, results: dict[Cell, Outcomes]) -> None:
+    """The incident takes both revisions over all limits. It does not matter when it begins."""
     outcomes = results[cell]
-    assert outcomes.taken_back.sum() <= binom.ppf(UNLUCKY, outcomes.runs, 0.01)
+    assert outcomes.taken_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.01)
 
 
-@pytest.mark.parametrize("cell", ALONE, ids=str)
-def test_a_good_canary_that_serves_alone_stays(cell: Cell, results: dict[Cell, Outcomes]) -> None:
-    """At most 1 % of good canaries are returned in a watch of a quarter of an hour."""
-    outcomes = alone(results[cell])
-    assert outcomes.taken_back.sum() <= binom.ppf(UNLUCKY, outcomes.runs, 0.01)
+@pytest.mark.parametrize("cell", WATCHES, ids=str)
+def test_a_good_canary_is_not_rolled_back_in_the_watch(cell: Cell, results: dict[Cell, Outcomes]) -> None:
+    """At most 1 % of good canaries are rolled back in a watch of 15 minutes."""
+    outcomes = in_watch(results[cell])
+    assert outcomes.taken_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.01)
 
 
 @pytest.mark.parametrize(("regression", "rate"), FOUND)
 def test_regressions_are_found_in_time(regression: str, rate: int, results: dict[Cell, Outcomes]) -> None:
-    """Half of the runs with a bad canary are over within the promised seconds; one beyond its margin is not promoted.
-
-    Exactly at the margin, 5 % of the runs may promote it.
-    """
+    """Half of the bad canaries are rolled back within the promised seconds. None that is worse than its margin is
+    promoted; exactly at the margin, 5 % may be promoted."""
     outcomes = results[Cell(AUTOMATIC, regression, rate)]
     allowed = 0.05 if regression == AT_THE_MARGIN else 0.0
-    assert outcomes.promoted.sum() <= binom.ppf(UNLUCKY, outcomes.runs, allowed)
-    assert back(outcomes)[0] <= FOUND[regression, rate]
+    assert outcomes.promoted.sum() <= binom.ppf(QUANTILE, outcomes.runs, allowed)
+    assert medians_until_rollback(outcomes)[0] <= FOUND[regression, rate]
 
 
 def test_a_canary_that_turns_bad_is_found(results: dict[Cell, Outcomes]) -> None:
-    """Ten good minutes earn a canary no trust: when it turns bad, it is rolled back as soon as no burst explains it."""
+    """It is good for ten minutes. When it is bad, it is rolled back as soon as no burst explains it."""
     outcomes = results[TURNS]
     assert outcomes.taken_back.all()
-    assert 600 < back(outcomes)[0] <= 600 + 300
+    assert 600 < medians_until_rollback(outcomes)[0] <= 600 + 300
 
 
 @pytest.mark.parametrize("cell", MARGINS, ids=str)
-def test_a_canary_at_the_margin_is_not_cleared(cell: Cell, results: dict[Cell, Outcomes]) -> None:
-    """A canary exactly as bad as the margin passes in at most 5 % of runs, whatever bursts."""
+def test_the_margin_of_a_canary_at_the_margin_is_not_ruled_out(cell: Cell, results: dict[Cell, Outcomes]) -> None:
+    """A canary exactly at the margin passes in at most 5 % of runs, with and without bursts."""
     outcomes = results[cell]
-    assert outcomes.promoted.sum() <= binom.ppf(UNLUCKY, outcomes.runs, 0.05)
+    assert outcomes.promoted.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.05)
 
 
 @pytest.mark.parametrize("rate", PROMOTED)
 def test_healthy_canaries_are_promoted_in_time(rate: int, results: dict[Cell, Outcomes]) -> None:
-    """At these rates, evidence promotes a healthy canary within minutes."""
+    """At these rates, half of the healthy canaries are promoted within minutes."""
     outcomes = results[Cell(AUTOMATIC, "calm, errors 0.1 %", rate)]
     assert outcomes.median_seconds(outcomes.promoted) <= PROMOTED[rate]
 
 
 def test_a_bad_canary_meets_far_fewer_users_than_elsewhere(results: dict[Cell, Outcomes]) -> None:
-    """Of 5 % errors, users see less than a twentieth of what Flagger's documented policy lets them see."""
-    ours = results[Cell(AUTOMATIC, "errors 0.1 → 5 %", 100)].exposed_in_hour.mean()
-    assert 20 * ours <= results[RIVAL].exposed_in_hour.mean()
+    """With 5 % errors it gets less than a twentieth of the requests that it gets by Flagger's documented policy."""
+    exposed = results[Cell(AUTOMATIC, "errors 0.1 → 5 %", 100)].exposed_in_hour.mean()
+    assert 20 * exposed <= results[RIVAL].exposed_in_hour.mean()

@@ -1,6 +1,6 @@
-"""A simulated service: two arms that answer requests, some late, some wrong, and that burst together or apart.
+"""A simulated service: two revisions that answer requests, some slowly, some wrongly, and whose pods have bursts.
 
-The same counts that Prometheus would give: increments per arm and tick. Every array ends in an axis of runs.
+It gives the counts that Prometheus would give: increments by revision and tick. The last axis of an array is for runs.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.counts import Counts
 
 BOUNDS = tuple(bound for bound in LATENCY_BOUNDS if 0.07 < bound <= 0.5)  # seconds, of the server's histogram
-SPREAD = 0.5  # of the logarithm of the latency
-P95 = 0.120
+SPREAD = 0.5  # standard deviation of the logarithm of the latency
+P95 = 0.120  # seconds
 MEDIAN = P95 / np.exp(1.6449 * SPREAD)  # p99 is 169 ms
 
 Random = np.random.Generator
@@ -25,110 +25,111 @@ Random = np.random.Generator
 
 @dataclass(frozen=True)
 class Quality:
-    """How a model version behaves in quiet time."""
+    """How a model version behaves when its pods do not burst."""
 
     errors: float = 0.001  # share of requests
-    slowness: float = 1.0  # factor of all latencies
+    slowness: float = 1.0  # factor for all latencies
     accuracy: float = 0.95  # share of labels
-    answered: float = 1.0  # share of requests that it finishes at all
+    answered: float = 1.0  # share of requests that it finishes
 
 
 @dataclass(frozen=True)
 class Bursts:
-    """When pods burst: `every` seconds apart on average, for `seconds` (shortest, longest)."""
+    """When pods burst: `every` seconds apart on average, for `seconds` (the shortest, the longest)."""
 
     every: float = np.inf
     seconds: tuple[float, float] = (30.0, 90.0)
-    errors: float = 20.0  # factor in a burst
-    slowness: float = 1.8
-    shared: bool = False  # both arms at the same moments
+    errors: float = 20.0  # factor for the error rate in a burst
+    slowness: float = 1.8  # factor for all latencies in a burst
+    shared: bool = False  # both revisions burst at the same time
 
 
 CALM = Bursts()
 SHARED = Bursts(every=375, shared=True)
 RARE = Bursts(every=3750, seconds=(60, 60))
 OFTEN = Bursts(every=600)
-TURNS = 600.0  # seconds into the run
+TURNS_AT = 600.0  # seconds after the start of the run
 
 
 @dataclass(frozen=True)
 class World:
-    """`rate` in requests per second; `pods` of stable and of the canary burst each by themselves."""
+    """A service and what happens to it in a run. `rate`: requests per second. Each pod bursts independently."""
 
     rate: float
     stable: Quality = Quality()
     canary: Quality = Quality()
     bursts: Bursts = CALM
-    before: Bursts | None = None  # the bursts in stable's record, if they were others
-    later: Quality | None = None  # the canary's from `turns` seconds on until `ends`, if it turns
-    stable_later: Quality | None = None  # stable's then
-    turns: float = TURNS
+    before: Bursts | None = None  # the bursts in the baseline, if they differ from those in the run
+    later: Quality | None = None  # the canary's from second `turns` to second `ends`, if it changes
+    stable_later: Quality | None = None  # stable's in the same time, if it changes
+    turns: float = TURNS_AT
     ends: float = np.inf
-    pods: tuple[int, int] = (1, 1)
+    pods: tuple[int, int] = (1, 1)  # of stable, of the canary
     tick: float = 5.0
     label_delay: int = 0  # ticks
-    record_hours: float = 6.0  # what is known of each stable pod when a run begins
+    record_hours: float = 6.0  # the length of each stable pod's baseline
 
 
 @dataclass
-class Burster:
-    """The pods of one arm, over all runs; it starts as it goes on, so that a run may begin inside a burst."""
+class BurstingPods:
+    """The pods of one revision, in all runs. The start of a run may be inside a burst, like any other time."""
 
     bursts: Bursts
     pods: int
     runs: int
     tick: float
     random: Random
-    _left: NDArray[np.int64] = field(init=False)
+    _ticks_left: NDArray[np.int64] = field(init=False)  # of the burst of each pod, of shape (runs, pods)
 
     def __post_init__(self) -> None:
         mean = float(np.mean(self.bursts.seconds))
         inside = self.random.random((self.runs, self.pods)) < mean / (mean + self.bursts.every)
         length = self.random.uniform(*self.bursts.seconds, (self.runs, self.pods))
-        left = np.ceil(length * self.random.random((self.runs, self.pods)) / self.tick)
-        self._left = np.where(inside, left, 0).astype(np.int64)
+        ticks_left = np.ceil(length * self.random.random((self.runs, self.pods)) / self.tick)
+        self._ticks_left = np.where(inside, ticks_left, 0).astype(np.int64)
 
-    def step(self) -> Floats:
-        """Share of the arm's pods that burst in the next tick, by run."""
+    def next_tick(self) -> Floats:
+        """The share of the pods that burst in the next tick, by run."""
         if not np.isfinite(self.bursts.every):
             return np.zeros(self.runs)
-        on = self._left > 0
-        self._left = np.maximum(self._left - 1, 0)
-        starts = (self._left == 0) & ~on & (self.random.random(self._left.shape) < self.tick / self.bursts.every)
-        length = np.round(self.random.uniform(*self.bursts.seconds, self._left.shape) / self.tick)
-        self._left = np.where(starts, np.maximum(length, 1).astype(np.int64), self._left)
-        return np.asarray(on.mean(1))
+        bursting = self._ticks_left > 0
+        left = np.maximum(self._ticks_left - 1, 0)
+        starts = (left == 0) & ~bursting & (self.random.random(left.shape) < self.tick / self.bursts.every)
+        length = np.round(self.random.uniform(*self.bursts.seconds, left.shape) / self.tick)
+        self._ticks_left = np.where(starts, np.maximum(length, 1).astype(np.int64), left)
+        return np.asarray(bursting.mean(1))
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One arm in one tick. `over`: requests slower than each of BOUNDS, of shape (bounds, runs)."""
+    """One revision in one tick. `slower`: requests over each of BOUNDS, of shape (bounds, runs); others: (runs,)."""
 
     requests: Floats
     errors: Floats
-    over: Floats
+    slower: Floats
     labels: Floats
     wrong: Floats
 
-    def errors_arm(self) -> Counts:
+    def error_counts(self) -> Counts:
         return Counts(self.requests, self.errors)
 
-    def wrong_arm(self) -> Counts:
+    def label_counts(self) -> Counts:
         return Counts(self.labels, self.wrong)
 
-    def over_arm(self, bounds: Sequence[int] | int) -> Counts:
-        over = self.over[np.asarray(bounds)]
-        return Counts(np.broadcast_to(self.requests, over.shape), over)
+    def latency_counts(self, bounds: Sequence[int] | int) -> Counts:
+        """`bounds`: the index or the indices into BOUNDS."""
+        slower = self.slower[np.asarray(bounds)]
+        return Counts(np.broadcast_to(self.requests, slower.shape), slower)
 
 
 @cache
-def over(seconds: float, slowness: float) -> float:
-    """Share of requests that take longer."""
+def share_slower(seconds: float, slowness: float) -> float:
+    """The share of requests that take longer than `seconds`."""
     return float(norm.sf((np.log(seconds) - np.log(MEDIAN * slowness)) / SPREAD))
 
 
-def answers(expected: Floats, bursting: Floats, quality: Quality, world: World, random: Random) -> Answers:
-    """Draws an arm's tick. `expected`: requests sent to it, by run; `bursting`: share of its pods."""
+def drawn_answers(expected: Floats, bursting: Floats, quality: Quality, world: World, random: Random) -> Answers:
+    """Draws one revision's tick. `expected`: mean requests sent to it, by run. `bursting`: the share of its pods."""
     bursts = world.bursts
     quiet = random.poisson(expected * quality.answered * (1 - bursting))
     burst = random.poisson(expected * quality.answered * bursting)
@@ -136,67 +137,69 @@ def answers(expected: Floats, bursting: Floats, quality: Quality, world: World, 
     slow = _slower(quiet, quality.slowness, random) + _slower(burst, quality.slowness * bursts.slowness, random)
     requests = quiet + burst
     wrong = random.binomial(requests, 1 - quality.accuracy)
-    return Answers(*(one.astype(float) for one in (requests, errors, slow, requests, wrong)))
+    return Answers(*(counts.astype(float) for counts in (requests, errors, slow, requests, wrong)))
 
 
 def _slower(requests: NDArray[np.int64], slowness: float, random: Random) -> NDArray[np.int64]:
-    """Over the first bound, of these over the second, and so on: the counts of one histogram."""
-    left, rows = requests, []
-    before = 1.0
+    """The requests over each bound: those over the first bound, of these those over the second, and so on."""
+    over_bound, rows = requests, []
+    share_before = 1.0
     for bound in BOUNDS:
-        share = over(bound, slowness)
-        left = random.binomial(left, share / before)
-        before = share
-        rows.append(left)
+        share = share_slower(bound, slowness)
+        over_bound = random.binomial(over_bound, share / share_before)
+        share_before = share
+        rows.append(over_bound)
     return np.stack(rows)
 
 
 class Traffic:
-    """Ticks of a world, for `runs` runs at once."""
+    """The ticks of a world, for many runs at once."""
 
     def __init__(self, world: World, runs: int, random: Random) -> None:
         self._world, self._random = world, random
         stable, canary = world.pods
-        self._stable = Burster(world.bursts, stable, runs, world.tick, random)
-        self._canary = Burster(world.bursts, canary, runs, world.tick, random)
-        self._late: list[tuple[Answers, Answers]] = []
+        self._stable = BurstingPods(world.bursts, stable, runs, world.tick, random)
+        self._canary = BurstingPods(world.bursts, canary, runs, world.tick, random)
+        self._without_labels: list[tuple[Answers, Answers]] = []  # the latest ticks, whose labels are still to come
         self._seconds = 0.0
 
     def tick(self, weight: Floats) -> tuple[Answers, Answers]:
-        """(canary, stable) at `weight` (0 to 1, by run)."""
+        """The next tick of the canary and of stable, at `weight` (0 to 1, by run)."""
         world = self._world
-        bursting = self._stable.step()
-        canary_bursting = bursting if world.bursts.shared else self._canary.step()
+        bursting = self._stable.next_tick()
+        canary_bursting = bursting if world.bursts.shared else self._canary.next_tick()
         expected = world.rate * world.tick
         turned = world.turns <= self._seconds < world.ends
         self._seconds += world.tick
         of_canary = world.later if world.later and turned else world.canary
         of_stable = world.stable_later if world.stable_later and turned else world.stable
-        canary = answers(expected * weight, canary_bursting, of_canary, world, self._random)
-        stable = answers(expected * (1 - weight), bursting, of_stable, world, self._random)
+        canary = drawn_answers(expected * weight, canary_bursting, of_canary, world, self._random)
+        stable = drawn_answers(expected * (1 - weight), bursting, of_stable, world, self._random)
         return self._with_late_labels(canary, stable)
 
     def _with_late_labels(self, canary: Answers, stable: Answers) -> tuple[Answers, Answers]:
         if not self._world.label_delay:
             return canary, stable
-        self._late.append((canary, stable))
-        none = np.zeros_like(canary.requests)
-        late = self._late.pop(0) if len(self._late) > self._world.label_delay else None
-
-        def labelled(now: Answers, then: Answers | None) -> Answers:
-            return Answers(
-                now.requests, now.errors, now.over, then.labels if then else none, then.wrong if then else none
-            )
-
-        return labelled(canary, late[0] if late else None), labelled(stable, late[1] if late else None)
+        self._without_labels.append((canary, stable))
+        if len(self._without_labels) > self._world.label_delay:
+            earlier_canary, earlier_stable = self._without_labels.pop(0)
+            labels = (earlier_canary.labels, earlier_canary.wrong), (earlier_stable.labels, earlier_stable.wrong)
+        else:
+            none = np.zeros_like(canary.requests)
+            labels = (none, none), (none, none)
+        return _with_labels(canary, *labels[0]), _with_labels(stable, *labels[1])
 
 
-def record(world: World, bin_seconds: float, random: Random) -> Answers:
-    """Stable's past in bins: its pods one after the other, as if they were one. `over` is of shape (bounds, bins)."""
+def _with_labels(answers: Answers, labels: Floats, wrong: Floats) -> Answers:
+    return replace(answers, labels=labels, wrong=wrong)
+
+
+def baseline_answers(world: World, bin_seconds: float, random: Random) -> Answers:
+    """The baseline, with bins in place of runs. Stable's pods follow one after the other, as if they were one pod."""
     bursts, pods = world.before or world.bursts, world.pods[0]
     bins = int(world.record_hours * 3600 / bin_seconds) * pods
-    fine = 3  # part bins, so that a burst may cover a part of one
-    burster = Burster(bursts, 1, 1, bin_seconds / fine, random)
-    bursting = np.array([burster.step()[0] for _ in range(bins * fine)]).reshape(bins, fine).mean(1)
+    parts = 3  # of a bin, so that a burst may cover only a part of it
+    pod = BurstingPods(bursts, 1, 1, bin_seconds / parts, random)
+    bursting = np.array([pod.next_tick()[0] for _ in range(bins * parts)]).reshape(bins, parts).mean(1)
     expected = np.full(bins, world.rate / pods * bin_seconds)
-    return answers(expected, bursting, world.stable, replace(world, bursts=bursts), random)
+    return drawn_answers(expected, bursting, world.stable, replace(world, bursts=bursts), random)
