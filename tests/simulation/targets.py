@@ -214,8 +214,8 @@ def _floor(results: Results) -> Iterator[Target]:
             max(multiples.values()) <= 2,
             "the floor is for a test that knows the size of the regression, spends its whole budget on one objective "
             "and ignores bursts. Sluice shares its budget among three objectives and their limits. It finds small "
-            "regressions at weights at which one canary request says less than at 10 %. Tried: the same as for exposed "
-            "users",
+            "regressions at weights at which one canary request is less evidence than at 10 %. Tried: the same as for "
+            "exposed users",
         )
 
 
