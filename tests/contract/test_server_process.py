@@ -71,7 +71,7 @@ def served(model_dir: Path, tmp_path: Path) -> Iterator[Served]:
         "SLUICE_HOST": "127.0.0.1",
         "SLUICE_CLUSTER_PORT": "0",
         "SLUICE_GATEWAY_PORT": "0",
-        "SLUICE_DRAIN_DELAY": "2",
+        "SLUICE_DRAIN_DELAY": "15",  # long enough for forty requests on a busy machine
     }
     with log.open("wb") as stderr:
         process = subprocess.Popen(
