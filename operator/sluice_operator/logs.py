@@ -1,4 +1,4 @@
-"""One JSON object per line on standard error."""
+"""Logs as JSON, one object per line on standard error."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 class JsonFormatter(logging.Formatter):
-    """timestamp, level, logger, message, and the traceback if there is one."""
+    """The keys are timestamp, level, logger and message; with a traceback also exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -21,9 +21,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Log from `level` on; libraries that log each request stay at warnings."""
+    """Log messages of `level` and above. Libraries that log every request log warnings and errors only."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx", "kopf", "aiohttp", "urllib3"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for library in ("httpx", "kopf", "aiohttp", "urllib3"):
+        logging.getLogger(library).setLevel(logging.WARNING)

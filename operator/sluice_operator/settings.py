@@ -15,10 +15,10 @@ class Settings:
     """Every field is an environment variable `SLUICE_<NAME>`; intervals are in seconds."""
 
     server_image: str
-    tracking_uri: str  # of the registry that a ModelDeployment uses when it names none
-    prometheus_url: str  # that a ModelDeployment uses when it names none
-    gateway_address: str  # where probes go in, with the Host header of the route
-    prometheus_credentials: str = ""  # folder of files that say who asks it
+    tracking_uri: str  # of the registry, for a ModelDeployment that names none
+    prometheus_url: str  # for a ModelDeployment that names none
+    gateway_address: str  # URL that probes are sent to, with the Host header of the route
+    prometheus_credentials: str = ""  # folder of the files that Prometheus is asked with
     allowed_prometheus: tuple[str, ...] = ()  # host:port patterns that `prometheus.url` may name
     scrape_interval: float = 15.0
     evaluation_interval: float = 5.0
@@ -30,28 +30,28 @@ class Settings:
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """Settings from `environment`. Raises ValueError that names the variable."""
-    of = _Variables(environment)
+    """Settings from `environment`. Raises ValueError with a message that names the variable."""
+    variables = _Variables(environment)
     return Settings(
-        server_image=of.required("SERVER_IMAGE", "registry.example/sluice-server:1"),
-        tracking_uri=of.required("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
-        prometheus_url=of.address("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
-        gateway_address=of.required("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
-        prometheus_credentials=of.text("PROMETHEUS_CREDENTIALS", ""),
-        allowed_prometheus=of.words("ALLOWED_PROMETHEUS", ()),
-        scrape_interval=of.seconds("SCRAPE_INTERVAL", 15.0),
-        evaluation_interval=of.seconds("EVALUATION_INTERVAL", 5.0),
-        trusted_types=of.words("TRUSTED_TYPES", (_TREES,)),
-        allowed_registries=of.words("ALLOWED_REGISTRIES", ()),
-        workers=of.number("WORKERS", 4),
-        health_port=of.number("HEALTH_PORT", 8082),
-        log_level=of.log_level("LOG_LEVEL", "info"),
+        server_image=variables.required("SERVER_IMAGE", "registry.example/sluice-server:1"),
+        tracking_uri=variables.required("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
+        prometheus_url=variables.address("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
+        gateway_address=variables.required("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
+        prometheus_credentials=variables.text("PROMETHEUS_CREDENTIALS", ""),
+        allowed_prometheus=variables.words("ALLOWED_PROMETHEUS", ()),
+        scrape_interval=variables.seconds("SCRAPE_INTERVAL", 15.0),
+        evaluation_interval=variables.seconds("EVALUATION_INTERVAL", 5.0),
+        trusted_types=variables.words("TRUSTED_TYPES", (_TREES,)),
+        allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
+        workers=variables.number("WORKERS", 4),
+        health_port=variables.number("HEALTH_PORT", 8082),
+        log_level=variables.log_level("LOG_LEVEL", "info"),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Variables:
-    """One way to read each kind of value; every name gets the prefix `SLUICE_`."""
+    """Reads values of each kind; every name gets the prefix `SLUICE_`. All raise ValueError that names the variable."""
 
     environment: Mapping[str, str]
 
@@ -61,7 +61,7 @@ class _Variables:
         return value
 
     def address(self, name: str, example: str) -> str:
-        """One that holds no password, which would be shown where addresses are."""
+        """A URL. It must not hold a password: addresses are shown in logs and in status."""
         value = self.required(name, example)
         try:
             return urls.plain(value)

@@ -1,4 +1,4 @@
-"""The resource as typed values: `spec`, `status`, what an observation holds, and the names of what an object owns.
+"""The resource as typed values: its spec, its status, what one observation holds, and the names of what it owns.
 
-Imports nothing of ours. Whatever two folders must agree on stands here; how it is used does not.
+Imports no other folder of the operator. A value that two folders share is defined here; what they do with it is not.
 """

@@ -1,6 +1,6 @@
 """Names, labels and ports of what a ModelDeployment owns.
 
-The model server defines those that it needs too; a contract test holds them equal.
+The model server has its own definitions of those that it needs; a contract test checks that both are equal.
 """
 
 GROUP = "sluice.dev"
@@ -14,7 +14,7 @@ LABEL_REVISION = "sluice.dev/revision"
 LABEL_SCRAPE = "sluice.dev/scrape"
 LABEL_RECORD = "sluice.dev/record"
 RUN_RECORD = "run"  # value of that label
-RECORD_KEY = "run.json.zlib"  # of the ConfigMap
+RECORD_KEY = "run.json.zlib"  # key in the ConfigMap of a run record
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "sluice"
 
@@ -29,32 +29,32 @@ FEEDBACK_DIR = "/etc/sluice/feedback"
 
 
 def workload(owner: str, revision: str) -> str:
-    """Deployment and Service of one revision."""
+    """The Deployment and the Service of one revision."""
     return f"{owner}-{revision}"
 
 
 def metrics_service(owner: str) -> str:
-    """Headless Service over all pods of all revisions: what Prometheus scrapes."""
+    """The headless Service over all pods of all revisions, which Prometheus scrapes."""
     return f"{owner}-metrics"
 
 
 def canary_ingress(owner: str) -> str:
-    """The Ingress that carries the weight."""
+    """The Ingress with the canary's weight."""
     return f"{owner}-canary"
 
 
 def feedback_secret(owner: str) -> str:
-    """The key that signs prediction ids."""
+    """The Secret with the key that signs prediction ids."""
     return f"{owner}-feedback"
 
 
 def run_record(owner: str, run: str) -> str:
-    """The ConfigMap that a run's counts are kept in. `run`: its id, which is the canary's revision and a time."""
+    """The ConfigMap with the record of a run. `run`: the id of the run, which is the canary's revision and a time."""
     return f"{owner}-run-{run}"
 
 
 def labels(owner: str) -> dict[str, str]:
-    """On every object of `owner`."""
+    """The labels of every object that belongs to `owner`."""
     return {
         "app.kubernetes.io/name": "sluice-model",
         "app.kubernetes.io/instance": owner,

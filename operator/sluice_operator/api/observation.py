@@ -1,4 +1,7 @@
-"""What `observe` found: plain values, the only input of `decide`."""
+"""What was observed of one ModelDeployment, as plain values: the only input of `decide`.
+
+Nothing here can read or write; `controller/observe.py` fills these values in.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +21,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """The registry answered, or did not need to be asked: there is no such model, version or alias, or no such form."""
+    """There is no such model, version or alias, or the URI is malformed. The registry is fine, the spec must change."""
 
     reason: str
     message: str
@@ -26,7 +29,7 @@ class Unresolved:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """The registry gave no usable answer. Says nothing about the model."""
+    """The registry gave no usable answer. Nothing is known about the model."""
 
     message: str
 
@@ -36,7 +39,10 @@ Resolution = Resolved | Unresolved | Unreachable
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The preflight in a pod's `fetch` container refused the model, for good."""
+    """Why something will not work until a person changes it: `reason` for machines, `message` for people.
+
+    Of a model: the preflight in a pod's `fetch` container refused it. Of metrics: a Prometheus may not be asked.
+    """
 
     reason: str
     message: str
@@ -44,38 +50,41 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The pods of one revision."""
+    """A summary of the pods of one revision: numbers and reasons, not the pods themselves.
 
-    ready: int = 0
-    restarts: int = 0
-    digest: str = ""
-    runtime: str = ""
+    `kubernetes/pods.py` makes it. The revision's Deployment is in `Children`, where `apply` needs it.
+    """
+
+    ready: int = 0  # pods
+    restarts: int = 0  # of the model server's containers, in all pods
+    digest: str = ""  # of the model's files, once a pod has fetched them
+    runtime: str = ""  # that loads the model, likewise
     refusal: Refusal | None = None
-    trouble: str = ""  # why pods are not ready, in words
-    registry_lost: bool = False  # a pod waits for a registry that does not answer: not the model's fault
+    trouble: str = ""  # why a pod is not ready, as a sentence for people
+    registry_lost: bool = False  # a pod waits for a registry that does not answer: the model is not to blame
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Which rows of which hold-out a model got right: a bit for each, the first row highest."""
+    """Which rows of a hold-out a model predicted right: one bit per row, the first row in the highest bit."""
 
-    digest: str
-    right: int = field(repr=False)  # a number of thousands of digits
+    digest: str  # of the hold-out: equal digests, equal rows
+    right: int = field(repr=False)  # its text would have thousands of digits
 
 
 @dataclass(frozen=True, slots=True)
 class HoldOut:
-    """How the model's own run judged it: examples that it got right, of how many, and which, where the run tells."""
+    """The result of a model on its hold-out, as its MLflow run has it: how many rows were right, and which of them."""
 
     model: str  # name/version, for people
     correct: int
     total: int
-    rows: Rows | Unresolved
+    rows: Rows | Unresolved  # Unresolved: the run has the counts, but not which rows were right
 
 
 @dataclass(frozen=True, slots=True)
 class HoldOuts:
-    """What the runs that made the models say of their hold-outs; stable's where the canary is compared with it."""
+    """The hold-outs that a run needs: the canary's, and stable's if an objective compares the two."""
 
     canary: HoldOut | Unresolved | Unreachable
     stable: HoldOut | Unresolved | Unreachable | None = None
@@ -83,16 +92,16 @@ class HoldOuts:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whether the gateway does what was written, and what it did instead."""
+    """Whether the gateway does what was written."""
 
     live: bool
-    detail: str = ""
-    by_canary: bool = False  # the canary itself gave the wrong answer: nothing between it and us is to blame
+    detail: str = ""  # what it does instead
+    by_canary: bool = False  # the canary itself gave the wrong answer, so the gateway is not to blame
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The operator's own settings that go into a new revision."""
+    """The operator's settings that go into a new revision where the spec leaves them out."""
 
     image: str
     tracking_uri: str
@@ -100,7 +109,11 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One snapshot. A field that is None was not looked at, because the phase does not need it."""
+    """All that `decide` needs to know at one moment, and nothing that it could write with.
+
+    A field that is None, empty or at its default was not read, because the phase does not need it. `Snapshot` (in
+    `controller/observe.py`) is this value together with the objects as they were read, which `apply` needs.
+    """
 
     now: datetime
     name: str
@@ -109,22 +122,22 @@ class Observation:
     status: Status
     defaults: Defaults
     resolution: Resolution
-    desired: Revision | None = None  # that the spec asks for now, where the URI resolves; `decide` fills it in
-    workloads: Mapping[str, Workload] = field(default_factory=dict)
-    foreign: tuple[str, ...] = ()  # objects that bear our names and belong to somebody else
+    desired: Revision | None = None  # that the spec asks for, if the URI resolves; `decide` fills it in
+    workloads: Mapping[str, Workload] = field(default_factory=dict)  # by revision
+    foreign: tuple[str, ...] = ()  # "kind name" of objects that have a name of ours and another owner
     host_taken: str = ""  # namespace/name of an older ModelDeployment with the same host
-    refused: str = ""  # what the API server said to the last writes, when it did not do them
-    weight: Proof | None = None
-    swap: Proof | None = None
-    smoke: Proof | None = None
+    refused: str = ""  # why the API server refused the last writes, if it did
+    weight: Proof | None = None  # that the gateway uses the desired weight
+    swap: Proof | None = None  # that Service NAME and the gateway lead to the revision that should serve
+    smoke: Proof | None = None  # that the canary answers the smoke request
     hold_outs: HoldOuts | None = None
     rate: float | None = None  # requests per second that stable answers
-    # By latency objective without a limit: stable's quantile, in seconds. None while Prometheus does not say.
+    # By name of a latency objective without a limit: stable's quantile, in seconds. None: Prometheus does not answer.
     latency_thresholds: Mapping[str, Number] | None = field(default_factory=dict)
-    metrics_refusal: Refusal | None = None  # why the Prometheus that the run names is not asked
+    metrics_refusal: Refusal | None = None  # why the Prometheus that the run names may not be asked
     verdict: Verdict | None = None
-    alias_version: str | None = None  # where the alias of the last promotion points
+    alias_version: str | None = None  # that the alias of the last promotion points to
 
     def workload(self, revision: Revision | None) -> Workload:
-        """The pods of `revision`; an empty one if it has none."""
+        """The pods of `revision`; a Workload without pods if it has none."""
         return self.workloads.get(revision.revision, Workload()) if revision else Workload()

@@ -1,4 +1,4 @@
-"""The ModelDeployment as the owner of other objects, and what each of those carries for it."""
+"""The ModelDeployment as the owner of other objects, and the metadata that each of those gets from it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +10,15 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The ModelDeployment that everything belongs to, and what the operator adds to its pods."""
+    """The ModelDeployment that an object belongs to."""
 
     namespace: str
     name: str
     uid: str
-    trusted_types: tuple[str, ...] = ()
+    trusted_types: tuple[str, ...] = ()  # the operator's setting of that name, for its pods
 
     def metadata(self, name: str, **labels: str) -> Manifest:
-        """Metadata of an owned object; `labels` are added to those that all of them have."""
+        """The metadata of an owned object. `labels` are added to those that every owned object has."""
         reference = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
@@ -36,6 +36,6 @@ class Owner:
 
 
 def is_owned(manifest: Manifest, uid: str) -> bool:
-    """Whether the ModelDeployment with this uid controls the object."""
+    """Whether the ModelDeployment with this `uid` is the controlling owner of the object."""
     owners = manifest["metadata"].get("ownerReferences", ())
     return any(reference.get("controller") and reference["uid"] == uid for reference in owners)

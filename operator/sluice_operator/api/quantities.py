@@ -1,6 +1,6 @@
 """Durations, shares, ratios and numbers as people write them in YAML (`30s`, `"0.1%"`, `"0.70"`, `"1.5"`).
 
-All keep the text they were read from, so that a frozen copy in `status` looks like the `spec` it came from.
+Each keeps the text that it was read from, so that a frozen copy in `status` looks like the `spec` it came from.
 """
 
 import math
@@ -8,7 +8,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-_MAX_RATIO = 80  # the largest that is told apart
+_MAX_RATIO = 80  # the statistics cannot tell larger ones apart
 _DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?!s))?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?")
 
 
@@ -19,7 +19,7 @@ class Duration(timedelta):
 
     @classmethod
     def parse(cls, text: str) -> "Duration":
-        """Read `text`; raises ValueError with the sentence that says what to write."""
+        """Read `text`; raises ValueError with a message that says what to write."""
         match = _DURATION.fullmatch(text)
         if not text or match is None:
             raise ValueError(f"{text!r} is not a duration: write for example 30s, 5m, 1h30m or 500ms")
@@ -39,7 +39,7 @@ class Share(float):
 
     @classmethod
     def parse(cls, text: str) -> "Share":
-        """Read `text`; raises ValueError with the sentence that says what to write."""
+        """Read `text`; raises ValueError with a message that says what to write."""
         try:
             value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
@@ -55,13 +55,13 @@ class Share(float):
 
 
 class Ratio(float):
-    """How many times as much, above 1: `"2"`, `"1.5"`."""
+    """How many times as much, a number above 1: `"2"`, `"1.5"`."""
 
     text: str
 
     @classmethod
     def parse(cls, text: str) -> "Ratio":
-        """Read `text`; raises ValueError with the sentence that says what to write."""
+        """Read `text`; raises ValueError with a message that says what to write."""
         try:
             value = float(text)
         except ValueError:
@@ -79,13 +79,13 @@ class Ratio(float):
 
 
 class Number(float):
-    """A limit for a measurement that has no unit of its own: `"10"`, `"-0.5"`."""
+    """A finite number without a unit, such as the limit of a measurement: `"10"`, `"-0.5"`."""
 
     text: str
 
     @classmethod
     def parse(cls, text: str) -> "Number":
-        """Read `text`; raises ValueError with the sentence that says what to write."""
+        """Read `text`; raises ValueError with a message that says what to write."""
         try:
             number = cls(text)
         except ValueError:

@@ -1,6 +1,6 @@
-"""`spec` of a ModelDeployment as typed values: what the user asked for, parsed once at the border.
+"""The `spec` of a ModelDeployment as typed values. It is parsed once, where it is read.
 
-The names are those of the YAML. Defaults live in the CRD (the API server fills them in), not here.
+The names are those of the YAML. Defaults are in the CRD, where the API server fills them in, and not here.
 """
 
 from enum import StrEnum
@@ -13,14 +13,14 @@ from sluice_operator.api.quantities import Duration, Number, Ratio, Share, decod
 
 
 class Source(StrEnum):
-    """Where the truth about predictions comes from."""
+    """Where labels, the true answers to predictions, come from."""
 
-    FEEDBACK = "Feedback"  # labels of requests in the run
-    TRAINING = "Training"  # the hold-out of the model's MLflow run
+    FEEDBACK = "Feedback"  # callers send them during the run
+    TRAINING = "Training"  # they are in the hold-out of the model's MLflow run
 
 
 class WhenNoLabels(StrEnum):
-    """What an accuracy objective does when the canary got no label at all."""
+    """What an accuracy objective does while the canary has no label at all."""
 
     WAIT = "Wait"
     SKIP = "Skip"
@@ -47,7 +47,7 @@ class OnDeadline(StrEnum):
 
 
 class Judge(StrEnum):
-    """When a Pass of an objective is needed. A Fail acts at any time."""
+    """When a Pass of an objective is needed. A Fail ends the run at any time."""
 
     EVERY_STEP = "EveryStep"
     BEFORE_PROMOTION = "BeforePromotion"
@@ -89,7 +89,7 @@ class Traffic(_Section, frozen=True):
 
     @property
     def host(self) -> str:
-        """The host name that the model answers under."""
+        """The host name under which the model answers."""
         return self.ingress.host
 
 
@@ -100,7 +100,7 @@ class Step(_Section, frozen=True):
 
 
 class Canary(_Section, frozen=True):
-    """Without steps, they follow from how many requests there are when a run begins."""
+    """Without `steps`, a run has automatic steps: they follow from how many requests there are when it begins."""
 
     steps: tuple[Step, ...] = ()
 
@@ -130,7 +130,7 @@ class Latency(_Section, frozen=True):
 
 
 class LatencyAt(Latency, frozen=True, kw_only=True):
-    """A latency without a limit, in a run: requests that take longer than `threshold` seconds are slow."""
+    """A latency objective without a limit, in a run: requests that take longer than `threshold` seconds are slow."""
 
     threshold: Number
 
@@ -144,7 +144,7 @@ class Accuracy(_Section, frozen=True):
 
 
 class Query(_Section, frozen=True):
-    """A measurement of the user's own, with a rule of its own: too many beyond a limit fail the run."""
+    """A PromQL query of the user. More than `failure_limit` measurements over the limit fail the run."""
 
     expr: str
     interval: Duration
@@ -154,45 +154,45 @@ class Query(_Section, frozen=True):
 
 
 class Confidence(_Section, frozen=True):
-    """How often a whole run may end wrongly."""
+    """The error budget: which share of all runs may end wrongly, by kind of error."""
 
     false_rollback: Share = Share.parse("5%")
     bad_promotion: Share = Share.parse("5%")
 
 
 class Objective(_Section, frozen=True):
-    """One thing that is judged: exactly one of the four kinds (the CRD sees to that)."""
+    """One thing that is judged. Exactly one of the four kinds is set; the CRD makes sure of that."""
 
     name: str
     error_rate: ErrorRate | None = None
     latency: Latency | None = None
     accuracy: Accuracy | None = None
     query: Query | None = None
-    dry_run: bool = False  # shown, and neither needed nor a reason to fail
+    dry_run: bool = False  # it is shown and decides nothing
     judge: Judge | None = None
     when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
 
     def with_threshold(self, seconds: Number) -> "Objective":
-        """This latency objective as a run judges it: requests that take longer than so many seconds are slow."""
+        """This latency objective as a run judges it: requests that take longer than `seconds` are slow."""
         assert self.latency is not None
         return replace(self, latency=LatencyAt(self.latency.quantile, None, self.latency.max_ratio, threshold=seconds))
 
     @property
     def of_training(self) -> bool:
-        """Whether it is decided before any traffic, from the model's own hold-out."""
+        """Whether the model's hold-out decides it, before the canary gets any traffic."""
         return self.accuracy is not None and self.accuracy.source is Source.TRAINING
 
     @property
     def needed(self) -> Judge:
-        """When a Pass is needed; labels come late, so accuracy gates the promotion alone unless told otherwise."""
+        """When a Pass is needed. Without `judge`: labels come late, so accuracy is needed only before the promotion."""
         return self.judge or (Judge.BEFORE_PROMOTION if self.accuracy else Judge.EVERY_STEP)
 
 
 class Prometheus(_Section, frozen=True):
-    """Where the samples of an object's runs come from, and the Secret of its namespace that says who asks."""
+    """The Prometheus server that an object names, and the Secret in its namespace with the credentials."""
 
     url: str
-    credentials_secret: str = ""
+    credentials_secret: str = ""  # name; empty for no credentials
 
 
 class Spec(_Section, frozen=True):
@@ -202,11 +202,11 @@ class Spec(_Section, frozen=True):
     rollout: Rollout
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
-    prometheus: Prometheus | None = None  # the operator's, if none
+    prometheus: Prometheus | None = None  # None: the operator's
 
 
 def parse(raw: Any) -> Spec:
-    """`raw` is the `spec` mapping as the API server returns it. Raises ValueError that names the field."""
+    """Parse `raw`, the `spec` mapping as the API server returns it. Raises ValueError that names the field."""
     try:
         return msgspec.convert(raw, Spec, dec_hook=decode)
     except msgspec.ValidationError as error:

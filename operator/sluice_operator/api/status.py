@@ -1,6 +1,7 @@
-"""`status` of a ModelDeployment: the whole state of the rollout, and nothing that is not needed to go on from it.
+"""The `status` of a ModelDeployment as typed values: the whole state of the rollout.
 
-Children are a function of spec and status, so whatever must survive a crash between two writes is a field here.
+All objects in the cluster follow from spec and status. So whatever must survive a crash between two writes is a field
+here, and the operator keeps no other state.
 """
 
 from datetime import datetime
@@ -13,7 +14,7 @@ from sluice_operator.api.quantities import Number, decode, encode
 from sluice_operator.api.spec import Confidence, Objective, Prometheus, Rollout, Step, Traffic, Trust
 from sluice_operator.api.strategy import CanarySteps
 
-METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict that had nothing to look at
+METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict without samples
 
 
 class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -21,7 +22,7 @@ class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Phase(StrEnum):
-    """The rows of the phase table; `render` says what holds in each."""
+    """What a rollout does now; `render` says which objects belong to each phase."""
 
     PENDING = "Pending"
     STARTING = "Starting"
@@ -42,7 +43,7 @@ class Outcome(StrEnum):
 
 
 class Result(StrEnum):
-    """A verdict; Undecided is a real answer."""
+    """The result of an evaluation. Undecided is a proper result: there is not enough evidence yet."""
 
     PASS = "Pass"  # noqa: S105 - not a password
     FAIL = "Fail"
@@ -57,7 +58,7 @@ class Verification(StrEnum):
 
 
 class Model(_Part, frozen=True):
-    """What an MLflow URI resolved to. `uri` is the pinned form, which never changes its meaning."""
+    """The model version that an MLflow URI names. `uri` is the pinned form, which can never name another version."""
 
     uri: str
     name: str
@@ -69,7 +70,7 @@ class Model(_Part, frozen=True):
 
 
 class Revision(_Part, frozen=True):
-    """One model version with the server settings frozen when the revision was made."""
+    """One model version with its server settings, as they were when the revision was made."""
 
     revision: str
     model: Model
@@ -82,7 +83,7 @@ class Revision(_Part, frozen=True):
 
 
 class LiveWeight(_Part, frozen=True):
-    """A time in which a weight was seen live; `until` is when the next one was written."""
+    """A time in which a weight was live. `since`: when it was proven. `until`: when the next one was written."""
 
     weight: int
     since: datetime
@@ -97,52 +98,53 @@ class RevisionRef(_Part, frozen=True):
 
 
 class Run(_Part, frozen=True):
-    """One rollout of one revision, with what it follows frozen at its start."""
+    """One rollout of one revision. Traffic, rollout, objectives and confidence are copies of the spec at its start."""
 
     id: str
     started_at: datetime
     traffic: Traffic
     rollout: Rollout
-    replicas: int = 1  # pods that each of them has at full size
+    replicas: int = 1  # pods of each revision at full size
     canary: RevisionRef | None = None
     stable: RevisionRef | None = None
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
     prometheus: Prometheus | None = None
-    steps: tuple[Step, ...] = ()  # those of the spec, or chosen when the canary was ready
-    latency_thresholds: dict[str, Number] = {}  # seconds, by objective: stable's quantile, where there is no limit
+    steps: tuple[Step, ...] = ()  # those of the spec, or automatic ones, chosen when the canary was ready
+    latency_thresholds: dict[str, Number] = {}  # seconds, by objective without a limit: stable's quantile
     stable_restarts: int = 0  # of stable's containers when the run began
-    canary_restarts: int = 0  # of the canary's, which may have served before
-    on_hold: bool = False  # in Starting: the registry or the gateway is in trouble, not the model
+    canary_restarts: int = 0  # likewise of the canary's, which may have served before
+    on_hold: bool = False  # in Starting: the registry or the gateway has a problem, not the model
     step: int = 0
-    step_started_at: datetime | None = None  # when the weight of this step was seen live
+    step_started_at: datetime | None = None  # when the weight of this step was proven
     traffic_started_at: datetime | None = None  # the first write that could let traffic in
-    first_live_at: datetime | None = None  # the first weight above 0 was seen live
-    live_weights: tuple[LiveWeight, ...] = ()  # the newest of them
+    first_live_at: datetime | None = None  # when the first weight above 0 was proven
+    live_weights: tuple[LiveWeight, ...] = ()  # the newest ones, oldest first
     swapped: bool = False  # Service NAME selects the canary
-    promoted_at: datetime | None = None  # that was proven: the canary serves alone, and is watched
-    outcome: Outcome | None = None  # set when the run's end is decided
+    promoted_at: datetime | None = None  # when the swap was proven and the watch began
+    outcome: Outcome | None = None  # set when the end of the run is decided
     ended_at: datetime | None = None  # likewise
     reason: str = ""
     message: str = ""
 
     @property
     def strategy(self) -> CanarySteps:
-        """Where the run is on its way. Only for a run that has steps."""
+        """The steps and the present one. Only for a run that has steps."""
         return CanarySteps(self.steps, self.step)
 
     @property
     def judged(self) -> tuple[Objective, ...]:
-        """The objectives that its counted requests decide; a latency without a limit has this run's threshold."""
+        """The objectives that are judged by counts. A latency objective without a limit gets this run's threshold."""
         thresholds = self.latency_thresholds
-        counted = (each for each in self.objectives if not each.of_training and each.query is None)
         return tuple(
-            each.with_threshold(thresholds[each.name]) if each.name in thresholds else each for each in counted
+            objective.with_threshold(thresholds[objective.name]) if objective.name in thresholds else objective
+            for objective in self.objectives
+            if not objective.of_training and objective.query is None
         )
 
 
 class Weight(_Part, frozen=True):
-    """Share of requests meant for the canary, in percent: decided, and proven in the data plane."""
+    """The percentage of the requests for the canary: `desired` is decided and written, `live` is proven."""
 
     desired: int
     written_at: datetime
@@ -168,25 +170,25 @@ class Verdict(_Part, frozen=True):
     reason: str
     message: str
     objectives: tuple[ObjectiveVerdict, ...] = ()
-    forecast: str = ""  # how long all steps take a canary that is as good as stable
-    unreachable: str = ""  # why they take longer than the deadline, if they do
-    baseline: str = ""  # what stable's past says of bursts, and whether it still holds
-    clean: bool = False  # the step's requests and time are there, and nothing fails
+    forecast: str = ""  # how long all steps take for a canary that is as good as stable
+    unreachable: str = ""  # why that is longer than the deadline, if it is
+    baseline: str = ""  # what is known of stable's bursts, and whether that still holds
+    clean: bool = False  # the step has its requests and its time, and no objective fails
 
 
 class Rejection(_Part, frozen=True):
-    """A revision that failed, remembered so that a re-sync does not try it again."""
+    """A revision that failed. It is remembered so that it is not tried again."""
 
     revision: str
     model: str
     reason: str
     message: str
-    objectives_hash: str  # of what it was judged by; other objectives give it another chance
+    objectives_hash: str  # of the objectives that it failed; with other objectives it is tried again
     at: datetime
 
 
 class Retiring(_Part, frozen=True):
-    """A revision out of traffic whose pods stay until `until`."""
+    """A revision without traffic whose pods are kept until `until`."""
 
     revision: Revision
     replicas: int
@@ -200,11 +202,11 @@ class HistoryEntry(_Part, frozen=True):
     reason: str
     started_at: datetime
     ended_at: datetime
-    record: str = ""  # ConfigMap that all counts of the run are kept in; none for a run without traffic
+    record: str = ""  # ConfigMap with the run record; empty for a run without traffic
 
 
 class Alias(_Part, frozen=True):
-    """The registry alias that the last promotion moves to `version`."""
+    """The alias in the registry that the last promotion moves to `version`. `done`: it points there."""
 
     name: str
     model: str
@@ -214,7 +216,7 @@ class Alias(_Part, frozen=True):
 
 
 class Condition(_Part, frozen=True):
-    """metav1.Condition."""
+    """A `metav1.Condition` of Kubernetes."""
 
     type: str
     status: str
@@ -232,7 +234,7 @@ class Status(_Part, frozen=True):
     message: str = ""
     stable: Revision | None = None
     canary: Revision | None = None
-    previous: Revision | None = None  # what Watching can return to
+    previous: Revision | None = None  # that Watching can roll back to
     run: Run | None = None
     weight: Weight | None = None
     verdict: Verdict | None = None
@@ -244,11 +246,11 @@ class Status(_Part, frozen=True):
 
 
 def parse(raw: Any) -> Status:
-    """`raw` is the `status` mapping as the API server returns it, or None before the first write."""
+    """Parse `raw`, the `status` mapping as the API server returns it, or None before the first write."""
     return msgspec.convert(raw or {}, Status, dec_hook=decode)
 
 
 def dump(status: Status) -> dict[str, Any]:
-    """The mapping to write. Fields at their defaults are left out."""
+    """`status` as the mapping that is written. Fields with their default values are left out."""
     plain: dict[str, Any] = msgspec.to_builtins(status, enc_hook=encode)
     return plain

@@ -1,7 +1,7 @@
-"""How a run goes through the steps of its strategy: which one it is at, and what that step needs. Pure.
+"""The strategy of a run: which step it is at, and which weight and how many pods that step needs. Pure.
 
-A canary is the one strategy there is. Whoever needs a weight or a number of pods asks this value, and knows no list of
-steps.
+Today the only strategy is a canary with steps of rising weight. Code that needs a weight or a number of pods asks this
+value and does not index the list of steps itself.
 """
 
 import math
@@ -12,7 +12,7 @@ from sluice_operator.api.spec import Step
 
 @dataclass(frozen=True, slots=True)
 class CanarySteps:
-    """Steps of rising weight, and the `position` of the present one, from 0. At least one step."""
+    """Steps of rising weight, at least one, and the `position` of the present one, counted from 0."""
 
     steps: tuple[Step, ...]
     position: int = 0
@@ -29,13 +29,13 @@ class CanarySteps:
 
     @property
     def is_last(self) -> bool:
-        """Whether a promotion follows."""
+        """Whether the promotion comes after the present step."""
         return self.position + 1 == len(self.steps)
 
     def pods(self, stable_replicas: int) -> int:
-        """Pods that the canary needs for the present weight, which `stable_replicas` pods share with it.
+        """Pods that the canary needs for the present weight, so that its pods get no more requests each than stable's.
 
-        Never more than stable has: as many carry all of the traffic after the promotion.
+        At most `stable_replicas`: that many pods are enough for all of the traffic after the promotion.
         """
         weight = self.weight
         return max(1, min(stable_replicas, math.ceil(stable_replicas * weight / (100 - weight))))

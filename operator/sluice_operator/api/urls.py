@@ -1,31 +1,34 @@
-"""Addresses of servers that people give: which of them may be asked is told from the text alone, before anybody is."""
+"""Addresses of servers that users write. Whether one may be asked is decided from its text, before a request. Pure."""
 
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from urllib.parse import urlsplit
 
-# Nothing in it that two parsers could take for different hosts.
+# Strict, so that no two parsers can find different hosts in one text.
 _PLAIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
 
 def host(url: str) -> str:
-    """The `host:port` of a URL, or the host alone where it names no port. Raises ValueError."""
-    return urlsplit(url).netloc.rpartition("@")[2]  # what stands before it is no part of the address
+    """The `host:port` of a URL, or only the host if it names no port. Raises ValueError."""
+    return urlsplit(url).netloc.rpartition("@")[2]  # without user and password
 
 
 def admits(patterns: Iterable[str], address: str) -> bool:
-    """Whether an administrator's list, such as `*.models.svc:5000`, has the `address` that `host` found."""
+    """Whether `address`, in the form that `host` returns, matches one of the patterns, such as `*.models.svc:5000`."""
     return any(fnmatch(address, pattern) for pattern in patterns)
 
 
 def plain(url: str) -> str:
-    """`url` without a slash at its end. Raises ValueError, which shows no password, if it is more than an address."""
+    """`url` without a slash at its end.
+
+    Raises ValueError if it is not a plain address or holds a password; the message does not show the password.
+    """
     try:
-        named = "@" in urlsplit(url).netloc
+        has_user = "@" in urlsplit(url).netloc
     except ValueError:
-        named = False
-    if named:
+        has_user = False
+    if has_user:
         raise ValueError("the URL holds a user or a password: leave them out, and write username and password as files")
     if not _PLAIN.fullmatch(url):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The cluster: the verbs that are needed, the client that speaks them, and what the cluster holds of one object.
+"""Access to the cluster: a port with the verbs that are needed, its client, and the objects of one ModelDeployment.
 
-What is wanted of the cluster is said in `manifests`; when it is written is the business of `controller`.
+What the cluster should hold is defined in `manifests`; when it is written is decided in `controller`.
 """

@@ -1,4 +1,4 @@
-"""What the cluster holds of one ModelDeployment, read once."""
+"""The objects in the cluster that belong to one ModelDeployment, or have a name that it needs."""
 
 from dataclasses import dataclass
 
@@ -13,21 +13,27 @@ Reference = tuple[str, str]  # kind, name
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """Objects as they were read, each with the resourceVersion that guards a write to it."""
+    """Whole manifests as they were read, each with the resourceVersion that makes a write to it conditional.
+
+    `apply` compares them with what was rendered. They are Deployments, Services, Ingresses and perhaps the Secret; pods
+    are not among them, those are summed up in `Workload`.
+    """
 
     objects: dict[Reference, Manifest]
-    foreign: tuple[str, ...]  # objects with our names that somebody else made
-    has_feedback_key: bool
+    foreign: tuple[str, ...]  # "kind name" of those that have a name of ours and another owner
+    has_feedback_key: bool  # the Secret with the key that signs prediction ids exists
 
 
 async def read(kube: Kube, namespace: str, name: str, uid: str, status: Status) -> Children:
-    """Read everything that the object owns, and everything that bears one of the names it needs."""
-    found = [item for kind in OWNED_KINDS for item in await kube.find(kind, namespace, {names.LABEL_OWNER: name})]
-    objects = {(item["kind"], item["metadata"]["name"]): item for item in found}
+    """Read everything that the ModelDeployment owns, and everything that has one of the names that it needs."""
+    labelled = [
+        manifest for kind in OWNED_KINDS for manifest in await kube.find(kind, namespace, {names.LABEL_OWNER: name})
+    ]
+    objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in labelled}
     for kind, needed in (*_fixed_names(name), *_workload_names(name, status)):
-        if (kind, needed) not in objects and (other := await kube.get(kind, namespace, needed)) is not None:
-            objects[kind, needed] = {**other, "kind": kind}
-    foreign = tuple(f"{kind} {bears}" for (kind, bears), item in objects.items() if not is_owned(item, uid))
+        if (kind, needed) not in objects and (unlabelled := await kube.get(kind, namespace, needed)) is not None:
+            objects[kind, needed] = {**unlabelled, "kind": kind}
+    foreign = tuple(f"{kind} {taken}" for (kind, taken), manifest in objects.items() if not is_owned(manifest, uid))
     has_key = ("Secret", names.feedback_secret(name)) in objects
     return Children(objects, foreign, has_key)
 
@@ -43,5 +49,7 @@ def _fixed_names(name: str) -> tuple[Reference, ...]:
 
 
 def _workload_names(name: str, status: Status) -> list[Reference]:
-    revisions = [one for one in (status.stable, status.canary, status.previous) if one]
-    return [(kind, names.workload(name, one.revision)) for one in revisions for kind in ("Deployment", "Service")]
+    revisions = [revision for revision in (status.stable, status.canary, status.previous) if revision]
+    return [
+        (kind, names.workload(name, revision.revision)) for revision in revisions for kind in ("Deployment", "Service")
+    ]

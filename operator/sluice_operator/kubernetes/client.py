@@ -1,6 +1,6 @@
 """The Kubernetes API over the official asyncio client.
 
-Paths are written out instead of discovered: the kinds are few and fixed, and a missing CRD should fail at once.
+The paths of the API are written here and not discovered: the kinds are few and fixed, and a missing CRD fails at once.
 """
 
 import json
@@ -48,17 +48,17 @@ class ApiServer:
         return await self._request("GET", _CRD_PATH, query=[("limit", "1")], absent_is_none=True) is not None
 
     async def create(self, manifest: Manifest) -> None:
-        """Make an object that must not exist yet."""
+        """Create an object. Raises Conflict if it exists."""
         path = _path(manifest["kind"], manifest["metadata"]["namespace"])
         await self._request("POST", path, manifest, query=[("fieldManager", FIELD_MANAGER)])
 
     async def apply(self, manifest: Manifest) -> None:
-        """Server-side apply. A resourceVersion in the metadata makes it conditional."""
+        """Server-side apply. With a resourceVersion in the metadata, only if the object still has that version."""
         query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
         await self._request("PATCH", _path_of(manifest), manifest, query=query, kind="application/apply-patch+yaml")
 
     async def scale(self, deployment: Manifest, replicas: int) -> None:
-        """Write nothing but the number of replicas, and only if the Deployment is still as it was read."""
+        """Write only the number of replicas, and only if the Deployment still has the version that was read."""
         body = {
             "metadata": {"resourceVersion": deployment["metadata"]["resourceVersion"]},
             "spec": {"replicas": replicas},
@@ -68,14 +68,14 @@ class ApiServer:
         await self._request("PATCH", path, body, query=query, kind="application/merge-patch+json")
 
     async def delete(self, manifest: Manifest) -> None:
-        """Delete exactly the object that was read; one that is gone is no problem."""
+        """Delete the object, if it still has the version that was read. If it is gone already, nothing happens."""
         metadata = manifest["metadata"]
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         body = {"preconditions": preconditions, "propagationPolicy": "Background"}
         await self._request("DELETE", _path_of(manifest), body, absent_is_none=True)
 
     async def update_status(self, manifest: Manifest) -> None:
-        """Replace the status of an object that must still have the resourceVersion it was read with."""
+        """Replace the status, if the object still has the version that was read."""
         query = [("fieldManager", FIELD_MANAGER)]
         await self._request("PUT", f"{_path_of(manifest)}/status", manifest, query=query)
 
@@ -101,7 +101,7 @@ class ApiServer:
         text = await response.read()
         if response.status == 404 and absent_is_none:
             return None
-        gone = response.status == 404 and method in ("PUT", "PATCH")  # somebody deleted it after it was read
+        gone = response.status == 404 and method in ("PUT", "PATCH")  # it was deleted after it was read
         if response.status == 409 or gone:
             raise Conflict(_message(text))
         if method != "GET" and response.status in (400, 403, 422):

@@ -1,4 +1,4 @@
-"""What the pods of each revision say of themselves: how many are ready, and why the others are not. Pure."""
+"""A summary of the pods of each revision: how many are ready, and why the others are not. Pure."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from sluice_operator.api.owner import Manifest
 
 
 def by_revision(pods: Iterable[Manifest]) -> dict[str, Workload]:
-    """The pods by revision."""
+    """One Workload per revision that has pods. A pod that is being deleted does not count."""
     grouped: dict[str, list[Manifest]] = {}
     for pod in pods:
         if pod["metadata"].get("deletionTimestamp") is None:
@@ -19,28 +19,29 @@ def by_revision(pods: Iterable[Manifest]) -> dict[str, Workload]:
 
 def _workload(pods: list[Manifest]) -> Workload:
     reports = [report for pod in pods if (report := _fetch_report(pod))]
-    prepared = next((report for report in reports if "digest" in report), {})
+    fetched = next((report for report in reports if "digest" in report), {})
     refused = next((report["refused"] for report in reports if "refused" in report), None)
-    servers = [status for pod in pods for status in pod["status"].get("containerStatuses", ())]
+    servers = [container for pod in pods for container in pod["status"].get("containerStatuses", ())]
     return Workload(
         ready=sum(_is_ready(pod) for pod in pods),
-        restarts=sum(status.get("restartCount", 0) for status in servers),
-        digest=prepared.get("digest", ""),
-        runtime=prepared.get("runtime", ""),
+        restarts=sum(server.get("restartCount", 0) for server in servers),
+        digest=fetched.get("digest", ""),
+        runtime=fetched.get("runtime", ""),
         refusal=Refusal(refused["reason"], refused["message"]) if refused else None,
-        trouble=next((words for pod in pods if (words := _trouble(pod))), ""),
+        trouble=next((trouble for pod in pods if (trouble := _trouble(pod))), ""),
         registry_lost=any("unavailable" in report for report in reports),
     )
 
 
 def _is_ready(pod: Manifest) -> bool:
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
+    conditions = pod["status"].get("conditions", ())
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _fetch_report(pod: Manifest) -> Manifest:
-    """What the fetch container wrote into its termination message, now or before its last restart."""
-    for status in pod["status"].get("initContainerStatuses", ()):
-        for state in (status.get("state", {}), status.get("lastState", {})):
+    """The JSON that the fetch container wrote into its termination message, now or before its last restart."""
+    for container in pod["status"].get("initContainerStatuses", ()):
+        for state in (container.get("state", {}), container.get("lastState", {})):
             try:
                 report = json.loads(state.get("terminated", {}).get("message", ""))
             except ValueError:
@@ -51,7 +52,7 @@ def _fetch_report(pod: Manifest) -> Manifest:
 
 
 def _trouble(pod: Manifest) -> str:
-    """Why the pod is not ready, in words for a person; empty when it is, or when it is just starting."""
+    """Why the pod is not ready, as a sentence for people. Empty if it is ready, or only starting."""
     if _is_ready(pod):
         return ""
     status, name = pod["status"], pod["metadata"]["name"]
@@ -59,8 +60,8 @@ def _trouble(pod: Manifest) -> str:
     if unavailable:
         return f"pod {name}: {unavailable['message']}"
     for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
-        if words := _container_trouble(container):
-            return f"pod {name}, container {container['name']}: {words}"
+        if trouble := _container_trouble(container):
+            return f"pod {name}, container {container['name']}: {trouble}"
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"pod {name} is not scheduled: {condition.get('message', '')}"
@@ -68,12 +69,12 @@ def _trouble(pod: Manifest) -> str:
 
 
 def _container_trouble(container: Manifest) -> str:
-    """Why it does not run, or how it ended before it was started again; empty when all is well so far."""
+    """Why the container does not run, or how it ended before its last restart. Empty if neither is known."""
     state = container.get("state", {})
     ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
-    last = f"last exit code {ended['exitCode']} ({ended.get('reason', '')})" if ended.get("exitCode") else ""
+    last_exit = f"last exit code {ended['exitCode']} ({ended.get('reason', '')})" if ended.get("exitCode") else ""
     waiting = state.get("waiting", {})
     if waiting.get("reason", "PodInitializing") in ("PodInitializing", "ContainerCreating"):
-        return last
-    words = f"{waiting['reason']}: {waiting.get('message') or 'no message'}"
-    return f"{words}, {last}" if last else words
+        return last_exit
+    reason = f"{waiting['reason']}: {waiting.get('message') or 'no message'}"
+    return f"{reason}, {last_exit}" if last_exit else reason

@@ -1,4 +1,7 @@
-"""The Kubernetes API, as far as the operator needs it: plain mappings in and out, server-side apply, guarded writes."""
+"""The part of the Kubernetes API that the operator uses, as a port. Objects are plain mappings.
+
+Writes are conditional: they fail if the object was changed or created since it was read.
+"""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,25 +11,24 @@ from sluice_operator.api.owner import Manifest
 FIELD_MANAGER = "sluice"
 
 
-class Conflict(Exception):  # noqa: N818 - an expected answer, not an error
-    """Somebody else wrote the object since it was read (409)."""
+class Conflict(Exception):  # noqa: N818 - an expected answer and not an error
+    """Somebody else has written, created or deleted the object since it was read (status 409, or 404 for a write)."""
 
 
 class WriteRefused(Exception):  # noqa: N818 - likewise
-    """The API server does not allow a write, or will not have the object: trying again at once changes nothing."""
+    """The API server forbids the write or finds the object invalid. Another try at once would give the same answer."""
 
 
 class Kube(Protocol):
     """The verbs that the operator uses.
 
-    Reads return None, or nothing in a list, where there is no object. Writes raise Conflict on a lost race,
-    or WriteRefused.
+    `get` returns None and `find` an empty list if there is no such object. Writes raise Conflict or WriteRefused.
     """
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None: ...
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
-        """Objects with these labels; of all namespaces if `namespace` is empty."""
+        """All objects with these labels; in all namespaces if `namespace` is empty."""
 
     async def create(self, manifest: Manifest) -> None: ...
 

@@ -1,1 +1,1 @@
-"""What the cluster should hold of one object, as whole manifests. Pure: a function of spec and status."""
+"""The objects that a ModelDeployment should own, as whole manifests. Pure: they follow from spec and status."""

@@ -1,4 +1,4 @@
-"""Builders of whole manifests, each of which a person could `kubectl apply`. Pure; policy is not here."""
+"""Builders of whole manifests, each of which a person could `kubectl apply`. Pure, and without any policy."""
 
 import base64
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.status import Revision
 
-DRAIN_SECONDS = 10  # how long a pod goes on answering after it was told to end
-_FINISH_SECONDS = 20  # and then to finish what is in flight
+DRAIN_SECONDS = 10  # for which a pod still takes requests after its SIGTERM
+_FINISH_SECONDS = 20  # that it then has for the requests it has begun
 
 
 def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
-    """The pods of one revision, from its frozen settings. Written once; afterwards only the scale changes."""
+    """The Deployment of one revision, with that revision's settings. After its creation only `replicas` changes."""
     labels = {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision.revision}
     pod_labels = {**names.labels(owner.name), names.LABEL_REVISION: revision.revision}
     manifest: Manifest = {
@@ -68,7 +68,7 @@ def _container(name: str, command: str, revision: Revision) -> Manifest:
         },
         "volumeMounts": [
             {"name": "model", "mountPath": names.MODEL_DIR},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
         ],
     }
 
@@ -131,12 +131,12 @@ def _env(values: dict[str, str]) -> list[dict[str, str]]:
 
 
 def role_service(owner: Owner, revision: str | None) -> Manifest:
-    """Service NAME: the stable role. Without a revision it selects nothing yet."""
+    """Service NAME, which selects the pods of the stable revision. Without a revision it selects no pod."""
     return _service(owner, owner.name, {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision or "none"})
 
 
 def revision_service(owner: Owner, revision: str) -> Manifest:
-    """The backend of one revision; its selector never changes."""
+    """The Service of one revision. Its selector never changes."""
     selector = {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision}
     manifest = _service(owner, names.workload(owner.name, revision), selector)
     manifest["metadata"]["labels"][names.LABEL_REVISION] = revision
@@ -159,7 +159,7 @@ def _service(owner: Owner, name: str, selector: dict[str, str]) -> Manifest:
 
 
 def metrics_service(owner: Owner) -> Manifest:
-    """All pods of all revisions, ready or not, once each: what Prometheus scrapes."""
+    """The headless Service over all pods of all revisions, ready or not, which Prometheus scrapes."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -174,7 +174,7 @@ def metrics_service(owner: Owner) -> Manifest:
 
 
 def feedback_secret(owner: Owner, key: str) -> Manifest:
-    """The key that signs prediction ids; made once and never rendered again."""
+    """The Secret with the key that signs prediction ids. It is created once, and `render` does not know it."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -185,7 +185,7 @@ def feedback_secret(owner: Owner, key: str) -> Manifest:
 
 
 def run_record(owner: Owner, run: str, summary: Mapping[str, str], record: bytes) -> Manifest:
-    """The record of a run, with what a person may want to see of it without unpacking it."""
+    """The ConfigMap with a run record. `summary`: what people can read without unpacking `record`."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

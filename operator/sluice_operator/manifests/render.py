@@ -1,7 +1,7 @@
-"""The phase table as code: `render(owner, spec, status)` says what the cluster should hold. Pure.
+"""All objects that a ModelDeployment should own, from its spec and status. Pure.
 
-Children are a function of spec and status alone, so a crash between two writes and an edit from outside are repaired by
-the next pass, without code of their own.
+Nothing else is looked at. So the next reconcile repairs whatever a crash between two writes left undone, and every edit
+from outside, without any special code.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from sluice_operator.routing.router import router_for
 
 
 def render(owner: Owner, spec: Spec, status: Status) -> tuple[Manifest, ...]:
-    """Everything that should exist, pods before the routes that lead to them."""
+    """All manifests that should exist, Deployments before the routes that lead to their pods."""
     if status.stable is None and status.canary is None:
         return ()
     return (*_workloads(owner, spec, status), *_routes(owner, _traffic(spec, status), status))
@@ -38,7 +38,7 @@ def _routes(owner: Owner, traffic: Traffic, status: Status) -> Iterator[Manifest
 
 
 def _traffic(spec: Spec, status: Status) -> Traffic:
-    """A change of the route waits until no run depends on the old one."""
+    """The traffic section that holds now. A change of it in the spec waits until the run has ended."""
     if status.run is None or status.phase in (Phase.PENDING, Phase.STABLE):
         return spec.traffic
     return status.run.traffic

@@ -1,4 +1,4 @@
-"""The model registry: what a URI names, where an alias points, and what a training run says of its hold-out.
+"""The model registry, over MLflow's REST API: which version a URI names, where an alias points, results on hold-outs.
 
-Over MLflow's REST API. A model, no model and no answer are three different values.
+"This model", "there is no such model" and "no usable answer" are three different values.
 """

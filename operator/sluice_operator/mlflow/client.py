@@ -1,6 +1,7 @@
-"""Asks MLflow's REST API what a URI names now. Three answers that must never be mixed up: a model, no model, no answer.
+"""Asks MLflow's REST API which model version a URI names now.
 
-Reading needs a handful of GETs, so MLflow's own client, with its long retries, stays out of the operator.
+Three results must never be mixed up: a model, no such model, and no usable answer. A few GETs are enough for that, so
+the operator does not need MLflow's own client with its long retries.
 """
 
 import time
@@ -16,9 +17,10 @@ from sluice_operator.api.status import Model
 from sluice_operator.mlflow import hold_outs, uris
 
 _TIMEOUT_SECONDS = 5.0
-_ERROR_KEPT_SECONDS = 5.0
+_ERROR_CACHED_SECONDS = 5.0
 _FORGOTTEN_AFTER_SECONDS = 3600.0
-_UNUSABLE = (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError)  # as an answer
+# What a request, or the parsing of its answer, raises if the answer cannot be used.
+_UNUSABLE = (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError)
 
 
 class _NotFoundError(Exception):
@@ -26,21 +28,23 @@ class _NotFoundError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Cached:
+    """A resolution, and when MLflow gave it (seconds of a monotonic clock)."""
+
     resolution: Resolution
     asked_at: float
 
     def is_fresh(self, now: float, poll_seconds: float) -> bool:
-        """Whether it need not be asked again yet; what is no model is asked for sooner."""
-        kept = poll_seconds if isinstance(self.resolution, Resolved) else min(poll_seconds, _ERROR_KEPT_SECONDS)
-        return now < self.asked_at + kept
+        """Whether it can be used without a new request. Without a model, the next request comes sooner."""
+        is_model = isinstance(self.resolution, Resolved)
+        return now < self.asked_at + (poll_seconds if is_model else min(poll_seconds, _ERROR_CACHED_SECONDS))
 
 
 class Registry:
     """Resolves model URIs, and moves aliases.
 
-    `allowed_hosts`: patterns of `host:port` that a user-given tracking URI may name; the operator's own is always
-    allowed. An answer is kept for the poll interval and shared by all objects that ask the same.
+    `default_uri`: of the registry for objects that name none. `allowed_hosts`: patterns of `host:port` that other
+    tracking URIs may name. An answer is cached for the poll interval and shared by all objects with the same URI.
     """
 
     def __init__(
@@ -54,21 +58,24 @@ class Registry:
         self._default = default_uri
         self._allowed = allowed_hosts
         self._clock = clock
-        self._answers: dict[tuple[str, str], _Answer] = {}
+        self._cache: dict[tuple[str, str], _Cached] = {}  # by tracking URI and model URI
 
     async def resolve(self, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
         """The model version that `uri` names now, at most `poll_seconds` old."""
         key, now = (tracking_uri or self._default, uri), self._clock()
-        known = self._answers.get(key)
-        if known is not None and known.is_fresh(now, poll_seconds):
-            return known.resolution
+        cached = self._cache.get(key)
+        if cached is not None and cached.is_fresh(now, poll_seconds):
+            return cached.resolution
         resolution = await self._ask(uri, *self._base(tracking_uri))
-        self._answers = {k: one for k, one in self._answers.items() if one.asked_at > now - _FORGOTTEN_AFTER_SECONDS}
-        self._answers[key] = _Answer(resolution, self._clock())
+        self._forget_before(now - _FORGOTTEN_AFTER_SECONDS)
+        self._cache[key] = _Cached(resolution, self._clock())
         return resolution
 
+    def _forget_before(self, moment: float) -> None:
+        self._cache = {key: cached for key, cached in self._cache.items() if cached.asked_at > moment}
+
     async def alias_version(self, tracking_uri: str, name: str, alias: str) -> str | None:
-        """The version that `alias` of model `name` points to; None if it points nowhere or nobody answers."""
+        """The version that `alias` of model `name` points to. None if there is no such alias, or no usable answer."""
         base, refused = self._base(tracking_uri)
         if refused:
             return None
@@ -78,7 +85,7 @@ class Registry:
             return None
 
     async def hold_out(self, model: Model, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
-        """What the MLflow run that made `model` says of its hold-out: metrics, and tags that tell the rows."""
+        """The result of `model` on its hold-out, from metrics and tags of the MLflow run that made it."""
         base, refused = self._base(tracking_uri)
         if refused is not None:
             return refused
@@ -90,7 +97,7 @@ class Registry:
             return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
 
     async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
-        """Point `alias` at `version`. Idempotent. Raises httpx.HTTPError when MLflow does not do it."""
+        """Point `alias` of model `name` to `version`. Idempotent. Raises httpx.HTTPError if MLflow does not do it."""
         base, refused = self._base(tracking_uri)
         if refused:
             raise httpx.RequestError(refused.message)
@@ -99,15 +106,16 @@ class Registry:
         answer.raise_for_status()
 
     def _base(self, tracking_uri: str) -> tuple[str, Unresolved | None]:
-        chosen = (tracking_uri or self._default).rstrip("/")
+        """The registry's address, and why it may not be asked, if it may not."""
+        base = (tracking_uri or self._default).rstrip("/")
         try:
-            host = urls.host(chosen)
+            host = urls.host(base)
         except ValueError as error:
-            return chosen, Unresolved("InvalidURI", f"the registry {chosen!r} is no address: {error}")
-        if chosen == self._default.rstrip("/") or urls.admits(self._allowed, host):
-            return chosen, None
+            return base, Unresolved("InvalidURI", f"the registry {base!r} is no address: {error}")
+        if base == self._default.rstrip("/") or urls.admits(self._allowed, host):
+            return base, None
         hint = f"let the administrator add {host!r} to SLUICE_ALLOWED_REGISTRIES or leave trackingURI out"
-        return chosen, Unresolved("RegistryNotAllowed", f"the registry {chosen} is not on the operator's list: {hint}")
+        return base, Unresolved("RegistryNotAllowed", f"the registry {base} is not on the operator's list: {hint}")
 
     async def _ask(self, uri: str, base: str, refused: Unresolved | None) -> Resolution:
         if refused is not None:
@@ -116,7 +124,7 @@ class Registry:
         try:
             return await self._resolve(form, base)
         except _NotFoundError as error:
-            return Unresolved(*_nothing_there(form, str(error)))
+            return _not_found(form, str(error))
         except _UNUSABLE as error:
             return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
 
@@ -125,15 +133,15 @@ class Registry:
             case uris.Unreadable(message):
                 return Unresolved("InvalidURI", message)
             case uris.ByVersion(name, version):
-                found = await self._get(base, "model-versions/get", name=name, version=version)
-                return _registered(found["model_version"])
+                answer = await self._get(base, "model-versions/get", name=name, version=version)
+                return _registered(answer["model_version"])
             case uris.ByAlias(name, alias):
                 return _registered(await self._by_alias(base, name, alias))
             case uris.ByStage(name, stage):
-                found = await self._get(base, "registered-models/get-latest-versions", name=name, stages=stage)
-                if not found.get("model_versions"):
+                answer = await self._get(base, "registered-models/get-latest-versions", name=name, stages=stage)
+                if not answer.get("model_versions"):
                     raise _NotFoundError(f"no version of {name} is in stage {stage}")
-                return _registered(found["model_versions"][0])
+                return _registered(answer["model_versions"][0])
             case uris.LoggedModel(model_id):
                 info = (await self._get(base, f"logged-models/{model_id}"))["model"]["info"]
                 run_id = info.get("source_run_id", "")
@@ -144,9 +152,9 @@ class Registry:
                 return Resolved(Model(f"runs:/{run_id}/{path}", name, run_id[:8], run_id))
 
     async def _by_alias(self, base: str, name: str, alias: str) -> dict[str, Any]:
-        found = await self._get(base, "registered-models/alias", name=name, alias=alias)
-        version: dict[str, Any] = found["model_version"]
-        return version
+        answer = await self._get(base, "registered-models/alias", name=name, alias=alias)
+        model_version: dict[str, Any] = answer["model_version"]
+        return model_version
 
     async def _get(self, base: str, path: str, **params: str) -> dict[str, Any]:
         answer = await self._client.get(f"{base}/api/2.0/mlflow/{path}", params=params, timeout=_TIMEOUT_SECONDS)
@@ -159,26 +167,26 @@ class Registry:
         return body
 
 
-def _registered(found: dict[str, Any]) -> Resolution:
-    name, version = found["name"], str(found["version"])
+def _registered(model_version: dict[str, Any]) -> Resolution:
+    name, version = model_version["name"], str(model_version["version"])
     uri = f"models:/{name}/{version}"
-    if found.get("status", "READY") != "READY":
-        return Unresolved("ModelNotReady", f"{uri} is {found['status']} in the registry: wait, or register it again")
-    return Resolved(Model(uri, name, version, found.get("run_id", ""), found.get("source", "")))
+    if (state := model_version.get("status", "READY")) != "READY":
+        return Unresolved("ModelNotReady", f"{uri} is {state} in the registry: wait, or register it again")
+    return Resolved(Model(uri, name, version, model_version.get("run_id", ""), model_version.get("source", "")))
 
 
-def _nothing_there(form: uris.ModelUri, said: str) -> tuple[str, str]:
+def _not_found(form: uris.ModelUri, answer: str) -> Unresolved:
+    """What to correct in a URI of this form. `answer`: MLflow's own message."""
     match form:
-        case uris.ByAlias(name) if "Registered Model with name" in said:
-            return "ModelNotFound", f"MLflow has no model {name!r}; correct model.uri ({said})"
+        case uris.ByAlias(name) if "Registered Model with name" in answer:
+            reason, hint = "ModelNotFound", f"MLflow has no model {name!r}; correct model.uri"
         case uris.ByAlias(name, alias):
-            return (
-                "AliasNotFound",
-                f"MLflow has no alias {alias!r} of model {name!r}; set it, or correct model.uri ({said})",
-            )
+            reason = "AliasNotFound"
+            hint = f"MLflow has no alias {alias!r} of model {name!r}; set it, or correct model.uri"
         case uris.ByVersion(name, version):
-            return "VersionNotFound", f"MLflow has no version {version} of model {name!r}; correct model.uri ({said})"
+            reason, hint = "VersionNotFound", f"MLflow has no version {version} of model {name!r}; correct model.uri"
         case uris.ByStage(name, stage):
-            return "StageEmpty", f"no version of model {name!r} is in stage {stage}; move one there ({said})"
+            reason, hint = "StageEmpty", f"no version of model {name!r} is in stage {stage}; move one there"
         case _:
-            return "ModelNotFound", f"MLflow does not have it; correct model.uri ({said})"
+            reason, hint = "ModelNotFound", "MLflow does not have it; correct model.uri"
+    return Unresolved(reason, f"{hint} ({answer})")

@@ -1,4 +1,4 @@
-"""What a training run says of its hold-out: metrics with the counts, and tags that tell which rows were right. Pure."""
+"""Parses the result on a hold-out from an MLflow run: metrics with counts, and tags with the rows. Pure."""
 
 import base64
 from typing import Any
@@ -7,16 +7,19 @@ from sluice_operator.api.observation import HoldOut, Rows, Unresolved
 from sluice_operator.api.status import Model
 
 _DIGEST, _CORRECT = "sluice.holdout.digest", "sluice.holdout.correct"  # tags of a run, as the trainer writes them
-_MOST_ROWS = 48_000  # that fit into a tag
+_MAX_ROWS = 48_000  # that fit into a tag
 
 
 def run_of(model: Model) -> str:
-    """The run that made `model`, for people."""
+    """Text for people that names the run that made `model`."""
     return f"run {model.run_id!r} of {model.name}/{model.version}"
 
 
 def parse(model: Model, data: dict[str, Any]) -> HoldOut | Unresolved:
-    """The hold-out in `data` of a run, as MLflow's API gives it. Raises ValueError and LookupError for other shapes."""
+    """The hold-out of `model`. `data`: of its run, as MLflow's API returns it.
+
+    Raises ValueError or LookupError if `data` has another shape.
+    """
     metrics = {metric["key"]: float(metric["value"]) for metric in data.get("metrics", ())}
     tags = {tag["key"]: str(tag["value"]) for tag in data.get("tags", ())}
     correct, total = metrics.get("correct", -1.0), metrics.get("total", 0.0)
@@ -27,19 +30,19 @@ def parse(model: Model, data: dict[str, Any]) -> HoldOut | Unresolved:
     return HoldOut(f"{model.name}/{model.version}", int(correct), int(total), rows)
 
 
-def _rows(named: str, tags: dict[str, str], correct: int, total: int) -> Rows | Unresolved:
-    """Which rows were right. The tags must agree with the counts; nobody is compared by what may be another's."""
+def _rows(run: str, tags: dict[str, str], correct: int, total: int) -> Rows | Unresolved:
+    """Which rows were right. Tags that do not agree with the counts may be of another hold-out, and are not used."""
     if not tags.get(_DIGEST):
-        return Unresolved("HoldOutMissing", f"{named} has no tag {_DIGEST}")
+        return Unresolved("HoldOutMissing", f"{run} has no tag {_DIGEST}")
     if _CORRECT not in tags:
-        full = f" (its {total} rows do not fit into one, {_MOST_ROWS} do)" if total > _MOST_ROWS else ""
-        return Unresolved("HoldOutMissing", f"{named} has no tag {_CORRECT}{full}")
+        full = f" (its {total} rows do not fit into one, {_MAX_ROWS} do)" if total > _MAX_ROWS else ""
+        return Unresolved("HoldOutMissing", f"{run} has no tag {_CORRECT}{full}")
     try:
         packed = base64.b64decode(tags[_CORRECT], validate=True)
     except ValueError:
-        return Unresolved("HoldOutMissing", f"the tag {_CORRECT} of {named} is not base64")
-    right, beyond = divmod(int.from_bytes(packed), 1 << (-total % 8))
-    if len(packed) != (total + 7) // 8 or beyond or right.bit_count() != correct:
+        return Unresolved("HoldOutMissing", f"the tag {_CORRECT} of {run} is not base64")
+    right, padding = divmod(int.from_bytes(packed), 1 << (-total % 8))
+    if len(packed) != (total + 7) // 8 or padding or right.bit_count() != correct:
         has = f"{len(packed)} bytes with {int.from_bytes(packed).bit_count()} bits set"
-        return Unresolved("HoldOutMissing", f"the tag {_CORRECT} of {named} is not of {correct} of {total} rows: {has}")
+        return Unresolved("HoldOutMissing", f"the tag {_CORRECT} of {run} is not of {correct} of {total} rows: {has}")
     return Rows(tags[_DIGEST], right)

@@ -1,4 +1,4 @@
-"""The grammar of model URIs: what each form names, without asking anybody."""
+"""The grammar of model URIs. Nothing is asked of MLflow here: a form says what to ask. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class RunModel:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """No form that is known; `message` says what to write."""
+    """None of the known forms; `message` says what to write."""
 
     message: str
 
@@ -48,7 +48,7 @@ _FORMS = "write models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/latest, m
 
 
 def parse(uri: str) -> ModelUri:
-    """The form of `uri`. `latest` is an alias that every registered model has."""
+    """The form of `uri`. MLflow treats `latest` as an alias that every registered model has."""
     if match := re.fullmatch(r"runs:/([0-9a-zA-Z]+)/(.*[^/].*)", uri):
         return RunModel(match[1], match[2].strip("/"))
     if not uri.startswith("models:/"):

@@ -1,1 +1,1 @@
-"""How requests are split between stable and canary: what to write for it, and how the gateway itself proves it."""
+"""How requests are split between stable and canary: the manifests for a weight, and the proof that it is live."""

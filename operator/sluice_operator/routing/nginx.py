@@ -1,7 +1,7 @@
-"""The split by `nginx.ingress.kubernetes.io/canary*` annotations on a second Ingress. Pure.
+"""Splits traffic with `nginx.ingress.kubernetes.io/canary*` annotations on a second Ingress. Pure.
 
-The name of the probe header changes with every write of a weight, in the same patch: a gateway that routes by the new
-name has the new weight too, which is how the weight is proven.
+The weight and the name of the probe header are written in one patch. So a gateway that obeys the new name has the new
+weight too: that is how a weight is proven.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _CANARY = "nginx.ingress.kubernetes.io/canary"
 
 
 class NginxIngress:
-    """`Router` for controllers that honour these annotations: ingress-nginx, and Traefik's provider for it."""
+    """`Router` for controllers that obey these annotations: ingress-nginx, and Traefik with its provider for them."""
 
     def routes(self, owner: Owner, traffic: Traffic) -> Iterator[Manifest]:
         yield _ingress(owner, owner.name, traffic, backend=owner.name)

@@ -1,7 +1,7 @@
-"""The port through which traffic is split between stable and canary, and which implementation a spec asks for. Pure.
+"""The port for splitting traffic between stable and canary, and which implementation a spec asks for. Pure.
 
-A router says what to write. That the gateway does it is proven by `probes`, the same way for every router: a request
-that carries the probe header is led to the side that the header names.
+A router builds the manifests for a weight. `probes` proves that the gateway uses them, in the same way for every
+router: the probe header decides whether a request goes to stable or to the canary.
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from sluice_operator.routing.nginx import NginxIngress
 
 
 class Router(Protocol):
-    """One kind of gateway configuration."""
+    """Manifests for one kind of gateway."""
 
     def routes(self, owner: Owner, traffic: Traffic) -> Iterator[Manifest]:
-        """All requests for the host go to Service NAME: the stable role."""
+        """The manifests that lead all requests for the host to Service NAME, which selects stable's pods."""
 
     def split(self, owner: Owner, traffic: Traffic, canary: str, weight: Weight) -> Iterator[Manifest]:
-        """`weight` percent of them go to the Service of revision `canary` instead. Together with `routes`."""
+        """The manifests that, in addition to `routes`, lead `weight` to the Service of revision `canary`."""
 
     def probe_header(self, weight: Weight) -> str:
-        """The header that this write of the weight is proven by: `always` leads to the canary, `never` to stable.
+        """Name of the probe header of this write of the weight: `always` leads to the canary, `never` to stable.
 
-        Another name with every write, so that a gateway that knows it has the weight that came with it.
+        The name is new with every write. So a gateway that obeys the header has the weight that came with it, too.
         """
 
 
 def router_for(traffic: Traffic) -> Router:
-    """The router that `traffic` asks for. Ingress is the one kind that there is."""
+    """The router that `traffic` asks for. Today there is only Ingress."""
     return NginxIngress()

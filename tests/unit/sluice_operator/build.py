@@ -1,4 +1,4 @@
-"""Small builders of what the operator sees and decides: a spec, revisions, and snapshots around a status."""
+"""Builders for tests: a spec, revisions, verdicts, and observations of a rollout in each of its phases."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SPEC: dict[str, Any] = {
 
 
 def raw_spec(**changes: Any) -> dict[str, Any]:
-    """The spec as YAML; `server__replicas=3` changes one field of one section."""
+    """The spec as YAML. `server=...` replaces a section, `server__replicas=3` one field of it."""
     changed: dict[str, Any] = {**SPEC}
     for path, value in changes.items():
         section, _, field = path.partition("__")
@@ -99,11 +99,11 @@ def not_live(detail: str = "3 of 24 probes for iris.example.com went elsewhere")
 
 
 def pods(*ready: tuple[Revision, int]) -> dict[str, Workload]:
-    return {one.revision: Workload(ready=number) for one, number in ready}
+    return {revision.revision: Workload(ready=number) for revision, number in ready}
 
 
 def a_look(**changes: Any) -> Observation:
-    """An object that was just created, while its alias names version 1."""
+    """An observation of an object that was just created, while its alias points to version 1."""
     seen = Observation(
         now=NOW,
         name="iris",
@@ -117,7 +117,7 @@ def a_look(**changes: Any) -> Observation:
 
 
 def again(seen: Observation, *, after: float = 1.0, **changes: Any) -> Observation:
-    """The next look, `after` seconds later: what was decided is the status now, and proofs are taken anew."""
+    """The next observation, `after` seconds later: its status is what was decided, and it has no proofs yet."""
     fresh: Mapping[str, Any] = {"weight": None, "smoke": None, "swap": None, "verdict": None, "alias_version": None}
     return replace_seen(
         seen, **{**fresh, "status": decide(seen), "now": seen.now + timedelta(seconds=after), **changes}
@@ -125,7 +125,7 @@ def again(seen: Observation, *, after: float = 1.0, **changes: Any) -> Observati
 
 
 def stable_on(version: int, *, ready: int = REPLICAS, **changes: Any) -> Observation:
-    """Version `version` serves since an hour, and the alias names it."""
+    """Version `version` has served for an hour, and the alias points to it."""
     first = a_look(resolution=resolved(version), now=NOW - timedelta(hours=1))
     starting = again(first, workloads=pods((revision(version), ready)))
     promoted = again(starting, alias_version=str(version))
@@ -138,7 +138,7 @@ def stable_on(version: int, *, ready: int = REPLICAS, **changes: Any) -> Observa
 
 
 def starting(**changes: Any) -> Observation:
-    """Version 1 serves, and version 2 was just started beside it; its pods are not ready."""
+    """Version 1 serves, and version 2 has just been started as its canary; its pods are not ready."""
     return again(stable_on(1, resolution=resolved(2)), **changes)
 
 
@@ -147,7 +147,7 @@ def both_ready(first: int = REPLICAS, second: int = 1) -> dict[str, Workload]:
 
 
 def stepping(**changes: Any) -> Observation:
-    """Version 2 has its first weight written and proven."""
+    """Version 2 has its first weight, which is written and proven."""
     ready = starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)
     entered = again(ready)
     written = again(entered, weight=LIVE)
@@ -155,24 +155,24 @@ def stepping(**changes: Any) -> Observation:
 
 
 def promoting(**changes: Any) -> Observation:
-    """Version 2 passed both steps and is to get all of its pods."""
+    """Version 2 has passed both steps and will get all of its pods."""
     second = again(again(stepping(verdict=PASS)), workloads=both_ready(2, 2))
     proven = again(second, weight=LIVE)
     return again(again(proven, verdict=PASS), **changes)
 
 
 def swapped(**changes: Any) -> Observation:
-    """Service NAME selects version 2, which is not proven yet."""
+    """Service NAME selects version 2. That is not proven yet."""
     return again(promoting(), **changes)
 
 
 def watching(**changes: Any) -> Observation:
-    """Version 2 serves, and version 1 can still be returned to."""
+    """Version 2 serves, and a rollback to version 1 is still possible."""
     return again(swapped(swap=LIVE), **changes)
 
 
 def rolling_back(**changes: Any) -> Observation:
-    """Version 2 failed at its first step."""
+    """Version 2 has failed at its first step."""
     return again(stepping(verdict=FAIL), **changes)
 
 
@@ -181,7 +181,7 @@ def with_status(seen: Observation, **changes: Any) -> Observation:
 
 
 class At(NamedTuple):
-    """Where a rollout is, in one line."""
+    """The state of a rollout in one line."""
 
     phase: Phase
     stable: str = ""
@@ -196,8 +196,8 @@ class At(NamedTuple):
 def at(status: Status) -> At:
     """`status` in one line."""
 
-    def version(one: Revision | None) -> str:
-        return one.model.version if one else ""
+    def version(role: Revision | None) -> str:
+        return role.model.version if role else ""
 
     return At(
         phase=status.phase,
@@ -213,5 +213,5 @@ def at(status: Status) -> At:
 
 def condition(status: Status, name: str) -> tuple[str, str, str]:
     """State, reason and message of one condition."""
-    found = next(one for one in status.conditions if one.type == name)
-    return found.status, found.reason, found.message
+    named = next(condition for condition in status.conditions if condition.type == name)
+    return named.status, named.reason, named.message

@@ -1,4 +1,4 @@
-"""Certificates of a test's own authorities, made with openssl."""
+"""Certificate authorities for tests, made with openssl."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Authority:
-    """One that signs; its files lie in a folder of its own."""
+    """A certificate authority. Its files are in `folder`."""
 
     folder: Path
 
@@ -17,9 +17,9 @@ class Authority:
     def made(cls, folder: Path) -> Authority:
         folder.mkdir()
         _key(folder / "ca.key")
-        named = ("-subj", f"/CN={folder.name}", "-days", "2")
-        extended = ("-addext", "keyUsage=critical,keyCertSign")
-        _openssl("req", "-x509", "-new", "-key", folder / "ca.key", "-out", folder / "ca.crt", *named, *extended)
+        subject = ("-subj", f"/CN={folder.name}", "-days", "2")
+        usage = ("-addext", "keyUsage=critical,keyCertSign")
+        _openssl("req", "-x509", "-new", "-key", folder / "ca.key", "-out", folder / "ca.crt", *subject, *usage)
         return cls(folder)
 
     @property
@@ -27,15 +27,15 @@ class Authority:
         return self.folder / "ca.crt"
 
     def pair(self, name: str, address: str = "IP:127.0.0.1") -> tuple[Path, Path]:
-        """Certificate and key of somebody who is known at `address`."""
-        key, request, found = (self.folder / f"{name}.{end}" for end in ("key", "csr", "crt"))
+        """A certificate for `address` that this authority has signed, and its key."""
+        key, request, certificate = (self.folder / f"{name}.{suffix}" for suffix in ("key", "csr", "crt"))
         extension = self.folder / f"{name}.ext"
         extension.write_text(f"subjectAltName={address}\nextendedKeyUsage=serverAuth,clientAuth\n")
         _key(key)
         _openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", request)
         signed_by = ("-CA", self.certificate, "-CAkey", self.folder / "ca.key", "-CAcreateserial", "-days", "2")
-        _openssl("x509", "-req", "-in", request, *signed_by, "-extfile", extension, "-out", found)
-        return found, key
+        _openssl("x509", "-req", "-in", request, *signed_by, "-extfile", extension, "-out", certificate)
+        return certificate, key
 
 
 def _key(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The operator's settings: what is needed, what is left out, and what is refused by name."""
+"""The operator's settings: which are required, their defaults, and that wrong ones are refused by name."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import pytest
 
 from sluice_operator.settings import Settings, read
 
-NEEDED = {
+REQUIRED = {
     "SLUICE_SERVER_IMAGE": "registry.example/server:1",
     "SLUICE_TRACKING_URI": "http://mlflow:5000",
     "SLUICE_PROMETHEUS_URL": "http://prometheus:9090",
     "SLUICE_GATEWAY_ADDRESS": "http://traefik",
 }
-LEAST = Settings("registry.example/server:1", "http://mlflow:5000", "http://prometheus:9090", "http://traefik")
+DEFAULTS = Settings("registry.example/server:1", "http://mlflow:5000", "http://prometheus:9090", "http://traefik")
 
 
-def test_four_addresses_are_enough() -> None:
+def test_only_four_settings_are_required() -> None:
     """Everything else has a default."""
-    assert read(NEEDED) == LEAST
+    assert read(REQUIRED) == DEFAULTS
 
 
-def test_every_setting_is_read() -> None:
-    """Each from the variable of its name."""
+def test_each_setting_is_read_from_its_variable() -> None:
+    """All of them, in the forms that people write."""
     everything = {
-        **NEEDED,
+        **REQUIRED,
         "SLUICE_PROMETHEUS_CREDENTIALS": "/etc/sluice/prometheus",
         "SLUICE_ALLOWED_PROMETHEUS": "*.monitoring.svc:9090, prometheus.example",
         "SLUICE_SCRAPE_INTERVAL": "2s",
@@ -37,7 +37,7 @@ def test_every_setting_is_read() -> None:
         "SLUICE_LOG_LEVEL": "DEBUG",
     }
     assert read(everything) == replace(
-        LEAST,
+        DEFAULTS,
         prometheus_credentials="/etc/sluice/prometheus",
         allowed_prometheus=("*.monitoring.svc:9090", "prometheus.example"),
         scrape_interval=2.0,
@@ -50,23 +50,23 @@ def test_every_setting_is_read() -> None:
     )
 
 
-def test_no_trusted_type_at_all_can_be_asked_for() -> None:
-    """Set to nothing is not the same as not set."""
-    assert read({**NEEDED, "SLUICE_TRUSTED_TYPES": ""}).trusted_types == ()
+def test_the_list_of_trusted_types_can_be_empty() -> None:
+    """An empty variable is not the same as no variable."""
+    assert read({**REQUIRED, "SLUICE_TRUSTED_TYPES": ""}).trusted_types == ()
 
 
-@pytest.mark.parametrize("name", NEEDED)
-def test_what_is_missing_is_named(name: str) -> None:
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_setting_is_named(name: str) -> None:
     """With an example of what to write."""
     with pytest.raises(ValueError, match=rf"{name} is not set: write for example "):
-        read({**NEEDED, name: ""})
+        read({**REQUIRED, name: ""})
 
 
 @pytest.mark.parametrize("url", ["https://us:secret@prometheus:9090", "https://secret@prometheus", "secret"])
-def test_an_address_with_a_password_is_refused_and_not_shown(url: str) -> None:
-    """Addresses are told in logs and in status."""
+def test_a_url_with_a_password_is_refused_and_not_shown(url: str) -> None:
+    """URLs are shown in logs and in status."""
     with pytest.raises(ValueError, match=r"^SLUICE_PROMETHEUS_URL: (the URL holds a user|not an address)") as refused:
-        read({**NEEDED, "SLUICE_PROMETHEUS_URL": url})
+        read({**REQUIRED, "SLUICE_PROMETHEUS_URL": url})
     assert "secret" not in str(refused.value)
 
 
@@ -82,7 +82,7 @@ def test_an_address_with_a_password_is_refused_and_not_shown(url: str) -> None:
         ("SLUICE_LOG_LEVEL", "loud", "'loud' is none of debug, info, warning, error"),
     ],
 )
-def test_what_cannot_be_used_is_named(name: str, value: str, message: str) -> None:
-    """The variable, the value, and what is wrong with it."""
+def test_a_wrong_value_is_named(name: str, value: str, message: str) -> None:
+    """The message has the variable, the value, and what is wrong with it."""
     with pytest.raises(ValueError, match=rf"{name}.*{message}"):
-        read({**NEEDED, name: value})
+        read({**REQUIRED, name: value})

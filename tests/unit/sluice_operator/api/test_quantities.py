@@ -1,4 +1,4 @@
-"""Durations and shares as people write them: read exactly, written back as they were."""
+"""Durations, shares, ratios and numbers as people write them: read exactly, and written back as they were."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = st.lists(st.none() | st.integers(0, 999_999), min_size=4, max_size=4).fi
 
 @given(PARTS)
 def test_a_duration_is_the_sum_of_its_parts(parts: list[int | None]) -> None:
-    """Hours, minutes, seconds and milliseconds, each left out or not; and it is written as it was read."""
+    """Hours, minutes, seconds and milliseconds, each of which may be left out. The text is kept as it was read."""
     text = "".join(f"{part}{unit}" for part, unit in zip(parts, ("h", "m", "s", "ms"), strict=True) if part is not None)
     hours, minutes, seconds, millis = (part or 0 for part in parts)
     read = Duration.parse(text)
@@ -29,37 +29,37 @@ def test_a_duration_is_the_sum_of_its_parts(parts: list[int | None]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "5 s", "s", "1d", "1.5h", "-1s", "30s1m", "1ms1s", "1h ", "1H", "ms"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    """With the sentence that says what to write."""
+def test_text_that_is_not_a_duration_is_refused(text: str) -> None:
+    """The message says what to write."""
     with pytest.raises(ValueError, match="write for example 30s, 5m, 1h30m or 500ms"):
         Duration.parse(text)
 
 
 @given(st.integers(1, 99_999))
 def test_a_share_may_be_a_percentage_or_a_fraction(thousandths: int) -> None:
-    """Both read the same to the last digit that matters, and are written as they were."""
+    """Both give the same number, and the text is kept as it was read."""
     percent, fraction = f"{thousandths / 1000}%", f"{thousandths / 100_000:.5f}"
     assert Share.parse(percent) == pytest.approx(Share.parse(fraction), rel=1e-12)
     assert (str(Share.parse(percent)), encode(Share.parse(fraction))) == (percent, fraction)
 
 
 @pytest.mark.parametrize("text", ["", "%", "0", "1", "0%", "100%", "5", "-5%", "nan", "inf", "5%%", "a"])
-def test_what_is_no_share_is_refused(text: str) -> None:
-    """A share of nothing or of everything is none; 5 was meant as 5 %."""
+def test_text_that_is_not_a_share_is_refused(text: str) -> None:
+    """Neither 0 nor 1 is allowed, and a 5 was probably meant as 5 %."""
     with pytest.raises(ValueError, match=re.escape('write for example "0.1%" or "0.70"')):
         Share.parse(text)
 
 
 @pytest.mark.parametrize("value", [5, 0.5, None, ["30s"]])
-def test_other_shapes_are_refused(value: object) -> None:
-    """A number without a unit is read as nothing."""
+def test_other_types_are_refused(value: object) -> None:
+    """Durations and shares are read only from text."""
     for kind in (Duration, Share):
         with pytest.raises(NotImplementedError):
             decode(kind, value)
 
 
 def test_a_spec_that_cannot_be_read_names_the_field() -> None:
-    """The API server refuses it before, but an older object may still hold it."""
+    """The API server refuses such a spec, but an older object may still have it."""
     broken = raw_spec(model__pollInterval="soon")
     with pytest.raises(ValueError, match=r"'soon' is not a duration.* at `\$\.model\.pollInterval`"):
         spec.parse(broken)
@@ -67,12 +67,12 @@ def test_a_spec_that_cannot_be_read_names_the_field() -> None:
 
 @pytest.mark.parametrize("build", [stepping, watching, rolling_back, lambda: stable_on(1)])
 def test_a_status_survives_being_stored(build) -> None:  # type: ignore[no-untyped-def]
-    """What is written to the API server and read back is equal, so a pass that changes nothing writes nothing."""
+    """It is equal after it was written and read back, so a reconcile that changes nothing writes nothing."""
     before = build().status
     assert status.parse(status.dump(before)) == before
 
 
-def test_an_empty_status_is_the_beginning() -> None:
+def test_an_empty_status_is_the_first_one() -> None:
     """No status, and one without fields, are the same."""
     assert status.parse(None) == status.parse({}) == status.Status()
     assert a_spec() == a_spec()
@@ -80,27 +80,27 @@ def test_an_empty_status_is_the_beginning() -> None:
 
 @pytest.mark.parametrize(("text", "value"), [("2", 2.0), ("1.5", 1.5), ("80", 80.0)])
 def test_ratios_are_above_1(text: str, value: float) -> None:
-    """And keep the text that they were read from."""
+    """And their text is kept as it was read."""
     ratio = Ratio.parse(text)
     assert (ratio, str(ratio)) == (value, text)
 
 
 @pytest.mark.parametrize("text", ["1", "0.5", "80.1", "twice", "50%", "", "nan"])
-def test_what_is_no_ratio_is_refused(text: str) -> None:
-    """With what to write instead."""
+def test_text_that_is_not_a_ratio_is_refused(text: str) -> None:
+    """The message says what to write."""
     with pytest.raises(ValueError, match=re.escape('write for example "1.5" or "2"')):
         Ratio.parse(text)
 
 
 @pytest.mark.parametrize(("text", "value"), [("10", 10.0), ("-0.5", -0.5), ("0", 0.0)])
-def test_numbers_may_be_anything(text: str, value: float) -> None:
-    """As long as they are finite."""
+def test_numbers_may_be_negative_or_0(text: str, value: float) -> None:
+    """And their text is kept as it was read."""
     number = Number.parse(text)
     assert (number, str(number)) == (value, text)
 
 
 @pytest.mark.parametrize("text", ["ten", "", "inf", "nan"])
-def test_what_is_no_number_is_refused(text: str) -> None:
-    """With what to write instead."""
+def test_text_that_is_not_a_finite_number_is_refused(text: str) -> None:
+    """The message says what to write."""
     with pytest.raises(ValueError, match=re.escape('write for example "10" or "-0.5"')):
         Number.parse(text)

@@ -1,4 +1,4 @@
-"""Which servers may be asked is told from an address alone, and nobody else reads it differently."""
+"""Whether a server may be asked is decided from the text of its address, which no parser can read differently."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sluice_operator.api import urls
     ],
 )
 def test_an_address_is_taken_as_it_is(url: str, plain: str) -> None:
-    """But for a slash at its end."""
+    """Only a slash at its end is removed."""
     assert urls.plain(url) == plain
 
 
 @pytest.mark.parametrize("url", ["https://us:hidden@prometheus", "http://hidden@prometheus:9090", "http://hidden@"])
-def test_a_password_in_an_address_is_refused_and_not_shown(url: str) -> None:
-    """With where to write it instead."""
+def test_an_address_with_a_password_is_refused_and_not_shown(url: str) -> None:
+    """The message says where to write it."""
     with pytest.raises(ValueError, match="leave them out, and write username and password as files") as refused:
         urls.plain(url)
     assert "hidden" not in str(refused.value)
@@ -45,8 +45,8 @@ def test_a_password_in_an_address_is_refused_and_not_shown(url: str) -> None:
         "",
     ],
 )
-def test_what_is_more_or_less_than_an_address_is_refused(url: str) -> None:
-    """Two parsers could find two hosts in it."""
+def test_text_that_is_not_a_plain_address_is_refused(url: str) -> None:
+    """Two parsers could find different hosts in it."""
     with pytest.raises(ValueError, match=r"^not an address: write scheme, host, and port or path") as refused:
         urls.plain(url)
     assert "hidden" not in str(refused.value)
@@ -65,5 +65,5 @@ def test_what_is_more_or_less_than_an_address_is_refused(url: str) -> None:
     ],
 )
 def test_a_list_admits_hosts_and_ports(url: str, admitted: bool) -> None:
-    """Not what comes after them."""
+    """Not paths."""
     assert urls.admits(("*.svc:9090", "other.example"), urls.host(url)) is admitted

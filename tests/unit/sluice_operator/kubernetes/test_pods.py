@@ -1,4 +1,4 @@
-"""What the pods of a revision say of themselves, in words for a person."""
+"""The summary of a revision's pods: numbers, and reasons that people can read."""
 
 from __future__ import annotations
 
@@ -33,39 +33,41 @@ def server(restarts: int = 0, **state: Any) -> dict[str, Any]:
 
 
 def test_pods_are_counted_by_revision() -> None:
-    """Ready ones and restarts; a pod that is on its way out is no pod any more."""
+    """Ready pods and restarts. A pod that is being deleted does not count."""
     leaving = pod(ready=True)
     leaving["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
-    found = by_revision(
+    workloads = by_revision(
         [pod(True, **server(1)), pod(True, **server(2)), pod(False, **server()), leaving, pod(True, "bbb", **server())]
     )
-    assert found == {"aaa": Workload(ready=2, restarts=3), "bbb": Workload(ready=1)}
+    assert workloads == {"aaa": Workload(ready=2, restarts=3), "bbb": Workload(ready=1)}
 
 
-def test_what_fetch_reports_is_kept() -> None:
-    """Digest and runtime of the model that it prepared."""
+def test_digest_and_runtime_are_those_that_fetch_reports() -> None:
+    """Of the model that it has prepared."""
     report = {"digest": "sha256:aa", "runtime": "skops", "flavor": "sklearn"}
     assert by_revision([pod(), pod(True, report=report)]) == {
         "aaa": Workload(ready=1, digest="sha256:aa", runtime="skops")
     }
 
 
-def test_a_refusal_is_told_as_it_was_written() -> None:
-    """Also after the container was started again and waits."""
+def test_a_refusal_is_what_fetch_has_written() -> None:
+    """Also while the container waits for its next start."""
     refused = {"refused": {"reason": "PickleNotTrusted", "message": "register it with skops"}}
     again = {
         "name": "fetch",
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
         "lastState": {"terminated": {"exitCode": 3, "message": json.dumps(refused)}},
     }
-    for one in (pod(report=refused), pod(initContainerStatuses=[again])):
-        assert by_revision([one])["aaa"].refusal == Refusal("PickleNotTrusted", "register it with skops")
+    for refusing in (pod(report=refused), pod(initContainerStatuses=[again])):
+        assert by_revision([refusing])["aaa"].refusal == Refusal("PickleNotTrusted", "register it with skops")
 
 
-def test_a_registry_that_does_not_answer_the_pods_is_not_the_model_s_fault() -> None:
-    """The pod's own words are kept, and it is told apart from a refusal."""
-    found = by_revision([pod(report={"unavailable": {"reason": "RegistryUnreachable", "message": "timed out"}})])["aaa"]
-    assert (found.refusal, found.registry_lost, found.trouble) == (None, True, "pod iris-aaa-x: timed out")
+def test_a_registry_that_does_not_answer_the_pods_is_not_a_refusal() -> None:
+    """The model is not to blame; the message of the pod is kept."""
+    workload = by_revision([pod(report={"unavailable": {"reason": "RegistryUnreachable", "message": "timed out"}})])[
+        "aaa"
+    ]
+    assert (workload.refusal, workload.registry_lost, workload.trouble) == (None, True, "pod iris-aaa-x: timed out")
 
 
 @pytest.mark.parametrize(
@@ -92,12 +94,12 @@ def test_a_registry_that_does_not_answer_the_pods_is_not_the_model_s_fault() -> 
         ),
     ],
 )
-def test_why_a_pod_is_not_ready_is_said_in_words(status: dict[str, Any], trouble: str) -> None:
-    """Nothing is said of a pod that is just starting."""
+def test_the_reason_why_a_pod_is_not_ready_is_a_sentence(status: dict[str, Any], trouble: str) -> None:
+    """Empty for a pod that is only starting."""
     assert by_revision([pod(**status)])["aaa"].trouble == trouble
 
 
 @pytest.mark.parametrize("report", ["no JSON", "[1]", "null", '"text"'])
-def test_a_report_that_cannot_be_read_is_none(report: str) -> None:
-    """Another image may write what it likes there."""
+def test_a_report_that_cannot_be_parsed_is_ignored(report: str) -> None:
+    """Another image may write anything there."""
     assert by_revision([pod(True, report=report)]) == {"aaa": Workload(ready=1)}

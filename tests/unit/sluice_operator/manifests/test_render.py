@@ -1,4 +1,4 @@
-"""The phase table as objects: what the cluster holds in each phase, as files that a person could `kubectl apply`."""
+"""The objects of each phase, as files that a person could `kubectl apply`."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def rendered(name: str) -> tuple[Manifest, ...]:
 
 
 def by_name(manifests: tuple[Manifest, ...]) -> dict[tuple[str, str], Manifest]:
-    return {(one["kind"], one["metadata"]["name"]): one for one in manifests}
+    return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests}
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_each_phase_is_as_its_file_shows_it(name: str) -> None:
-    """After a change that is meant: `REWRITE_GOLDEN=1 pytest tests/unit/controller`, and read the diff."""
+def test_each_phase_has_the_objects_of_its_file(name: str) -> None:
+    """After an intended change: `REWRITE_GOLDEN=1 pytest tests/unit/sluice_operator/manifests`, and read the diff."""
     sent = json.loads(json.dumps(rendered(name)))
     file, text = GOLDEN / f"{name}.yaml", yaml.safe_dump_all(sent, sort_keys=False, width=120)
     if os.environ.get("REWRITE_GOLDEN"):
@@ -70,23 +70,25 @@ def test_each_phase_is_as_its_file_shows_it(name: str) -> None:
     assert text == file.read_text(encoding="utf-8")
 
 
-def test_every_file_is_of_a_phase() -> None:
-    """A phase that is gone leaves no file behind."""
+def test_each_file_belongs_to_a_phase() -> None:
+    """A phase that was removed leaves no file behind."""
     assert {file.stem for file in GOLDEN.glob("*.yaml")} == set(PHASES)
 
 
-def test_before_the_first_revision_there_is_nothing() -> None:
+def test_before_the_first_revision_there_are_no_objects() -> None:
     """A ModelDeployment whose URI does not resolve owns no object."""
     assert render(OWNER, a_spec(), Status()) == ()
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_everything_is_owned_and_labelled(name: str) -> None:
-    """So that it is found, told apart from others' objects, and gone with its owner."""
+def test_each_object_has_its_owner_and_labels(name: str) -> None:
+    """By these it is found, distinguished from objects of others, and deleted with its owner."""
     for manifest in rendered(name):
         metadata = manifest["metadata"]
         assert metadata["namespace"] == OWNER.namespace
-        assert [(one["uid"], one["controller"]) for one in metadata["ownerReferences"]] == [(OWNER.uid, True)]
+        assert [(reference["uid"], reference["controller"]) for reference in metadata["ownerReferences"]] == [
+            (OWNER.uid, True)
+        ]
         assert names.labels(OWNER.name).items() <= metadata["labels"].items()
 
 
@@ -105,8 +107,8 @@ SELECTED = {
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_the_stable_service_follows_the_role(name: str) -> None:
-    """Service NAME selects one revision in each phase: the one that has the role."""
+def test_service_name_selects_the_revision_that_serves(name: str) -> None:
+    """One revision in each phase."""
     selector = by_name(rendered(name))["Service", "iris"]["spec"]["selector"]
     assert selector == {names.LABEL_OWNER: "iris", names.LABEL_REVISION: SELECTED[name]}
 
@@ -115,8 +117,8 @@ WEIGHTS = {"starting": "0", "stepping": "10", "promoting": "50", "swapped": "50"
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_the_canary_route_carries_the_weight(name: str) -> None:
-    """Where no canary can take traffic through the gateway, there is no such route."""
+def test_the_canary_route_has_the_weight(name: str) -> None:
+    """In phases without a canary in the gateway there is no such route."""
     route = by_name(rendered(name)).get(("Ingress", "iris-canary"))
     weight = route and route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"]
     assert weight == WEIGHTS.get(name)
@@ -137,8 +139,8 @@ SIZES = {
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_stable_keeps_all_of_its_pods(name: str) -> None:
-    """Only a canary is smaller, and only before it takes over; every revision with pods has its own Service."""
+def test_only_a_canary_has_fewer_pods(name: str) -> None:
+    """And only before it takes over. Each revision with pods has its own Service."""
     objects = by_name(rendered(name))
     sizes = {
         manifest["metadata"]["labels"][names.LABEL_REVISION]: manifest["spec"]["replicas"]
@@ -146,10 +148,10 @@ def test_stable_keeps_all_of_its_pods(name: str) -> None:
         if kind == "Deployment"
     }
     assert sizes == SIZES[name]
-    assert all(("Service", f"iris-{one}") in objects for one in sizes)
+    assert all(("Service", f"iris-{revision_name}") in objects for revision_name in sizes)
 
 
-def test_pods_come_before_the_routes_that_lead_to_them() -> None:
+def test_deployments_come_before_the_routes_to_their_pods() -> None:
     """Objects are written in this order."""
     kinds = [manifest["kind"] for manifest in rendered("stepping")]
     assert kinds == [
@@ -164,8 +166,8 @@ def test_pods_come_before_the_routes_that_lead_to_them() -> None:
     ]
 
 
-def test_a_promotion_changes_no_pod() -> None:
-    """The template of a revision's pods is the same in every phase, so proven pods are never restarted."""
+def test_a_promotion_does_not_change_pods() -> None:
+    """The pod template of a revision is the same in each phase, so its pods are never restarted."""
     templates = {
         str(manifest["spec"]["template"])
         for name in PHASES
@@ -175,8 +177,8 @@ def test_a_promotion_changes_no_pod() -> None:
     assert len(templates) == 1
 
 
-def test_each_write_of_a_weight_has_its_own_probe_header() -> None:
-    """A gateway that routes by the new name has the new weight too; two writes of one weight are told apart as well."""
+def test_each_write_of_a_weight_has_a_new_probe_header() -> None:
+    """So a gateway that obeys it has the new weight, too. That holds also for two writes of the same weight."""
 
     def header(seen: Observation) -> Any:
         route = by_name(render(OWNER, seen.spec, seen.status))["Ingress", "iris-canary"]
@@ -187,34 +189,37 @@ def test_each_write_of_a_weight_has_its_own_probe_header() -> None:
     assert len({header(seen) for seen in (*weights, later)}) == 5 - 1  # a withdrawn start writes no new weight
 
 
-def test_a_route_that_changes_in_mid_run_waits_for_its_end() -> None:
-    """No run is judged on two routes."""
+def test_a_change_of_the_route_waits_for_the_end_of_the_run() -> None:
+    """No run is judged with requests from two routes."""
     moved = a_spec(traffic={"ingress": {"className": "nginx", "host": "moved.example.com"}})
 
     def hosts(seen: Observation) -> set[str]:
         status = decide(seen)
-        return {one["spec"]["rules"][0]["host"] for one in render(OWNER, seen.spec, status) if one["kind"] == "Ingress"}
+        manifests = render(OWNER, seen.spec, status)
+        return {ingress["spec"]["rules"][0]["host"] for ingress in manifests if ingress["kind"] == "Ingress"}
 
     assert hosts(stepping(spec=moved)) == {"iris.example.com"}
     assert hosts(stable_on(1, spec=moved)) == {"moved.example.com"}
 
 
-def test_what_a_user_sets_reaches_the_server() -> None:
-    """The user's environment comes last, resources apply to both containers."""
+def test_the_user_s_environment_and_resources_are_in_the_pods() -> None:
+    """The environment comes last, and resources are those of both containers."""
     custom = a_spec(server__env=[{"name": "LOG_LEVEL", "value": "debug"}], server__resources={"limits": {"cpu": "2"}})
     status = again(a_look(spec=custom)).status
     pod = next(iter(render(OWNER, custom, status)))["spec"]["template"]["spec"]
     assert pod["containers"][0]["env"][-1] == {"name": "LOG_LEVEL", "value": "debug"}
-    assert [one["resources"] for one in (*pod["initContainers"], *pod["containers"])] == [{"limits": {"cpu": "2"}}] * 2
+    assert [container["resources"] for container in (*pod["initContainers"], *pod["containers"])] == [
+        {"limits": {"cpu": "2"}}
+    ] * 2
 
 
-def test_the_feedback_key_is_made_apart() -> None:
-    """It is created once and never rendered, so no pass can change it."""
+def test_the_feedback_key_is_not_rendered() -> None:
+    """It is created once, so no later reconcile can change it."""
     assert all(manifest["kind"] != "Secret" for name in PHASES for manifest in rendered(name))
     secret = feedback_secret(OWNER, "k" * 64)
     assert (secret["metadata"]["name"], secret["stringData"]) == ("iris-feedback", {"key": "k" * 64})
 
 
-def test_all_phases_are_here() -> None:
-    """The table has a row for every phase with objects."""
+def test_each_phase_has_a_file() -> None:
+    """Only Pending has none, because it has no objects."""
     assert {build().status.phase for build in PHASES.values()} == set(Phase) - {Phase.PENDING}

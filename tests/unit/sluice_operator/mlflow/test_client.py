@@ -1,4 +1,4 @@
-"""Three answers of a registry that must never be mixed up: a model, no model, no answer."""
+"""Three results of a registry that must never be mixed up: a model, no such model, no usable answer."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 class Server:
-    """MLflow as far as a test needs it; remembers what it was asked."""
+    """A fake MLflow that gives one answer, and keeps the requests."""
 
     def __init__(self, answer: Answer, **settings: Any) -> None:
         self.answer = answer
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.now = 0.0
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
         self.registry = Registry(client, HOME, clock=lambda: self.now, **settings)
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(f"{request.method} {request.url}")
+        self.requests.append(f"{request.method} {request.url}")
         return self.answer(request)
 
     def resolve(self, uri: str = "models:/iris/3", tracking_uri: str = "", poll: float = 30) -> object:
         return asyncio.run(self.registry.resolve(uri, tracking_uri, poll))
 
 
-def says(body: Any, status: int = 200) -> Answer:
+def answers(body: Any, status: int = 200) -> Answer:
     return lambda _: httpx.Response(status, json=body)
 
 
 def missing(message: str, code: str = "RESOURCE_DOES_NOT_EXIST", status: int = 404) -> Answer:
-    return says({"error_code": code, "message": message}, status)
+    return answers({"error_code": code, "message": message}, status)
 
 
 API = f"GET {HOME}/api/2.0/mlflow"
 
 
 @pytest.mark.parametrize(
-    ("uri", "answer", "asked", "resolution"),
+    ("uri", "answer", "path", "resolution"),
     [
         ("models:/iris/3", {"model_version": VERSION}, "/model-versions/get?name=iris&version=3", IRIS_3),
         (
@@ -80,10 +80,10 @@ API = f"GET {HOME}/api/2.0/mlflow"
         ),
     ],
 )
-def test_each_form_is_pinned_to_what_it_names_now(uri: str, answer: Any, asked: str, resolution: Resolved) -> None:
-    """By one question to MLflow."""
-    server = Server(says(answer))
-    assert (server.resolve(uri), server.asked) == (resolution, [API + asked])
+def test_each_form_of_uri_is_resolved_by_one_request(uri: str, answer: Any, path: str, resolution: Resolved) -> None:
+    """To the version that it names now, with a pinned URI."""
+    server = Server(answers(answer))
+    assert (server.resolve(uri), server.requests) == (resolution, [API + path])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_each_form_is_pinned_to_what_it_names_now(uri: str, answer: Any, asked: 
         ),
         (
             "models:/iris/Staging",
-            says({}),
+            answers({}),
             "StageEmpty",
             "no version of model 'iris' is in stage Staging; move one there (no version of iris is in stage Staging)",
         ),
@@ -121,20 +121,20 @@ def test_each_form_is_pinned_to_what_it_names_now(uri: str, answer: Any, asked: 
         ),
         (
             "models:/iris/3",
-            says({"model_version": {**VERSION, "status": "PENDING_REGISTRATION"}}),
+            answers({"model_version": {**VERSION, "status": "PENDING_REGISTRATION"}}),
             "ModelNotReady",
             "models:/iris/3 is PENDING_REGISTRATION in the registry: wait, or register it again",
         ),
         (
             "models:/iris/champion",
-            says({}),
+            answers({}),
             "InvalidURI",
             "'champion' is no version and no stage; for the alias write models:/iris@champion",
         ),
     ],
 )
-def test_no_such_model_is_no_outage(uri: str, answer: Answer, reason: str, message: str) -> None:
-    """MLflow answered: the sentence says what to correct."""
+def test_a_missing_model_is_not_an_outage(uri: str, answer: Answer, reason: str, message: str) -> None:
+    """MLflow has answered; the message says what to correct."""
     assert Server(answer).resolve(uri) == Unresolved(reason, message)
 
 
@@ -151,28 +151,28 @@ def times_out(_: httpx.Request) -> httpx.Response:
     [
         refuses,
         times_out,
-        says({"error_code": "INTERNAL_ERROR"}, 500),
-        says({"error_code": "TEMPORARILY_UNAVAILABLE"}, 503),
-        says({"error_code": "PERMISSION_DENIED"}, 403),
-        says({"error_code": "ENDPOINT_NOT_FOUND"}, 404),
+        answers({"error_code": "INTERNAL_ERROR"}, 500),
+        answers({"error_code": "TEMPORARILY_UNAVAILABLE"}, 503),
+        answers({"error_code": "PERMISSION_DENIED"}, 403),
+        answers({"error_code": "ENDPOINT_NOT_FOUND"}, 404),
         lambda _: httpx.Response(200, html="<h1>Sign in</h1>"),
         lambda _: httpx.Response(404, html="<h1>nginx</h1>"),
         lambda _: httpx.Response(302, headers={"location": "http://elsewhere/"}),
-        says({"something": "else"}),
-        says({"model_version": None}),
-        says([]),
-        says([], 404),
-        says("no", 400),
-        says(None),
+        answers({"something": "else"}),
+        answers({"model_version": None}),
+        answers([]),
+        answers([], 404),
+        answers("no", 400),
+        answers(None),
     ],
 )
 @pytest.mark.parametrize("uri", ["models:/iris/3", "models:/iris/Staging", "models:/m-0a1b", "runs:/0a1b/model"])
-def test_no_usable_answer_is_an_outage(uri: str, answer: Answer) -> None:
-    """Whatever comes back that is no answer of MLflow's says nothing about the model."""
+def test_an_unusable_answer_is_an_outage(uri: str, answer: Answer) -> None:
+    """An answer that is not MLflow's says nothing about the model."""
     server = Server(answer)
     resolution = server.resolve(uri)
     if uri == "models:/iris/Staging" and isinstance(resolution, Unresolved):
-        assert resolution.reason == "StageEmpty"  # an empty list is how MLflow says that a stage is empty
+        assert resolution.reason == "StageEmpty"  # MLflow's answer for an empty stage is an empty list
     else:
         assert isinstance(resolution, Unreachable)
         assert resolution.message.startswith(f"MLflow at {HOME} gave no usable answer: ")
@@ -180,33 +180,33 @@ def test_no_usable_answer_is_an_outage(uri: str, answer: Answer) -> None:
     assert asyncio.run(server.registry.alias_version("", "iris", "champion")) is None
 
 
-def test_an_answer_is_kept_for_the_poll_interval_and_shared() -> None:
-    """Many objects that follow one alias cost one question."""
-    server = Server(says({"model_version": VERSION}))
+def test_an_answer_is_cached_for_the_poll_interval() -> None:
+    """Many objects that follow one alias need one request."""
+    server = Server(answers({"model_version": VERSION}))
     assert [server.resolve(poll=30), server.resolve(poll=30)] == [IRIS_3, IRIS_3]
     server.now = 29.9
     server.resolve(poll=30)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     server.now = 30
     server.resolve(poll=30)
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("answer", [refuses, missing("not found")])
-def test_trouble_is_not_kept_for_long(answer: Answer) -> None:
-    """What was missing a moment ago is asked for again in 5 s, however rarely the URI is polled."""
+def test_a_failure_is_cached_for_a_short_time(answer: Answer) -> None:
+    """After 5 s MLflow is asked again, however long the poll interval is."""
     server = Server(answer)
     server.resolve(poll=3600)
-    server.answer, server.now = says({"model_version": VERSION}), 5.0
+    server.answer, server.now = answers({"model_version": VERSION}), 5.0
     assert server.resolve(poll=3600) == IRIS_3
 
 
-def test_two_registries_are_two_registries() -> None:
-    """An answer of one is none of the other."""
-    server = Server(says({"model_version": VERSION}), allowed_hosts=("other:5000",))
+def test_each_registry_has_its_own_answers() -> None:
+    """The answer of one is not used for another."""
+    server = Server(answers({"model_version": VERSION}), allowed_hosts=("other:5000",))
     server.resolve()
     server.resolve(tracking_uri="http://other:5000")
-    assert [one.split("/api")[0] for one in server.asked] == [f"GET {HOME}", "GET http://other:5000"]
+    assert [request.split("/api")[0] for request in server.requests] == [f"GET {HOME}", "GET http://other:5000"]
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_two_registries_are_two_registries() -> None:
     ],
 )
 def test_a_host_that_is_not_on_the_list_is_never_asked(tracking_uri: str) -> None:
-    """Neither for a model, nor for an alias, nor to move one."""
-    server = Server(says({"model_version": VERSION}), allowed_hosts=("mlflow.team.svc:*", "*.models.svc:5000"))
+    """Neither for a model, nor for an alias, nor to move an alias."""
+    server = Server(answers({"model_version": VERSION}), allowed_hosts=("mlflow.team.svc:*", "*.models.svc:5000"))
     resolution = server.resolve(tracking_uri=tracking_uri)
     assert isinstance(resolution, Unresolved)
     assert resolution.reason == "RegistryNotAllowed"
@@ -232,18 +232,18 @@ def test_a_host_that_is_not_on_the_list_is_never_asked(tracking_uri: str) -> Non
     assert asyncio.run(server.registry.alias_version(tracking_uri, "iris", "champion")) is None
     with pytest.raises(httpx.HTTPError, match="not on the operator's list"):
         asyncio.run(server.registry.set_alias(tracking_uri, "iris", "champion", "3"))
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("tracking_uri", ["", HOME, f"{HOME}/", "http://a.models.svc:5000"])
-def test_the_operator_s_own_and_those_on_the_list_are_asked(tracking_uri: str) -> None:
-    """A trailing slash makes no other registry."""
-    server = Server(says({"model_version": VERSION}), allowed_hosts=("*.models.svc:5000",))
+def test_the_operator_s_own_registry_and_those_on_the_list_are_asked(tracking_uri: str) -> None:
+    """A slash at the end makes no difference."""
+    server = Server(answers({"model_version": VERSION}), allowed_hosts=("*.models.svc:5000",))
     assert server.resolve(tracking_uri=tracking_uri) == IRIS_3
 
 
 def test_an_alias_is_moved_by_one_request() -> None:
-    """Model, alias and version are what was promoted."""
+    """It has the model, the alias and the version."""
     sent: list[Any] = []
 
     def take(request: httpx.Request) -> httpx.Response:
@@ -260,22 +260,22 @@ def test_an_alias_is_moved_by_one_request() -> None:
     ]
 
 
-def test_an_alias_that_is_not_moved_raises() -> None:
-    """So that it is tried again."""
+def test_an_error_is_raised_if_the_alias_is_not_moved() -> None:
+    """So the caller can try again."""
     with pytest.raises(httpx.HTTPError):
-        asyncio.run(Server(says({}, 500)).registry.set_alias("", "iris", "champion", "3"))
+        asyncio.run(Server(answers({}, 500)).registry.set_alias("", "iris", "champion", "3"))
 
 
-def test_where_an_alias_points() -> None:
-    """The version, or nothing."""
-    there, nowhere = Server(says({"model_version": VERSION})), Server(missing("no alias"))
-    versions = [asyncio.run(one.registry.alias_version("", "iris", "champion")) for one in (there, nowhere)]
+def test_the_version_that_an_alias_points_to() -> None:
+    """None without such an alias."""
+    existing, absent = Server(answers({"model_version": VERSION})), Server(missing("no alias"))
+    versions = [asyncio.run(server.registry.alias_version("", "iris", "champion")) for server in (existing, absent)]
     assert versions == ["3", None]
 
 
 def run_with(tags: dict[str, str] | None = None, **metrics: float) -> dict[str, Any]:
     data: dict[str, dict[str, Any]] = {"metrics": metrics, "tags": tags or {}}
-    listed = {kind: [{"key": key, "value": value} for key, value in one.items()] for kind, one in data.items()}
+    listed = {kind: [{"key": key, "value": value} for key, value in pairs.items()] for kind, pairs in data.items()}
     return {"run": {"data": listed}}
 
 
@@ -288,39 +288,39 @@ NO_METRICS = Unresolved(
     "run 'r1' of iris/3 has no metrics correct and total: log both as whole numbers, as `python -m sluice_trainer`"
     " does",
 )
-UNTOLD = Unresolved("HoldOutMissing", "run 'r1' of iris/3 has no tag sluice.holdout.digest")
+NO_DIGEST = Unresolved("HoldOutMissing", "run 'r1' of iris/3 has no tag sluice.holdout.digest")
 
 
 @pytest.mark.parametrize(
-    ("answer", "found"),
+    ("answer", "result"),
     [
-        (says(run_with(correct=43.0, total=45, accuracy=0.96)), HoldOut("iris/3", 43, 45, UNTOLD)),
-        (says(run_with(accuracy=0.96)), NO_METRICS),
-        (says({"run": {"data": {}}}), NO_METRICS),
-        (says(run_with(correct=46, total=45)), NO_METRICS),
-        (says(run_with(correct=4.5, total=45)), NO_METRICS),
-        (says(run_with(correct=0, total=0)), NO_METRICS),
+        (answers(run_with(correct=43.0, total=45, accuracy=0.96)), HoldOut("iris/3", 43, 45, NO_DIGEST)),
+        (answers(run_with(accuracy=0.96)), NO_METRICS),
+        (answers({"run": {"data": {}}}), NO_METRICS),
+        (answers(run_with(correct=46, total=45)), NO_METRICS),
+        (answers(run_with(correct=4.5, total=45)), NO_METRICS),
+        (answers(run_with(correct=0, total=0)), NO_METRICS),
         (
             missing("no run r1"),
             Unresolved("HoldOutMissing", "MLflow does not have the run 'r1' of iris/3 (no run r1)"),
         ),
     ],
 )
-def test_a_hold_out_is_read_from_the_run_that_made_the_model(answer: Answer, found: object) -> None:
-    """As counts, not as a ratio that nobody knows the size of."""
+def test_a_hold_out_is_read_from_the_run_that_made_the_model(answer: Answer, result: object) -> None:
+    """As counts: a ratio alone does not say how many rows there were."""
     server = Server(answer)
-    assert hold_out(server) == found
-    assert server.asked == [f"{API}/runs/get?run_id=r1"]
+    assert hold_out(server) == result
+    assert server.requests == [f"{API}/runs/get?run_id=r1"]
 
 
-def test_a_hold_out_that_nobody_tells_is_no_missing_one() -> None:
-    """An outage is an outage."""
+def test_an_outage_is_not_a_missing_hold_out() -> None:
+    """The canary waits, and is not refused."""
     assert isinstance(hold_out(Server(lambda _: httpx.Response(503))), Unreachable)
 
 
 def tagged(correct: int, total: int, bits: str | None, digest: str = "sha256:ab") -> Answer:
     tags = {"sluice.holdout.digest": digest, **({} if bits is None else {"sluice.holdout.correct": bits})}
-    return says(run_with(tags, correct=correct, total=total))
+    return answers(run_with(tags, correct=correct, total=total))
 
 
 @pytest.mark.parametrize(
@@ -333,9 +333,9 @@ def tagged(correct: int, total: int, bits: str | None, digest: str = "sha256:ab"
     ],
 )
 def test_the_rows_that_were_right_are_bits(total: int, bits: str, right: int) -> None:
-    """The first row is the highest bit, and what the last byte has beyond the rows is nothing."""
-    found = hold_out(Server(tagged(right.bit_count(), total, bits)))
-    assert found == HoldOut("iris/3", right.bit_count(), total, Rows("sha256:ab", right))
+    """The first row is the highest bit. Unused bits of the last byte are 0."""
+    result = hold_out(Server(tagged(right.bit_count(), total, bits)))
+    assert result == HoldOut("iris/3", right.bit_count(), total, Rows("sha256:ab", right))
 
 
 TAG = "the tag sluice.holdout.correct of run 'r1' of iris/3 is not"
@@ -344,7 +344,7 @@ TAG = "the tag sluice.holdout.correct of run 'r1' of iris/3 is not"
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (tagged(3, 10, "sEA=", digest=""), UNTOLD.message),
+        (tagged(3, 10, "sEA=", digest=""), NO_DIGEST.message),
         (tagged(3, 10, None), "run 'r1' of iris/3 has no tag sluice.holdout.correct"),
         (
             tagged(3, 48_001, None),
@@ -360,8 +360,8 @@ TAG = "the tag sluice.holdout.correct of run 'r1' of iris/3 is not"
         (tagged(0, 10, ""), f"{TAG} of 0 of 10 rows: 0 bytes with 0 bits set"),
     ],
 )
-def test_rows_that_do_not_fit_the_counts_are_none(answer: Answer, problem: str) -> None:
-    """The counts still hold; only nobody can be compared by such rows, and the sentence says why."""
-    found = hold_out(Server(answer))
-    assert isinstance(found, HoldOut)
-    assert found.rows == Unresolved("HoldOutMissing", problem)
+def test_rows_that_do_not_agree_with_the_counts_are_not_used(answer: Answer, problem: str) -> None:
+    """The counts are still used. But there is no comparison by rows, and the message says why."""
+    result = hold_out(Server(answer))
+    assert isinstance(result, HoldOut)
+    assert result.rows == Unresolved("HoldOutMissing", problem)

@@ -1,4 +1,4 @@
-"""The grammar of model URIs: every form, and the hint for what is none."""
+"""The grammar of model URIs: each form, and the hint for other texts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from sluice_operator.mlflow.uris import ByAlias, ByStage, ByVersion, LoggedModel
         ("runs:/0a1b2c/nested/model/", RunModel("0a1b2c", "nested/model")),
     ],
 )
-def test_each_form_is_told_apart(uri: str, form: ModelUri) -> None:
-    """Without asking anybody."""
+def test_each_form_is_recognised(uri: str, form: ModelUri) -> None:
+    """From the text, without a request."""
     assert parse(uri) == form
 
 
@@ -50,13 +50,13 @@ FORMS = "write models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/latest, mo
         ("runs:/0a1b2c//", f"'runs:/0a1b2c//' is neither in the registry nor a run's: {FORMS}"),
     ],
 )
-def test_what_is_no_form_gets_the_one_that_was_meant(uri: str, message: str) -> None:
-    """The message says what to write instead."""
+def test_an_unknown_form_gets_a_hint(uri: str, message: str) -> None:
+    """The message says what to write."""
     assert parse(uri) == Unreadable(message)
 
 
 @given(st.text(max_size=40) | st.text("models:/runs@-0a", max_size=40))
-def test_any_text_is_read_or_refused(text: str) -> None:
-    """Never a crash, and never a form with an empty part."""
+def test_any_text_gives_a_form_or_a_hint(text: str) -> None:
+    """It never raises, and no form has an empty part."""
     form = parse(text)
     assert isinstance(form, Unreadable) or all(getattr(form, field) for field in form.__slots__)
