@@ -10,12 +10,12 @@ from sluice_operator.prometheus import session, tls
 from sluice_operator.prometheus.credentials import Credentials
 
 _QUERY_TIMEOUT_SECONDS = 10.0
-_LONGEST_ANSWER = 32_000_000  # bytes; once they are objects, they take ten times as much
-_ANYBODY = Credentials()
+_MAX_ANSWER_BYTES = 32_000_000  # as Python objects they take ten times as much memory
+_NO_CREDENTIALS = Credentials()
 
 
 class Prometheus(Protocol):
-    """The part of the HTTP API that is needed: `result` lists of instant and of range queries."""
+    """The part of the HTTP API that is needed. Both methods return the `result` list of the answer."""
 
     def custom_query(self, query: str, params: dict[str, Any]) -> list[dict[str, Any]]: ...
 
@@ -27,16 +27,17 @@ class Prometheus(Protocol):
 def connect(
     url: str,
     seconds: float = _QUERY_TIMEOUT_SECONDS,
-    most: int = _LONGEST_ANSWER,
-    credentials: Credentials = _ANYBODY,
+    max_bytes: int = _MAX_ANSWER_BYTES,
+    credentials: Credentials = _NO_CREDENTIALS,
 ) -> Prometheus:
-    """A client that gives up after one try, `seconds` or `most` bytes: the next look is only seconds away.
+    """A client that tries once, and gives up after `seconds` or after `max_bytes` of an answer.
 
-    Raises ValueError for a URL with a password, and CredentialsError.
+    It does not try again, because the next evaluation is only seconds away. Raises ValueError if `url` is not a plain
+    address or holds a password, and CredentialsError if the credentials cannot be used.
     """
     address = urls.plain(url)
-    requests = session.bounded(seconds, most, credentials)
+    requests = session.bounded(seconds, max_bytes, credentials)
     client: Prometheus = PrometheusConnect(url=address, timeout=seconds, session=requests)
-    requests.adapters.clear()  # the client's own trust others, and try again
+    requests.adapters.clear()  # the client's own adapters retry, and take trust from elsewhere
     requests.mount("http", tls.Verified(tls.context(credentials)))
     return client

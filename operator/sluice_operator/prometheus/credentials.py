@@ -1,6 +1,6 @@
-"""What the files of a folder, or the keys of a Secret, say of who asks Prometheus. Pure.
+"""Parses the credentials for Prometheus from the files of a folder, or from the keys of a Secret. Pure.
 
-Their values are in no sentence and in no `repr`: both end up in logs, events and status.
+Their values are in no error message and in no `repr`, because those appear in logs, events and status.
 """
 
 import re
@@ -8,47 +8,47 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _KEYS = ("token", "username", "password", "ca.crt", "tls.crt", "tls.key", "headers")
-_KNOWN = "token; username and password; ca.crt; tls.crt and tls.key; headers"
+_LISTED = "token; username and password; ca.crt; tls.crt and tls.key; headers"
 _PAIRS = (("username", "password"), ("tls.crt", "tls.key"))
 _PEM = {"ca.crt": "CERTIFICATE", "tls.crt": "CERTIFICATE", "tls.key": "PRIVATE KEY"}
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)[ \t]*")
-_OF_THE_CLIENT = ("host", "connection", "content-length", "transfer-encoding", "accept-encoding")
-_MOST = 100_000  # bytes of one of them
+_SET_BY_CLIENT = ("host", "connection", "content-length", "transfer-encoding", "accept-encoding")
+_MAX_BYTES = 100_000  # of one entry
 
 Header = tuple[str, str]
 
 
 class CredentialsError(Exception):
-    """They cannot be used. The text says what to write."""
+    """Credentials that cannot be used. The message says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """Empty texts for what is not given; certificates and key as PEM."""
+    """What a request to Prometheus carries. Text that is not given is empty; certificates and the key are PEM."""
 
     token: str = ""
     username: str = ""
     password: str = ""
-    authority: str = ""  # that the server's certificate must come from, instead of the system's
+    authority: str = ""  # the only one that the server's certificate may come from; empty: those of the system
     certificate: str = ""
     key: str = ""
     headers: tuple[Header, ...] = ()
 
 
 def parse(entries: Mapping[str, bytes]) -> Credentials:
-    """Credentials from file or key names and what they hold. Raises CredentialsError."""
+    """Credentials from `entries`: content by the name of a file or key. Raises CredentialsError."""
     if unknown := sorted(set(entries) - set(_KEYS)):
-        raise CredentialsError(f"{_named(unknown)} is none of the names that mean something: {_KNOWN}")
+        raise CredentialsError(f"{_quoted(unknown)} is none of the names that mean something: {_LISTED}")
     texts = {name: _text(name, value) for name, value in entries.items()}
     if "token" in texts and ("username" in texts or "password" in texts):
         raise CredentialsError("there are both token and username: write one of them, a request can say only one")
     for first, second in _PAIRS:
         if (first in texts) != (second in texts):
-            there, missing = (first, second) if first in texts else (second, first)
-            raise CredentialsError(f"there is {there} without {missing}: write both")
+            present, missing = (first, second) if first in texts else (second, first)
+            raise CredentialsError(f"there is {present} without {missing}: write both")
     headers = _headers(texts.get("headers", ""))
     if "authorization" in {name.lower() for name, _ in headers} and ("token" in texts or "username" in texts):
-        raise CredentialsError("headers has Authorization beside token or username: write one of them")
+        raise CredentialsError("headers has Authorization in addition to token or username: write one of them")
     return Credentials(
         token=texts.get("token", ""),
         username=texts.get("username", ""),
@@ -61,9 +61,9 @@ def parse(entries: Mapping[str, bytes]) -> Credentials:
 
 
 def _text(name: str, value: bytes) -> str:
-    """The text of one entry, without the line end that editors add."""
-    if len(value) > _MOST:
-        raise CredentialsError(f"{name} is longer than {_MOST // 1000} kB: write nothing else into it")
+    """The text of an entry, without the line break that editors add at the end."""
+    if len(value) > _MAX_BYTES:
+        raise CredentialsError(f"{name} is longer than {_MAX_BYTES // 1000} kB: write nothing else into it")
     try:
         text = value.decode().rstrip("\r\n")
     except UnicodeDecodeError:
@@ -90,7 +90,7 @@ def _pem(name: str, text: str) -> str:
 
 
 def _headers(text: str) -> tuple[Header, ...]:
-    found: dict[str, Header] = {}
+    headers: dict[str, Header] = {}  # by name in lower case
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -100,12 +100,13 @@ def _headers(text: str) -> tuple[Header, ...]:
                 f"line {number} of headers is none: write NAME: VALUE, such as X-Scope-OrgID: team-a"
             )
         name, value = header[1], header[2]
-        if name.lower() in _OF_THE_CLIENT or name.lower() in found:
+        if name.lower() in _SET_BY_CLIENT or name.lower() in headers:
             raise CredentialsError(f"line {number} of headers sets one that is set already: leave it out")
-        found[name.lower()] = name, value
-    return tuple(found.values())
+        headers[name.lower()] = name, value
+    return tuple(headers.values())
 
 
-def _named(names: list[str]) -> str:
+def _quoted(names: list[str]) -> str:
+    """The first name, cut if it is long, and how many others there are."""
     first = names[0] if len(names[0]) <= 50 else f"{names[0][:50]}..."
     return f"{first!r}" if len(names) == 1 else f"{first!r} (and {len(names) - 1} more)"

@@ -1,4 +1,4 @@
-"""New samples for all runs together: few queries for many runs, and one timeout for all if Prometheus is in trouble."""
+"""Fetches new samples for all runs together: few queries, and one timeout for all if Prometheus does not answer."""
 
 import asyncio
 import math
@@ -12,30 +12,30 @@ from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 
 _RUNS_PER_QUERY = 25
-_SLICE_SECONDS = 3600.0  # asked for at once: a day of a run with many pods would take hundreds of megabytes
-_CLOCK_SECONDS, _SKEW_SECONDS = 60.0, 5.0  # how often clocks are compared, and what they may differ by
+_SLICE_SECONDS = 3600.0  # of samples per query: a day of a run with many pods would be hundreds of megabytes
+_CLOCK_SECONDS, _SKEW_SECONDS = 60.0, 5.0  # between two checks of the clocks, and the difference that is allowed
 
 
 @dataclass(eq=False)
 class PolledRun:
-    """The counters of one run, known up to `asked_until` (unix seconds)."""
+    """Mutable: the counters of one run, with all samples up to `asked_until` (unix seconds)."""
 
     selection: Selection
     asked_until: float
     counters: Counters = field(default_factory=Counters)
-    busy: bool = False  # a thread reads the counters
+    busy: bool = False  # another thread reads the counters, so they must not change
 
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """When Prometheus gave no answer, and what it was about."""
+    """When Prometheus gave no answer (unix seconds), and why."""
 
     at: float
     message: str
 
 
 class Poller:
-    """Asks Prometheus for what is new. Whoever looks first asks for everybody whose look is due."""
+    """Asks one Prometheus for new samples. The first run that is evaluated also asks for all others that are due."""
 
     def __init__(self, reader: Reader, intervals: Intervals) -> None:
         self.reader = reader
@@ -44,18 +44,17 @@ class Poller:
         self._trouble: _Trouble | None = None
         self._ahead, self._clock_checked = 0.0, -math.inf  # of Prometheus's clock, in seconds
 
-    async def refresh(self, mine: PolledRun, everyone: Iterable[PolledRun], now: float) -> None:
-        """What is new of `mine`, and of those of `everyone` that are due. Raises MetricsLostError."""
-        before = self._trouble
+    async def refresh(self, run: PolledRun, all_runs: Iterable[PolledRun], now: float) -> None:
+        """Fetch the new samples of `run`, and of those of `all_runs` that are due. Raises MetricsLostError."""
+        trouble_before = self._trouble
         async with self._asking:
-            if now < mine.asked_until + self._intervals.evaluation / 2:
+            if now < run.asked_until + self._intervals.evaluation / 2:
                 return
-            trouble = self._trouble  # of somebody who asked while this one waited, or just before
-            if trouble is not None and (trouble is not before or now < trouble.at + self._intervals.evaluation / 2):
+            trouble = self._trouble
+            # Another run got no answer while this one waited for the lock, or just before: do not wait again.
+            if trouble and (trouble is not trouble_before or now < trouble.at + self._intervals.evaluation / 2):
                 raise MetricsLostError(trouble.message)
-            recent = now - 3 * self._intervals.evaluation
-            due = [one for one in everyone if recent <= one.asked_until <= now - self._intervals.evaluation / 2]
-            together = [mine, *(one for one in due if one is not mine)] if mine in due else [mine]
+            together = self._due_with(run, all_runs, now)
             try:
                 await self._check_clock(now)
                 for first in range(0, len(together), _RUNS_PER_QUERY):
@@ -64,13 +63,19 @@ class Poller:
                 self._trouble = _Trouble(now, str(error))
                 raise
 
-    async def up_to(self, mine: PolledRun, until: float) -> None:
-        """What there is of one run up to a moment of the past. Raises MetricsLostError."""
+    async def up_to(self, run: PolledRun, until: float) -> None:
+        """Fetch the samples of one run up to a moment of the past (unix seconds). Raises MetricsLostError."""
         async with self._asking:
-            await self._ask([mine], until)
+            await self._ask([run], until)
+
+    def _due_with(self, run: PolledRun, all_runs: Iterable[PolledRun], now: float) -> list[PolledRun]:
+        """`run`, and all others that are due; only `run` if it is far behind, because it needs many samples."""
+        recent = now - 3 * self._intervals.evaluation
+        due = [other for other in all_runs if recent <= other.asked_until <= now - self._intervals.evaluation / 2]
+        return [run, *(other for other in due if other is not run)] if run in due else [run]
 
     async def _check_clock(self, now: float) -> None:
-        """Raises MetricsLostError where samples and weights are not told in the same time."""
+        """Raises MetricsLostError if the clocks differ: samples would be counted for the wrong weight."""
         if now >= self._clock_checked + _CLOCK_SECONDS:
             self._ahead, self._clock_checked = await self.reader.ahead(), now
         if abs(self._ahead) > max(_SKEW_SECONDS, self._intervals.scrape):
@@ -80,15 +85,15 @@ class Poller:
             )
 
     async def _ask(self, runs: Sequence[PolledRun], now: float) -> None:
-        since = min(one.asked_until for one in runs) - 2 * self._intervals.scrape
+        since = min(run.asked_until for run in runs) - 2 * self._intervals.scrape  # some samples arrive late
         while since < now:
             until = min(now, since + _SLICE_SECONDS)
-            answer = await self.reader.raw(Selection.joined(one.selection for one in runs), since, until)
+            answer = await self.reader.raw(Selection.joined(run.selection for run in runs), since, until)
             by_object = defaultdict(list)
             for labels, samples in answer:
                 by_object[labels.get("namespace"), labels.get("model_deployment")].append((labels, samples))
-            for one in runs:
-                if not one.busy:  # it will ask for itself again
-                    one.counters.add(by_object[one.selection.objects[0]])
-                    one.asked_until = max(one.asked_until, until)
+            for run in runs:
+                if not run.busy:  # one that is busy asks again in its next evaluation
+                    run.counters.add(by_object[run.selection.objects[0]])
+                    run.asked_until = max(run.asked_until, until)
             since = until

@@ -1,4 +1,7 @@
-"""Asks Prometheus for the raw counter samples of model servers. What they mean is decided elsewhere."""
+"""Reads raw counter samples of model servers from Prometheus, and checks the form of its answers.
+
+What the samples mean is decided in `counting`.
+"""
 
 import asyncio
 import math
@@ -16,103 +19,115 @@ from sluice_operator.prometheus.credentials import CredentialsError
 from sluice_operator.prometheus.selection import COUNTERS, Selection
 
 Answer = list[tuple[Mapping[str, str], Sequence[tuple[float, str]]]]  # labels, and samples of (unix seconds, value)
-Found = TypeVar("Found", "_Newest", "_Samples")
+Series = TypeVar("Series", "_Newest", "_Samples")
 
-_POINTS = 10_000  # that a range query asks for at once; Prometheus gives 11,000
-_AHEAD_SECONDS = 1.0  # that ends of ranges are rounded by, and a little more
+_POINTS = 10_000  # per range query; Prometheus refuses more than 11,000
+_AHEAD_SECONDS = 1.0  # by which a sample may be after the end of a range: Prometheus rounds the end
 
 
 class MetricsLostError(Exception):
-    """Prometheus gave no answer that can be read. The text says what to look at."""
+    """Prometheus gave no usable answer. The message says what to check."""
 
 
 class _Newest(msgspec.Struct, frozen=True):
-    """One series of an instant query's answer."""
+    """One series in the answer to an instant query: its newest sample."""
 
     metric: dict[str, str]
     value: tuple[float, str]
 
 
 class _Samples(msgspec.Struct, frozen=True):
-    """One series with all of its samples."""
+    """One series in the answer to a range query: all of its samples."""
 
     metric: dict[str, str]
     values: list[tuple[float, str]]
 
 
 class Reader:
-    """Raw samples, as Prometheus keeps them."""
+    """Samples from one Prometheus, as it has them. All methods raise MetricsLostError. `clock`: unix seconds."""
 
     def __init__(self, prometheus: Prometheus, clock: Callable[[], float] = time.time) -> None:
         self._prometheus = prometheus
         self._clock = clock
 
     async def raw(self, selection: Selection, since: float, until: float) -> Answer:
-        """Every sample after `since` and up to `until` (unix seconds)."""
+        """All samples after `since` and up to `until` (unix seconds)."""
         query = f"{selection.promql()}[{(until - since) * 1000:.0f}ms]"
-        found = await _asked(_Samples, self._prometheus.custom_query, query, {"time": until})
-        return _timely(found, until)
+        series = await _query(_Samples, self._prometheus.custom_query, query, {"time": until})
+        return _answer(series, until)
 
     async def grid(
         self, selection: Selection, since: float, until: float, step: float, counters: Sequence[str] = COUNTERS
     ) -> Answer:
-        """The newest sample of each counter every `step` seconds."""
-        return _timely(await self._range(selection.promql(counters), since, until, step), until)
+        """The newest sample of each counter at every `step` seconds from `since` to `until` (unix seconds)."""
+        return _answer(await self._range(selection.promql(counters), since, until, step), until)
 
     async def rate(self, selection: Selection, at: float) -> float | None:
-        """Requests per second over the last two minutes, None without such a series. No evidence: it extrapolates."""
+        """Requests per second in the two minutes before `at` (unix seconds), None without such a series.
+
+        It may not be used as evidence, because Prometheus extrapolates it.
+        """
         query = f"sum(rate({selection.promql(('ml_requests_total',))}[2m]))"
-        found = await _asked(_Newest, self._prometheus.custom_query, query, {"time": at})
-        rate = _number(found[0].value[1]) if found else math.nan
+        series = await _query(_Newest, self._prometheus.custom_query, query, {"time": at})
+        rate = _number(series[0].value[1]) if series else math.nan
         return rate if math.isfinite(rate) else None
 
     async def ahead(self) -> float:
-        """Seconds that Prometheus's clock is ahead of ours at least, negative if it is behind.
+        """By how many seconds, at least, Prometheus's clock is ahead of the operator's; negative if it is behind.
 
-        0 if its time lies between our asking and its answer: more cannot be known.
+        0 if its time is between the request and its answer: then a difference cannot be shown.
         """
-        asked = self._clock()
-        found = await _asked(_Newest, self._prometheus.custom_query, "vector(time())", {})
-        theirs = _number(found[0].value[1]) if found else math.nan
+        asked_at = self._clock()
+        series = await _query(_Newest, self._prometheus.custom_query, "vector(time())", {})
+        theirs = _number(series[0].value[1]) if series else math.nan
         if not math.isfinite(theirs):
-            raise MetricsLostError("Prometheus does not tell its time")
-        return min(0.0, theirs - asked) + max(0.0, theirs - self._clock())
+            raise MetricsLostError("Prometheus does not report its time")
+        return min(0.0, theirs - asked_at) + max(0.0, theirs - self._clock())
 
     async def values(self, query: str, since: float, until: float, step: float) -> list[tuple[float, float]]:
-        """What `query` was every `step` seconds. Raises MetricsLostError unless it gives one series, or none yet."""
+        """The results of `query` at every `step` seconds from `since` to `until`, as (unix seconds, value).
+
+        Raises MetricsLostError also if the query gives more than one series.
+        """
         measured: list[tuple[float, float]] = []
         while since <= until:
             last = min(until, since + _POINTS * step)
-            found = await self._range(query, since, last, step)
-            if len(found) > 1:
-                told = f"the query gives {len(found)} series: aggregate them into one, such as by sum(...)"
-                raise MetricsLostError(told)
-            measured.extend((at, _number(value)) for one in found for at, value in one.values)
+            series = await self._range(query, since, last, step)
+            if len(series) > 1:
+                hint = "aggregate them into one, such as by sum(...)"
+                raise MetricsLostError(f"the query gives {len(series)} series: {hint}")
+            measured.extend((at, _number(value)) for single in series for at, value in single.values)
             since = last + step
         return measured
 
     async def _range(self, query: str, since: float, until: float, step: float) -> list[_Samples]:
         ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
-        return await _asked(_Samples, self._prometheus.custom_query_range, query, *ends, f"{step:.0f}s")
+        return await _query(_Samples, self._prometheus.custom_query_range, query, *ends, f"{step:.0f}s")
 
 
-async def _asked(kind: type[Found], query: Callable[..., Any], *arguments: Any) -> list[Found]:
-    """The series of an answer. Whatever is wrong with it ends as a MetricsLostError: nothing else may stop a look."""
+async def _query(kind: type[Series], query: Callable[..., Any], *arguments: Any) -> list[Series]:
+    """The series in the answer to `query(*arguments)`, which runs in a thread.
+
+    Raises MetricsLostError and nothing else, so that no answer of Prometheus can stop a reconcile.
+    """
     try:
-        found = await asyncio.to_thread(query, *arguments)
+        result = await asyncio.to_thread(query, *arguments)
     except CredentialsError as error:
         raise MetricsLostError(str(error)) from error
     except (OSError, PrometheusApiClientException, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise MetricsLostError(f"Prometheus gave no answer: {session.said(error)}") from error
+        raise MetricsLostError(f"Prometheus gave no answer: {session.describe(error)}") from error
     try:
-        return msgspec.convert(found, list[kind])  # type: ignore[valid-type]
+        return msgspec.convert(result, list[kind])  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
         raise MetricsLostError(f"Prometheus answered with something else than series: {error}") from error
 
 
-def _timely(found: Iterable[_Samples], until: float) -> Answer:
-    """What was asked for. A sample of the year 58,000, in milliseconds perhaps, would be waited for forever."""
-    answer: Answer = [(one.metric, one.values) for one in found]
+def _answer(series: Iterable[_Samples], until: float) -> Answer:
+    """Labels and samples of the series. Raises MetricsLostError for samples after `until`.
+
+    A proxy that gives times in milliseconds would otherwise make a run wait for the year 58,000.
+    """
+    answer: Answer = [(single.metric, single.values) for single in series]
     latest = max((samples[-1][0] for _, samples in answer if samples), default=until)
     if not latest <= until + _AHEAD_SECONDS:
         raise MetricsLostError("Prometheus answered with samples of the future: are its times in seconds?")

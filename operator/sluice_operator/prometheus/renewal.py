@@ -1,4 +1,4 @@
-"""A Prometheus whose credentials may change while it is asked: tokens and certificates are renewed every few hours."""
+"""A connection to Prometheus with credentials that may change: tokens and certificates are renewed every few hours."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -14,15 +14,15 @@ Entries = Mapping[str, bytes]
 
 
 class RenewingConnection:
-    """`Prometheus` under one URL. What `read` gives is looked at before each query; other credentials, another client.
+    """`Prometheus` at one URL. It reads the credentials before each query, and makes a new client if they have changed.
 
-    `where` is what a person calls them. A query raises CredentialsError while they cannot be used.
+    `read` returns them; `where` names their place for people. A query raises CredentialsError if they cannot be used.
     """
 
     def __init__(self, url: str, where: str, read: Callable[[], Entries]) -> None:
         self._url, self._where, self._read = url, where, read
         self._lock = threading.Lock()
-        self._known: tuple[Entries, Prometheus] | None = None
+        self._current: tuple[Entries, Prometheus] | None = None  # credentials, and the client that uses them
 
     def custom_query(self, query: str, params: dict[str, Any]) -> list[dict[str, Any]]:
         return self._client().custom_query(query, params)
@@ -35,22 +35,25 @@ class RenewingConnection:
     def _client(self) -> Prometheus:
         with self._lock:
             try:
-                found = self._read()
-                if self._known is None or self._known[0] != found:
-                    self._known = found, connect(self._url, credentials=credentials.parse(found))
+                entries = self._read()
+                if self._current is None or self._current[0] != entries:
+                    self._current = entries, connect(self._url, credentials=credentials.parse(entries))
             except CredentialsError as error:
                 raise CredentialsError(f"the credentials in {self._where} cannot be used: {error}") from error
-            return self._known[1]
+            return self._current[1]
 
 
 def from_folder(url: str, folder: str) -> Prometheus:
-    """With the credentials that are in the files of `folder`, such as a mounted Secret; none if it is empty text."""
+    """A connection with the credentials in the files of `folder`, such as a mounted Secret; with none if it is `""`."""
     return RenewingConnection(url, folder, lambda: files(folder)) if folder else connect(url)
 
 
 def files(folder: str) -> Entries:
-    """Its files by name. A mounted Secret also has entries that begin with two dots, and are its own affair."""
+    """The content of the files of `folder` by name. Raises CredentialsError.
+
+    Names with two dots in front are left out: in a mounted Secret they are links of the kubelet.
+    """
     try:
-        return {one.name: one.read_bytes() for one in Path(folder).iterdir() if not one.name.startswith("..")}
+        return {file.name: file.read_bytes() for file in Path(folder).iterdir() if not file.name.startswith("..")}
     except OSError as error:
         raise CredentialsError(f"{error.strerror or 'they cannot be read'}") from error

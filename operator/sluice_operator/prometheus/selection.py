@@ -1,4 +1,4 @@
-"""Which counters are asked for, as PromQL. Pure."""
+"""Which counters of which revisions are asked for, as a PromQL selector. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ COUNTERS = ("ml_requests_started_total", "ml_requests_total", "ml_feedback_total
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Counters of revisions of ModelDeployments, as the gateway's requests moved them."""
+    """Counters of some revisions of some ModelDeployments, for requests that came through the gateway."""
 
     objects: tuple[tuple[str, str], ...]  # namespace and name of each
     revisions: tuple[str, ...]
-    bounds: tuple[float, ...] | None = ()  # of latency, in seconds; None for all that there are
+    bounds: tuple[float, ...] | None = ()  # of latency buckets, in seconds; None for all that there are
 
     @classmethod
     def joined(cls, selections: Iterable[Self]) -> Self:
-        """All of them in one, and perhaps a little more."""
-        found = list(selections)
+        """One selection that covers all of `selections`, and perhaps other combinations of their parts."""
+        joined = list(selections)
         return cls(
-            tuple(chain.from_iterable(one.objects for one in found)),
-            tuple(chain.from_iterable(one.revisions for one in found)),
-            tuple(sorted({bound for one in found for bound in one.bounds or ()})),
+            tuple(chain.from_iterable(selection.objects for selection in joined)),
+            tuple(chain.from_iterable(selection.revisions for selection in joined)),
+            tuple(sorted({bound for selection in joined for bound in selection.bounds or ()})),
         )
 
     def promql(self, counters: Sequence[str] = COUNTERS) -> str:
-        """An instant selector. `le` is empty on what is no histogram."""
+        """An instant selector for `counters`. It also takes an empty `le`, because only histograms have that label."""
         le = "" if self.bounds is None else f',le=~"{"|".join(["", "[+]Inf", *map(_escaped, self.bounds)])}"'
-        namespaces, names = ("|".join(sorted(set(each))) for each in zip(*self.objects, strict=True))
+        namespaces, names = ("|".join(sorted(set(values))) for values in zip(*self.objects, strict=True))
         return (
             f'{{__name__=~"{"|".join(counters)}",namespace=~"{namespaces}",model_deployment=~"{names}",'
             f'revision=~"{"|".join(self.revisions)}",entry="gateway"{le}}}'

@@ -1,7 +1,7 @@
-"""Prometheus servers that objects name for themselves: who may, with which credentials, and one poller for each server.
+"""Prometheus servers that ModelDeployments name: which are allowed, with which credentials, and a poller for each.
 
-The operator's own credentials are not known here. Those of a Secret are read again while they are used, so that one
-that is mended or renewed needs no restart.
+The operator's own server and its credentials are not known here. A Secret is read again every few seconds while it is
+used, so that a corrected or renewed one needs no restart.
 """
 
 import base64
@@ -26,12 +26,12 @@ _Key = tuple[str, str, str]  # URL, and namespace and name of the Secret, if the
 
 
 def opened(url: str, where: str, read: Callable[[], Entries]) -> Reader:
-    """A reader that is whoever `read` says; `where` is what a person calls that."""
+    """A reader with the credentials that `read` returns; `where` names their place for people."""
     return Reader(RenewingConnection(url, where, read))
 
 
 class ServerRefusedError(MetricsLostError):
-    """A Prometheus that is not asked. The text says what to do."""
+    """A Prometheus that may not, or cannot, be asked. `reason`: for machines; the message says what to do."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -40,16 +40,16 @@ class ServerRefusedError(MetricsLostError):
 
 @dataclass(eq=False)
 class _Server:
-    """A poller, and what its Secret held at `read_at`; None if there was none. Times are of a monotonic clock."""
+    """Mutable: a server with its poller and the content of its Secret. Times are of a monotonic clock, in seconds."""
 
-    poller: Poller | None = None
-    entries: Entries | None = None
+    poller: Poller | None = None  # until credentials are there that can be used
+    entries: Entries | None = None  # None: there is no such Secret
     read_at: float = -math.inf
     used_at: float = 0.0
 
 
 class Servers:
-    """Pollers of the servers on the administrator's list, `allowed`: patterns of `host:port`."""
+    """The pollers by server and credentials. `allowed`: the administrator's list, patterns of `host:port`."""
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class Servers:
         self._allowed = allowed
         self._open_reader = open_reader
         self._clock = clock
-        self._known: dict[_Key, _Server] = {}
+        self._servers: dict[_Key, _Server] = {}
 
     async def poller(self, namespace: str, named: spec.Prometheus) -> Poller:
-        """The one of a server and a Secret of `namespace`, for all runs that name both. Raises ServerRefusedError."""
+        """The poller for a server and a Secret of `namespace`; runs with both share it. Raises ServerRefusedError."""
         url, secret, now = self._allowed_url(named.url), named.credentials_secret, self._clock()
-        self._known = {key: one for key, one in self._known.items() if one.used_at > now - _FORGOTTEN_AFTER_SECONDS}
-        server = self._known.setdefault((url, namespace if secret else "", secret), _Server())
+        self._forget_unused_since(now - _FORGOTTEN_AFTER_SECONDS)
+        server = self._servers.setdefault((url, namespace if secret else "", secret), _Server())
         server.used_at = now
         if not secret:
             server.entries = {}
@@ -81,6 +81,9 @@ class Servers:
         if server.poller is None:
             server.poller = Poller(self._open_reader(url, where, lambda: server.entries or {}), self._intervals)
         return server.poller
+
+    def _forget_unused_since(self, moment: float) -> None:
+        self._servers = {key: server for key, server in self._servers.items() if server.used_at > moment}
 
     def _allowed_url(self, url: str) -> str:
         try:
@@ -94,14 +97,14 @@ class Servers:
         return plain
 
     async def _entries(self, namespace: str, name: str) -> Entries | None:
-        found = await self._kube.get("Secret", namespace, name)
-        if found is None:
+        secret = await self._kube.get("Secret", namespace, name)
+        if secret is None:
             return None
-        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+        return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
 
 
 def _check(entries: Entries | None, where: str) -> None:
-    """Raises ServerRefusedError for what would fail with the first query."""
+    """Raises ServerRefusedError for credentials with which the first query would fail."""
     if entries is None:
         hint = "create it, or correct spec.prometheus.credentialsSecret"
         raise ServerRefusedError("CredentialsMissing", f"{where} is not there: {hint}")

@@ -1,6 +1,6 @@
-"""HTTP to Prometheus that does no harm: answers of bounded length and time, and each trouble as one short sentence.
+"""HTTP sessions for Prometheus: answers are bounded in length and time, and each error becomes one short sentence.
 
-The sentences end up in status and in events, so none of them holds a query, a password, an address in memory or a page
+The sentences appear in status and in events. So none of them holds a query, a password, an address in memory or a page
 of HTML.
 """
 
@@ -18,37 +18,37 @@ from requests.auth import HTTPBasicAuth
 from sluice_operator.prometheus import tls
 from sluice_operator.prometheus.credentials import Credentials
 
-_PART = 65_536  # bytes read at once, at most
-_LONGEST = 200  # characters of what others say
+_PART_BYTES = 65_536  # read at once, at most
+_MAX_CHARACTERS = 200  # of a text that comes from outside
 
 
 class AnswerError(requests.RequestException):
-    """An answer that is of no use. The text says why."""
+    """An answer that cannot be used. The message says why."""
 
 
 class _Refusal(msgspec.Struct):
-    """What Prometheus says with any status but 200."""
+    """The JSON of Prometheus with a status other than 200."""
 
     error: str
 
 
 class _Bounded:
-    """The body of an answer, up to so many bytes, unpacked, and so many seconds in all.
+    """The body of an answer, of at most `max_bytes` after unpacking, within `seconds` in total.
 
-    The client's own timeout is that of each read, so that one byte now and then would keep it for hours.
+    The client's own timeout is for each single read: a server that sends a byte now and then would keep it for hours.
     """
 
-    def __init__(self, body: Any, seconds: float, most: int) -> None:
+    def __init__(self, body: Any, seconds: float, max_bytes: int) -> None:
         self._body = body
-        self._seconds, self._most = seconds, most
+        self._seconds, self._max_bytes = seconds, max_bytes
 
     def stream(self, size: int, decode_content: bool) -> Iterator[bytes]:
-        """In parts, as they come."""
-        taken, until = 0, time.monotonic() + self._seconds
-        while part := self._body.read1(min(size, _PART), decode_content=decode_content):
-            taken += len(part)
-            if taken > self._most:
-                raise AnswerError(f"it is longer than {self._most / 1e6:g} MB, and is not read")
+        """The body in parts. Raises AnswerError."""
+        received, until = 0, time.monotonic() + self._seconds
+        while part := self._body.read1(min(size, _PART_BYTES), decode_content=decode_content):
+            received += len(part)
+            if received > self._max_bytes:
+                raise AnswerError(f"it is longer than {self._max_bytes / 1e6:g} MB, and is not read")
             if time.monotonic() > until:
                 raise AnswerError(f"it had not ended after {self._seconds:g} s")
             yield part
@@ -57,26 +57,26 @@ class _Bounded:
         self._body.close()
 
 
-def bounded(seconds: float, most: int, credentials: Credentials) -> requests.Session:
-    """One that raises AnswerError for answers that take longer, or more bytes, or have another status than 200.
+def bounded(seconds: float, max_bytes: int, credentials: Credentials) -> requests.Session:
+    """A session that raises AnswerError for answers that take longer, are longer, or have another status than 200.
 
-    A redirect is such an answer: what is sent with a request is meant for one server, and for no other.
+    A redirect is such an answer, too: credentials are for one server and must not be sent to another.
     """
-    found = requests.Session()
-    found.hooks["response"].append(partial(_read, seconds=seconds, most=most))
-    found.auth = partial(_authorized, credentials=credentials)  # always set, or a .netrc would be asked
-    found.headers.update(credentials.headers)
-    return found
+    session = requests.Session()
+    session.hooks["response"].append(partial(_read, seconds=seconds, max_bytes=max_bytes))
+    session.auth = partial(_authorized, credentials=credentials)  # always set, or a .netrc file would be used
+    session.headers.update(credentials.headers)
+    return session
 
 
-def said(error: Exception) -> str:
-    """What went wrong in asking, for the person paged."""
-    cause = _first(error)
+def describe(error: Exception) -> str:
+    """Why a query failed, in one short sentence for the person who is paged."""
+    cause = _innermost(error)
     match error:
         case _ if isinstance(cause, TimeoutError | requests.Timeout):
             return "it took too long"
         case _ if isinstance(cause, ssl.SSLError):
-            return tls.said(cause)
+            return tls.describe(cause)
         case requests.JSONDecodeError():
             return "what came is no JSON: is that the address of Prometheus?"
         case requests.exceptions.ChunkedEncodingError():
@@ -88,9 +88,9 @@ def said(error: Exception) -> str:
             return _short(text or str(cause) or type(cause).__name__)
 
 
-def _read(response: requests.Response, *, seconds: float, most: int, **_: Any) -> None:
-    """Read it at once, while its length is looked after."""
-    response.raw = _Bounded(response.raw, seconds, most)
+def _read(response: requests.Response, *, seconds: float, max_bytes: int, **_: Any) -> None:
+    """Read the whole answer now, within its bounds. Raises AnswerError."""
+    response.raw = _Bounded(response.raw, seconds, max_bytes)
     try:
         body = response.content
     except requests.RequestException:
@@ -109,7 +109,7 @@ def _authorized(request: requests.PreparedRequest, *, credentials: Credentials) 
 
 
 def _hint(response: requests.Response) -> str:
-    """What to do about an answer of this status, where that is known."""
+    """What to do about an answer of this status, if that is known."""
     if response.is_redirect:
         host = urlsplit(response.headers["location"]).netloc.rpartition("@")[2]
         return f" to {host or 'another path'}, and redirects are not followed: write the address that answers"
@@ -123,16 +123,16 @@ def _reason(body: bytes) -> str:
         return ""
 
 
-def _first(error: BaseException) -> BaseException:
-    """What is below all others: their texts repeat the URL, and with it the query."""
+def _innermost(error: BaseException) -> BaseException:
+    """The innermost cause: the messages of the errors around it repeat the URL, and with it the query."""
     while True:
         wrapped = error.args[-1] if error.args and isinstance(error.args[-1], BaseException) else None
-        below = error.__cause__ or error.__context__ or wrapped
-        if below is None:
+        inner = error.__cause__ or error.__context__ or wrapped
+        if inner is None:
             return error
-        error = below
+        error = inner
 
 
 def _short(text: str) -> str:
     words = " ".join(text.split())
-    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}..."
+    return words if len(words) <= _MAX_CHARACTERS else f"{words[:_MAX_CHARACTERS]}..."

@@ -1,4 +1,4 @@
-"""TLS to Prometheus: who is trusted, and who we are. There is no way to leave verification out."""
+"""TLS to Prometheus: which certificates are trusted, and our own. Verification cannot be switched off."""
 
 import ssl
 import tempfile
@@ -10,12 +10,12 @@ from urllib3.util import Retry
 
 from sluice_operator.prometheus.credentials import Credentials, CredentialsError
 
-_UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes of a chain that ends nowhere
+_UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
 _REFUSED = ("certificate required", "handshake failure", "unknown ca", "bad certificate", "certificate unknown")
 
 
 class Verified(HTTPAdapter):
-    """Connections that verify by `context` alone, whatever the environment names or the client library brings along."""
+    """Connections that are verified by `context` only, and not by what the environment or the client library sets."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -31,22 +31,22 @@ class Verified(HTTPAdapter):
         return super().build_connection_pool_key_attributes(request, True)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Nothing is added to what the context trusts."""
+        """Add nothing to what the context trusts."""
 
 
 def context(credentials: Credentials) -> ssl.SSLContext:
-    """Trusts the authority that is given, else the system's. Raises CredentialsError."""
+    """A context that trusts the authority of `credentials`, or else those of the system. Raises CredentialsError."""
     try:
-        found = ssl.create_default_context(cadata=credentials.authority or None)
+        verifying = ssl.create_default_context(cadata=credentials.authority or None)
     except ssl.SSLError as error:
         raise CredentialsError("ca.crt holds no certificates that can be read: write them in PEM") from error
     if credentials.certificate:
-        _identify(found, credentials)
-    return found
+        _load_certificate(verifying, credentials)
+    return verifying
 
 
-def said(error: ssl.SSLError) -> str:
-    """What went wrong in the handshake, and what to do."""
+def describe(error: ssl.SSLError) -> str:
+    """Why the handshake failed, and what to check."""
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = ": is ca.crt that of its authority?" if error.verify_code in _UNTRUSTED else ""
         return f"its certificate is not trusted, {error.verify_message.rstrip('.')}{hint}"
@@ -56,12 +56,12 @@ def said(error: ssl.SSLError) -> str:
     return f"TLS fails, {reason}"
 
 
-def _identify(found: ssl.SSLContext, credentials: Credentials) -> None:
-    """OpenSSL reads certificate and key from a file alone, which nobody else can read and which is gone at once."""
+def _load_certificate(verifying: ssl.SSLContext, credentials: Credentials) -> None:
+    """OpenSSL loads certificate and key only from a file. Only this process can read it, and it is deleted at once."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8") as pair:
         pair.write(f"{credentials.certificate}\n{credentials.key}\n")
         pair.flush()
         try:
-            found.load_cert_chain(pair.name, password="")
+            verifying.load_cert_chain(pair.name, password="")
         except ssl.SSLError as error:
             raise CredentialsError("tls.key is not the key of tls.crt, or one of them cannot be read") from error

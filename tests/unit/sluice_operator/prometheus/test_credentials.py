@@ -1,4 +1,4 @@
-"""What files say of who asks: each of them means one thing, and what cannot be used is told without its value."""
+"""Credentials from files: each name has one meaning, and unusable ones are reported without their values."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KEY = b"-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n"
         ),
     ],
 )
-def test_every_name_has_a_meaning(entries: dict[str, bytes], credentials: Credentials) -> None:
-    """Editors add a line end, which is no part of it."""
+def test_each_known_name_is_read(entries: dict[str, bytes], credentials: Credentials) -> None:
+    """Without the line break that editors add at the end."""
     assert parse(entries) == credentials
 
 
 @pytest.mark.parametrize(
-    ("entries", "told"),
+    ("entries", "message"),
     [
         ({"tokn": b"hidden"}, "'tokn' is none of the names that mean something: token; username and password; ca.crt"),
         ({"x" * 99: b"", "y": b""}, f"'{'x' * 50}...' (and 1 more) is none of the names"),
@@ -69,18 +69,18 @@ def test_every_name_has_a_meaning(entries: dict[str, bytes], credentials: Creden
         ({"headers": b"X-One: hidden\x00"}, "line 1 of headers is none"),
         ({"headers": b"X-One: 1\nx-one: hidden"}, "line 2 of headers sets one that is set already: leave it out"),
         ({"headers": b"Host: hidden"}, "line 1 of headers sets one that is set already: leave it out"),
-        ({"headers": b"authorization: hidden", "token": b"hidden"}, "headers has Authorization beside token"),
+        ({"headers": b"authorization: hidden", "token": b"hidden"}, "headers has Authorization in addition to token"),
     ],
 )
-def test_what_cannot_be_used_is_told_and_not_shown(entries: dict[str, bytes], told: str) -> None:
-    """With what to write; the sentence ends up in status, where everybody reads it."""
+def test_unusable_credentials_are_reported_without_their_values(entries: dict[str, bytes], message: str) -> None:
+    """The message says what to write. It appears in status, which many people can read."""
     with pytest.raises(CredentialsError) as refused:
         parse(entries)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "hidden" not in str(refused.value)
     assert len(str(refused.value)) < 200
 
 
-def test_values_are_not_shown_by_accident() -> None:
-    """Not in a traceback's locals, nor in a log of objects."""
+def test_the_repr_has_no_values() -> None:
+    """Tracebacks and logs may show it."""
     assert "hidden" not in repr(parse({"username": b"hidden", "password": b"hidden", "headers": b"X-One: hidden"}))

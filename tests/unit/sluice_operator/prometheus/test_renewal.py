@@ -1,4 +1,4 @@
-"""Credentials in files, before a real HTTPS server that asks for them: wrong ones are told, mended ones are used."""
+"""Credentials in files, with a real HTTPS server: wrong ones are reported, corrected ones are used at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOW = json.dumps({"data": {"result": [{"metric": {}, "value": [1, "2"]}]}}).enco
 
 @dataclass
 class Server:
-    """One that speaks TLS, wants a certificate of `clients`, and lets in who says what is in `wanted`."""
+    """An HTTPS server. It requires a client certificate of the authority `clients`, and `wanted` as Authorization."""
 
     pair: tuple[Path, Path]
     clients: Path | None = None
@@ -33,7 +33,7 @@ class Server:
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Its URL."""
+        """Runs it, and gives its URL."""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,8 +41,8 @@ class Server:
 
             def do_GET(self) -> None:
                 server.connections.append(self.client_address[1])
-                welcome = server.wanted in (None, self.headers.get("Authorization"))
-                self.send_response(200 if welcome else 401)
+                authorized = server.wanted in (None, self.headers.get("Authorization"))
+                self.send_response(200 if authorized else 401)
                 self.send_header("Content-Length", str(len(NOW)))
                 self.end_headers()
                 self.wfile.write(NOW)
@@ -67,7 +67,7 @@ class Server:
 
 
 class Quiet(ThreadingHTTPServer):
-    """Its handshakes are made by the threads that answer, and those that fail are no news."""
+    """Makes handshakes in the threads that answer, and does not print failed ones."""
 
     daemon_threads = True
     block_on_close = False
@@ -91,15 +91,15 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def write(folder: Path, **files: str | Path) -> str:
-    """Files by name, with dots for underscores; what is a path is copied."""
-    for name, what in files.items():
-        text = what.read_text() if isinstance(what, Path) else what
+    """Writes files by name, with a dot for each underscore. A Path is copied. Returns the folder."""
+    for name, content in files.items():
+        text = content.read_text() if isinstance(content, Path) else content
         (folder / name.replace("_", ".")).write_text(text)
     return str(folder)
 
 
-def told(reader: Reader) -> str:
-    """The sentence of the person paged, or nothing where there is an answer."""
+def error_of(reader: Reader) -> str:
+    """The message of the error, empty if there is an answer."""
     try:
         asyncio.run(reader.ahead())
     except MetricsLostError as error:
@@ -107,43 +107,45 @@ def told(reader: Reader) -> str:
     return ""
 
 
-def test_a_server_of_an_authority_that_is_given_is_trusted(ours: Authority, theirs: Authority, tmp_path: Path) -> None:
-    """Others are not, nor is one that the system knows nothing of; a mended file is seen with the next look."""
+def test_a_server_is_trusted_if_ca_crt_has_its_authority(ours: Authority, theirs: Authority, tmp_path: Path) -> None:
+    """Otherwise it is not. A corrected file is used with the next query."""
     reason = "self-signed certificate in certificate chain|unable to get local issuer certificate"
     with Server(ours.pair("server")).running() as url:
         reader = Reader(from_folder(url, write(tmp_path)))
-        untrusted = told(reader)
+        untrusted = error_of(reader)
         assert untrusted.startswith("Prometheus gave no answer: its certificate is not trusted, ")
-        assert any(one in untrusted for one in reason.split("|"))
+        assert any(text in untrusted for text in reason.split("|"))
         assert untrusted.endswith(": is ca.crt that of its authority?")
         write(tmp_path, ca_crt=theirs.certificate)
-        assert told(reader) == untrusted
+        assert error_of(reader) == untrusted
         write(tmp_path, ca_crt=ours.certificate)
-        assert told(reader) == ""
+        assert error_of(reader) == ""
 
 
 def test_the_environment_cannot_make_a_server_trusted(
     ours: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Variables that the client library honours add nothing to ca.crt."""
+    """Variables that the client library reads add nothing to ca.crt."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ours.certificate))
     monkeypatch.setenv("CURL_CA_BUNDLE", str(ours.certificate))
     with Server(ours.pair("server")).running() as url:
-        assert "its certificate is not trusted" in told(Reader(from_folder(url, write(tmp_path))))
+        assert "its certificate is not trusted" in error_of(Reader(from_folder(url, write(tmp_path))))
 
 
-def test_a_certificate_of_another_host_is_not_trusted(ours: Authority, tmp_path: Path) -> None:
-    """Whoever has signed it."""
+def test_a_certificate_for_another_host_is_not_trusted(ours: Authority, tmp_path: Path) -> None:
+    """Although a trusted authority has signed it."""
     write(tmp_path, ca_crt=ours.certificate)
     with Server(ours.pair("elsewhere", "DNS:prometheus.example")).running() as url:
-        assert told(Reader(from_folder(url, str(tmp_path)))) == (
+        assert error_of(Reader(from_folder(url, str(tmp_path)))) == (
             "Prometheus gave no answer: its certificate is not trusted, IP address mismatch, certificate is not valid"
             " for '127.0.0.1'"
         )
 
 
-def test_a_client_certificate_is_shown_to_who_asks_for_it(ours: Authority, theirs: Authority, tmp_path: Path) -> None:
-    """Without one, or with one of somebody else, there is no answer; and the right pair is seen when it is there."""
+def test_a_client_certificate_is_sent_to_a_server_that_requires_it(
+    ours: Authority, theirs: Authority, tmp_path: Path
+) -> None:
+    """Without one, or with one of another authority, there is no answer. The right pair is used at once."""
     refused = (
         "Prometheus gave no answer: it refuses us without a certificate that it trusts: are tls.crt and tls.key those"
         " that it asks for?"
@@ -152,52 +154,52 @@ def test_a_client_certificate_is_shown_to_who_asks_for_it(ours: Authority, their
     stranger, of_stranger = theirs.pair("operator")
     with Server(ours.pair("server"), clients=ours.certificate).running() as url:
         reader = Reader(from_folder(url, write(tmp_path, ca_crt=ours.certificate)))
-        assert told(reader) == refused
+        assert error_of(reader) == refused
         write(tmp_path, tls_crt=stranger, tls_key=of_stranger)
-        assert told(reader) == refused
+        assert error_of(reader) == refused
         write(tmp_path, tls_crt=certificate)
-        assert told(reader) == (
+        assert error_of(reader) == (
             f"the credentials in {tmp_path} cannot be used: tls.key is not the key of tls.crt, or one of them cannot be"
             " read"
         )
         write(tmp_path, tls_key=key)
-        assert told(reader) == ""
+        assert error_of(reader) == ""
 
 
 def test_a_token_that_was_renewed_is_used_at_once(ours: Authority, tmp_path: Path) -> None:
-    """And while it stays the same, so does the connection."""
+    """While it does not change, the connection is kept."""
     server = Server(ours.pair("server"), wanted="Bearer first")
     with server.running() as url:
         reader = Reader(from_folder(url, write(tmp_path, ca_crt=ours.certificate, token="first\n")))
-        assert [told(reader), told(reader)] == ["", ""]
+        assert [error_of(reader), error_of(reader)] == ["", ""]
         assert len(set(server.connections)) == 1
         server.wanted = "Bearer second"
-        assert told(reader) == "Prometheus gave no answer: HTTP 401, Unauthorized: are its credentials right?"
+        assert error_of(reader) == "Prometheus gave no answer: HTTP 401, Unauthorized: are its credentials right?"
         write(tmp_path, token="second\n")
-        assert told(reader) == ""
+        assert error_of(reader) == ""
 
 
-def test_files_that_cannot_be_used_are_told_until_they_are_mended(ours: Authority, tmp_path: Path) -> None:
-    """A folder that is not there, a file too many, a certificate that is none: nobody is asked meanwhile."""
+def test_unusable_files_are_reported_until_they_are_corrected(ours: Authority, tmp_path: Path) -> None:
+    """A missing folder, an unknown file, a broken certificate. Until then Prometheus is not asked."""
     server = Server(ours.pair("server"))
     with server.running() as url:
         reader, where = Reader(from_folder(url, str(tmp_path / "mounted"))), f"{tmp_path / 'mounted'} cannot be used"
-        assert told(reader) == f"the credentials in {where}: No such file or directory"
+        assert error_of(reader) == f"the credentials in {where}: No such file or directory"
         (tmp_path / "mounted").mkdir()
         write(tmp_path / "mounted", namespace="models")
-        assert told(reader).startswith(f"the credentials in {where}: 'namespace' is none of the names that mean ")
+        assert error_of(reader).startswith(f"the credentials in {where}: 'namespace' is none of the names that mean ")
         (tmp_path / "mounted" / "namespace").unlink()
         write(tmp_path / "mounted", ca_crt="-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n")
-        assert told(reader) == (
+        assert error_of(reader) == (
             f"the credentials in {where}: ca.crt holds no certificates that can be read: write them in PEM"
         )
         assert server.connections == []
         write(tmp_path / "mounted", ca_crt=ours.certificate)
-        assert told(reader) == ""
+        assert error_of(reader) == ""
 
 
 def test_a_mounted_secret_is_read_as_the_kubelet_writes_it(ours: Authority, tmp_path: Path) -> None:
-    """Keys are links into a folder that is replaced as a whole."""
+    """Its files are links into a folder, and an update replaces that folder."""
     server = Server(ours.pair("server"), wanted="Bearer first")
     for name, token in (("..first", "first"), ("..second", "second")):
         (tmp_path / name).mkdir()
@@ -207,8 +209,8 @@ def test_a_mounted_secret_is_read_as_the_kubelet_writes_it(ours: Authority, tmp_
         (tmp_path / key).symlink_to(f"..data/{key}")
     with server.running() as url:
         reader = Reader(from_folder(url, str(tmp_path)))
-        assert told(reader) == ""
+        assert error_of(reader) == ""
         (tmp_path / "..new").symlink_to("..second")
         (tmp_path / "..new").rename(tmp_path / "..data")
         server.wanted = "Bearer second"
-        assert told(reader) == ""
+        assert error_of(reader) == ""

@@ -1,4 +1,4 @@
-"""Runs that name a Prometheus of their own: who may, as whom, and that nobody is judged by another's samples."""
+"""Runs that name a Prometheus: which are allowed, with which credentials, and that no run gets samples of another."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def a_secret(name: str = "prometheus", **data: str) -> Manifest:
 
 @dataclass
 class World:
-    """Servers by address, a cluster with Secrets, and the clock of the operator."""
+    """Prometheus servers by address, a cluster with Secrets, and the operator's clock."""
 
     servers: dict[str, FakePrometheus]
     kube: FakeKube = field(default_factory=FakeKube)
@@ -50,20 +50,20 @@ class World:
     opened: list[tuple[str, str]] = field(default_factory=list)
     reads: dict[str, Callable[[], Mapping[str, bytes]]] = field(default_factory=dict)
 
-    def opens(self, url: str, where: str, read: Callable[[], Mapping[str, bytes]]) -> Reader:
+    def open_reader(self, url: str, where: str, read: Callable[[], Mapping[str, bytes]]) -> Reader:
         self.opened.append((url, where))
         self.reads[url] = read
         return Reader(self.servers[url], lambda: START)
 
-    def sources(self, *allowed: str) -> Servers:
-        return Servers(self.kube, TIMING, allowed or ("*.svc:9090", "*.example"), self.opens, lambda: self.now)
+    def allowing(self, *allowed: str) -> Servers:
+        return Servers(self.kube, TIMING, allowed or ("*.svc:9090", "*.example"), self.open_reader, lambda: self.now)
 
-    def trials(self, own: FakePrometheus) -> Evaluator:
-        return Evaluator(Reader(own, lambda: START), TIMING, self.sources())
+    def evaluator(self, own: FakePrometheus) -> Evaluator:
+        return Evaluator(Reader(own, lambda: START), TIMING, self.allowing())
 
 
-def of_another(server: FakePrometheus, name: str) -> FakePrometheus:
-    """What it knows is told of an object of this name."""
+def renamed(server: FakePrometheus, name: str) -> FakePrometheus:
+    """The same server, with its series under another name of the ModelDeployment."""
     server.series = {
         tuple((label, name if label == "model_deployment" else value) for label, value in labels): samples
         for labels, samples in server.series.items()
@@ -72,7 +72,7 @@ def of_another(server: FakePrometheus, name: str) -> FakePrometheus:
 
 
 def a_world(**secret: str) -> World:
-    world = World({TEAM.url: serving(), OTHER.url: of_another(serving(bad=0.5), "tulips")})
+    world = World({TEAM.url: serving(), OTHER.url: renamed(serving(bad=0.5), "tulips")})
     world.kube.put(a_secret(**secret or {"token": "abc"}))
     return world
 
@@ -81,39 +81,39 @@ def run_by(named: Prometheus | None) -> Run:
     return a_run(prometheus=named)
 
 
-def refusal(sources: Servers, named: Prometheus) -> tuple[str, str]:
+def refusal(servers: Servers, named: Prometheus) -> tuple[str, str]:
     with pytest.raises(ServerRefusedError) as refused:
-        asyncio.run(sources.poller("models", named))
+        asyncio.run(servers.poller("models", named))
     return refused.value.reason, str(refused.value)
 
 
-def test_objects_with_different_sources_are_judged_side_by_side() -> None:
-    """Each by its own: one that is fine, one that is not, and nothing of either in the operator's own."""
+def test_objects_with_different_servers_are_judged_by_their_own_samples() -> None:
+    """One passes and one fails, at the same time, and the operator's own Prometheus has nothing of either."""
     own, world = FakePrometheus(), a_world()
-    by = world.trials(own)
-    alone, other_alone = trials(serving()), trials(world.servers[OTHER.url])
-    seen = []
+    shared = world.evaluator(own)
+    only_team, only_other = trials(serving()), trials(world.servers[OTHER.url])
+    results = []
     for now in (30, 60, 155):
-        both = look(by, now, run_by(TEAM)), look(by, now, run_by(OTHER), name="tulips")
-        assert both == (look(alone, now), look(other_alone, now, name="tulips"))
-        seen.append(tuple(one.result for one in both))
-    assert seen[-1] == (Result.PASS, Result.FAIL)
+        both = look(shared, now, run_by(TEAM)), look(shared, now, run_by(OTHER), name="tulips")
+        assert both == (look(only_team, now), look(only_other, now, name="tulips"))
+        results.append(tuple(verdict.result for verdict in both))
+    assert results[-1] == (Result.PASS, Result.FAIL)
     assert own.queries == []
 
 
-def test_runs_of_one_source_are_asked_together() -> None:
-    """As those of the operator's own are, and never with those of another."""
+def test_runs_with_the_same_server_share_one_query() -> None:
+    """As runs with the operator's own Prometheus do. Runs with another server are not in that query."""
     world = a_world()
-    by = world.trials(serving())
+    evaluator = world.evaluator(serving())
     runs = {"one": TEAM, "two": TEAM, "three": OTHER, "four": None}
 
-    def look_at_all(now: float) -> None:
+    def evaluate_all(now: float) -> None:
         for name, named in runs.items():
-            look(by, now, run_by(named), name=name)
+            look(evaluator, now, run_by(named), name=name)
 
-    look_at_all(10)
+    evaluate_all(10)
     asked = {url: len(server.queries) for url, server in world.servers.items()}
-    look_at_all(20)
+    evaluate_all(20)
     assert {url: len(server.queries) - asked[url] for url, server in world.servers.items()} == dict.fromkeys(asked, 1)
     assert 'model_deployment=~"one|two"' in world.servers[TEAM.url].queries[-1]
     assert 'model_deployment=~"three"' in world.servers[OTHER.url].queries[-1]
@@ -147,71 +147,70 @@ def test_runs_of_one_source_are_asked_together() -> None:
         ),
     ],
 )
-def test_a_source_that_is_not_asked_is_told(named: Prometheus, reason: str, message: str) -> None:
-    """In a sentence that says who has to do what; the weight stays, and nobody is asked."""
+def test_a_server_that_may_not_be_asked_is_reported(named: Prometheus, reason: str, message: str) -> None:
+    """The message says who has to do what. The run has no metrics, and no server is asked."""
     world = a_world()
     world.kube.put(a_secret("half", username="hidden"))
-    assert refusal(world.sources("*.svc:9090"), named) == (reason, message)
-    by = Evaluator(Reader(FakePrometheus()), TIMING, world.sources("*.svc:9090"))
-    assert look(by, 30, run_by(named)) == lost(message)
-    told = asyncio.run(by.refusal("models", named))
-    assert told is not None
-    assert (told.reason, told.message) == (reason, message)
-    assert asyncio.run(by.refusal("models", None)) is None
+    assert refusal(world.allowing("*.svc:9090"), named) == (reason, message)
+    evaluator = Evaluator(Reader(FakePrometheus()), TIMING, world.allowing("*.svc:9090"))
+    assert look(evaluator, 30, run_by(named)) == lost(message)
+    refused = asyncio.run(evaluator.refusal("models", named))
+    assert refused is not None
+    assert (refused.reason, refused.message) == (reason, message)
+    assert asyncio.run(evaluator.refusal("models", None)) is None
     assert world.opened == []
 
 
-def test_nothing_is_known_of_stable_where_the_source_is_not_asked() -> None:
-    """The run waits before its first weight."""
-    by = a_world().trials(serving())
+def test_a_server_that_may_not_be_asked_gives_no_rate_and_no_thresholds() -> None:
+    """So the run waits before its first weight."""
+    evaluator = a_world().evaluator(serving())
     elsewhere = Prometheus("https://not.allowed")
-    assert asyncio.run(by.rate("models", "iris", "stable", moment(0), elsewhere)) is None
+    assert asyncio.run(evaluator.rate("models", "iris", "stable", moment(0), elsewhere)) is None
     with pytest.raises(ServerRefusedError):
-        asyncio.run(by.latency_thresholds(("models", "iris"), "stable", (), moment(0), elsewhere))
+        asyncio.run(evaluator.latency_thresholds(("models", "iris"), "stable", (), moment(0), elsewhere))
 
 
-def test_a_secret_that_is_mended_is_seen_without_a_restart() -> None:
-    """Within seconds, and without a read of it for each look; a verdict then rests on all that happened meanwhile."""
+def test_a_corrected_secret_is_used_without_a_restart() -> None:
+    """Within seconds, although it is not read for each evaluation. The next verdict has all counts from meanwhile."""
     world = a_world(username="us")
-    by = world.trials(FakePrometheus())
-    assert "there is username without password" in look(by, 30, run_by(TEAM)).message
+    evaluator = world.evaluator(FakePrometheus())
+    assert "there is username without password" in look(evaluator, 30, run_by(TEAM)).message
     world.kube.put(a_secret(username="us", password="right"))
     world.now = 5.0
-    assert "there is username without password" in look(by, 40, run_by(TEAM)).message
+    assert "there is username without password" in look(evaluator, 40, run_by(TEAM)).message
     world.now = 10.0
-    assert look(by, 155, run_by(TEAM)) == look(trials(serving()), 155)
+    assert look(evaluator, 155, run_by(TEAM)) == look(trials(serving()), 155)
     assert world.reads[TEAM.url]() == {"username": b"us", "password": b"right"}
     world.kube.put(a_secret(token="renewed"))
     world.now = 20.0
-    look(by, 165, run_by(TEAM))
+    look(evaluator, 165, run_by(TEAM))
     assert world.reads[TEAM.url]() == {"token": b"renewed"}
     del world.kube.objects["Secret", "prometheus"]
     world.now = 30.0
-    assert "Secret models/prometheus is not there" in look(by, 175, run_by(TEAM)).message
+    assert "Secret models/prometheus is not there" in look(evaluator, 175, run_by(TEAM)).message
 
 
-def test_credentials_are_those_of_the_object_s_namespace() -> None:
-    """A server that two teams ask is asked as each of them; without credentials it is one source for both."""
+def test_credentials_come_from_the_namespace_of_the_object() -> None:
+    """Two teams have two connections to one server. Without credentials they share one."""
     world = a_world()
-    sources = world.sources()
+    servers = world.allowing()
 
-    async def feeds() -> list[Any]:
-        asked = [(namespace, named) for named in (TEAM, OTHER) for namespace in ("models", "others")]
-        return [await sources.poller(namespace, named) for namespace, named in asked]
+    async def pollers() -> list[Any]:
+        return [await servers.poller(namespace, named) for named in (TEAM, OTHER) for namespace in ("models", "others")]
 
-    ours, theirs, anybody, likewise = asyncio.run(feeds())
+    ours, theirs, our_public, their_public = asyncio.run(pollers())
     assert ours is not theirs
-    assert anybody is likewise
+    assert our_public is their_public
     assert [where for _, where in world.opened[:2]] == ["Secret models/prometheus", "Secret others/prometheus"]
     assert world.reads[OTHER.url]() == {}
 
 
-def test_sources_that_nobody_uses_are_forgotten() -> None:
-    """Those of objects that are long gone."""
+def test_servers_that_are_not_used_are_forgotten() -> None:
+    """Otherwise those of deleted objects would be kept for ever."""
     world = a_world()
-    sources = world.sources()
-    first = asyncio.run(sources.poller("models", TEAM))
+    servers = world.allowing()
+    first = asyncio.run(servers.poller("models", TEAM))
     world.now = 3000.0
-    assert asyncio.run(sources.poller("models", TEAM)) is first
+    assert asyncio.run(servers.poller("models", TEAM)) is first
     world.now = 9000.0
-    assert asyncio.run(sources.poller("models", TEAM)) is not first
+    assert asyncio.run(servers.poller("models", TEAM)) is not first

@@ -1,4 +1,4 @@
-"""Whatever comes over the wire is samples, or one short sentence in bounded time: a real client, a real server."""
+"""Each answer gives samples, or one short sentence, in bounded time. Client and server are real."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.credentials import Credentials
 from sluice_operator.prometheus.reader import Answer, MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
-from sluice_operator.prometheus.session import said
+from sluice_operator.prometheus.session import describe
 
 IRIS = Selection((("models", "iris"),), ("canary", "stable"))
 RESULT = [{"metric": {"a": "b"}, "values": [[1, "2"]]}]
@@ -34,7 +34,7 @@ Respond = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def serving(respond: Respond) -> Iterator[str]:
-    """The URL of a server that answers everything alike."""
+    """The URL of a server that answers every request with `respond`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -56,7 +56,7 @@ def serving(respond: Respond) -> Iterator[str]:
 
 
 def answer(status: int, body: bytes, length: int | None = None, **headers: str) -> Respond:
-    """All of it at once; `length`: what it says that it has."""
+    """The whole answer at once. `length`: its Content-Length, if that is not the length of `body`."""
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
@@ -71,7 +71,7 @@ def answer(status: int, body: bytes, length: int | None = None, **headers: str) 
 
 
 def in_chunks(*chunks: bytes, ended: bool = True) -> Respond:
-    """As Prometheus sends what is long."""
+    """A chunked answer, as Prometheus sends it if it is long."""
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -84,7 +84,7 @@ def in_chunks(*chunks: bytes, ended: bool = True) -> Respond:
 
 
 def after(released: threading.Event, part: bytes) -> Respond:
-    """The head and a part of the body; the rest after the client is gone."""
+    """The headers and a part of the body; the rest does not come before `released` is set."""
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
         if part:
@@ -95,7 +95,7 @@ def after(released: threading.Event, part: bytes) -> Respond:
 
 
 def dribbling(stopped: threading.Event) -> Respond:
-    """One byte after the other, each soon enough for a read, for much longer than the whole may take."""
+    """One byte after another. Each comes in time for a read, but all together take too long."""
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
         answer(200, b"[", 1_000_000)(handler)
@@ -106,18 +106,18 @@ def dribbling(stopped: threading.Event) -> Respond:
     return respond
 
 
-def asked(respond: Respond, kind: str = "raw", seconds: float = 10.0, most: int = 1_000_000) -> Answer:
+def read(respond: Respond, kind: str = "raw", seconds: float = 10.0, max_bytes: int = 1_000_000) -> Answer:
     with serving(respond) as url:
-        reader = Reader(connect(url, seconds, most))
-        ask = reader.raw(IRIS, 100, 130) if kind == "raw" else reader.grid(IRIS, 100, 160, 15)
-        return asyncio.run(ask)
+        reader = Reader(connect(url, seconds, max_bytes))
+        query = reader.raw(IRIS, 100, 130) if kind == "raw" else reader.grid(IRIS, 100, 160, 15)
+        return asyncio.run(query)
 
 
-def trouble(*arguments: Any, **options: Any) -> str:
-    """The sentence that the person paged reads."""
-    with pytest.raises(MetricsLostError) as told:
-        asked(*arguments, **options)
-    return str(told.value)
+def error_of(*arguments: Any, **options: Any) -> str:
+    """The message of the error."""
+    with pytest.raises(MetricsLostError) as error:
+        read(*arguments, **options)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["raw", "grid"])
@@ -131,8 +131,8 @@ def trouble(*arguments: Any, **options: Any) -> str:
     ids=["plain", "packed", "in chunks"],
 )
 def test_the_client_reads_what_prometheus_sends(kind: str, respond: Respond) -> None:
-    """However it is packed, the same as the fakes of other tests."""
-    assert asked(respond, kind) == ANSWERED
+    """In each encoding the result is the same, and has the form of the fakes in other tests."""
+    assert read(respond, kind) == ANSWERED
 
 
 @pytest.mark.parametrize("kind", ["raw", "grid"])
@@ -167,18 +167,18 @@ def test_the_client_reads_what_prometheus_sends(kind: str, respond: Respond) -> 
         ),
     ],
 )
-def test_what_is_no_answer_is_told(kind: str, respond: Respond, sentence: str) -> None:
-    """With what is known of it, in one line; neither the query nor a page of HTML is in it."""
-    assert trouble(respond, kind) == f"Prometheus gave no answer: {sentence}"
+def test_an_unusable_answer_is_one_sentence(kind: str, respond: Respond, sentence: str) -> None:
+    """It has the cause in one line, and neither the query nor a page of HTML."""
+    assert error_of(respond, kind) == f"Prometheus gave no answer: {sentence}"
 
 
-def test_json_that_is_too_deep_is_told() -> None:
-    """And ends the look, not the loop."""
-    assert trouble(answer(200, b"[" * 200_000)).startswith("Prometheus gave no answer: ")
+def test_json_that_is_nested_too_deeply_is_an_error() -> None:
+    """And not an exception that would stop the operator."""
+    assert error_of(answer(200, b"[" * 200_000)).startswith("Prometheus gave no answer: ")
 
 
-def test_credentials_go_to_one_server_alone() -> None:
-    """A redirect is not followed: headers of our own would go with it."""
+def test_credentials_are_not_sent_to_another_server() -> None:
+    """A redirect is not followed, because our headers would be sent along."""
     seen: list[str] = []
 
     def elsewhere(handler: BaseHTTPRequestHandler) -> None:
@@ -201,10 +201,10 @@ def test_credentials_go_to_one_server_alone() -> None:
         (Credentials(headers=(("X-Scope-OrgID", "team-a"),)), {"X-Scope-OrgID": "team-a", "Authorization": None}),
     ],
 )
-def test_credentials_are_what_a_request_says(
+def test_a_request_has_the_given_credentials(
     credentials: Credentials, sent: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing else does: not a `.netrc`, which the client library would ask."""
+    """And no others: the client library would read a `.netrc` file."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     seen: list[dict[str, str | None]] = []
@@ -218,8 +218,8 @@ def test_credentials_are_what_a_request_says(
     assert seen == [sent]
 
 
-def test_a_slash_at_the_end_of_the_address_is_no_part_of_it() -> None:
-    """Two in a row are redirected by Prometheus."""
+def test_a_slash_at_the_end_of_the_address_is_removed() -> None:
+    """Prometheus redirects a path with two slashes in a row."""
     paths: list[str] = []
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
@@ -231,8 +231,8 @@ def test_a_slash_at_the_end_of_the_address_is_no_part_of_it() -> None:
     assert paths == ["/prometheus/api/v1/query"]
 
 
-def test_a_prometheus_that_refuses_is_told() -> None:
-    """Nobody listens there, and one try is enough. The sentence is the same at each look."""
+def test_a_refused_connection_is_an_error() -> None:
+    """There is one attempt, and the sentence is the same each time."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         reader = Reader(connect(f"http://127.0.0.1:{taken.getsockname()[1]}"))
@@ -240,52 +240,54 @@ def test_a_prometheus_that_refuses_is_told() -> None:
             asyncio.run(reader.raw(IRIS, 100, 130))
 
 
-def test_a_host_that_does_not_exist_is_told() -> None:
+def test_a_host_that_does_not_exist_is_an_error() -> None:
     """A misspelt setting, or no DNS."""
-    with pytest.raises(MetricsLostError) as told:
+    with pytest.raises(MetricsLostError) as error:
         asyncio.run(Reader(connect("http://nowhere.invalid")).raw(IRIS, 100, 130))
-    assert len(str(told.value)) < 100
+    assert len(str(error.value)) < 100
 
 
 @pytest.mark.parametrize("part", [b"", SERIES[:30]], ids=["nothing", "half a body"])
-def test_a_prometheus_that_takes_too_long_is_told(part: bytes) -> None:
-    """Before its answer, or in the middle of it: the next look is only seconds away."""
+def test_an_answer_that_takes_too_long_is_an_error(part: bytes) -> None:
+    """Before its first byte, or in the middle of it: the next evaluation is only seconds away."""
     released = threading.Event()
     with serving(after(released, part)) as url:
         try:
-            with pytest.raises(MetricsLostError) as told:
+            with pytest.raises(MetricsLostError) as error:
                 asyncio.run(Reader(connect(url, seconds=0.1)).raw(IRIS, 100, 130))
         finally:
             released.set()
-    assert str(told.value) == "Prometheus gave no answer: it took too long"
+    assert str(error.value) == "Prometheus gave no answer: it took too long"
 
 
-def test_an_answer_that_never_ends_is_given_up() -> None:
-    """Each byte comes in time, the whole does not; the other runs are waiting."""
+def test_an_answer_that_never_ends_is_an_error() -> None:
+    """Each byte comes in time, but the other runs cannot wait for the whole."""
     stopped = threading.Event()
     with serving(dribbling(stopped)) as url:
         try:
-            with pytest.raises(MetricsLostError) as told:
+            with pytest.raises(MetricsLostError) as error:
                 asyncio.run(Reader(connect(url, seconds=0.2)).raw(IRIS, 100, 130))
         finally:
             stopped.set()
-    assert str(told.value) == "Prometheus gave no answer: it had not ended after 0.2 s"
+    assert str(error.value) == "Prometheus gave no answer: it had not ended after 0.2 s"
 
 
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_answer_that_is_too_long_is_not_read(status: int, packed: bool) -> None:
-    """Hundreds of megabytes would end the operator, and with it all rollouts; packed, they are a few hundred kB."""
+    """Hundreds of megabytes would kill the operator and stop all rollouts. Compressed, they may be only some kB."""
     body = b" " * 3_000_000
     respond = answer(status, gzip.compress(body), Content_Encoding="gzip") if packed else answer(status, body)
-    assert trouble(respond, most=2_000_000) == "Prometheus gave no answer: it is longer than 2 MB, and is not read"
+    assert (
+        error_of(respond, max_bytes=2_000_000) == "Prometheus gave no answer: it is longer than 2 MB, and is not read"
+    )
 
 
-def test_an_unexpected_error_is_told_by_its_first_cause() -> None:
-    """The texts of those above it hold addresses in memory, and the URL with the whole query."""
+def test_an_unexpected_error_is_described_by_its_innermost_cause() -> None:
+    """The messages of the errors around it have addresses in memory, and the URL with the whole query."""
     error = requests.ConnectionError("/api/v1/query?query=" + "x" * 5000)
     error.__cause__ = OSError(113, "No route to host")
-    assert said(error) == "No route to host"
-    assert said(requests.ConnectionError(ConnectionError("Connection aborted.", OSError("gone")))) == "gone"
-    assert said(OSError("x" * 5000)) == "x" * 200 + "..."
-    assert said(OSError()) == "OSError"
+    assert describe(error) == "No route to host"
+    assert describe(requests.ConnectionError(ConnectionError("Connection aborted.", OSError("gone")))) == "gone"
+    assert describe(OSError("x" * 5000)) == "x" * 200 + "..."
+    assert describe(OSError()) == "OSError"
