@@ -36,7 +36,7 @@ from sluice_operator.settings import Settings
 
 
 async def run(settings: Settings) -> None:
-    """Run until the process is told to end."""
+    """Build the parts, connect them, and run until the process gets a signal to end."""
     chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
     configuration = client.Configuration()
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
@@ -48,13 +48,13 @@ async def run(settings: Settings) -> None:
         registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
         intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
         servers = Servers(kube, intervals, settings.allowed_prometheus)
-        own = from_folder(settings.prometheus_url, settings.prometheus_credentials)
-        evaluator = Evaluator(Reader(own), intervals, servers)
+        prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)
+        evaluator = Evaluator(Reader(prometheus), intervals, servers)
         hosts = HostClaims(kube)
         observer = Observer(kube, registry, evaluator, hosts, settings, lambda: datetime.now(UTC), chance)
-        recorder = EventPublisher(kube, instance=socket.gethostname())
+        publisher = EventPublisher(kube, instance=socket.gethostname())
         reconciler = Reconciler(
-            kube, observer, registry, recorder, Archive(kube, evaluator), settings.evaluation_interval
+            kube, observer, registry, publisher, Archive(kube, evaluator), settings.evaluation_interval
         )
         queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
         if not await kube.has_kind():
@@ -69,8 +69,11 @@ async def run(settings: Settings) -> None:
 
 
 async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends, end the others, raise what it raised: half an operator looks healthy and does nothing."""
-    tasks = [asyncio.create_task(each) for each in coroutines]
+    """Run all of them until the first one ends; then cancel the others, and raise what the first one raised.
+
+    Without this, an operator whose queue has died would look healthy and do nothing.
+    """
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -80,7 +83,7 @@ async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:
 
 
 def main() -> int:
-    """Exit code 2 for settings that cannot be used."""
+    """Returns the exit code: 2 for settings that cannot be used."""
     variables = ", ".join(f"SLUICE_{field.name.upper()}" for field in dataclasses.fields(Settings))
     description = "Rolls out the models of ModelDeployments, in the cluster that it runs in or that KUBECONFIG names."
     argparse.ArgumentParser("sluice_operator", description=description, epilog=f"Settings: {variables}").parse_args()

@@ -1,1 +1,4 @@
-"""The loop: watch, work queue, reconcile. The only folder that waits for others, and the only one that writes."""
+"""The control loop: watch, work queue, observe, decide, apply. It is the only folder that writes to the cluster.
+
+`reconcile.py` is the place to start reading.
+"""

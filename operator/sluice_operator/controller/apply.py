@@ -1,7 +1,7 @@
-"""Makes the cluster equal to what was rendered. Idempotent; an object that somebody else owns is never touched.
+"""Makes the objects in the cluster equal to the rendered manifests. Idempotent; objects of other owners are left alone.
 
-Each write carries the resourceVersion from the snapshot (or creates what must not exist yet), so an operator that was
-stalled cannot bring back an old weight.
+Each write has the resourceVersion that was read, or creates an object that must not exist yet. So an operator that was
+stalled for a while cannot write an old weight over a newer one.
 """
 
 import secrets
@@ -15,10 +15,10 @@ from sluice_operator.manifests.builders import feedback_secret
 
 
 async def apply(kube: Kube, owner: Owner, children: Children, rendered: Iterable[Manifest]) -> list[str]:
-    """Create, change, then delete; returns what it wrote, in words.
+    """Create and change what was rendered, then delete the rest. Returns one text for each write that was needed.
 
-    A write that fails does not keep the others back: a weight must not wait for a pod. Raises Conflict when something
-    moved since the snapshot (observe again), or WriteRefused.
+    All writes are tried, even if one fails: a weight must not wait for a pod. Raises WriteRefused, or Conflict if an
+    object has changed since `children` were read; then observe again.
     """
     wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in rendered}
     written, failed = [], list[Conflict | WriteRefused]()
@@ -29,7 +29,7 @@ async def apply(kube: Kube, owner: Owner, children: Children, rendered: Iterable
         except (Conflict, WriteRefused) as error:
             failed.append(error)
     if failed:
-        raise min(failed, key=lambda error: isinstance(error, Conflict))  # a refusal needs a person: it goes first
+        raise min(failed, key=lambda error: isinstance(error, Conflict))  # a refusal first, because it needs a person
     return written
 
 
@@ -39,7 +39,7 @@ def _writes(
     if wanted and not children.has_feedback_key:
         yield _create(kube, feedback_secret(owner, secrets.token_hex(32)))
     for reference, manifest in wanted.items():
-        yield _apply_one(kube, owner, children.objects.get(reference), manifest)
+        yield _create_or_change(kube, owner, children.objects.get(reference), manifest)
     for kind in reversed(OWNED_KINDS):  # routes before the pods that they lead to
         for live in _superfluous(owner, children, kind, wanted):
             yield _delete(kube, live)
@@ -56,6 +56,7 @@ async def _delete(kube: Kube, live: Manifest) -> str:
 
 
 def _superfluous(owner: Owner, children: Children, kind: str, wanted: Container[Reference]) -> list[Manifest]:
+    """Objects of this kind that were not rendered, that `owner` owns, and that are not being deleted already."""
     return [
         live
         for reference, live in children.objects.items()
@@ -66,13 +67,14 @@ def _superfluous(owner: Owner, children: Children, kind: str, wanted: Container[
     ]
 
 
-async def _apply_one(kube: Kube, owner: Owner, live: Manifest | None, manifest: Manifest) -> str:
+async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, manifest: Manifest) -> str:
+    """What was written; empty if `live` is already as it should be, or has another owner."""
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     if live is None:
         return await _create(kube, manifest)
     if not is_owned(live, owner.uid):
         return ""
-    if kind == "Deployment":  # proven pods are not touched: only their number changes
+    if kind == "Deployment":  # pods that were proven are not replaced: only their number changes
         replicas = manifest["spec"]["replicas"]
         if live["spec"].get("replicas") != replicas:
             await kube.scale(live, replicas)
@@ -85,19 +87,21 @@ async def _apply_one(kube: Kube, owner: Owner, live: Manifest | None, manifest: 
 
 
 def covers(live: Any, wanted: Any) -> bool:
-    """Whether `live` holds all of `wanted`; what the API server or others added does not matter.
+    """Whether `live` has everything that `wanted` has. Fields that the API server or others added do not matter.
 
-    A selector must be the same: one more label selects other pods, or none.
+    Lists must have the same length.
     """
-    if isinstance(wanted, dict):
-        if not isinstance(live, dict):
-            return False
-        shared = wanted.keys() & live.keys()
-        same = {
-            key: live[key] == wanted[key] if key == "selector" else covers(live[key], wanted[key]) for key in shared
-        }
-        return len(same) == len(wanted) and all(same.values())
-    if isinstance(wanted, list):
-        same_length = isinstance(live, list) and len(live) == len(wanted)
-        return same_length and all(covers(one, other) for one, other in zip(live, wanted, strict=True))
-    return bool(live == wanted)
+    match wanted:
+        case dict():
+            return isinstance(live, dict) and all(
+                name in live and _covers_field(name, live[name], value) for name, value in wanted.items()
+            )
+        case list():
+            return isinstance(live, list) and len(live) == len(wanted) and all(map(covers, live, wanted))
+        case _:
+            return bool(live == wanted)
+
+
+def _covers_field(name: str, live: Any, wanted: Any) -> bool:
+    """As `covers`, but a selector must be equal: with one more label it selects other pods, or none."""
+    return bool(live == wanted) if name == "selector" else covers(live, wanted)

@@ -1,7 +1,7 @@
-"""Keeps the record of each run that ended, in a ConfigMap of the ModelDeployment's own.
+"""Writes a run record for each run that has ended, into a ConfigMap that the ModelDeployment owns.
 
-A run stays in status until the next one begins. So what was not written before a crash, or while Prometheus did not
-answer, is written later, as long as Prometheus knows the samples.
+A run stays in status until the next one begins. So a record that was not written, because of a crash or because
+Prometheus did not answer, is written later, as long as Prometheus still has the samples.
 """
 
 import logging
@@ -19,53 +19,54 @@ from sluice_operator.manifests import builders
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.records import run_record
 
-KEPT = 10  # records of one object, as many as its history has runs
-_AGAIN = timedelta(minutes=1)  # after an attempt that failed
+KEPT = 10  # run records of one object, as many as its history has runs
+_RETRY_AFTER = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
 
 
 class Ending(Protocol):
-    """Who knows how a run ended."""
+    """The part of the Evaluator that is needed here."""
 
-    async def ended(self, subject: Subject, current: Status) -> EndedRun | None: ...
+    async def ended(self, subject: Subject, current: Status) -> EndedRun | None:
+        """The evidence of a run that has ended; None if nothing was counted. Raises MetricsLostError."""
 
 
 class Archive:
-    """Looks once per run and process whether its record is there, and writes it where it is not."""
+    """Checks once for each run, in each process, whether its run record exists, and writes it if not."""
 
     def __init__(self, kube: Kube, ending: Ending) -> None:
         self._kube = kube
         self._ending = ending
-        self._done: dict[tuple[str, str], str] = {}  # the run whose record is there, or cannot be had
-        self._again: dict[tuple[str, str], datetime] = {}
+        self._done: dict[tuple[str, str], str] = {}  # by object: the run whose record exists, or that has none
+        self._retry_at: dict[tuple[str, str], datetime] = {}
 
     def forget(self, namespace: str, name: str) -> None:
-        """Drop what is remembered of an object."""
+        """Forget the object, so that its run is checked again."""
         self._done.pop((namespace, name), None)
-        self._again.pop((namespace, name), None)
+        self._retry_at.pop((namespace, name), None)
 
     async def keep(self, owner: Owner, current: Status, now: datetime) -> None:
-        """See to the record of the object's run, if that has ended. Trouble is logged, and tried again later."""
+        """Write the record of the object's run, if the run has ended and has none. Failures are logged and retried."""
         run, key = current.run, (owner.namespace, owner.name)
         if run is None or run.ended_at is None or run.traffic_started_at is None or run.canary is None:
             return
-        if self._done.get(key) == run.id or now < self._again.get(key, now):
+        if self._done.get(key) == run.id or now < self._retry_at.get(key, now):
             return
         try:
-            await self._see_to(owner, current, run)
+            await self._write_if_missing(owner, current, run)
         except (MetricsLostError, WriteRefused) as error:
-            self._again[key] = now + _AGAIN
+            self._retry_at[key] = now + _RETRY_AFTER
             _log.warning("%s/%s: the record of run %s is not written yet: %s", *key, run.id, error)
             return
-        except Exception:  # a record that cannot be made must not stop the next rollout
-            self._again[key] = now + _AGAIN
+        except Exception:  # a bug in making the record must not stop the next rollout
+            self._retry_at[key] = now + _RETRY_AFTER
             _log.exception("%s/%s: the record of run %s cannot be made", *key, run.id)
             return
         self.forget(*key)
         self._done[key] = run.id
 
-    async def _see_to(self, owner: Owner, current: Status, run: Run) -> None:
+    async def _write_if_missing(self, owner: Owner, current: Status, run: Run) -> None:
         assert run.canary is not None
         if await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id)) is not None:
             return
@@ -79,21 +80,22 @@ class Archive:
         try:
             await self._kube.create(builders.run_record(owner, run.id, summary(run), data))
         except Conflict:
-            return  # it was there already
+            return  # it exists already
         await self._delete_old(owner)
 
     async def _delete_old(self, owner: Owner) -> None:
         labels = {names.LABEL_OWNER: owner.name, names.LABEL_RECORD: names.RUN_RECORD}
-        found = [one for one in await self._kube.find("ConfigMap", owner.namespace, labels) if is_owned(one, owner.uid)]
-        for old in sorted(found, key=_began, reverse=True)[KEPT:]:
+        records = await self._kube.find("ConfigMap", owner.namespace, labels)
+        owned = [record for record in records if is_owned(record, owner.uid)]
+        for old in sorted(owned, key=_began, reverse=True)[KEPT:]:
             try:
                 await self._kube.delete(old)
             except Conflict:
-                continue  # somebody writes it: the next record will see to it
+                continue  # somebody has written to it: it is deleted after the next run
 
 
 def summary(run: Run) -> dict[str, str]:
-    """What a person may want to know of a run that ended."""
+    """The outcome of a run in plain text, for people who read the ConfigMap."""
     assert run.canary is not None
     assert run.ended_at is not None
     return {

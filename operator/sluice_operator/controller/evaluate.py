@@ -1,5 +1,6 @@
-"""Evaluates runs: fetches what is new of each, has `analysis` judge it, and remembers nothing that cannot be read from
-Prometheus again.
+"""Evaluates runs: fetches new samples of each run and has `analysis` judge them.
+
+All that is kept in memory can be read from Prometheus again, so a restart changes no verdict.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from sluice_operator.analysis.verdict import judge, lost
 from sluice_operator.api.observation import Refusal
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Objective, Prometheus
-from sluice_operator.api.status import ObjectiveVerdict, Status, Verdict
+from sluice_operator.api.status import ObjectiveVerdict, Run, Status, Verdict
 from sluice_operator.controller import stable_history
 from sluice_operator.controller.measurements import Measurements
 from sluice_operator.controller.run_samples import RunSamples, Subject
@@ -29,26 +30,26 @@ Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
 
 class Evaluator:
-    """Verdicts for runs, from what Prometheus knows of them.
+    """Verdicts for runs, from their samples in Prometheus.
 
-    `reader`: of the operator's own. `servers`: for runs that name another; without them there are no such runs.
+    `reader`: of the operator's own Prometheus. `servers`: those that runs may name instead; None if no run names one.
     """
 
     def __init__(self, reader: Reader, intervals: Intervals, servers: Servers | None = None) -> None:
         self._intervals = intervals
         self._own = Poller(reader, intervals)
         self._servers = servers
-        self._samples: dict[Key, tuple[object, RunSamples]] = {}
-        # The newest evaluation of each object: it holds until the next is due, as long as it is of the same stage.
+        self._samples: dict[Key, tuple[object, RunSamples]] = {}  # with the identity of the run
+        # The newest evaluation, with the stage of its run. It is used until the next one is due or the stage changes.
         self._evaluations: dict[Key, tuple[object, Evaluation]] = {}
 
     def forget(self, namespace: str, name: str) -> None:
-        """Drop what is kept of an object's run."""
+        """Drop the samples and the evaluation of an object's run."""
         self._samples.pop((namespace, name), None)
         self._evaluations.pop((namespace, name), None)
 
     async def refusal(self, namespace: str, server: Prometheus | None) -> Refusal | None:
-        """Why the Prometheus that an object names is not asked, if it is not."""
+        """Why the Prometheus that an object names may not be asked; None if it may."""
         try:
             await self._poller(namespace, server)
         except ServerRefusedError as error:
@@ -58,7 +59,7 @@ class Evaluator:
     async def rate(
         self, namespace: str, name: str, revision: str, now: datetime, server: Prometheus | None = None
     ) -> float | None:
-        """Gateway requests per second that `revision` answers; None while Prometheus does not say."""
+        """Requests per second that `revision` answers through the gateway; None if Prometheus gives no answer."""
         try:
             reader = (await self._poller(namespace, server)).reader
             return await reader.rate(Selection(((namespace, name),), (revision,)), now.timestamp())
@@ -73,104 +74,114 @@ class Evaluator:
         now: datetime,
         server: Prometheus | None = None,
     ) -> Mapping[str, Number]:
-        """By latency objective without a limit: above how many seconds a request is slow. Raises MetricsLostError."""
+        """By name of a latency objective without a limit: above how many seconds a request is slow.
+
+        `revision`: the stable one, whose latencies decide that. Raises MetricsLostError.
+        """
         reader = (await self._poller(key[0], server)).reader
         stable = Selection((key,), (revision,), None)
         within = await stable_history.recent_latencies(reader, stable, now.timestamp(), self._intervals)
         return criteria.latency_thresholds(objectives, within)
 
     async def verdict(self, subject: Subject, current: Status, crashes: int, now: datetime) -> Verdict:
-        """What is known now: at most one evaluation per evaluation interval while the run stays at its stage."""
+        """The verdict at `now`. While the stage of the run stays the same, there is one evaluation per interval.
+
+        `crashes`: of the canary's containers, more than of stable's.
+        """
         run, key = subject.run, (subject.namespace, subject.name)
         stage = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
-        of_stage, newest = self._evaluations.get(key, (None, None))
-        if newest and of_stage == stage and now < newest.at + timedelta(seconds=self._intervals.evaluation):
+        evaluated_stage, newest = self._evaluations.get(key, (None, None))
+        if newest and evaluated_stage == stage and now < newest.at + timedelta(seconds=self._intervals.evaluation):
             return newest.verdict
         try:
             samples = await self._samples_of(subject)
             findings = await self._findings(samples, subject, now.timestamp())
-            queried = await _query_results(samples, subject, now.timestamp())
+            results = await _query_results(samples, subject, now.timestamp())
         except MetricsLostError as error:
             verdict = lost(str(error), current.verdict, crashes)
         else:
-            verdict = judge(replace(findings, queries=queried), run.confidence, Stage.of(run, now), crashes)
+            verdict = judge(replace(findings, queries=results), run.confidence, Stage.of(run, now), crashes)
         self._evaluations[key] = stage, Evaluation(verdict, now, crashes)
         return verdict
 
     async def ended(self, subject: Subject, current: Status) -> EndedRun | None:
-        """A run that ended, from memory or from Prometheus again; None if there was nothing to count.
+        """The evidence of a run that has ended, from memory or from Prometheus again; None if nothing was counted.
 
         Raises MetricsLostError.
         """
         run, key = subject.run, (subject.namespace, subject.name)
-        known, evaluated = self._samples.get(key), self._evaluations.get(key)
-        if known is not None and evaluated is not None and known[0] == (run.id, run.traffic_started_at):
-            evidence, last = known[1].evidence, evaluated[1]
+        identity, samples = self._samples.get(key, (None, None))
+        _, evaluation = self._evaluations.get(key, (None, None))
+        if samples is not None and evaluation is not None and identity == _identity(run):
+            evidence = samples.evidence
         else:
-            evidence, last = await self._evaluated_again(subject, current)
+            evidence, evaluation = await self._evaluated_again(subject, current)
         tallies = (tally for tick in evidence.ticks for tally in (tick.canary, tick.stable))
         if not any(tally.started or tally.labels for tally in tallies):
             return None
-        return EndedRun(evidence, last, self._intervals.overdue_after)
+        return EndedRun(evidence, evaluation, self._intervals.overdue_after)
 
     async def _evaluated_again(self, subject: Subject, current: Status) -> tuple[RunEvidence, Evaluation]:
-        """The evidence as it was when the run ended, and the evaluation of that moment."""
+        """The evidence as it was when the run ended, and the evaluation at that time."""
         run, ended = subject.run, subject.run.ended_at
         assert ended is not None
         samples = await self._samples_of(subject)
         self.forget(subject.namespace, subject.name)
         await samples.poller.up_to(samples.polled, ended.timestamp())
         counted = await asyncio.to_thread(samples.findings, subject, ended.timestamp(), self._intervals)
-        known = current.verdict
-        findings = replace(counted, queries=query_results(run.objectives, known) if known is not None else ())
+        last = current.verdict  # of the run, in status
+        findings = replace(counted, queries=query_results(run.objectives, last) if last is not None else ())
         verdict = judge(findings, run.confidence, Stage.of(run, ended), crashes=0)
-        if known is not None and (known.result, known.reason) != (verdict.result, verdict.reason):
-            verdict = known  # crashes, or metrics that were lost: not in the ticks
+        if last is not None and (last.result, last.reason) != (verdict.result, verdict.reason):
+            verdict = last  # because of crashes or lost metrics, which are not in the ticks
         return samples.evidence, Evaluation(verdict, ended)
 
     async def _poller(self, namespace: str, server: Prometheus | None) -> Poller:
-        """The one that a run's samples come from. Raises ServerRefusedError."""
+        """The poller for the samples of a run that names `server`. Raises ServerRefusedError."""
         if server is None:
             return self._own
         assert self._servers is not None
         return await self._servers.poller(namespace, server)
 
     async def _samples_of(self, subject: Subject) -> RunSamples:
-        """Those in memory, or new ones that begin with the run's first traffic. Raises MetricsLostError."""
+        """The samples in memory, or new ones that begin with the first traffic of the run. Raises MetricsLostError."""
         run, key = subject.run, (subject.namespace, subject.name)
         poller = await self._poller(subject.namespace, run.prometheus)
-        identity = (run.id, run.traffic_started_at)
-        known = self._samples.get(key)
-        if known is not None and known[0] == identity:
-            samples = known[1]
-            samples.poller = poller  # that of a server that was opened again
+        identity, samples = self._samples.get(key, (None, None))
+        if samples is not None and identity == _identity(run):
+            samples.poller = poller  # a new one, if `servers` has forgotten the one before
             return samples
         baseline = await stable_history.baseline_of(poller.reader, subject, self._intervals)
         samples = RunSamples.begin(subject, baseline, poller, self._intervals)
-        self._samples[key] = (identity, samples)
+        self._samples[key] = (_identity(run), samples)
         return samples
 
     async def _findings(self, samples: RunSamples, subject: Subject, now: float) -> Findings:
-        """With what is new. Raises MetricsLostError."""
+        """Fetch new samples, and return what is known then. `now`: unix seconds. Raises MetricsLostError."""
         poller, polled = samples.poller, samples.polled
         others = [other.polled for _, other in self._samples.values() if other.poller is poller]
         await poller.refresh(polled, others, now)
         samples.check_fresh(subject, now, self._intervals)
         polled.busy = True
         try:
-            # In a thread: there are hours of ticks after a restart.
+            # In a thread, because after a restart there are hours of ticks.
             return await asyncio.to_thread(samples.findings, subject, now, self._intervals)
         finally:
             polled.busy = False
 
 
+def _identity(run: Run) -> object:
+    """Equal for two states of the same run. A run whose first traffic comes later begins anew."""
+    return run.id, run.traffic_started_at
+
+
 async def _query_results(samples: RunSamples, subject: Subject, now: float) -> QueryResults:
-    """What the run's queries say."""
+    """The verdicts on the run's query objectives. `now`: unix seconds."""
     results = list[tuple[Objective, ObjectiveVerdict]]()
     for objective in subject.run.objectives:
         if objective.query is not None:
             promql = queries.rendered(objective.query, subject.namespace, subject.name, subject.revisions.canary)
-            known = samples.measurements.setdefault(objective.name, Measurements())
-            reader = samples.poller.reader
-            results.append((objective, await known.judged(reader, objective, promql, subject.run, now)))
+            measurements = samples.measurements.setdefault(objective.name, Measurements())
+            verdict = await measurements.judged(samples.poller.reader, objective, promql, subject.run, now)
+            results.append((objective, verdict))
     return tuple(results)

@@ -1,7 +1,7 @@
-"""Events: one per transition, with the sentence that the condition has too.
+"""Kubernetes Events: one for each transition, with the same sentence as the condition.
 
-`transitions` is pure and compares two statuses; `EventPublisher` posts what it says. kopf's own events work only
-inside its handlers, which this operator does not have.
+`transitions` is pure: it compares two statuses. `EventPublisher` posts the events. kopf's own events cannot be used,
+because they work only inside its handlers.
 """
 
 import logging
@@ -16,18 +16,20 @@ from sluice_operator.api.status import Condition, Outcome, Phase, Status
 from sluice_operator.kubernetes.port import Kube
 
 _log = logging.getLogger(__name__)
-_NOTE_LIMIT = 1024  # of the API
+_NOTE_LIMIT = 1024  # characters that the API accepts
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
+    """`reason` for machines, `note` as a sentence for people."""
+
     reason: str
     note: str
     warning: bool = False
 
 
 def transitions(before: Status, after: Status) -> Iterator[Event]:
-    """What happened between two statuses of one object."""
+    """The events for what has changed between two statuses of one object."""
     run = after.run
     if after.phase is not before.phase and run is not None:
         canary = after.canary.model.uri if after.canary else ""
@@ -61,31 +63,34 @@ def _ended(after: Status) -> Event:
 
 
 def _conditions_changed(before: Status, after: Status) -> Iterator[Event]:
-    known = {condition.type: condition for condition in before.conditions}
-
-    def changed(kind: str, to: str) -> Condition | None:
-        now = next((one for one in after.conditions if one.type == kind), None)
-        was = known.get(kind)
-        return (
-            now if now and now.status == to and (was is None or (was.status, was.reason) != (to, now.reason)) else None
-        )
-
-    if stalled := changed("Stalled", "True"):
+    if stalled := _changed_to(before, after, "Stalled", "True"):
         yield Event(stalled.reason, stalled.message, warning=True)
     for kind, reason in (("RegistryReachable", "RegistryUnreachable"), ("MetricsAvailable", "MetricsLost")):
-        if gone := changed(kind, "False"):
-            yield Event(reason, gone.message, warning=True)
+        if lost := _changed_to(before, after, kind, "False"):
+            yield Event(reason, lost.message, warning=True)
+
+
+def _changed_to(before: Status, after: Status, kind: str, value: str) -> Condition | None:
+    """The condition of this type in `after`, if it has this status and had another status or reason before."""
+    old, new = _condition(before, kind), _condition(after, kind)
+    if new is None or new.status != value:
+        return None
+    return new if old is None or (old.status, old.reason) != (new.status, new.reason) else None
+
+
+def _condition(status: Status, kind: str) -> Condition | None:
+    return next((condition for condition in status.conditions if condition.type == kind), None)
 
 
 class EventPublisher:
-    """Posts events about one kind of object. A lost event is logged and harms nothing."""
+    """Posts events about ModelDeployments. An event that cannot be posted is logged, and nothing else happens."""
 
     def __init__(self, kube: Kube, instance: str) -> None:
         self._kube = kube
         self._instance = instance
 
     async def post(self, body: Manifest, events: Iterator[Event]) -> None:
-        """Post `events` about the object `body`."""
+        """Post `events` about the object with the manifest `body`."""
         for event in events:
             _log.info("%s/%s %s: %s", body["metadata"]["namespace"], body["metadata"]["name"], event.reason, event.note)
             try:

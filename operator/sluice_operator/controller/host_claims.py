@@ -1,6 +1,7 @@
-"""Which ModelDeployment had a host first: two that share one would share its requests without knowing of each other.
+"""Which ModelDeployment had a host first. Two with the same host would get a share of each other's requests.
 
-Listed once, then kept by what the watch sees, so that a look at one object need not read all others.
+All objects are listed once, and then the watch keeps the list up to date. So a reconcile of one object does not read
+all others.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ _Key = tuple[str, str]  # namespace and name of a ModelDeployment
 @dataclass(frozen=True, slots=True)
 class _Claim:
     host: str
-    since: tuple[str, str]  # uids decide within a second
+    since: tuple[str, str]  # time of creation, and the uid for those that were created in the same second
 
     @classmethod
     def of(cls, body: Manifest) -> "_Claim":
@@ -32,32 +33,32 @@ class HostClaims:
         self._listed = False
 
     def see(self, body: Manifest) -> None:
-        """An object as it is now."""
+        """Note the host of an object as it is now."""
         self._claims[body["metadata"]["namespace"], body["metadata"]["name"]] = _Claim.of(body)
 
     def forget(self, namespace: str, name: str) -> None:
-        """An object that is gone."""
+        """Drop an object that was deleted."""
         self._claims.pop((namespace, name), None)
 
     async def older(self, body: Manifest) -> str:
-        """Namespace and name of the object that had the host of `body` before it; nothing if none had.
+        """`namespace/name` of the oldest object with the host of `body`, if that is another one; else empty.
 
-        That one is read again: an event that was lost must not keep a host taken.
+        That object is read again before it is named, because the watch may have missed a change of it.
         """
         if not self._listed:
-            for one in await self._kube.find(names.KIND, "", {}):
-                self.see(one)
+            for listed in await self._kube.find(names.KIND, "", {}):
+                self.see(listed)
             self._listed = True
-        while (first := self._first(_Claim.of(body))) is not None:
-            claim, live = self._claims[first], await self._kube.get(names.KIND, *first)
+        while (oldest := self._oldest_before(_Claim.of(body))) is not None:
+            claim, live = self._claims[oldest], await self._kube.get(names.KIND, *oldest)
             if live is None:
-                self.forget(*first)
+                self.forget(*oldest)
                 continue
             self.see(live)
-            if self._claims[first] == claim:
-                return "/".join(first)
+            if self._claims[oldest] == claim:
+                return "/".join(oldest)
         return ""
 
-    def _first(self, mine: _Claim) -> _Key | None:
-        older = [key for key, one in self._claims.items() if one.host == mine.host and one.since < mine.since]
+    def _oldest_before(self, mine: _Claim) -> _Key | None:
+        older = [key for key, claim in self._claims.items() if claim.host == mine.host and claim.since < mine.since]
         return min(older, key=lambda key: self._claims[key].since, default=None)

@@ -1,4 +1,4 @@
-"""The measurements of the user's own queries in a run: each is taken once, and again only by a restarted operator."""
+"""Measurements of a user's own queries in a run. Each is taken once; a restarted operator takes them all again."""
 
 from dataclasses import dataclass, field
 
@@ -10,13 +10,19 @@ from sluice_operator.prometheus.reader import MetricsLostError, Reader
 
 @dataclass
 class Measurements:
-    """Of one query, as (unix seconds, value), every interval since the run's first traffic."""
+    """Mutable: the measurements of one query, one per interval since the first traffic of the run.
+
+    `taken`: how many intervals were asked for. `values`: (unix seconds, value), only where the query had a result.
+    """
 
     taken: int = 0
     values: list[tuple[float, float]] = field(default_factory=list)
 
     async def judged(self, reader: Reader, objective: Objective, promql: str, run: Run, now: float) -> ObjectiveVerdict:
-        """With those that are due by now. What is wrong with the query alone is told with it."""
+        """The verdict at `now` (unix seconds), after the measurements that are due were taken.
+
+        An error of this query makes this objective undecided; other objectives are judged all the same.
+        """
         assert objective.query is not None
         assert run.traffic_started_at is not None
         since, step = run.traffic_started_at.timestamp(), objective.query.interval.total_seconds()

@@ -1,6 +1,7 @@
-"""One snapshot of everything that a decision needs: the object, its children, the model, the gateway, the evidence.
+"""Reads all that a decision needs: the object, its children and pods, the model, the gateway, the evidence.
 
-Events are hints; the truth is read here. Only what the phase needs is looked at.
+One method answers one question, and fills in one field of the Observation. Only what the phase needs is read. Events
+are hints: what is true is read here.
 """
 
 import random
@@ -13,6 +14,7 @@ from sluice_operator.api import names, spec, status
 from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, Workload
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Phase, Revision, Run, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims
@@ -32,25 +34,31 @@ from sluice_operator.settings import Settings
 _UNSETTLED = (Phase.PENDING, Phase.STARTING, Phase.STABLE)  # in which another object's claim to the host matters
 _JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
 
+Workloads = Mapping[str, Workload]  # by revision
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was observed, with the objects that writes are guarded by."""
+    """All that one call of `observe` read: the Observation for `decide`, and the objects that writes need.
 
-    body: Manifest
+    Writes are conditional on the resourceVersions in `body` and `children`, so what was decided from an old snapshot is
+    not written.
+    """
+
+    body: Manifest  # the ModelDeployment itself, as it was read
     owner: Owner
     children: Children
-    observed: Observation
+    observation: Observation
 
 
 class Observer:
-    """Reads the world for one ModelDeployment at a time."""
+    """Reads a snapshot of one ModelDeployment at a time."""
 
     def __init__(
         self,
         kube: Kube,
         registry: Registry,
-        trials: Evaluator,
+        evaluator: Evaluator,
         hosts: HostClaims,
         settings: Settings,
         clock: Callable[[], datetime],
@@ -58,14 +66,14 @@ class Observer:
     ) -> None:
         self._kube = kube
         self._registry = registry
-        self._evaluator = trials
+        self._evaluator = evaluator
         self._hosts = hosts
         self._settings = settings
         self._clock = clock
         self._chance = chance
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
-        """None if the object is gone, or going. `refused`: what the API server said to the last writes."""
+        """None if the object is gone or being deleted. `refused`: why the API server refused the last writes."""
         body = await self._kube.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._evaluator.forget(namespace, name)
@@ -75,108 +83,117 @@ class Observer:
         owned = await children.read(self._kube, namespace, name, owner.uid, current)
         pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods)
-        registry_uri = wanted.model.registry.tracking_uri
-        poll_seconds = wanted.model.poll_interval.total_seconds()
-        weight, smoke = await self._prove_weight(current, workloads)
-        observed = Observation(
+        weight = await self._weight(current, workloads)
+        smoke = await self._smoke(current, weight)
+        observation = Observation(
             now=self._clock(),
             name=name,
             generation=body["metadata"]["generation"],
             spec=wanted,
             status=current,
             defaults=Defaults(self._settings.server_image, self._settings.tracking_uri),
-            resolution=await self._registry.resolve(wanted.model.uri, registry_uri, poll_seconds),
+            resolution=await self._registry.resolve(
+                wanted.model.uri, wanted.model.registry.tracking_uri, wanted.model.poll_interval.total_seconds()
+            ),
             workloads=workloads,
             foreign=owned.foreign,
-            host_taken=await self._hosts.older(body) if current.phase in _UNSETTLED else "",
+            host_taken=await self._host_taken(body, current),
             refused=refused,
             weight=weight,
             smoke=smoke,
-            swap=await self._prove_swap(owner, wanted, current, pods, workloads),
-            hold_outs=await self._trained(current),
+            swap=await self._swap(owner, wanted, current, pods, workloads),
+            hold_outs=await self._hold_outs(current),
             rate=await self._rate(owner, current),
-            latency_thresholds=await self._slow(owner, current) if smoke is not None and smoke.live else {},
-            metrics_refusal=await self._unasked(owner, current),
+            latency_thresholds=await self._latency_thresholds(owner, current, smoke),
+            metrics_refusal=await self._metrics_refusal(owner, current),
             verdict=await self._verdict(owner, current, workloads),
-            alias_version=await self._alias(current),
+            alias_version=await self._alias_version(current),
         )
-        return Snapshot(body, owner, owned, observed)
+        return Snapshot(body, owner, owned, observation)
 
-    async def _prove_weight(self, current: Status, workloads: dict[str, Workload]) -> tuple[Proof | None, Proof | None]:
-        """Whether the weight that was written is live, and the smoke request that follows it in Starting."""
+    async def _host_taken(self, body: Manifest, current: Status) -> str:
+        """Which older ModelDeployment has the same host? Empty if there is none."""
+        return await self._hosts.older(body) if current.phase in _UNSETTLED else ""
+
+    async def _weight(self, current: Status, workloads: Workloads) -> Proof | None:
+        """Is the desired weight live? None without a canary that has ready pods."""
         run, weight, stable, canary = current.run, current.weight, current.stable, current.canary
         if run is None or weight is None or stable is None or canary is None:
-            return None, None
-        ready = workloads.get(canary.revision, Workload()).ready
-        if ready == 0:
-            return None, None
-        gateway, header = self._gateway(run), router_for(run.traffic).probe_header(weight)
-        proof = Proof(True)
-        if weight.verified_at is None:
-            proof = await probes.weight(gateway, header, stable.revision, canary.revision, self._chance)
-        if current.phase is not Phase.STARTING or not proof.live:
-            return proof, None
-        return proof, await probes.smoke(gateway, header, canary.revision)
-
-    async def _prove_swap(
-        self,
-        owner: Owner,
-        wanted: spec.Spec,
-        current: Status,
-        pods: list[Manifest],
-        workloads: dict[str, Workload],
-    ) -> Proof | None:
-        """Whether Service NAME and the gateway agree on who serves, while that changes."""
-        run, serving = current.run, serves(current)
-        swapping = current.phase is Phase.PROMOTING and run is not None and run.swapped
-        returning = current.phase is Phase.ROLLING_BACK and current.weight is None
-        complete = any(found.ready >= wanted.server.replicas for found in workloads.values())
-        arriving = current.phase is Phase.STARTING and current.stable is None and complete
-        if run is None or serving is None or not (swapping or returning or arriving):
             return None
+        if workloads.get(canary.revision, Workload()).ready == 0:
+            return None
+        if weight.verified_at is not None:
+            return Proof(True)
+        header = router_for(run.traffic).probe_header(weight)
+        return await probes.weight(self._gateway(run), header, stable.revision, canary.revision, self._chance)
+
+    async def _smoke(self, current: Status, weight_proof: Proof | None) -> Proof | None:
+        """Does the canary answer a real prediction? Asked in Starting, as soon as weight 0 is live."""
+        run, weight, canary = current.run, current.weight, current.canary
+        if run is None or weight is None or canary is None or current.phase is not Phase.STARTING:
+            return None
+        if weight_proof is None or not weight_proof.live:
+            return None
+        header = router_for(run.traffic).probe_header(weight)
+        return await probes.smoke(self._gateway(run), header, canary.revision)
+
+    async def _swap(
+        self, owner: Owner, wanted: Spec, current: Status, pods: list[Manifest], workloads: Workloads
+    ) -> Proof | None:
+        """Do Service NAME and the gateway lead to the revision that should serve? None while that does not change."""
+        run, serving = current.run, serves(current)
+        replicas = wanted.server.replicas
+        if run is None or serving is None or not _who_serves_changes(current, run, workloads, replicas):
+            return None
+        revisions = await self._revisions_of_endpoints(owner, pods)
+        others = sum(revision != serving.revision for revision in revisions)
+        if others or len(revisions) < replicas:
+            detail = f"Service {owner.name} has {len(revisions)} ready endpoints, {others} of another revision"
+            return Proof(False, detail)
+        return await probes.role(self._gateway(run), serving.revision)
+
+    async def _revisions_of_endpoints(self, owner: Owner, pods: list[Manifest]) -> list[str | None]:
+        """The revision of each ready endpoint of Service NAME; None for a pod that is not ours."""
         revision_of = {pod["metadata"]["name"]: pod["metadata"]["labels"].get(names.LABEL_REVISION) for pod in pods}
         service = {"kubernetes.io/service-name": owner.name}
-        slices = await self._kube.find("EndpointSlice", owner.namespace, service)
-        ready = [
+        return [
             revision_of.get(endpoint.get("targetRef", {}).get("name"))
-            for one in slices
-            for endpoint in one.get("endpoints") or ()
+            for endpoint_slice in await self._kube.find("EndpointSlice", owner.namespace, service)
+            for endpoint in endpoint_slice.get("endpoints") or ()
             if endpoint.get("conditions", {}).get("ready")
         ]
-        others = sum(revision != serving.revision for revision in ready)
-        if others or len(ready) < wanted.server.replicas:
-            return Proof(False, f"Service {owner.name} has {len(ready)} ready endpoints, {others} of another revision")
-        return await probes.role(self._gateway(run), serving.revision)
 
     def _gateway(self, run: Run) -> probes.Gateway:
         return probes.Gateway(self._settings.gateway_address, run.traffic.host)
 
-    async def _trained(self, current: Status) -> HoldOuts | None:
-        """What the hold-outs say, while objectives ask for them."""
+    async def _hold_outs(self, current: Status) -> HoldOuts | None:
+        """What are the results on hold-outs? Asked in Starting, if objectives need them."""
         if current.phase is not Phase.STARTING or current.run is None or current.canary is None:
             return None
-        asked = hold_out.whose(current.run.objectives, current.canary, current.stable)
-        found = [await self._registry.hold_out(one.model, one.tracking_uri) for one in asked]
-        return HoldOuts(*found) if found else None
+        revisions = hold_out.whose(current.run.objectives, current.canary, current.stable)
+        results = [await self._registry.hold_out(revision.model, revision.tracking_uri) for revision in revisions]
+        return HoldOuts(*results) if results else None
 
-    async def _unasked(self, owner: Owner, current: Status) -> Refusal | None:
-        """Whether a run will have metrics is told before it has traffic."""
+    async def _metrics_refusal(self, owner: Owner, current: Status) -> Refusal | None:
+        """May the Prometheus be asked that the run names? Asked already in Starting, before there is any traffic."""
         if current.run is None or current.phase not in (Phase.STARTING, *_JUDGED):
             return None
         return await self._evaluator.refusal(owner.namespace, current.run.prometheus)
 
     async def _rate(self, owner: Owner, current: Status) -> float | None:
-        """How many requests there are, while a run without steps of its own waits for them."""
+        """How many requests per second does stable get? Asked in Starting, if the run needs automatic steps."""
         run, stable = current.run, current.stable
         if current.phase is not Phase.STARTING or run is None or run.steps or stable is None:
             return None
         now = self._clock()
         return await self._evaluator.rate(owner.namespace, owner.name, stable.revision, now, run.prometheus)
 
-    async def _slow(self, owner: Owner, current: Status) -> Mapping[str, Number] | None:
-        """What stable's requests take, while latencies without a limit wait for that."""
+    async def _latency_thresholds(
+        self, owner: Owner, current: Status, smoke: Proof | None
+    ) -> Mapping[str, Number] | None:
+        """Above how many seconds is a request slow? Asked for latency objectives without a limit, once smoke passes."""
         run, stable = current.run, current.stable
-        if current.phase is not Phase.STARTING or run is None or stable is None:
+        if smoke is None or not smoke.live or run is None or stable is None:
             return {}
         if not criteria.without_limit(run.objectives):
             return {}
@@ -188,31 +205,46 @@ class Observer:
         except MetricsLostError:
             return None
 
-    async def _verdict(self, owner: Owner, current: Status, workloads: dict[str, Workload]) -> Verdict | None:
+    async def _verdict(self, owner: Owner, current: Status, workloads: Workloads) -> Verdict | None:
+        """What does the evidence say? Asked while the run is judged; at all other times its samples are dropped."""
         run = current.run
         if current.phase not in _JUDGED or run is None or run.traffic_started_at is None:
             self._evaluator.forget(owner.namespace, owner.name)
             return None
-        watching = current.phase is Phase.WATCHING
-        canary, other = (current.stable, current.previous) if watching else (current.canary, current.stable)
+        watching = current.phase is Phase.WATCHING  # then the canary has become stable
+        canary, stable = (current.stable, current.previous) if watching else (current.canary, current.stable)
         if canary is None:
             return None
-        revisions = ComparedRevisions(canary.revision, other.revision if other else None)
+        revisions = ComparedRevisions(canary.revision, stable.revision if stable else None)
         subject = Subject(owner.namespace, owner.name, run, revisions)
-        return await self._evaluator.verdict(subject, current, _crashes(run, workloads, canary, other), self._clock())
+        return await self._evaluator.verdict(subject, current, _crashes(run, workloads, canary, stable), self._clock())
 
-    async def _alias(self, current: Status) -> str | None:
+    async def _alias_version(self, current: Status) -> str | None:
+        """Which version does the alias of the last promotion point to? Asked until that is the promoted one."""
         alias = current.alias
         if alias is None or alias.done:
             return None
         return await self._registry.alias_version(alias.tracking_uri, alias.model, alias.name)
 
 
-def _crashes(run: Run, workloads: dict[str, Workload], subject: Revision, other: Revision | None) -> int:
-    """Terminations of the subject's containers in this run, beyond those of the other side."""
+def _who_serves_changes(current: Status, run: Run, workloads: Workloads, replicas: int) -> bool:
+    """Whether Service NAME is being led to another revision: a promotion, a rollback after it, or a first revision."""
+    match current.phase:
+        case Phase.PROMOTING:
+            return run.swapped
+        case Phase.ROLLING_BACK:
+            return current.weight is None
+        case Phase.STARTING:
+            return current.stable is None and any(workload.ready >= replicas for workload in workloads.values())
+        case _:
+            return False
 
-    def ended(revision: Revision | None, before: int) -> int:
+
+def _crashes(run: Run, workloads: Workloads, canary: Revision, stable: Revision | None) -> int:
+    """How many more containers of the canary than of stable have ended in this run; negative if it is fewer."""
+
+    def ended(revision: Revision | None, restarts_before: int) -> int:
         pods = workloads.get(revision.revision, Workload()) if revision else Workload()
-        return max(0, pods.restarts - before)
+        return max(0, pods.restarts - restarts_before)
 
-    return ended(subject, run.canary_restarts) - ended(other, run.stable_restarts)
+    return ended(canary, run.canary_restarts) - ended(stable, run.stable_restarts)

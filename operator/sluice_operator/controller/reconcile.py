@@ -1,6 +1,7 @@
-"""The whole story of a reconcile: observe, decide, persist, apply.
+"""One reconcile of one ModelDeployment: observe, decide, write status, apply.
 
-Status first: a crash must leave status ahead of the children, never the reverse.
+Status is written before the objects that follow from it. So after a crash status may be ahead of the objects, but never
+behind them, and the next reconcile writes what is missing.
 """
 
 import logging
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from sluice_operator.api import status as statuses
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
@@ -21,15 +23,15 @@ from sluice_operator.mlflow.client import Registry
 from sluice_operator.rollout.decide import decide
 
 _log = logging.getLogger(__name__)
-AT_ONCE = 0.05  # seconds; after a lost race, and after a decision that the next one builds on
-_PROVING = 0.3  # seconds between two proofs of the same write, while it is new
-_PROVING_NEW = timedelta(seconds=30)
-_TROUBLED = 5.0  # seconds until writes that were refused, or lost many races, are tried again
+AT_ONCE = 0.05  # seconds; after a lost race, and after a decision that the next one depends on
+_PROBE_AGAIN = 0.3  # seconds between two attempts to prove the same write, while the write is new
+_NEW_WRITE = timedelta(seconds=30)
+_RETRY = 5.0  # seconds; after writes that were refused or lost many races, and for an alias that is not moved yet
 
 
 @dataclass(frozen=True, slots=True)
 class _Unfinished:
-    """Why the last writes were not all done. What is still written later is no drift."""
+    """Why some of the last writes were not done. When they are done later, that is no drift."""
 
     lost_races: int = 0
     refused: str = ""
@@ -37,68 +39,70 @@ class _Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Brings one ModelDeployment a decision further. `evaluation_interval` is in seconds."""
+    """Takes one decision about one ModelDeployment at a time, and carries it out. `evaluation_interval`: seconds."""
 
     kube: Kube
     observer: Observer
     registry: Registry
-    recorder: EventPublisher
+    publisher: EventPublisher
     archive: Archive
     evaluation_interval: float
-    unfinished: dict[tuple[str, str], _Unfinished] = field(default_factory=dict)
+    unfinished: dict[tuple[str, str], _Unfinished] = field(default_factory=dict)  # by namespace and name
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
-        """Returns the seconds until the next look, or None if the object is gone."""
+        """Returns the seconds until the next reconcile, or None if the object is gone."""
         key = namespace, name
-        left = self.unfinished.pop(key, None)
-        found = await self.observer.observe(namespace, name, left.refused if left else "")
-        if found is None:
+        unfinished = self.unfinished.pop(key, None)
+        snapshot = await self.observer.observe(namespace, name, unfinished.refused if unfinished else "")
+        if snapshot is None:
             self.archive.forget(namespace, name)
             return None
-        before = found.observed.status
-        if before.phase is Phase.STABLE:  # the next run may begin now, and only the last one is in status
-            await self._record(found, before)
-        after = decide(found.observed)
+        before, now = snapshot.observation.status, snapshot.observation.now
+        if before.phase is Phase.STABLE:  # a new run may begin now, and would replace the ended one in status
+            await self.archive.keep(snapshot.owner, before, now)
+        after = decide(snapshot.observation)
         try:
             if after != before:
-                await self.kube.update_status({**found.body, "status": statuses.dump(after)})
+                await self.kube.update_status({**snapshot.body, "status": statuses.dump(after)})
         except Conflict:
             return AT_ONCE
-        told = list(transitions(before, after))
+        events = list(transitions(before, after))
         try:
-            told += await self._apply(found, after, interrupted=left is not None)
+            events += await self._apply(snapshot, after, interrupted=unfinished is not None)
         except Conflict as conflict:
             _log.debug("%s/%s moved since it was read: %s", namespace, name, conflict)
-            races = left.lost_races + 1 if left else 1
+            races = unfinished.lost_races + 1 if unfinished else 1
             self.unfinished[key] = _Unfinished(lost_races=races)
-            return min(_TROUBLED, AT_ONCE * races)
+            return min(_RETRY, AT_ONCE * races)
         except WriteRefused as refused:
             self.unfinished[key] = _Unfinished(refused=str(refused))
-            return _TROUBLED
+            return _RETRY
         finally:
-            await self.recorder.post(found.body, iter(told))
+            await self.publisher.post(snapshot.body, iter(events))
         await self._move_alias(after)
-        await self._record(found, after)
-        return AT_ONCE if _moved(before, after) else self._pause(found, after)
+        await self.archive.keep(snapshot.owner, after, now)
+        return AT_ONCE if _moved(before, after) else self._pause(snapshot.observation, after)
 
-    async def _apply(self, found: Snapshot, after: Status, *, interrupted: bool) -> list[Event]:
-        """Make the cluster what status asks for. Where that is nothing new, what had to be written was drift."""
-        rendered = render(found.owner, found.observed.spec, after)
-        written = await apply(self.kube, found.owner, found.children, rendered)
+    async def _apply(self, snapshot: Snapshot, after: Status, *, interrupted: bool) -> list[Event]:
+        """Make the objects in the cluster what the new status asks for.
+
+        Returns an event for drift: something had to be written although spec and status ask for nothing new.
+        """
+        owner, observation = snapshot.owner, snapshot.observation
+        rendered = render(owner, observation.spec, after)
+        written = await apply(self.kube, owner, snapshot.children, rendered)
         if not written:
             return []
-        words = ", ".join(written)
-        _log.info("%s/%s: %s", found.owner.namespace, found.owner.name, words)
-        new_spec = found.observed.generation != found.observed.status.observed_generation
-        if interrupted or new_spec or rendered != render(found.owner, found.observed.spec, found.observed.status):
+        changes = ", ".join(written)
+        _log.info("%s/%s: %s", owner.namespace, owner.name, changes)
+        new_spec = observation.generation != observation.status.observed_generation
+        if interrupted or new_spec or rendered != render(owner, observation.spec, observation.status):
             return []
-        note = f"{words}: not as status asks for, after an edit from outside or an interruption"
+        note = f"{changes}: not as status asks for, after an edit from outside or an interruption"
         return [Event("DriftRepaired", note, warning=True)]
 
-    async def _record(self, found: Snapshot, current: Status) -> None:
-        await self.archive.keep(found.owner, current, found.observed.now)
-
     async def _move_alias(self, after: Status) -> None:
+        """Point the alias of the last promotion to the promoted version. A failure is logged and retried."""
         alias = after.alias
         if alias is None or alias.done:
             return
@@ -107,26 +111,27 @@ class Reconciler:
         except httpx.HTTPError as error:
             _log.warning("alias %s of %s was not moved to %s yet: %s", alias.name, alias.model, alias.version, error)
 
-    def _pause(self, found: Snapshot, after: Status) -> float:
-        seen, weight = found.observed, after.weight
-        if any(proof is not None and not proof.live for proof in (seen.weight, seen.swap)):
+    def _pause(self, observation: Observation, after: Status) -> float:
+        """Seconds until the next reconcile, if no event comes earlier and the decision has changed nothing."""
+        now, weight = observation.now, after.weight
+        if any(proof is not None and not proof.live for proof in (observation.weight, observation.swap)):
             written = weight.written_at if weight and weight.verified_at is None else after.phase_started_at
-            return _PROVING if written and seen.now < written + _PROVING_NEW else self.evaluation_interval
+            return _PROBE_AGAIN if written and now < written + _NEW_WRITE else self.evaluation_interval
         if after.phase is Phase.ROLLING_BACK:
-            return _PROVING
+            return _PROBE_AGAIN
         if after.phase not in (Phase.PENDING, Phase.STABLE):
             return self.evaluation_interval
-        return min(seen.spec.model.poll_interval.total_seconds(), _until_next(after, seen.now))
+        return min(observation.spec.model.poll_interval.total_seconds(), _until_next(after, now))
 
 
 def _moved(before: Status, after: Status) -> bool:
-    """Whether the decision changed what the next one starts from."""
+    """Whether the decision changed the state that the next decision starts from."""
     return (before.phase, before.run, before.weight) != (after.phase, after.run, after.weight)
 
 
 def _until_next(after: Status, now: datetime) -> float:
-    """Seconds until pods retire, or the alias is looked at again."""
+    """Seconds until pods of a retiring revision go, or until the alias is read again."""
     waits = [(entry.until - now).total_seconds() for entry in after.retiring]
     if after.alias is not None and not after.alias.done:
-        waits.append(_TROUBLED)
+        waits.append(_RETRY)
     return max(AT_ONCE, min(waits, default=float("inf")))

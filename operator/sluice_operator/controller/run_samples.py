@@ -1,4 +1,4 @@
-"""The samples of one run, on their way from Prometheus to evidence."""
+"""The samples of one run, on the way from Prometheus to the evidence."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -15,12 +15,12 @@ from sluice_operator.prometheus.poller import PolledRun, Poller
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.prometheus.selection import Selection
 
-_DISCOVERY_SECONDS = 30.0  # until Prometheus has found new pods, their silence says nothing
+_DISCOVERY_SECONDS = 30.0  # that Prometheus may need to find new pods; until then, no samples are normal
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The run that is evaluated, whose it is, and which revisions it compares."""
+    """The run that is evaluated, the ModelDeployment that it belongs to, and the revisions that it compares."""
 
     namespace: str
     name: str
@@ -28,23 +28,26 @@ class Subject:
     revisions: ComparedRevisions
 
     def selection(self, *revisions: str, bounds: tuple[float, ...] | None) -> Selection:
-        """Counters of `revisions`. `bounds`: of latency, in seconds; None for all that there are."""
+        """The counters of `revisions`. `bounds`: of latency buckets, in seconds; None for all that there are."""
         return Selection(((self.namespace, self.name),), revisions, bounds)
 
 
 @dataclass(eq=False)
 class RunSamples:
-    """Mutable: the evidence of one run, and how far its samples were read. `closed_until`: in unix seconds."""
+    """Mutable: the evidence of one run, and how far its samples were added to it.
+
+    `closed_until` (unix seconds): all ticks up to there are in the evidence.
+    """
 
     evidence: RunEvidence
     poller: Poller
     polled: PolledRun
     closed_until: float
-    measurements: dict[str, Measurements] = field(default_factory=dict)  # by query
+    measurements: dict[str, Measurements] = field(default_factory=dict)  # by name of a query objective
 
     @classmethod
     def begin(cls, subject: Subject, baseline: Baseline, poller: Poller, intervals: Intervals) -> Self:
-        """Nothing is read yet: the samples begin with the run's first traffic."""
+        """Without samples yet. They begin with the first traffic of the run."""
         run, compared = subject.run, subject.revisions
         assert run.traffic_started_at is not None
         began = run.traffic_started_at.timestamp()
@@ -58,7 +61,7 @@ class RunSamples:
         )
 
     def findings(self, subject: Subject, now: float, intervals: Intervals) -> Findings:
-        """What is known at `now` (unix seconds), with all ticks that are closed by then."""
+        """Add all ticks that are closed by `now` (unix seconds) to the evidence, and return what is known then."""
         run, counters = subject.run, self.polled.counters
         for tick in closed_ticks(counters, subject.revisions, self.closed_until, intervals.tick, intervals.stale_after):
             self.evidence.update(tick, run)
@@ -67,16 +70,16 @@ class RunSamples:
         return self.evidence.findings(run, now, intervals.overdue_after)
 
     def check_fresh(self, subject: Subject, now: float, intervals: Intervals) -> None:
-        """Raises MetricsLostError where silence may be Prometheus's, not the canary's."""
+        """Raises MetricsLostError if samples may be missing because of Prometheus, and not because of the canary."""
         revision, began = subject.revisions.canary, subject.run.traffic_started_at
         assert began is not None
         counters = self.polled.counters
-        seen = newest(counters, revision)
-        if seen is None and counters.without_pod:
+        newest_at = newest(counters, revision)
+        if newest_at is None and counters.without_pod:
             raise MetricsLostError(
                 "the model servers' series have no label pod_uid: check the scrape job's relabelling"
             )
-        if seen is None and now - began.timestamp() >= max(_DISCOVERY_SECONDS, intervals.stale_after):
+        if newest_at is None and now - began.timestamp() >= max(_DISCOVERY_SECONDS, intervals.stale_after):
             raise MetricsLostError(f"Prometheus has no series of revision {revision}: are its pods scraped?")
-        if seen is not None and now - seen > intervals.stale_after:
-            raise MetricsLostError(f"the newest sample of revision {revision} is {now - seen:.0f} s old")
+        if newest_at is not None and now - newest_at > intervals.stale_after:
+            raise MetricsLostError(f"the newest sample of revision {revision} is {now - newest_at:.0f} s old")

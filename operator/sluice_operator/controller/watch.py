@@ -1,6 +1,7 @@
-"""kopf as the watcher, and as nothing else: events of objects become keys on the work queue.
+"""kopf is used only as a watcher: each event of an object puts a key on the work queue.
 
-No change handlers, timers, daemons or indexes: they write annotations and finalizers, and an event is only a hint.
+Its change handlers, timers, daemons and indexes are not used, because they write annotations and finalizers. An event
+is only a hint to look: what is true is read again.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from sluice_operator.controller.workqueue import WorkQueue
 
 
 def registry(queue: WorkQueue, hosts: HostClaims) -> kopf.OperatorRegistry:
-    """Handlers that put the touched ModelDeployment on `queue`, and tell `hosts` which host it asks for."""
+    """Handlers that put the ModelDeployment of an event on `queue`, and report its host to `hosts`."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -37,18 +38,18 @@ def registry(queue: WorkQueue, hosts: HostClaims) -> kopf.OperatorRegistry:
 
 
 def settings() -> kopf.OperatorSettings:
-    """A watcher that scans nothing, posts nothing, and does not stay deaf for long."""
-    chosen = kopf.OperatorSettings()
-    chosen.scanning.disabled = True
-    chosen.peering.standalone = True
-    chosen.posting.enabled = False
-    chosen.watching.label_selectors["apps", "v1", "deployments"] = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
-    chosen.watching.server_timeout = 300
-    chosen.watching.client_timeout = 330
-    chosen.watching.connect_timeout = 10
-    chosen.watching.reconnect_backoff = 1.0
-    chosen.watching.chunk_size = 500
-    chosen.networking.connect_timeout = 10
-    chosen.networking.request_timeout = 30
-    chosen.process.ultimate_exiting_timeout = 60
-    return chosen
+    """A watcher that scans no API groups and posts no events. It reconnects soon, so that no event is late for long."""
+    kopf_settings = kopf.OperatorSettings()
+    kopf_settings.scanning.disabled = True
+    kopf_settings.peering.standalone = True
+    kopf_settings.posting.enabled = False
+    kopf_settings.watching.label_selectors["apps", "v1", "deployments"] = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
+    kopf_settings.watching.server_timeout = 300
+    kopf_settings.watching.client_timeout = 330
+    kopf_settings.watching.connect_timeout = 10
+    kopf_settings.watching.reconnect_backoff = 1.0
+    kopf_settings.watching.chunk_size = 500
+    kopf_settings.networking.connect_timeout = 10
+    kopf_settings.networking.request_timeout = 30
+    kopf_settings.process.ultimate_exiting_timeout = 60
+    return kopf_settings

@@ -1,7 +1,7 @@
-"""A queue of keys with one worker per key at a time.
+"""A queue of keys. Several workers take keys from it, but never two the same key at the same time.
 
-A key that is added while it is worked on is worked on once more; a failing key backs off, with jitter, up to five
-minutes. Only here are unexpected exceptions caught.
+A key that is added during its work is worked on once more afterwards. After an exception a key waits longer each time,
+with jitter, up to five minutes. Unexpected exceptions are caught here and nowhere else.
 """
 
 import asyncio
@@ -10,16 +10,16 @@ import random
 from collections.abc import Awaitable, Callable
 
 _log = logging.getLogger(__name__)
-_BACKOFF_FIRST = 0.5
-_BACKOFF_MOST = 300.0
-_DOUBLINGS = 16  # enough to get there
+_BACKOFF_FIRST = 0.5  # seconds
+_BACKOFF_MAX = 300.0  # seconds
+_MAX_DOUBLINGS = 16  # more than are needed to get there; without a limit the power overflows
 
 Key = tuple[str, str]  # namespace, name
 Work = Callable[[str, str], Awaitable[float | None]]
 
 
 class WorkQueue:
-    """Calls `work(namespace, name)`; it returns the seconds until the key is due again, or None to forget it."""
+    """Calls `work(namespace, name)`, which returns the seconds until the key is due again, or None to drop the key."""
 
     def __init__(self, work: Work, workers: int, chance: random.Random) -> None:
         self._work = work
@@ -28,7 +28,7 @@ class WorkQueue:
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._queued: set[Key] = set()
         self._running: set[Key] = set()
-        self._again: set[Key] = set()
+        self._added_meanwhile: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
 
@@ -37,19 +37,19 @@ class WorkQueue:
         if timer := self._timers.pop(key, None):
             timer.cancel()
         if key in self._running:
-            self._again.add(key)
+            self._added_meanwhile.add(key)
         elif key not in self._queued:
             self._queued.add(key)
             self._ready.put_nowait(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Work on `key` in `seconds`, unless it is added earlier."""
+        """Work on `key` in `seconds`, or earlier if it is added earlier."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
         self._timers[key] = asyncio.get_running_loop().call_later(seconds, self.add, key)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Run the workers until this is cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._worker())
@@ -63,8 +63,8 @@ class WorkQueue:
                 pause = await self._attempt(key)
             finally:
                 self._running.discard(key)
-            if key in self._again:
-                self._again.discard(key)
+            if key in self._added_meanwhile:
+                self._added_meanwhile.discard(key)
                 self.add(key)
             elif pause is not None:
                 self.add_after(key, pause)
@@ -74,7 +74,7 @@ class WorkQueue:
             pause: float | None = await self._work(*key)
         except Exception:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            longest = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(failures - 1, _DOUBLINGS))
+            longest = min(_BACKOFF_MAX, _BACKOFF_FIRST * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
             delay = longest * self._chance.uniform(0.5, 1.0)
             _log.exception("%s/%s: attempt %d failed, next in %.1f s", *key, failures, delay)
             return delay

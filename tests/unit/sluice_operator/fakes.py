@@ -1,4 +1,4 @@
-"""A Kubernetes API in memory, with the rules that writes are guarded by, and a way to be cut off after any write."""
+"""A Kubernetes API in memory, with conditional writes, and a way to kill the operator after any write."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Reference = tuple[str, str]  # kind, name
 
 
 class CutOffError(BaseException):
-    """The operator was killed. No `except Exception` may hide it."""
+    """The operator was killed. No `except Exception` can catch it."""
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits: the fakes answer at once."""
+    """The result of a coroutine that never waits, because the fakes answer at once."""
     try:
         work.send(None)
     except StopIteration as stop:
@@ -28,21 +28,21 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
 
 
 def merged(live: Any, change: Any) -> Any:
-    """`change` applied to `live`: mappings by key, everything else whole."""
+    """`change` applied to `live`: mappings are merged by key, everything else is replaced."""
     if isinstance(live, dict) and isinstance(change, dict):
         return {**live, **{key: merged(live.get(key), value) for key, value in change.items()}}
     return copy.deepcopy(change)
 
 
 class FakeKube:
-    """`Kube` for one namespace. `seen_writing` is called with each write before it is done."""
+    """`Kube` for one namespace. `before_write` is called with each write before it is done."""
 
     def __init__(self) -> None:
         self.objects: dict[Reference, Manifest] = {}
         self.events: list[str] = []
         self.writes = 0
         self.cut_after: int | None = None
-        self.seen_writing: Callable[[str, Manifest], None] = lambda verb, manifest: None
+        self.before_write: Callable[[str, Manifest], None] = lambda verb, manifest: None
         self._version = 0
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
@@ -50,16 +50,16 @@ class FakeKube:
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
         return [
-            copy.deepcopy(one)
-            for (found, _), one in self.objects.items()
-            if found == kind and labels.items() <= one["metadata"].get("labels", {}).items()
+            copy.deepcopy(manifest)
+            for (stored_kind, _), manifest in self.objects.items()
+            if stored_kind == kind and labels.items() <= manifest["metadata"].get("labels", {}).items()
         ]
 
     async def create(self, manifest: Manifest) -> None:
         reference = _reference(manifest)
         if reference in self.objects:
             raise Conflict(f"{reference} already exists")
-        self.seen_writing("create", manifest)
+        self.before_write("create", manifest)
         if manifest["kind"] == "Event":
             self.events.append(manifest["reason"])
         else:
@@ -68,39 +68,39 @@ class FakeKube:
 
     async def apply(self, manifest: Manifest) -> None:
         live = self._guarded(manifest)
-        self.seen_writing("apply", manifest)
+        self.before_write("apply", manifest)
         self.put(merged(live, manifest))
         self._written()
 
     async def scale(self, deployment: Manifest, replicas: int) -> None:
         live = self._guarded(deployment)
         changed = merged(live, {"spec": {"replicas": replicas}})
-        self.seen_writing("scale", changed)
+        self.before_write("scale", changed)
         self.put(changed)
         self._written()
 
     async def delete(self, manifest: Manifest) -> None:
         if _reference(manifest) in self.objects:
             live = self._guarded(manifest)
-            self.seen_writing("delete", live)
+            self.before_write("delete", live)
             del self.objects[_reference(manifest)]
             self._written()
 
     async def update_status(self, manifest: Manifest) -> None:
         live = self._guarded(manifest)
-        self.seen_writing("status", manifest)
+        self.before_write("status", manifest)
         self.put({**live, "status": copy.deepcopy(manifest["status"])})
         self._written()
 
     def put(self, manifest: Manifest) -> None:
         """Store an object under a new resourceVersion, as any writer may."""
         self._version += 1
-        known = self.objects.get(_reference(manifest), {"metadata": {"uid": f"uid-{self._version}"}})
-        metadata = {"uid": known["metadata"]["uid"], **manifest["metadata"], "resourceVersion": str(self._version)}
+        stored = self.objects.get(_reference(manifest), {"metadata": {"uid": f"uid-{self._version}"}})
+        metadata = {"uid": stored["metadata"]["uid"], **manifest["metadata"], "resourceVersion": str(self._version)}
         self.objects[_reference(manifest)] = copy.deepcopy({**manifest, "metadata": metadata})
 
     def touch(self, reference: Reference) -> None:
-        """Somebody else writes the object, without a change that matters."""
+        """Write the object as somebody else would, without any change but that of its resourceVersion."""
         if reference in self.objects:
             self.put(self.objects[reference])
 

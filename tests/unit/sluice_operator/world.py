@@ -1,7 +1,7 @@
-"""A simulated world around the real reconcile loop: API server, kubelet, gateway, registry, and what the metrics say.
+"""A simulated world around the real reconcile loop: API server, kubelet, gateway, registry and verdicts.
 
-Each part moves only when it is told to, so that a test can put a crash, a conflict or an outage between any two of
-them. Every write of the operator is held against the promises that must be true at that very moment.
+Each part moves only when a test moves it, so that a test can put a crash, a conflict or an outage between any two of
+them. Every write of the operator is checked against the promises that must be true at that moment.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Aliases(Registry):
 
 
 class World(Observer):
-    """The operator's surroundings, as it sees them."""
+    """The surroundings of the operator, and the observer that reads them."""
 
     def __init__(self, **changes: Any) -> None:
         self.kube = FakeKube()
@@ -72,23 +72,23 @@ class World(Observer):
         self.records = FakeEnding()
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
-        self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass unless it is told otherwise
+        self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass for all others
         self.registry = Aliases()
-        self.race: Callable[[], None] = lambda: None  # happens between a look and the writes that follow it
+        self.race: Callable[[], None] = lambda: None  # happens between an observation and the writes that follow it
         self._ready: dict[str, int] = {}  # pods of a revision, as the kubelet left them
         self._role = ""  # the revision that plain requests reach
-        self._route: dict[str, str] = {}  # annotations of the canary route, as the gateway read them last
+        self._route: dict[str, str] = {}  # annotations of the canary route, as the gateway last read them
         rollout = {**ROLLOUT, "watchAfterPromotion": "60s"}
         metadata = {"name": "iris", "namespace": "models", "uid": OWNER.uid, "generation": 1}
         self.kube.put({"kind": names.KIND, "metadata": metadata, "spec": raw_spec(rollout=rollout, **changes)})
         self.spec = copy.deepcopy(self.kube.objects[IRIS]["spec"])
-        self.kube.seen_writing = self.hold_to_promises
+        self.kube.before_write = self.check_promises
         self.start_operator()
 
     # What others do
 
     def start_operator(self) -> None:
-        """A new process: nothing but the cluster is remembered."""
+        """Start a new process, which knows only what the cluster holds."""
         self.operator = Reconciler(
             self.kube, self, self.registry, EventPublisher(self.kube, "test"), Archive(self.kube, self.records), 5.0
         )
@@ -102,13 +102,13 @@ class World(Observer):
     def run_pods(self) -> None:
         """The kubelet catches up with the Deployments."""
         self._ready = {}
-        for (kind, _), one in self.kube.objects.items():
+        for (kind, _), manifest in self.kube.objects.items():
             if kind == "Deployment":
-                [container] = one["spec"]["template"]["spec"]["containers"]
+                [container] = manifest["spec"]["template"]["spec"]["containers"]
                 environment = {entry["name"]: entry["value"] for entry in container["env"]}
                 healthy = environment["SLUICE_MODEL_VERSION"] not in self.broken
-                revision = one["metadata"]["labels"][names.LABEL_REVISION]
-                self._ready[revision] = one["spec"]["replicas"] if healthy else 0
+                revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
+                self._ready[revision] = manifest["spec"]["replicas"] if healthy else 0
 
     def sync_gateway(self) -> None:
         """The gateway catches up with Service and Ingress."""
@@ -118,7 +118,7 @@ class World(Observer):
         self._route = route["metadata"]["annotations"] if route else {}
 
     def reconcile(self, cut_after: int | None = None) -> None:
-        """One pass of the operator, which is killed after its `cut_after`-th write and started again."""
+        """One reconcile. With `cut_after`, the operator is killed after that many writes and started again."""
         self.kube.cut_after = None if cut_after is None else self.kube.writes + cut_after
         try:
             finish(self.operator.reconcile("models", "iris"))
@@ -127,7 +127,7 @@ class World(Observer):
         self.kube.cut_after = None
 
     def calm_down(self, passes: int = 60) -> None:
-        """Everything works and time goes on."""
+        """Let everything work and time go on, for `passes` reconciles 30 s apart."""
         for _ in range(passes):
             self.reconcile()
             self.run_pods()
@@ -156,7 +156,7 @@ class World(Observer):
             workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
             foreign=owned.foreign,
             refused=refused,
-            verdict=self._said(current),
+            verdict=self._simulated_verdict(current),
             alias_version=await self.registry.alias_version("", "iris", "champion"),
         )
         race, self.race = self.race, lambda: None
@@ -175,10 +175,10 @@ class World(Observer):
             expected = router_for(run.traffic).probe_header(current.weight)
             proof = LIVE if current.weight.verified_at or header == expected else not_live()
             smoke = proof if current.phase is Phase.STARTING and proof.live else None
-            return replace_seen(seen, weight=proof, smoke=smoke, swap=self._swap(seen))
-        return replace_seen(seen, swap=self._swap(seen))
+            return replace_seen(seen, weight=proof, smoke=smoke, swap=self._swap_proof(seen))
+        return replace_seen(seen, swap=self._swap_proof(seen))
 
-    def _swap(self, seen: Observation) -> Proof | None:
+    def _swap_proof(self, seen: Observation) -> Proof | None:
         current, serving = seen.status, serves(seen.status)
         swapping = current.phase is Phase.PROMOTING and current.run is not None and current.run.swapped
         if not swapping and not (current.phase is Phase.ROLLING_BACK and current.weight is None):
@@ -186,7 +186,7 @@ class World(Observer):
         full = self.ready(serving) >= seen.spec.server.replicas
         return LIVE if full and serving is not None and self._role == serving.revision else not_live()
 
-    def _said(self, current: Status) -> Verdict | None:
+    def _simulated_verdict(self, current: Status) -> Verdict | None:
         run, watching = current.run, current.phase is Phase.WATCHING
         subject = current.stable if watching else current.canary
         if current.phase not in JUDGED or run is None or run.traffic_started_at is None or subject is None:
@@ -196,7 +196,7 @@ class World(Observer):
 
     # What must be true whenever the operator writes
 
-    def hold_to_promises(self, verb: str, manifest: Manifest) -> None:
+    def check_promises(self, verb: str, manifest: Manifest) -> None:
         if manifest["kind"] in ("Event", "Secret", "ConfigMap"):
             return
         if manifest["kind"] == names.KIND:
@@ -209,19 +209,18 @@ class World(Observer):
             assert weight == 0 or self._may_take_traffic(current), f"weight {weight} in {current.phase}"
         if (manifest["kind"], name) == ("Service", "iris"):
             selected = manifest["spec"]["selector"][names.LABEL_REVISION]
-            assert ("Deployment", f"iris-{selected}") in self.kube.objects, "nobody behind the role"
+            assert ("Deployment", f"iris-{selected}") in self.kube.objects, "Service iris selects pods of a Deployment"
         if manifest["kind"] == "Deployment":
             revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
-            kept = {one.revision for one in (current.stable, current.previous) if one}
+            needed = {role.revision for role in (current.stable, current.previous) if role}
             full = manifest["spec"]["replicas"] == self.spec["server"]["replicas"]
-            assert revision not in kept or (full and verb != "delete"), "what serves, or may be returned to, is full"
+            assert revision not in needed or (full and verb != "delete"), "stable and previous have all of their pods"
 
     def _follows_status(self, verb: str, manifest: Manifest) -> None:
-        """Status is written first: a child is what the stored status says, or goes because that does not say it."""
-        said = {
-            (one["kind"], one["metadata"]["name"]): one for one in render(OWNER, spec.parse(self.spec), self.status)
-        }
-        stored = said.get((manifest["kind"], manifest["metadata"]["name"]))
+        """Status is written first: an object is written as the stored status asks, or deleted if it does not."""
+        rendered = render(OWNER, spec.parse(self.spec), self.status)
+        by_reference = {(wanted["kind"], wanted["metadata"]["name"]): wanted for wanted in rendered}
+        stored = by_reference.get((manifest["kind"], manifest["metadata"]["name"]))
         if verb == "delete":
             assert stored is None, "deleted, though status asks for it"
         else:
@@ -233,31 +232,31 @@ class World(Observer):
         run, canary = current.run, current.canary
         if run is None or canary is None or current.phase not in (Phase.STEPPING, Phase.PROMOTING):
             return False
-        terms = revisions.objectives_hash(run.objectives)
-        rejected = any((one.revision, one.objectives_hash) == (canary.revision, terms) for one in current.rejected)
+        judged_by = canary.revision, revisions.objectives_hash(run.objectives)
+        rejected = any((entry.revision, entry.objectives_hash) == judged_by for entry in current.rejected)
         return not rejected and (self.ready(canary) > 0 or run.swapped)
 
-    # Where it ends
+    # The state in the end
 
-    def records_kept(self) -> list[Manifest]:
-        return [one for (kind, _), one in self.kube.objects.items() if kind == "ConfigMap"]
+    def run_records(self) -> list[Manifest]:
+        return [manifest for (kind, _), manifest in self.kube.objects.items() if kind == "ConfigMap"]
 
     def end(self) -> dict[str, Any]:
-        """Everything that should not depend on what happened on the way; no times, no ids."""
+        """All that must not depend on crashes and races on the way: without times and ids."""
         current = self.status
         objects = {
-            reference: one["spec"]
-            for reference, one in self.kube.objects.items()
+            reference: manifest["spec"]
+            for reference, manifest in self.kube.objects.items()
             if reference[0] not in (names.KIND, "Secret", "ConfigMap")
         }
-        records = [(one["data"]["startedAt"], one["data"]["outcome"]) for one in self.records_kept()]
+        records = [(record["data"]["startedAt"], record["data"]["outcome"]) for record in self.run_records()]
         return {
             "phase": current.phase,
             "stable": current.stable,
             "canary": current.canary and current.canary.revision,
             "weight": current.weight and current.weight.desired,
-            "rejected": [(one.revision, one.reason) for one in current.rejected],
-            "history": [(one.model, one.outcome, one.reason) for one in current.history],
+            "rejected": [(entry.revision, entry.reason) for entry in current.rejected],
+            "history": [(entry.model, entry.outcome, entry.reason) for entry in current.history],
             "alias": (self.registry.champion, current.alias),
             "records": [outcome for _, outcome in sorted(records)],
             "objects": objects,

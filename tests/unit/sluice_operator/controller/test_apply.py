@@ -1,4 +1,4 @@
-"""Writes are guarded by what was read, ordered by what they lead to, and left out where nothing differs."""
+"""Writes are conditional on what was read, come in the right order, and are left out if nothing differs."""
 
 from __future__ import annotations
 
@@ -21,101 +21,101 @@ from tests.unit.sluice_operator.fakes import FakeKube, Reference, finish
 CANARY_ROUTE: Reference = ("Ingress", "iris-canary")
 
 
-def taken(kube: FakeKube) -> Children:
+def read_children(kube: FakeKube) -> Children:
     return finish(read(kube, OWNER.namespace, OWNER.name, OWNER.uid, Status()))
 
 
-def applied(kube: FakeKube, children: Children, seen: Observation) -> list[str]:
+def write(kube: FakeKube, children: Children, seen: Observation) -> list[str]:
     return finish(apply(kube, OWNER, children, render(OWNER, seen.spec, seen.status)))
 
 
-def holding(seen: Observation) -> FakeKube:
-    """A cluster in which all that `seen` asks for was made."""
+def cluster_with(seen: Observation) -> FakeKube:
+    """A cluster with all objects that the status of `seen` asks for."""
     kube = FakeKube()
-    applied(kube, taken(kube), seen)
+    write(kube, read_children(kube), seen)
     return kube
 
 
-def test_everything_is_made_once() -> None:
-    """And nothing is written again while it is as it should be."""
+def test_everything_is_created_once() -> None:
+    """A second pass writes nothing."""
     kube = FakeKube()
     two = revision(2).revision
-    made = applied(kube, taken(kube), stepping())
-    assert made[3:5] == [f"created Deployment iris-{two}", f"created Service iris-{two}"]
-    assert [line for line in made if "iris-canary" in line] == made[-1:]
-    assert applied(kube, taken(kube), stepping()) == []
+    created = write(kube, read_children(kube), stepping())
+    assert created[3:5] == [f"created Deployment iris-{two}", f"created Service iris-{two}"]
+    assert [line for line in created if "iris-canary" in line] == created[-1:]
+    assert write(kube, read_children(kube), stepping()) == []
 
 
 def test_only_what_differs_is_written() -> None:
-    """A weight is one write."""
-    assert applied(holding(starting()), taken(holding(starting())), starting()) == []
-    kube = holding(starting())
-    assert applied(kube, taken(kube), stepping()) == ["changed Ingress iris-canary"]
+    """A new weight is one write."""
+    assert write(cluster_with(starting()), read_children(cluster_with(starting())), starting()) == []
+    kube = cluster_with(starting())
+    assert write(kube, read_children(kube), stepping()) == ["changed Ingress iris-canary"]
 
 
 @pytest.mark.parametrize("reference", [CANARY_ROUTE, ("Deployment", f"iris-{revision(1).revision}")])
-def test_a_write_over_what_somebody_else_wrote_meanwhile_is_refused(reference: Reference) -> None:
-    """Each write carries the version that was read, so a stalled operator brings back nothing."""
-    kube = holding(stepping())
+def test_an_object_that_was_changed_since_it_was_read_is_not_written(reference: Reference) -> None:
+    """Each write has the version that was read, so a stalled operator cannot bring back an old weight."""
+    kube = cluster_with(stepping())
     if reference[0] == "Deployment":
         kube.objects[reference]["spec"]["replicas"] = 7
-    children = taken(kube)
+    children = read_children(kube)
     kube.touch(reference)
     before = dict(kube.objects)
     with pytest.raises(Conflict):
-        applied(kube, children, rolling_back())
+        write(kube, children, rolling_back())
     assert kube.objects[reference] == before[reference]
 
 
-def test_an_object_that_came_into_being_meanwhile_is_not_written_over() -> None:
-    """What was absent may only be created."""
+def test_an_object_that_was_created_since_the_read_is_not_overwritten() -> None:
+    """An object that did not exist may only be created."""
     kube = FakeKube()
-    nothing = taken(kube)
+    nothing = read_children(kube)
     theirs = {"kind": "Service", "metadata": {"name": "iris", "namespace": "models"}, "spec": {"theirs": True}}
     kube.put(theirs)
     with pytest.raises(Conflict):
-        applied(kube, nothing, stepping())
+        write(kube, nothing, stepping())
     assert kube.objects["Service", "iris"]["spec"] == {"theirs": True}
 
 
-def test_what_somebody_else_owns_is_passed_over() -> None:
-    """It is neither written nor deleted, and holds nothing else up."""
+def test_an_object_of_another_owner_is_left_alone() -> None:
+    """It is neither written nor deleted, and all other objects are written."""
     kube = FakeKube()
     theirs = {"kind": "Ingress", "metadata": {"name": "iris-canary", "namespace": "models"}, "spec": {"theirs": True}}
     kube.put(theirs)
     before = kube.objects[CANARY_ROUTE]
-    assert len(applied(kube, taken(kube), stepping())) == 8
-    applied(kube, taken(kube), again(rolling_back(weight=LIVE)))
+    assert len(write(kube, read_children(kube), stepping())) == 8
+    write(kube, read_children(kube), again(rolling_back(weight=LIVE)))
     assert kube.objects[CANARY_ROUTE] == before
 
 
-def test_a_deletion_of_what_somebody_else_wrote_meanwhile_is_refused() -> None:
-    """It may be another object of that name by now."""
-    kube = holding(rolling_back())
-    children = taken(kube)
+def test_an_object_that_was_changed_since_it_was_read_is_not_deleted() -> None:
+    """It may be another object with the same name by now."""
+    kube = cluster_with(rolling_back())
+    children = read_children(kube)
     kube.touch(CANARY_ROUTE)
     with pytest.raises(Conflict):
-        applied(kube, children, again(rolling_back(weight=LIVE)))
+        write(kube, children, again(rolling_back(weight=LIVE)))
     assert CANARY_ROUTE in kube.objects
 
 
-def test_routes_go_before_the_pods_that_they_lead_to() -> None:
-    """A gateway never has a route into nothing."""
-    kube = holding(rolling_back())
+def test_routes_are_deleted_before_the_pods_that_they_lead_to() -> None:
+    """The gateway never has a route without pods."""
+    kube = cluster_with(rolling_back())
     ended = again(again(rolling_back(weight=LIVE)), after=60)
     two = revision(2).revision
-    assert applied(kube, taken(kube), again(ended)) == [
+    assert write(kube, read_children(kube), again(ended)) == [
         "deleted Ingress iris-canary",
         f"deleted Service iris-{two}",
         f"deleted Deployment iris-{two}",
     ]
 
 
-def test_what_is_going_already_is_not_deleted_again() -> None:
-    """A deletion takes its time."""
-    kube = holding(rolling_back())
+def test_an_object_that_is_being_deleted_is_not_deleted_again() -> None:
+    """A deletion takes some time."""
+    kube = cluster_with(rolling_back())
     kube.objects[CANARY_ROUTE]["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
-    assert applied(kube, taken(kube), again(rolling_back(weight=LIVE))) == []
+    assert write(kube, read_children(kube), again(rolling_back(weight=LIVE))) == []
 
 
 VALUES: Any = st.recursive(
@@ -127,13 +127,13 @@ VALUES: Any = st.recursive(
 
 @given(VALUES)
 def test_a_value_covers_itself(value: Any) -> None:
-    """What was written and read back is not written again."""
+    """An object that was written and read back is not written again."""
     assert covers(value, value)
 
 
 @given(st.dictionaries(st.text("abc", max_size=1), VALUES), st.text("xyz", min_size=1), VALUES)
-def test_what_others_add_does_not_matter(wanted: dict[str, Any], key: str, added: Any) -> None:
-    """Defaults of the API server and annotations of a gateway are no drift."""
+def test_fields_that_others_add_do_not_matter(wanted: dict[str, Any], key: str, added: Any) -> None:
+    """Defaults of the API server and annotations of a gateway are not drift; a missing field is."""
     assert covers({**wanted, key: added}, wanted)
     assert not covers(wanted, {**wanted, key: added})
 
@@ -142,28 +142,28 @@ def test_what_others_add_does_not_matter(wanted: dict[str, Any], key: str, added
     ("live", "wanted"),
     [({"a": 1}, {"a": 2}), ({"a": [1]}, {"a": [1, 2]}), ({"a": [1, 2]}, {"a": [1]}), ({"a": 1}, {"a": {}}), ([], {})],
 )
-def test_what_differs_is_not_covered(live: Any, wanted: Any) -> None:
-    """Another value, a shorter or longer list, another shape."""
+def test_a_different_value_is_not_covered(live: Any, wanted: Any) -> None:
+    """Another value, a shorter or longer list, another type."""
     assert not covers(live, wanted)
 
 
-def test_a_write_that_fails_does_not_keep_the_others_back() -> None:
-    """A pod that the API server refuses must not delay weight 0; the refusal is told, not the lost race."""
+def test_all_writes_are_tried_although_one_fails() -> None:
+    """A Deployment that the API server refuses must not delay weight 0. The refusal is raised, not the lost race."""
 
-    class Picky(FakeKube):
+    class WithQuota(FakeKube):
         async def create(self, manifest: Manifest) -> None:
             if manifest["kind"] == "Deployment":
                 raise WriteRefused("exceeded quota")
             await super().create(manifest)
 
-    kube = Picky()
+    kube = WithQuota()
     with pytest.raises(WriteRefused, match="exceeded quota"):
-        applied(kube, taken(kube), stepping())
+        write(kube, read_children(kube), stepping())
     assert CANARY_ROUTE in kube.objects
 
 
-def test_an_addition_to_a_selector_is_repaired() -> None:
-    """A label that no pod has takes all traffic away."""
-    kube = holding(stepping())
+def test_a_label_that_was_added_to_a_selector_is_removed() -> None:
+    """A selector with a label that no pod has selects no pod."""
+    kube = cluster_with(stepping())
     kube.objects["Service", "iris"]["spec"]["selector"]["nobody"] = "here"
-    assert applied(kube, taken(kube), stepping()) == ["changed Service iris"]
+    assert write(kube, read_children(kube), stepping()) == ["changed Service iris"]

@@ -1,4 +1,4 @@
-"""Each run that ended has its record, once, whatever went wrong in between; old ones go."""
+"""Each run that has ended gets one run record, also after crashes and failures; old records are deleted."""
 
 from __future__ import annotations
 
@@ -23,134 +23,134 @@ from tests.unit.sluice_operator.recorded import BEGAN, FakeEnding, a_run
 NOW = BEGAN + timedelta(minutes=11)
 
 
-class Reading(FakeKube):
-    """Counts what is asked."""
+class CountingKube(FakeKube):
+    """Counts the reads."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = 0
+        self.reads = 0
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
-        self.asked += 1
+        self.reads += 1
         return await super().get(kind, namespace, name)
 
 
-class Kept:
-    """An archive with its surroundings."""
+class Fixture:
+    """An archive with its API server and a fake Evaluator."""
 
     def __init__(self) -> None:
-        self.kube, self.recording = Reading(), FakeEnding()
+        self.kube, self.ending = CountingKube(), FakeEnding()
         self.restart()
 
     def restart(self) -> None:
-        self.archive = Archive(self.kube, self.recording)
+        self.archive = Archive(self.kube, self.ending)
 
     def keep(self, run: Run | None, later: float = 0.0) -> list[str]:
-        """Looks, and tells which records there are then."""
+        """Names of the ConfigMaps that exist after `keep`, called `later` seconds after the run ended."""
         now = NOW + timedelta(seconds=later)
         finish(self.archive.keep(OWNER, Status(run=run), now=now))
         return [name for kind, name in self.kube.objects if kind == "ConfigMap"]
 
 
-def the(index: int, **changes: Any) -> Run:
-    """The index-th run of the object."""
+def nth_run(index: int, **changes: Any) -> Run:
+    """A run of the object that began `index` hours after the first one."""
     began = BEGAN + timedelta(hours=index)
     return a_run(id=f"bbbbbbbbbb-{int(began.timestamp())}", started_at=began, **changes)
 
 
-def test_a_run_that_ended_is_recorded_in_a_config_map_of_the_object() -> None:
-    """It says at a glance how the run ended, goes with its owner, and cannot be changed."""
-    kept, run = Kept(), the(0)
-    (name,) = kept.keep(run)
+def test_the_record_of_an_ended_run_is_a_config_map_that_the_object_owns() -> None:
+    """It shows the outcome in plain text, is deleted with its owner, and is immutable."""
+    fixture, run = Fixture(), nth_run(0)
+    (name,) = fixture.keep(run)
     assert name == names.run_record("iris", run.id) == f"iris-run-{run.id}"
-    one = kept.kube.objects["ConfigMap", name]
+    record = fixture.kube.objects["ConfigMap", name]
     assert (
-        one["metadata"]["labels"] | {"sluice.dev/model-deployment": "iris", "sluice.dev/record": "run"}
-        == (one["metadata"]["labels"])
+        record["metadata"]["labels"] | {"sluice.dev/model-deployment": "iris", "sluice.dev/record": "run"}
+        == (record["metadata"]["labels"])
     )
-    assert one["metadata"]["ownerReferences"][0]["uid"] == OWNER.uid
-    assert one["immutable"] is True
-    assert (one["data"]["outcome"], one["data"]["model"], one["data"]["stable"]) == (
+    assert record["metadata"]["ownerReferences"][0]["uid"] == OWNER.uid
+    assert record["immutable"] is True
+    assert (record["data"]["outcome"], record["data"]["model"], record["data"]["stable"]) == (
         "Promoted",
         "models:/iris/2",
         "models:/iris/1",
     )
-    assert run_record.decoded(base64.b64decode(one["binaryData"][names.RECORD_KEY])).run == run
+    assert run_record.decoded(base64.b64decode(record["binaryData"][names.RECORD_KEY])).run == run
 
 
 @pytest.mark.parametrize(
     "run",
-    [None, the(0, ended_at=None, outcome=None), the(0, traffic_started_at=None)],
+    [None, nth_run(0, ended_at=None, outcome=None), nth_run(0, traffic_started_at=None)],
 )
-def test_what_has_not_ended_or_had_no_traffic_is_not_recorded(run: Run | None) -> None:
-    """Nor is anything asked."""
-    kept = Kept()
-    assert kept.keep(run) == []
-    assert (kept.kube.asked, kept.recording.asked) == (0, 0)
+def test_a_run_that_goes_on_or_had_no_traffic_gets_no_record(run: Run | None) -> None:
+    """And nothing is read for it."""
+    fixture = Fixture()
+    assert fixture.keep(run) == []
+    assert (fixture.kube.reads, fixture.ending.asked) == (0, 0)
 
 
-def test_an_idle_object_costs_nothing() -> None:
-    """One look per run and process; the run stays in status for days."""
-    kept = Kept()
+def test_an_ended_run_is_checked_once() -> None:
+    """Once per process, although the run stays in status for days."""
+    fixture = Fixture()
     for later in range(100):
-        assert len(kept.keep(the(0), later)) == 1
-    assert (kept.kube.asked, kept.recording.asked) == (1, 1)
+        assert len(fixture.keep(nth_run(0), later)) == 1
+    assert (fixture.kube.reads, fixture.ending.asked) == (1, 1)
 
 
-def test_a_restarted_operator_finds_the_record() -> None:
-    """Prometheus is not asked again."""
-    kept = Kept()
-    kept.keep(the(0))
-    kept.restart()
-    kept.keep(the(0))
-    assert (kept.kube.asked, kept.recording.asked) == (2, 1)
+def test_a_restarted_operator_does_not_write_the_record_again() -> None:
+    """It finds the record, and does not ask Prometheus."""
+    fixture = Fixture()
+    fixture.keep(nth_run(0))
+    fixture.restart()
+    fixture.keep(nth_run(0))
+    assert (fixture.kube.reads, fixture.ending.asked) == (2, 1)
 
 
-def test_a_crash_before_the_write_loses_nothing() -> None:
-    """The next process finds a run without a record."""
-    kept = Kept()
-    kept.restart()
-    assert len(kept.keep(the(0), later=3600)) == 1
+def test_a_record_that_a_crash_prevented_is_written_later() -> None:
+    """The next process finds that the run has no record."""
+    fixture = Fixture()
+    fixture.restart()
+    assert len(fixture.keep(nth_run(0), later=3600)) == 1
 
 
 @pytest.mark.parametrize(
     "trouble", [MetricsLostError("Prometheus gave no answer"), WriteRefused("quota"), KeyError("a bug")]
 )
-def test_trouble_is_tried_again_a_minute_later(trouble: Exception) -> None:
-    """Not at every look."""
-    kept = Kept()
-    kept.recording.trouble = trouble
+def test_after_a_failure_the_next_attempt_is_a_minute_later(trouble: Exception) -> None:
+    """Not in each reconcile."""
+    fixture = Fixture()
+    fixture.ending.trouble = trouble
     for later in range(0, 121, 5):
-        assert kept.keep(the(0), later) == []
-    assert kept.recording.asked == 3
-    kept.recording.trouble = None
-    assert len(kept.keep(the(0), later=181)) == 1
+        assert fixture.keep(nth_run(0), later) == []
+    assert fixture.ending.asked == 3
+    fixture.ending.trouble = None
+    assert len(fixture.keep(nth_run(0), later=181)) == 1
 
 
-def test_a_run_of_which_nothing_was_counted_has_no_record() -> None:
-    """It is not asked for again."""
-    kept = Kept()
-    kept.recording.empty = True
-    assert kept.keep(the(0)) == kept.keep(the(0), later=600) == []
-    assert kept.recording.asked == 1
+def test_a_run_without_counts_gets_no_record() -> None:
+    """That is decided once."""
+    fixture = Fixture()
+    fixture.ending.empty = True
+    assert fixture.keep(nth_run(0)) == fixture.keep(nth_run(0), later=600) == []
+    assert fixture.ending.asked == 1
 
 
-def test_the_newest_records_are_kept() -> None:
-    """Ten of each object; others' ConfigMaps stay."""
-    kept = Kept()
+def test_only_the_newest_records_are_kept() -> None:
+    """Ten of each object. ConfigMaps of other owners stay."""
+    fixture = Fixture()
     foreign = {"name": "foreign", "namespace": "models", "uid": "f"}
     labels = {names.LABEL_OWNER: "iris", names.LABEL_RECORD: names.RUN_RECORD}
-    kept.kube.put({"kind": "ConfigMap", "metadata": {**foreign, "labels": labels}, "data": {}})
+    fixture.kube.put({"kind": "ConfigMap", "metadata": {**foreign, "labels": labels}, "data": {}})
     for index in range(KEPT + 3):
-        kept.keep(the(index))
-    newest = [names.run_record("iris", the(index).id) for index in range(3, KEPT + 3)]
-    assert kept.keep(the(KEPT + 2)) == ["foreign", *newest]
+        fixture.keep(nth_run(index))
+    newest = [names.run_record("iris", nth_run(index).id) for index in range(3, KEPT + 3)]
+    assert fixture.keep(nth_run(KEPT + 2)) == ["foreign", *newest]
 
 
-def test_a_new_object_of_the_same_name_is_looked_at_anew() -> None:
-    """What was remembered went with the old one."""
-    kept, run = Kept(), the(0)
-    kept.keep(run)
-    kept.kube.objects.clear()
-    kept.archive.forget("models", "iris")
-    assert len(kept.keep(replace(run, message="again"))) == 1
+def test_a_new_object_with_the_same_name_is_checked_again() -> None:
+    """What was known of the deleted object is forgotten."""
+    fixture, run = Fixture(), nth_run(0)
+    fixture.keep(run)
+    fixture.kube.objects.clear()
+    fixture.archive.forget("models", "iris")
+    assert len(fixture.keep(replace(run, message="again"))) == 1

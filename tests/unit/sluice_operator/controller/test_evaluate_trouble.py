@@ -1,4 +1,4 @@
-"""Where Prometheus knows nothing, or says nothing: no verdict, a sentence, and nothing lost afterwards."""
+"""If Prometheus has no samples or gives no answer: no verdict, a sentence that says why, and no lost counts later."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.unit.sluice_operator.fake_prometheus import (
     trials,
 )
 
-FOUND_NOTHING = f"Prometheus has no series of revision {CANARY}: are its pods scraped?"
+NO_SERIES = f"Prometheus has no series of revision {CANARY}: are its pods scraped?"
 
 
 @pytest.mark.parametrize(
-    ("trouble", "told"),
+    ("trouble", "cause"),
     [
         (requests.ConnectionError("refused"), "refused"),
         (requests.Timeout("timed out"), "it took too long"),
@@ -46,57 +46,59 @@ FOUND_NOTHING = f"Prometheus has no series of revision {CANARY}: are its pods sc
         (RecursionError("too deep"), "too deep"),
     ],
 )
-def test_no_answer_is_nothing_to_judge_on(trouble: Exception, told: str) -> None:
-    """Whatever went wrong: it is told, and afterwards nothing is missing."""
+def test_without_an_answer_the_verdict_is_metrics_unavailable(trouble: Exception, cause: str) -> None:
+    """The message has the cause, and when Prometheus answers again no count is missing."""
     prometheus = serving()
-    by = trials(prometheus)
-    look(by, 30)
+    evaluator = trials(prometheus)
+    look(evaluator, 30)
     prometheus.trouble = trouble
     for now in (100, 200):
-        assert look(by, now) == lost(f"Prometheus gave no answer: {told}")
+        assert look(evaluator, now) == lost(f"Prometheus gave no answer: {cause}")
     prometheus.trouble = None
-    assert look(by, 280) == look(trials(prometheus), 280)
+    assert look(evaluator, 280) == look(trials(prometheus), 280)
 
 
-def test_a_prometheus_in_trouble_is_not_asked_by_every_run() -> None:
-    """One timeout is enough for all of them until the next look is due."""
+def test_after_a_timeout_the_other_runs_do_not_ask() -> None:
+    """One timeout is enough for all of them, until the next evaluation is due."""
     prometheus = serving()
-    by = trials(prometheus)
-    look(by, 30)
-    look(by, 30, name="other")
+    evaluator = trials(prometheus)
+    look(evaluator, 30)
+    look(evaluator, 30, name="other")
     prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
-    told = [look(by, 100), look(by, 100.5, name="other")]
-    assert told == [lost("Prometheus gave no answer: it took too long")] * 2
+    verdicts = [look(evaluator, 100), look(evaluator, 100.5, name="other")]
+    assert verdicts == [lost("Prometheus gave no answer: it took too long")] * 2
     assert len(prometheus.queries) == asked + 1
 
 
-def test_runs_that_wait_for_a_silent_prometheus_wait_for_one_timeout() -> None:
-    """Not in turns, each for its own: meanwhile no worker would be left for anything else."""
+def test_runs_that_ask_at_the_same_time_wait_for_one_timeout() -> None:
+    """With a timeout for each, one after the other, no worker would be left for other objects."""
     prometheus = serving()
-    by, names = trials(prometheus), ("iris", "other", "third")
+    evaluator, names = trials(prometheus), ("iris", "other", "third")
     for name in names:
-        look(by, 30, name=name)
+        look(evaluator, 30, name=name)
     prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
 
     async def together() -> list[Verdict]:
         subjects = [Subject("models", name, a_run(), ComparedRevisions(CANARY, STABLE)) for name in names]
-        looks = (by.verdict(one, STATUS, 0, moment(100 + 4 * k)) for k, one in enumerate(subjects))
-        return list(await asyncio.gather(*looks))
+        verdicts = (
+            evaluator.verdict(subject, STATUS, 0, moment(100 + 4 * index)) for index, subject in enumerate(subjects)
+        )
+        return list(await asyncio.gather(*verdicts))
 
     assert asyncio.run(together()) == [lost("Prometheus gave no answer: it took too long")] * 3
     assert len(prometheus.queries) == asked + 1
 
 
 @pytest.mark.parametrize("answer", [[START, "a string"], "a string", None, [{"metric": {}}]])
-def test_an_answer_of_another_shape_is_nothing_to_judge_on(answer: Any) -> None:
-    """From the first query on."""
+def test_with_a_malformed_answer_the_verdict_is_metrics_unavailable(answer: Any) -> None:
+    """Already at the first query."""
     verdict = look(trials(Answering(answer)), 30)
     assert (verdict.result, verdict.reason) == (Result.UNDECIDED, METRICS_UNAVAILABLE)
     assert verdict.message.startswith("Prometheus answered with something else than series: ")
 
 
-def test_the_last_numbers_stay_in_view() -> None:
-    """While there are no new ones; and a canary that crashes fails all the same."""
+def test_the_last_numbers_stay_in_the_verdict() -> None:
+    """While there are no new ones. A canary that crashes fails all the same."""
     before = look(trials(serving()), 155)
     current = replace(STATUS, verdict=before)
     broken = FakePrometheus()
@@ -105,26 +107,28 @@ def test_the_last_numbers_stay_in_view() -> None:
     assert look(trials(broken), 160, current=current, crashes=2).reason == "CanaryCrashing"
 
 
-def test_pods_that_prometheus_has_not_found_yet_are_not_lost() -> None:
-    """Discovery takes seconds; after that, no series is a hold that a person is told of."""
+def test_prometheus_may_need_some_time_to_find_new_pods() -> None:
+    """After that time, a canary without series is reported."""
     assert look(trials(FakePrometheus()), 29).reason == "Collecting"
-    assert look(trials(FakePrometheus()), 30) == lost(FOUND_NOTHING)
+    assert look(trials(FakePrometheus()), 30) == lost(NO_SERIES)
     assert look(trials(FakePrometheus(), interval=60), 179).reason == "Collecting"
-    assert look(trials(FakePrometheus(), interval=60), 180) == lost(FOUND_NOTHING)
+    assert look(trials(FakePrometheus(), interval=60), 180) == lost(NO_SERIES)
 
 
-def test_old_samples_are_nothing_to_judge_on() -> None:
-    """A Prometheus that stopped scraping answers as if nothing had happened."""
-    by = trials(serving(scrapes=4))
-    assert look(by, 30).reason == "Collecting"
-    assert look(by, 36) == lost(f"the newest sample of revision {CANARY} is 36 s old")
+def test_with_old_samples_the_verdict_is_metrics_unavailable() -> None:
+    """A Prometheus that has stopped scraping still answers queries."""
+    evaluator = trials(serving(scrapes=4))
+    assert look(evaluator, 30).reason == "Collecting"
+    assert look(evaluator, 36) == lost(f"the newest sample of revision {CANARY} is 36 s old")
 
 
-def test_a_canary_that_was_not_scraped_for_a_while_is_not_silent() -> None:
-    """Not while it is away, and not when it is back, whatever the moment of the look."""
+def test_a_gap_in_the_scrapes_does_not_count_as_silence() -> None:
+    """Neither during the gap nor after it, at whatever time the run is evaluated."""
     prometheus, steady = FakePrometheus(), serving()
     prometheus.series = {
-        labels: [one for one in samples if dict(labels)["revision"] == STABLE or not 40 < one[0] - START < 130]
+        labels: [
+            (at, value) for at, value in samples if dict(labels)["revision"] == STABLE or not 40 < at - START < 130
+        ]
         for labels, samples in steady.series.items()
     }
     often = trials(prometheus)
@@ -132,55 +136,56 @@ def test_a_canary_that_was_not_scraped_for_a_while_is_not_silent() -> None:
     assert reasons == {"Collecting", METRICS_UNAVAILABLE, "Passed"}
 
 
-def test_a_canary_that_alone_is_not_scraped_is_nothing_to_judge_on() -> None:
-    """However well stable is, and though its pods count labels for the canary."""
+def test_if_only_the_canary_is_not_scraped_the_verdict_is_metrics_unavailable() -> None:
+    """Although stable is scraped, and although its pods count labels for the canary."""
     prometheus = FakePrometheus()
-    pod(prometheus, [20 * k for k in range(8)])
-    pod(prometheus, [180 * k for k in range(40)], since=-29, pod_uid="s", revision=STABLE)
-    for k in range(40):
-        prometheus.scrape(10 * k - 29, k, "ml_feedback_total", pod_uid="s")
-    by = trials(prometheus)
-    assert look(by, 65).reason == "Collecting"
-    assert look(by, 155) == lost(f"the newest sample of revision {CANARY} is 115 s old")
+    pod(prometheus, [20 * scrape for scrape in range(8)])
+    pod(prometheus, [180 * scrape for scrape in range(40)], since=-29, pod_uid="s", revision=STABLE)
+    for scrape in range(40):
+        prometheus.scrape(10 * scrape - 29, scrape, "ml_feedback_total", pod_uid="s")
+    evaluator = trials(prometheus)
+    assert look(evaluator, 65).reason == "Collecting"
+    assert look(evaluator, 155) == lost(f"the newest sample of revision {CANARY} is 115 s old")
 
 
-def test_a_stable_pod_that_is_gone_is_no_trouble() -> None:
-    """The canary's numbers go on."""
+def test_a_stable_pod_that_is_gone_does_not_matter() -> None:
+    """The canary is judged by its own numbers."""
     prometheus = FakePrometheus()
-    pod(prometheus, [20 * k for k in range(40)])
-    pod(prometheus, [180 * k for k in range(8)], since=-29, pod_uid="s", revision=STABLE)
+    pod(prometheus, [20 * scrape for scrape in range(40)])
+    pod(prometheus, [180 * scrape for scrape in range(8)], since=-29, pod_uid="s", revision=STABLE)
     often = trials(prometheus)
     assert METRICS_UNAVAILABLE not in {look(often, now).reason for now in range(1, 200)}
     assert look(often, 205).objectives[0].requests == 400
 
 
-def test_series_without_pod_are_nothing_to_judge_on() -> None:
-    """Without that label a restart cannot be told from another pod; beside others, they do not count."""
-    prometheus, beside = FakePrometheus(), serving()
-    for each in (prometheus, beside):
-        pod(each, [500 * k for k in range(40)], pod_uid="")
-    told = "the model servers' series have no label pod_uid: check the scrape job's relabelling"
-    assert look(trials(prometheus), 5) == lost(told)
-    assert look(trials(beside), 155) == look(trials(serving()), 155)
+def test_with_series_without_a_pod_the_verdict_is_metrics_unavailable() -> None:
+    """Without it a restart looks like another pod. If there are also series with the label, the others are left out."""
+    without, mixed = FakePrometheus(), serving()
+    for prometheus in (without, mixed):
+        pod(prometheus, [500 * scrape for scrape in range(40)], pod_uid="")
+    message = "the model servers' series have no label pod_uid: check the scrape job's relabelling"
+    assert look(trials(without), 5) == lost(message)
+    assert look(trials(mixed), 155) == look(trials(serving()), 155)
 
 
-def test_only_nan_is_nothing_to_judge_on() -> None:
-    """It is the same as no sample."""
+def test_nan_is_the_same_as_no_sample() -> None:
+    """A canary whose samples are all NaN is reported as one without series."""
     prometheus = FakePrometheus()
     prometheus.scrape(0, "NaN")
-    assert look(trials(prometheus), 31) == lost(FOUND_NOTHING)
+    assert look(trials(prometheus), 31) == lost(NO_SERIES)
 
 
 def since(moment: float, prometheus: FakePrometheus) -> FakePrometheus:
-    """What is left of it where older samples were dropped."""
+    """The same server after it has dropped all older samples."""
     prometheus.series = {
-        labels: [one for one in samples if one[0] >= START + moment] for labels, samples in prometheus.series.items()
+        labels: [(at, value) for at, value in samples if at >= START + moment]
+        for labels, samples in prometheus.series.items()
     }
     return prometheus
 
 
-def test_a_retention_shorter_than_the_run_loses_counts_and_makes_none_up() -> None:
-    """A restarted operator no longer finds the run's first scrapes: what they counted is neither good nor bad."""
+def test_a_retention_shorter_than_the_run_loses_counts_and_invents_none() -> None:
+    """A restarted operator does not find the first scrapes of the run, and what they counted is left out."""
     whole, rest = look(trials(serving(bad=0.01)), 195), look(trials(since(100, serving(bad=0.01))), 195)
     assert (whole.objectives[0].requests, rest.objectives[0].requests) == (380, 180)
     assert {rest.result, whole.result} <= {Result.UNDECIDED, Result.PASS}
@@ -189,8 +194,8 @@ def test_a_retention_shorter_than_the_run_loses_counts_and_makes_none_up() -> No
 
 
 @pytest.mark.parametrize("odd", ["NaN", "+Inf", "-1", "1e300"])
-def test_a_count_of_errors_that_was_no_number_is_no_burst_of_errors(odd: str) -> None:
-    """The errors of a pod's whole life are not those of the moment in which they are first told."""
+def test_a_first_error_count_that_is_not_a_number_does_not_look_like_many_errors(odd: str) -> None:
+    """All errors that a pod has ever counted did not happen in the moment of its second scrape."""
     prometheus, steady = FakePrometheus(), serving()
     first = min(at for labels, samples in steady.series.items() for at, _ in samples if dict(labels)["pod_uid"] == "a")
     prometheus.series = {
@@ -204,16 +209,16 @@ def test_a_count_of_errors_that_was_no_number_is_no_burst_of_errors(odd: str) ->
 
 
 @pytest.mark.parametrize("bound", ["", "fast", "NaN"])
-def test_a_bucket_without_a_bound_is_left_out(bound: str) -> None:
-    """Somebody else's series with the same name; the others are judged as if it were not there."""
+def test_a_bucket_without_a_proper_bound_is_left_out(bound: str) -> None:
+    """It may be a series of another program. The verdict is the same as without it."""
     prometheus = serving()
-    for k in range(40):
-        prometheus.scrape(10 * k - 30, 7 * k, "ml_request_duration_seconds_bucket", le=bound)
+    for scrape in range(40):
+        prometheus.scrape(10 * scrape - 30, 7 * scrape, "ml_request_duration_seconds_bucket", le=bound)
     assert look(trials(prometheus), 155) == look(trials(serving()), 155)
 
 
-def test_a_histogram_without_the_limit_s_bound_is_undecided() -> None:
-    """Another image's, say: nothing is known of latency, and the other objectives are judged all the same."""
+def test_a_histogram_without_the_bound_of_the_limit_is_undecided() -> None:
+    """Another image may have other bounds. The other objectives are judged all the same."""
     prometheus = serving()
     prometheus.series = {
         labels: samples for labels, samples in prometheus.series.items() if ("le", "0.2") not in labels
@@ -224,30 +229,30 @@ def test_a_histogram_without_the_limit_s_bound_is_undecided() -> None:
 
 
 def test_a_target_that_two_jobs_scrape_changes_no_verdict() -> None:
-    """Its counters are the same ones, seen twice as often."""
+    """There are the same counters with twice as many samples."""
     prometheus = serving(bad=0.5)
     for labels, samples in list(prometheus.series.items()):
         prometheus.series[*labels, ("job", "second")] = [(at + 3, value) for at, value in samples]
-    by, twice = trials(serving(bad=0.5)), trials(prometheus)
+    once, twice = trials(serving(bad=0.5)), trials(prometheus)
     for now in (30, 60, 155):
-        assert look(twice, now) == look(by, now)
+        assert look(twice, now) == look(once, now)
 
 
 @pytest.mark.parametrize(("clock", "words"), [(42.0, "42 s ahead of"), (-600.0, "600 s behind")])
-def test_clocks_that_differ_are_told(clock: float, words: str) -> None:
-    """Samples would be counted for weights that were not live at their time. Mended clocks are seen within a minute."""
+def test_clocks_that_differ_are_reported(clock: float, words: str) -> None:
+    """Samples would be counted for the wrong weight. Corrected clocks are noticed within a minute."""
     prometheus = serving()
     prometheus.clock = clock
-    by = trials(prometheus)
-    told = lost(f"Prometheus's clock is {words} the operator's: set the clocks of both by NTP")
-    assert [look(by, now) for now in (30, 60)] == [told, told]
+    evaluator = trials(prometheus)
+    reported = lost(f"Prometheus's clock is {words} the operator's: set the clocks of both by NTP")
+    assert [look(evaluator, now) for now in (30, 60)] == [reported, reported]
     prometheus.clock = 0.0
-    assert look(by, 120) == look(trials(prometheus), 120) != told
+    assert look(evaluator, 120) == look(trials(prometheus), 120) != reported
 
 
 @pytest.mark.parametrize("clock", [-10.0, 0.0, 10.0])
-def test_clocks_may_differ_by_a_scrape(clock: float) -> None:
-    """Counts are not told more exactly than that."""
+def test_clocks_may_differ_by_a_scrape_interval(clock: float) -> None:
+    """The time of a count is not known better than that."""
     prometheus = serving()
     prometheus.clock = clock
     assert look(trials(prometheus), 120).reason != METRICS_UNAVAILABLE

@@ -1,4 +1,4 @@
-"""Events: one per transition, with the sentence that the condition has; and a lost event harms nothing."""
+"""Events: one for each transition, with the sentence of the condition. A failed post stops nothing."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ FOREVER = 86_400.0
 
 
 def events(seen: Observation) -> list[Event]:
-    """What the next decision about `seen` is told as."""
+    """The events for the next decision about `seen`."""
     return list(transitions(seen.status, decide(seen)))
 
 
 @pytest.mark.parametrize(
-    ("seen", "told"),
+    ("seen", "event"),
     [
         (stable_on(1, resolution=resolved(2)), Event("CanaryStarted", f"models:/iris/2 starts as revision {TWO}")),
         (again(starting(workloads=both_ready(), weight=LIVE)), None),
@@ -104,13 +104,13 @@ def events(seen: Observation) -> list[Event]:
         (again(a_look(), workloads=pods((revision(1), 2))), Event("Promoted", "models:/iris/1 is stable")),
     ],
 )
-def test_each_transition_is_told(seen: Observation, told: Event | None) -> None:
-    """One event for each, and none where nothing happened."""
-    assert events(seen) == ([told] if told else [])
+def test_each_transition_has_one_event(seen: Observation, event: Event | None) -> None:
+    """And without a transition there is no event."""
+    assert events(seen) == ([event] if event else [])
 
 
-def test_the_last_pass_is_told_as_the_promotion_s_beginning() -> None:
-    """All steps passed; the swap is told when it was seen."""
+def test_the_last_pass_has_an_event_when_the_promotion_begins() -> None:
+    """The swap has its own event later, when it is proven."""
     second = again(again(stepping(verdict=PASS)), workloads=both_ready(2, 2))
     proven = again(second, weight=LIVE)
     passed = again(proven, verdict=PASS)
@@ -131,7 +131,7 @@ class Storing(FakeKube):
 
 
 def test_an_event_is_about_its_object() -> None:
-    """kubectl describe shows it, with who says so."""
+    """`kubectl describe` shows it, with the operator's instance."""
     kube = Storing()
     finish(EventPublisher(kube, "pod-1").post(BODY, iter([Event("RolledBack", "errors 8%", warning=True)])))
     [event] = kube.stored
@@ -152,15 +152,15 @@ def test_an_event_is_about_its_object() -> None:
     }
 
 
-def test_a_long_note_is_cut_where_the_api_asks_for_it() -> None:
-    """Rather than not posted at all."""
+def test_a_long_note_is_cut_to_the_limit_of_the_api() -> None:
+    """Otherwise the API server would refuse it."""
     kube = Storing()
     finish(EventPublisher(kube, "pod-1").post(BODY, iter([Event("Long", "x" * 5000)])))
     assert (len(kube.stored[0]["note"]), kube.stored[0]["type"]) == (1024, "Normal")
 
 
-def test_an_event_that_is_not_posted_holds_nothing_up() -> None:
-    """The next one is tried all the same."""
+def test_after_a_failed_post_the_next_event_is_posted() -> None:
+    """And no exception reaches the caller."""
 
     class Refusing(Storing):
         async def create(self, manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""Who has a host: known without reading every object at every look, and never from a lost event."""
+"""Which object has a host: known without a list of all objects in each reconcile, and right after missed events."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def an_object(name: str, hour: int = 12, host: str = HOST, uid: str = "") -> dic
 
 
 class Counting(FakeKube):
-    """Knows how often all objects were read."""
+    """Counts how often all objects were listed."""
 
     def __init__(self, *objects: dict[str, Any]) -> None:
         super().__init__()
         self.lists = 0
-        for one in objects:
-            self.put(one)
+        for manifest in objects:
+            self.put(manifest)
 
     def put(self, manifest: dict[str, Any]) -> None:
         self.objects[manifest["kind"], manifest["metadata"]["name"]] = manifest
@@ -42,14 +42,14 @@ def older(hosts: HostClaims, body: dict[str, Any]) -> str:
 
 
 def test_the_oldest_object_has_the_host() -> None:
-    """Of those created in the same second the one whose uid sorts first, so that exactly one of them has it."""
+    """Of objects from the same second it is the one whose uid sorts first, so that exactly one object has the host."""
     everyone = [an_object("c", 13), an_object("d", 10, "d.example.com"), an_object("b"), an_object("a")]
     hosts = HostClaims(Counting(*everyone))
-    assert [older(hosts, one) for one in everyone] == ["models/a", "", "models/a", ""]
+    assert [older(hosts, body) for body in everyone] == ["models/a", "", "models/a", ""]
 
 
-def test_all_objects_are_listed_once() -> None:
-    """Later ones are told by the watch."""
+def test_all_objects_are_listed_only_once() -> None:
+    """The watch reports later ones."""
     mine = an_object("mine", 13)
     kube = Counting(mine)
     hosts = HostClaims(kube)
@@ -61,8 +61,8 @@ def test_all_objects_are_listed_once() -> None:
     assert kube.lists == 1
 
 
-def test_a_host_that_was_given_up_is_free() -> None:
-    """By deletion, by another host, or by an object of the same name that came later."""
+def test_a_host_that_its_object_gave_up_is_free() -> None:
+    """By a change of its host, by a later object with the same name, or by its deletion."""
     mine, first = an_object("mine", 13), an_object("first")
     hosts = HostClaims(Counting(mine, first))
     assert older(hosts, mine) == "models/first"
@@ -75,8 +75,8 @@ def test_a_host_that_was_given_up_is_free() -> None:
     assert older(hosts, mine) == ""
 
 
-def test_a_lost_event_keeps_no_host_taken() -> None:
-    """What the watch did not tell is seen when it matters."""
+def test_a_missed_event_does_not_keep_a_host_taken() -> None:
+    """The object that seems to have the host is read again."""
     mine, first, second = an_object("mine", 13), an_object("first", 11), an_object("second", 12)
     kube = Counting(mine, first, second)
     hosts = HostClaims(kube)

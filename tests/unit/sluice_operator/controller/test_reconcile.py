@@ -1,4 +1,4 @@
-"""The whole loop on a simulated cluster: status before children, and the same end however often it is cut off."""
+"""The whole loop on a simulated cluster: status is written first, and crashes do not change the end."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def stepping_world() -> World:
 
 
 def story(world: World) -> Iterator[None]:
-    """A first version, a good one that is promoted, and a bad one that is rolled back; one yield per moment."""
+    """A first version, a good one that is promoted, and a bad one that is rolled back. Yields before each reconcile."""
     for version, verdict in ((1, None), (2, None), (3, FAIL)):
         world.resolution = resolved(version)
         if verdict:
             world.verdicts[str(version)] = verdict
-        for _ in range(50):  # 25 minutes: also what retires late, because a way back was not proven, is gone
+        for _ in range(50):  # 25 minutes, so that a revision that retires late, after an unproven rollback, is gone too
             yield
             world.run_pods()
             world.sync_gateway()
             world.now += timedelta(seconds=30)
 
 
-def told() -> World:
+def world_after_story() -> World:
     world = World()
     for _ in story(world):
         world.reconcile()
@@ -61,15 +61,15 @@ def told() -> World:
 
 @cache
 def undisturbed() -> tuple[int, dict[str, Any]]:
-    world = told()
+    world = world_after_story()
     return world.kube.writes, world.end()
 
 
-def test_the_story_ends_as_it_should() -> None:
-    """The good version serves and has the alias, the bad one is remembered; nothing of it is left over."""
-    world = told()
+def test_the_good_version_serves_in_the_end() -> None:
+    """It has the alias. The bad version is remembered, and no object of it is left."""
+    world = world_after_story()
     assert at(world.status) == At(Phase.STABLE, stable="2", outcome=Outcome.REJECTED)
-    assert [(one.model, one.outcome) for one in world.status.history] == [
+    assert [(entry.model, entry.outcome) for entry in world.status.history] == [
         ("models:/iris/3", Outcome.REJECTED),
         ("models:/iris/2", Outcome.PROMOTED),
         ("models:/iris/1", Outcome.PROMOTED),
@@ -87,21 +87,21 @@ def test_the_story_ends_as_it_should() -> None:
         ("Service", "iris-metrics"),
         ("Secret", "iris-feedback"),
         ("Ingress", "iris"),
-        *(("ConfigMap", one.record) for one in world.status.history if one.record),
+        *(("ConfigMap", entry.record) for entry in world.status.history if entry.record),
     }
-    assert [one.outcome for one in world.status.history if one.record] == [Outcome.REJECTED, Outcome.PROMOTED]
+    assert [entry.outcome for entry in world.status.history if entry.record] == [Outcome.REJECTED, Outcome.PROMOTED]
 
 
-def test_the_story_is_told_in_events() -> None:
-    """One per transition, in order, and none for a pass that changed nothing."""
+def test_each_transition_of_the_story_has_one_event() -> None:
+    """They are in order, and a reconcile that changes nothing posts none."""
     proven = ["WeightProven"] * 3  # 0, and the weight of each step
     promoted = ["CanaryStarted", *proven, "StepsPassed", "RolesSwapped", "Promoted"]
-    taken_back = ["CanaryStarted", "WeightProven", "RollingBack", "RolledBack"]
-    assert told().kube.events == ["CanaryStarted", "Promoted", *promoted, *taken_back]
+    rolled_back = ["CanaryStarted", "WeightProven", "RollingBack", "RolledBack"]
+    assert world_after_story().kube.events == ["CanaryStarted", "Promoted", *promoted, *rolled_back]
 
 
-def test_a_kill_after_any_write_changes_nothing_about_the_end() -> None:
-    """The operator dies after its nth write and starts again: same end, and every promise on the way was kept."""
+def test_a_kill_after_any_write_does_not_change_the_end() -> None:
+    """The operator is killed after its nth write and starts again: the end is the same, and each promise is kept."""
     total, end = undisturbed()
     for write in range(1, total + 1):
         world = World()
@@ -111,8 +111,8 @@ def test_a_kill_after_any_write_changes_nothing_about_the_end() -> None:
         assert world.end() == end, f"killed after write {write} of {total}"
 
 
-def test_a_kill_after_every_single_write_changes_nothing_about_the_end() -> None:
-    """An operator that never gets further than one write still gets there."""
+def test_kills_after_every_write_do_not_change_the_end() -> None:
+    """An operator that never gets further than one write reaches the same end."""
     world = World()
     for _ in story(world):
         for _ in range(20):
@@ -121,34 +121,34 @@ def test_a_kill_after_every_single_write_changes_nothing_about_the_end() -> None
 
 
 @pytest.mark.parametrize("reference", [IRIS, ("Service", "iris"), CANARY_ROUTE, DEPLOYMENTS["2"]])
-def test_lost_races_change_nothing_about_the_end(reference: Reference) -> None:
-    """Somebody writes the object between each look and the writes that follow it; every second race is lost."""
+def test_lost_races_do_not_change_the_end(reference: Reference) -> None:
+    """In every second reconcile, somebody else writes an object between the observation and the writes."""
     world = World()
     for moment, _ in enumerate(story(world)):
         if moment % 2:
             world.race = lambda: world.kube.touch(reference)
         world.reconcile()
     assert world.end() == undisturbed()[1]
-    assert "DriftRepaired" not in world.kube.events, "what a lost race left to do is no drift"
+    assert "DriftRepaired" not in world.kube.events, "writes that a lost race has delayed are no drift"
 
 
 def test_a_stalled_operator_cannot_bring_back_an_old_weight() -> None:
-    """It looked before the rollback and writes after it: what it decided is refused."""
+    """It observes before a rollback and writes after it: the API server refuses its write."""
     world = stepping_world()
 
-    def another_one_rolls_back() -> None:
+    def another_operator_rolls_back() -> None:
         world.verdicts["2"] = FAIL
         world.reconcile()
 
     world.verdicts["2"] = PASS
-    world.race = another_one_rolls_back
+    world.race = another_operator_rolls_back
     world.reconcile()
     assert (at(world.status).phase, at(world.status).weight) == (Phase.ROLLING_BACK, 0)
     assert world.kube.objects[CANARY_ROUTE]["metadata"]["annotations"][WEIGHT] == "0"
 
 
 def test_nothing_is_written_while_nothing_changes() -> None:
-    """An object at rest costs no write."""
+    """An object without a run needs no write."""
     world = stable_world()
     before = world.kube.writes
     world.calm_down(5)
@@ -181,8 +181,10 @@ def other_size(manifest: Manifest) -> None:
         (DEPLOYMENTS["1"], other_size),
     ],
 )
-def test_an_edit_from_outside_is_repaired_and_told(reference: Reference, change: Callable[[Manifest], None]) -> None:
-    """It is drift, never progress: status stays as it is, the object becomes what it was."""
+def test_an_edit_from_outside_is_repaired_and_reported(
+    reference: Reference, change: Callable[[Manifest], None]
+) -> None:
+    """It is drift: status does not change, and the object becomes what it was."""
     world = stepping_world()
     status, before = world.status, copy.deepcopy(world.kube.objects[reference])
     edited(world, reference, change)
@@ -195,16 +197,16 @@ def test_an_edit_from_outside_is_repaired_and_told(reference: Reference, change:
 
 
 @pytest.mark.parametrize("reference", [CANARY_ROUTE, ("Service", "iris"), DEPLOYMENTS["1"]])
-def test_a_deleted_child_comes_back(reference: Reference) -> None:
-    """Children are a function of spec and status."""
+def test_a_deleted_object_is_created_again(reference: Reference) -> None:
+    """It follows from spec and status, which have not changed."""
     world = stepping_world()
     before = world.kube.objects.pop(reference)
     world.reconcile()
     assert world.kube.objects[reference]["spec"] == before["spec"]
 
 
-def test_pods_that_serve_are_never_rewritten() -> None:
-    """A Deployment of another shape than today's builder makes is left as it is; only its number of pods changes."""
+def test_pods_that_serve_are_never_replaced() -> None:
+    """A Deployment that differs from what is built today stays as it is; only its number of pods changes."""
     world = stepping_world()
     reference = DEPLOYMENTS["1"]
 
@@ -220,15 +222,15 @@ def test_pods_that_serve_are_never_rewritten() -> None:
 
 
 @pytest.mark.parametrize("kind", ["Service", "Ingress", "Secret"])
-def test_what_somebody_else_owns_is_left_alone(kind: str) -> None:
-    """An object of one of our names is neither changed nor deleted; the condition names it; then it goes on."""
+def test_an_object_of_another_owner_stalls_the_rollout(kind: str) -> None:
+    """It has a name that we need. It is not changed, the condition names it, and without it the rollout goes on."""
     name = "iris-feedback" if kind == "Secret" else "iris"
     theirs = {"kind": kind, "metadata": {"name": name, "namespace": "models"}, "spec": {"selector": {"app": "theirs"}}}
     world = World()
     world.kube.put(theirs)
     untouched = world.kube.objects[kind, name]
     world.calm_down(5)
-    stalled = next(one for one in world.status.conditions if one.type == "Stalled")
+    stalled = next(condition for condition in world.status.conditions if condition.type == "Stalled")
     assert (world.status.phase, stalled.reason) == (Phase.PENDING, "NameTaken")
     assert stalled.message.startswith(f"{kind} {name}: ")
     assert world.kube.objects[kind, name] == untouched
@@ -238,8 +240,8 @@ def test_what_somebody_else_owns_is_left_alone(kind: str) -> None:
     assert at(world.status).stable == "1"
 
 
-def test_the_feedback_key_is_made_once() -> None:
-    """A promotion does not invalidate prediction ids that are on their way."""
+def test_the_feedback_key_is_created_once() -> None:
+    """After a promotion, prediction ids from before it are still valid."""
     world = stable_world()
     key = world.kube.objects["Secret", "iris-feedback"]
     world.resolution = resolved(2)
@@ -248,8 +250,8 @@ def test_the_feedback_key_is_made_once() -> None:
     assert len(key["stringData"]["key"]) == 64
 
 
-def test_the_alias_is_moved_when_the_registry_is_back() -> None:
-    """A promotion does not wait for it, and it is not forgotten."""
+def test_the_alias_is_moved_when_the_registry_answers_again() -> None:
+    """A promotion does not wait for the alias, and the alias is not forgotten."""
     world = stable_world()
     world.registry.answers = False
     world.resolution = resolved(2)
@@ -263,26 +265,26 @@ def test_the_alias_is_moved_when_the_registry_is_back() -> None:
     )
 
 
-def test_an_object_that_is_gone_needs_no_more_looks() -> None:
-    """The queue is told to forget it."""
+def test_an_object_that_is_gone_is_not_reconciled_again() -> None:
+    """The result None makes the queue drop its key."""
 
-    class Nothing(World):
+    class WithoutObject(World):
         async def observe(self, namespace: str, name: str, refused: str = "") -> None:
             return None
 
-    world = Nothing()
+    world = WithoutObject()
     assert finish(world.operator.reconcile("models", "iris")) is None
 
 
 @pytest.mark.parametrize(("phase", "seconds"), [("stable", 30.0), ("stepping", 5.0)])
-def test_the_next_look_is_as_near_as_the_phase_needs(phase: str, seconds: float) -> None:
-    """The poll interval at rest, the evaluation interval while judging."""
+def test_the_pause_until_the_next_reconcile_depends_on_the_phase(phase: str, seconds: float) -> None:
+    """The poll interval while Stable, the evaluation interval while a run is judged."""
     world = stable_world() if phase == "stable" else stepping_world()
     assert finish(world.operator.reconcile("models", "iris")) == seconds
 
 
-def test_a_missing_alias_changes_nothing_that_serves() -> None:
-    """Deleted in the registry: told, and nothing else."""
+def test_a_missing_alias_does_not_change_what_serves() -> None:
+    """If it was deleted in the registry, the message says so, and nothing else happens."""
     world = stable_world()
     before = world.end()
     world.resolution = Unresolved("AliasNotFound", "MLflow has no alias 'challenger' of model 'iris'")

@@ -1,4 +1,4 @@
-"""Any interleaving of crashes, conflicts, outages, verdicts and edits keeps the promises and ends where it should."""
+"""Crashes, conflicts, outages, verdicts and edits in any order: the promises are kept and the end is right."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ class Rollouts(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
 
-    @initialize(begun=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING]))
-    def some_way_into_a_run(self, begun: Phase) -> None:
-        """Where random steps alone seldom get."""
-        for version, phase in ((1, Phase.STABLE), (2, begun)):
+    @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING]))
+    def start_in_a_phase(self, first: Phase) -> None:
+        """A phase that random rules rarely reach."""
+        for version, phase in ((1, Phase.STABLE), (2, first)):
             self.world.resolution = resolved(version)
-            while begun is not Phase.PENDING and self.world.status.phase is not phase:
-                self.moves_on()
+            while first is not Phase.PENDING and self.world.status.phase is not phase:
+                self.advance()
 
     @rule(cut_after=st.integers(1, 6))
     def the_operator_is_killed(self, cut_after: int) -> None:
         self.world.reconcile(cut_after)
 
     @rule()
-    def the_operator_looks(self) -> None:
-        """What must be true after a look that nothing disturbed."""
+    def the_operator_reconciles(self) -> None:
+        """These are true after a reconcile that nothing disturbed."""
         world = self.world
         world.reconcile()
         status = world.status
@@ -74,18 +74,19 @@ class Rollouts(RuleBasedStateMachine):
         assert weight == (status.weight.desired if status.weight else None)
         serving = serves(status)
         if status.stable is not None and serving is not None and world.ready(serving) == 0:
-            beside = [one for one in (status.stable, status.previous, status.canary) if one and one != serving]
+            roles = (status.stable, status.previous, status.canary)
+            others = [revision for revision in roles if revision and revision != serving]
             took_over = status.phase is Phase.WATCHING or serving == status.canary
-            assert not (took_over and any(world.ready(one) for one in beside)), "the other side could serve"
+            assert not (took_over and any(map(world.ready, others))), "another revision could serve"
 
     @rule()
-    def everything_moves_on(self) -> None:
-        """The usual course of things, so that runs get far."""
+    def everything_advances(self) -> None:
+        """Without disturbance, so that runs get far."""
         for _ in range(3):
-            self.moves_on()
+            self.advance()
 
-    def moves_on(self) -> None:
-        self.the_operator_looks()
+    def advance(self) -> None:
+        self.the_operator_reconciles()
         self.world.run_pods()
         self.world.sync_gateway()
         self.world.now += timedelta(seconds=2)
@@ -106,17 +107,18 @@ class Rollouts(RuleBasedStateMachine):
     def the_alias_moves(self, version: int) -> None:
         self.world.resolution = resolved(version)
 
-    @rule(found=st.booleans())
-    def the_registry_fails(self, found: bool) -> None:
-        self.world.resolution = Unresolved("AliasNotFound", "no such alias") if found else Unreachable("no answer")
-        self.world.registry.answers = found
+    @rule(answers=st.booleans())
+    def the_registry_fails(self, answers: bool) -> None:
+        missing, lost = Unresolved("AliasNotFound", "no such alias"), Unreachable("no answer")
+        self.world.resolution = missing if answers else lost
+        self.world.registry.answers = answers
 
     @rule()
     def the_registry_takes_writes_again(self) -> None:
         self.world.registry.answers = True
 
     @rule(version=VERSIONS, verdict=st.sampled_from((PASS, FAIL, UNDECIDED, LOST)))
-    def the_evidence_says(self, version: str, verdict: Verdict) -> None:
+    def the_verdict_changes(self, version: str, verdict: Verdict) -> None:
         self.world.verdicts[version] = verdict
 
     @rule(version=VERSIONS)
@@ -130,7 +132,7 @@ class Rollouts(RuleBasedStateMachine):
         self.world.reconcile()
 
     @rule(reference=OWNED)
-    def a_child_is_deleted(self, reference: Reference) -> None:
+    def an_object_is_deleted(self, reference: Reference) -> None:
         self.world.kube.objects.pop(reference, None)
 
     @precondition(lambda self: ("Ingress", "iris-canary") in self.world.kube.objects)
@@ -146,7 +148,7 @@ class Rollouts(RuleBasedStateMachine):
         self.world.edit_spec(server={**now["server"], "replicas": replicas}, objectives=now["objectives"])
 
     @rule(strict=st.booleans(), on_deadline=st.sampled_from(["Hold", "Rollback"]), steps=st.sampled_from([1, 2]))
-    def terms_change(self, strict: bool, on_deadline: str, steps: int) -> None:
+    def the_policy_changes(self, strict: bool, on_deadline: str, steps: int) -> None:
         objectives = SPEC["objectives"] if strict else SPEC["objectives"][:1]
         rollout = {
             **ROLLOUT,
@@ -157,8 +159,8 @@ class Rollouts(RuleBasedStateMachine):
         self.world.edit_spec(server=self.world.spec["server"], objectives=objectives, rollout=rollout)
 
     @invariant()
-    def status_is_one_of_the_table(self) -> None:
-        """A weight is only where the phase has one, and each phase has the roles that it needs."""
+    def the_phase_has_the_roles_that_it_needs(self) -> None:
+        """And it has a weight only if there is one in this phase."""
         status = self.world.status
         roles = (status.stable, status.canary, status.previous, status.weight)
         has = tuple(role is not None for role in roles)
@@ -174,25 +176,26 @@ class Rollouts(RuleBasedStateMachine):
         assert has in allowed[status.phase]
 
     @invariant()
-    def what_is_remembered_is_bounded(self) -> None:
+    def lists_in_status_are_bounded(self) -> None:
         status = self.world.status
         assert len(status.rejected) <= 20
         assert len(status.history) <= 10
         assert len(status.retiring) <= 20
 
     def teardown(self) -> None:
-        """When the world calms down, the newest good version serves, or a sentence says why not."""
+        """When the world calms down, the newest version serves, if it is good and was not rejected before."""
         world = self.world
         world.broken = set()
-        world.verdicts = {version: said for version, said in world.verdicts.items() if said != LOST} | {"1": PASS}
+        remaining = {version: verdict for version, verdict in world.verdicts.items() if verdict != LOST}
+        world.verdicts = remaining | {"1": PASS}
         world.registry.answers, world.resolution = True, resolved(1)
         world.calm_down()
-        self.is_settled_on(1)
+        self.check_settled_on(1)
         world.verdicts["2"], world.resolution = FAIL, resolved(2)
         world.calm_down()
-        self.is_settled_on(2)
+        self.check_settled_on(2)
 
-    def is_settled_on(self, version: int) -> None:
+    def check_settled_on(self, version: int) -> None:
         world = self.world
         status = world.status
         assert status.phase is Phase.STABLE
@@ -201,15 +204,15 @@ class Rollouts(RuleBasedStateMachine):
         seen = a_look(status=status, spec=wanted, resolution=resolved(version))
         if not is_rejected(seen, revision(version)):
             assert status.stable.model.version == str(version)
-        owned = {reference for reference, one in world.kube.objects.items() if is_owned(one, OWNER.uid)}
-        said = {(one["kind"], one["metadata"]["name"]) for one in render(OWNER, wanted, status)}
+        owned = {reference for reference, manifest in world.kube.objects.items() if is_owned(manifest, OWNER.uid)}
+        rendered = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in render(OWNER, wanted, status)}
         records = {reference for reference in owned if reference[0] == "ConfigMap"}
-        assert owned - records == {*said, ("Secret", "iris-feedback")}
-        assert {("ConfigMap", one.record) for one in status.history if one.record} <= records
+        assert owned - records == {*rendered, ("Secret", "iris-feedback")}
+        assert {("ConfigMap", entry.record) for entry in status.history if entry.record} <= records
         assert world.registry.champion == (status.alias.version if status.alias else None)
         before = world.kube.writes
         world.reconcile()
-        assert world.kube.writes == before, "at rest"
+        assert world.kube.writes == before, "an object without a run needs no write"
 
 
 Rollouts.TestCase.settings = settings(

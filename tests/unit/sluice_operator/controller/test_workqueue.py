@@ -1,4 +1,4 @@
-"""The queue: one worker per key, nothing lost, and a failing key that backs off. Time is simulated."""
+"""The queue: one worker per key, no key is lost, and a failing key backs off. Time is simulated."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from sluice_operator.controller.workqueue import Key, Work, WorkQueue
 A, B = ("models", "a"), ("models", "b")
 
 
-class Timeless(asyncio.SelectorEventLoop):
+class SimulatedLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock jumps to the next timer instead of waiting for it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.passed = 0.0
+        self.now = 0.0
 
     def time(self) -> float:
-        return self.passed
+        return self.now
 
     def _run_once(self) -> None:
         due = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
         if due and not self._ready:  # type: ignore[attr-defined]
-            self.passed = max(self.passed, min(due))
+            self.now = max(self.now, min(due))
         super()._run_once()  # type: ignore[misc]
 
 
 def simulated(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    with asyncio.Runner(loop_factory=Timeless) as runner:
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
         runner.run(scenario())
 
 
 class Log:
-    """Work that notes when it was done, and does what each key is told to."""
+    """Work that notes when it was called, and then calls the given function."""
 
     def __init__(self, work: Callable[[Key], Awaitable[float | None]]) -> None:
         self._work = work
-        self.done: list[tuple[float, str]] = []
+        self.calls: list[tuple[float, str]] = []
 
     async def __call__(self, namespace: str, name: str) -> float | None:
-        self.done.append((round(asyncio.get_running_loop().time(), 3), name))
+        self.calls.append((round(asyncio.get_running_loop().time(), 3), name))
         return await self._work((namespace, name))
 
 
@@ -57,7 +57,7 @@ def queue(work: Work, workers: int = 2) -> WorkQueue:
 async def run_for(work: WorkQueue, seconds: float) -> None:
     running = asyncio.create_task(work.run())
     await asyncio.sleep(seconds)
-    assert not running.done(), "workers go on"
+    assert not running.done(), "the workers go on"
     running.cancel()
 
 
@@ -65,8 +65,8 @@ async def nothing(key: Key) -> float | None:
     return None
 
 
-def test_a_key_that_was_added_twice_is_worked_on_once() -> None:
-    """Events are hints; the truth is read when its turn comes."""
+def test_a_key_that_is_added_twice_is_worked_on_once() -> None:
+    """An event is only a hint: what is true is read when the work is done."""
 
     async def scenario() -> None:
         log = Log(nothing)
@@ -74,13 +74,13 @@ def test_a_key_that_was_added_twice_is_worked_on_once() -> None:
         for key in (A, B, A):
             keys.add(key)
         await run_for(keys, 1)
-        assert log.done == [(0, "a"), (0, "b")]
+        assert log.calls == [(0, "a"), (0, "b")]
 
     simulated(scenario)
 
 
-def test_a_key_is_never_worked_on_twice_at_once() -> None:
-    """However many workers are free; what comes meanwhile is worked on afterwards, once."""
+def test_two_workers_never_have_the_same_key() -> None:
+    """However many are free. A key that is added meanwhile is worked on once more afterwards."""
 
     async def scenario() -> None:
         busy = 0
@@ -99,12 +99,12 @@ def test_a_key_is_never_worked_on_twice_at_once() -> None:
         for at in (1, 2, 3):
             asyncio.get_running_loop().call_later(at, keys.add, A)
         await run_for(keys, 100)
-        assert log.done == [(0, "a"), (10, "a")]
+        assert log.calls == [(0, "a"), (10, "a")]
 
     simulated(scenario)
 
 
-def test_one_slow_key_does_not_hold_the_others_up() -> None:
+def test_a_slow_key_does_not_delay_the_others() -> None:
     """They go to the other workers."""
 
     async def scenario() -> None:
@@ -114,13 +114,13 @@ def test_one_slow_key_does_not_hold_the_others_up() -> None:
         for at in (1, 2):
             asyncio.get_running_loop().call_later(at, keys.add, B)
         await run_for(keys, 10)
-        assert log.done == [(0, "a"), (1, "b"), (2, "b")]
+        assert log.calls == [(0, "a"), (1, "b"), (2, "b")]
 
     simulated(scenario)
 
 
-def test_a_key_is_due_again_when_its_work_says_so() -> None:
-    """None means: not until it is added."""
+def test_a_key_is_due_again_after_the_pause_that_its_work_returns() -> None:
+    """After None it is not due until it is added."""
 
     async def scenario() -> None:
         pauses = iter([5.0, 0.5, None])
@@ -132,13 +132,13 @@ def test_a_key_is_due_again_when_its_work_says_so() -> None:
         keys = queue(log)
         keys.add(A)
         await run_for(keys, 100)
-        assert log.done == [(0, "a"), (5, "a"), (5.5, "a")]
+        assert log.calls == [(0, "a"), (5, "a"), (5.5, "a")]
 
     simulated(scenario)
 
 
-def test_an_event_is_earlier_than_the_next_look() -> None:
-    """And takes its place: no second look follows at the old time."""
+def test_an_event_replaces_the_timer_of_its_key() -> None:
+    """The key is worked on at once, and not again when the timer would have ended."""
 
     async def scenario() -> None:
         pauses = iter([30.0, None])
@@ -151,13 +151,13 @@ def test_an_event_is_earlier_than_the_next_look() -> None:
         keys.add(A)
         asyncio.get_running_loop().call_later(3, keys.add, A)
         await run_for(keys, 100)
-        assert log.done == [(0, "a"), (3, "a")]
+        assert log.calls == [(0, "a"), (3, "a")]
 
     simulated(scenario)
 
 
 def test_a_failing_key_backs_off_with_jitter_up_to_five_minutes() -> None:
-    """Twice as long each time, never in step with others, and the others go on."""
+    """Each pause is about twice as long as the one before, and other keys are not delayed."""
 
     async def scenario() -> None:
         async def failing(key: Key) -> float | None:
@@ -170,12 +170,12 @@ def test_a_failing_key_backs_off_with_jitter_up_to_five_minutes() -> None:
         keys.add(A)
         keys.add(B)
         await run_for(keys, 3600)
-        times = [at for at, name in log.done if name == "a"]
+        times = [at for at, name in log.calls if name == "a"]
         pauses = [after - before for before, after in pairwise(times)]
         for attempt, pause in enumerate(pauses):
             longest = min(300.0, 0.5 * 2**attempt)
             assert longest / 2 - 0.002 <= pause <= longest + 0.002
-        assert [at for at, name in log.done if name == "b"] == [float(at) for at in range(0, 3600, 100)]
+        assert [at for at, name in log.calls if name == "b"] == [float(at) for at in range(0, 3600, 100)]
 
     simulated(scenario)
 
@@ -195,15 +195,15 @@ def test_a_success_ends_the_backoff() -> None:
         keys = queue(log)
         keys.add(A)
         await run_for(keys, 100)
-        times = [at for at, _ in log.done]
+        times = [at for at, _ in log.calls]
         assert times[5] - times[4] > 4
         assert times[8] - times[7] <= 0.5
 
     simulated(scenario)
 
 
-def test_a_key_that_fails_for_days_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither the workers nor the other keys."""
+def test_a_key_that_fails_for_days_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    """Its worker goes on, and its pause does not grow without limit."""
     caplog.set_level(logging.CRITICAL)
 
     async def scenario() -> None:
@@ -214,6 +214,6 @@ def test_a_key_that_fails_for_days_harms_nobody(caplog: pytest.LogCaptureFixture
         keys = queue(log)
         keys.add(A)
         await run_for(keys, 5 * 86_400)
-        assert len(log.done) > 5 * 288
+        assert len(log.calls) > 5 * 288
 
     simulated(scenario)
