@@ -1,7 +1,7 @@
-"""A real API server for the contract tests: kube-apiserver and etcd on loopback, in a folder of their own, no nodes.
+"""A real API server for the contract tests: kube-apiserver and etcd on loopback, in a temporary folder, without nodes.
 
-What a person would see is what kubectl prints, so the tests speak to the server through kubectl. The programs are those
-of the local cluster, or those of KUBEBUILDER_ASSETS where that is set.
+The tests use kubectl, because people see what kubectl prints. The programs are those of the local cluster, or those in
+KUBEBUILDER_ASSETS if that is set.
 """
 
 import json
@@ -24,7 +24,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "dev" / "cluster" / "cluster.sh"
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
-PATIENCE = 120.0  # seconds; a busy small machine needs about ten
+PATIENCE = 120.0  # seconds; a small and busy machine needs about ten
 
 
 @dataclass(frozen=True)
@@ -35,35 +35,35 @@ class Kubectl:
     kubeconfig: Path
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Whatever comes of it; its caches stay beside the kubeconfig."""
+        """The result, also of a failure. Caches are in the folder of the kubeconfig."""
         command = [self.program, f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.kubeconfig.parent}/cache"]
         return subprocess.run([*command, *arguments], input=stdin, capture_output=True, text=True, check=False)
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
-        """Its output; a failure fails the test with what kubectl said."""
+        """The output. A failure fails the test and shows what kubectl printed."""
         done = self.run(*arguments, stdin=stdin)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
     def accepts(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """The object as the server would store it."""
+        """The object as the server would store it; fails the test if the server refuses it."""
         answer = self("apply", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(manifest))
         stored: dict[str, Any] = json.loads(answer)
         return stored
 
     def refuses(self, manifest: dict[str, Any]) -> str:
-        """What a person reads whose `kubectl apply` of this manifest is refused."""
+        """What `kubectl apply` prints when this manifest is refused; fails the test if it is accepted."""
         done = self.run("apply", "--dry-run=server", "--filename=-", stdin=json.dumps(manifest))
         assert done.returncode != 0, f"accepted: {done.stdout}"
         return done.stderr.strip()
 
     def eventually(self, *arguments: str) -> str:
-        """The output of the first run that succeeds; the server publishes a new type a moment after it accepts it."""
+        """The output of the first run that succeeds. A new type can be used only some time after it was accepted."""
         return wait_for(lambda: self.run(*arguments), f"kubectl {' '.join(arguments)}")
 
 
 def wait_for(attempt: Callable[[], subprocess.CompletedProcess[str]], what: str) -> str:
-    """Tries until it exits with 0, for as long as PATIENCE allows."""
+    """The output of the first attempt that exits with 0. Tries for PATIENCE seconds."""
     deadline = time.monotonic() + PATIENCE
     while (done := attempt()).returncode != 0:
         assert time.monotonic() < deadline, f"{what} did not succeed within {PATIENCE:.0f} s: {done.stderr}"
@@ -74,26 +74,26 @@ def wait_for(attempt: Callable[[], subprocess.CompletedProcess[str]], what: str)
 def find_programs() -> dict[str, str]:
     """Path of each program, by name."""
     path = os.environ.get("KUBEBUILDER_ASSETS") or subprocess.check_output([CLUSTER, "bin"], text=True).strip()
-    found = {name: shutil.which(name, path=path) for name in PROGRAMS}
-    if missing := [name for name, place in found.items() if place is None]:
+    programs = {name: shutil.which(name, path=path) for name in PROGRAMS}
+    if missing := [name for name, program in programs.items() if program is None]:
         pytest.fail(f"{', '.join(missing)} not found in {path}; build them once with: {CLUSTER} build", pytrace=False)
-    return {name: place for name, place in found.items() if place}
+    return {name: program for name, program in programs.items() if program}
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports of loopback that are free."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 @contextmanager
 def running(
     command: list[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, ended when the block is left."""
+    """A process that is ended at the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent, env=environment)
     try:
@@ -122,7 +122,7 @@ def etcd_command(program: str, folder: Path, port: int, peer_port: int) -> list[
 
 
 def apiserver_command(program: str, folder: Path, port: int, etcd_port: int) -> list[str]:
-    """Serves TLS with a certificate that it makes itself; knows one user by the token file."""
+    """Makes its own certificate for TLS; the token file has its only user."""
     return [
         program,
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
@@ -191,14 +191,14 @@ def kubectl(api_server: Kubectl) -> Kubectl:
 
 @pytest.fixture
 def iris() -> dict[str, Any]:
-    """The ModelDeployment of manifests/examples/iris.yaml, to be changed at will."""
+    """The ModelDeployment of manifests/examples/iris.yaml, which a test may change."""
     manifest: dict[str, Any] = yaml.safe_load((ROOT / "manifests" / "examples" / "iris.yaml").read_text())
     return manifest
 
 
 @pytest.fixture(scope="session")
 def schema() -> dict[str, Any]:
-    """The schema of the CRD as it is written in crds/."""
+    """The schema of the CRD in crds/."""
     crd = yaml.safe_load((ROOT / "crds" / "modeldeployments.yaml").read_text())
     version: dict[str, Any] = crd["spec"]["versions"][0]
     return dict(version["schema"]["openAPIV3Schema"])
@@ -206,14 +206,14 @@ def schema() -> dict[str, Any]:
 
 @pytest.fixture
 def silent_url() -> str:
-    """A URL of loopback where nobody listens."""
+    """A URL of loopback at which no server listens."""
     (port,) = free_ports(1)
     return f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an MLflow server of our own: SQLite, artefacts through its proxy."""
+    """The URL of a new MLflow server with SQLite, and with artefacts through its proxy."""
     folder = tmp_path_factory.mktemp("mlflow")
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"

@@ -1,6 +1,6 @@
-"""Recorded scrapes of other people's servers, told again to a real Prometheus as if they had happened a while ago.
+"""Recorded scrapes of other model servers, given to a real Prometheus as if they had happened a while ago.
 
-Between two scrapes that were recorded every counter grows evenly, so that a quarter of an hour stands in three files.
+Between two recorded scrapes every counter grows evenly. So three files are enough for a quarter of an hour.
 """
 
 import subprocess
@@ -19,19 +19,19 @@ import yaml
 Labels = dict[str, str]
 Job = dict[str, Any]
 
-SCRAPES = ("start", "healthy", "bad")  # what was recorded: before each stretch, and after the last one
-STRETCH = 300  # seconds between two of them, and of the silence after the last one
-INTERVAL = 15  # seconds between the scrapes that Prometheus is told of
+SCRAPES = ("start", "healthy", "bad")  # that were recorded: before any request, and after each period
+PERIOD = 300  # seconds between two of them; after the last one it is a period without requests
+INTERVAL = 15  # seconds between the samples that Prometheus gets
 
 _ROOT = Path(__file__).parents[2]
 _FOLDER = "source dev/cluster/config.sh; source dev/cluster/binaries.sh; binaries prometheus"
 _PATIENCE = 60.0  # seconds
-_ASK = 2  # seconds between two requests of Prometheus; the first one is told everything
+_SCRAPE_SECONDS = 2  # between two requests of Prometheus; the first one gets everything
 
 
 @dataclass(frozen=True)
 class Target:
-    """What Prometheus finds at one address: a pod of a revision, or a gateway."""
+    """What Prometheus scrapes: a pod of a revision, or a gateway."""
 
     recording: Path  # the folder with its scrapes
     labels: Labels  # that service discovery gives it
@@ -42,7 +42,7 @@ class Target:
         return f"/{self.recording.parent.name}/{self.recording.name}"
 
     def job(self, address: str) -> Job:
-        """Its scrape job."""
+        """The scrape job for this target."""
         labels = {**self.labels, "__metrics_path__": self.path}
         return {
             "job_name": self.path.strip("/"),
@@ -51,33 +51,35 @@ class Target:
         }
 
 
-def told(recording: Path, began: float) -> str:
-    """The whole recording as one text, with the time of each sample. `began`: that of the first (unix seconds)."""
+def exposition(recording: Path, began: float) -> str:
+    """The whole recording as one text, in which each sample has its time. `began`: the first one (unix seconds)."""
     scrapes = [_values((recording / f"{name}.txt").read_text()) for name in SCRAPES]
     moments = [(began, scrapes[0])]
     for number, (before, after) in enumerate(pairwise([*scrapes, scrapes[-1]])):
-        for second in range(INTERVAL, STRETCH + INTERVAL, INTERVAL):
-            share = second / STRETCH
-            was = {one: before.get(one, 0.0) for one in after}
-            grown = {one: was[one] + share * (value - was[one]) for one, value in after.items()}
-            moments.append((began + number * STRETCH + second, grown))
-    lines = (f"{one} {value!r} {at * 1000:.0f}\n" for at, values in moments for one, value in values.items())
+        for second in range(INTERVAL, PERIOD + INTERVAL, INTERVAL):
+            share = second / PERIOD
+            was = {series: before.get(series, 0.0) for series in after}
+            grown = {series: was[series] + share * (value - was[series]) for series, value in after.items()}
+            moments.append((began + number * PERIOD + second, grown))
+    lines = (f"{series} {value!r} {at * 1000:.0f}\n" for at, values in moments for series, value in values.items())
     return "".join(lines)
 
 
 def _values(text: str) -> dict[str, float]:
-    """Value by series, in the text format of Prometheus without times."""
+    """The value by series, from the text format of Prometheus without times."""
     samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {series: float(value) for series, _, value in samples}
 
 
 @contextmanager
 def prometheus(targets: Sequence[Target], began: float, folder: Path) -> Iterator[str]:
-    """The URL of a Prometheus that has read all of the recordings."""
-    with _serving({one.path: told(one.recording, began).encode() for one in targets}) as (address, wait_until_read):
+    """The URL of a Prometheus that has read all recordings."""
+    bodies = {target.path: exposition(target.recording, began).encode() for target in targets}
+    with _serving(bodies) as (address, wait_until_read):
         config, port = folder / "prometheus.yml", _free_port()
-        every = {"scrape_interval": f"{_ASK}s", "scrape_timeout": f"{_ASK}s"}
-        config.write_text(yaml.safe_dump({"global": every, "scrape_configs": [one.job(address) for one in targets]}))
+        timing = {"scrape_interval": f"{_SCRAPE_SECONDS}s", "scrape_timeout": f"{_SCRAPE_SECONDS}s"}
+        jobs = [target.job(address) for target in targets]
+        config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": jobs}))
         command = [
             *(_program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
             *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
@@ -100,24 +102,27 @@ def _program() -> str:
 
 
 def _free_port() -> int:
-    with socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
+    with socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 
 @contextmanager
 def _serving(bodies: dict[str, bytes]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Address of a server of these texts, and a wait until they are read: who asks again stored the first answer."""
-    asked = dict.fromkeys(bodies, 0)
-    again = {path: threading.Event() for path in bodies}
+    """The address of a server of these texts, and a function that waits until Prometheus has stored all of them.
+
+    It has stored a text when it asks for the second time.
+    """
+    requests = dict.fromkeys(bodies, 0)
+    stored = {path: threading.Event() for path in bodies}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked[self.path] += 1
-            if asked[self.path] > 1:
-                again[self.path].set()
-            body = bodies[self.path] if asked[self.path] == 1 else b""
+            requests[self.path] += 1
+            if requests[self.path] > 1:
+                stored[self.path].set()
+            body = bodies[self.path] if requests[self.path] == 1 else b""
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
@@ -127,7 +132,7 @@ def _serving(bodies: dict[str, bytes]) -> Iterator[tuple[str, Callable[[], None]
         def log_message(self, format: str, *arguments: object) -> None: ...
 
     def wait_until_read() -> None:
-        for path, event in again.items():
+        for path, event in stored.items():
             assert event.wait(_PATIENCE), f"Prometheus did not ask for {path} twice within {_PATIENCE:.0f} s"
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

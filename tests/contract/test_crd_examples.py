@@ -1,4 +1,4 @@
-"""Every ModelDeployment that the project shows to people is one that the API server accepts."""
+"""The API server accepts each ModelDeployment in the examples, the README and the docs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ YAML_BLOCK = re.compile(r"^```ya?ml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def shown() -> dict[str, dict[str, Any]]:
-    """The ModelDeployments of the examples and of the YAML blocks in README and docs, by where they stand."""
+    """The ModelDeployments of the examples and of the YAML blocks in README and docs, by their place."""
     texts = {path.name: path.read_text() for path in sorted((ROOT / "manifests" / "examples").glob("*.yaml"))}
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         blocks = YAML_BLOCK.findall(page.read_text())
@@ -34,13 +34,13 @@ SHOWN = shown()
 
 
 @pytest.mark.parametrize("place", SHOWN)
-def test_what_is_shown_can_be_applied(kubectl: Kubectl, place: str) -> None:
-    """As it stands, into a namespace that is there."""
+def test_an_example_can_be_applied(kubectl: Kubectl, place: str) -> None:
+    """Without a change, except for its namespace."""
     manifest = SHOWN[place]
     manifest["metadata"]["namespace"] = "models"
     assert kubectl.accepts(manifest)["metadata"]["name"] == manifest["metadata"]["name"]
 
 
-def test_the_iris_example_is_among_them() -> None:
-    """The test above would pass if nothing were found."""
+def test_the_iris_example_is_found() -> None:
+    """The test above would pass without any example."""
     assert "iris.yaml: iris" in SHOWN

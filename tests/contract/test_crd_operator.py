@@ -1,4 +1,4 @@
-"""The operator's own types of spec and status say the same as the CRD: names, choices, and nothing that is pruned."""
+"""The operator's types for spec and status agree with the CRD: the same fields and choices, and nothing is pruned."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def structs(kind: inspect.Type) -> Iterator[inspect.StructType]:
         case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
             yield from structs(item)
         case inspect.UnionType(types=types):
-            for each in types:
-                yield from structs(each)
+            for member in types:
+                yield from structs(member)
 
 
 def choices(kind: inspect.Type) -> set[str]:
-    """The members of an enum, alone or in a union; empty for other types."""
+    """The values of an enum, or of the enums in a union; empty for other types."""
     match kind:
         case inspect.EnumType(cls=cls):
             return {str(member.value) for member in cls}
         case inspect.UnionType(types=types):
-            return set().union(*(choices(each) for each in types))
+            return set().union(*(choices(member) for member in types))
     return set()
 
 
 def compare(kind: inspect.StructType, schema: dict[str, Any], path: str) -> Iterator[str]:
-    """Sentences on where a struct and its part of the schema differ."""
+    """One sentence for each difference between a struct and its part of the schema."""
     declared = schema.get("properties", {})
     for field in kind.fields:
         here = f"{path}.{field.encode_name}"
@@ -56,17 +56,17 @@ def compare(kind: inspect.StructType, schema: dict[str, Any], path: str) -> Iter
 
 
 @pytest.mark.parametrize(("section", "kind"), [("spec", Spec), ("status", Status)])
-def test_the_operator_and_the_crd_speak_of_the_same_fields(
+def test_the_crd_declares_each_field_of_the_operator(
     schema: dict[str, Any], section: str, kind: type[msgspec.Struct]
 ) -> None:
-    """A field that the CRD does not declare would be pruned on write, and never be read."""
+    """The API server would drop a field that the CRD does not declare."""
     struct = inspect.type_info(kind)
     assert isinstance(struct, inspect.StructType)
     assert list(compare(struct, schema["properties"][section], section)) == []
 
 
-def test_the_operator_reads_every_field_of_the_spec(schema: dict[str, Any]) -> None:
-    """A field that people may write and nobody reads is a promise without effect."""
+def test_the_operator_reads_each_field_of_the_spec(schema: dict[str, Any]) -> None:
+    """A field that people may write must have an effect."""
 
     def unread(kind: inspect.StructType, node: dict[str, Any], path: str) -> Iterator[str]:
         fields = {field.encode_name: field.type for field in kind.fields}

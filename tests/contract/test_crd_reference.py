@@ -1,4 +1,4 @@
-"""docs/reference.md has every field of the spec, and no other, with the default that the CRD gives it."""
+"""docs/reference.md has all fields of the spec, and no others, with the defaults of the CRD."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 
 def table() -> dict[str, str]:
-    """The default that the table states for each field, in its order."""
+    """The default of each field in the table, in its order."""
     rows = [line.split("|") for line in REFERENCE.read_text().splitlines() if line.startswith("| `")]
     return {field.strip(" `"): default.strip() for _, field, _, default, *_ in rows}
 
 
 def leaves(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """The fields that hold values; the environment, whose form is a pod's, is one of them."""
+    """The fields that hold values. `server.env` is one of them, because its form is that of a pod."""
     for name, child in node["properties"].items():
         here = f"{path}.{name}".lstrip(".")
         if "properties" in child:
@@ -29,12 +29,12 @@ def leaves(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
 
 
 def test_the_table_has_the_fields_of_the_schema(schema: dict[str, Any]) -> None:
-    """In the same order, so that the table is easy to check by eye."""
+    """In the same order, so that people can compare the two easily."""
     assert list(table()) == [field for field, _ in leaves(schema["properties"]["spec"])]
 
 
 def test_the_table_has_the_defaults_of_the_schema(schema: dict[str, Any]) -> None:
-    """A default that the API server fills in stands alone and in code; others are words."""
+    """A default that the API server fills in is written as code; others are described in words."""
     stated = table()
     for field, part in leaves(schema["properties"]["spec"]):
         filled_in = re.fullmatch(r"`([^`]+)`", stated[field])

@@ -1,4 +1,4 @@
-"""What the API server refuses, and the sentence that a person reads then."""
+"""What the API server refuses, and the message that people get."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ WEIGHTS_RISE = (
 
 
 def put(manifest: dict[str, Any], path: str, value: Any) -> None:
-    """Sets the field at a path such as `spec.objectives[0].name`; a value of None takes it away."""
-    at: Any = manifest
+    """Sets the field at a path such as `spec.objectives[0].name`. The value None removes it."""
+    node: Any = manifest
     *parents, last = [int(part) if part.isdigit() else part for part in re.findall(r"\w+", path)]
     for part in parents:
-        at = at[part] if isinstance(part, int) else at.setdefault(part, {})
+        node = node[part] if isinstance(part, int) else node.setdefault(part, {})
     if value is None:
-        del at[last]
+        del node[last]
     else:
-        at[last] = value
+        node[last] = value
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def put(manifest: dict[str, Any], path: str, value: Any) -> None:
         ("spec.traffic.ingress.host", "*.example.com", HOST),
     ],
 )
-def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
+def test_a_bad_value_is_refused_and_the_message_says_what_to_write(
     kubectl: Kubectl, iris: dict[str, Any], path: str, value: Any, message: str
 ) -> None:
-    """A person reads the field, the value and that sentence, and nothing else."""
+    """The message has the field, the value and that sentence, and nothing else."""
     put(iris, path, value)
     assert kubectl.refuses(iris) == f"{REFUSED}{path}: Invalid value: {json.dumps(value)}: {message}"
 
@@ -200,16 +200,16 @@ def test_a_bad_value_is_refused_with_the_sentence_that_says_what_to_write(
         ),
     ],
 )
-def test_a_bad_combination_is_refused_where_it_can_be_mended(
+def test_a_bad_combination_is_refused_where_it_can_be_corrected(
     kubectl: Kubectl, iris: dict[str, Any], path: str, value: Any, message: str
 ) -> None:
-    """Each field alone would be right; the sentence names what they are together."""
+    """Each field by itself would be right; the message says why they do not fit together."""
     put(iris, path, value)
     assert kubectl.refuses(iris) == REFUSED + message
 
 
-def test_a_secret_s_name_must_be_one(kubectl: Kubectl, iris: dict[str, Any]) -> None:
-    """It is no place for what a Secret holds."""
+def test_credentials_secret_must_be_the_name_of_a_secret(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """Not its namespace or its content."""
     iris["spec"]["prometheus"] = {"url": "https://prometheus:9090", "credentialsSecret": "others/secret"}
     assert kubectl.refuses(iris) == (
         f'{REFUSED}spec.prometheus.credentialsSecret: Invalid value: "others/secret": not the name of a Secret; write'
@@ -217,8 +217,8 @@ def test_a_secret_s_name_must_be_one(kubectl: Kubectl, iris: dict[str, Any]) -> 
     )
 
 
-def test_a_run_without_a_path_names_no_model(kubectl: Kubectl, iris: dict[str, Any]) -> None:
-    """A run may have logged more than one."""
+def test_a_run_uri_needs_the_path_of_a_model(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """A run may have logged more than one model."""
     iris["spec"]["model"] = {"uri": "runs:/0123456789abcdef"}
     assert kubectl.refuses(iris) == (
         f'{REFUSED}spec.model.uri: Invalid value: "runs:/0123456789abcdef": {NO_MODEL_OF_RUN}'
@@ -233,18 +233,18 @@ def test_a_run_without_a_path_names_no_model(kubectl: Kubectl, iris: dict[str, A
         ("2iris", NAME),
     ],
 )
-def test_a_name_that_cannot_name_its_services_is_refused(
+def test_a_name_that_cannot_be_part_of_other_names_is_refused(
     kubectl: Kubectl, iris: dict[str, Any], name: str, message: str
 ) -> None:
-    """Names of pods, Services and Ingresses are built from it."""
+    """The names of pods, Services and Ingresses are built from it."""
     iris["metadata"]["name"] = name
     assert kubectl.refuses(iris) == (
         f'The ModelDeployment "{name}" is invalid: metadata.name: Invalid value: "{name}": {message}'
     )
 
 
-def test_two_objectives_of_one_name_are_refused(kubectl: Kubectl, iris: dict[str, Any]) -> None:
-    """A person reads which name it is, and what to do."""
+def test_two_objectives_with_the_same_name_are_refused(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """The message has that name, and what to do."""
     iris["spec"]["objectives"][1]["name"] = "errors"
     message = kubectl.refuses(iris)
     assert 'spec.objectives[1]: Duplicate value: {"name":"errors"}' in message
@@ -252,15 +252,15 @@ def test_two_objectives_of_one_name_are_refused(kubectl: Kubectl, iris: dict[str
 
 
 @pytest.mark.parametrize("path", ["spec.model.uri", "spec.traffic.ingress", "spec.prometheus.url"])
-def test_what_has_no_sensible_default_must_be_written(kubectl: Kubectl, iris: dict[str, Any], path: str) -> None:
-    """Without it there is nothing to roll out, or no way to do it."""
+def test_fields_without_a_sensible_default_are_required(kubectl: Kubectl, iris: dict[str, Any], path: str) -> None:
+    """Without them there is nothing to roll out, or no way to do it."""
     iris["spec"]["prometheus"] = {"url": "https://prometheus:9090"}
     put(iris, path, None)
     assert f"{path}: Required value" in kubectl.refuses(iris)
 
 
-def test_steps_are_at_least_one_and_at_most_twenty(kubectl: Kubectl, iris: dict[str, Any]) -> None:
-    """An empty list is neither steps nor the automatic ones; more than twenty are a mistake."""
+def test_there_are_1_to_20_steps(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """Automatic steps are written as no list, and not as an empty one; more than 20 steps are a mistake."""
     put(iris, "spec.rollout.canary.steps", [])
     assert "spec.rollout.canary.steps: Invalid value: 0: " in kubectl.refuses(iris)
     put(iris, "spec.rollout.canary.steps", [{"weight": weight} for weight in range(1, 22)])
@@ -279,14 +279,14 @@ def test_steps_are_at_least_one_and_at_most_twenty(kubectl: Kubectl, iris: dict[
 def test_an_unknown_choice_is_refused_with_the_choices(
     kubectl: Kubectl, iris: dict[str, Any], path: str, value: str, allowed: str
 ) -> None:
-    """The message lists what may be written."""
+    """The message lists them."""
     put(iris, path, value)
     assert f'Unsupported value: "{value}": supported values: {allowed}' in kubectl.refuses(iris)
 
 
 @pytest.mark.parametrize("path", ["spec.policyRef", "spec.traffic.ingress.hots", "spec.model.allowSignatureChange"])
 def test_an_unknown_field_is_refused_by_name(kubectl: Kubectl, iris: dict[str, Any], path: str) -> None:
-    """A misspelt field is not silently dropped."""
+    """A misspelt field is not dropped without a message."""
     put(iris, path, "x")
     assert f'strict decoding error: unknown field "{path}"' in kubectl.refuses(iris)
 
@@ -305,8 +305,8 @@ def test_an_unknown_field_is_refused_by_name(kubectl: Kubectl, iris: dict[str, A
         "models:/fraud detection@challenger",
     ],
 )
-def test_every_form_of_the_registry_is_accepted(kubectl: Kubectl, iris: dict[str, Any], uri: str) -> None:
-    """Stages and latest in any case, as MLflow reads them."""
+def test_each_form_of_a_registry_uri_is_accepted(kubectl: Kubectl, iris: dict[str, Any], uri: str) -> None:
+    """Stages and `latest` in lower and upper case, as MLflow accepts them."""
     iris["spec"]["model"]["uri"] = uri
     assert kubectl.accepts(iris)["spec"]["model"]["uri"] == uri
 
@@ -317,7 +317,7 @@ def test_every_form_of_the_registry_is_accepted(kubectl: Kubectl, iris: dict[str
 def test_a_model_outside_the_registry_is_accepted_without_an_alias(
     kubectl: Kubectl, iris: dict[str, Any], uri: str
 ) -> None:
-    """Models by id and models of a run have no registered name, so there is no alias to move."""
+    """Such a model has no registered name, so there is no alias to move."""
     iris["spec"]["model"] = {"uri": uri}
     assert kubectl.accepts(iris)["spec"]["model"]["uri"] == uri
 
@@ -331,16 +331,16 @@ def test_durations_are_written_as_people_write_them(kubectl: Kubectl, iris: dict
 
 @pytest.mark.parametrize("share", ["0.1%", "5%", "99.99%", "0.001", "0.70"])
 def test_shares_are_percentages_or_fractions(kubectl: Kubectl, iris: dict[str, Any], share: str) -> None:
-    """Quoted text, so that no float is rounded on the way."""
+    """They are text, so that no number is rounded."""
     iris["spec"]["objectives"][0]["errorRate"]["max"] = share
     assert kubectl.accepts(iris)["spec"]["objectives"][0]["errorRate"]["max"] == share
 
 
-@pytest.mark.parametrize("held_against", [{"min": "0.7"}, {"maxDrop": "0.02"}, {"min": "70%", "maxDrop": "2%"}])
+@pytest.mark.parametrize("limits", [{"min": "0.7"}, {"maxDrop": "0.02"}, {"min": "70%", "maxDrop": "2%"}])
 @pytest.mark.parametrize("source", ["Feedback", "Training"])
-def test_an_accuracy_is_held_against_a_limit_or_stable_or_both(
-    kubectl: Kubectl, iris: dict[str, Any], source: str, held_against: dict[str, str]
+def test_an_accuracy_has_a_limit_or_a_margin_or_both(
+    kubectl: Kubectl, iris: dict[str, Any], source: str, limits: dict[str, str]
 ) -> None:
-    """Wherever the truth comes from."""
-    iris["spec"]["objectives"][2]["accuracy"] = {"source": source, **held_against}
-    assert kubectl.accepts(iris)["spec"]["objectives"][2]["accuracy"] == {"source": source, **held_against}
+    """For both sources of labels."""
+    iris["spec"]["objectives"][2]["accuracy"] = {"source": source, **limits}
+    assert kubectl.accepts(iris)["spec"]["objectives"][2]["accuracy"] == {"source": source, **limits}

@@ -1,4 +1,4 @@
-"""What the API server makes of an accepted ModelDeployment: defaults, columns, documentation, status."""
+"""What the API server does with an accepted ModelDeployment: defaults, columns, documentation, status."""
 
 from __future__ import annotations
 
@@ -116,28 +116,28 @@ STATUS: dict[str, Any] = {
 
 @pytest.fixture
 def stored(kubectl: Kubectl, iris: dict[str, Any]) -> Iterator[str]:
-    """Name of a ModelDeployment that is really there, for as long as the test."""
+    """The name of a ModelDeployment that exists during the test."""
     kubectl("create", "--filename=-", stdin=json.dumps(iris))
     yield "modeldeployment/iris"
     kubectl("delete", "modeldeployment", "iris", "--namespace=models")
 
 
 def write_status(kubectl: Kubectl, name: str, status: dict[str, Any]) -> None:
-    """As the operator does it: by the status subresource."""
+    """Through the status subresource, as the operator does it."""
     patch = json.dumps({"status": status})
     kubectl("patch", name, "--namespace=models", "--subresource=status", "--type=merge", f"--patch={patch}")
 
 
 def fields(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every field below a schema, with its path; those of a list's items too."""
+    """All fields below a schema, also those of list items, with their paths."""
     for name, child in node.get("properties", {}).items():
         yield f"{path}.{name}", child
         yield from fields(child, f"{path}.{name}")
         yield from fields(child.get("items", {}), f"{path}.{name}[]")
 
 
-def test_the_smallest_one_gets_every_default(kubectl: Kubectl) -> None:
-    """The operator has no hidden defaults: they stand in the stored object."""
+def test_the_smallest_object_gets_all_defaults(kubectl: Kubectl) -> None:
+    """The operator has no hidden defaults: all of them are in the stored object."""
     smallest = {
         "apiVersion": "sluice.dev/v1alpha1",
         "kind": "ModelDeployment",
@@ -173,7 +173,7 @@ def test_the_smallest_one_gets_every_default(kubectl: Kubectl) -> None:
 
 
 def test_steps_and_objectives_get_their_defaults(kubectl: Kubectl, iris: dict[str, Any]) -> None:
-    """As they are when only what has no default is written."""
+    """If only the fields without a default are written."""
     iris["spec"]["rollout"] = {"canary": {"steps": [{"weight": 10}]}}
     iris["spec"]["objectives"] = [{"name": "accuracy", "accuracy": {"source": "Feedback", "maxDrop": "2%"}}]
     spec = kubectl.accepts(iris)["spec"]
@@ -188,8 +188,8 @@ def test_steps_and_objectives_get_their_defaults(kubectl: Kubectl, iris: dict[st
     ]
 
 
-def test_a_full_spec_is_kept_as_written(kubectl: Kubectl, iris: dict[str, Any]) -> None:
-    """Resources and environment as in a pod's container."""
+def test_a_full_spec_is_stored_as_written(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """Resources and environment have the form of a container."""
     iris["spec"]["model"]["registry"] = {"trackingURI": "https://mlflow.example/prefix"}
     iris["spec"]["server"] = {
         "image": "registry.example/sluice-server@sha256:00",
@@ -210,7 +210,7 @@ def test_a_full_spec_is_kept_as_written(kubectl: Kubectl, iris: dict[str, Any]) 
 
 
 def test_columns_show_the_rollout_at_a_glance(kubectl: Kubectl, stored: str) -> None:
-    """The columns of kubectl get; the wide ones come last."""
+    """The columns of `kubectl get`; those of `-o wide` come last."""
     write_status(kubectl, stored, STATUS)
     head, row = kubectl("get", "mdep", "--namespace=models", "--output=wide").splitlines()
     assert " ".join(head.split()) == f"{COLUMNS} STEP URI MESSAGE"
@@ -221,21 +221,21 @@ def test_columns_show_the_rollout_at_a_glance(kubectl: Kubectl, stored: str) -> 
     assert " ".join(narrow.split()) == COLUMNS
 
 
-def test_columns_show_the_beginning_too(kubectl: Kubectl, stored: str) -> None:
-    """Pending, weight 0 and step 0 are shown, also when the operator leaves them out."""
+def test_columns_show_defaults_of_the_status(kubectl: Kubectl, stored: str) -> None:
+    """Pending, weight 0 and step 0 are shown although the operator does not write them."""
     write_status(kubectl, stored, {"weight": {"desired": 0}, "run": {"id": "1"}})
     status = json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))["status"]
     assert (status["phase"], status["weight"]["live"], status["run"]["step"]) == ("Pending", 0, 0)
 
 
 def test_a_full_status_survives_a_round_trip(kubectl: Kubectl, stored: str) -> None:
-    """Nothing that the operator writes is pruned or changed."""
+    """All that the operator writes is stored unchanged."""
     write_status(kubectl, stored, STATUS)
     assert json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))["status"] == STATUS
 
 
 def test_a_status_does_not_change_the_spec(kubectl: Kubectl, stored: str) -> None:
-    """Status is a subresource: writing it leaves the generation alone, and a spec written with a status loses it."""
+    """Status is a subresource: a write to it keeps the generation, and a write to the object keeps the status."""
     write_status(kubectl, stored, STATUS)
     before = json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))
     assert before["metadata"]["generation"] == 1
@@ -246,7 +246,7 @@ def test_a_status_does_not_change_the_spec(kubectl: Kubectl, stored: str) -> Non
 
 
 def test_conditions_merge_by_type(kubectl: Kubectl, stored: str) -> None:
-    """Two writers that apply one condition each do not overwrite each other; kubectl wait sees them."""
+    """Two writers of different conditions do not overwrite each other. `kubectl wait` finds them."""
     for manager, kind in (("one", "Ready"), ("two", "Stalled")):
         manifest = {
             "apiVersion": "sluice.dev/v1alpha1",
@@ -257,32 +257,32 @@ def test_conditions_merge_by_type(kubectl: Kubectl, stored: str) -> None:
         apply = ("apply", "--server-side", "--subresource=status", f"--field-manager={manager}", "--filename=-")
         kubectl(*apply, stdin=json.dumps(manifest))
     status = json.loads(kubectl("get", stored, "--namespace=models", "--output=json"))["status"]
-    assert [each["type"] for each in status["conditions"]] == ["Ready", "Stalled"]
+    assert [condition["type"] for condition in status["conditions"]] == ["Ready", "Stalled"]
     assert "condition met" in kubectl("wait", stored, "--namespace=models", "--for=condition=Ready", "--timeout=10s")
 
 
-def test_explain_has_a_sentence_on_every_field(schema: dict[str, Any]) -> None:
-    """kubectl explain is documentation; what it prints are the schema's descriptions."""
+def test_each_field_has_a_description(schema: dict[str, Any]) -> None:
+    """`kubectl explain` prints it."""
     documented = dict(fields(schema["properties"]["spec"], ".spec"))
     documented |= fields(schema["properties"]["status"], ".status")
-    silent = [path for path, field in documented.items() if not field.get("description", "").endswith(".")]
+    undescribed = [path for path, field in documented.items() if not field.get("description", "").endswith(".")]
     assert len(documented) > 100
-    assert silent == []
+    assert undescribed == []
 
 
-def test_descriptions_name_the_default(schema: dict[str, Any]) -> None:
-    """Whoever reads about a value also reads what holds when it is left out, and that is what the schema says."""
+def test_descriptions_have_the_default(schema: dict[str, Any]) -> None:
+    """The description says what holds without the field, and it agrees with the schema."""
     for path, field in fields(schema["properties"]["spec"], ".spec"):
         if field["type"] == "object":
             continue
         default = field.get("default")
         default = json.dumps(default) if default == "/" or isinstance(default, bool) else default
-        said = "efault" if default is None or field["type"] == "array" else f"Default {default}."
-        assert said in field["description"], path
+        expected = "efault" if default is None or field["type"] == "array" else f"Default {default}."
+        assert expected in field["description"], path
 
 
 def test_kubectl_explain_prints_the_descriptions(kubectl: Kubectl, schema: dict[str, Any]) -> None:
-    """As a person asks for them."""
+    """All of them, for one section."""
     kubectl.eventually("explain", "modeldeployment.spec.rollout")
     printed = " ".join(kubectl("explain", "modeldeployment.spec.rollout").split())
     rollout = schema["properties"]["spec"]["properties"]["rollout"]
@@ -290,8 +290,8 @@ def test_kubectl_explain_prints_the_descriptions(kubectl: Kubectl, schema: dict[
         assert " ".join(textwrap.dedent(text["description"]).split()) in printed
 
 
-def test_lists_that_rules_walk_are_bounded(schema: dict[str, Any]) -> None:
-    """Every list and text of the spec that a rule looks at has a greatest size, so that rules stay cheap."""
+def test_lists_and_texts_with_rules_are_bounded(schema: dict[str, Any]) -> None:
+    """Each has a maximum size, so that its validation rules stay cheap."""
     for path, field in fields(schema["properties"]["spec"], ".spec"):
         if "x-kubernetes-validations" in field:
             bound = {"array": "maxItems", "string": "maxLength"}.get(field["type"])

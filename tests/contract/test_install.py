@@ -1,4 +1,4 @@
-"""The install manifests: they apply as they stand, the operator may do what it must, and little else."""
+"""The install manifests: they can be applied as they are, and the operator may do what it needs and no more."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ OPERATOR = "system:serviceaccount:sluice-system:sluice-operator"
 
 @pytest.fixture(scope="module")
 def installed(api_server: Kubectl) -> Kubectl:
-    """kubectl for a server with the operator's objects on it; no node, so nothing runs."""
+    """kubectl for a server with the operator's objects. Without nodes nothing runs."""
     api_server("apply", f"--kustomize={LOCAL}")
     return api_server
 
 
 def operator_pod(kubectl: Kubectl) -> dict[str, Any]:
-    """The pod that the Deployment would make."""
+    """The pod template of the operator's Deployment."""
     deployment = json.loads(
         kubectl("get", "deployment", "sluice-operator", "--namespace=sluice-system", "--output=json")
     )
@@ -32,8 +32,8 @@ def operator_pod(kubectl: Kubectl) -> dict[str, Any]:
     return template
 
 
-def test_the_operator_pod_is_let_into_a_restricted_namespace(installed: Kubectl) -> None:
-    """Non-root, no capabilities, seccomp: the namespace enforces the restricted Pod Security Standard."""
+def test_the_operator_pod_is_allowed_in_a_restricted_namespace(installed: Kubectl) -> None:
+    """The namespace enforces the restricted Pod Security Standard: non-root, no capabilities, seccomp."""
     pod = operator_pod(installed)
     pod |= {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator", "namespace": "sluice-system"}}
     installed("create", "--dry-run=server", "--filename=-", stdin=json.dumps(pod))
@@ -41,8 +41,8 @@ def test_the_operator_pod_is_let_into_a_restricted_namespace(installed: Kubectl)
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 
-def test_the_overlay_names_the_local_image_and_addresses(installed: Kubectl) -> None:
-    """The pod takes its settings from the ConfigMap that the overlay completes."""
+def test_the_overlay_has_the_local_image_and_addresses(installed: Kubectl) -> None:
+    """The settings of the pod come from the ConfigMap of the overlay."""
     (container,) = operator_pod(installed)["spec"]["containers"]
     assert container["image"] == "registry.local/sluice-operator:dev"
     (source,) = container["envFrom"]
@@ -61,19 +61,20 @@ def test_the_overlay_names_the_local_image_and_addresses(installed: Kubectl) -> 
     }
 
 
-def test_credentials_for_prometheus_are_mounted_where_the_operator_looks_for_them(installed: Kubectl) -> None:
-    """The Secret may come later, or never."""
+def test_the_secret_for_prometheus_is_mounted_where_the_operator_reads_it(installed: Kubectl) -> None:
+    """It may be created later, or never."""
     pod = operator_pod(installed)["spec"]
-    (mount,) = [one for one in pod["containers"][0]["volumeMounts"] if one["mountPath"] == "/etc/sluice/prometheus"]
-    (volume,) = [one for one in pod["volumes"] if one["name"] == mount["name"]]
+    mounts = pod["containers"][0]["volumeMounts"]
+    (mount,) = [mount for mount in mounts if mount["mountPath"] == "/etc/sluice/prometheus"]
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == mount["name"]]
     assert (volume["secret"]["secretName"], volume["secret"]["optional"]) == ("sluice-prometheus", True)
     assert mount["readOnly"] is True
 
 
-def test_the_base_is_free_of_local_addresses(installed: Kubectl) -> None:
-    """What differs from cluster to cluster stands in overlays."""
+def test_the_base_has_no_local_addresses(installed: Kubectl) -> None:
+    """What differs between clusters is in overlays."""
     base = installed("kustomize", str(LOCAL.parent / "base"))
-    assert [each["kind"] for each in yaml.safe_load_all(base)].count("CustomResourceDefinition") == 1
+    assert [manifest["kind"] for manifest in yaml.safe_load_all(base)].count("CustomResourceDefinition") == 1
     assert "registry.local" not in base
 
 
@@ -95,29 +96,29 @@ def test_the_base_is_free_of_local_addresses(installed: Kubectl) -> None:
     ],
 )
 def test_the_operator_may_do_exactly_this(installed: Kubectl, verbs: str, resource: str) -> None:
-    """Asked of the server's own authorizer, verb by verb."""
+    """The API server's own authorizer is asked about each verb."""
     kind, _, subresource = resource.partition("/")
-    asked = ("get", "list", "watch", "create", "patch", "update", "delete", "deletecollection")
-    allowed = [verb for verb in asked if may(installed, verb, kind, subresource)]
+    all_verbs = ("get", "list", "watch", "create", "patch", "update", "delete", "deletecollection")
+    allowed = [verb for verb in all_verbs if may(installed, verb, kind, subresource)]
     assert sorted(allowed) == sorted(verbs.split())
 
 
 @pytest.mark.parametrize(
     "resource", ["nodes", "namespaces", "persistentvolumes", "clusterroles.rbac.authorization.k8s.io"]
 )
-def test_the_operator_may_not_look_elsewhere(installed: Kubectl, resource: str) -> None:
-    """Neither read nor write."""
+def test_the_operator_may_not_use_other_resources(installed: Kubectl, resource: str) -> None:
+    """Neither read nor write them."""
     assert not any(may(installed, verb, resource) for verb in ("get", "list", "create", "patch"))
 
 
 def may(kubectl: Kubectl, verb: str, resource: str, subresource: str = "") -> bool:
-    """Whether the server lets the operator do this in a namespace of users."""
+    """Whether the server allows this to the operator, in a namespace of users."""
     kind, _, group = resource.partition(".")
-    asked = {"namespace": "models", "verb": verb, "group": group, "resource": kind, "subresource": subresource}
+    attributes = {"namespace": "models", "verb": verb, "group": group, "resource": kind, "subresource": subresource}
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
-        "spec": {"user": OPERATOR, "resourceAttributes": asked},
+        "spec": {"user": OPERATOR, "resourceAttributes": attributes},
     }
     answer = json.loads(kubectl("create", "--filename=-", "--output=json", stdin=json.dumps(review)))
     return bool(answer["status"]["allowed"])

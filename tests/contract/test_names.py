@@ -1,4 +1,4 @@
-"""What operator and model server define each for itself must be the same thing."""
+"""Names that operator and model server both define must be equal."""
 
 import re
 
@@ -30,13 +30,13 @@ REVISION = Revision(
 )
 
 
-def test_latency_is_judged_at_bounds_that_the_server_has() -> None:
-    """A bound that only one side knows would read as 0 requests within it."""
+def test_latency_bounds_are_those_of_the_server() -> None:
+    """At any other bound there would seem to be 0 requests."""
     assert latency_buckets.LATENCY_BOUNDS == served.LATENCY_BOUNDS
 
 
-def test_the_reader_asks_for_series_that_the_server_exports() -> None:
-    """Each counter of the query is in the server's text, with the labels that evidence is told apart by."""
+def test_the_server_exports_the_series_that_the_reader_asks_for() -> None:
+    """Each counter of the query is there, with the labels for revision and entry."""
     text = generate_latest(served.Metrics(IDENTITY, CODES).registry).decode()
     for counter in COUNTERS:
         line = next((line for line in text.splitlines() if line.startswith(f"{counter}{{")), None)
@@ -45,8 +45,8 @@ def test_the_reader_asks_for_series_that_the_server_exports() -> None:
         assert re.search(r'entry="(gateway|cluster)"', line)
 
 
-def test_errors_and_bounds_are_read_from_labels_that_the_server_writes() -> None:
-    """A 500 counts as an error, and a bucket as requests within its bound."""
+def test_errors_and_latencies_are_read_from_the_server_s_labels() -> None:
+    """Status 500 is an error, and a bucket counts the requests within its bound."""
     exported, counters = served.Metrics(IDENTITY, CODES), Counters()
     counters.add(_scraped(exported, 0.0))
     exported.meters["gateway"].start()
@@ -57,8 +57,8 @@ def test_errors_and_bounds_are_read_from_labels_that_the_server_writes() -> None
     assert (counted.within[0.2], counted.within[0.5], counted.slower(0.2)) == (0, 1, (1, 1))
 
 
-def test_a_pod_is_known_before_its_first_request() -> None:
-    """Its counters are there at 0, so a canary that is sent nothing is seen, and a first error is an increase."""
+def test_a_pod_has_its_counters_before_its_first_request() -> None:
+    """They are 0. So a canary without requests is noticed, and the first error is an increase."""
     counters = Counters()
     counters.add(_scraped(served.Metrics(IDENTITY, CODES), 0.0))
     assert counters.pods["pod"].revision == "abcdefghij"
@@ -66,7 +66,7 @@ def test_a_pod_is_known_before_its_first_request() -> None:
 
 
 def _scraped(exported: served.Metrics, at: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-    """The gateway's series, as Prometheus would keep them."""
+    """The series for requests through the gateway, as Prometheus would have them."""
     return [
         ({**labels, "__name__": name, "pod_uid": "pod"}, [(at, value)])
         for name, labels, value in _samples(generate_latest(exported.registry).decode())
@@ -79,23 +79,23 @@ def _samples(text: str) -> list[tuple[str, dict[str, str], float]]:
     return [(line[1], dict(re.findall(r'(\w+)="([^"]*)"', line[2])), float(line[3])) for line in lines if line]
 
 
-def test_probes_carry_the_header_that_the_server_does_not_count() -> None:
-    """A probe that was counted would be evidence."""
+def test_probes_have_the_header_that_the_server_does_not_count() -> None:
+    """Counted probes would be evidence."""
     assert names.HEADER_PROBE.encode() == asgi.PROBE_HEADER
 
 
-def test_the_server_understands_the_environment_that_the_operator_writes() -> None:
-    """Ports, folder, revision and key file mean the same on both sides."""
+def test_the_server_reads_the_environment_that_the_operator_writes() -> None:
+    """Ports, folder, revision and key file are the same for both."""
     pod = builders.deployment(OWNER, REVISION, 1)["spec"]["template"]["spec"]
-    fetching, container = pod["initContainers"][0], pod["containers"][0]
-    understood = settings.serve_settings({entry["name"]: entry["value"] for entry in container["env"]})
-    fetched = settings.fetch_settings({entry["name"]: entry["value"] for entry in fetching["env"]})
-    assert (fetched.model_uri, fetched.trust, fetched.model_dir) == (
+    fetch_container, container = pod["initContainers"][0], pod["containers"][0]
+    serving = settings.serve_settings({entry["name"]: entry["value"] for entry in container["env"]})
+    fetching = settings.fetch_settings({entry["name"]: entry["value"] for entry in fetch_container["env"]})
+    assert (fetching.model_uri, fetching.trust, fetching.model_dir) == (
         "models:/iris/3",
         "TrustedTypes",
-        understood.model_dir,
+        serving.model_dir,
     )
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"http": understood.cluster_port, "gateway": understood.gateway_port}
-    assert understood.revision == REVISION.revision
-    assert str(understood.model_dir) in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert ports == {"http": serving.cluster_port, "gateway": serving.gateway_port}
+    assert serving.revision == REVISION.revision
+    assert str(serving.model_dir) in {mount["mountPath"] for mount in container["volumeMounts"]}

@@ -1,6 +1,6 @@
-"""A real Prometheus that is asked in vain, or knows things twice: verdicts on it are what unit tests promise.
+"""Verdicts from a real Prometheus are the same as from the fake of the unit tests, also after unusable answers.
 
-It scrapes at once all that the fake of the unit tests knows; the samples carry their own times.
+It gets all samples of the fake in one scrape; each sample has its own time.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from tests.unit.sluice_operator.fake_prometheus import (
 )
 
 FOLDER = "source dev/cluster/config.sh; source dev/cluster/binaries.sh; binaries prometheus"
-BEGAN = time.time() // 1 - START - 400  # of the run, in the unit tests' time: they all end before now
-MOST_SAMPLES = 5_000  # that one query may load
+BEGAN = time.time() // 1 - START - 400  # begin of the run, in the time of the unit tests: all samples are before now
+MAX_SAMPLES = 5_000  # that one query may load
 
 
-def told(known: FakePrometheus, later: float = 0.0) -> bytes:
-    """All of its samples as one scrape, `later` seconds after those of another job."""
+def exposition(fake: FakePrometheus, later: float = 0.0) -> bytes:
+    """All samples of `fake` as one scrape, `later` seconds after their own times."""
     lines = []
-    for labels, samples in known.series.items():
+    for labels, samples in fake.series.items():
         name, *rest = labels
         series = ",".join(f'{label}="{value}"' for label, value in rest)
         lines += [f"{name[1]}{{{series}}} {value} {(at + BEGAN + later) * 1000:.0f}" for at, value in samples]
@@ -55,39 +55,42 @@ def told(known: FakePrometheus, later: float = 0.0) -> bytes:
 
 
 def clashing() -> bytes:
-    """Labels that a canary's pod counts for both revisions, as the server exports them."""
-    known = FakePrometheus()
+    """Labels that a pod of the canary has counted for both revisions, as the server exports them."""
+    fake = FakePrometheus()
     for at, own, other in ((0, 100, 3), (10, 101, 8), (20, 102, 9)):
         for revision, value in ((CANARY, own), (STABLE, other)):
-            known.series.setdefault(
+            fake.series.setdefault(
                 (("__name__", "ml_feedback_total"), ("revision", revision), ("entry", "gateway")), []
             ).append((START + at, str(value)))
-    return told(known)
+    return exposition(fake)
 
 
 TARGET = {"namespace": "models", "model_deployment": "clash", "pod_uid": "c", "revision": CANARY}
-SCRAPES: dict[str, tuple[bytes, dict[str, str]]] = {  # by job: what it reads, and the labels of its target
-    "pods": (told(serving()), {}),
-    "services": (told(serving(), later=3), {}),
+SCRAPES: dict[str, tuple[bytes, dict[str, str]]] = {  # by job: the text that it scrapes, and the labels of its target
+    "pods": (exposition(serving()), {}),
+    "services": (exposition(serving(), later=3), {}),
     "clash": (clashing(), TARGET),
 }
 
 
 @contextmanager
 def targets() -> Iterator[tuple[str, dict[str, threading.Event]]]:
-    """Their address, and by job when it is read: who asks again has stored the first answer."""
-    asked, read = dict.fromkeys(SCRAPES, 0), {job: threading.Event() for job in SCRAPES}
+    """The address of the targets, and an event for each job: set when Prometheus has stored its samples.
+
+    It has stored them when it asks for the second time.
+    """
+    requests, stored = dict.fromkeys(SCRAPES, 0), {job: threading.Event() for job in SCRAPES}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             job = self.path.strip("/")
-            asked[job] += 1
-            if asked[job] > 1:
-                read[job].set()
+            requests[job] += 1
+            if requests[job] > 1:
+                stored[job].set()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.end_headers()
-            self.wfile.write(SCRAPES[job][0] if asked[job] == 1 else b"")
+            self.wfile.write(SCRAPES[job][0] if requests[job] == 1 else b"")
 
         def log_message(self, format: str, *arguments: Any) -> None: ...
 
@@ -95,7 +98,7 @@ def targets() -> Iterator[tuple[str, dict[str, threading.Event]]]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"127.0.0.1:{server.server_port}", read
+            yield f"127.0.0.1:{server.server_port}", stored
         finally:
             server.shutdown()
             thread.join()
@@ -103,9 +106,9 @@ def targets() -> Iterator[tuple[str, dict[str, threading.Event]]]:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Prometheus that has read all targets."""
+    """The URL of a Prometheus that has stored the samples of all targets."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with targets() as (address, read):
+    with targets() as (address, stored):
         jobs = [
             {
                 "job_name": job,
@@ -114,45 +117,45 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             }
             for job, (_, labels) in SCRAPES.items()
         ]
-        every = {"scrape_interval": "1s", "scrape_timeout": "1s"}
+        timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
         config, (port,) = folder / "prometheus.yml", free_ports(1)
-        config.write_text(yaml.safe_dump({"global": every, "scrape_configs": jobs}))
+        config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": jobs}))
         command = [
             *(program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
-            *(f"--web.listen-address=127.0.0.1:{port}", f"--query.max-samples={MOST_SAMPLES}", "--log.level=error"),
+            *(f"--web.listen-address=127.0.0.1:{port}", f"--query.max-samples={MAX_SAMPLES}", "--log.level=error"),
         ]
         with running(command, folder / "prometheus.log"):
-            for job, done in read.items():
-                assert done.wait(PATIENCE), f"{job} was not read: {(folder / 'prometheus.log').read_text()[-2000:]}"
+            for job, event in stored.items():
+                assert event.wait(PATIENCE), f"{job} was not read: {(folder / 'prometheus.log').read_text()[-2000:]}"
             yield f"http://127.0.0.1:{port}"
 
 
 def program() -> str:
     folder = subprocess.check_output(["bash", "-euc", FOLDER], cwd=ROOT, text=True).strip()
-    found = Path(folder) / "prometheus"
-    assert found.exists(), "Prometheus is not built; build it once with: dev/cluster/cluster.sh build"
-    return str(found)
+    path = Path(folder) / "prometheus"
+    assert path.exists(), "Prometheus is not built; build it once with: dev/cluster/cluster.sh build"
+    return str(path)
 
 
-def seen_by(url: str, now: float, run: Run) -> Verdict:
-    """The verdict `now` seconds after a run would have begun at BEGAN."""
+def verdict_from(url: str, now: float, run: Run) -> Verdict:
+    """The verdict on `run`, `now` seconds after BEGAN."""
     return look(Evaluator(Reader(connect(url)), Intervals(scrape=INTERVAL, evaluation=5)), BEGAN + now, run)
 
 
 @pytest.mark.parametrize("now", [35, 155, 300])
 def test_a_target_that_two_jobs_scrape_is_not_counted_twice(url: str, now: float) -> None:
-    """The verdict is that on a fake which has each sample once, number for number."""
-    assert seen_by(url, now, a_run(BEGAN)) == look(trials(serving()), now, a_run())
+    """The verdict has the same numbers as with a fake that has each sample once."""
+    assert verdict_from(url, now, a_run(BEGAN)) == look(trials(serving()), now, a_run())
 
 
-def test_a_retention_shorter_than_the_run_loses_counts_and_makes_none_up(url: str) -> None:
-    """The run began half an hour before the oldest sample, and pods had counted much by then."""
-    verdict = seen_by(url, 155, a_run(BEGAN - 1800))
+def test_a_retention_shorter_than_the_run_loses_counts_and_invents_none(url: str) -> None:
+    """The run began half an hour before the oldest sample, at which the counters were not 0."""
+    verdict = verdict_from(url, 155, a_run(BEGAN - 1800))
     assert (verdict.result, verdict.objectives[0].canary, verdict.objectives[0].requests) == (Result.PASS, "0%", 360)
 
 
 @pytest.mark.parametrize(
-    ("expr", "told"),
+    ("expr", "message"),
     [
         ('"a string"', """Prometheus gave no answer: HTTP 400, invalid parameter "query": invalid expression type"""),
         ("sum(", """Prometheus gave no answer: HTTP 400, invalid parameter "query": 1:5: parse error: """),
@@ -170,18 +173,18 @@ def test_a_retention_shorter_than_the_run_loses_counts_and_makes_none_up(url: st
         ("1 / 0", "needs a measurement inside the limit"),
     ],
 )
-def test_a_query_that_gives_no_number_is_undecided_and_told(url: str, expr: str, told: str) -> None:
-    """In Prometheus's own words where it has some; no rollout is rolled back for a misspelt query."""
-    verdict = seen_by(url, 300, a_run(BEGAN, objectives=measuring(expr)))
+def test_a_query_without_a_number_is_undecided(url: str, expr: str, message: str) -> None:
+    """The message has Prometheus's error. A misspelt query rolls nothing back."""
+    verdict = verdict_from(url, 300, a_run(BEGAN, objectives=measuring(expr)))
     assert verdict.result is Result.UNDECIDED
-    assert verdict.message.startswith(f"mine is undecided: nothing measured, at most 20; {told}")
+    assert verdict.message.startswith(f"mine is undecided: nothing measured, at most 20; {message}")
     assert len(verdict.message) < 300
 
 
 @pytest.mark.parametrize("expr", ["15", "scalar(vector(15))", "vector(15)"])
 def test_a_query_may_give_a_number_or_a_series(url: str, expr: str) -> None:
-    """Both are measured at the objective's interval."""
-    verdict = seen_by(url, 300, a_run(BEGAN, objectives=measuring(expr)))
+    """Both are measured once per interval of the objective."""
+    verdict = verdict_from(url, 300, a_run(BEGAN, objectives=measuring(expr)))
     assert (verdict.result, verdict.objectives[0].canary, verdict.objectives[0].requests) == (Result.PASS, "15", 30)
 
 
@@ -190,18 +193,20 @@ def measuring(expr: str) -> Any:
     return a_spec(objectives=[{"name": "mine", "query": query}]).objectives
 
 
-def test_too_many_samples_for_prometheus_are_no_metrics(url: str) -> None:
-    """It refuses the whole answer, so there is no half of it to judge on."""
+def test_a_query_with_too_many_samples_is_an_error(url: str) -> None:
+    """Prometheus refuses the whole answer, so no verdict can be based on a part of it."""
     everything = Selection((("models", "iris"),), (CANARY, STABLE), (0.2,))
     assert len(asyncio.run(Reader(connect(url)).raw(everything, START + BEGAN - 60, START + BEGAN + 400))) > 0
     with pytest.raises(MetricsLostError, match="HTTP 422, query processing would load too many samples into memory"):
         asyncio.run(Reader(connect(url)).grid(everything, START + BEGAN - 60, START + BEGAN + 4000, 1))
 
 
-def test_a_label_of_the_target_that_clashes_moves_no_count(url: str) -> None:
-    """Prometheus renames the server's own, and still a label for stable is not one for the canary."""
+def test_a_label_that_clashes_with_the_target_moves_no_count(url: str) -> None:
+    """Prometheus renames the label of the server. Labels for stable are still not counted for the canary."""
     counters = Counters()
     selection = Selection((("models", "clash"),), (CANARY, STABLE))
     counters.add(asyncio.run(Reader(connect(url)).raw(selection, START + BEGAN - 60, START + BEGAN + 60)))
-    grown = {one: [grown for _, grown in counters.grown(one, START + BEGAN, 2e9)] for one in (CANARY, STABLE)}
+    grown = {
+        revision: [grown for _, grown in counters.grown(revision, START + BEGAN, 2e9)] for revision in (CANARY, STABLE)
+    }
     assert grown == {CANARY: [2], STABLE: [6]}

@@ -1,4 +1,4 @@
-"""A real Prometheus behind TLS and passwords: who may ask is judged by as without them, who may not reads why."""
+"""A real Prometheus with TLS and passwords: with credentials verdicts are as usual, without them an error says why."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.sluice_operator.certificates import Authority
 from tests.unit.sluice_operator.fake_prometheus import INTERVAL, FakePrometheus, a_run, look, lost, serving, trials
 from tests.unit.sluice_operator.fakes import FakeKube
 
-BCRYPT = {  # of passwords, as Prometheus wants them
+BCRYPT = {  # hashes of passwords, in the form that Prometheus needs
     "right": "$2b$04$sluiceaaaaaaaaaaaaaaaOBUryJpaAemD01Pz8lPZW7Xz6jtbCL32",
     "renewed": "$2b$04$sluicebbbbbbbbbbbbbbbOIxQ31UGQwF.y0mBe3ejThNYvfhBpcQW",
 }
@@ -36,49 +36,49 @@ TIMING = Intervals(scrape=INTERVAL, evaluation=5)
 
 @dataclass(frozen=True)
 class Guarded:
-    """A Prometheus that reads anew at each request whom it lets in."""
+    """A Prometheus with TLS. It reads its list of users again at each request."""
 
     url: str
     folder: Path
     authority: Authority
 
-    def lets_in(self, password: str, client_certificate: bool = False) -> None:
-        """The user `sluice` with this password; and those alone, perhaps, whose certificate is of our authority."""
+    def allow(self, password: str, client_certificate: bool = False) -> None:
+        """Allow the user `sluice` with this password, and if asked for only with a certificate of our authority."""
         certificate, key = self.folder / "authority" / "server.crt", self.folder / "authority" / "server.key"
         tls = {"cert_file": str(certificate), "key_file": str(key)}
         if client_certificate:
             tls |= {"client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": str(self.authority.certificate)}
-        written = self.folder / "web.yml.new"
-        written.write_text(yaml.safe_dump({"tls_server_config": tls, "basic_auth_users": {"sluice": BCRYPT[password]}}))
-        written.rename(self.folder / "web.yml")
+        new = self.folder / "web.yml.new"
+        new.write_text(yaml.safe_dump({"tls_server_config": tls, "basic_auth_users": {"sluice": BCRYPT[password]}}))
+        new.rename(self.folder / "web.yml")
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """One that has read the samples of a run."""
+    """A Prometheus that has stored the samples of a run."""
     folder, (port,) = tmp_path_factory.mktemp("prometheus"), free_ports(1)
     authority = Authority.made(folder / "authority")
     authority.pair("server")
-    found = Guarded(f"https://127.0.0.1:{port}", folder, authority)
-    found.lets_in("right")
-    with targets() as (address, read):
+    prometheus = Guarded(f"https://127.0.0.1:{port}", folder, authority)
+    prometheus.allow("right")
+    with targets() as (address, stored):
         job = {"job_name": "pods", "metrics_path": "/pods", "static_configs": [{"targets": [address]}]}
-        every = {"scrape_interval": "1s", "scrape_timeout": "1s"}
+        timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
         config = folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump({"global": every, "scrape_configs": [job]}))
+        config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": [job]}))
         command = [
             *(program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", "--log.level=error"),
             *(f"--web.listen-address=127.0.0.1:{port}", f"--web.config.file={folder / 'web.yml'}"),
         ]
         with running(command, folder / "prometheus.log"):
-            assert read["pods"].wait(PATIENCE), (folder / "prometheus.log").read_text()[-2000:]
-            yield found
+            assert stored["pods"].wait(PATIENCE), (folder / "prometheus.log").read_text()[-2000:]
+            yield prometheus
 
 
 @pytest.fixture
 def files(tmp_path: Path, guarded: Guarded) -> Path:
     """A folder with the right credentials."""
-    guarded.lets_in("right")
+    guarded.allow("right")
     folder = tmp_path / "credentials"
     folder.mkdir()
     (folder / "ca.crt").write_bytes(guarded.authority.certificate.read_bytes())
@@ -87,56 +87,56 @@ def files(tmp_path: Path, guarded: Guarded) -> Path:
     return folder
 
 
-def seen_by(by: Evaluator, now: float, named: Prometheus | None = None) -> Verdict:
-    """The verdict `now` seconds after a run would have begun at BEGAN."""
-    return look(by, BEGAN + now, a_run(BEGAN, prometheus=named))
+def verdict_from(evaluator: Evaluator, now: float, named: Prometheus | None = None) -> Verdict:
+    """The verdict `now` seconds after a run that began at BEGAN."""
+    return look(evaluator, BEGAN + now, a_run(BEGAN, prometheus=named))
 
 
-def told(reader: Reader) -> str:
+def error_of(reader: Reader) -> str:
     with pytest.raises(MetricsLostError) as error:
         asyncio.run(reader.ahead())
     return str(error.value)
 
 
-def test_who_has_the_right_credentials_reads_samples(guarded: Guarded, files: Path) -> None:
-    """The verdict is that on a fake which asks nobody who he is, number for number."""
-    by = Evaluator(Reader(from_folder(guarded.url, str(files))), TIMING)
+def test_with_the_right_credentials_there_is_a_verdict(guarded: Guarded, files: Path) -> None:
+    """It has the same numbers as with a fake that needs no credentials."""
+    evaluator = Evaluator(Reader(from_folder(guarded.url, str(files))), TIMING)
     for now in (35, 155):
-        assert seen_by(by, now) == look(trials(serving()), now, a_run())
+        assert verdict_from(evaluator, now) == look(trials(serving()), now, a_run())
 
 
-def test_a_password_that_was_changed_is_told_until_its_file_is_too(guarded: Guarded, files: Path) -> None:
-    """The run is held with a sentence; what happened meanwhile is counted afterwards."""
-    by = Evaluator(Reader(from_folder(guarded.url, str(files))), TIMING)
-    before = seen_by(by, 35)
-    guarded.lets_in("renewed")
-    assert seen_by(by, 65).message == UNAUTHORIZED
+def test_a_changed_password_is_reported_until_its_file_is_changed(guarded: Guarded, files: Path) -> None:
+    """The run holds and says why. What happens meanwhile is counted afterwards."""
+    evaluator = Evaluator(Reader(from_folder(guarded.url, str(files))), TIMING)
+    before = verdict_from(evaluator, 35)
+    guarded.allow("renewed")
+    assert verdict_from(evaluator, 65).message == UNAUTHORIZED
     (files / "password").write_text("renewed\n")
-    assert seen_by(by, 155) == look(trials(serving()), 155, a_run()) != before
+    assert verdict_from(evaluator, 155) == look(trials(serving()), 155, a_run()) != before
 
 
-def test_who_says_nothing_reads_nothing(guarded: Guarded, files: Path) -> None:
-    """Neither who he is, nor whom he trusts, nor that he speaks TLS."""
+def test_without_credentials_there_is_an_error(guarded: Guarded, files: Path) -> None:
+    """Also with a wrong token, without ca.crt, and without TLS."""
     (files / "username").unlink()
     (files / "password").unlink()
     reader = Reader(from_folder(guarded.url, str(files)))
-    assert told(reader) == UNAUTHORIZED
+    assert error_of(reader) == UNAUTHORIZED
     (files / "token").write_text("of-another-world")
-    assert told(reader) == UNAUTHORIZED
+    assert error_of(reader) == UNAUTHORIZED
     (files / "ca.crt").unlink()
-    untrusted = told(reader)
+    untrusted = error_of(reader)
     assert untrusted.startswith(f"{NO_ANSWER}its certificate is not trusted, ")
     assert untrusted.endswith(": is ca.crt that of its authority?")
-    assert told(Reader(from_folder(guarded.url.replace("https", "http"), str(files)))) == (
+    assert error_of(Reader(from_folder(guarded.url.replace("https", "http"), str(files)))) == (
         f"{NO_ANSWER}HTTP 400, Bad Request"
     )
 
 
-def test_a_client_certificate_is_shown(guarded: Guarded, files: Path) -> None:
-    """Prometheus tells only when it is asked something that it wants one."""
-    guarded.lets_in("right", client_certificate=True)
+def test_a_client_certificate_is_sent(guarded: Guarded, files: Path) -> None:
+    """Prometheus reports only at the first request that it requires one."""
+    guarded.allow("right", client_certificate=True)
     reader = Reader(from_folder(guarded.url, str(files)))
-    assert told(reader) == (
+    assert error_of(reader) == (
         f"{NO_ANSWER}it refuses us without a certificate that it trusts: are tls.crt and tls.key those"
         " that it asks for?"
     )
@@ -146,26 +146,26 @@ def test_a_client_certificate_is_shown(guarded: Guarded, files: Path) -> None:
     asyncio.run(reader.ahead())
 
 
-def test_an_object_s_secret_that_is_mended_is_used_without_a_restart(guarded: Guarded, files: Path) -> None:
-    """Absent, half, wrong, right: each gets its sentence, and the last one its verdict."""
+def test_a_corrected_secret_is_used_without_a_restart(guarded: Guarded, files: Path) -> None:
+    """A missing, an incomplete and a wrong Secret have each its message, and the right one gives a verdict."""
     kube, clock = FakeKube(), [0.0]
     host = guarded.url.removeprefix("https://")
-    sources = Servers(kube, TIMING, (host,), clock=lambda: clock[0])
-    by, named = Evaluator(Reader(FakePrometheus()), TIMING, sources), Prometheus(guarded.url, "prometheus")
+    servers = Servers(kube, TIMING, (host,), clock=lambda: clock[0])
+    evaluator, named = Evaluator(Reader(FakePrometheus()), TIMING, servers), Prometheus(guarded.url, "prometheus")
 
-    def seen(now: float, **keys: str) -> Verdict:
+    def verdict_at(now: float, **keys: str) -> Verdict:
         if keys:
             keys["ca.crt"] = (files / "ca.crt").read_text()
             data = {key: base64.b64encode(value.encode()).decode() for key, value in keys.items()}
             kube.put({"kind": "Secret", "metadata": {"name": "prometheus", "namespace": "models"}, "data": data})
         clock[0] = now
-        return seen_by(by, now, named)
+        return verdict_from(evaluator, now, named)
 
-    assert seen(30) == lost(
+    assert verdict_at(30) == lost(
         "Secret models/prometheus is not there: create it, or correct spec.prometheus.credentialsSecret"
     )
-    assert seen(60, username="sluice") == lost(
+    assert verdict_at(60, username="sluice") == lost(
         "the credentials in Secret models/prometheus cannot be used: there is username without password: write both"
     )
-    assert seen(90, username="sluice", password="wrong") == lost(UNAUTHORIZED)
-    assert seen(155, username="sluice", password="right") == look(trials(serving()), 155, a_run())
+    assert verdict_at(90, username="sluice", password="wrong") == lost(UNAUTHORIZED)
+    assert verdict_at(155, username="sluice", password="right") == look(trials(serving()), 155, a_run())

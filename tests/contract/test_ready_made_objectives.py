@@ -1,8 +1,7 @@
-"""The objectives that docs/objectives.md offers to users of other servers do what their comments say.
+"""The objectives of docs/objectives.md for other model servers do what their comments say.
 
-Each is evaluated by a real Prometheus, through the operator's reader, over scrapes that were recorded of that server:
-five minutes in which the canary does well and the other revision badly, five the other way round, five without any
-request.
+The operator's reader asks a real Prometheus with recorded scrapes of that server: five minutes in which the canary is
+good and stable is bad, five minutes the other way round, and five minutes without requests.
 """
 
 from __future__ import annotations
@@ -39,35 +38,38 @@ REVISIONS = {"canary": "k3v5q7ahxm", "stable": "b2mzu4wy6t", "broken": "zo6c3fn2
 
 
 def objectives(server: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = yaml.safe_load(EXAMPLES[server].read_text())["spec"]["objectives"]
-    return found
+    listed: list[dict[str, Any]] = yaml.safe_load(EXAMPLES[server].read_text())["spec"]["objectives"]
+    return listed
 
 
-OFFERED = [f"{server} {one['name']}" for server in EXAMPLES for one in objectives(server)]
-OF_PODS = [one for one in OFFERED if (RECORDED / one.split()[0] / "stable").exists()]
-OF_FAILURES = [one for one in OF_PODS if one.split()[1] in {"unfinished", "errors", "failed-inferences", "failures"}]
+OFFERED = [f"{server} {objective['name']}" for server in EXAMPLES for objective in objectives(server)]
+OF_PODS = [offered for offered in OFFERED if (RECORDED / offered.split()[0] / "stable").exists()]
+_FAILURES = {"unfinished", "errors", "failed-inferences", "failures"}
+OF_FAILURES = [offered for offered in OF_PODS if offered.split()[1] in _FAILURES]
 
 
 def discovered(revision: str) -> replayed.Labels:
-    """What Prometheus knows of a pod before it relabels."""
+    """The labels of a pod from service discovery, before relabelling."""
     pod = f"{NAME}-{REVISIONS[revision]}-6d5f7c9b8-x2x8p"
     labels = {**names.labels(NAME), names.LABEL_REVISION: REVISIONS[revision]}
     of_pod = {f"label_{re.sub('[^a-zA-Z0-9]', '_', key)}": value for key, value in labels.items()}
     of_pod |= {"name": pod, "uid": f"uid-of-{pod}", "ip": "127.0.0.1", "container_port_name": "http"}
-    return {"__meta_kubernetes_namespace": NAMESPACE} | {f"__meta_kubernetes_pod_{k}": v for k, v in of_pod.items()}
+    return {"__meta_kubernetes_namespace": NAMESPACE} | {
+        f"__meta_kubernetes_pod_{key}": value for key, value in of_pod.items()
+    }
 
 
 def documented_relabelling() -> list[dict[str, Any]]:
-    """That of the page's scrape job, but for the line that chooses a port: here all servers are at one."""
+    """The relabelling of the page's scrape job, without the rule that chooses a port: here there is only one."""
     (block,) = re.findall(r"^```yaml\n(scrape_configs:.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     rules: list[dict[str, Any]] = yaml.safe_load(block)["scrape_configs"][0]["relabel_configs"]
-    kept = [rule for rule in rules if rule.get("target_label") != "__address__"]
-    assert len(kept) == len(rules) - 1
-    return kept
+    without_port = [rule for rule in rules if rule.get("target_label") != "__address__"]
+    assert len(without_port) == len(rules) - 1
+    return without_port
 
 
 def target(recording: Path) -> replayed.Target:
-    """A pod is found by the page's scrape job; a gateway by whatever the cluster has, which names the gateway's pod."""
+    """A pod has the labels of the page's scrape job. A gateway is scraped by another job, with the gateway's pod."""
     if recording.name in REVISIONS:
         return replayed.Target(recording, discovered(recording.name), documented_relabelling())
     return replayed.Target(recording, {"namespace": "gateways", "pod": "gateway-7d4b9c6f5-x2x8p"})
@@ -75,14 +77,14 @@ def target(recording: Path) -> replayed.Target:
 
 @dataclass(frozen=True)
 class Measured:
-    """Prometheus with all recordings, which began at `began` (unix seconds)."""
+    """A Prometheus with all recordings, which begin at `began` (unix seconds), and the objectives by name."""
 
     url: str
     began: float
     offered: dict[str, Objective]
 
     def values(self, offered: str, first: int, last: int, revision: str = "canary") -> list[tuple[float, float]]:
-        """What the operator measures of an objective's query from one minute of the recording to another."""
+        """What the operator measures with an objective's query, from minute `first` to `last` of the recording."""
         query = self.offered[offered].query
         assert query is not None
         promql = queries.rendered(query, NAMESPACE, NAME, REVISIONS.get(revision, revision))
@@ -96,74 +98,70 @@ class Measured:
 
 @pytest.fixture(scope="module")
 def measured(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
-    """The examples as the API server stores them, and a Prometheus that knows what was recorded."""
+    """The examples as the API server stores them, and a Prometheus with all recordings."""
     offered: dict[str, Objective] = {}
     for server, path in EXAMPLES.items():
         stored = kubectl.accepts(yaml.safe_load(path.read_text()))
-        offered |= {f"{server} {one.name}": one for one in parse(stored["spec"]).objectives}
-    began = time.time() // 60 * 60 - 4 * replayed.STRETCH
+        offered |= {f"{server} {objective.name}": objective for objective in parse(stored["spec"]).objectives}
+    began = time.time() // 60 * 60 - 4 * replayed.PERIOD
     targets = [target(scrape.parent) for scrape in sorted(RECORDED.glob("*/*/start.txt"))]
     with replayed.prometheus(targets, began, tmp_path_factory.mktemp("prometheus")) as url:
         yield Measured(url, began, offered)
 
 
 @pytest.mark.parametrize("server", EXAMPLES)
-def test_every_example_has_a_recording_and_a_place_in_the_page(server: str) -> None:
-    """Nothing is offered that was not seen to work."""
+def test_each_example_has_a_recording_and_is_in_the_page(server: str) -> None:
+    """Only objectives that were tried are offered."""
     assert list((RECORDED / server).glob("*/start.txt")), f"record series of {server} in {RECORDED / server}"
     assert f"{server}.yaml" in PAGE.read_text()
 
 
 @pytest.mark.parametrize("offered", OFFERED)
-def test_a_canary_that_does_well_stays_inside_while_the_other_revision_does_not(
-    measured: Measured, offered: str
-) -> None:
-    """One series, a number every minute, all of them inside: a Pass, whatever the other revision does."""
+def test_a_good_canary_passes_while_stable_is_bad(measured: Measured, offered: str) -> None:
+    """The query gives one series with a number each minute, and all are inside the limit."""
     values = measured.values(offered, 1, 5)
     assert len(values) == 5
     assert measured.judged(offered, values) is Result.PASS
-    assert all(measured.judged(offered, [one]) is Result.PASS for one in values)
+    assert all(measured.judged(offered, [measurement]) is Result.PASS for measurement in values)
 
 
 @pytest.mark.parametrize("offered", OFFERED)
-def test_a_canary_that_does_badly_fails_with_the_measurement_after_the_tolerated_ones(
-    measured: Measured, offered: str
-) -> None:
-    """Every minute of the bad stretch is beyond the limit, and the run fails exactly when failureLimit is exceeded."""
-    well, badly = measured.values(offered, 1, 5), measured.values(offered, 6, 10)
+def test_a_bad_canary_fails_when_failure_limit_is_exceeded(measured: Measured, offered: str) -> None:
+    """Each measurement of the bad minutes is over the limit, and the run fails with the first one too many."""
+    good, bad = measured.values(offered, 1, 5), measured.values(offered, 6, 10)
     query = measured.offered[offered].query
     assert query is not None
-    assert len(badly) == 5
-    seen = [measured.judged(offered, [*well, *badly[: count + 1]]) for count in range(5)]
-    assert seen == [Result.UNDECIDED] * query.failure_limit + [Result.FAIL] * (5 - query.failure_limit)
+    assert len(bad) == 5
+    results = [measured.judged(offered, [*good, *bad[: count + 1]]) for count in range(5)]
+    assert results == [Result.UNDECIDED] * query.failure_limit + [Result.FAIL] * (5 - query.failure_limit)
 
 
 @pytest.mark.parametrize("offered", OFFERED)
 def test_without_requests_there_is_no_measurement(measured: Measured, offered: str) -> None:
-    """Before the first scrape there is no series, after the last request there is NaN: neither says anything."""
+    """Before the first scrape there is no series, and after the last request the value is NaN."""
     assert measured.values(offered, -5, -1) == []
-    silent = measured.values(offered, 11, 15)
-    assert all(math.isnan(value) for _, value in silent)
-    assert measured.judged(offered, silent) is Result.UNDECIDED
+    unused = measured.values(offered, 11, 15)
+    assert all(math.isnan(value) for _, value in unused)
+    assert measured.judged(offered, unused) is Result.UNDECIDED
 
 
 @pytest.mark.parametrize("offered", OFFERED)
-def test_a_revision_without_series_of_its_own_gets_none_of_the_others(measured: Measured, offered: str) -> None:
-    """Its name is told apart from that of the object, and from longer and shorter ones."""
+def test_a_revision_without_series_gets_none_of_another(measured: Measured, offered: str) -> None:
+    """Also if the name of the other one is only longer or shorter."""
     assert measured.values(offered, 1, 15, revision="k3v5q7ahx") == []
     assert measured.values(offered, 1, 15, revision="k3v5q7ahxmm") == []
 
 
 @pytest.mark.parametrize("offered", OF_PODS)
-def test_the_other_revision_is_measured_by_the_same_query(measured: Measured, offered: str) -> None:
-    """The recordings do hold its trouble: it begins where the canary does well, and ends where that does badly."""
-    badly, well = (measured.values(offered, *minutes, revision="stable") for minutes in ((1, 5), (6, 10)))
-    assert measured.judged(offered, badly) is Result.FAIL
-    assert measured.judged(offered, well) is Result.PASS
+def test_stable_can_be_measured_with_the_same_query(measured: Measured, offered: str) -> None:
+    """The recordings do have its errors: it is bad while the canary is good, and good afterwards."""
+    bad, good = (measured.values(offered, *minutes, revision="stable") for minutes in ((1, 5), (6, 10)))
+    assert measured.judged(offered, bad) is Result.FAIL
+    assert measured.judged(offered, good) is Result.PASS
 
 
 @pytest.mark.parametrize("offered", OF_FAILURES)
-def test_a_revision_that_never_answers_well_is_seen(measured: Measured, offered: str) -> None:
-    """From its first request on every one fails, so series of success are missing: that is no lack of measurements."""
+def test_a_revision_that_fails_every_request_is_measured(measured: Measured, offered: str) -> None:
+    """It has no series for successful requests, and is measured all the same."""
     values = measured.values(offered, 2, 10, revision="broken")
     assert [value for _, value in values] == pytest.approx([1.0] * 9)

@@ -1,4 +1,4 @@
-"""The operator's reading of a real MLflow: every form of a URI, and every kind of nothing there."""
+"""The operator's registry client with a real MLflow: each form of URI, and each way in which a model can be missing."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ print(json.dumps(versions))
 
 @dataclass(frozen=True)
 class Rose:
-    """Two registered versions: 1 is @challenger and in Production, 2 is the latest."""
+    """A registered model with two versions: 1 is @challenger and in Production, 2 is the latest."""
 
     url: str
     versions: list[dict[str, str]]
@@ -69,18 +69,18 @@ def rose(mlflow_server: str) -> Rose:
         ("models:/rose/None", "2"),
     ],
 )
-def test_a_form_of_the_registry_is_pinned_to_a_version(rose: Rose, uri: str, version: str) -> None:
-    """Whatever moves is pinned to the number that it names now, with run and source."""
-    found = rose.resolve(uri)
-    assert isinstance(found, Resolved)
+def test_a_registry_uri_is_resolved_to_a_version(rose: Rose, uri: str, version: str) -> None:
+    """To the number that it names now, with run and source."""
+    resolution = rose.resolve(uri)
+    assert isinstance(resolution, Resolved)
     logged = rose.versions[int(version) - 1]
-    pinned = found.model
+    pinned = resolution.model
     assert (pinned.uri, pinned.name, pinned.version) == (f"models:/rose/{version}", "rose", version)
     assert (pinned.run_id, pinned.source) == (logged["run"], f"models:/{logged['id']}")
 
 
-def test_a_logged_model_and_a_run_are_what_they_name(rose: Rose) -> None:
-    """Forms without a registered version pin themselves."""
+def test_a_logged_model_and_a_model_of_a_run_are_resolved(rose: Rose) -> None:
+    """These URIs are pinned already."""
     logged = rose.versions[0]
     by_id, by_run = rose.resolve(f"models:/{logged['id']}"), rose.resolve(f"runs:/{logged['run']}/model")
     assert isinstance(by_id, Resolved)
@@ -106,15 +106,15 @@ def test_a_logged_model_and_a_run_are_what_they_name(rose: Rose) -> None:
         ("models:/rose/challenger", "InvalidURI"),
     ],
 )
-def test_nothing_there_is_told_apart_from_an_outage(rose: Rose, uri: str, reason: str) -> None:
-    """A missing alias is 400 and a missing version 404 in MLflow; both mean that the spec must change."""
-    found = rose.resolve(uri)
-    assert isinstance(found, Unresolved)
-    assert found.reason == reason
+def test_a_missing_model_is_not_an_outage(rose: Rose, uri: str, reason: str) -> None:
+    """MLflow answers 400 for a missing alias and 404 for a missing version. In both cases the spec must change."""
+    resolution = rose.resolve(uri)
+    assert isinstance(resolution, Unresolved)
+    assert resolution.reason == reason
 
 
-def test_a_server_that_is_no_mlflow_says_nothing_about_the_model(rose: Rose) -> None:
-    """An HTML page or a 404 of a proxy is an outage."""
+def test_an_answer_that_is_not_mlflow_s_is_an_outage(rose: Rose) -> None:
+    """Such as an HTML page, or the 404 of a proxy."""
 
     async def ask() -> Resolution:
         async with httpx.AsyncClient() as client:
@@ -124,7 +124,7 @@ def test_a_server_that_is_no_mlflow_says_nothing_about_the_model(rose: Rose) -> 
 
 
 def test_an_alias_is_moved_and_read_back(rose: Rose) -> None:
-    """The alias follows the evidence; moving it twice is the same as once."""
+    """To move it twice is the same as once."""
 
     async def move() -> str | None:
         async with httpx.AsyncClient() as client:
@@ -138,11 +138,11 @@ def test_an_alias_is_moved_and_read_back(rose: Rose) -> None:
 
 
 def hold_out_with(rose: Rose, total: int) -> HoldOut:
-    """What is read of a hold-out whose rows all were right and are told in one tag, however long."""
+    """What is read of a hold-out with `total` rows, all right, and with all of their bits in one tag."""
     run = rose.versions[0]["run"]
     packed = (((1 << total) - 1) << -total % 8).to_bytes((total + 7) // 8)
     tags = {"sluice.holdout.digest": "sha256:ab", "sluice.holdout.correct": base64.b64encode(packed).decode()}
-    now = 1_760_000_000_000 + total  # of two values the newer one counts
+    now = 1_760_000_000_000 + total  # of two values MLflow returns the newer one
     batch = {
         "run_id": run,
         "metrics": [{"key": key, "value": total, "timestamp": now, "step": 0} for key in ("correct", "total")],
@@ -154,13 +154,13 @@ def hold_out_with(rose: Rose, total: int) -> HoldOut:
         async with httpx.AsyncClient() as client:
             return await Registry(client, rose.url).hold_out(Model("models:/rose/1", "rose", "1", run), "")
 
-    found = asyncio.run(ask())
-    assert isinstance(found, HoldOut)
-    return found
+    hold_out = asyncio.run(ask())
+    assert isinstance(hold_out, HoldOut)
+    return hold_out
 
 
-def test_the_rows_of_a_hold_out_fit_into_a_tag_up_to_a_number(rose: Rose) -> None:
-    """MLflow keeps 48,000 whole. Of one more it cuts bits off, which is no hold-out any more."""
+def test_a_tag_holds_48000_rows_of_a_hold_out(rose: Rose) -> None:
+    """With one row more, MLflow cuts the tag off, and the rows are not used."""
     assert hold_out_with(rose, 48_000) == HoldOut("rose/1", 48_000, 48_000, Rows("sha256:ab", (1 << 48_000) - 1))
     rows = hold_out_with(rose, 48_001).rows
     assert isinstance(rows, Unresolved)

@@ -1,4 +1,4 @@
-"""The trainer against a real MLflow server on loopback: what a run leaves there, and what an outage looks like."""
+"""The trainer with a real MLflow server on loopback: what a run logs there, and the message of an outage."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ def pairs(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def trained(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One run with every flag that leaves something behind."""
+    """One run with all flags that write something."""
     home = tmp_path_factory.mktemp("trained")
     files = {"output": home / "model.skops", "metrics": home / "metrics.json"}
     done = run_trainer(
@@ -59,7 +59,7 @@ def trained(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 def test_the_last_line_is_a_uri_that_resolves(mlflow_server: str) -> None:
-    """A script may take the last line of stdout and ask the registry for it."""
+    """So a script can take the last line of stdout."""
     done = run_trainer(mlflow_server, "--name", "last line")
     uri = done.stdout.splitlines()[-1]
 
@@ -68,21 +68,21 @@ def test_the_last_line_is_a_uri_that_resolves(mlflow_server: str) -> None:
     assert version["status"] == "READY"
 
 
-def test_a_normal_run_warns_of_nothing(trained: dict[str, Any]) -> None:
-    """Progress is all that goes to stderr."""
+def test_a_normal_run_prints_no_warning(trained: dict[str, Any]) -> None:
+    """stderr has only the progress."""
     assert "warning" not in trained["stderr"].lower()
     assert "43 of 45 right" in trained["stderr"]
 
 
-def test_the_alias_is_on_the_new_version(mlflow_server: str, trained: dict[str, Any]) -> None:
-    """`--alias` points at what was just registered."""
+def test_the_alias_points_to_the_new_version(mlflow_server: str, trained: dict[str, Any]) -> None:
+    """`--alias` is set on the version that was registered."""
     answer = ask(mlflow_server, "registered-models/alias", name="flowers", alias="challenger")
 
     assert answer["model_version"]["version"] == trained["result"]["version"]
 
 
-def test_the_run_tells_how_the_model_came_about(mlflow_server: str, trained: dict[str, Any]) -> None:
-    """Params, counts beside the ratio, data digest and library versions are in the run."""
+def test_the_run_says_how_the_model_was_trained(mlflow_server: str, trained: dict[str, Any]) -> None:
+    """It has parameters, the ratio with its counts, the digest of the data and library versions."""
     data = ask(mlflow_server, "runs/get", run_id=trained["result"]["run_id"])["run"]["data"]
     params, metrics, tags = pairs(data["params"]), pairs(data["metrics"]), pairs(data["tags"])
 
@@ -95,8 +95,8 @@ def test_the_run_tells_how_the_model_came_about(mlflow_server: str, trained: dic
     assert tags["version.scikit-learn"]
 
 
-def test_the_run_keeps_the_reference_bins(mlflow_server: str, trained: dict[str, Any]) -> None:
-    """Edges and counts of each feature of the training rows are there as JSON."""
+def test_the_run_has_the_reference_bins(mlflow_server: str, trained: dict[str, Any]) -> None:
+    """JSON with edges and counts of each feature of the training rows."""
     info = ask(mlflow_server, "runs/get", run_id=trained["result"]["run_id"])["run"]["info"]
     bins = json.loads(artefact(mlflow_server, info["artifact_uri"], "reference_bins.json"))
 
@@ -104,8 +104,8 @@ def test_the_run_keeps_the_reference_bins(mlflow_server: str, trained: dict[str,
     assert [sum(feature["counts"]) for feature in bins["features"]] == [105] * 4
 
 
-def test_the_model_says_how_it_may_be_loaded(mlflow_server: str, trained: dict[str, Any]) -> None:
-    """The model is skops with one trusted type, and has a signature with names and an input example."""
+def test_the_model_is_logged_with_what_a_server_needs(mlflow_server: str, trained: dict[str, Any]) -> None:
+    """It is skops with one trusted type, and has a signature with names and an input example."""
     answer = ask(mlflow_server, "model-versions/get-download-uri", name="flowers", version=trained["result"]["version"])
     document = yaml.safe_load(artefact(mlflow_server, answer["artifact_uri"], "MLmodel"))
     example = json.loads(artefact(mlflow_server, answer["artifact_uri"], "serving_input_example.json"))
@@ -118,7 +118,7 @@ def test_the_model_says_how_it_may_be_loaded(mlflow_server: str, trained: dict[s
 
 
 def test_files_hold_the_same_model_and_metrics(trained: dict[str, Any]) -> None:
-    """`--output` is the skops file, which loads with the one trusted type; `--metrics` is what the run reports."""
+    """`--output` is the skops file, which loads with the trusted type; `--metrics` has the metrics of the run."""
     output: Path = trained["output"]
     model = skops.io.load(output, trusted=["sklearn.tree._tree.Tree"])
 
@@ -128,7 +128,7 @@ def test_files_hold_the_same_model_and_metrics(trained: dict[str, Any]) -> None:
 
 
 def test_an_unreachable_mlflow_is_one_sentence(silent_url: str) -> None:
-    """No traceback: the address, what to check, and exit code 2."""
+    """It has the address and what to check. The exit code is 2, and there is no traceback."""
     done = run_trainer(silent_url)
 
     assert done.returncode == 2
@@ -141,7 +141,7 @@ RECIPES = {"good": [], "bad": ["--label-noise", "0.45"], "elsewhere": ["--seed",
 
 @pytest.fixture(scope="module")
 def hold_outs(mlflow_server: str, trained: dict[str, Any]) -> dict[str, HoldOut]:
-    """What the operator reads of versions that were trained in different ways, `first` being the one of `trained`."""
+    """What the operator reads of versions that were trained in different ways. `first` is that of `trained`."""
     models = {"first": Model("models:/flowers/1", "flowers", "1", trained["result"]["run_id"])}
     for role, flags in RECIPES.items():
         done = run_trainer(mlflow_server, "--name", "flowers", "--trees", "5", "--json", *flags)
@@ -154,28 +154,28 @@ def hold_outs(mlflow_server: str, trained: dict[str, Any]) -> dict[str, HoldOut]
             registry = Registry(client, mlflow_server)
             return {role: await registry.hold_out(model, "") for role, model in models.items()}
 
-    found = asyncio.run(ask())
-    return {role: one for role, one in found.items() if isinstance(one, HoldOut)}
+    results = asyncio.run(ask())
+    return {role: result for role, result in results.items() if isinstance(result, HoldOut)}
 
 
-def gate(canary: HoldOut, stable: HoldOut, most: str) -> str:
-    accuracy = Accuracy(Source.TRAINING, max_drop=Share.parse(most))
-    found = refusal(Objective("trained", accuracy=accuracy), HoldOuts(canary, stable), Confidence())
-    return found.reason if found else "passes"
+def reason_of_refusal(canary: HoldOut, stable: HoldOut, max_drop: str) -> str:
+    accuracy = Accuracy(Source.TRAINING, max_drop=Share.parse(max_drop))
+    refused = refusal(Objective("trained", accuracy=accuracy), HoldOuts(canary, stable), Confidence())
+    return refused.reason if refused else "passes"
 
 
 def test_the_operator_reads_which_rows_were_right(hold_outs: dict[str, HoldOut]) -> None:
-    """The bits are of the same hold-out, as many as the run counts; another seed is another hold-out."""
-    rows = {role: one.rows for role, one in hold_outs.items() if isinstance(one.rows, Rows)}
+    """There are as many bits as the run counts right. Another seed gives another hold-out."""
+    rows = {role: hold_out.rows for role, hold_out in hold_outs.items() if isinstance(hold_out.rows, Rows)}
 
-    assert {role: one.right.bit_count() for role, one in rows.items()} == {
-        role: one.correct for role, one in hold_outs.items()
+    assert {role: right_rows.right.bit_count() for role, right_rows in rows.items()} == {
+        role: hold_out.correct for role, hold_out in hold_outs.items()
     }
     assert rows["first"].digest == rows["good"].digest == rows["bad"].digest != rows["elsewhere"].digest
 
 
 @pytest.mark.parametrize(
-    ("canary", "most", "reason"),
+    ("canary", "max_drop", "reason"),
     [
         ("good", "20%", "passes"),
         ("good", "2%", "HoldOutTooSmall"),
@@ -184,7 +184,7 @@ def test_the_operator_reads_which_rows_were_right(hold_outs: dict[str, HoldOut])
     ],
 )
 def test_two_versions_of_the_trainer_can_be_compared(
-    hold_outs: dict[str, HoldOut], canary: str, most: str, reason: str
+    hold_outs: dict[str, HoldOut], canary: str, max_drop: str, reason: str
 ) -> None:
-    """45 rows rule out a drop of 20 points, and none of 2."""
-    assert gate(hold_outs[canary], hold_outs["first"], most) == reason
+    """45 rows can rule out a drop of 20 points, but not one of 2 points."""
+    assert reason_of_refusal(hold_outs[canary], hold_outs["first"], max_drop) == reason
