@@ -1,4 +1,4 @@
-"""Models that nobody should serve, put into the cluster's registry: one saved as a pickle, one that is no model."""
+"""Logs models to the cluster's registry that cannot be served: one saved as a pickle, and one that is not a model."""
 
 import tempfile
 import warnings
@@ -13,14 +13,14 @@ from sklearn.linear_model import LogisticRegression
 
 @dataclass(frozen=True, slots=True)
 class Unservable:
-    """URIs, each of which the registry resolves."""
+    """URIs that the registry resolves."""
 
     pickle: str
-    no_model: str  # an artefact of a run, without MLmodel
+    no_model: str  # an artefact of a run without the file MLmodel
 
 
 def log_unservable(registry: str) -> Unservable:
-    """Logs both in one run."""
+    """Log both in one run."""
     client = MlflowClient(registry)
     run = client.create_run("0").info.run_id
     client.log_text(run, "nothing that was logged as a model\n", "notes/readme.txt")
@@ -34,7 +34,7 @@ def _save_pickle(folder: Path) -> None:
     features, classes = load_iris(return_X_y=True)
     model = LogisticRegression(max_iter=1000).fit(features, classes)
     signature = mlflow.models.infer_signature(features, model.predict(features))
-    with warnings.catch_warnings(action="ignore"):  # that a pickle is unsafe is what this is for
+    with warnings.catch_warnings(action="ignore"):  # MLflow warns that a pickle is unsafe
         mlflow.sklearn.save_model(
             model, folder, serialization_format="pickle", signature=signature, pip_requirements=["scikit-learn"]
         )

@@ -1,7 +1,7 @@
-"""The real cluster, brought up once per session, with the trained models in its registry; and, when a test fails, a
-picture of the cluster: what a person would ask for first.
+"""The real cluster, started once per session, with trained models in its registry.
 
-The tests are asynchronous and share one event loop, so that streams of requests and watches go on beside them.
+When a test fails, the report has the state of the cluster. The tests are asynchronous and share one event loop, so that
+streams of requests and watches go on at the same time.
 """
 
 import subprocess
@@ -17,7 +17,7 @@ from dev.demo.models import Aliases, Versions
 from tests.e2e.kills import Operator
 from tests.e2e.rollouts import NAMESPACE, Place
 
-PICTURE = (
+STATE_COMMANDS = (
     ("get", "modeldeployments", "--all-namespaces", "-o", "wide"),
     ("get", "pods", "--all-namespaces", "-o", "wide"),
     ("get", "modeldeployments", "-n", NAMESPACE, "-o", "yaml"),
@@ -25,9 +25,9 @@ PICTURE = (
     ("get", "events", "-n", NAMESPACE, "--sort-by=.metadata.creationTimestamp"),
     ("logs", "-n", "sluice-system", "deployment/sluice-operator", "--tail=200"),
 )
-LINES = 200  # of each part of the picture, the last ones
+LINES = 200  # the last ones of each command's output
 
-_found = pytest.StashKey[Addresses]()
+_addresses = pytest.StashKey[Addresses]()
 
 
 @pytest.fixture(scope="session")
@@ -37,15 +37,15 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Addresses]:
-    """The cluster with the project installed; ended afterwards if it did not run before."""
-    ran = subprocess.run([CLUSTER_SH, "status"], capture_output=True, check=False).returncode == 0
+    """The cluster with the project installed. It is ended afterwards if it did not run before."""
+    ran_before = subprocess.run([CLUSTER_SH, "status"], capture_output=True, check=False).returncode == 0
     try:
         clusters.run_part("up")
         clusters.run_part("install")
-        found = request.session.stash[_found] = clusters.addresses()
-        yield found
+        addresses = request.session.stash[_addresses] = clusters.addresses()
+        yield addresses
     finally:
-        if not ran:
+        if not ran_before:
             clusters.run_part("down")
 
 
@@ -79,13 +79,18 @@ def operator(kubectl: Kubectl) -> Operator:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    found = item.session.stash.get(_found, None)
-    if report.failed and found is not None:
-        report.sections += [(f"kubectl {' '.join(part)}", _look(found, part)) for part in PICTURE]
+    addresses = item.session.stash.get(_addresses, None)
+    if report.failed and addresses is not None:
+        report.sections += [(f"kubectl {' '.join(command)}", _output(addresses, command)) for command in STATE_COMMANDS]
     return report
 
 
-def _look(found: Addresses, arguments: tuple[str, ...]) -> str:
-    command: list[Any] = [found.kubectl, f"--kubeconfig={found.kubeconfig}", "--request-timeout=20s", *arguments]
+def _output(addresses: Addresses, arguments: tuple[str, ...]) -> str:
+    command: list[Any] = [
+        addresses.kubectl,
+        f"--kubeconfig={addresses.kubeconfig}",
+        "--request-timeout=20s",
+        *arguments,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return "\n".join((done.stdout + done.stderr).splitlines()[-LINES:])

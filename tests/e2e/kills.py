@@ -1,4 +1,4 @@
-"""SIGKILL for a container's process, as the kernel does it when memory is short: no hook runs, nothing is flushed."""
+"""Kills the process of a container with SIGKILL, as the kernel does it when memory is short: no hook runs."""
 
 import os
 import signal
@@ -17,8 +17,10 @@ class Operator:
         self._kubectl = kubectl
 
     async def kill(self) -> None:
-        """Returns at once. The second and later kills of one pod also delete it: the kubelet would wait 10 s and more
-        before it starts the container again.
+        """Kill the process, and do not wait.
+
+        From its second kill on, a pod is also deleted: otherwise the kubelet would wait 10 s and more before it starts
+        the container again.
         """
         container = await eventually("the operator runs", self._running)
         os.kill(process_of(container["containerID"]), signal.SIGKILL)
@@ -28,7 +30,7 @@ class Operator:
             await self._kubectl.text(*pods, "--force", "--grace-period=0", "--wait=false")
 
     async def replace(self) -> None:
-        """A fresh pod that has never been killed; returns when it is ready."""
+        """Replace the pod by one that has never been killed, and wait until it is ready."""
         await self._kubectl.text("-n", NAMESPACE, "rollout", "restart", f"deployment/{DEPLOYMENT}")
         await self.available()
 
@@ -41,17 +43,17 @@ class Operator:
 
 
 async def kill_server(kubectl: Kubectl, namespace: str, pod: str) -> None:
-    """Kills the model server of a pod, and waits until the kubelet has started it again."""
+    """Kill the model server of a pod, and wait until the kubelet has started it again."""
 
-    async def look() -> dict[str, Any] | None:
-        (found,) = await kubectl.items("pods", "-n", namespace, f"--field-selector=metadata.name={pod}")
-        running = [each for each in found["status"].get("containerStatuses", []) if "running" in each["state"]]
-        return running[0] if running else None
+    async def running() -> dict[str, Any] | None:
+        (document,) = await kubectl.items("pods", "-n", namespace, f"--field-selector=metadata.name={pod}")
+        containers = document["status"].get("containerStatuses", [])
+        return next((container for container in containers if "running" in container["state"]), None)
 
-    async def look_again() -> dict[str, Any] | None:
-        found = await look()
-        return found if found is not None and found["restartCount"] > before["restartCount"] else None
+    async def restarted() -> dict[str, Any] | None:
+        container = await running()
+        return container if container is not None and container["restartCount"] > before["restartCount"] else None
 
-    before = await eventually(f"the server of pod {pod} runs", look)
+    before = await eventually(f"the server of pod {pod} runs", running)
     os.kill(process_of(before["containerID"]), signal.SIGKILL)
-    await eventually(f"the server of pod {pod} was started again", look_again)
+    await eventually(f"the server of pod {pod} was started again", restarted)

@@ -1,7 +1,7 @@
-"""One ModelDeployment of the cluster as a test sees it: every status that it ever had, its pods, its events.
+"""One ModelDeployment of the cluster in a test: all states that it had, its pods, its events.
 
-Waiting is always for a condition, with a deadline; what is waited for is looked up in every status that was written, so
-nothing that lasts only a moment is missed.
+A test waits for a condition, with a deadline. Every state that was written is checked, so a state that lasts only for a
+moment is not missed.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from dev.demo.tasks import beside, first_answer
 
 NAMESPACE = "e2e"
 READY_WITHIN = 180.0  # seconds; several servers may start at once on a small machine
-STEP_WITHIN = 120.0  # from one thing that is told in status to the next
+STEP_WITHIN = 120.0  # seconds from one change of status to the next
 
 Manifest = dict[str, Any]
 T = TypeVar("T")
 
 
 def manifest(name: str) -> Manifest:
-    """The example under another name: one pod, short waits, an alias of its own to follow and one to set."""
+    """The example with another name and host: one pod, short waits, and its own aliases to follow and to set."""
     document: Manifest = yaml.safe_load(example.PATH.read_text())
     document["metadata"] = {"name": name, "namespace": NAMESPACE}
     spec = document["spec"]
@@ -40,13 +40,13 @@ def manifest(name: str) -> Manifest:
     spec["rollout"] |= {"watchAfterPromotion": "5s", "scaleDownDelay": "2s"}
     for objective in spec["objectives"]:
         if "latency" in objective:
-            objective["latency"]["max"] = "5s"  # accuracy decides, however busy the machine is
+            objective["latency"]["max"] = "5s"  # so that accuracy decides, however busy the machine is
     return document
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where objects under test live: the cluster, its registry and its gateway."""
+    """Where a test creates objects: the cluster, its registry and its gateway."""
 
     kubectl: Kubectl
     aliases: Aliases
@@ -54,91 +54,91 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The object as it was at one moment."""
+class State:
+    """The object at one moment."""
 
     document: Manifest
     status: Status
 
     @property
     def is_current(self) -> bool:
-        """Whether the status was decided from the spec beside it."""
+        """Whether the status was decided from this spec."""
         return bool(self.document["status"].get("observedGeneration") == self.document["metadata"]["generation"])
 
 
 class Rollout:
-    """`async with deployed(...)` gives one. `seen` holds every state of the object since then, oldest first."""
+    """A ModelDeployment that `deployed` has created. `states` has all of its states since then, oldest first."""
 
     def __init__(self, place: Place, name: str) -> None:
-        self.seen: list[Seen] = []
+        self.states: list[State] = []
         self.name, self.host, self.champion = name, f"{name}.example.com", f"{name}-champion"
         self._place = place
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
     def status(self) -> Status:
-        return self.seen[-1].status if self.seen else Status()
+        return self.states[-1].status if self.states else Status()
 
     async def follow(self, version: Version) -> None:
-        """Moves the alias that the object follows."""
+        """Point the alias that the object follows to `version`."""
         await self._place.aliases.set(self.name, version.version)
 
     async def champion_is(self, version: Version) -> None:
-        """Waits until the alias that a promotion sets has arrived at `version`."""
+        """Wait until the alias that a promotion sets points to `version`."""
 
-        async def look() -> bool | None:
+        async def points_there() -> bool | None:
             return await self._place.aliases.get(self.champion) == version.version or None
 
-        await eventually(f"alias {self.champion} is version {version.version}", look)
+        await eventually(f"alias {self.champion} is version {version.version}", points_there)
 
     async def patch(self, spec: Manifest) -> None:
-        """Changes fields of the spec; returns when a status was decided from them."""
+        """Change fields of the spec, and wait until a status was decided from them."""
         await self.command("patch", "modeldeployment", self.name, "--type=merge", "-p", json.dumps({"spec": spec}))
         changed = int(await self.command("get", "modeldeployment", self.name, "-o", "jsonpath={.metadata.generation}"))
-        await self.until_seen(
+        await self.until_state(
             f"generation {changed} is observed",
-            lambda seen: seen.is_current and seen.document["metadata"]["generation"] >= changed,
+            lambda state: state.is_current and state.document["metadata"]["generation"] >= changed,
         )
 
-    async def until_seen(self, what: str, true: Callable[[Seen], bool], within: float = STEP_WITHIN) -> Seen:
-        """The first state, from the present one on, for which `true` holds."""
-        position = max(0, len(self.seen) - 1)
+    async def until_state(self, what: str, true: Callable[[State], bool], within: float = STEP_WITHIN) -> State:
+        """Wait for a state for which `true` holds, and return it. The present state is the first one that is tried."""
+        position = max(0, len(self.states) - 1)
         try:
             async with asyncio.timeout(within):
                 while True:
-                    while position < len(self.seen):
-                        if true(self.seen[position]):
-                            return self.seen[position]
+                    while position < len(self.states):
+                        if true(self.states[position]):
+                            return self.states[position]
                         position += 1
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             now = f"{self.status.phase}: {self.status.message}"
             raise AssertionError(f"not within {within:.0f} s: {self.name}: {what}; instead {now}") from None
 
     async def until(self, what: str, true: Callable[[Status], bool], within: float = STEP_WITHIN) -> Status:
-        """The first status, from the present one on, for which `true` holds."""
-        return (await self.until_seen(what, lambda seen: true(seen.status), within)).status
+        """As `until_state`, for a status."""
+        return (await self.until_state(what, lambda state: true(state.status), within)).status
 
     async def until_condition(self, kind: str, value: str, reason: str) -> Condition:
-        """The condition, once it has this status and reason."""
+        """Wait until the condition has this status and reason, and return it."""
 
-        def there(now: Status) -> bool:
-            found = now.condition(kind)
-            return found is not None and (found.status, found.reason) == (value, reason)
+        def holds(now: Status) -> bool:
+            condition = now.condition(kind)
+            return condition is not None and (condition.status, condition.reason) == (value, reason)
 
-        found = (await self.until(f"condition {kind}={value} ({reason})", there)).condition(kind)
-        assert found is not None
-        return found
+        condition = (await self.until(f"condition {kind}={value} ({reason})", holds)).condition(kind)
+        assert condition is not None
+        return condition
 
     async def until_ready(self) -> None:
-        """As a person waits for it."""
+        """Wait with `kubectl wait`, as people do, and then for the phase Stable."""
         limit = f"--timeout={READY_WITHIN:.0f}s"
         await self.command("wait", "--for=condition=Ready", f"modeldeployment/{self.name}", limit)
         await self.until("phase Stable", lambda now: now.phase == "Stable")
 
     async def until_ended(self, version: Version, runs: int) -> Status:
-        """Waits until the newest of `runs` runs in the history is one of this version, and all is at rest."""
+        """Wait until the history has `runs` runs, the newest of this version, and the phase is Stable."""
 
         def ended(now: Status) -> bool:
             newest = now.history[0].model if now.history else ""
@@ -147,60 +147,61 @@ class Rollout:
         return await self.until(f"the run of {version.uri} has ended", ended, within=240.0)
 
     async def until_live(self, version: Version, weight: int) -> Status:
-        """Waits until the version gets `weight` percent of the requests."""
+        """Wait until the version is the canary and gets `weight` percent of the requests."""
 
         def live(now: Status) -> bool:
-            on_trial = now.canary is not None and now.canary.model.uri == version.uri
-            return on_trial and now.phase == "Stepping" and now.weight is not None and now.weight.live == weight
+            is_canary = now.canary is not None and now.canary.model.uri == version.uri
+            return is_canary and now.phase == "Stepping" and now.weight is not None and now.weight.live == weight
 
         return await self.until(f"{version.uri} gets {weight} % of the requests", live)
 
     async def pods(self, revision: str) -> list[Pod]:
-        return [pod_of(each) for each in await self.pod_documents(revision)]
+        return [pod_of(document) for document in await self.pod_documents(revision)]
 
     async def pod_documents(self, revision: str) -> list[Manifest]:
-        """Also those that are ending."""
+        """The pods of the revision, also those that are ending."""
         labels = f"sluice.dev/model-deployment={self.name},sluice.dev/revision={revision}"
         return await self._place.kubectl.items("pods", "-n", NAMESPACE, "-l", labels)
 
     async def until_gone(self, revision: str) -> None:
-        """Waits until no pod of the revision is left."""
+        """Wait until no pod of the revision is left."""
 
-        async def look() -> bool | None:
+        async def gone() -> bool | None:
             return not await self.pod_documents(revision) or None
 
-        await eventually(f"the pods of revision {revision} are gone", look)
+        await eventually(f"the pods of revision {revision} are gone", gone)
 
     async def events(self) -> list[tuple[str, str]]:
-        """Reason and note of each event about the object, in their order."""
-        found = await self._place.kubectl.items("events.v1.events.k8s.io", "-n", NAMESPACE)
-        ours = [each for each in found if each["regarding"].get("name") == self.name]
-        mine = [each for each in ours if each["regarding"]["kind"] == "ModelDeployment"]
-        return [(each["reason"], each["note"]) for each in sorted(mine, key=lambda each: each["eventTime"])]
+        """Reason and note of the events about the object, oldest first."""
+        events = await self._place.kubectl.items("events.v1.events.k8s.io", "-n", NAMESPACE)
+        same_name = [event for event in events if event["regarding"].get("name") == self.name]
+        ours = [event for event in same_name if event["regarding"]["kind"] == "ModelDeployment"]
+        return [(event["reason"], event["note"]) for event in sorted(ours, key=lambda event: event["eventTime"])]
 
     async def get(self, kind: str, name: str) -> Manifest | None:
-        """An object of the namespace, if there is one."""
+        """An object of the namespace, or None."""
         text = await self.command("get", kind, name, "--ignore-not-found", "-o", "json")
         return json.loads(text) if text else None
 
     async def command(self, *arguments: str) -> str:
-        """kubectl in the object's namespace."""
+        """The output of kubectl in the object's namespace."""
         return await self._place.kubectl.text("-n", NAMESPACE, *arguments)
 
     async def record(self) -> None:
-        """Takes in every state; a watch that ends is started again."""
+        """Record all states until cancelled. A watch that ends is started again."""
         while True:
             async with aclosing(self._place.kubectl.watch("-n", NAMESPACE, "modeldeployment", self.name)) as documents:
                 async for document in documents:
-                    self.seen.append(Seen({"status": {}} | document, status.parse(document)))
-                    self._news.set()
+                    self.states.append(State({"status": {}} | document, status.parse(document)))
+                    self._changed.set()
             await asyncio.sleep(0.3)  # between two watches
 
 
 @asynccontextmanager
 async def deployed(place: Place, document: Manifest, version: Version) -> AsyncIterator[Rollout]:
-    """Applies a ModelDeployment whose alias points to `version`, and records it; deletes it at the end, without waiting
-    for its pods to drain.
+    """Apply a ModelDeployment whose alias points to `version`, and record its states. Delete it at the end.
+
+    The deletion does not wait until its pods have drained.
     """
     rollout = Rollout(place, document["metadata"]["name"])
     await rollout.follow(version)
@@ -213,7 +214,7 @@ async def deployed(place: Place, document: Manifest, version: Version) -> AsyncI
 
 
 async def eventually(what: str, ask: Callable[[], Awaitable[T | None]], within: float = STEP_WITHIN) -> T:
-    """The first answer that is not None."""
+    """Ask until the answer is not None, and return it. `within`: seconds; `what`: for the message of a failure."""
     try:
         return await asyncio.wait_for(first_answer(ask), within)
     except TimeoutError:

@@ -1,6 +1,6 @@
-"""What a person may get wrong, or what may be missing: a condition says so in a sentence that tells what to do.
+"""Mistakes in a ModelDeployment, and things that are missing: a condition says what is wrong and what to do.
 
-What serves keeps serving.
+Meanwhile the stable revision keeps serving.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from tests.e2e.rollouts import Manifest, Place, Rollout, deployed, eventually, m
 # MLflow and pandas warn about each other while the unservable models are logged.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:::mlflow")]
 
-RATE = 5.0  # requests per second that each object answers all the time
+RATE = 5.0  # requests per second to each object, all the time
 MLFLOW = ("-n", "mlflow", "patch", "service", "mlflow", "--type=json", "-p")
 
 
@@ -32,7 +32,7 @@ async def unservable(cluster: Addresses) -> Unservable:
     return await asyncio.to_thread(log_unservable, cluster.mlflow)
 
 
-# The URI names nothing ------------------------------------------------------------------------------------------------
+# The URI names no model -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +82,10 @@ async def serving(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
         ),
     ],
 )
-async def test_a_uri_that_names_nothing(
+async def test_a_uri_that_names_no_model(
     serving: Rollout, place: Place, model: Manifest, reason: str, message: str
 ) -> None:
-    """Stalled says what is missing and what to correct; the pinned model answers, and the old spec mends it."""
+    """Stalled says what to correct. The stable model answers, and the old spec ends the condition."""
     history = serving.status.history
     async with Stream(place.gateway, serving.host, rate=RATE) as stream:
         await serving.patch({"model": model})
@@ -102,19 +102,19 @@ async def test_a_uri_that_names_nothing(
 
 
 async def test_a_registry_that_does_not_answer(serving: Rollout, place: Place) -> None:
-    """It is no missing model: RegistryReachable says so, nothing changes, and the pinned model answers."""
+    """RegistryReachable is False, and Stalled is not True. The stable model answers, and nothing else changes."""
     history = serving.status.history
     async with Stream(place.gateway, serving.host, rate=RATE) as stream:
         await place.kubectl.text(*MLFLOW, '[{"op": "add", "path": "/spec/selector/nobody", "value": "here"}]')
         try:
             (pod,) = await place.kubectl.items("pods", "-n", "mlflow", "-l", "app=mlflow")
             await kill_server(place.kubectl, "mlflow", pod["metadata"]["name"])  # ends open connections; its files stay
-            gone = await serving.until_condition("RegistryReachable", "False", "RegistryUnreachable")
-            assert gone.message == (
+            unreachable = await serving.until_condition("RegistryReachable", "False", "RegistryUnreachable")
+            assert unreachable.message == (
                 "MLflow at http://mlflow.mlflow.svc:5000 gave no usable answer: All connection attempts failed; "
                 "the pinned version keeps serving, and nothing changes"
             )
-            assert serving.status.message == gone.message
+            assert serving.status.message == unreachable.message
             assert serving.status.has("Stalled", "False")
             assert serving.status.has("Ready", "True")
         finally:
@@ -127,8 +127,10 @@ async def test_a_registry_that_does_not_answer(serving: Rollout, place: Place) -
     assert "RegistryUnreachable" in reasons
 
 
-async def test_an_ingress_of_somebody_else_for_the_canary(serving: Rollout, place: Place, versions: Versions) -> None:
-    """A new version does not start over an Ingress that somebody else made; it does as soon as that is gone."""
+async def test_an_ingress_of_another_owner_has_the_canary_s_name(
+    serving: Rollout, place: Place, versions: Versions
+) -> None:
+    """A new version does not start while it exists, and starts when it is deleted."""
     name = f"{serving.name}-canary"
     await place.kubectl.apply(_ingress(name))
     await serving.until_condition("Stalled", "True", "NameTaken")
@@ -149,27 +151,27 @@ async def test_an_ingress_of_somebody_else_for_the_canary(serving: Rollout, plac
 
 @dataclass(frozen=True)
 class Attempt:
-    """A change of the spec that cannot work, and the sentence (a regular expression) that it gets."""
+    """A change of the spec that cannot work, with the reason and the message (a regular expression) that it gets."""
 
     spec: Manifest
     reason: str
     message: str
 
 
-def attempts(found: Unservable) -> dict[str, Attempt]:
-    """By the name of the object that tries it; all of them serve the first version before."""
+def attempts(unservable: Unservable) -> dict[str, Attempt]:
+    """Attempts by the name of an object. Each object serves the first version before."""
     too_late = "ProgressDeadlineExceeded"
     short = {"rollout": {"progressDeadline": "40s"}}
     waited = "not ready within progressDeadline 40s: pod iris-{name}-[-a-z0-9]+, "
     return {
         "artefact": Attempt(
-            {"model": {"uri": found.no_model, "onPromote": None}},
+            {"model": {"uri": unservable.no_model, "onPromote": None}},
             "NoMLmodel",
             r"the artefact has no file MLmodel at its top \(found: readme\.txt\): the URI must name a model that was "
             r"logged with mlflow\.<flavor>\.log_model",
         ),
         "pickle": Attempt(
-            {"model": {"uri": found.pickle, "onPromote": None}},
+            {"model": {"uri": unservable.pickle, "onPromote": None}},
             "PickleNotTrusted",
             r"the model is saved as pickle, and loading it would run code out of the file, which trust: TrustedTypes "
             r"forbids: log it with mlflow\.sklearn\.log_model\(\.\.\., serialization_format='skops', .*\) and set "
@@ -195,7 +197,7 @@ def attempts(found: Unservable) -> dict[str, Attempt]:
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of an attempt, with the requests that were sent meanwhile."""
+    """An attempt with its object, and the requests that were sent during it."""
 
     rollout: Rollout
     attempt: Attempt
@@ -204,7 +206,7 @@ class Tried:
 
 @pytest.fixture(scope="module")
 async def tried(place: Place, versions: Versions, unservable: Unservable) -> AsyncIterator[dict[str, Tried]]:
-    """All attempts at once, beside each other."""
+    """All objects, each with its stream of requests, before the attempts."""
     planned = attempts(unservable)
     async with AsyncExitStack() as stack:
         for name in planned:
@@ -225,22 +227,23 @@ async def tried(place: Place, versions: Versions, unservable: Unservable) -> Asy
 
 @pytest.fixture(scope="module")
 async def ended(tried: dict[str, Tried], versions: Versions) -> dict[str, Tried]:
-    """As soon as all of them have ended."""
+    """The same after all attempts were made at the same time and have ended."""
 
-    async def attempt(each: Tried) -> None:
-        await each.rollout.patch(each.attempt.spec)
-        await each.rollout.until("the attempt has ended", lambda now: now.phase == "Stable" and len(now.history) == 2)
-        await _some_answers(each.stream)
+    async def make(planned: Tried) -> None:
+        rollout = planned.rollout
+        await rollout.patch(planned.attempt.spec)
+        await rollout.until("the attempt has ended", lambda now: now.phase == "Stable" and len(now.history) == 2)
+        await _some_answers(planned.stream)
 
-    await asyncio.gather(*(attempt(each) for each in tried.values()))
+    await asyncio.gather(*(make(planned) for planned in tried.values()))
     return tried
 
 
 @pytest.mark.parametrize("name", ["artefact", "pickle", "image", "setting", "memory"])
-async def test_what_cannot_serve_is_rejected_before_it_gets_traffic(
+async def test_a_revision_that_cannot_serve_is_rejected_before_it_gets_traffic(
     ended: dict[str, Tried], name: str, versions: Versions
 ) -> None:
-    """The sentence is in the condition, the message and the memory of the object; the stable model never noticed."""
+    """The message is in a condition, in status.message and in status.rejected. Only the stable model gets requests."""
     rollout, attempt, stream = ended[name].rollout, ended[name].attempt, ended[name].stream
     succeeded = rollout.status.condition("RolloutSucceeded")
     assert succeeded is not None
@@ -249,9 +252,9 @@ async def test_what_cannot_serve_is_rejected_before_it_gets_traffic(
     assert rollout.status.message == (
         f"{versions.first.uri} serves on 1 of 1 pods; the last run was rolled back: {succeeded.message}"
     )
-    assert [(each.reason, each.message) for each in rollout.status.rejected] == [(attempt.reason, succeeded.message)]
+    assert [(entry.reason, entry.message) for entry in rollout.status.rejected] == [(attempt.reason, succeeded.message)]
     assert rollout.status.has("Ready", "True")
-    assert all(seen.status.weight is None or seen.status.weight.desired == 0 for seen in rollout.seen)
+    assert all(state.status.weight is None or state.status.weight.desired == 0 for state in rollout.states)
     assert {request.version for request in stream.requests} == {versions.first.version}
     _none_failed(stream)
 
@@ -260,7 +263,7 @@ async def test_what_cannot_serve_is_rejected_before_it_gets_traffic(
 
 
 async def test_a_first_model_that_is_refused(place: Place, versions: Versions, unservable: Unservable) -> None:
-    """Ready is False and Stalled names the refusal; a spec that names a good model is started at once."""
+    """Ready is False, and Stalled has the refusal. With the URI of a good model it starts at once."""
     document = manifest("iris-first")
     document["spec"]["model"] = {"uri": unservable.pickle, "trust": "TrustedTypes"}
     async with deployed(place, document, versions.first) as rollout:
@@ -276,7 +279,7 @@ async def test_a_first_model_that_is_refused(place: Place, versions: Versions, u
 
 @pytest.mark.parametrize("kind", ["Service", "Ingress"])
 async def test_a_name_that_is_taken(place: Place, versions: Versions, kind: str) -> None:
-    """An object of that name which somebody else made is left as it is and named; without it the start goes on."""
+    """The object of another owner is not changed, and the condition names it. When it is deleted, the start goes on."""
     name = f"iris-taken-{kind.lower()}"
     await place.kubectl.apply(_service(name) if kind == "Service" else _ingress(name))
     async with deployed(place, manifest(name), versions.first) as rollout:
@@ -298,7 +301,7 @@ async def test_a_name_that_is_taken(place: Place, versions: Versions, kind: str)
     ("body", "field"), [({"features": [[1, 2, 3]]}, "features"), ({"features": [["a", 2, 3, 4]]}, "features")]
 )
 async def test_a_request_of_the_wrong_shape(serving: Rollout, place: Place, body: Manifest, field: str) -> None:
-    """422 through the gateway, with the field that is wrong."""
+    """The answer through the gateway is 422, with the field that is wrong."""
     async with httpx.AsyncClient(base_url=place.gateway, headers={"host": serving.host}, trust_env=False) as client:
         answer = await client.post("/predict", json=body)
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
@@ -306,12 +309,13 @@ async def test_a_request_of_the_wrong_shape(serving: Rollout, place: Place, body
 
 
 async def _some_answers(stream: Stream, count: int = 10) -> None:
-    so_far = len(stream.requests)
+    """Wait for `count` more answers."""
+    before = len(stream.requests)
 
-    async def look() -> bool | None:
-        return len(stream.requests) >= so_far + count or None
+    async def answered() -> bool | None:
+        return len(stream.requests) >= before + count or None
 
-    await eventually(f"{count} more answers", look)
+    await eventually(f"{count} more answers", answered)
 
 
 def _none_failed(stream: Stream) -> None:

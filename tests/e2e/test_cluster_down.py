@@ -1,5 +1,6 @@
-"""The cluster's own promise, on a third one beside the others: whatever was killed, `up` mends it and `down` leaves
-nothing of it on this machine.
+"""The local cluster itself: whatever was killed, `up` repairs it, and `down` leaves nothing of it on this machine.
+
+This is tested on a separate cluster, next to those that may run already.
 """
 
 import os
@@ -31,13 +32,13 @@ def must(*arguments: str) -> str:
 
 
 def kill(program: str) -> None:
-    """SIGKILL for one of the node's programs; its process id is the node's own."""
+    """Kill a program of the node with SIGKILL. Its process id is the one inside the node."""
     must("node", "kill", "-9", must("node", "pidof", "-s", program).strip())
 
 
 @dataclass(frozen=True)
 class Traces:
-    """What can be seen of the cluster on this machine; each part is empty when nothing is."""
+    """All that is left of the cluster on this machine, by kind."""
 
     processes: frozenset[str]
     mounts: frozenset[str]
@@ -47,19 +48,23 @@ class Traces:
 
 
 def traces(namespaces: frozenset[str]) -> Traces:
-    """`namespaces`: those that the node had for itself, as in /proc/PID/ns."""
+    """`namespaces`: those that belong to the node, in the form of the links in /proc/PID/ns."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return Traces(
-        processes=frozenset(str(each) for each in processes() if namespaces_of(each) & namespaces or is_ours(each)),
-        mounts=frozenset(each for each in mounts if f"/{NAME}/" in each or f"sluice-{NAME}" in each),
+        processes=frozenset(
+            str(process) for process in processes() if namespaces_of(process) & namespaces or is_ours(process)
+        ),
+        mounts=frozenset(mount for mount in mounts if f"/{NAME}/" in mount or f"sluice-{NAME}" in mount),
         routes=lines("ip", "route", "show", "table", "all", containing=(*NETWORKS, f"{NAME}-h")),
         links=lines("ip", "-oneline", "link", "show", containing=(f"{NAME}-h",)),
-        cgroups=frozenset(str(each) for each in Path("/sys/fs/cgroup").glob(f"**/sluice-{NAME}")),
+        cgroups=frozenset(str(cgroup) for cgroup in Path("/sys/fs/cgroup").glob(f"**/sluice-{NAME}")),
     )
 
 
 def processes() -> list[Path]:
-    return [each for each in Path("/proc").iterdir() if each.name.isdecimal() and int(each.name) != os.getpid()]
+    """All processes of this machine except this one, as folders in /proc."""
+    folders = Path("/proc").iterdir()
+    return [folder for folder in folders if folder.name.isdecimal() and int(folder.name) != os.getpid()]
 
 
 def namespaces_of(process: Path) -> frozenset[str]:
@@ -80,7 +85,7 @@ def is_ours(process: Path) -> bool:
 
 def lines(*command: str, containing: tuple[str, ...]) -> frozenset[str]:
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return frozenset(each for each in printed if any(word in each for word in containing))
+    return frozenset(line for line in printed if any(word in line for word in containing))
 
 
 def sysctls() -> dict[str, str]:
@@ -88,22 +93,22 @@ def sysctls() -> dict[str, str]:
 
 
 def node_namespaces() -> frozenset[str]:
-    """The namespaces that the node has for itself."""
+    """The namespaces that belong to the node only."""
     inside = must("node", "sh", "-c", "readlink /proc/self/ns/*").split()
     return frozenset(inside) - namespaces_of(Path("/proc/self"))
 
 
 @pytest.fixture
-def ended_again() -> Iterator[None]:
+def ended_afterwards() -> Iterator[None]:
     yield
     cluster_sh("down")
 
 
-@pytest.mark.usefixtures("ended_again")
-def test_up_mends_what_was_killed_and_down_leaves_nothing() -> None:
-    """Containerd, etcd, kubelet: killed one by one, `up` mends each; killed all at once, `down` ends all."""
+@pytest.mark.usefixtures("ended_afterwards")
+def test_up_repairs_what_was_killed_and_down_leaves_nothing() -> None:
+    """If containerd, etcd or kubelet is killed, `up` starts it again. If all are killed, `down` still removes all."""
     if must("kubeconfig").strip().endswith("kind.conf"):
-        pytest.skip("this promise is the native cluster's; with a container engine, kind ends what it started")
+        pytest.skip("this is a promise of the native cluster; with a container engine, kind ends what it started")
     before = sysctls()
     assert traces(frozenset()) == Traces(*[frozenset[str]()] * 5), "an earlier cluster of this name left something"
     must("up")
@@ -113,8 +118,8 @@ def test_up_mends_what_was_killed_and_down_leaves_nothing() -> None:
         assert "running" in must("status")
         must("node", "pidof", program)
     namespaces = node_namespaces()
-    there = traces(namespaces)
-    assert all((there.processes, there.routes, there.links, there.cgroups)), there
+    running = traces(namespaces)
+    assert all((running.processes, running.routes, running.links, running.cgroups)), running
     for program in PROGRAMS:
         kill(program)
     must("down")

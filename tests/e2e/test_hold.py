@@ -1,5 +1,6 @@
-"""A canary that gets no traffic: nothing is known of it, so it is held, and whatever happens to it meanwhile is
-answered: edits from outside, a newer version, the way back, crashes.
+"""A canary without requests is held, because there is no evidence.
+
+Meanwhile the operator reacts to edits from outside, a newer version, a return to the stable version, and crashes.
 """
 
 from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 
 @pytest.fixture(scope="module")
 async def quiet(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
-    """Serves the first version, and nobody sends requests."""
+    """Serves the first version, and gets no requests."""
     document = manifest(NAME)
     document["spec"]["rollout"]["deadline"] = "45s"
     async with deployed(place, document, versions.first) as rollout:
@@ -30,33 +31,33 @@ async def quiet(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
         yield rollout
 
 
-async def on_trial(quiet: Rollout, version: Version) -> Status:
-    """The version at its first step; each test begins here, whatever the one before left."""
+async def at_first_step(quiet: Rollout, version: Version) -> Status:
+    """The status with the version at its first step. Each test begins here, whatever the test before has left."""
     await quiet.follow(version)
     return await quiet.until_live(version, weight=10)
 
 
 async def test_an_edited_weight_is_repaired(quiet: Rollout, versions: Versions) -> None:
-    """A weight that somebody writes into the canary's Ingress is written back and told, and is no progress."""
-    before = await on_trial(quiet, versions.better)
+    """A weight that somebody writes into the canary's Ingress is repaired and reported, and the run does not change."""
+    before = await at_first_step(quiet, versions.better)
     await quiet.command("annotate", "ingress", CANARY_INGRESS, f"{WEIGHT}=90", "--overwrite")
     await eventually("the weight is 10 again", lambda: _weight_is(quiet, "10"))
     assert (quiet.status.run, quiet.status.phase) == (before.run, "Stepping")
-    await _is_told(quiet, f"changed Ingress {CANARY_INGRESS}: not as status asks for")
+    await _is_reported(quiet, f"changed Ingress {CANARY_INGRESS}: not as status asks for")
 
 
-async def test_a_deleted_canary_ingress_comes_back(quiet: Rollout, versions: Versions) -> None:
-    """The Ingress that carries the weight is made again with the same weight, and the run goes on where it was."""
-    before = await on_trial(quiet, versions.better)
+async def test_a_deleted_canary_ingress_is_created_again(quiet: Rollout, versions: Versions) -> None:
+    """It has the same weight, and the run goes on."""
+    before = await at_first_step(quiet, versions.better)
     await quiet.command("delete", "ingress", CANARY_INGRESS)
     await eventually("the Ingress is there again", lambda: _weight_is(quiet, "10"))
     assert (quiet.status.run, quiet.status.phase) == (before.run, "Stepping")
-    await _is_told(quiet, f"created Ingress {CANARY_INGRESS}: not as status asks for")
+    await _is_reported(quiet, f"created Ingress {CANARY_INGRESS}: not as status asks for")
 
 
-async def test_without_requests_nothing_is_decided(quiet: Rollout, versions: Versions) -> None:
-    """Silence is no success and no failure: the canary stays at its first step, Undecided, beyond the deadline."""
-    await on_trial(quiet, versions.better)
+async def test_without_requests_the_canary_is_held(quiet: Rollout, versions: Versions) -> None:
+    """Without evidence it stays at its first step, Undecided, also after the deadline."""
+    await at_first_step(quiet, versions.better)
 
     def over(now: Status) -> bool:
         left = now.phase != "Stepping" or now.run is None or now.run.step > 0
@@ -71,13 +72,13 @@ async def test_without_requests_nothing_is_decided(quiet: Rollout, versions: Ver
     stalled = held.condition("Stalled")
     assert stalled is not None
     assert (stalled.status, stalled.reason, stalled.message) == ("True", "DeadlineExceeded", held.message)
-    assert all(now.status.run is None or now.status.run.step == 0 for now in quiet.seen)
+    assert all(state.status.run is None or state.status.run.step == 0 for state in quiet.states)
 
 
-async def test_a_newer_version_replaces_the_one_on_trial(quiet: Rollout, versions: Versions) -> None:
-    """In mid-run the newest version wins: the old canary is rolled back without being rejected, the new one starts."""
-    await on_trial(quiet, versions.better)
-    newest = await on_trial(quiet, versions.bad)
+async def test_a_newer_version_replaces_the_canary(quiet: Rollout, versions: Versions) -> None:
+    """The old canary is rolled back and not rejected, and the newest version starts."""
+    await at_first_step(quiet, versions.better)
+    newest = await at_first_step(quiet, versions.bad)
     superseded = newest.history[0]
     assert (superseded.model, superseded.outcome) == (versions.better.uri, "Superseded")
     assert newest.rejected == ()
@@ -85,9 +86,9 @@ async def test_a_newer_version_replaces_the_one_on_trial(quiet: Rollout, version
     assert newest.stable.model.uri == versions.first.uri
 
 
-async def test_naming_the_stable_version_again_ends_the_run(quiet: Rollout, versions: Versions) -> None:
-    """The spec goes back to what serves: the canary is withdrawn, its route is removed, nothing is rejected."""
-    before = await on_trial(quiet, versions.better)
+async def test_a_uri_that_names_the_stable_version_again_ends_the_run(quiet: Rollout, versions: Versions) -> None:
+    """The canary is withdrawn and not rejected, and its route is removed."""
+    before = await at_first_step(quiet, versions.better)
     await quiet.follow(versions.first)
     end = await quiet.until_ended(versions.better, runs=len(before.history) + 1)
     assert end.history[0].outcome == "Withdrawn"
@@ -95,9 +96,9 @@ async def test_naming_the_stable_version_again_ends_the_run(quiet: Rollout, vers
     assert await quiet.get("ingress", CANARY_INGRESS) is None
 
 
-async def test_a_crashing_canary_is_taken_back(quiet: Rollout, place: Place, versions: Versions) -> None:
-    """Two crashes more than stable's are enough, without a single request."""
-    before = await on_trial(quiet, versions.better)
+async def test_a_crashing_canary_is_rolled_back(quiet: Rollout, place: Place, versions: Versions) -> None:
+    """Two more crashes than stable's are enough, without any request."""
+    before = await at_first_step(quiet, versions.better)
     assert before.canary is not None
     (pod,) = await quiet.pods(before.canary.revision)
     for _ in range(2):
@@ -110,13 +111,13 @@ async def test_a_crashing_canary_is_taken_back(quiet: Rollout, place: Place, ver
 
 
 async def _weight_is(quiet: Rollout, weight: str) -> bool | None:
-    found: dict[str, Any] | None = await quiet.get("ingress", CANARY_INGRESS)
-    return (found is not None and found["metadata"]["annotations"][WEIGHT] == weight) or None
+    ingress: dict[str, Any] | None = await quiet.get("ingress", CANARY_INGRESS)
+    return (ingress is not None and ingress["metadata"]["annotations"][WEIGHT] == weight) or None
 
 
-async def _is_told(quiet: Rollout, note: str) -> None:
-    async def look() -> bool | None:
-        told = [text for reason, text in await quiet.events() if reason == "DriftRepaired"]
-        return any(text.startswith(note) for text in told) or None
+async def _is_reported(quiet: Rollout, note: str) -> None:
+    async def has_event() -> bool | None:
+        notes = [text for reason, text in await quiet.events() if reason == "DriftRepaired"]
+        return any(text.startswith(note) for text in notes) or None
 
-    await eventually(f"an event DriftRepaired: {note}", look)
+    await eventually(f"an event DriftRepaired: {note}", has_event)

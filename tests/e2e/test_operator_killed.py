@@ -1,6 +1,6 @@
-"""The operator dies of SIGKILL right after each thing that it tells in status, and the runs end as if nothing had been.
+"""The operator is killed with SIGKILL right after each change of status, and the runs end as without kills.
 
-A killed operator has lost everything but what it wrote; whatever it was about to do is done by the next one.
+A killed operator loses all but what it has written. The next process does what is left to do.
 """
 
 import asyncio
@@ -47,15 +47,15 @@ async def kill_at_each(moments: tuple[Moment, ...], iris: Rollout, operator: Ope
 
 
 async def test_a_promotion_survives_kills(iris: Rollout, place: Place, operator: Operator, versions: Versions) -> None:
-    """Killed at every stage of a promotion: it ends promoted, on the same pods, and no request fails."""
+    """After kills at each stage the version is promoted, with the same pods, and no request fails."""
     await operator.replace()
     kills = operator.kills
-    async with Stream(place.gateway, iris.host) as stream, asyncio.TaskGroup() as beside:
-        beside.create_task(kill_at_each(PROMOTION, iris, operator))
+    async with Stream(place.gateway, iris.host) as stream, asyncio.TaskGroup() as group:
+        group.create_task(kill_at_each(PROMOTION, iris, operator))
         await iris.follow(versions.better)
-        trial = await iris.until_live(versions.better, weight=10)
-        assert trial.canary is not None
-        pods = await iris.pods(trial.canary.revision)
+        stepping = await iris.until_live(versions.better, weight=10)
+        assert stepping.canary is not None
+        pods = await iris.pods(stepping.canary.revision)
         end = await iris.until_ended(versions.better, runs=2)
         await iris.champion_is(versions.better)
     assert end.history[0].outcome == "Promoted"
@@ -64,18 +64,18 @@ async def test_a_promotion_survives_kills(iris: Rollout, place: Place, operator:
     assert operator.kills - kills == len(PROMOTION)
     none_failed = promises.none_failed(stream.requests)
     assert none_failed.kept, none_failed.found
-    same_pods = promises.same_pods(pods, await iris.pods(trial.canary.revision))
+    same_pods = promises.same_pods(pods, await iris.pods(stepping.canary.revision))
     assert same_pods.kept, same_pods.found
 
 
 async def test_a_rollback_survives_kills(iris: Rollout, place: Place, operator: Operator, versions: Versions) -> None:
-    """Killed at every stage of a rollback: the bad version is rejected, what served keeps serving, no request fails."""
+    """After kills at each stage the bad version is rejected, the stable one keeps serving, and no request fails."""
     await operator.replace()
     stable, runs, kills = iris.status.stable, len(iris.status.history), operator.kills
     assert stable is not None
     pods = await iris.pods(stable.revision)
-    async with Stream(place.gateway, iris.host, seed=1) as stream, asyncio.TaskGroup() as beside:
-        beside.create_task(kill_at_each(ROLLBACK, iris, operator))
+    async with Stream(place.gateway, iris.host, seed=1) as stream, asyncio.TaskGroup() as group:
+        group.create_task(kill_at_each(ROLLBACK, iris, operator))
         await iris.follow(versions.bad)
         end = await iris.until_ended(versions.bad, runs=runs + 1)
     assert (end.history[0].outcome, end.rejected[0].reason) == ("Rejected", "AccuracyBelowLimit")

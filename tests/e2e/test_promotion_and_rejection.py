@@ -1,5 +1,6 @@
-"""The two ends of a rollout under a steady stream of requests with feedback: a better version takes over, a worse one
-is rolled back. Each run is made once; the tests look at what was seen of it.
+"""A promotion and a rejection during a steady stream of requests with feedback.
+
+A better version is promoted, and then a worse one is rolled back. Each run is made once; the tests check its results.
 """
 
 import json
@@ -22,14 +23,14 @@ pytestmark = pytest.mark.anyio
 
 @dataclass(frozen=True)
 class Run:
-    """What was seen of one run, from the moved alias until the old pods were gone."""
+    """The results of one run, from the moved alias until the old pods were gone."""
 
-    first: Status  # the first one of the new revision
+    first: Status  # when the first weight of the new revision was live
     end: Status
     requests: list[Request]
-    afterwards: float  # when in the stream all was over
-    pods_first: list[Pod]  # of the revision that serves in the end, as early as there were any
-    pods_last: list[Pod]
+    afterwards: float  # time in the stream at which the run had ended
+    pods_first: list[Pod]  # of the revision that serves in the end, as early as it had pods
+    pods_last: list[Pod]  # the same in the end
     events: list[tuple[str, str]]
 
 
@@ -45,7 +46,7 @@ async def iris(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
 
 @pytest.fixture(scope="module")
 async def promotion(iris: Rollout, place: Place, versions: Versions) -> Run:
-    """The better version appears under the alias."""
+    """The alias is moved to the better version."""
     async with Stream(place.gateway, iris.host) as stream:
         old = iris.status.stable
         assert old is not None
@@ -65,7 +66,7 @@ async def promotion(iris: Rollout, place: Place, versions: Versions) -> Run:
 
 @pytest.fixture(scope="module")
 async def rejection(promotion: Run, iris: Rollout, place: Place, versions: Versions) -> Run:
-    """After the promotion, a really bad version appears under the alias."""
+    """After the promotion, the alias is moved to the bad version."""
     stable = promotion.end.stable
     assert stable is not None
     async with Stream(place.gateway, iris.host, seed=1) as stream:
@@ -81,53 +82,54 @@ async def rejection(promotion: Run, iris: Rollout, place: Place, versions: Versi
 
 
 async def _answers(stream: Stream, count: int = 50) -> float:
-    """Waits for some more answers; returns the time of the stream from which on they were asked for."""
+    """Wait for `count` more answers. Returns the time in the stream after which they were requested."""
     since = stream.now
 
-    async def look() -> bool | None:
+    async def answered() -> bool | None:
         return answered_by(stream.requests, since).total() >= count or None
 
-    await eventually(f"{count} more predictions", look)
+    await eventually(f"{count} more predictions", answered)
     return since
 
 
-def _keep(*made: promises.Promise) -> None:
-    for promise in made:
+def _check(*checked: promises.Promise) -> None:
+    for promise in checked:
         assert promise.kept, f"{promise.text}: {promise.found}"
 
 
 async def test_a_better_version_is_promoted(promotion: Run, versions: Versions) -> None:
-    """The better version ends as the stable one, and status and history say so."""
-    _keep(*promises.promoted(promotion.end, versions.better.uri, versions.better.version, versions.better.version))
+    """It is the stable one in the end, and status and history say so."""
+    _check(*promises.promoted(promotion.end, versions.better.uri, versions.better.version, versions.better.version))
     assert promotion.end.has("RolloutSucceeded", "True")
     assert [entry.outcome for entry in promotion.end.history] == ["Promoted", "Promoted"]
     assert (promotion.end.canary, promotion.end.weight, promotion.end.rejected) == (None, None, ())
 
 
 async def test_no_request_fails_because_of_a_promotion(promotion: Run) -> None:
-    """Not one request fails from the start of the canary until the old pods have drained."""
-    _keep(promises.none_failed(promotion.requests))
+    """From the start of the canary until the old pods have drained."""
+    _check(promises.none_failed(promotion.requests))
 
 
 async def test_after_a_promotion_only_the_new_version_answers(promotion: Run, versions: Versions) -> None:
-    """Both versions answered real requests in the run, and afterwards the promoted one alone."""
-    _keep(promises.took_part(promotion.requests, [versions.first.version, versions.better.version]))
-    _keep(promises.only_answers_now(promotion.requests, promotion.afterwards, versions.better.version))
+    """During the run both versions answered."""
+    _check(promises.took_part(promotion.requests, [versions.first.version, versions.better.version]))
+    _check(promises.only_answers_now(promotion.requests, promotion.afterwards, versions.better.version))
 
 
-async def test_a_promotion_touches_no_pod(promotion: Run) -> None:
-    """The pods that were on trial serve on: none was restarted or replaced."""
-    _keep(promises.same_pods(promotion.pods_first, promotion.pods_last))
+async def test_a_promotion_does_not_restart_pods(promotion: Run) -> None:
+    """The pods of the canary serve as stable: none was restarted or replaced."""
+    _check(promises.same_pods(promotion.pods_first, promotion.pods_last))
 
 
 async def test_a_promotion_moves_the_alias(promotion: Run, iris: Rollout, versions: Versions) -> None:
-    """The alias that `onPromote` names arrives at the promoted version."""
+    """The alias of `onPromote` points to the promoted version."""
     await iris.champion_is(versions.better)
 
 
 async def test_the_weight_rises_step_by_step(promotion: Run, iris: Rollout) -> None:
-    """Only the weights of the steps are ever wanted, and no weight is called live before it was written."""
-    weights = [seen.status.weight for seen in iris.seen if seen.status.run and seen.status.weight]
+    """Only the weights of the steps are desired, and no weight is live before it was desired."""
+    statuses = [state.status for state in iris.states]
+    weights = [status.weight for status in statuses if status.run and status.weight]
     desired = [weight.desired for weight in weights]
     rises = [now for before, now in zip([0, *desired], desired, strict=False) if now != before]
     assert rises[:2] == [10, 50]
@@ -135,7 +137,7 @@ async def test_the_weight_rises_step_by_step(promotion: Run, iris: Rollout) -> N
     assert all(weight.live in desired[: position + 1] for position, weight in enumerate(weights))
 
 
-async def test_events_tell_the_promotion(promotion: Run, versions: Versions) -> None:
+async def test_a_promotion_has_its_events(promotion: Run, versions: Versions) -> None:
     """One event per transition, in order, from the first revision to the promotion."""
     better = versions.better.uri
     assert [reason for reason, _ in promotion.events] == [
@@ -151,8 +153,8 @@ async def test_events_tell_the_promotion(promotion: Run, versions: Versions) -> 
     ]
 
 
-async def test_a_person_can_read_the_end_of_a_promotion(promotion: Run, iris: Rollout, versions: Versions) -> None:
-    """`kubectl get`, `get -o wide` and `describe` show who serves, that it is ready, and what happened."""
+async def test_kubectl_shows_the_end_of_a_promotion(promotion: Run, iris: Rollout, versions: Versions) -> None:
+    """`get`, `get -o wide` and `describe` show which version serves, that it is ready, and what happened."""
     columns = (await iris.command("get", "modeldeployment", iris.name)).splitlines()
     assert columns[0].split() == ["NAME", "PHASE", "STABLE", "CANARY", "WEIGHT", "VERDICT", "READY", "AGE"]
     assert columns[1].split()[:3] == [iris.name, "Stable", versions.better.version]
@@ -164,41 +166,41 @@ async def test_a_person_can_read_the_end_of_a_promotion(promotion: Run, iris: Ro
 
 
 async def test_a_bad_version_is_rejected_by_its_accuracy(rejection: Run, versions: Versions) -> None:
-    """Feedback shows that the version is bad: it is rejected with the number and the limit, and remembered."""
-    _keep(*promises.rejected(rejection.end, versions.bad.uri, versions.better.version, versions.better.version))
+    """Feedback shows that it is bad. The message has the number and the limit, and status remembers it."""
+    _check(*promises.rejected(rejection.end, versions.bad.uri, versions.better.version, versions.better.version))
     ended, rejected = rejection.end.history[0], rejection.end.rejected[0]
     assert (ended.outcome, ended.reason, rejected.reason) == ("Rejected", "AccuracyBelowLimit", "AccuracyBelowLimit")
     assert rejected.message.startswith("accuracy 0.")
     assert "breaks its limit: at least 0.85" in rejected.message
 
 
-async def test_a_rejection_wants_weight_zero_first(rejection: Run, iris: Rollout, versions: Versions) -> None:
-    """RollingBack is written together with weight 0; afterwards nothing leads to the bad version any more."""
-    back = [seen.status for seen in iris.seen if seen.status.phase == "RollingBack"]
-    assert back
-    assert all(now.weight is not None and now.weight.desired == 0 for now in back)
+async def test_a_rejection_sets_weight_0_first(rejection: Run, iris: Rollout, versions: Versions) -> None:
+    """Weight 0 is written together with RollingBack, and in the end there is no route to the bad version."""
+    rolling_back = [state.status for state in iris.states if state.status.phase == "RollingBack"]
+    assert rolling_back
+    assert all(status.weight is not None and status.weight.desired == 0 for status in rolling_back)
     assert (await iris.get("ingress", f"{iris.name}-canary")) is None
 
 
 async def test_no_request_fails_because_of_a_rejection(rejection: Run, versions: Versions) -> None:
-    """Not one request fails while the bad version comes and goes; it did answer some, and none afterwards."""
-    _keep(promises.none_failed(rejection.requests))
-    _keep(promises.took_part(rejection.requests, [versions.bad.version]))
-    _keep(promises.only_answers_now(rejection.requests, rejection.afterwards, versions.better.version))
+    """The bad version answered some requests during the run, and none afterwards."""
+    _check(promises.none_failed(rejection.requests))
+    _check(promises.took_part(rejection.requests, [versions.bad.version]))
+    _check(promises.only_answers_now(rejection.requests, rejection.afterwards, versions.better.version))
 
 
-async def test_a_rejection_leaves_the_stable_pods_alone(rejection: Run) -> None:
-    """The pods that served before serve on: none was restarted or replaced."""
-    _keep(promises.same_pods(rejection.pods_first, rejection.pods_last))
+async def test_a_rejection_does_not_restart_the_stable_pods(rejection: Run) -> None:
+    """None was restarted or replaced."""
+    _check(promises.same_pods(rejection.pods_first, rejection.pods_last))
 
 
 async def test_a_rejection_does_not_move_the_alias(rejection: Run, place: Place, versions: Versions) -> None:
-    """The alias that `onPromote` names stays with the version that was proven."""
+    """The alias of `onPromote` still points to the promoted version."""
     assert await place.aliases.get("iris-runs-champion") == versions.better.version
 
 
-async def test_events_tell_the_rejection(rejection: Run) -> None:
-    """One event per transition, in order, with the reason where it went wrong."""
+async def test_a_rejection_has_its_events(rejection: Run) -> None:
+    """One event per transition, in order, with the reason of the rejection."""
     reasons = [reason for reason, _ in rejection.events]
     assert reasons == ["CanaryStarted", "WeightProven", "WeightProven", "RollingBack", "RolledBack"]
     assert all(note.startswith("AccuracyBelowLimit: accuracy 0.") for _, note in rejection.events[3:])
@@ -207,7 +209,7 @@ async def test_events_tell_the_rejection(rejection: Run) -> None:
 async def test_a_rejected_version_is_not_tried_again(
     rejection: Run, iris: Rollout, operator: Operator, versions: Versions
 ) -> None:
-    """Neither applying the object again nor a new operator gives a rejected version another run."""
+    """Neither after a change of the object nor by a new process of the operator."""
     await operator.replace()
     await iris.patch({"model": {"pollInterval": "1s"}})
     stalled = await iris.until_condition("Stalled", "False", "Rejected")
@@ -219,9 +221,10 @@ async def test_a_rejected_version_is_not_tried_again(
 async def test_other_objectives_give_a_rejected_version_another_run(
     rejection: Run, iris: Rollout, versions: Versions
 ) -> None:
-    """What it was rejected by has changed, so it starts once more; naming the stable version again ends that run."""
-    spec = json.loads(await iris.command("get", "modeldeployment", iris.name, "-o", "jsonpath={.spec.objectives}"))
-    await iris.patch({"objectives": [each for each in spec if each["name"] != "latency"]})
+    """It starts again. The URI of the stable version then ends that run."""
+    text = await iris.command("get", "modeldeployment", iris.name, "-o", "jsonpath={.spec.objectives}")
+    objectives = json.loads(text)
+    await iris.patch({"objectives": [objective for objective in objectives if objective["name"] != "latency"]})
     again = await iris.until("it starts again", lambda now: now.phase == "Starting")
     assert again.canary is not None
     assert again.canary.model.uri == versions.bad.uri

@@ -1,4 +1,4 @@
-"""The smallest ModelDeployment, with nothing in it but a model and a host: the defaults roll out a good version."""
+"""The smallest ModelDeployment has only a model and a host: the defaults roll out a good version."""
 
 import json
 
@@ -12,11 +12,11 @@ from tests.e2e.rollouts import Manifest, Place, deployed, manifest
 pytestmark = pytest.mark.anyio
 
 RATE = 60.0  # requests per second
-WITHIN = 420.0  # seconds for a run whose margins must be ruled out
+WITHIN = 420.0  # seconds for a run that must rule out its margins
 
 
 def smallest(name: str) -> Manifest:
-    """The example without steps and objectives, and without a wait at its end."""
+    """The example without steps and objectives, and without a watch."""
     document = manifest(name)
     document["spec"]["rollout"] = {"watchAfterPromotion": "0s", "scaleDownDelay": "0s"}
     del document["spec"]["objectives"]
@@ -39,7 +39,7 @@ async def test_the_defaults_roll_out_a_good_version(place: Place, versions: Vers
     weights = [step["weight"] for step in run["steps"]]
     assert weights == sorted(weights)
     assert (len(weights) > 1, weights[-1]) == (True, 50)
-    assert [one["name"] for one in run["objectives"]] == ["errors", "p95"]
+    assert [objective["name"] for objective in run["objectives"]] == ["errors", "p95"]
     assert 0 < float(run["latencyThresholds"]["p95"]) < 1
-    made = promises.none_failed(stream.requests)
-    assert made.kept, made.found
+    none_failed = promises.none_failed(stream.requests)
+    assert none_failed.kept, none_failed.found
