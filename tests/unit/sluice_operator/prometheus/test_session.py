@@ -179,17 +179,17 @@ def test_json_that_is_nested_too_deeply_is_an_error() -> None:
 
 def test_credentials_are_not_sent_to_another_server() -> None:
     """A redirect is not followed, because our headers would be sent along."""
-    seen: list[str] = []
+    received: list[str] = []
 
     def elsewhere(handler: BaseHTTPRequestHandler) -> None:
-        seen.append(str(handler.headers))
+        received.append(str(handler.headers))
         answer(200, SERIES)(handler)
 
     with serving(elsewhere) as other, serving(answer(302, b"", Location=other)) as url:
         credentials = Credentials(token="secret", headers=(("X-Scope-OrgID", "team-a"),))
         with pytest.raises(MetricsLostError, match="redirects are not followed"):
             asyncio.run(Reader(connect(url, credentials=credentials)).raw(IRIS, 100, 130))
-    assert seen == []
+    assert received == []
 
 
 @pytest.mark.parametrize(
@@ -207,15 +207,15 @@ def test_a_request_has_the_given_credentials(
     """And no others: the client library would read a `.netrc` file."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    seen: list[dict[str, str | None]] = []
+    received: list[dict[str, str | None]] = []
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
-        seen.append({name: handler.headers.get(name) for name in sent})
+        received.append({name: handler.headers.get(name) for name in sent})
         answer(200, SERIES)(handler)
 
     with serving(respond) as url:
         asyncio.run(Reader(connect(url, credentials=credentials)).raw(IRIS, 100, 130))
-    assert seen == [sent]
+    assert received == [sent]
 
 
 def test_a_slash_at_the_end_of_the_address_is_removed() -> None:
@@ -233,9 +233,9 @@ def test_a_slash_at_the_end_of_the_address_is_removed() -> None:
 
 def test_a_refused_connection_is_an_error() -> None:
     """There is one attempt, and the sentence is the same each time."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        reader = Reader(connect(f"http://127.0.0.1:{taken.getsockname()[1]}"))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        reader = Reader(connect(f"http://127.0.0.1:{listener.getsockname()[1]}"))
         with pytest.raises(MetricsLostError, match=r"^Prometheus gave no answer: Connection refused$"):
             asyncio.run(reader.raw(IRIS, 100, 130))
 
