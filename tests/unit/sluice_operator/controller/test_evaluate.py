@@ -110,27 +110,6 @@ def test_a_run_is_judged_at_any_scrape_interval(interval: int) -> None:
     assert verdict.objectives[0].requests in range(480, 600)
 
 
-def test_only_new_samples_are_asked_for() -> None:
-    """First the baseline, once; then raw samples of the run, with an overlap for samples that arrive late."""
-    prometheus = serving()
-    evaluator = trials(prometheus)
-    for now in (5, 100, 105):
-        look(evaluator, now)
-    counters = (
-        "ml_requests_started_total|ml_requests_total|ml_feedback_total|ml_feedback_correct_total"
-        "|ml_request_duration_seconds_bucket"
-    )
-    owner = 'namespace=~"models",model_deployment=~"iris"'
-    both = f'{{__name__=~"{counters}",{owner},revision=~"{CANARY}|{STABLE}",entry="gateway",le=~"|[+]Inf|0[.]2"}}'
-    assert prometheus.queries == [
-        f'{{__name__=~"ml_request_duration_seconds_bucket",{owner},revision=~"{STABLE}",entry="gateway"}}',
-        both.replace(f"{CANARY}|", ""),
-        f"{both}[35000ms]",
-        f"{both}[115000ms]",
-        f"{both}[25000ms]",
-    ]
-
-
 def test_latencies_are_compared_at_bounds_of_stable_s_baseline() -> None:
     """At bounds that enough of its recent requests exceeded, in addition to the limit of the objective."""
     prometheus = FakePrometheus()
@@ -188,69 +167,6 @@ def test_a_verdict_is_used_until_the_next_evaluation_is_due() -> None:
     assert len(prometheus.queries) == asked + 1, "the samples were read at this moment already"
 
 
-def test_many_runs_share_one_query() -> None:
-    """The first run that is evaluated asks for all; each run gets its own samples."""
-    prometheus, names = FakePrometheus(), [f"iris{number}" for number in range(30)]
-    for number, name in enumerate(names):
-        pod(prometheus, [(10 + number) * scrape for scrape in range(40)], pod_uid=f"c{number}", model_deployment=name)
-        pod(
-            prometheus,
-            [90 * scrape for scrape in range(40)],
-            pod_uid=f"s{number}",
-            revision=STABLE,
-            model_deployment=name,
-        )
-    together = trials(prometheus)
-    for now in (100, 105):
-        prometheus.queries.clear()
-        verdicts = [look(together, now, name=name) for name in names]
-    assert len(prometheus.queries) == 2
-    assert verdicts == [look(trials(prometheus), 105, name=name) for name in names]
-    assert len({verdict.objectives[0].requests for verdict in verdicts}) == 30
-
-
-def test_evaluations_at_the_same_time_do_not_disturb_each_other() -> None:
-    """One run asks for all while others still read the counters that they have."""
-    prometheus, names = FakePrometheus(), [f"iris{number}" for number in range(12)]
-    for number, name in enumerate(names):
-        pod(prometheus, [(10 + number) * scrape for scrape in range(60)], pod_uid=f"c{number}", model_deployment=name)
-        pod(
-            prometheus,
-            [90 * scrape for scrape in range(60)],
-            pod_uid=f"s{number}",
-            revision=STABLE,
-            model_deployment=name,
-        )
-    together = trials(prometheus)
-
-    async def all_of_them(now: float) -> list[Verdict]:
-        subjects = [Subject("models", name, a_run(), ComparedRevisions(CANARY, STABLE)) for name in names]
-        moments = [moment(now + number / 100) for number in range(len(names))]
-        pairs = zip(subjects, moments, strict=True)
-        return await asyncio.gather(*(together.verdict(subject, STATUS, 0, at) for subject, at in pairs))
-
-    async def for_a_while() -> list[Verdict]:
-        for now in range(30, 200, 5):
-            verdicts = await all_of_them(now)
-        return verdicts
-
-    assert asyncio.run(for_a_while()) == [look(trials(prometheus), 195, name=name) for name in names]
-
-
-def test_a_run_that_is_far_behind_has_its_own_query() -> None:
-    """A run that was not evaluated for minutes does not make the query of the others longer."""
-    prometheus = serving()
-    pod(prometheus, [10 * scrape for scrape in range(40)], pod_uid="x", model_deployment="late")
-    evaluator = trials(prometheus)
-    look(evaluator, 50, name="late")
-    look(evaluator, 50)
-    look(evaluator, 100)
-    look(evaluator, 105)
-    assert '"iris"' in prometheus.queries[-1]
-    assert "late" not in prometheus.queries[-1]
-    assert look(evaluator, 110, name="late") == look(trials(prometheus), 110, name="late")
-
-
 def test_an_evaluation_is_made_when_it_is_due() -> None:
     """After each evaluation interval, also if the one before found no samples."""
     prometheus = FakePrometheus()
@@ -287,19 +203,6 @@ def test_a_restart_during_a_run_gives_the_same_numbers() -> None:
     second = a_run(step=1, step_started_at=moment(155), live_weights=(*first, LiveWeight(50, moment(155))))
     for now in range(155, 300, 24):
         assert look(evaluator, now, second) == look(trials(prometheus), now, second)
-
-
-def test_memory_does_not_grow_with_the_run() -> None:
-    """Of the samples that are already in the evidence, only the last ones are kept."""
-    prometheus = serving(scrapes=300)
-    evaluator = trials(prometheus)
-    sizes: set[int] = set()
-    for now in range(5, 2900, 200):
-        look(evaluator, now)
-        counters = evaluator._samples["models", "iris"][1].polled.counters
-        sizes.add(max(len(series.times) for series in counters._known.values()))
-        sizes.add(max(len(pod.scrapes) for pod in counters.pods.values()))
-    assert max(sizes) <= 3
 
 
 def test_the_watch_ends_early_only_with_a_fail() -> None:

@@ -1,0 +1,118 @@
+"""Runs share queries: one for all that are due, only for new samples, and each run gets its own samples."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sluice_operator.api.status import Verdict
+from sluice_operator.controller.run_samples import Subject
+from sluice_operator.counting.ticks import ComparedRevisions
+from tests.unit.sluice_operator.fake_prometheus import (
+    CANARY,
+    STABLE,
+    STATUS,
+    FakePrometheus,
+    a_run,
+    look,
+    moment,
+    pod,
+    serving,
+    trials,
+)
+
+
+def test_only_new_samples_are_asked_for() -> None:
+    """First the baseline, once; then raw samples of the run, with an overlap for samples that arrive late."""
+    prometheus = serving()
+    evaluator = trials(prometheus)
+    for now in (5, 100, 105):
+        look(evaluator, now)
+    counters = (
+        "ml_requests_started_total|ml_requests_total|ml_feedback_total|ml_feedback_correct_total"
+        "|ml_request_duration_seconds_bucket"
+    )
+    owner = 'namespace=~"models",model_deployment=~"iris"'
+    both = f'{{__name__=~"{counters}",{owner},revision=~"{CANARY}|{STABLE}",entry="gateway",le=~"|[+]Inf|0[.]2"}}'
+    assert prometheus.queries == [
+        f'{{__name__=~"ml_request_duration_seconds_bucket",{owner},revision=~"{STABLE}",entry="gateway"}}',
+        both.replace(f"{CANARY}|", ""),
+        f"{both}[35000ms]",
+        f"{both}[115000ms]",
+        f"{both}[25000ms]",
+    ]
+
+
+def test_many_runs_share_one_query() -> None:
+    """The first run that is evaluated asks for all; each run gets its own samples."""
+    prometheus, names = FakePrometheus(), [f"iris{number}" for number in range(30)]
+    for number, name in enumerate(names):
+        pod(prometheus, [(10 + number) * scrape for scrape in range(40)], pod_uid=f"c{number}", model_deployment=name)
+        pod(
+            prometheus,
+            [90 * scrape for scrape in range(40)],
+            pod_uid=f"s{number}",
+            revision=STABLE,
+            model_deployment=name,
+        )
+    together = trials(prometheus)
+    for now in (100, 105):
+        prometheus.queries.clear()
+        verdicts = [look(together, now, name=name) for name in names]
+    assert len(prometheus.queries) == 2
+    assert verdicts == [look(trials(prometheus), 105, name=name) for name in names]
+    assert len({verdict.objectives[0].requests for verdict in verdicts}) == 30
+
+
+def test_evaluations_at_the_same_time_do_not_disturb_each_other() -> None:
+    """One run asks for all while others still read the counters that they have."""
+    prometheus, names = FakePrometheus(), [f"iris{number}" for number in range(12)]
+    for number, name in enumerate(names):
+        pod(prometheus, [(10 + number) * scrape for scrape in range(60)], pod_uid=f"c{number}", model_deployment=name)
+        pod(
+            prometheus,
+            [90 * scrape for scrape in range(60)],
+            pod_uid=f"s{number}",
+            revision=STABLE,
+            model_deployment=name,
+        )
+    together = trials(prometheus)
+
+    async def all_of_them(now: float) -> list[Verdict]:
+        subjects = [Subject("models", name, a_run(), ComparedRevisions(CANARY, STABLE)) for name in names]
+        moments = [moment(now + number / 100) for number in range(len(names))]
+        pairs = zip(subjects, moments, strict=True)
+        return await asyncio.gather(*(together.verdict(subject, STATUS, 0, at) for subject, at in pairs))
+
+    async def for_a_while() -> list[Verdict]:
+        for now in range(30, 200, 5):
+            verdicts = await all_of_them(now)
+        return verdicts
+
+    assert asyncio.run(for_a_while()) == [look(trials(prometheus), 195, name=name) for name in names]
+
+
+def test_a_run_that_is_far_behind_has_its_own_query() -> None:
+    """A run that was not evaluated for minutes does not make the query of the others longer."""
+    prometheus = serving()
+    pod(prometheus, [10 * scrape for scrape in range(40)], pod_uid="x", model_deployment="late")
+    evaluator = trials(prometheus)
+    look(evaluator, 50, name="late")
+    look(evaluator, 50)
+    look(evaluator, 100)
+    look(evaluator, 105)
+    assert '"iris"' in prometheus.queries[-1]
+    assert "late" not in prometheus.queries[-1]
+    assert look(evaluator, 110, name="late") == look(trials(prometheus), 110, name="late")
+
+
+def test_memory_does_not_grow_with_the_run() -> None:
+    """Of the samples that are already in the evidence, only the last ones are kept."""
+    prometheus = serving(scrapes=300)
+    evaluator = trials(prometheus)
+    sizes: set[int] = set()
+    for now in range(5, 2900, 200):
+        look(evaluator, now)
+        counters = evaluator._samples["models", "iris"][1].polled.counters
+        sizes.add(max(len(series.times) for series in counters._known.values()))
+        sizes.add(max(len(pod.scrapes) for pod in counters.pods.values()))
+    assert max(sizes) <= 3
