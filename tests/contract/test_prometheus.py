@@ -34,9 +34,9 @@ from tests.unit.sluice_operator.fake_prometheus import (
     START,
     FakePrometheus,
     a_run,
-    look,
+    evaluator_for,
     serving,
-    trials,
+    verdict_at,
 )
 
 FOLDER = "source dev/cluster/config.sh; source dev/cluster/binaries.sh; binaries prometheus"
@@ -139,13 +139,13 @@ def program() -> str:
 
 def verdict_from(url: str, now: float, run: Run) -> Verdict:
     """The verdict on `run`, `now` seconds after BEGAN."""
-    return look(Evaluator(Reader(connect(url)), Intervals(scrape=INTERVAL, evaluation=5)), BEGAN + now, run)
+    return verdict_at(Evaluator(Reader(connect(url)), Intervals(scrape=INTERVAL, evaluation=5)), BEGAN + now, run)
 
 
 @pytest.mark.parametrize("now", [35, 155, 300])
 def test_a_target_that_two_jobs_scrape_is_not_counted_twice(url: str, now: float) -> None:
     """The verdict has the same numbers as with a fake that has each sample once."""
-    assert verdict_from(url, now, a_run(BEGAN)) == look(trials(serving()), now, a_run())
+    assert verdict_from(url, now, a_run(BEGAN)) == verdict_at(evaluator_for(serving()), now, a_run())
 
 
 def test_a_retention_shorter_than_the_run_loses_counts_and_invents_none(url: str) -> None:

@@ -22,7 +22,15 @@ from sluice_operator.prometheus.servers import Servers
 from tests.contract.conftest import PATIENCE, free_ports, running
 from tests.contract.test_prometheus import BEGAN, program, targets
 from tests.unit.sluice_operator.certificates import Authority
-from tests.unit.sluice_operator.fake_prometheus import INTERVAL, FakePrometheus, a_run, look, lost, serving, trials
+from tests.unit.sluice_operator.fake_prometheus import (
+    INTERVAL,
+    FakePrometheus,
+    a_run,
+    evaluator_for,
+    metrics_lost,
+    serving,
+    verdict_at,
+)
 from tests.unit.sluice_operator.fakes import FakeKube
 
 BCRYPT = {  # hashes of passwords, in the form that Prometheus needs
@@ -89,7 +97,7 @@ def files(tmp_path: Path, guarded: Guarded) -> Path:
 
 def verdict_from(evaluator: Evaluator, now: float, named: Prometheus | None = None) -> Verdict:
     """The verdict `now` seconds after a run that began at BEGAN."""
-    return look(evaluator, BEGAN + now, a_run(BEGAN, prometheus=named))
+    return verdict_at(evaluator, BEGAN + now, a_run(BEGAN, prometheus=named))
 
 
 def error_of(reader: Reader) -> str:
@@ -102,7 +110,7 @@ def test_with_the_right_credentials_there_is_a_verdict(guarded: Guarded, files: 
     """It has the same numbers as with a fake that needs no credentials."""
     evaluator = Evaluator(Reader(from_folder(guarded.url, str(files))), TIMING)
     for now in (35, 155):
-        assert verdict_from(evaluator, now) == look(trials(serving()), now, a_run())
+        assert verdict_from(evaluator, now) == verdict_at(evaluator_for(serving()), now, a_run())
 
 
 def test_a_changed_password_is_reported_until_its_file_is_changed(guarded: Guarded, files: Path) -> None:
@@ -112,7 +120,7 @@ def test_a_changed_password_is_reported_until_its_file_is_changed(guarded: Guard
     guarded.allow("renewed")
     assert verdict_from(evaluator, 65).message == UNAUTHORIZED
     (files / "password").write_text("renewed\n")
-    assert verdict_from(evaluator, 155) == look(trials(serving()), 155, a_run()) != before
+    assert verdict_from(evaluator, 155) == verdict_at(evaluator_for(serving()), 155, a_run()) != before
 
 
 def test_without_credentials_there_is_an_error(guarded: Guarded, files: Path) -> None:
@@ -153,7 +161,7 @@ def test_a_corrected_secret_is_used_without_a_restart(guarded: Guarded, files: P
     servers = Servers(kube, TIMING, (host,), clock=lambda: clock[0])
     evaluator, named = Evaluator(Reader(FakePrometheus()), TIMING, servers), Prometheus(guarded.url, "prometheus")
 
-    def verdict_at(now: float, **keys: str) -> Verdict:
+    def verdict_with(now: float, **keys: str) -> Verdict:
         if keys:
             keys["ca.crt"] = (files / "ca.crt").read_text()
             data = {key: base64.b64encode(value.encode()).decode() for key, value in keys.items()}
@@ -161,11 +169,11 @@ def test_a_corrected_secret_is_used_without_a_restart(guarded: Guarded, files: P
         clock[0] = now
         return verdict_from(evaluator, now, named)
 
-    assert verdict_at(30) == lost(
+    assert verdict_with(30) == metrics_lost(
         "Secret models/prometheus is not there: create it, or correct spec.prometheus.credentialsSecret"
     )
-    assert verdict_at(60, username="sluice") == lost(
+    assert verdict_with(60, username="sluice") == metrics_lost(
         "the credentials in Secret models/prometheus cannot be used: there is username without password: write both"
     )
-    assert verdict_at(90, username="sluice", password="wrong") == lost(UNAUTHORIZED)
-    assert verdict_at(155, username="sluice", password="right") == look(trials(serving()), 155, a_run())
+    assert verdict_with(90, username="sluice", password="wrong") == metrics_lost(UNAUTHORIZED)
+    assert verdict_with(155, username="sluice", password="right") == verdict_at(evaluator_for(serving()), 155, a_run())

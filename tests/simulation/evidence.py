@@ -46,7 +46,7 @@ class Evidence:
         pods = Pods(replicas, replicas)
         self._columns = [_index(bound) for bound in bounds]
         counted = {objective.name: self._counts(objective, baseline) for objective in objectives}
-        learned = baselines.learned(counted, _BIN_SECONDS)
+        learned = baselines.from_counts(counted, _BIN_SECONDS)
         self._objectives = [
             (
                 objective,
@@ -67,7 +67,7 @@ class Evidence:
         for objective, processes in self._objectives:
             processes.update(self._counts(objective, canary), self._counts(objective, stable), proven=True)
 
-    def observe_silence(self, step: Floats, weight: Floats, canary: Answers, stable: Answers) -> None:
+    def update_silence(self, step: Floats, weight: Floats, canary: Answers, stable: Answers) -> None:
         """The next tick: each run is in its `step` at its `weight`, and its requests count only for this step."""
         for index, silence in enumerate(self._silence):
             in_step = step == index
@@ -83,7 +83,7 @@ class Evidence:
         objectives, thresholds = [processes for _, processes in self._objectives], self._thresholds
         worse = budget.averaged([processes.log_worse for processes in objectives])
         over_limit = budget.averaged([processes.log_over_limit_and_worse for processes in objectives])
-        watch = budget.averaged([processes.log_worse_than_baseline for processes in objectives])
+        watch = budget.averaged([processes.log_worse_in_watch for processes in objectives])
         return np.asarray(
             (worse >= thresholds.comparison) | (over_limit >= thresholds.limits) | (watch >= thresholds.unpaired)
         )

@@ -56,7 +56,7 @@ def in_watch(outcomes: Outcomes) -> Outcomes:
     """The runs that came to the watch, with times since the promotion."""
     reached = outcomes.seconds > PROMOTED_AT
     return Outcomes(
-        outcomes.taken_back[reached],
+        outcomes.rolled_back[reached],
         outcomes.promoted[reached],
         outcomes.seconds[reached] - PROMOTED_AT,
         outcomes.exposed[reached],
@@ -84,7 +84,7 @@ def mean_promoted(results: Results, policy: str, rate: float) -> float:
 
 def medians_until_rollback(outcomes: Outcomes) -> tuple[float, float]:
     """The median seconds and canary requests until a run is rolled back; infinite if less than half of them are."""
-    return outcomes.median_seconds(outcomes.taken_back), outcomes.median_exposed(outcomes.taken_back)
+    return outcomes.median_seconds(outcomes.rolled_back), outcomes.median_exposed(outcomes.rolled_back)
 
 
 def median_interval(times: Floats) -> tuple[float, float]:

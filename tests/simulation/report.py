@@ -201,7 +201,7 @@ def _watch(results: Results) -> str:
 
 
 def _watch_rollbacks(results: Results, name: str, rate: float) -> str:
-    counted = Counted.of(in_watch(results[Cell(WATCHED, name, rate)]).taken_back)
+    counted = Counted.of(in_watch(results[Cell(WATCHED, name, rate)]).rolled_back)
     return f"{percent(counted.share)} of {counted.runs}"
 
 
@@ -249,7 +249,7 @@ def _surroundings(results: Results) -> str:
 
 
 def _rolled_back(outcomes: Outcomes) -> float:
-    return float(outcomes.taken_back.mean())
+    return float(outcomes.rolled_back.mean())
 
 
 def _promoted_after(outcomes: Outcomes) -> float:

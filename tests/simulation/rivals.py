@@ -86,12 +86,12 @@ class Flagger:
         none = np.zeros(len(self._step), bool)
         if self._ticks % (self._window.maxlen or 1):
             return Verdicts(none, none)
-        taken_back = self._failed >= self._rules.threshold
+        rolled_back = self._failed >= self._rules.threshold
         window = _sum(self._window)
         bad = self._rules.limits.exceeded(window) | (window.requests == 0)
         self._failed += bad
         self._step += ~bad
-        return Verdicts(taken_back, self._step >= len(self._rules.weights))
+        return Verdicts(rolled_back, self._step >= len(self._rules.weights))
 
 
 @dataclass(frozen=True)

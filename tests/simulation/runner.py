@@ -18,7 +18,7 @@ HOUR = 3600.0
 class Verdicts(NamedTuple):
     """By run. A run with both verdicts is rolled back."""
 
-    taken_back: Bools
+    rolled_back: Bools
     promoted: Bools
 
 
@@ -42,7 +42,7 @@ class Outcomes:
     `exposed_in_hour`: canary requests in the first hour. After its promotion, a canary gets all requests.
     """
 
-    taken_back: Bools
+    rolled_back: Bools
     promoted: Bools
     seconds: Floats
     exposed: Floats
@@ -68,19 +68,19 @@ def joined(batches: Sequence[Outcomes]) -> Outcomes:
 def simulate(world: World, make: PolicyMaker, runs: int, minutes: float, random: Random) -> Outcomes:
     """A batch of runs, for at most `minutes` each."""
     traffic, policy = Traffic(world, runs, random), make(world, runs, random)
-    taken_back, promoted = np.zeros(runs, bool), np.zeros(runs, bool)
+    rolled_back, promoted = np.zeros(runs, bool), np.zeros(runs, bool)
     seconds, exposed = np.full(runs, np.inf), np.zeros(runs)
     now = 0.0
-    while now < 60 * minutes and not np.all(taken_back | promoted):
-        weights, undecided = policy.weights(), ~(taken_back | promoted)
+    while now < 60 * minutes and not np.all(rolled_back | promoted):
+        weights, undecided = policy.weights(), ~(rolled_back | promoted)
         now += world.tick
         exposed += np.where(undecided, weights * world.rate * world.tick, 0.0)
         verdicts = policy.judge(*traffic.tick(weights))
-        taken_back |= undecided & verdicts.taken_back
-        promoted |= undecided & verdicts.promoted & ~verdicts.taken_back
-        seconds = np.where(undecided & (taken_back | promoted), now, seconds)
+        rolled_back |= undecided & verdicts.rolled_back
+        promoted |= undecided & verdicts.promoted & ~verdicts.rolled_back
+        seconds = np.where(undecided & (rolled_back | promoted), now, seconds)
     after_promotion = np.where(promoted, world.rate * np.maximum(HOUR - seconds, 0.0), 0.0)
-    return Outcomes(taken_back, promoted, seconds, exposed, exposed + after_promotion)
+    return Outcomes(rolled_back, promoted, seconds, exposed, exposed + after_promotion)
 
 
 def ramp(steps: Sequence[tuple[float, float]], seconds: float) -> float:

@@ -45,7 +45,7 @@ class Timed:
     def _failed_in_step(self, canary: Answers, stable: Answers) -> Bools:
         step = np.full(self._runs, float(step_at(self._steps, self._seconds)))
         self._evidence.update(canary, stable)
-        self._evidence.observe_silence(step, self.weights(), canary, stable)
+        self._evidence.update_silence(step, self.weights(), canary, stable)
         return self._evidence.failed() | self._evidence.silent(step)
 
     def _failed_in_watch(self, canary: Answers, stable: Answers) -> Bools:
@@ -77,7 +77,7 @@ class Automatic:
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
         current = self._current_step
         self._evidence.update(canary, stable)
-        self._evidence.observe_silence(current, self.weights(), canary, stable)
+        self._evidence.update_silence(current, self.weights(), canary, stable)
         failed = self._evidence.failed() | self._evidence.silent(current)
         self._requests += canary.requests
         self._seconds += self._tick

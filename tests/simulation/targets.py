@@ -85,7 +85,7 @@ def _false_rollbacks(results: Results) -> Iterator[Target]:
     }
     for policy, names in surroundings.items():
         counted = {
-            (name, rate): Counted.of(results[Cell(policy, name, rate)].taken_back) for name in names for rate in RATES
+            (name, rate): Counted.of(results[Cell(policy, name, rate)].rolled_back) for name in names for rate in RATES
         }
         total, (name, rate), worst = _total_and_worst(counted)
         low, _ = worst.interval

@@ -92,12 +92,12 @@ def results() -> dict[Cell, Outcomes]:
 def test_false_rollbacks_are_as_rare_as_the_theorem_says(cell: Cell, results: dict[Cell, Outcomes]) -> None:
     """A canary that is as good as stable is rolled back in at most 5 % of runs, with an evaluation at every tick."""
     outcomes = results[cell]
-    assert outcomes.taken_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.05)
+    assert outcomes.rolled_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.05)
 
 
 def test_false_rollbacks_are_rare_on_average(results: dict[Cell, Outcomes]) -> None:
     """Over all healthy canaries, at most 2 % are rolled back."""
-    rolled_back = sum(int(results[cell].taken_back.sum()) for cell in HEALTHY)
+    rolled_back = sum(int(results[cell].rolled_back.sum()) for cell in HEALTHY)
     assert rolled_back <= binom.ppf(QUANTILE, sum(results[cell].runs for cell in HEALTHY), 0.02)
 
 
@@ -105,14 +105,14 @@ def test_false_rollbacks_are_rare_on_average(results: dict[Cell, Outcomes]) -> N
 def test_an_incident_in_both_revisions_causes_no_rollback(cell: Cell, results: dict[Cell, Outcomes]) -> None:
     """The incident takes both revisions over all limits. It does not matter when it begins."""
     outcomes = results[cell]
-    assert outcomes.taken_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.01)
+    assert outcomes.rolled_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.01)
 
 
 @pytest.mark.parametrize("cell", WATCHES, ids=str)
 def test_a_good_canary_is_not_rolled_back_in_the_watch(cell: Cell, results: dict[Cell, Outcomes]) -> None:
     """At most 1 % of good canaries are rolled back in a watch of 15 minutes."""
     outcomes = in_watch(results[cell])
-    assert outcomes.taken_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.01)
+    assert outcomes.rolled_back.sum() <= binom.ppf(QUANTILE, outcomes.runs, 0.01)
 
 
 @pytest.mark.parametrize(("regression", "rate"), FOUND)
@@ -128,7 +128,7 @@ def test_regressions_are_found_in_time(regression: str, rate: int, results: dict
 def test_a_canary_that_turns_bad_is_found(results: dict[Cell, Outcomes]) -> None:
     """It is good for ten minutes. When it is bad, it is rolled back as soon as no burst explains it."""
     outcomes = results[TURNS]
-    assert outcomes.taken_back.all()
+    assert outcomes.rolled_back.all()
     assert 600 < medians_until_rollback(outcomes)[0] <= 600 + 300
 
 

@@ -27,25 +27,25 @@ from tests.simulation.study import (
 def test_identical_canaries_are_not_rolled_back_in_a_calm_service() -> None:
     """Of 100 identical canaries, at most 5 are rolled back in 12 minutes with an evaluation at every tick."""
     outcomes = _outcomes(TIMED, "calm, errors 0.1 %", runs=100, minutes=12)
-    assert outcomes.taken_back.sum() <= 5
+    assert outcomes.rolled_back.sum() <= 5
 
 
 def test_identical_canaries_are_not_rolled_back_for_bursts_of_one_revision() -> None:
     """A burst of one revision is not a regression in a service whose baseline has such bursts."""
     outcomes = _outcomes(TIMED, "bursts of one revision at a time, one in ten minutes", runs=100, minutes=8)
-    assert outcomes.taken_back.sum() <= 5
+    assert outcomes.rolled_back.sum() <= 5
 
 
 def test_an_incident_in_both_revisions_causes_no_rollback() -> None:
     """The incident begins with the run and takes both revisions over all limits."""
     outcomes = _outcomes(HEAVY, "both revisions over all limits from the first tick", runs=100, minutes=4)
-    assert not outcomes.taken_back.any()
+    assert not outcomes.rolled_back.any()
 
 
 def test_a_good_canary_is_not_rolled_back_in_the_watch() -> None:
     """None of 25 good canaries is rolled back after its promotion."""
     outcomes = _outcomes(WATCHED, "calm, errors 0.1 %", runs=25, minutes=25)
-    assert not outcomes.taken_back.any()
+    assert not outcomes.rolled_back.any()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_good_canary_is_not_rolled_back_in_the_watch() -> None:
 def test_clear_regressions_cost_few_requests(regression: str, max_requests: float) -> None:
     """Half of the bad canaries are rolled back after the requests of two or three scrapes, and none is promoted."""
     outcomes = _outcomes(AUTOMATIC, regression, runs=100, minutes=5)
-    assert outcomes.taken_back.all()
+    assert outcomes.rolled_back.all()
     assert medians_until_rollback(outcomes)[1] <= max_requests
 
 

@@ -32,7 +32,7 @@ class Dataset:
 @dataclass(frozen=True, slots=True)
 class Split:
     train: Dataset
-    holdout: Dataset
+    hold_out: Dataset
 
 
 def iris() -> Dataset:
@@ -57,10 +57,10 @@ def digest(dataset: Dataset) -> str:
 
 def split(dataset: Dataset, holdout_share: float, seed: int) -> Split:
     """A stratified split: each class has the same share in both parts. `holdout_share`: 0 to 1."""
-    train_rows, holdout_rows = train_test_split(
+    train_rows, hold_out_rows = train_test_split(
         np.arange(len(dataset.labels)), test_size=holdout_share, stratify=dataset.labels, random_state=seed
     )
-    return Split(train=_rows(dataset, train_rows), holdout=_rows(dataset, holdout_rows))
+    return Split(train=_rows(dataset, train_rows), hold_out=_rows(dataset, hold_out_rows))
 
 
 def with_label_noise(dataset: Dataset, share: float, seed: int) -> Dataset:

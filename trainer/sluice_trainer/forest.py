@@ -51,7 +51,7 @@ class Trained:
     recipe: Recipe
     score: Score
     rows: data.Dataset  # the training rows, with noise
-    holdout: data.Dataset  # the rows of the score
+    hold_out: data.Dataset  # the rows of the score
 
 
 def train(dataset: data.Dataset, recipe: Recipe) -> Trained:
@@ -62,8 +62,8 @@ def train(dataset: data.Dataset, recipe: Recipe) -> Trained:
         n_estimators=recipe.trees, max_depth=recipe.max_depth, random_state=recipe.seed, n_jobs=1
     )
     model.fit(rows.frame, rows.labels)
-    return Trained(model, recipe, score(model, parts.holdout), rows, parts.holdout)
+    return Trained(model, recipe, score(model, parts.hold_out), rows, parts.hold_out)
 
 
-def score(model: RandomForestClassifier, holdout: data.Dataset) -> Score:
-    return Score(tuple((model.predict(holdout.frame) == holdout.labels).tolist()))
+def score(model: RandomForestClassifier, hold_out: data.Dataset) -> Score:
+    return Score(tuple((model.predict(hold_out.frame) == hold_out.labels).tolist()))

@@ -17,7 +17,7 @@ from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 from requests.exceptions import RequestException
 
-from sluice_trainer import holdout, reference
+from sluice_trainer import hold_out, reference
 from sluice_trainer.data import Dataset, digest
 from sluice_trainer.forest import HOLDOUT_SHARE, Trained
 
@@ -93,7 +93,7 @@ def _log_details(trained: Trained, dataset: Dataset) -> None:
     )
     mlflow.log_metrics(trained.score.as_metrics())
     mlflow.set_tags({"data.digest": digest(dataset), "version.python": platform.python_version()})
-    mlflow.set_tags(holdout.tags(trained.holdout, trained.score.right))
+    mlflow.set_tags(hold_out.tags(trained.hold_out, trained.score.right))
     mlflow.set_tags({f"version.{library}": version(library) for library in LIBRARIES})
     bins = reference.reference_bins(trained.rows)
     mlflow.log_dict(reference.as_document(bins, len(trained.rows.labels)), REFERENCE_FILE)

@@ -42,7 +42,7 @@ class BenchmarkPolicy:
     def judge(self, canary: Answers, stable: Answers) -> Verdicts:
         step = np.full(self._runs, float(self._seconds >= STEPS[0][1]))
         self._evidence.update(canary, stable)
-        self._evidence.observe_silence(step, self.weights(), canary, stable)
+        self._evidence.update_silence(step, self.weights(), canary, stable)
         self._seconds += self._tick
         return Verdicts(self._evidence.failed() | self._evidence.silent(step), np.zeros(self._runs, bool))
 
@@ -72,7 +72,7 @@ def _outcomes(world: World) -> Outcomes:
 
 
 def _of(outcomes: Outcomes) -> Prediction:
-    rolled_back = outcomes.taken_back
+    rolled_back = outcomes.rolled_back
     return Prediction(
         float(rolled_back.mean()), outcomes.median_seconds(rolled_back), outcomes.median_exposed(rolled_back)
     )

@@ -96,7 +96,7 @@ def nearly_all_within(within: Mapping[float, float]) -> float:
     return min(wide_enough, default=max(finite, default=0.0))
 
 
-def learn(
+def from_counters(
     objectives: Sequence[Objective],
     chosen: tuple[float, ...],
     counters: Counters,
@@ -112,7 +112,7 @@ def learn(
     bin_seconds = edges[1] - edges[0] if len(edges) > 1 else 0.0
     if tallies and objectives:
         counted = {objective.name: criteria.counts(objective, chosen, *tallies) for objective in objectives}
-        by_objective = learned(counted, bin_seconds)
+        by_objective = from_counts(counted, bin_seconds)
     else:
         by_objective = _unknown(objectives, chosen)
     return Baseline(by_objective, chosen, len(tallies) * bin_seconds, sum(tally_.finished for tally_ in tallies))
@@ -139,7 +139,7 @@ def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict
     }
 
 
-def learned(counted: Mapping[str, ObjectiveCounts], bin_seconds: float) -> dict[str, ObjectiveBaseline]:
+def from_counts(counted: Mapping[str, ObjectiveCounts], bin_seconds: float) -> dict[str, ObjectiveBaseline]:
     """The baseline of each objective, from its counts in bins of `bin_seconds`.
 
     All burst laws are learned in one call, because the time that it takes hardly grows with the number of columns.
@@ -151,7 +151,7 @@ def learned(counted: Mapping[str, ObjectiveCounts], bin_seconds: float) -> dict[
     ]
     requests = np.concatenate([counts.requests for counts in columns])
     bad = np.concatenate([counts.bad for counts in columns])
-    law = bursts.learn(bursts.PodHistory(requests, bad, bin_seconds), MINIMUM_POD_SECONDS)
+    law = bursts.learn(bursts.BinnedCounts(requests, bad, bin_seconds), MINIMUM_POD_SECONDS)
     by_objective, end = dict[str, ObjectiveBaseline](), 0
     for name, objective in counted.items():
         judged, first_compared = end, end + 1

@@ -6,9 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from sluice_operator.analysis.run_evidence import RunEvidence
-from sluice_operator.api.spec import Objective
-from sluice_operator.api.status import ObjectiveVerdict, Verdict
+from sluice_operator.analysis import verdict, wording
+from sluice_operator.analysis.run_evidence import Findings, RunEvidence
+from sluice_operator.analysis.verdict import Stage
+from sluice_operator.api.spec import Confidence, Objective
+from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 
 QueryResults = tuple[tuple[Objective, ObjectiveVerdict], ...]
 
@@ -35,3 +37,19 @@ def query_results(objectives: Sequence[Objective], verdict: Verdict) -> QueryRes
     judged = {objective.name: objective for objective in verdict.objectives}
     queries = (objective for objective in objectives if objective.query is not None)
     return tuple((query, judged[query.name]) for query in queries if query.name in judged)
+
+
+def evaluate(findings: Findings, confidence: Confidence, stage: Stage, crashes: int) -> Verdict:
+    """The verdict on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
+    return wording.verdict(verdict.judge(findings, confidence, stage, crashes), confidence)
+
+
+def without_metrics(message: str, before: Verdict | None, crashes: int) -> Verdict:
+    """The verdict without metrics: Undecided, with the numbers of the verdict before it. Crashes are known, and fail.
+
+    `message`: why there are no metrics.
+    """
+    objectives = before.objectives if before else ()
+    if (failure := verdict.crashing(crashes)) is not None:
+        return Verdict(Result.FAIL, wording.CRASHING, wording.crashing(failure), objectives)
+    return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message, objectives)

@@ -56,7 +56,7 @@ class Finding:
     worse_now: float  # against "no worse than stable at the same time"
     watch: WatchFinding | None  # None before the watch
     stable_worse: float | None  # against "stable is as its past says"
-    no_burst_chance: float  # chance that no pod burst in the run so far, according to stable's past
+    no_burst_probability: float  # chance that no pod burst in the run so far, according to stable's past
     non_inferior: tuple[float, ...]  # by step, against "worse than the step's margin"
 
     def against(self, family: Family) -> float | None:
@@ -123,7 +123,7 @@ class ObjectiveEvidence:
             worse_now=single(processes.log_worse_now),
             watch=self._watch(),
             stable_worse=None if stable_worse is None else single(stable_worse),
-            no_burst_chance=processes.no_burst_chance,
+            no_burst_probability=processes.no_burst_probability,
             non_inferior=tuple(single(processes.log_non_inferior(step)) for step in range(len(criterion.margins))),
         )
 
@@ -132,7 +132,7 @@ class ObjectiveEvidence:
             return None
         bad, counted = self._watched[:, 0]
         limit = single(self._processes.watch_limit)
-        return WatchFinding((int(bad), int(counted)), limit, single(self._processes.log_worse_than_baseline))
+        return WatchFinding((int(bad), int(counted)), limit, single(self._processes.log_worse_in_watch))
 
     def _worst(self) -> WorstComparison:
         column = int(single(self._processes.worst_column))

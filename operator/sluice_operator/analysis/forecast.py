@@ -39,14 +39,14 @@ class ObjectiveTraffic:
 class Outlook:
     """What a run may expect at `rate` requests per second.
 
-    `wider`: how many times as wide all margins must be to be ruled out before the deadline. 1: the deadline is long
-    enough. Infinite: no margin that is tried is wide enough.
+    `margin_factor`: how many times as wide all margins must be to be ruled out before the deadline. 1: the deadline is
+    long enough. Infinite: no margin that is tried is wide enough.
     """
 
     rate: float
     forecast: "Forecast"
     deadline: Duration
-    wider: float
+    margin_factor: float
 
 
 @dataclass(frozen=True, slots=True)

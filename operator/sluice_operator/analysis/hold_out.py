@@ -9,21 +9,25 @@ from sluice_operator.api.observation import HoldOut, HoldOuts, Refusal, Rows, Un
 from sluice_operator.api.quantities import Share
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import Revision
-from sluice_operator.evalues.holdout import at_least, at_most, chance_of_losses, drop_at_most, total_for
+from sluice_operator.evalues.hold_out import at_least, at_most, chance_of_losses, drop_at_most, total_for
 
 
-def asking(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+def decided_by_hold_outs(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
     """The objectives that hold-outs decide."""
-    return tuple(objective for objective in objectives if objective.of_training and not objective.dry_run)
+    return tuple(objective for objective in objectives if objective.decided_by_hold_out and not objective.dry_run)
 
 
-def whose(objectives: Sequence[Objective], canary: Revision, stable: Revision | None) -> tuple[Revision, ...]:
+def revisions_to_read(
+    objectives: Sequence[Objective], canary: Revision, stable: Revision | None
+) -> tuple[Revision, ...]:
     """The revisions whose hold-outs must be known: the canary, and stable if an objective compares both.
 
     Where only the server's settings change, the model would be compared with itself. That is left out, because no
     hold-out would be large enough.
     """
-    accuracies = [objective.accuracy for objective in asking(objectives) if objective.accuracy is not None]
+    accuracies = [
+        objective.accuracy for objective in decided_by_hold_outs(objectives) if objective.accuracy is not None
+    ]
     compared = any(accuracy.max_drop is not None for accuracy in accuracies)
     if stable is None or stable.model.uri == canary.model.uri or not compared:
         return (canary,) if accuracies else ()

@@ -46,7 +46,7 @@ class Thresholds:
         compared = sum(finding.worse is not None for finding in findings)
         limited = sum(finding.over_limit is not None for finding in findings)
         spent = budget.UNPAIRED + bool(compared) * budget.COMPARISON + bool(limited) * budget.LIMITS
-        alpha = confidence.false_rollback * budget.WITHOUT_BURSTS / spent
+        alpha = confidence.false_rollback * budget.SPENT_SHARE / spent
         return cls(
             comparison=budget.log_threshold(alpha, budget.COMPARISON),
             limits=budget.log_threshold(alpha, budget.LIMITS),

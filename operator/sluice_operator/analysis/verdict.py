@@ -1,25 +1,215 @@
-"""The verdict on a run as status shows it: what was decided, with its sentence and numbers. Pure."""
+"""What is decided on a run: Pass, Fail or Undecided, and why, as values. `wording` has the sentences. Pure.
 
-from sluice_operator.analysis import decision, wording
-from sluice_operator.analysis.decision import Stage
+Fail: the evidence against the canary exceeds what the run's error budget allows, over all objectives and evaluations,
+or a plain rule is broken. Pass: each objective that is needed now has ruled out its margin. Else Undecided.
+docs/verdicts.md has the theorems.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import Findings
-from sluice_operator.api.spec import Confidence
-from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Verdict
+from sluice_operator.analysis.thresholds import Progress, Thresholds, against, averaged
+from sluice_operator.api.spec import Confidence, Judge, Objective, Step, WhenNoLabels
+from sluice_operator.api.status import ObjectiveVerdict, Result, Run
 
 VERDICT_VERSION = 1  # raised by each change after which the same counts may get another verdict, or other numbers
+CRASHES_TOLERATED = 1  # so many more containers of the canary may end than of stable
+OVERDUE_TOLERATED = 20  # requests; a canary hangs if there are more, and also more than it finished
 
 
-def judge(findings: Findings, confidence: Confidence, stage: Stage, crashes: int) -> Verdict:
-    """The verdict on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
-    return wording.verdict(decision.decide(findings, confidence, stage, crashes), confidence)
+@dataclass(frozen=True, slots=True)
+class Crashing:
+    """The canary's containers end: `crashes` more of them than of stable's."""
+
+    crashes: int
 
 
-def lost(message: str, before: Verdict | None, crashes: int) -> Verdict:
-    """The verdict without metrics: Undecided, with the numbers of the verdict before it. Crashes are known, and fail.
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """The canary does not finish the requests that it began."""
 
-    `message`: why there are no metrics.
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """The canary does not finish the requests that its weight sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveFailed:
+    """The mean evidence of a family reached its threshold. `finding`: of the objective with the most evidence."""
+
+    family: Family
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFailed:
+    """Too many measurements of a query were outside the limit."""
+
+    query: ObjectiveVerdict
+
+
+Failure = Crashing | Hanging | Silent | ObjectiveFailed | QueryFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The part of the run that is judged: a step, or the watch.
+
+    In the watch there is no step to pass, so only a Fail is possible.
     """
-    objectives = before.objectives if before else ()
-    if (failure := decision.crashing(crashes)) is not None:
-        return Verdict(Result.FAIL, wording.CRASHING, wording.crashing(failure), objectives)
-    return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message, objectives)
+
+    step: Step | None
+    index: int = 0  # of the step
+    steps: int = 1
+    elapsed: float = 0.0  # seconds since the step's weight was seen live; 0 before
+
+    @classmethod
+    def of(cls, run: Run, now: datetime) -> Self:
+        """The stage of `run` at `now`."""
+        if run.promoted_at is not None:
+            return cls(step=None, steps=len(run.steps))
+        elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
+        return cls(run.strategy.step, run.step, len(run.steps), elapsed)
+
+    @property
+    def is_last_step(self) -> bool:
+        return self.index + 1 == self.steps
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the weight of the step was seen live."""
+        return self.elapsed != 0
+
+    def needs(self, objective: Objective) -> bool:
+        """Whether the step cannot be passed without this objective."""
+        if not self.is_live or objective.dry_run:
+            return False
+        return objective.needed is Judge.EVERY_STEP or (
+            objective.needed is Judge.BEFORE_PROMOTION and self.is_last_step
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveJudgement:
+    """What is decided on one objective."""
+
+    finding: Finding
+    against: Progress
+    in_favour: Progress | None  # at the present step; None in the watch
+    failed: bool
+    passed: bool  # the step's margin is ruled out
+    lacking: bool  # the step needs this objective, and it has not passed
+
+    @property
+    def result(self) -> Result:
+        if self.failed:
+            return Result.FAIL
+        return Result.PASS if self.passed else Result.UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The decision on a run, with all that it rests on."""
+
+    stage: Stage
+    findings: Findings
+    thresholds: Thresholds
+    objectives: tuple[ObjectiveJudgement, ...]
+    failure: Failure | None
+    lacking_queries: tuple[ObjectiveVerdict, ...]  # the step needs them, and they have not passed
+
+    @property
+    def result(self) -> Result:
+        if self.failure is not None:
+            return Result.FAIL
+        lacking = self.lacking_queries or any(objective.lacking for objective in self.objectives)
+        return Result.PASS if self.clean and not lacking else Result.UNDECIDED
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing fails, and the step is live and has its requests and its time."""
+        enough = self.missing_requests <= 0 and self.missing_seconds <= 0
+        return self.failure is None and self.stage.step is not None and self.stage.is_live and enough
+
+    @property
+    def missing_requests(self) -> int:
+        """How many more requests the step needs; 0 or less if it has enough."""
+        step = self.stage.step
+        return 0 if step is None else step.min_requests - self.findings.in_step
+
+    @property
+    def missing_seconds(self) -> float:
+        """How much more time the step needs; 0 or less if it has enough."""
+        step = self.stage.step
+        return 0.0 if step is None else step.min_duration.total_seconds() - self.stage.elapsed
+
+
+def judge(findings: Findings, confidence: Confidence, stage: Stage, crashes: int) -> Judgement:
+    """The decision on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
+    acting = findings.without_dry_runs()
+    thresholds = Thresholds.of(acting.objectives, confidence, stage.steps)
+    failure = next(_failures(acting, thresholds, stage, crashes), None)
+    return Judgement(
+        stage,
+        findings,
+        thresholds,
+        tuple(_objective(finding, thresholds, stage, failure) for finding in findings.objectives),
+        failure,
+        lacking_queries=tuple(
+            query for objective, query in acting.queries if query.result is not Result.PASS and stage.needs(objective)
+        ),
+    )
+
+
+def crashing(crashes: int) -> Crashing | None:
+    """The failure of a canary whose containers end too often."""
+    return Crashing(crashes) if crashes > CRASHES_TOLERATED else None
+
+
+def _failures(findings: Findings, thresholds: Thresholds, stage: Stage, crashes: int) -> Iterator[Failure]:
+    """All that makes the canary fail, the most certain failure first."""
+    if (failure := crashing(crashes)) is not None:
+        yield failure
+    if findings.overdue > OVERDUE_TOLERATED and findings.overdue > findings.finished:
+        yield Hanging()
+    if stage.step is not None and findings.silent >= thresholds.unpaired:
+        yield Silent()
+    for family in Family:
+        logs = [finding.against(family) for finding in findings.objectives]
+        if averaged(logs) >= thresholds.of_family(family):
+            yield ObjectiveFailed(family, findings.objectives[_largest(logs)])
+    for _, query in findings.queries:
+        if query.result is Result.FAIL:
+            yield QueryFailed(query)
+
+
+def _largest(logs: Sequence[float | None]) -> int:
+    values = [-math.inf if log is None else log for log in logs]
+    return values.index(max(values))
+
+
+def _objective(finding: Finding, thresholds: Thresholds, stage: Stage, failure: Failure | None) -> ObjectiveJudgement:
+    in_favour = None
+    if stage.step is not None:
+        in_favour = Progress(finding.non_inferior[stage.index], thresholds.non_inferior)
+    passed = in_favour is not None and in_favour.is_reached
+    return ObjectiveJudgement(
+        finding,
+        against(finding, thresholds),
+        in_favour,
+        failed=isinstance(failure, ObjectiveFailed) and failure.finding is finding,
+        passed=passed,
+        lacking=not passed and stage.needs(finding.objective) and not _is_skipped(finding),
+    )
+
+
+def _is_skipped(finding: Finding) -> bool:
+    """Whether accuracy is not needed, because the canary got no label."""
+    objective, (_, counted) = finding.objective, finding.canary
+    return objective.when_no_labels is WhenNoLabels.SKIP and objective.accuracy is not None and counted == 0

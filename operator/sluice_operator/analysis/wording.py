@@ -9,18 +9,18 @@ from typing import assert_never
 
 from sluice_operator.analysis import criteria, queries
 from sluice_operator.analysis.baseline import MINIMUM_POD_SECONDS, Baseline
-from sluice_operator.analysis.decision import (
+from sluice_operator.analysis.finding import Family, Finding
+from sluice_operator.analysis.forecast import Outlook
+from sluice_operator.analysis.verdict import (
     Crashing,
-    Decision,
     Failure,
     Hanging,
-    ObjectiveDecision,
+    Judgement,
     ObjectiveFailed,
+    ObjectiveJudgement,
     QueryFailed,
     Silent,
 )
-from sluice_operator.analysis.finding import Family, Finding
-from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import ObjectiveVerdict, Result, Verdict
 from sluice_operator.evalues import budget
@@ -29,7 +29,7 @@ CRASHING = "CanaryCrashing"
 _STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
 
 
-def verdict(decision: Decision, confidence: Confidence) -> Verdict:
+def verdict(decision: Judgement, confidence: Confidence) -> Verdict:
     """What was decided, in words. `confidence`: of the run."""
     findings, failure = decision.findings, decision.failure
     reason, message = _no_failure(decision) if failure is None else _failure(failure, decision)
@@ -55,7 +55,7 @@ def crashing(failure: Crashing) -> str:
     return f"containers of the canary ended {failure.crashes} times more often than stable's in this run"
 
 
-def _no_failure(decision: Decision) -> tuple[str, str]:
+def _no_failure(decision: Judgement) -> tuple[str, str]:
     """Reason and message of a Pass, or of what is still missing."""
     if decision.result is Result.PASS:
         return "Passed", "all that this step asks for is there"
@@ -64,7 +64,7 @@ def _no_failure(decision: Decision) -> tuple[str, str]:
     return "Collecting", "; ".join([*_shortages(decision), *lacking, *undecided])
 
 
-def _shortages(decision: Decision) -> Iterator[str]:
+def _shortages(decision: Judgement) -> Iterator[str]:
     """What the step lacks besides evidence."""
     if decision.stage.step is None:
         return
@@ -77,7 +77,7 @@ def _shortages(decision: Decision) -> Iterator[str]:
         yield f"needs {math.ceil(decision.missing_seconds)}s more at this weight"
 
 
-def _failure(failure: Failure, decision: Decision) -> tuple[str, str]:
+def _failure(failure: Failure, decision: Judgement) -> tuple[str, str]:
     """Reason and message of a failure."""
     findings = decision.findings
     match failure:
@@ -143,7 +143,7 @@ def _watch_limit(objective: Objective, share: float) -> str:
     return f"{_measure(objective, share)}, which is what stable's past allows"
 
 
-def _objective(decision: ObjectiveDecision, reason: str) -> ObjectiveVerdict:
+def _objective(decision: ObjectiveJudgement, reason: str) -> ObjectiveVerdict:
     """One objective. `reason`: of the whole verdict, shown where this objective is what failed."""
     finding, objective = decision.finding, decision.finding.objective
     return ObjectiveVerdict(
@@ -159,7 +159,7 @@ def _objective(decision: ObjectiveDecision, reason: str) -> ObjectiveVerdict:
     )
 
 
-def _lacking(decision: ObjectiveDecision) -> str:
+def _lacking(decision: ObjectiveJudgement) -> str:
     """What an objective that the step needs still lacks."""
     finding, objective = decision.finding, decision.finding.objective
     canary = shown(objective, finding.canary) or "nothing"
@@ -181,13 +181,13 @@ def forecast(outlook: Outlook) -> str:
 
 def unreachable(outlook: Outlook, objectives: Sequence[Objective]) -> str:
     """Why the deadline is too short, and which margins could be ruled out in time; empty if it is long enough."""
-    if outlook.wider == 1:
+    if outlook.margin_factor == 1:
         return ""
     instead = "no margin can be ruled out in time"
-    if math.isfinite(outlook.wider):
-        instead = f"margins {outlook.wider:g} times as wide can be ruled out in time"
+    if math.isfinite(outlook.margin_factor):
+        instead = f"margins {outlook.margin_factor:g} times as wide can be ruled out in time"
         slowest = [objective for objective in objectives if objective.name == outlook.forecast.slowest]
-        instead += "".join(f", such as {_margin(objective, outlook.wider)}" for objective in slowest)
+        instead += "".join(f", such as {_margin(objective, outlook.margin_factor)}" for objective in slowest)
     return f"{forecast(outlook)}; the deadline is {outlook.deadline}: {instead}"
 
 
@@ -204,8 +204,8 @@ def baseline(past: Baseline, findings: Sequence[Finding], confidence: Confidence
     if worse:
         parts.append(f"stable is worse now than then ({', '.join(worse)}), which may be blamed on the canary")
     if findings:
-        no_burst_chance = min(finding.no_burst_chance for finding in findings)
-        chance = min(confidence.false_rollback * budget.WITHOUT_BURSTS / no_burst_chance, 1.0)
+        no_burst_probability = min(finding.no_burst_probability for finding in findings)
+        chance = min(confidence.false_rollback * budget.SPENT_SHARE / no_burst_probability, 1.0)
         parts.append(f"at most {_percent(chance)} of good canaries are rolled back while no pod bursts")
     return "; ".join(parts)
 
@@ -263,7 +263,7 @@ def _own_limit(objective: Objective) -> str:
     return "" if least is None else f"at least {least}"
 
 
-def _needs(decision: ObjectiveDecision) -> str:
+def _needs(decision: ObjectiveJudgement) -> str:
     """How many more counts a Pass takes, if evidence grows as it did so far; empty while it hardly grows."""
     if decision.passed or decision.in_favour is None:
         return ""

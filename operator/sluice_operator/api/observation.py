@@ -61,7 +61,7 @@ class Workload:
     runtime: str = ""  # that loads the model, likewise
     refusal: Refusal | None = None
     trouble: str = ""  # why a pod is not ready, as a sentence for people
-    registry_lost: bool = False  # a pod waits for a registry that does not answer: the model is not to blame
+    registry_unreachable: bool = False  # a pod waits for a registry that does not answer: the model is not to blame
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,7 @@ class Objective(_Section, frozen=True):
         return replace(self, latency=LatencyAt(self.latency.quantile, None, self.latency.max_ratio, threshold=seconds))
 
     @property
-    def of_training(self) -> bool:
+    def decided_by_hold_out(self) -> bool:
         """Whether the model's hold-out decides it, before the canary gets any traffic."""
         return self.accuracy is not None and self.accuracy.source is Source.TRAINING
 

@@ -139,7 +139,7 @@ class Run(_Part, frozen=True):
         return tuple(
             objective.with_threshold(thresholds[objective.name]) if objective.name in thresholds else objective
             for objective in self.objectives
-            if not objective.of_training and objective.query is None
+            if not objective.decided_by_hold_out and objective.query is None
         )
 
 

@@ -1,8 +1,27 @@
-"""`python -m sluice_operator.cli`."""
+"""The entry of `kubectl sluice`, also `python -m sluice_operator.cli`: the list of its verbs."""
 
+import argparse
 import sys
+from collections.abc import Sequence
 
-from sluice_operator.cli import main
+from sluice_operator.cli import forecast_command, history_command, replay_command
+from sluice_operator.cli.cluster import CommandError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 2 for a command that cannot be carried out; `replay` has its own meaning of 0 and 1."""
+    parser = argparse.ArgumentParser("kubectl sluice", description="Looks into the runs of ModelDeployments.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    for command in (history_command, replay_command, forecast_command):
+        command.add(verbs)
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except CommandError as error:
+        print(f"kubectl sluice: {error}", file=sys.stderr)
+        return 2
+    return code
+
 
 if __name__ == "__main__":
     sys.exit(main())

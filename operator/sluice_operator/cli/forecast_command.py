@@ -15,8 +15,8 @@ from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Run, Status
-from sluice_operator.cli import kubectl, run_sources, text_table, times
-from sluice_operator.cli.kubectl import CommandError
+from sluice_operator.cli import cluster, run_sources, text_table, times
+from sluice_operator.cli.cluster import CommandError
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.intervals import Intervals
@@ -48,7 +48,7 @@ def add(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print requests and time by step, and whether the deadline is long enough for them."""
-    namespace, wanted, current = kubectl.model_deployment(options.name, options.namespace)
+    namespace, wanted, current = cluster.model_deployment(options.name, options.namespace)
     if current.stable is None:
         raise CommandError(f"{options.name} has no stable revision yet: its first one is not compared with anything")
     now = times.moment(options.at, datetime.now(UTC))
@@ -87,7 +87,7 @@ async def expected(
         rate = sum(tick.stable.finished + tick.canary.finished for tick in ticks) / _RECENT_SECONDS
         run = replace(run, steps=wanted.rollout.canary.steps or automatic_steps.steps_for(rate))
     earlier = edges[: len(edges) - len(ticks)]
-    learned = await asyncio.to_thread(baseline.learn, run.judged, bounds, counters, stable.revision, earlier)
+    learned = await asyncio.to_thread(baseline.from_counters, run.judged, bounds, counters, stable.revision, earlier)
     evidence = RunEvidence(run.judged, len(run.steps), learned, Pods(run.replicas, run.replicas), _TICK_SECONDS)
     for tick in ticks:
         evidence.update(tick, replace(run, live_weights=()))
@@ -129,5 +129,5 @@ def _lines(run: Run, outlook: Outlook) -> Iterator[str]:
     yield from text_table.lines(rows)
     yield ""
     yield wording.unreachable(outlook, run.judged) or f"{wording.forecast(outlook)}; the deadline is {outlook.deadline}"
-    if math.isinf(outlook.wider):
+    if math.isinf(outlook.margin_factor):
         yield "Send more requests, set rollout.deadline higher, or write wider limits."

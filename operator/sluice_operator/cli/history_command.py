@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from sluice_operator.cli import kubectl, text_table
+from sluice_operator.cli import cluster, text_table
 
 
 def add(verbs: Any) -> None:
@@ -17,7 +17,7 @@ def add(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one line per run record, the newest first."""
     rows = [("RECORD", "ENDED", "MODEL", "STABLE", "OUTCOME", "REASON", "MESSAGE")]
-    for config_map in kubectl.records(options.name, options.namespace):
+    for config_map in cluster.records(options.name, options.namespace):
         data = config_map["data"]
         cells = (data[key] for key in ("model", "stable", "outcome", "reason", "message"))
         rows.append((config_map["metadata"]["name"], data["endedAt"][:19] + "Z", *cells))

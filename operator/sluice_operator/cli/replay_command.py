@@ -9,7 +9,7 @@ from typing import Any
 from sluice_operator import report
 from sluice_operator.api.status import Result
 from sluice_operator.cli import run_sources, text_table, tick_table, times
-from sluice_operator.cli.kubectl import CommandError
+from sluice_operator.cli.cluster import CommandError
 from sluice_operator.cli.run_sources import Past
 from sluice_operator.records.backtest import Backtest, backtested
 from sluice_operator.records.replay import Replay, replayed

@@ -18,8 +18,8 @@ from sluice_operator.api import names, spec
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import Run, Status
-from sluice_operator.cli import kubectl
-from sluice_operator.cli.kubectl import CommandError
+from sluice_operator.cli import cluster
+from sluice_operator.cli.cluster import CommandError
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals
@@ -35,7 +35,7 @@ from sluice_operator.records.run_record import RunRecord, UnreadableRecordError
 
 def of_cluster(name: str, namespace: str | None, chosen: str) -> RunRecord:
     """The record of one run of a ModelDeployment. `chosen`: a ConfigMap's name, or `newest`. Raises CommandError."""
-    records = {config_map["metadata"]["name"]: config_map for config_map in kubectl.records(name, namespace)}
+    records = {config_map["metadata"]["name"]: config_map for config_map in cluster.records(name, namespace)}
     config_map = next(iter(records.values())) if chosen == "newest" else records.get(chosen)
     if config_map is None:
         raise CommandError(f"{name} has no record {chosen}; it has {', '.join(records)}")
@@ -131,7 +131,7 @@ def policy_of(path: str) -> tuple[str, str, spec.Spec]:
     try:
         wanted = spec.parse(body["spec"])
     except ValueError:
-        body = kubectl.with_defaults(path)
+        body = cluster.with_defaults(path)
         wanted = spec.parse(body["spec"])
     return body["metadata"].get("namespace", "default"), body["metadata"]["name"], wanted
 

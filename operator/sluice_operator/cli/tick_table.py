@@ -81,7 +81,7 @@ def _run_decisions(replay: Replay) -> _Decisions:
     }
     result, last = replay.verdict.result, replay.ticks[-1]
     if result is Result.FAIL:
-        last = next((replayed for replayed in replay.ticks if replayed.failing(replay.thresholds)), last)
+        last = next((replayed for replayed in replay.ticks if replayed.has_failed(replay.thresholds)), last)
     return {**steps_taken, last.tick.end: str(result)}
 
 
@@ -95,7 +95,7 @@ def _backtest_decisions(replay: Replay, backtest: Backtest) -> _Decisions:
 def _changes(replay: Replay) -> Iterator[ReplayedTick]:
     before: object = None
     for replayed in replay.ticks:
-        passed, failing = replayed.passed(replay.thresholds), replayed.failing(replay.thresholds)
+        passed, failing = replayed.passed(replay.thresholds), replayed.has_failed(replay.thresholds)
         state = replayed.weight, replayed.step, passed, failing
         if state != before or replayed is replay.ticks[-1]:
             yield replayed

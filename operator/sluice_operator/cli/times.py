@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from sluice_operator.api.quantities import Duration
-from sluice_operator.cli.kubectl import CommandError
+from sluice_operator.cli.cluster import CommandError
 
 
 def duration(text: str) -> Duration:

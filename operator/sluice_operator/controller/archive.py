@@ -25,7 +25,7 @@ _RETRY_AFTER = timedelta(minutes=1)
 _log = logging.getLogger(__name__)
 
 
-class Ending(Protocol):
+class EndedRuns(Protocol):
     """The part of the Evaluator that is needed here."""
 
     async def ended(self, subject: Subject, current: Status) -> EndedRun | None:
@@ -35,7 +35,7 @@ class Ending(Protocol):
 class Archive:
     """Checks once for each run, in each process, whether its run record exists, and writes it if not."""
 
-    def __init__(self, kube: Kube, ending: Ending) -> None:
+    def __init__(self, kube: Kube, ending: EndedRuns) -> None:
         self._kube = kube
         self._ending = ending
         self._done: dict[tuple[str, str], str] = {}  # by object: the run whose record exists, or that has none

@@ -1,4 +1,4 @@
-"""Evaluates runs: fetches new samples of each run and has `analysis` judge them.
+"""Evaluates runs: fetches new samples of each run and has `analysis` evaluate them.
 
 All that is kept in memory can be read from Prometheus again, so a restart changes no verdict.
 """
@@ -9,10 +9,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sluice_operator.analysis import criteria, queries
-from sluice_operator.analysis.decision import Stage
-from sluice_operator.analysis.evaluation import EndedRun, Evaluation, QueryResults, query_results
+from sluice_operator.analysis.evaluation import (
+    EndedRun,
+    Evaluation,
+    QueryResults,
+    evaluate,
+    query_results,
+    without_metrics,
+)
 from sluice_operator.analysis.run_evidence import Findings, RunEvidence
-from sluice_operator.analysis.verdict import judge, lost
+from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.observation import Refusal
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Objective, Prometheus
@@ -98,9 +104,9 @@ class Evaluator:
             findings = await self._findings(samples, subject, now.timestamp())
             results = await _query_results(samples, subject, now.timestamp())
         except MetricsLostError as error:
-            verdict = lost(str(error), current.verdict, crashes)
+            verdict = without_metrics(str(error), current.verdict, crashes)
         else:
-            verdict = judge(replace(findings, queries=results), run.confidence, Stage.of(run, now), crashes)
+            verdict = evaluate(replace(findings, queries=results), run.confidence, Stage.of(run, now), crashes)
         self._evaluations[key] = stage, Evaluation(verdict, now, crashes)
         return verdict
 
@@ -131,9 +137,9 @@ class Evaluator:
         counted = await asyncio.to_thread(samples.findings, subject, ended.timestamp(), self._intervals)
         last = current.verdict  # of the run, in status
         findings = replace(counted, queries=query_results(run.objectives, last) if last is not None else ())
-        verdict = judge(findings, run.confidence, Stage.of(run, ended), crashes=0)
+        verdict = evaluate(findings, run.confidence, Stage.of(run, ended), crashes=0)
         if last is not None and (last.result, last.reason) != (verdict.result, verdict.reason):
-            verdict = last  # because of crashes or lost metrics, which are not in the ticks
+            verdict = last  # because of crashes or without_metrics metrics, which are not in the ticks
         return samples.evidence, Evaluation(verdict, ended)
 
     async def _poller(self, namespace: str, server: Prometheus | None) -> Poller:

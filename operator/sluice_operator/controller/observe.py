@@ -170,7 +170,7 @@ class Observer:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""
         if current.phase is not Phase.STARTING or current.run is None or current.canary is None:
             return None
-        revisions = hold_out.whose(current.run.objectives, current.canary, current.stable)
+        revisions = hold_out.revisions_to_read(current.run.objectives, current.canary, current.stable)
         results = [await self._registry.hold_out(revision.model, revision.tracking_uri) for revision in revisions]
         return HoldOuts(*results) if results else None
 

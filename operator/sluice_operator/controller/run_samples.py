@@ -9,7 +9,7 @@ from sluice_operator.analysis.run_evidence import Findings, RunEvidence
 from sluice_operator.api.status import Run
 from sluice_operator.controller.measurements import Measurements
 from sluice_operator.counting.intervals import Intervals
-from sluice_operator.counting.ticks import ComparedRevisions, closed_ticks, newest
+from sluice_operator.counting.ticks import ComparedRevisions, closed_ticks, last_scrape
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.prometheus.poller import PolledRun, Poller
 from sluice_operator.prometheus.reader import MetricsLostError
@@ -56,7 +56,7 @@ class RunSamples:
         return cls(
             RunEvidence(run.judged, len(run.steps), baseline, Pods(run.replicas, run.replicas), intervals.tick),
             poller,
-            PolledRun(selection, asked_until=began - intervals.scrape),
+            PolledRun(selection, fetched_until=began - intervals.scrape),
             closed_until=began,
         )
 
@@ -74,7 +74,7 @@ class RunSamples:
         revision, began = subject.revisions.canary, subject.run.traffic_started_at
         assert began is not None
         counters = self.polled.counters
-        newest_at = newest(counters, revision)
+        newest_at = last_scrape(counters, revision)
         if newest_at is None and counters.without_pod:
             raise MetricsLostError(
                 "the model servers' series have no label pod_uid: check the scrape job's relabelling"

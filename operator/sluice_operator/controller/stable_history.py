@@ -31,7 +31,7 @@ async def baseline_of(reader: Reader, subject: Subject, intervals: Intervals) ->
     """The baseline: what stable did in the hours before the run. Raises MetricsLostError."""
     run, stable = subject.run, subject.revisions.stable
     if stable is None:
-        return baseline.learn(run.judged, baseline.comparison_bounds(run.judged, {}), Counters(), "", ())
+        return baseline.from_counters(run.judged, baseline.comparison_bounds(run.judged, {}), Counters(), "", ())
     until = run.started_at.timestamp()
     within = await recent_latencies(reader, subject.selection(stable, bounds=None), until, intervals)
     bounds = baseline.comparison_bounds(run.judged, within)
@@ -41,5 +41,5 @@ async def baseline_of(reader: Reader, subject: Subject, intervals: Intervals) ->
     counters = Counters()
     counters.add(await reader.grid(selection, since, until, bin_seconds))
     edges = [since + index * bin_seconds for index in range(int(baseline.LOOKBACK_SECONDS / bin_seconds) + 1)]
-    learned = await asyncio.to_thread(baseline.learn, run.judged, bounds, counters, stable, edges)
+    learned = await asyncio.to_thread(baseline.from_counters, run.judged, bounds, counters, stable, edges)
     return replace(learned, nearly_all_within=baseline.nearly_all_within(within))

@@ -92,7 +92,7 @@ def closed_ticks(
         start = end
 
 
-def newest(counters: Counters, revision: str) -> float | None:
+def last_scrape(counters: Counters, revision: str) -> float | None:
     """When a pod of `revision` was last scraped, in unix seconds; None if none was."""
     return max((pod.last for pod in counters.pods.values() if pod.revision == revision), default=None)
 
@@ -104,7 +104,7 @@ def counted_until(counters: Counters, revisions: ComparedRevisions, stale_after:
     A pod that was not scraped for `stale_after` seconds, while other pods were, is gone: nothing waits for it. If that
     is true of all pods of the canary, the counts end there, because its metrics are lost.
     """
-    canary_until = newest(counters, revisions.canary)
+    canary_until = last_scrape(counters, revisions.canary)
     if canary_until is None:
         return None
     pods = [pod for pod in counters.pods.values() if pod.revision in (revisions.canary, revisions.stable)]

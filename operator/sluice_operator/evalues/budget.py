@@ -8,7 +8,7 @@ from sluice_operator.evalues.arithmetic import Floats, log_mean
 
 COMPARISON, LIMITS, UNPAIRED = 0.8, 0.15, 0.05  # shares of the budget; UNPAIRED is for silence and the watch
 # The part of the budget that is spent: the probability of no burst in half an hour, after six hours without a burst.
-WITHOUT_BURSTS = 0.84
+SPENT_SHARE = 0.84
 
 
 def log_threshold(budget: float, share: float) -> float:

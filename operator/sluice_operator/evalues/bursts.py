@@ -16,7 +16,7 @@ _PRIOR_SECONDS = 60.0  # the prior is one burst of this length over the whole ba
 _PRIOR_REQUESTS = 50.0  # the quiet share of the previous round weighs as much as this many requests
 
 
-class PodHistory(NamedTuple):
+class BinnedCounts(NamedTuple):
     """Counts of one pod, or of several pods one after the other: `requests` and `bad`, both of shape (..., bins)."""
 
     requests: Floats
@@ -24,7 +24,7 @@ class PodHistory(NamedTuple):
     bin_seconds: float
 
 
-def learn(counted: PodHistory, minimum_seconds: float = 0.0) -> BurstLaw:
+def learn(counted: BinnedCounts, minimum_seconds: float = 0.0) -> BurstLaw:
     """The burst law of each column, by Baum-Welch on a chain of Poisson counts: quiet, or in a burst of one level.
 
     Bursts of a level also count for all lower levels and for the next higher one. The reason: a burst looks weaker when
@@ -47,7 +47,7 @@ def learn(counted: PodHistory, minimum_seconds: float = 0.0) -> BurstLaw:
     return BurstLaw((1 / len(LEVELS) + begun) / length, (_PRIOR_SECONDS + spent) / (1 + begun), any_start)
 
 
-def _median_share(counted: PodHistory) -> Floats:
+def _median_share(counted: BinnedCounts) -> Floats:
     """The share of bad requests in the median block of bins; the overall share where the median is 0."""
     blocks = counted.bad.shape[-1] // _BLOCK_BINS
     shape = (*counted.bad.shape[:-1], blocks, _BLOCK_BINS)
@@ -60,7 +60,7 @@ def _median_share(counted: PodHistory) -> Floats:
 
 
 def _expected(
-    counted: PodHistory, quiet_share: Floats, starts: Floats, seconds: Floats
+    counted: BinnedCounts, quiet_share: Floats, starts: Floats, seconds: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Forward-backward: the expected number of starts and seconds of bursts, each of shape (..., levels), and the
     expected requests and bad requests in quiet time, each of shape (...)."""
@@ -81,7 +81,7 @@ def _expected(
     return begun, spent, (quiet * counted.requests).sum(-1), (quiet * counted.bad).sum(-1)
 
 
-def _likelihood(counted: PodHistory, quiet_share: Floats) -> Floats:
+def _likelihood(counted: BinnedCounts, quiet_share: Floats) -> Floats:
     """Of each bin's count in each state, up to a factor; shape (bins, ..., states), because recursions go by bin."""
     ratios = np.concatenate([[1.0], LEVELS])
     expected_bad = (counted.requests * quiet_share[..., None])[..., None]

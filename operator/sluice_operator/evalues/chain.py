@@ -107,7 +107,7 @@ class BurstChain:
         self._alternative_weights = weights * (np.minimum(total, MAX_EVALUE) / np.maximum(total, 1e-300))
 
     @property
-    def no_burst_chance(self) -> Floats:
+    def no_burst_probability(self) -> Floats:
         """The probability of the burst law that no pod has burst until now. It has no axis of runs."""
         return np.asarray(self._quiet_at_start * self._quiet_in_tick**self._ticks)
 

@@ -37,9 +37,9 @@ class Comparison:
         self._chain.update(suspected.bad[..., None] * np.log(RATIOS) - bad * np.log1p(share * (RATIOS - 1)))
 
     @property
-    def no_burst_chance(self) -> Floats:
+    def no_burst_probability(self) -> Floats:
         """The probability of the burst law that no pod has burst until now, by column."""
-        return self._chain.no_burst_chance
+        return self._chain.no_burst_probability
 
     @property
     def log_evalue(self) -> Floats:

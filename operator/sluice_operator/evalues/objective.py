@@ -172,14 +172,14 @@ class ObjectiveEProcesses:
         return self.criterion.watch_margin.worse_than(self._stable.share)
 
     @property
-    def log_worse_than_baseline(self) -> Floats:
+    def log_worse_in_watch(self) -> Floats:
         """Against "in the watch, the canary's share is at most `watch_limit`"; before the watch 0, an e-value of 1."""
         return np.asarray(0.0) if self._watch is None else self._watch.log_evalue
 
     @property
-    def no_burst_chance(self) -> float:
+    def no_burst_probability(self) -> float:
         """The probability of the burst law that no pod has burst until now; the smallest one of all columns."""
-        return float(np.min(self._comparison.no_burst_chance))
+        return float(np.min(self._comparison.no_burst_probability))
 
     @property
     def log_worse_now(self) -> Floats:

@@ -29,7 +29,7 @@ def _workload(pods: list[Manifest]) -> Workload:
         runtime=fetched.get("runtime", ""),
         refusal=Refusal(refused["reason"], refused["message"]) if refused else None,
         trouble=next((trouble for pod in pods if (trouble := _trouble(pod))), ""),
-        registry_lost=any("unavailable" in report for report in reports),
+        registry_unreachable=any("unavailable" in report for report in reports),
     )
 
 

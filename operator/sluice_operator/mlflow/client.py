@@ -14,7 +14,7 @@ import httpx
 from sluice_operator.api import urls
 from sluice_operator.api.observation import HoldOut, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.api.status import Model
-from sluice_operator.mlflow import hold_outs, uris
+from sluice_operator.mlflow import hold_out, uris
 
 _TIMEOUT_SECONDS = 5.0
 _ERROR_CACHED_SECONDS = 5.0
@@ -90,9 +90,9 @@ class Registry:
         if refused is not None:
             return refused
         try:
-            return hold_outs.parse(model, (await self._get(base, "runs/get", run_id=model.run_id))["run"]["data"])
+            return hold_out.parse(model, (await self._get(base, "runs/get", run_id=model.run_id))["run"]["data"])
         except _NotFoundError as error:
-            return Unresolved("HoldOutMissing", f"MLflow does not have the {hold_outs.run_of(model)} ({error})")
+            return Unresolved("HoldOutMissing", f"MLflow does not have the {hold_out.run_of(model)} ({error})")
         except _UNUSABLE as error:
             return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
 

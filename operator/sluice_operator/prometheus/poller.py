@@ -18,10 +18,10 @@ _CLOCK_SECONDS, _SKEW_SECONDS = 60.0, 5.0  # between two checks of the clocks, a
 
 @dataclass(eq=False)
 class PolledRun:
-    """Mutable: the counters of one run, with all samples up to `asked_until` (unix seconds)."""
+    """Mutable: the counters of one run, with all samples up to `fetched_until` (unix seconds)."""
 
     selection: Selection
-    asked_until: float
+    fetched_until: float
     counters: Counters = field(default_factory=Counters)
     busy: bool = False  # another thread reads the counters, so they must not change
 
@@ -48,7 +48,7 @@ class Poller:
         """Fetch the new samples of `run`, and of those of `all_runs` that are due. Raises MetricsLostError."""
         trouble_before = self._trouble
         async with self._asking:
-            if now < run.asked_until + self._intervals.evaluation / 2:
+            if now < run.fetched_until + self._intervals.evaluation / 2:
                 return
             trouble = self._trouble
             # Another run got no answer while this one waited for the lock, or just before: do not wait again.
@@ -71,7 +71,7 @@ class Poller:
     def _due_with(self, run: PolledRun, all_runs: Iterable[PolledRun], now: float) -> list[PolledRun]:
         """`run`, and all others that are due; only `run` if it is far behind, because it needs many samples."""
         recent = now - 3 * self._intervals.evaluation
-        due = [other for other in all_runs if recent <= other.asked_until <= now - self._intervals.evaluation / 2]
+        due = [other for other in all_runs if recent <= other.fetched_until <= now - self._intervals.evaluation / 2]
         return [run, *(other for other in due if other is not run)] if run in due else [run]
 
     async def _check_clock(self, now: float) -> None:
@@ -85,7 +85,7 @@ class Poller:
             )
 
     async def _ask(self, runs: Sequence[PolledRun], now: float) -> None:
-        since = min(run.asked_until for run in runs) - 2 * self._intervals.scrape  # some samples arrive late
+        since = min(run.fetched_until for run in runs) - 2 * self._intervals.scrape  # some samples arrive late
         while since < now:
             until = min(now, since + _SLICE_SECONDS)
             answer = await self.reader.raw(Selection.joined(run.selection for run in runs), since, until)
@@ -95,5 +95,5 @@ class Poller:
             for run in runs:
                 if not run.busy:  # one that is busy asks again in its next evaluation
                     run.counters.add(by_object[run.selection.objects[0]])
-                    run.asked_until = max(run.asked_until, until)
+                    run.fetched_until = max(run.fetched_until, until)
             since = until

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from sluice_operator.analysis.decision import Stage
-from sluice_operator.analysis.verdict import judge
+from sluice_operator.analysis.evaluation import evaluate
+from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import LiveWeight, Outcome, Result, RevisionRef, Run, Verdict
 from sluice_operator.counting.ticks import Tick
-from sluice_operator.records.replay import Replay, ReplayedTick, counted
+from sluice_operator.records.replay import Replay, ReplayedTick, findings_of_tick
 from sluice_operator.rollout import automatic_steps
 
 
@@ -90,5 +90,5 @@ def backtested(replay: Replay) -> Backtest:
 
 
 def _judged(run: Run, tick: ReplayedTick, step: int, finished: int, in_step: int, at: datetime) -> Verdict:
-    findings = counted(tick, finished, in_step)
-    return judge(findings, run.confidence, Stage.of(replace(run, step=step), at), crashes=0)
+    findings = findings_of_tick(tick, finished, in_step)
+    return evaluate(findings, run.confidence, Stage.of(replace(run, step=step), at), crashes=0)

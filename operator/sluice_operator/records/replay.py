@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sluice_operator.analysis import wording
-from sluice_operator.analysis.decision import Stage, decide
 from sluice_operator.analysis.evaluation import query_results
 from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import Findings, RunEvidence
 from sluice_operator.analysis.thresholds import Thresholds, averaged
-from sluice_operator.analysis.verdict import VERDICT_VERSION
+from sluice_operator.analysis.verdict import VERDICT_VERSION, Stage, judge
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Run, Verdict
 from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.chain import Pods
@@ -42,7 +41,7 @@ class ReplayedTick:
         """The evidence that does not compare with stable at the same time: silence in a step, or the watch."""
         return max(self.silent, self.watch)
 
-    def failing(self, thresholds: Thresholds) -> bool:
+    def has_failed(self, thresholds: Thresholds) -> bool:
         """Whether the evidence of a family reached its threshold."""
         compared = self.comparison >= thresholds.comparison or self.limits >= thresholds.limits
         return compared or self.unpaired >= thresholds.unpaired
@@ -99,7 +98,7 @@ def replayed(record: RunRecord) -> Replay:
     ticks = tuple(_replayed_ticks(record, evidence))
     counted_findings = evidence.findings(run, last.at.timestamp(), record.overdue_after)
     findings = replace(counted_findings, queries=query_results(run.objectives, last.verdict))
-    decision = decide(findings, run.confidence, stage, last.crashes)
+    decision = judge(findings, run.confidence, stage, last.crashes)
     verdict = wording.verdict(decision, run.confidence)
     return Replay(record, decision.thresholds, ticks, verdict, evidence_of(evidence))
 
@@ -113,7 +112,7 @@ def _fields(verdict: Verdict) -> dict[str, str]:
     return fields
 
 
-def counted(tick: ReplayedTick, finished: int, in_step: int) -> Findings:
+def findings_of_tick(tick: ReplayedTick, finished: int, in_step: int) -> Findings:
     """What a verdict on a tick depends on, without silence and hanging requests."""
     return Findings(tick.objectives, finished=finished, in_step=in_step)
 

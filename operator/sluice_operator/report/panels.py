@@ -117,7 +117,7 @@ def _against(replay: Replay, index: int, number: int) -> Markup:
 
 def _failing_point(replay: Replay, index: int) -> tuple[float, float] | None:
     """Where all objectives together made the canary fail. It is only in the chart of the objective that did most."""
-    failing = next((replayed for replayed in replay.ticks if replayed.failing(replay.thresholds)), None)
+    failing = next((replayed for replayed in replay.ticks if replayed.has_failed(replay.thresholds)), None)
     if failing is None or failing.unpaired >= replay.thresholds.unpaired:
         return None
     by_objective = [_log_against(finding) for finding in failing.objectives]

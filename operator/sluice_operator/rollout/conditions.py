@@ -99,7 +99,7 @@ def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | Non
     if run is None or began is None or seen.now < began + run.rollout.progress_deadline:
         return None
     pods = seen.workload(status.canary)
-    if status.phase is Phase.STARTING and pods.registry_lost:
+    if status.phase is Phase.STARTING and pods.registry_unreachable:
         return "True", "RegistryUnreachable", pods.trouble
     proof = seen.smoke or seen.weight or seen.swap
     if status.phase is Phase.STARTING and proof is not None and not proof.live:

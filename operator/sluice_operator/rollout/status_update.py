@@ -44,7 +44,7 @@ def _pods(seen: Observation, status: Status) -> Status:
 def _hold(seen: Observation, status: Status) -> Status:
     """A start that was held by the registry or the gateway gets all of its time again when the hold ends."""
     run, pods = status.run, seen.workload(status.canary)
-    held = pods.registry_lost or pods.ready > 0
+    held = pods.registry_unreachable or pods.ready > 0
     if run is None or status.phase is not Phase.STARTING or run.on_hold == held:
         return status
     began = seen.now if run.on_hold else status.phase_started_at

@@ -102,7 +102,7 @@ def pods(*ready: tuple[Revision, int]) -> dict[str, Workload]:
     return {revision.revision: Workload(ready=number) for revision, number in ready}
 
 
-def a_look(**changes: Any) -> Observation:
+def an_observation(**changes: Any) -> Observation:
     """An observation of an object that was just created, while its alias points to version 1."""
     seen = Observation(
         now=NOW,
@@ -126,7 +126,7 @@ def again(seen: Observation, *, after: float = 1.0, **changes: Any) -> Observati
 
 def stable_on(version: int, *, ready: int = REPLICAS, **changes: Any) -> Observation:
     """Version `version` has served for an hour, and the alias points to it."""
-    first = a_look(resolution=resolved(version), now=NOW - timedelta(hours=1))
+    first = an_observation(resolution=resolved(version), now=NOW - timedelta(hours=1))
     starting = again(first, workloads=pods((revision(version), ready)))
     promoted = again(starting, alias_version=str(version))
     settled = again(promoted)

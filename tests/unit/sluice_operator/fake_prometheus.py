@@ -110,11 +110,11 @@ def a_run(began: float = 0, since: float | None = None, **changes: Any) -> Run:
     return replace(STATUS.run, **{**fields, **changes})
 
 
-def trials(prometheus: Any, interval: float = INTERVAL) -> Evaluator:
+def evaluator_for(prometheus: Any, interval: float = INTERVAL) -> Evaluator:
     return Evaluator(Reader(prometheus, lambda: START), Intervals(scrape=interval, evaluation=5))
 
 
-def look(
+def verdict_at(
     evaluator: Evaluator,
     now: float,
     run: Run | None = None,
@@ -127,7 +127,7 @@ def look(
     return asyncio.run(evaluator.verdict(subject, current, crashes, moment(now)))
 
 
-def lost(message: str) -> Verdict:
+def metrics_lost(message: str) -> Verdict:
     return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message)
 
 

@@ -11,10 +11,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from sluice_operator.analysis import baseline
-from sluice_operator.analysis.decision import Stage
-from sluice_operator.analysis.evaluation import EndedRun, Evaluation
+from sluice_operator.analysis.evaluation import EndedRun, Evaluation, evaluate
 from sluice_operator.analysis.run_evidence import RunEvidence
-from sluice_operator.analysis.verdict import judge
+from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.status import LiveWeight, Outcome, Result, RevisionRef, Run, Status
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.counters import Counters
@@ -86,7 +85,7 @@ def _tally(random: np.random.Generator, requests: float, bad: float) -> Tally:
 
 def _no_evidence(run: Run) -> RunEvidence:
     """Before the first tick, without a baseline."""
-    past = baseline.learn(run.judged, (0.2,), Counters(), "", ())
+    past = baseline.from_counters(run.judged, (0.2,), Counters(), "", ())
     return RunEvidence(run.judged, len(run.steps), past, Pods(2, 2), TICK)
 
 
@@ -103,7 +102,7 @@ def ended(run: Run, counted: Iterator[Tick]) -> tuple[Run, EndedRun]:
     for tick in counted:
         evidence.update(tick, run)
         now = datetime.fromtimestamp(tick.end, UTC)
-        verdict = judge(evidence.findings(run, tick.end, PATIENCE), run.confidence, Stage.of(run, now), 0)
+        verdict = evaluate(evidence.findings(run, tick.end, PATIENCE), run.confidence, Stage.of(run, now), 0)
         if verdict.result is Result.FAIL:
             outcome = {"outcome": Outcome.REJECTED, "reason": verdict.reason, "message": verdict.message}
             run = replace(run, ended_at=now, **outcome)
@@ -112,7 +111,7 @@ def ended(run: Run, counted: Iterator[Tick]) -> tuple[Run, EndedRun]:
     return run, EndedRun(evidence, last, PATIENCE)
 
 
-class FakeEnding:
+class FakeEndedRuns:
     """Gives the evidence of a short run for any run that ended.
 
     `empty`: there was nothing to count. `trouble`: is raised.

@@ -41,7 +41,7 @@ from tests.unit.sluice_operator.build import (
     resolved,
 )
 from tests.unit.sluice_operator.fakes import CutOffError, FakeKube, Reference, finish
-from tests.unit.sluice_operator.recorded import FakeEnding
+from tests.unit.sluice_operator.recorded import FakeEndedRuns
 
 IRIS: Reference = (names.KIND, "iris")
 JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
@@ -69,7 +69,7 @@ class World(Observer):
     def __init__(self, **changes: Any) -> None:
         self.kube = FakeKube()
         self.now = NOW
-        self.records = FakeEnding()
+        self.records = FakeEndedRuns()
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass for all others

@@ -10,14 +10,14 @@ def test_holdout_has_the_same_share_of_each_class() -> None:
     """Iris has 50 rows of each class, so the hold-out has as many rows of each."""
     parts = data.split(IRIS, 0.3, seed=1)
 
-    assert np.bincount(parts.holdout.labels).tolist() == [15, 15, 15]
+    assert np.bincount(parts.hold_out.labels).tolist() == [15, 15, 15]
     assert len(parts.train.labels) == 105
 
 
 def test_no_row_is_in_both_parts() -> None:
     """Training rows and hold-out rows together are the data set, with each row once."""
     parts = data.split(IRIS, 0.3, seed=1)
-    all_rows = np.vstack([parts.train.features, parts.holdout.features])
+    all_rows = np.vstack([parts.train.features, parts.hold_out.features])
 
     assert sorted(map(tuple, all_rows)) == sorted(map(tuple, IRIS.features))
 

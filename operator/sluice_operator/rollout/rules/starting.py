@@ -40,7 +40,7 @@ def a_model_without_a_good_hold_out_is_rejected(seen: Observation) -> Status | N
     run, hold_outs = run_in(seen, Phase.STARTING), seen.hold_outs
     if run is None or hold_outs is None:
         return None
-    for objective in hold_out.asking(run.objectives):
+    for objective in hold_out.decided_by_hold_outs(run.objectives):
         if (refusal := hold_out.refusal(objective, hold_outs, run.confidence)) is not None:
             return _reject_before_traffic(seen, run, refusal)
     unknown = any(isinstance(answer, Unreachable) for answer in (hold_outs.canary, hold_outs.stable))
@@ -53,7 +53,7 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | 
     if run is None or time_in_phase(seen) < run.rollout.progress_deadline:
         return None
     answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
-    if pods.registry_lost or (pods.ready > 0 and not answers_wrongly):
+    if pods.registry_unreachable or (pods.ready > 0 and not answers_wrongly):
         return None
     why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"

@@ -6,10 +6,10 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from sluice_operator.analysis.decision import Stage
+from sluice_operator.analysis.evaluation import evaluate
 from sluice_operator.analysis.finding import Finding, WorstComparison
 from sluice_operator.analysis.run_evidence import Findings
-from sluice_operator.analysis.verdict import judge
+from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import Verdict
 from tests.unit.sluice_operator.build import a_spec
@@ -38,7 +38,7 @@ def a_finding(raw: dict[str, Any], **changes: Any) -> Finding:
         "worse_now": NOTHING,
         "watch": None,
         "stable_worse": None,
-        "no_burst_chance": 0.84,
+        "no_burst_probability": 0.84,
         "non_inferior": (NOTHING, NOTHING),
     }
     return Finding(objective(raw), **{**defaults, **changes})
@@ -56,7 +56,7 @@ def at_step(elapsed: float = 60, last: bool = True) -> Stage:
 
 
 def judged(given: Findings, stage: Stage | None = None, crashes: int = 0) -> Verdict:
-    return judge(given, CONFIDENCE, stage or at_step(), crashes)
+    return evaluate(given, CONFIDENCE, stage or at_step(), crashes)
 
 
 def threshold(share: float, spent: float, objectives: int = 1) -> float:

@@ -44,7 +44,7 @@ def learned(*pods: list[tuple[dict[str, str], list[tuple[float, float]]]], bins:
     counters = Counters()
     for pod_series in pods:
         counters.add(pod_series)
-    return baseline.learn(ERRORS, (), counters, "old", edges(bins))
+    return baseline.from_counters(ERRORS, (), counters, "old", edges(bins))
 
 
 def same(left: ObjectiveBaseline, right: ObjectiveBaseline) -> bool:
@@ -120,7 +120,7 @@ def test_without_a_fair_bound_the_objectives_own_are_compared(totals: dict[float
 @pytest.mark.parametrize("bins", [[], edges(0), edges(20)])
 def test_a_past_without_counts_counts_as_three_calm_hours(bins: list[float]) -> None:
     """Its law expects one burst in them; it is the same in each column that is compared."""
-    past = baseline.learn(OBJECTIVES, (0.1, 0.2), Counters(), "old", bins)
+    past = baseline.from_counters(OBJECTIVES, (0.1, 0.2), Counters(), "old", bins)
     unknown = BurstLaw.unknown(UNKNOWN_SECONDS)
     assert (past.pod_seconds, past.bounds) == (0, (0.1, 0.2))
     for name, columns in (("errors", 1), ("p95", 2), ("accuracy", 1)):
@@ -150,7 +150,7 @@ def test_burst_laws_are_learned_from_the_bins() -> None:
     """From the requests and the errors of each bin, in order; a past counts as at least three hours."""
     growth = [1] * 30 + [40] * 4 + [1] * 30
     errors = learned(pod("a", growth), bins=64).by_objective["errors"]
-    bins = bursts.PodHistory(np.full(64, 100.0), np.array(growth, float), BIN)
+    bins = bursts.BinnedCounts(np.full(64, 100.0), np.array(growth, float), BIN)
     assert same(
         errors,
         ObjectiveBaseline(
@@ -160,8 +160,8 @@ def test_burst_laws_are_learned_from_the_bins() -> None:
     assert errors.judged.any_start > learned(pod("a", [1] * 64), bins=64).by_objective["errors"].judged.any_start
 
 
-def _columns(bins: bursts.PodHistory) -> bursts.PodHistory:
-    return bursts.PodHistory(bins.requests[None], bins.bad[None], bins.bin_seconds)
+def _columns(bins: bursts.BinnedCounts) -> bursts.BinnedCounts:
+    return bursts.BinnedCounts(bins.requests[None], bins.bad[None], bins.bin_seconds)
 
 
 @pytest.mark.parametrize(("every", "per_hour"), [(0, 0.0), (40, 6.0), (120, 2.0)])

@@ -16,9 +16,9 @@ from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     LIVE,
     At,
-    a_look,
     a_spec,
     again,
+    an_observation,
     at,
     both_ready,
     pods,
@@ -189,13 +189,13 @@ def test_hold_outs_are_read_where_they_decide() -> None:
     """Stable's only for a comparison with another model; none for a dry run."""
     stable, canary = revision(1), revision(2)
     other_settings = revision(2, a_spec(server__replicas=2, server__image="registry.example/other:1"))
-    assert hold_out.whose(a_spec().objectives, canary, stable) == ()
-    assert hold_out.whose(LIMITED.objectives, canary, stable) == (canary,)
-    assert hold_out.whose(COMPARED.objectives, canary, stable) == (canary, stable)
-    assert hold_out.whose(COMPARED.objectives, canary, None) == (canary,)
+    assert hold_out.revisions_to_read(a_spec().objectives, canary, stable) == ()
+    assert hold_out.revisions_to_read(LIMITED.objectives, canary, stable) == (canary,)
+    assert hold_out.revisions_to_read(COMPARED.objectives, canary, stable) == (canary, stable)
+    assert hold_out.revisions_to_read(COMPARED.objectives, canary, None) == (canary,)
     assert other_settings.revision != canary.revision
-    assert hold_out.whose(COMPARED.objectives, canary, other_settings) == (canary,)
-    assert hold_out.whose([replace(COMPARED.objectives[0], dry_run=True)], canary, stable) == ()
+    assert hold_out.revisions_to_read(COMPARED.objectives, canary, other_settings) == (canary,)
+    assert hold_out.revisions_to_read([replace(COMPARED.objectives[0], dry_run=True)], canary, stable) == ()
 
 
 def ready(spec: Spec = LIMITED, **changes: Any) -> Any:
@@ -237,7 +237,7 @@ def test_a_registry_without_an_answer_rejects_no_model(spec: Spec, trained: Hold
 
 def test_a_first_version_needs_a_good_hold_out_too() -> None:
     """It would get all requests."""
-    first = again(a_look(spec=LIMITED), workloads=pods((revision(1), 2)), hold_outs=HoldOuts(BAD))
+    first = again(an_observation(spec=LIMITED), workloads=pods((revision(1), 2)), hold_outs=HoldOuts(BAD))
     status = decide(first)
     assert (status.phase, status.stable) == (Phase.STARTING, None)
     assert status.run is not None

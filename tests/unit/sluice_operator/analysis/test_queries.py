@@ -11,7 +11,15 @@ import pytest
 from sluice_operator.analysis.queries import judged, rendered
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Result
 from tests.unit.sluice_operator.build import a_spec
-from tests.unit.sluice_operator.fake_prometheus import CANARY, START, FakePrometheus, a_run, look, serving, trials
+from tests.unit.sluice_operator.fake_prometheus import (
+    CANARY,
+    START,
+    FakePrometheus,
+    a_run,
+    evaluator_for,
+    serving,
+    verdict_at,
+)
 
 REVENUE: dict[str, Any] = {
     "name": "revenue",
@@ -102,7 +110,7 @@ def measured(answer: Any, **changes: Any) -> Any:
     raw = {**REVENUE, **changes}
     prometheus = Measuring(answer)
     run = a_run(objectives=a_spec(objectives=[raw]).objectives)
-    return look(trials(prometheus), 100, run), prometheus
+    return verdict_at(evaluator_for(prometheus), 100, run), prometheus
 
 
 def test_a_query_is_measured_from_the_first_traffic_on() -> None:
@@ -148,10 +156,10 @@ def test_a_query_without_a_number_is_undecided_and_says_why(answer: Any, trouble
 def test_each_measurement_is_taken_once() -> None:
     """A restarted operator takes all of them again."""
     prometheus = Measuring([series(15)])
-    run, evaluator = a_run(objectives=a_spec(objectives=[REVENUE]).objectives), trials(prometheus)
+    run, evaluator = a_run(objectives=a_spec(objectives=[REVENUE]).objectives), evaluator_for(prometheus)
     for now in (105, 108, 131):
-        look(evaluator, now, run)
-    look(trials(prometheus), 131, run)
+        verdict_at(evaluator, now, run)
+    verdict_at(evaluator_for(prometheus), 131, run)
     assert [measurement[1:] for measurement in prometheus.measured] == [
         (10, 100, "10s"),
         (110, 130, "10s"),
@@ -163,5 +171,5 @@ def test_the_canary_is_measured() -> None:
     """Its revision is filled into the query."""
     raw = {**REVENUE, "query": {**REVENUE["query"], "expr": 'sum(revenue{revision="{{ revision }}"})'}}
     prometheus = Measuring([series(15)])
-    look(trials(prometheus), 100, a_run(objectives=a_spec(objectives=[raw]).objectives))
+    verdict_at(evaluator_for(prometheus), 100, a_run(objectives=a_spec(objectives=[raw]).objectives))
     assert prometheus.measured[0][0] == f'sum(revenue{{revision="{CANARY}"}})'

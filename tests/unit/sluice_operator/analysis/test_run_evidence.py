@@ -38,7 +38,7 @@ def objectives(*raw: dict[str, Any]) -> tuple[Objective, ...]:
 def no_evidence(*raw: dict[str, Any], steps: int = 2) -> RunEvidence:
     """Before the first tick, without a baseline."""
     parsed = objectives(*raw)
-    return RunEvidence(parsed, steps, baseline.learn(parsed, (0.2,), Counters(), "", ()), Pods(2, 2), LENGTH)
+    return RunEvidence(parsed, steps, baseline.from_counters(parsed, (0.2,), Counters(), "", ()), Pods(2, 2), LENGTH)
 
 
 def a_run(proven: float | None = 0, step: float | None = 0, index: int = 0) -> Run:
@@ -234,7 +234,7 @@ def test_the_outlook_follows_from_stable_and_from_the_rate_of_requests() -> None
     """At the rate of both revisions. Where stable has no errors, the tolerance is ruled out."""
     outlook = findings_after(no_evidence(ERRORS), *(tick(index, requests(100)) for index in range(5))).outlook
     assert outlook is not None
-    assert (outlook.rate, outlook.wider, outlook.forecast.slowest) == (100, 1, "errors")
+    assert (outlook.rate, outlook.margin_factor, outlook.forecast.slowest) == (100, 1, "errors")
     assert sum(outlook.forecast.requests) == pytest.approx(math.log(40 / 0.3) / -math.log(0.99), rel=0.001)
 
 
@@ -248,7 +248,7 @@ def test_without_labels_no_margin_can_be_ruled_out() -> None:
     """The outlook of an accuracy objective shows it."""
     outlook = findings_after(no_evidence(ACCURACY), *(tick(index, requests(100)) for index in range(5))).outlook
     assert outlook is not None
-    assert outlook.wider == math.inf
+    assert outlook.margin_factor == math.inf
 
 
 def test_a_stable_that_is_worse_than_its_baseline_is_found() -> None:
@@ -270,7 +270,7 @@ def test_a_stable_that_is_worse_than_its_baseline_is_found() -> None:
 def slow_model(longest: float) -> RunEvidence:
     """No evidence yet of a model whose requests take up to `longest` seconds."""
     parsed = objectives(ERRORS)
-    past = replace_field(baseline.learn(parsed, (0.2,), Counters(), "", ()), nearly_all_within=longest)
+    past = replace_field(baseline.from_counters(parsed, (0.2,), Counters(), "", ()), nearly_all_within=longest)
     return RunEvidence(parsed, 2, past, Pods(2, 2), LENGTH)
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from sluice_operator.analysis.baseline import Baseline
-from sluice_operator.analysis.decision import Stage
 from sluice_operator.analysis.forecast import Forecast, Outlook
+from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Result
 from sluice_operator.evalues.chain import BurstLaw

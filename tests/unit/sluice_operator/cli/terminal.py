@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sluice_operator.api import names, status
-from sluice_operator.cli import main
+from sluice_operator.cli.__main__ import main
 from sluice_operator.controller.archive import summary
 from sluice_operator.manifests import builders
 from sluice_operator.records import run_record

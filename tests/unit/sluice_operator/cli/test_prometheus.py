@@ -123,7 +123,7 @@ def test_a_forecast_without_a_run_is_for_the_present_spec(terminal: Terminal) ->
     assert outlook.rate == pytest.approx(18, rel=0.05)
     assert run.steps == steps_for(outlook.rate)
     assert outlook.forecast.slowest == "errors"
-    assert outlook.wider == 1
+    assert outlook.margin_factor == 1
 
 
 def test_a_forecast_of_a_run_takes_the_frozen_steps_and_objectives(terminal: Terminal) -> None:

@@ -18,7 +18,7 @@ from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.records import run_record
 from tests.unit.sluice_operator.build import OWNER
 from tests.unit.sluice_operator.fakes import FakeKube, finish
-from tests.unit.sluice_operator.recorded import BEGAN, FakeEnding, a_run
+from tests.unit.sluice_operator.recorded import BEGAN, FakeEndedRuns, a_run
 
 NOW = BEGAN + timedelta(minutes=11)
 
@@ -39,7 +39,7 @@ class Fixture:
     """An archive with its API server and a fake Evaluator."""
 
     def __init__(self) -> None:
-        self.kube, self.ending = CountingKube(), FakeEnding()
+        self.kube, self.ending = CountingKube(), FakeEndedRuns()
         self.restart()
 
     def restart(self) -> None:

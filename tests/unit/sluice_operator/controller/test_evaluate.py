@@ -24,17 +24,17 @@ from tests.unit.sluice_operator.fake_prometheus import (
     Answering,
     FakePrometheus,
     a_run,
-    look,
+    evaluator_for,
     moment,
     pod,
     serving,
-    trials,
+    verdict_at,
 )
 
 
 def test_a_good_canary_passes_its_step() -> None:
     """The numbers are those since its first traffic."""
-    verdict = look(trials(serving()), 305)
+    verdict = verdict_at(evaluator_for(serving()), 305)
     assert (verdict.result, verdict.reason) == (Result.PASS, "Passed")
     assert [(judged.name, judged.requests, judged.canary, judged.stable) for judged in verdict.objectives] == [
         ("errors", 600, "0%", "0%"),
@@ -45,7 +45,7 @@ def test_a_good_canary_passes_its_step() -> None:
 
 def test_a_bad_canary_fails() -> None:
     """In the first step, with the objective that it breaks."""
-    verdict = look(trials(serving(bad=0.5)), 155)
+    verdict = verdict_at(evaluator_for(serving(bad=0.5)), 155)
     assert (verdict.result, verdict.reason) == (Result.FAIL, "ErrorRateAboveLimit")
     assert verdict.objectives[0].canary == "50%"
 
@@ -55,7 +55,7 @@ def test_a_canary_that_finishes_no_request_fails() -> None:
     prometheus = FakePrometheus()
     pod(prometheus, [7] * 40)
     pod(prometheus, [180 * scrape for scrape in range(40)], since=-29, pod_uid="s", revision=STABLE)
-    verdict = look(trials(prometheus), 155)
+    verdict = verdict_at(evaluator_for(prometheus), 155)
     assert (verdict.result, verdict.reason) == (Result.FAIL, "RequestsMissing")
 
 
@@ -65,8 +65,8 @@ def test_the_first_seconds_of_a_step_do_not_count_as_silence() -> None:
     pod(prometheus, [max(0, 20 * (scrape - 11)) * 9 for scrape in range(40)])
     pod(prometheus, [180 * scrape for scrape in range(40)], since=-21, pod_uid="s", revision=STABLE)
     raised = a_run(step=1, since=79.5)
-    often = trials(prometheus)
-    assert {look(often, now, raised).result for now in range(80, 200)} <= {Result.UNDECIDED, Result.PASS}
+    often = evaluator_for(prometheus)
+    assert {verdict_at(often, now, raised).result for now in range(80, 200)} <= {Result.UNDECIDED, Result.PASS}
 
 
 @settings(max_examples=10, deadline=None)
@@ -88,11 +88,11 @@ def test_many_evaluations_give_the_same_verdict_as_one(
             pod(prometheus, [value], since=10 * scrape - 30, bad=0.3)
         pod(prometheus, [200 * scrape], since=10 * scrape - 27, pod_uid="s", revision=STABLE)
     restarted = data.draw(st.sets(st.sampled_from(evaluations))) if evaluations else set()
-    often = trials(prometheus)
+    often = evaluator_for(prometheus)
     for now in sorted(evaluations):
-        often = trials(prometheus) if now in restarted else often
-        look(often, now)
-    assert look(often, 300) == look(trials(prometheus), 300)
+        often = evaluator_for(prometheus) if now in restarted else often
+        verdict_at(often, now)
+    assert verdict_at(often, 300) == verdict_at(evaluator_for(prometheus), 300)
 
 
 @pytest.mark.parametrize("interval", [2, 15, 60])
@@ -102,11 +102,11 @@ def test_a_run_is_judged_at_any_scrape_interval(interval: int) -> None:
     for at in range(-3 * interval, 600, interval):
         prometheus.scrape(at, at + 1000)
         prometheus.scrape(at + interval / 2, 9 * at + 9000, pod_uid="s", revision=STABLE)
-    often, once = trials(prometheus, interval), trials(prometheus, interval)
+    often, once = evaluator_for(prometheus, interval), evaluator_for(prometheus, interval)
     for now in range(0, 600, 17):
-        look(often, now)
-    verdict = look(often, 600)
-    assert verdict == look(once, 600)
+        verdict_at(often, now)
+    verdict = verdict_at(often, 600)
+    assert verdict == verdict_at(once, 600)
     assert verdict.objectives[0].requests in range(480, 600)
 
 
@@ -116,7 +116,7 @@ def test_latencies_are_compared_at_bounds_of_stable_s_baseline() -> None:
     for bound, within in (("0.05", 900), ("0.1", 990), ("0.2", 1000), ("+Inf", 1000)):
         for at, count in ((-65, 0), (-5, within)):
             prometheus.scrape(at, count, "ml_request_duration_seconds_bucket", pod_uid="r", revision=STABLE, le=bound)
-    look(trials(prometheus), 5)
+    verdict_at(evaluator_for(prometheus), 5)
     assert prometheus.queries[-1].endswith(',le=~"|[+]Inf|0[.]05|0[.]1|0[.]2"}[35000ms]')
 
 
@@ -126,7 +126,9 @@ def test_the_latency_threshold_is_read_from_stable_s_requests() -> None:
     prometheus = FakePrometheus()
 
     def thresholds() -> Any:
-        return asyncio.run(trials(prometheus).latency_thresholds(("models", "iris"), STABLE, (objective,), moment(0)))
+        return asyncio.run(
+            evaluator_for(prometheus).latency_thresholds(("models", "iris"), STABLE, (objective,), moment(0))
+        )
 
     assert thresholds() == {}
     for bound, within in (("0.05", 900), ("0.1", 990), ("+Inf", 1000)):
@@ -146,7 +148,7 @@ def test_bursts_in_the_baseline_make_a_verdict_slower() -> None:
             labels = {"pod_uid": "past", "revision": STABLE}
             prometheus.scrape(15 * scrape - 3_100, 200 * scrape, **labels)
             prometheus.scrape(15 * scrape - 3_100, errors, **labels, code="500")
-    assert 1 < against(look(trials(bursting), 155)) < against(look(trials(calm), 155)) / 2
+    assert 1 < against(verdict_at(evaluator_for(bursting), 155)) < against(verdict_at(evaluator_for(calm), 155)) / 2
 
 
 def against(verdict: Verdict) -> float:
@@ -157,59 +159,59 @@ def against(verdict: Verdict) -> float:
 def test_a_verdict_is_used_until_the_next_evaluation_is_due() -> None:
     """Or until the stage of the run changes."""
     prometheus = serving()
-    evaluator = trials(prometheus)
-    first = look(evaluator, 100)
+    evaluator = evaluator_for(prometheus)
+    first = verdict_at(evaluator, 100)
     asked = len(prometheus.queries)
-    assert look(evaluator, 104.9) is first
+    assert verdict_at(evaluator, 104.9) is first
     assert len(prometheus.queries) == asked
-    assert look(evaluator, 104.9, a_run(step=1, since=104)) is not first
-    assert look(evaluator, 104.9, current=replace(STATUS, phase=Phase.WATCHING)) is not first
+    assert verdict_at(evaluator, 104.9, a_run(step=1, since=104)) is not first
+    assert verdict_at(evaluator, 104.9, current=replace(STATUS, phase=Phase.WATCHING)) is not first
     assert len(prometheus.queries) == asked + 1, "the samples were read at this moment already"
 
 
 def test_an_evaluation_is_made_when_it_is_due() -> None:
     """After each evaluation interval, also if the one before found no samples."""
     prometheus = FakePrometheus()
-    evaluator = trials(prometheus)
+    evaluator = evaluator_for(prometheus)
     for now in (40, 44.9, 45, 49.9, 50):
-        look(evaluator, now)
+        verdict_at(evaluator, now)
     assert len([query for query in prometheus.queries if query.endswith("ms]")]) == 3
 
 
 def test_a_new_run_does_not_use_samples_of_the_old_one() -> None:
     """Nor does a run that begins again, nor an object that was deleted and created again."""
     prometheus = serving()
-    evaluator = trials(prometheus)
-    look(evaluator, 100)
+    evaluator = evaluator_for(prometheus)
+    verdict_at(evaluator, 100)
     later = a_run(began=150, id="another")
-    assert look(evaluator, 200, later) == look(trials(prometheus), 200, later)
+    assert verdict_at(evaluator, 200, later) == verdict_at(evaluator_for(prometheus), 200, later)
     again = replace(later, traffic_started_at=moment(160))
-    assert look(evaluator, 210, again) == look(trials(prometheus), 210, again)
+    assert verdict_at(evaluator, 210, again) == verdict_at(evaluator_for(prometheus), 210, again)
     evaluator.forget("models", "iris")
     asked = len(prometheus.queries)
-    assert look(evaluator, 211, again) == look(trials(prometheus), 211, again)
+    assert verdict_at(evaluator, 211, again) == verdict_at(evaluator_for(prometheus), 211, again)
     assert len(prometheus.queries) == asked + 2 * 3
 
 
 def test_a_restart_during_a_run_gives_the_same_numbers() -> None:
     """Also if the ticks that are read again are of an earlier step."""
     prometheus = serving(bad=0.01)
-    evaluator = trials(prometheus)
+    evaluator = evaluator_for(prometheus)
     for now in range(5, 150, 5):
-        look(evaluator, now)
+        verdict_at(evaluator, now)
     first = (LiveWeight(10, moment(5), moment(150)),)
     for now in range(150, 155):
-        look(evaluator, now, a_run(step=1, step_started_at=None, live_weights=first))
+        verdict_at(evaluator, now, a_run(step=1, step_started_at=None, live_weights=first))
     second = a_run(step=1, step_started_at=moment(155), live_weights=(*first, LiveWeight(50, moment(155))))
     for now in range(155, 300, 24):
-        assert look(evaluator, now, second) == look(trials(prometheus), now, second)
+        assert verdict_at(evaluator, now, second) == verdict_at(evaluator_for(prometheus), now, second)
 
 
 def test_the_watch_ends_early_only_with_a_fail() -> None:
     """Without one there is no verdict that decides."""
     promoted = a_run(promoted_at=moment(30), step_started_at=None)
-    assert look(trials(serving()), 155, promoted).reason == "Collecting"
-    assert look(trials(serving(bad=0.5)), 155, promoted).result is Result.FAIL
+    assert verdict_at(evaluator_for(serving()), 155, promoted).reason == "Collecting"
+    assert verdict_at(evaluator_for(serving(bad=0.5)), 155, promoted).result is Result.FAIL
 
 
 @pytest.mark.parametrize(("errors", "result"), [(0, Result.UNDECIDED), (150, Result.FAIL)])
@@ -226,7 +228,7 @@ def test_a_canary_that_becomes_bad_during_the_watch_fails(errors: int, result: R
             prometheus.scrape(10 * scrape, bad, revision=revision, pod_uid=pod_uid, code="500")
     objectives = a_spec(objectives=[{"name": "errors", "errorRate": {"maxRatio": "2"}}]).objectives
     run = a_run(objectives=objectives, promoted_at=moment(300), step_started_at=None)
-    verdict = look(trials(prometheus), 595, run)
+    verdict = verdict_at(evaluator_for(prometheus), 595, run)
     assert verdict.result is result
     if errors:
         assert verdict.reason == "ErrorRateWorseThanBefore"
@@ -240,7 +242,7 @@ def test_without_a_stable_revision_the_canary_is_judged_by_its_limits() -> None:
     """There is no baseline to ask for, and nothing to compare with."""
     prometheus = serving()
     subject = Subject("models", "iris", a_run(), ComparedRevisions(CANARY, None))
-    verdict = asyncio.run(trials(prometheus).verdict(subject, STATUS, 0, moment(155)))
+    verdict = asyncio.run(evaluator_for(prometheus).verdict(subject, STATUS, 0, moment(155)))
     assert verdict.objectives[0].requests == 300
     assert [query.rsplit("[")[-1] for query in prometheus.queries] == ["185000ms]"]
 
@@ -248,16 +250,16 @@ def test_without_a_stable_revision_the_canary_is_judged_by_its_limits() -> None:
 def test_the_time_of_a_step_begins_when_its_weight_is_live() -> None:
     """Proven to be live, not only written."""
     waiting = a_run(step_started_at=None)
-    assert look(trials(serving()), 155, waiting).message.startswith("weight 10 is not live yet")
+    assert verdict_at(evaluator_for(serving()), 155, waiting).message.startswith("weight 10 is not live yet")
     just_live = a_run(step_started_at=moment(155) - timedelta(seconds=3))
-    assert "needs 2s more at this weight" in look(trials(serving()), 155, just_live).message
+    assert "needs 2s more at this weight" in verdict_at(evaluator_for(serving()), 155, just_live).message
 
 
 def test_the_rate_is_one_query() -> None:
     """An unusable answer is None, whatever the reason."""
 
     def rate(prometheus: Any) -> float | None:
-        return asyncio.run(trials(prometheus).rate("models", "iris", STABLE, moment(0)))
+        return asyncio.run(evaluator_for(prometheus).rate("models", "iris", STABLE, moment(0)))
 
     assert rate(Answering([{"metric": {}, "value": [START, "12.5"]}])) == 12.5
     assert rate(Answering([])) is None

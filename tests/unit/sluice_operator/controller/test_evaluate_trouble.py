@@ -1,4 +1,4 @@
-"""If Prometheus has no samples or gives no answer: no verdict, a sentence that says why, and no lost counts later."""
+"""If Prometheus has no samples or gives no answer: no verdict, a sentence that says why, and no count is lost."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.unit.sluice_operator.fake_prometheus import (
     Answering,
     FakePrometheus,
     a_run,
-    look,
-    lost,
+    evaluator_for,
+    metrics_lost,
     moment,
     pod,
     serving,
-    trials,
+    verdict_at,
 )
 
 NO_SERIES = f"Prometheus has no series of revision {CANARY}: are its pods scraped?"
@@ -49,33 +49,33 @@ NO_SERIES = f"Prometheus has no series of revision {CANARY}: are its pods scrape
 def test_without_an_answer_the_verdict_is_metrics_unavailable(trouble: Exception, cause: str) -> None:
     """The message has the cause, and when Prometheus answers again no count is missing."""
     prometheus = serving()
-    evaluator = trials(prometheus)
-    look(evaluator, 30)
+    evaluator = evaluator_for(prometheus)
+    verdict_at(evaluator, 30)
     prometheus.trouble = trouble
     for now in (100, 200):
-        assert look(evaluator, now) == lost(f"Prometheus gave no answer: {cause}")
+        assert verdict_at(evaluator, now) == metrics_lost(f"Prometheus gave no answer: {cause}")
     prometheus.trouble = None
-    assert look(evaluator, 280) == look(trials(prometheus), 280)
+    assert verdict_at(evaluator, 280) == verdict_at(evaluator_for(prometheus), 280)
 
 
 def test_after_a_timeout_the_other_runs_do_not_ask() -> None:
     """One timeout is enough for all of them, until the next evaluation is due."""
     prometheus = serving()
-    evaluator = trials(prometheus)
-    look(evaluator, 30)
-    look(evaluator, 30, name="other")
+    evaluator = evaluator_for(prometheus)
+    verdict_at(evaluator, 30)
+    verdict_at(evaluator, 30, name="other")
     prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
-    verdicts = [look(evaluator, 100), look(evaluator, 100.5, name="other")]
-    assert verdicts == [lost("Prometheus gave no answer: it took too long")] * 2
+    verdicts = [verdict_at(evaluator, 100), verdict_at(evaluator, 100.5, name="other")]
+    assert verdicts == [metrics_lost("Prometheus gave no answer: it took too long")] * 2
     assert len(prometheus.queries) == asked + 1
 
 
 def test_runs_that_ask_at_the_same_time_wait_for_one_timeout() -> None:
     """With a timeout for each, one after the other, no worker would be left for other objects."""
     prometheus = serving()
-    evaluator, names = trials(prometheus), ("iris", "other", "third")
+    evaluator, names = evaluator_for(prometheus), ("iris", "other", "third")
     for name in names:
-        look(evaluator, 30, name=name)
+        verdict_at(evaluator, 30, name=name)
     prometheus.trouble, asked = requests.Timeout("timed out"), len(prometheus.queries)
 
     async def together() -> list[Verdict]:
@@ -85,41 +85,41 @@ def test_runs_that_ask_at_the_same_time_wait_for_one_timeout() -> None:
         )
         return list(await asyncio.gather(*verdicts))
 
-    assert asyncio.run(together()) == [lost("Prometheus gave no answer: it took too long")] * 3
+    assert asyncio.run(together()) == [metrics_lost("Prometheus gave no answer: it took too long")] * 3
     assert len(prometheus.queries) == asked + 1
 
 
 @pytest.mark.parametrize("answer", [[START, "a string"], "a string", None, [{"metric": {}}]])
 def test_with_a_malformed_answer_the_verdict_is_metrics_unavailable(answer: Any) -> None:
     """Already at the first query."""
-    verdict = look(trials(Answering(answer)), 30)
+    verdict = verdict_at(evaluator_for(Answering(answer)), 30)
     assert (verdict.result, verdict.reason) == (Result.UNDECIDED, METRICS_UNAVAILABLE)
     assert verdict.message.startswith("Prometheus answered with something else than series: ")
 
 
 def test_the_last_numbers_stay_in_the_verdict() -> None:
     """While there are no new ones. A canary that crashes fails all the same."""
-    before = look(trials(serving()), 155)
+    before = verdict_at(evaluator_for(serving()), 155)
     current = replace(STATUS, verdict=before)
     broken = FakePrometheus()
     broken.trouble = requests.ConnectionError("refused")
-    assert look(trials(broken), 160, current=current).objectives == before.objectives
-    assert look(trials(broken), 160, current=current, crashes=2).reason == "CanaryCrashing"
+    assert verdict_at(evaluator_for(broken), 160, current=current).objectives == before.objectives
+    assert verdict_at(evaluator_for(broken), 160, current=current, crashes=2).reason == "CanaryCrashing"
 
 
 def test_prometheus_may_need_some_time_to_find_new_pods() -> None:
     """After that time, a canary without series is reported."""
-    assert look(trials(FakePrometheus()), 29).reason == "Collecting"
-    assert look(trials(FakePrometheus()), 30) == lost(NO_SERIES)
-    assert look(trials(FakePrometheus(), interval=60), 179).reason == "Collecting"
-    assert look(trials(FakePrometheus(), interval=60), 180) == lost(NO_SERIES)
+    assert verdict_at(evaluator_for(FakePrometheus()), 29).reason == "Collecting"
+    assert verdict_at(evaluator_for(FakePrometheus()), 30) == metrics_lost(NO_SERIES)
+    assert verdict_at(evaluator_for(FakePrometheus(), interval=60), 179).reason == "Collecting"
+    assert verdict_at(evaluator_for(FakePrometheus(), interval=60), 180) == metrics_lost(NO_SERIES)
 
 
 def test_with_old_samples_the_verdict_is_metrics_unavailable() -> None:
     """A Prometheus that has stopped scraping still answers queries."""
-    evaluator = trials(serving(scrapes=4))
-    assert look(evaluator, 30).reason == "Collecting"
-    assert look(evaluator, 36) == lost(f"the newest sample of revision {CANARY} is 36 s old")
+    evaluator = evaluator_for(serving(scrapes=4))
+    assert verdict_at(evaluator, 30).reason == "Collecting"
+    assert verdict_at(evaluator, 36) == metrics_lost(f"the newest sample of revision {CANARY} is 36 s old")
 
 
 def test_a_gap_in_the_scrapes_does_not_count_as_silence() -> None:
@@ -131,8 +131,8 @@ def test_a_gap_in_the_scrapes_does_not_count_as_silence() -> None:
         ]
         for labels, samples in steady.series.items()
     }
-    often = trials(prometheus)
-    reasons = {look(often, now).reason for now in range(1, 300)}
+    often = evaluator_for(prometheus)
+    reasons = {verdict_at(often, now).reason for now in range(1, 300)}
     assert reasons == {"Collecting", METRICS_UNAVAILABLE, "Passed"}
 
 
@@ -143,9 +143,9 @@ def test_if_only_the_canary_is_not_scraped_the_verdict_is_metrics_unavailable() 
     pod(prometheus, [180 * scrape for scrape in range(40)], since=-29, pod_uid="s", revision=STABLE)
     for scrape in range(40):
         prometheus.scrape(10 * scrape - 29, scrape, "ml_feedback_total", pod_uid="s")
-    evaluator = trials(prometheus)
-    assert look(evaluator, 65).reason == "Collecting"
-    assert look(evaluator, 155) == lost(f"the newest sample of revision {CANARY} is 115 s old")
+    evaluator = evaluator_for(prometheus)
+    assert verdict_at(evaluator, 65).reason == "Collecting"
+    assert verdict_at(evaluator, 155) == metrics_lost(f"the newest sample of revision {CANARY} is 115 s old")
 
 
 def test_a_stable_pod_that_is_gone_does_not_matter() -> None:
@@ -153,9 +153,9 @@ def test_a_stable_pod_that_is_gone_does_not_matter() -> None:
     prometheus = FakePrometheus()
     pod(prometheus, [20 * scrape for scrape in range(40)])
     pod(prometheus, [180 * scrape for scrape in range(8)], since=-29, pod_uid="s", revision=STABLE)
-    often = trials(prometheus)
-    assert METRICS_UNAVAILABLE not in {look(often, now).reason for now in range(1, 200)}
-    assert look(often, 205).objectives[0].requests == 400
+    often = evaluator_for(prometheus)
+    assert METRICS_UNAVAILABLE not in {verdict_at(often, now).reason for now in range(1, 200)}
+    assert verdict_at(often, 205).objectives[0].requests == 400
 
 
 def test_with_series_without_a_pod_the_verdict_is_metrics_unavailable() -> None:
@@ -164,15 +164,15 @@ def test_with_series_without_a_pod_the_verdict_is_metrics_unavailable() -> None:
     for prometheus in (without, mixed):
         pod(prometheus, [500 * scrape for scrape in range(40)], pod_uid="")
     message = "the model servers' series have no label pod_uid: check the scrape job's relabelling"
-    assert look(trials(without), 5) == lost(message)
-    assert look(trials(mixed), 155) == look(trials(serving()), 155)
+    assert verdict_at(evaluator_for(without), 5) == metrics_lost(message)
+    assert verdict_at(evaluator_for(mixed), 155) == verdict_at(evaluator_for(serving()), 155)
 
 
 def test_nan_is_the_same_as_no_sample() -> None:
     """A canary whose samples are all NaN is reported as one without series."""
     prometheus = FakePrometheus()
     prometheus.scrape(0, "NaN")
-    assert look(trials(prometheus), 31) == lost(NO_SERIES)
+    assert verdict_at(evaluator_for(prometheus), 31) == metrics_lost(NO_SERIES)
 
 
 def since(moment: float, prometheus: FakePrometheus) -> FakePrometheus:
@@ -186,11 +186,14 @@ def since(moment: float, prometheus: FakePrometheus) -> FakePrometheus:
 
 def test_a_retention_shorter_than_the_run_loses_counts_and_invents_none() -> None:
     """A restarted operator does not find the first scrapes of the run, and what they counted is left out."""
-    whole, rest = look(trials(serving(bad=0.01)), 195), look(trials(since(100, serving(bad=0.01))), 195)
+    whole, rest = (
+        verdict_at(evaluator_for(serving(bad=0.01)), 195),
+        verdict_at(evaluator_for(since(100, serving(bad=0.01))), 195),
+    )
     assert (whole.objectives[0].requests, rest.objectives[0].requests) == (380, 180)
     assert {rest.result, whole.result} <= {Result.UNDECIDED, Result.PASS}
-    often = trials(since(100, serving()))
-    assert {look(often, now).result for now in range(100, 300, 5)} == {Result.UNDECIDED, Result.PASS}
+    often = evaluator_for(since(100, serving()))
+    assert {verdict_at(often, now).result for now in range(100, 300, 5)} == {Result.UNDECIDED, Result.PASS}
 
 
 @pytest.mark.parametrize("odd", ["NaN", "+Inf", "-1", "1e300"])
@@ -205,7 +208,9 @@ def test_a_first_error_count_that_is_not_a_number_does_not_look_like_many_errors
         ]
         for labels, samples in steady.series.items()
     }
-    assert look(trials(prometheus), 155).objectives[0] == look(trials(steady), 155).objectives[0]
+    assert (
+        verdict_at(evaluator_for(prometheus), 155).objectives[0] == verdict_at(evaluator_for(steady), 155).objectives[0]
+    )
 
 
 @pytest.mark.parametrize("bound", ["", "fast", "NaN"])
@@ -214,7 +219,7 @@ def test_a_bucket_without_a_proper_bound_is_left_out(bound: str) -> None:
     prometheus = serving()
     for scrape in range(40):
         prometheus.scrape(10 * scrape - 30, 7 * scrape, "ml_request_duration_seconds_bucket", le=bound)
-    assert look(trials(prometheus), 155) == look(trials(serving()), 155)
+    assert verdict_at(evaluator_for(prometheus), 155) == verdict_at(evaluator_for(serving()), 155)
 
 
 def test_a_histogram_without_the_bound_of_the_limit_is_undecided() -> None:
@@ -223,7 +228,7 @@ def test_a_histogram_without_the_bound_of_the_limit_is_undecided() -> None:
     prometheus.series = {
         labels: samples for labels, samples in prometheus.series.items() if ("le", "0.2") not in labels
     }
-    verdict = look(trials(prometheus), 155)
+    verdict = verdict_at(evaluator_for(prometheus), 155)
     assert verdict.result is Result.UNDECIDED
     assert verdict.message.startswith("p95 is undecided: nothing seen in 0 requests")
 
@@ -233,9 +238,9 @@ def test_a_target_that_two_jobs_scrape_changes_no_verdict() -> None:
     prometheus = serving(bad=0.5)
     for labels, samples in list(prometheus.series.items()):
         prometheus.series[*labels, ("job", "second")] = [(at + 3, value) for at, value in samples]
-    once, twice = trials(serving(bad=0.5)), trials(prometheus)
+    once, twice = evaluator_for(serving(bad=0.5)), evaluator_for(prometheus)
     for now in (30, 60, 155):
-        assert look(twice, now) == look(once, now)
+        assert verdict_at(twice, now) == verdict_at(once, now)
 
 
 @pytest.mark.parametrize(("clock", "words"), [(42.0, "42 s ahead of"), (-600.0, "600 s behind")])
@@ -243,11 +248,11 @@ def test_clocks_that_differ_are_reported(clock: float, words: str) -> None:
     """Samples would be counted for the wrong weight. Corrected clocks are noticed within a minute."""
     prometheus = serving()
     prometheus.clock = clock
-    evaluator = trials(prometheus)
-    reported = lost(f"Prometheus's clock is {words} the operator's: set the clocks of both by NTP")
-    assert [look(evaluator, now) for now in (30, 60)] == [reported, reported]
+    evaluator = evaluator_for(prometheus)
+    reported = metrics_lost(f"Prometheus's clock is {words} the operator's: set the clocks of both by NTP")
+    assert [verdict_at(evaluator, now) for now in (30, 60)] == [reported, reported]
     prometheus.clock = 0.0
-    assert look(evaluator, 120) == look(trials(prometheus), 120) != reported
+    assert verdict_at(evaluator, 120) == verdict_at(evaluator_for(prometheus), 120) != reported
 
 
 @pytest.mark.parametrize("clock", [-10.0, 0.0, 10.0])
@@ -255,4 +260,4 @@ def test_clocks_may_differ_by_a_scrape_interval(clock: float) -> None:
     """The time of a count is not known better than that."""
     prometheus = serving()
     prometheus.clock = clock
-    assert look(trials(prometheus), 120).reason != METRICS_UNAVAILABLE
+    assert verdict_at(evaluator_for(prometheus), 120).reason != METRICS_UNAVAILABLE

@@ -16,8 +16,8 @@ from tests.unit.sluice_operator.build import (
     LOST,
     PASS,
     UNDECIDED,
-    a_look,
     again,
+    an_observation,
     both_ready,
     pods,
     promoting,
@@ -90,7 +90,7 @@ def events(seen: Observation) -> list[Event]:
             Event("AliasNotFound", "no such alias", warning=True),
         ),
         (
-            a_look(foreign=("Service iris",)),
+            an_observation(foreign=("Service iris",)),
             Event(
                 "NameTaken",
                 "Service iris: not created by this ModelDeployment; delete it or rename one of the two",
@@ -98,10 +98,12 @@ def events(seen: Observation) -> list[Event]:
             ),
         ),
         (
-            again(a_look(), workloads={revision(1).revision: Workload(refusal=Refusal("NoMLmodel", "no MLmodel"))}),
+            again(
+                an_observation(), workloads={revision(1).revision: Workload(refusal=Refusal("NoMLmodel", "no MLmodel"))}
+            ),
             Event("NoMLmodel", "no MLmodel", warning=True),
         ),
-        (again(a_look(), workloads=pods((revision(1), 2))), Event("Promoted", "models:/iris/1 is stable")),
+        (again(an_observation(), workloads=pods((revision(1), 2))), Event("Promoted", "models:/iris/1 is stable")),
     ],
 )
 def test_each_transition_has_one_event(seen: Observation, event: Event | None) -> None:

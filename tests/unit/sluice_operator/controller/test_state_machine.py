@@ -24,7 +24,7 @@ from tests.unit.sluice_operator.build import (
     SPEC,
     STEPS,
     UNDECIDED,
-    a_look,
+    an_observation,
     resolved,
     revision,
 )
@@ -201,7 +201,7 @@ class Rollouts(RuleBasedStateMachine):
         assert status.phase is Phase.STABLE
         assert status.stable is not None
         wanted = spec.parse(world.spec)
-        seen = a_look(status=status, spec=wanted, resolution=resolved(version))
+        seen = an_observation(status=status, spec=wanted, resolution=resolved(version))
         if not is_rejected(seen, revision(version)):
             assert status.stable.model.version == str(version)
         owned = {reference for reference, manifest in world.kube.objects.items() if is_owned(manifest, OWNER.uid)}

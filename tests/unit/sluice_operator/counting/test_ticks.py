@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice_operator.counting.counters import Counters, Sample
-from sluice_operator.counting.ticks import ComparedRevisions, Tally, Tick, closed_ticks, counted_until, newest, tally
+from sluice_operator.counting.ticks import (
+    ComparedRevisions,
+    Tally,
+    Tick,
+    closed_ticks,
+    counted_until,
+    last_scrape,
+    tally,
+)
 
 REQUESTS, STARTED, BUCKET = "ml_requests_total", "ml_requests_started_total", "ml_request_duration_seconds_bucket"
 BOTH = ComparedRevisions("new", "old")
@@ -257,7 +265,7 @@ def test_a_canary_that_is_not_scraped_any_more_is_not_silent() -> None:
 def test_a_label_that_a_pod_of_stable_counts_is_not_a_scrape_of_the_canary() -> None:
     """However many labels for the canary still come."""
     counters = counters_of(scraped([0, 20]), series("ml_feedback_total", (0, 0), (95, 8), pod="stable"))
-    assert newest(counters, "new") == counted_until(counters, BOTH, stale_after=30) == 20
+    assert last_scrape(counters, "new") == counted_until(counters, BOTH, stale_after=30) == 20
 
 
 def test_counts_are_complete_up_to_the_pod_whose_last_scrape_is_oldest() -> None:
@@ -272,7 +280,7 @@ def test_counts_are_complete_up_to_the_pod_whose_last_scrape_is_oldest() -> None
     assert counted_until(counters, BOTH, stale_after=30) == 85
     assert counted_until(counters, ComparedRevisions("new", None), stale_after=30) == 85
     assert counted_until(counters, ComparedRevisions("none", "old"), stale_after=30) is None
-    assert (newest(counters, "new"), newest(counters, "none")) == (95, None)
+    assert (last_scrape(counters, "new"), last_scrape(counters, "none")) == (95, None)
 
 
 def test_without_a_stable_revision_only_the_canary_is_counted() -> None:

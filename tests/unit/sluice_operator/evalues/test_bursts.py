@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from sluice_operator.evalues.arithmetic import Floats
-from sluice_operator.evalues.bursts import PodHistory, learn
+from sluice_operator.evalues.bursts import BinnedCounts, learn
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
 
 BIN = 15.0
 SIX_HOURS = 6 * 240  # bins
 
 
-def baseline(share: Floats, requests: float, seed: int) -> PodHistory:
+def baseline(share: Floats, requests: float, seed: int) -> BinnedCounts:
     """Poisson counts with `requests` per bin on average. `share`: of bad requests in each bin."""
     random = np.random.default_rng(seed)
     total = random.poisson(requests, share.shape)
-    return PodHistory(total.astype(float), random.binomial(total, share).astype(float), BIN)
+    return BinnedCounts(total.astype(float), random.binomial(total, share).astype(float), BIN)
 
 
 def planted(factor: float, every: int, bins: int) -> Floats:
@@ -66,7 +66,7 @@ def test_a_burst_counts_for_all_lower_levels_and_the_next_higher_one() -> None:
 def test_columns_are_learned_one_by_one() -> None:
     """A column with bursts does not change the law of another column."""
     calm, bursty = baseline(np.full(SIX_HOURS, 0.01), 500.0, 4), baseline(planted(10.0, 40, 4), 500.0, 4)
-    both = learn(PodHistory(np.stack([calm.requests, bursty.requests]), np.stack([calm.bad, bursty.bad]), BIN))
+    both = learn(BinnedCounts(np.stack([calm.requests, bursty.requests]), np.stack([calm.bad, bursty.bad]), BIN))
     for column, law in enumerate((learn(calm), learn(bursty))):
         np.testing.assert_allclose(both.starts[column], law.starts)
         np.testing.assert_allclose(both.seconds[column], law.seconds)

@@ -16,14 +16,13 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.analysis.baseline import Baseline
-from sluice_operator.analysis.decision import Stage
-from sluice_operator.analysis.evaluation import EndedRun, Evaluation
+from sluice_operator.analysis.evaluation import EndedRun, Evaluation, evaluate
 from sluice_operator.analysis.run_evidence import RunEvidence
-from sluice_operator.analysis.verdict import judge
+from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.quantities import Duration
 from sluice_operator.api.spec import Step
 from sluice_operator.api.status import Outcome, Result
-from sluice_operator.cli import main
+from sluice_operator.cli.__main__ import main
 from sluice_operator.counting.ticks import Tally
 from sluice_operator.counting.ticks import Tick as CountedTick
 from sluice_operator.evalues.chain import BurstLaw, Pods
@@ -87,7 +86,7 @@ def the_run() -> Replay:
         evidence.update(CountedTick(start, start + TICK, canary, stable), run)
         now = BEGAN + timedelta(seconds=TICK * (number + 1))
         findings = evidence.findings(run, now.timestamp(), PATIENCE)
-        verdict = judge(findings, run.confidence, Stage.of(run, now), 0)
+        verdict = evaluate(findings, run.confidence, Stage.of(run, now), 0)
         assert (verdict.result is Result.FAIL) == (tick is TICKS[-1])
     run = replace(run, ended_at=now, outcome=Outcome.REJECTED, reason=verdict.reason, message=verdict.message)
     return replayed(run_record.of_run("models", "iris", run, EndedRun(evidence, Evaluation(verdict, now), PATIENCE)))
@@ -144,7 +143,7 @@ def test_the_thresholds_are_those_of_the_run() -> None:
     assert THRESHOLDS[8:] == shown(
         *map(math.exp, (thresholds.comparison, thresholds.limits, thresholds.unpaired, thresholds.non_inferior))
     )
-    assert [tick.failing(thresholds) for tick in run.ticks] == [False] * (len(TICKS) - 1) + [True]
+    assert [tick.has_failed(thresholds) for tick in run.ticks] == [False] * (len(TICKS) - 1) + [True]
     assert run.ticks[-1].comparison >= thresholds.comparison
     assert run.ticks[-1].limits < thresholds.limits
 

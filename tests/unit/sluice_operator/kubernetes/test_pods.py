@@ -67,7 +67,11 @@ def test_a_registry_that_does_not_answer_the_pods_is_not_a_refusal() -> None:
     workload = by_revision([pod(report={"unavailable": {"reason": "RegistryUnreachable", "message": "timed out"}})])[
         "aaa"
     ]
-    assert (workload.refusal, workload.registry_lost, workload.trouble) == (None, True, "pod iris-aaa-x: timed out")
+    assert (workload.refusal, workload.registry_unreachable, workload.trouble) == (
+        None,
+        True,
+        "pod iris-aaa-x: timed out",
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,
     OWNER,
-    a_look,
     a_spec,
     again,
+    an_observation,
     promoting,
     revision,
     rolling_back,
@@ -38,7 +38,7 @@ from tests.unit.sluice_operator.build import (
 GOLDEN = Path(__file__).parent / "golden"
 ONE, TWO = revision(1).revision, revision(2).revision
 PHASES: dict[str, Callable[[], Observation]] = {
-    "first": lambda: again(a_look()),
+    "first": lambda: again(an_observation()),
     "stable": lambda: stable_on(1),
     "starting": starting,
     "stepping": stepping,
@@ -205,7 +205,7 @@ def test_a_change_of_the_route_waits_for_the_end_of_the_run() -> None:
 def test_the_user_s_environment_and_resources_are_in_the_pods() -> None:
     """The environment comes last, and resources are those of both containers."""
     custom = a_spec(server__env=[{"name": "LOG_LEVEL", "value": "debug"}], server__resources={"limits": {"cpu": "2"}})
-    status = again(a_look(spec=custom)).status
+    status = again(an_observation(spec=custom)).status
     pod = next(iter(render(OWNER, custom, status)))["spec"]["template"]["spec"]
     assert pod["containers"][0]["env"][-1] == {"name": "LOG_LEVEL", "value": "debug"}
     assert [container["resources"] for container in (*pod["initContainers"], *pod["containers"])] == [

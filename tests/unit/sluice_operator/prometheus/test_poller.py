@@ -13,20 +13,20 @@ from tests.unit.sluice_operator.fake_prometheus import (
     STATUS,
     FakePrometheus,
     a_run,
-    look,
+    evaluator_for,
     moment,
     pod,
     serving,
-    trials,
+    verdict_at,
 )
 
 
 def test_only_new_samples_are_asked_for() -> None:
     """First the baseline, once; then raw samples of the run, with an overlap for samples that arrive late."""
     prometheus = serving()
-    evaluator = trials(prometheus)
+    evaluator = evaluator_for(prometheus)
     for now in (5, 100, 105):
-        look(evaluator, now)
+        verdict_at(evaluator, now)
     counters = (
         "ml_requests_started_total|ml_requests_total|ml_feedback_total|ml_feedback_correct_total"
         "|ml_request_duration_seconds_bucket"
@@ -54,12 +54,12 @@ def test_many_runs_share_one_query() -> None:
             revision=STABLE,
             model_deployment=name,
         )
-    together = trials(prometheus)
+    together = evaluator_for(prometheus)
     for now in (100, 105):
         prometheus.queries.clear()
-        verdicts = [look(together, now, name=name) for name in names]
+        verdicts = [verdict_at(together, now, name=name) for name in names]
     assert len(prometheus.queries) == 2
-    assert verdicts == [look(trials(prometheus), 105, name=name) for name in names]
+    assert verdicts == [verdict_at(evaluator_for(prometheus), 105, name=name) for name in names]
     assert len({verdict.objectives[0].requests for verdict in verdicts}) == 30
 
 
@@ -75,7 +75,7 @@ def test_evaluations_at_the_same_time_do_not_disturb_each_other() -> None:
             revision=STABLE,
             model_deployment=name,
         )
-    together = trials(prometheus)
+    together = evaluator_for(prometheus)
 
     async def all_of_them(now: float) -> list[Verdict]:
         subjects = [Subject("models", name, a_run(), ComparedRevisions(CANARY, STABLE)) for name in names]
@@ -88,30 +88,30 @@ def test_evaluations_at_the_same_time_do_not_disturb_each_other() -> None:
             verdicts = await all_of_them(now)
         return verdicts
 
-    assert asyncio.run(for_a_while()) == [look(trials(prometheus), 195, name=name) for name in names]
+    assert asyncio.run(for_a_while()) == [verdict_at(evaluator_for(prometheus), 195, name=name) for name in names]
 
 
 def test_a_run_that_is_far_behind_has_its_own_query() -> None:
     """A run that was not evaluated for minutes does not make the query of the others longer."""
     prometheus = serving()
     pod(prometheus, [10 * scrape for scrape in range(40)], pod_uid="x", model_deployment="late")
-    evaluator = trials(prometheus)
-    look(evaluator, 50, name="late")
-    look(evaluator, 50)
-    look(evaluator, 100)
-    look(evaluator, 105)
+    evaluator = evaluator_for(prometheus)
+    verdict_at(evaluator, 50, name="late")
+    verdict_at(evaluator, 50)
+    verdict_at(evaluator, 100)
+    verdict_at(evaluator, 105)
     assert '"iris"' in prometheus.queries[-1]
     assert "late" not in prometheus.queries[-1]
-    assert look(evaluator, 110, name="late") == look(trials(prometheus), 110, name="late")
+    assert verdict_at(evaluator, 110, name="late") == verdict_at(evaluator_for(prometheus), 110, name="late")
 
 
 def test_memory_does_not_grow_with_the_run() -> None:
     """Of the samples that are already in the evidence, only the last ones are kept."""
     prometheus = serving(scrapes=300)
-    evaluator = trials(prometheus)
+    evaluator = evaluator_for(prometheus)
     sizes: set[int] = set()
     for now in range(5, 2900, 200):
-        look(evaluator, now)
+        verdict_at(evaluator, now)
         counters = evaluator._samples["models", "iris"][1].polled.counters
         sizes.add(max(len(series.times) for series in counters._known.values()))
         sizes.add(max(len(pod.scrapes) for pod in counters.pods.values()))

@@ -22,11 +22,11 @@ from tests.unit.sluice_operator.fake_prometheus import (
     START,
     FakePrometheus,
     a_run,
-    look,
-    lost,
+    evaluator_for,
+    metrics_lost,
     moment,
     serving,
-    trials,
+    verdict_at,
 )
 from tests.unit.sluice_operator.fakes import FakeKube
 
@@ -91,11 +91,11 @@ def test_objects_with_different_servers_are_judged_by_their_own_samples() -> Non
     """One passes and one fails, at the same time, and the operator's own Prometheus has nothing of either."""
     own, world = FakePrometheus(), a_world()
     shared = world.evaluator(own)
-    only_team, only_other = trials(serving()), trials(world.servers[OTHER.url])
+    only_team, only_other = evaluator_for(serving()), evaluator_for(world.servers[OTHER.url])
     results = []
     for now in (30, 60, 155):
-        both = look(shared, now, run_by(TEAM)), look(shared, now, run_by(OTHER), name="tulips")
-        assert both == (look(only_team, now), look(only_other, now, name="tulips"))
+        both = verdict_at(shared, now, run_by(TEAM)), verdict_at(shared, now, run_by(OTHER), name="tulips")
+        assert both == (verdict_at(only_team, now), verdict_at(only_other, now, name="tulips"))
         results.append(tuple(verdict.result for verdict in both))
     assert results[-1] == (Result.PASS, Result.FAIL)
     assert own.queries == []
@@ -109,7 +109,7 @@ def test_runs_with_the_same_server_share_one_query() -> None:
 
     def evaluate_all(now: float) -> None:
         for name, named in runs.items():
-            look(evaluator, now, run_by(named), name=name)
+            verdict_at(evaluator, now, run_by(named), name=name)
 
     evaluate_all(10)
     asked = {url: len(server.queries) for url, server in world.servers.items()}
@@ -153,7 +153,7 @@ def test_a_server_that_may_not_be_asked_is_reported(named: Prometheus, reason: s
     world.kube.put(a_secret("half", username="hidden"))
     assert refusal(world.allowing("*.svc:9090"), named) == (reason, message)
     evaluator = Evaluator(Reader(FakePrometheus()), TIMING, world.allowing("*.svc:9090"))
-    assert look(evaluator, 30, run_by(named)) == lost(message)
+    assert verdict_at(evaluator, 30, run_by(named)) == metrics_lost(message)
     refused = asyncio.run(evaluator.refusal("models", named))
     assert refused is not None
     assert (refused.reason, refused.message) == (reason, message)
@@ -174,20 +174,20 @@ def test_a_corrected_secret_is_used_without_a_restart() -> None:
     """Within seconds, although it is not read for each evaluation. The next verdict has all counts from meanwhile."""
     world = a_world(username="us")
     evaluator = world.evaluator(FakePrometheus())
-    assert "there is username without password" in look(evaluator, 30, run_by(TEAM)).message
+    assert "there is username without password" in verdict_at(evaluator, 30, run_by(TEAM)).message
     world.kube.put(a_secret(username="us", password="right"))
     world.now = 5.0
-    assert "there is username without password" in look(evaluator, 40, run_by(TEAM)).message
+    assert "there is username without password" in verdict_at(evaluator, 40, run_by(TEAM)).message
     world.now = 10.0
-    assert look(evaluator, 155, run_by(TEAM)) == look(trials(serving()), 155)
+    assert verdict_at(evaluator, 155, run_by(TEAM)) == verdict_at(evaluator_for(serving()), 155)
     assert world.reads[TEAM.url]() == {"username": b"us", "password": b"right"}
     world.kube.put(a_secret(token="renewed"))
     world.now = 20.0
-    look(evaluator, 165, run_by(TEAM))
+    verdict_at(evaluator, 165, run_by(TEAM))
     assert world.reads[TEAM.url]() == {"token": b"renewed"}
     del world.kube.objects["Secret", "prometheus"]
     world.now = 30.0
-    assert "Secret models/prometheus is not there" in look(evaluator, 175, run_by(TEAM)).message
+    assert "Secret models/prometheus is not there" in verdict_at(evaluator, 175, run_by(TEAM)).message
 
 
 def test_credentials_come_from_the_namespace_of_the_object() -> None:

@@ -37,10 +37,10 @@ from tests.unit.sluice_operator.fake_prometheus import (
     STATUS,
     FakePrometheus,
     a_run,
-    look,
+    evaluator_for,
     moment,
     serving,
-    trials,
+    verdict_at,
 )
 from tests.unit.sluice_operator.recorded import OBJECTIVES, recorded, ticks
 from tests.unit.sluice_operator.recorded import a_run as a_recorded_run
@@ -88,11 +88,11 @@ def evidence_in(evaluator: Evaluator) -> RunEvidence:
 def test_a_replay_has_the_numbers_that_the_operator_had(bad: float, restarts: tuple[int, ...]) -> None:
     """At each of its evaluations, also after restarts; and the same last verdict."""
     prometheus = serving(bad=bad)
-    evaluator, by_ticks = trials(prometheus), dict[int, tuple[list[float], float]]()
+    evaluator, by_ticks = evaluator_for(prometheus), dict[int, tuple[list[float], float]]()
     for now in range(5, 301, 5):
-        evaluator = trials(prometheus) if now in restarts else evaluator
+        evaluator = evaluator_for(prometheus) if now in restarts else evaluator
         run = run_at(now)
-        verdict = look(evaluator, now, run)
+        verdict = verdict_at(evaluator, now, run)
         evidence = evidence_in(evaluator)
         findings = evidence.findings(run, moment(now).timestamp(), 30.0)
         by_ticks[len(evidence.ticks)] = numbers(findings.objectives), findings.silent
@@ -108,7 +108,7 @@ def test_a_replay_has_the_numbers_that_the_operator_had(bad: float, restarts: tu
             assert numbers(tick.objectives) == pytest.approx(expected, abs=1e-9, rel=1e-9)
             if tick.step == run_at(tick.tick.end).step:
                 assert silent == pytest.approx(tick.silent, abs=1e-9, rel=1e-9)
-    assert [tick for tick in replay.ticks if tick.failing(replay.thresholds)] == (
+    assert [tick for tick in replay.ticks if tick.has_failed(replay.thresholds)] == (
         [replay.ticks[-1]] if verdict.result is Result.FAIL else []
     )
 
@@ -117,28 +117,28 @@ def test_a_replay_has_the_numbers_that_the_operator_had(bad: float, restarts: tu
 def test_a_restarted_operator_writes_the_same_record(bad: float) -> None:
     """As long as Prometheus has the samples."""
     prometheus = serving(bad=bad)
-    evaluator = trials(prometheus)
+    evaluator = evaluator_for(prometheus)
     for now in range(5, 301, 5):
-        verdict = look(evaluator, now, run_at(now))
+        verdict = verdict_at(evaluator, now, run_at(now))
         if verdict.result is Result.FAIL:
             break
     run = ended(run_at(now), now, verdict)
-    assert record_of(trials(prometheus), run, verdict) == record_of(evaluator, run, verdict)
+    assert record_of(evaluator_for(prometheus), run, verdict) == record_of(evaluator, run, verdict)
 
 
 def test_crashes_and_lost_metrics_are_in_the_record() -> None:
     """Crashes are replayed with their number; a verdict without metrics cannot be compared."""
     prometheus = serving()
-    evaluator = trials(prometheus)
-    crashed = look(evaluator, 100, FIRST, crashes=4)
+    evaluator = evaluator_for(prometheus)
+    crashed = verdict_at(evaluator, 100, FIRST, crashes=4)
     replay = replayed(record_of(evaluator, ended(FIRST, 100, crashed), crashed))
     assert (replay.verdict.reason, list(replay.differences())) == ("CanaryCrashing", [])
-    later = record_of(trials(prometheus), ended(FIRST, 100, crashed), crashed)
+    later = record_of(evaluator_for(prometheus), ended(FIRST, 100, crashed), crashed)
     assert replayed(later).incomparable == (
         "how often containers ended was not known any more when the record was written"
     )
     prometheus.trouble = ValueError("refused")
-    lost = look(evaluator, 200, FIRST)
+    lost = verdict_at(evaluator, 200, FIRST)
     record = record_of(evaluator, ended(FIRST, 200, lost), lost)
     assert record.last_evaluation.verdict.reason == METRICS_UNAVAILABLE
     assert replayed(record).incomparable == "the last evaluation saw no metrics: Prometheus gave no answer: refused"
@@ -147,9 +147,12 @@ def test_crashes_and_lost_metrics_are_in_the_record() -> None:
 def test_a_run_without_requests_has_no_record() -> None:
     """Neither from memory nor from Prometheus."""
     subject = Subject(
-        "models", "iris", ended(FIRST, 100, look(trials(FakePrometheus()), 100)), ComparedRevisions(CANARY, STABLE)
+        "models",
+        "iris",
+        ended(FIRST, 100, verdict_at(evaluator_for(FakePrometheus()), 100)),
+        ComparedRevisions(CANARY, STABLE),
     )
-    assert asyncio.run(trials(FakePrometheus()).ended(subject, STATUS)) is None
+    assert asyncio.run(evaluator_for(FakePrometheus()).ended(subject, STATUS)) is None
 
 
 def a_replay(**changes: Any) -> Replay:
@@ -232,7 +235,7 @@ def test_the_result_of_a_query_is_that_of_the_last_evaluation() -> None:
     replay = replayed(replace(record, last_evaluation=replace(record.last_evaluation, verdict=verdict)))
     assert (replay.verdict.result, replay.verdict.reason) == (Result.FAIL, "QueryOutsideLimit")
     assert replay.verdict.objectives[-1] == query_verdict
-    assert not any(tick.failing(replay.thresholds) for tick in replay.ticks)
+    assert not any(tick.has_failed(replay.thresholds) for tick in replay.ticks)
 
 
 def test_the_e_value_of_a_family_is_the_mean_over_its_objectives() -> None:

@@ -18,7 +18,7 @@ from sluice_operator.analysis.evaluation import EndedRun, Evaluation
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.quantities import Number
 from sluice_operator.counting.ticks import Tally, Tick
-from sluice_operator.evalues.bursts import PodHistory, learn
+from sluice_operator.evalues.bursts import BinnedCounts, learn
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import ObjectiveBaseline
 from sluice_operator.records import run_record
@@ -36,8 +36,8 @@ def past() -> Baseline:
     random = np.random.default_rng(3)
     requests = random.poisson(300, (1, 400)).astype(float)
     bad = random.binomial(300, 0.01, (1, 400)).astype(float)
-    compared = learn(PodHistory(requests, bad, 15.0))
-    judged = learn(PodHistory(requests[0], bad[0], 15.0))
+    compared = learn(BinnedCounts(requests, bad, 15.0))
+    judged = learn(BinnedCounts(requests[0], bad[0], 15.0))
     by_objective = {
         objective.name: ObjectiveBaseline(compared, judged, float(requests.sum()), float(bad.sum()))
         for objective in RUN.objectives

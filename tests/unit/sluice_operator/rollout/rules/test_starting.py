@@ -20,9 +20,9 @@ from tests.unit.sluice_operator.build import (
     REPLICAS,
     ROLLOUT,
     At,
-    a_look,
     a_spec,
     again,
+    an_observation,
     at,
     both_ready,
     condition,
@@ -41,7 +41,7 @@ LATE = timedelta(minutes=10).total_seconds()
 
 def test_a_first_revision_starts_alone() -> None:
     """There is nothing to split traffic with, so there is no weight."""
-    status = decide(a_look())
+    status = decide(an_observation())
     assert at(status) == At(Phase.STARTING, canary="1")
     assert condition(status, "Ready") == ("False", "NoRevision", "no revision serves yet")
 
@@ -49,13 +49,13 @@ def test_a_first_revision_starts_alone() -> None:
 @pytest.mark.parametrize("ready", range(REPLICAS))
 def test_a_first_revision_waits_for_all_of_its_pods(ready: int) -> None:
     """Some of its pods are not enough to call it stable."""
-    seen = again(a_look(), workloads=pods((revision(1), ready)))
+    seen = again(an_observation(), workloads=pods((revision(1), ready)))
     assert at(decide(seen)) == At(Phase.STARTING, canary="1")
 
 
 def test_a_first_revision_is_stable_once_ready() -> None:
     """It serves, is remembered as promoted, and the alias follows it."""
-    status = decide(again(a_look(), workloads=pods((revision(1), REPLICAS))))
+    status = decide(again(an_observation(), workloads=pods((revision(1), REPLICAS))))
     later = NOW + timedelta(seconds=1)
     assert at(status) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
     assert status.alias == Alias("champion", "iris", "1", DEFAULTS.tracking_uri)
@@ -69,10 +69,10 @@ def test_a_first_revision_waits_for_the_gateway() -> None:
     """Its pods are ready, but callers get no answer yet; after a while that is told."""
     ready = pods((revision(1), REPLICAS))
     dark = not_live("no model server (status 404) answered")
-    assert decide(again(a_look(), workloads=ready, swap=dark)).phase is Phase.STARTING
-    late = decide(again(a_look(), after=LATE, workloads=ready, swap=dark))
+    assert decide(again(an_observation(), workloads=ready, swap=dark)).phase is Phase.STARTING
+    late = decide(again(an_observation(), after=LATE, workloads=ready, swap=dark))
     assert condition(late, "Stalled") == ("True", "GatewayUnreachable", "no model server (status 404) answered")
-    assert at(decide(again(a_look(), workloads=ready, swap=LIVE))).stable == "1"
+    assert at(decide(again(an_observation(), workloads=ready, swap=LIVE))).stable == "1"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_first_revision_waits_for_the_gateway() -> None:
 )
 def test_a_first_revision_that_fails_says_so_and_stays(look: dict[str, object], reason: str) -> None:
     """There is nothing to go back to: it stays in Starting, stalled, and is not remembered as rejected."""
-    status = decide(again(a_look(), **look))  # type: ignore[arg-type]
+    status = decide(again(an_observation(), **look))  # type: ignore[arg-type]
     assert at(status) == At(Phase.STARTING, canary="1", outcome=Outcome.REJECTED)
     assert condition(status, "Stalled")[:2] == ("True", reason)
     assert condition(status, "RolloutSucceeded")[:2] == ("False", reason)
@@ -94,14 +94,14 @@ def test_a_first_revision_that_fails_says_so_and_stays(look: dict[str, object], 
 
 def test_a_first_revision_that_failed_yields_to_a_corrected_one() -> None:
     """The fix of a refused model starts as if it were the first."""
-    refused = again(a_look(), workloads={revision(1).revision: REFUSED})
+    refused = again(an_observation(), workloads={revision(1).revision: REFUSED})
     corrected = again(refused, resolution=stable_on(2).resolution)
     assert at(decide(corrected)) == At(Phase.STARTING, canary="2")
 
 
 def test_a_late_first_revision_is_welcome() -> None:
     """One that gets ready after its deadline serves: it is better than nothing."""
-    late = again(a_look(), after=LATE)
+    late = again(an_observation(), after=LATE)
     ready = again(late, workloads=pods((revision(1), REPLICAS)))
     assert at(decide(ready)) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
 
@@ -131,7 +131,7 @@ def test_a_canary_steps_only_when_its_route_and_its_answer_are_proven(
 
 def test_a_host_that_another_object_has_holds_the_start() -> None:
     """Two objects with one host would take each other's requests; the younger one says whose it is."""
-    for begin in (a_look(), starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)):
+    for begin in (an_observation(), starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)):
         seen = replace_seen(begin, host_taken="models/first")
         status = decide(seen)
         assert at(status) == at(seen.status)
@@ -243,7 +243,7 @@ def test_a_canary_that_answers_wrongly_is_rejected_at_the_deadline() -> None:
     [
         {"workloads": both_ready(), "weight": not_live("the gateway gave no answer")},
         {"workloads": both_ready(), "weight": LIVE, "smoke": not_live("no smoke request: refused")},
-        {"workloads": {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_lost=True)}},
+        {"workloads": {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_unreachable=True)}},
     ],
 )
 def test_a_gateway_or_registry_in_trouble_rejects_nothing(look: dict[str, object]) -> None:
@@ -255,7 +255,9 @@ def test_a_first_revision_without_a_good_hold_out_does_not_serve() -> None:
     """However ready it is; a better one is welcome."""
     objectives = [{"name": "trained", "accuracy": {"source": "Training", "min": "0.9"}}]
     poor = HoldOuts(HoldOut("iris/1", 23, 45, Unresolved("NoRows", "its run tells no rows")))
-    seen = again(a_look(spec=a_spec(objectives=objectives)), workloads=pods((revision(1), REPLICAS)), hold_outs=poor)
+    seen = again(
+        an_observation(spec=a_spec(objectives=objectives)), workloads=pods((revision(1), REPLICAS)), hold_outs=poor
+    )
     for _ in range(3):
         status = decide(seen)
         assert (status.phase, status.stable, status.run and status.run.outcome) == (
@@ -269,7 +271,7 @@ def test_a_first_revision_without_a_good_hold_out_does_not_serve() -> None:
 
 def test_a_name_that_somebody_else_took_holds_a_first_revision() -> None:
     """Nothing is started, and the condition names the object."""
-    status = decide(a_look(foreign=("Service iris",)))
+    status = decide(an_observation(foreign=("Service iris",)))
     assert at(status) == At(Phase.PENDING)
     assert condition(status, "Stalled") == (
         "True",
@@ -308,7 +310,7 @@ def test_a_registry_without_an_answer_changes_nothing(resolution: Unreachable | 
 def test_without_a_resolved_model_nothing_starts() -> None:
     """A new object waits in Pending until its URI names something."""
     for resolution in (Unreachable("no answer"), Unresolved("AliasNotFound", "no alias")):
-        assert at(decide(a_look(resolution=resolution))) == At(Phase.PENDING)
+        assert at(decide(an_observation(resolution=resolution))) == At(Phase.PENDING)
 
 
 def test_pods_that_retire_are_taken_over_by_a_new_run() -> None:
@@ -328,7 +330,7 @@ def test_what_a_run_follows_is_frozen_at_its_start() -> None:
 
 def test_a_start_that_the_registry_held_gets_its_time_again() -> None:
     """Pods that fetch only after the outage are not late."""
-    waiting = {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_lost=True)}
+    waiting = {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_unreachable=True)}
     held = again(starting(), workloads=waiting)
     back = again(held, workloads=pods((revision(2), 0)), after=LATE)
     assert decide(back).phase is Phase.STARTING

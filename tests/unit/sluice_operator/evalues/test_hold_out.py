@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, multinomial
 
-from sluice_operator.evalues.holdout import at_least, at_most, chance_of_losses, drop_at_most, total_for, upper_tail
+from sluice_operator.evalues.hold_out import at_least, at_most, chance_of_losses, drop_at_most, total_for, upper_tail
 
 COUNTS = [(0, 1), (1, 1), (0, 30), (1, 30), (15, 30), (24, 30), (29, 30), (30, 30), (699_500, 1_000_000)]
 

@@ -2,14 +2,14 @@ import base64
 
 import pytest
 
-from sluice_trainer import data, forest, holdout
+from sluice_trainer import data, forest, hold_out
 
 IRIS = data.iris()
 
 
 def test_each_row_has_a_bit_that_is_set_if_it_was_right() -> None:
     """The first row is the highest bit. Zeros fill the last byte."""
-    tags = holdout.tags(IRIS, [True, False, True, True, False, False, False, False, False, True])
+    tags = hold_out.tags(IRIS, [True, False, True, True, False, False, False, False, False, True])
 
     assert tags == {
         "sluice.holdout.digest": data.digest(IRIS),
@@ -20,7 +20,7 @@ def test_each_row_has_a_bit_that_is_set_if_it_was_right() -> None:
 @pytest.mark.parametrize(("rows", "has_bits"), [(48_000, True), (48_001, False)])
 def test_a_hold_out_that_does_not_fit_is_not_cut_off(rows: int, has_bits: bool) -> None:
     """MLflow takes 8,000 characters. Bits of only the first rows would look like another hold-out."""
-    tags = holdout.tags(IRIS, [True] * rows)
+    tags = hold_out.tags(IRIS, [True] * rows)
 
     assert ("sluice.holdout.correct" in tags) is has_bits
     assert len(tags.get("sluice.holdout.correct", "")) <= 8000
@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_hold_out() -> None:
     """So versions with different recipes can be compared row by row. Noise in the training rows does not matter."""
     recipes = forest.Recipe(trees=5), forest.Recipe(trees=5, label_noise=0.4), forest.Recipe(trees=5, seed=8)
     trained = [forest.train(IRIS, recipe) for recipe in recipes]
-    plain, noisy, other_seed = (holdout.tags(model.holdout, model.score.right) for model in trained)
+    plain, noisy, other_seed = (hold_out.tags(model.hold_out, model.score.right) for model in trained)
 
     assert plain["sluice.holdout.digest"] == noisy["sluice.holdout.digest"]
     assert plain["sluice.holdout.correct"] != noisy["sluice.holdout.correct"]

@@ -16,7 +16,7 @@ MOST_CHARACTERS = 8000  # of the value of a tag; MLflow 3.17 cuts off the rest (
 MOST_ROWS = MOST_CHARACTERS // 4 * 3 * 8  # base64 makes four characters of three bytes
 
 
-def tags(holdout: Dataset, right: Sequence[bool]) -> dict[str, str]:
+def tags(hold_out: Dataset, right: Sequence[bool]) -> dict[str, str]:
     """The tags of a hold-out. `right`: by row, whether the prediction was correct.
 
     One tag is the digest of the rows and labels. The other has one bit per row, as base64: the first row is the highest
@@ -24,6 +24,6 @@ def tags(holdout: Dataset, right: Sequence[bool]) -> dict[str, str]:
     would cut the bits off.
     """
     if len(right) > MOST_ROWS:
-        return {DIGEST: digest(holdout)}
+        return {DIGEST: digest(hold_out)}
     packed = np.packbits(np.array(right, dtype=bool)).tobytes()
-    return {DIGEST: digest(holdout), CORRECT: base64.b64encode(packed).decode()}
+    return {DIGEST: digest(hold_out), CORRECT: base64.b64encode(packed).decode()}
