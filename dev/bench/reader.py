@@ -33,7 +33,7 @@ from sluice_operator.api.spec import (
     Step,
     Traffic,
 )
-from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Phase, Run, Status
+from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Phase, RevisionRef, Run, Status
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals
@@ -197,6 +197,7 @@ def _subject(name: str, began: datetime) -> Subject:
         started_at=began,
         traffic=Traffic(Ingress("nginx", f"{name}.example.com")),
         rollout=_ROLLOUT,
+        canary=RevisionRef(revision(name, "canary"), f"models:/{name}/2"),
         replicas=PODS,
         objectives=_OBJECTIVES,
         steps=tuple(Step(weight, 100, Duration.parse("10s")) for weight in _WEIGHTS),

@@ -104,8 +104,8 @@ class Run(_Part, frozen=True):
     started_at: datetime
     traffic: Traffic
     rollout: Rollout
+    canary: RevisionRef
     replicas: int = 1  # pods of each revision at full size
-    canary: RevisionRef | None = None
     stable: RevisionRef | None = None
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()

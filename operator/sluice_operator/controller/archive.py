@@ -49,7 +49,7 @@ class Archive:
     async def keep(self, owner: Owner, current: Status, now: datetime) -> None:
         """Write the record of the object's run, if the run has ended and has none. Failures are logged and retried."""
         run, key = current.run, (owner.namespace, owner.name)
-        if run is None or run.ended_at is None or run.traffic_started_at is None or run.canary is None:
+        if run is None or run.ended_at is None or run.traffic_started_at is None:
             return
         if self._done.get(key) == run.id or now < self._retry_at.get(key, now):
             return
@@ -67,7 +67,6 @@ class Archive:
         self._done[key] = run.id
 
     async def _write_if_missing(self, owner: Owner, current: Status, run: Run) -> None:
-        assert run.canary is not None
         if await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id)) is not None:
             return
         revisions = ComparedRevisions(run.canary.revision, run.stable.revision if run.stable else None)
@@ -96,7 +95,6 @@ class Archive:
 
 def summary(run: Run) -> dict[str, str]:
     """The outcome of a run in plain text, for people who read the ConfigMap."""
-    assert run.canary is not None
     assert run.ended_at is not None
     return {
         "model": run.canary.model,

@@ -29,7 +29,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def page(replay: Replay) -> str:
     """The whole page as HTML text."""
     run = replay.record.run
-    title = f"{run.canary.model if run.canary else replay.record.name} {_ENDED[run.outcome or Outcome.WITHDRAWN]}"
+    title = f"{run.canary.model} {_ENDED[run.outcome or Outcome.WITHDRAWN]}"
     style = (resources.files(__package__) / "style.css").read_text(encoding="utf-8")
     head = tag(
         "head",
@@ -65,8 +65,7 @@ def _why(replay: Replay) -> str:
 def _details(replay: Replay, run: Run) -> Iterator[tuple[str, str]]:
     record, last = replay.record, replay.ticks[-1]
     yield "ModelDeployment", f"{record.namespace}/{record.name}"
-    if run.canary is not None:
-        yield "Canary", f"{run.canary.model}, revision {run.canary.revision}"
+    yield "Canary", f"{run.canary.model}, revision {run.canary.revision}"
     yield "Compared with", f"{run.stable.model}, revision {run.stable.revision}" if run.stable else "nothing"
     yield "First traffic", _moment(run.traffic_started_at)
     yield "End", _moment(run.ended_at)
