@@ -1,6 +1,6 @@
 """Whether a logged model may and can be served here: pure checks on its file list and its MLmodel.
 
-`RULES` reads as the policy; the first rule that refuses wins. What differs between kinds of models is decided by
+`CHECKS` reads as the policy; the first rule that refuses wins. What differs between kinds of models is decided by
 the runtime. A refusal is permanent for this model version: its message says which field to set or which training line
 to change. Nothing here opens the network or runs model code.
 """
@@ -90,8 +90,8 @@ def choose_runtime(model: MLmodel) -> Candidate | Refused:
 
 
 def check(candidate: Candidate, policy: Policy) -> Refused | None:
-    """The first refusal of `RULES`, or None."""
-    return next((refused for rule in RULES if (refused := rule(candidate, policy))), None)
+    """The first refusal of `CHECKS`, or None."""
+    return next((refused for passes in CHECKS if (refused := passes(candidate, policy))), None)
 
 
 def _the_runtime_accepts_it(candidate: Candidate, policy: Policy) -> Refused | None:
@@ -130,8 +130,8 @@ def _the_model_fits_into_memory(candidate: Candidate, policy: Policy) -> Refused
     return _fits(candidate.model.model_size_bytes or 0, policy.image.memory_limit)
 
 
-Rule = Callable[[Candidate, Policy], Refused | None]
-RULES: tuple[Rule, ...] = (
+Check = Callable[[Candidate, Policy], Refused | None]
+CHECKS: tuple[Check, ...] = (
     _the_runtime_accepts_it,
     _the_library_versions_match,
     _the_signature_can_be_served,

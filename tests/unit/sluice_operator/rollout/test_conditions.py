@@ -54,7 +54,9 @@ def test_each_phase_has_all_conditions(build: Any, states: tuple[str, ...]) -> N
     """Ready is about what serves, Reconciling ends with the first live weight, Stalled asks for a person."""
     seen = build(1) if build is stable_on else build(verdict=UNDECIDED, weight=not_live())
     status = decide(seen)
-    assert tuple((one.type, one.status) for one in status.conditions) == tuple(zip(ALL, states, strict=True))
+    assert tuple((condition.type, condition.status) for condition in status.conditions) == tuple(
+        zip(ALL, states, strict=True)
+    )
 
 
 def test_a_condition_remembers_since_when() -> None:
@@ -63,14 +65,14 @@ def test_a_condition_remembers_since_when() -> None:
     lost = again(first, verdict=LOST, after=5)
     still = again(lost, verdict=replace(LOST, message="another sentence"), after=5)
     times = [
-        next(one.last_transition_time for one in seen.status.conditions if one.type == "MetricsAvailable")
+        next(entry.last_transition_time for entry in seen.status.conditions if entry.type == "MetricsAvailable")
         for seen in (lost, still, again(still))
     ]
     assert times == [first.status.conditions[5].last_transition_time, lost.now, lost.now]
 
 
 @pytest.mark.parametrize("build", [starting, stepping, promoting, swapped, watching, rolling_back])
-def test_a_look_that_sees_nothing_new_writes_nothing(build: Any) -> None:
+def test_an_observation_without_news_changes_nothing(build: Any) -> None:
     """Status settles: an object that is at rest causes no write, however often it is looked at."""
     seen = build()
     for _ in range(3):
@@ -85,7 +87,7 @@ def test_pods_that_are_gone_are_not_counted_any_more() -> None:
     assert (status.stable.ready_replicas, condition(status, "Ready")[1]) == (0, "NoReadyPods")
 
 
-def test_what_pods_report_of_their_model_is_kept() -> None:
+def test_reports_of_pods_about_their_model_stay_in_status() -> None:
     """Digest and runtime are pinned with the first report; later pods do not change them."""
     first = Workload(ready=REPLICAS, digest="sha256:aa", runtime="skops")
     seen = stable_on(1, workloads={revision(1).revision: first})
@@ -103,7 +105,7 @@ def test_an_outage_of_the_registry_is_the_message() -> None:
     )
 
 
-def test_a_weight_that_does_not_get_live_is_told() -> None:
+def test_a_weight_that_is_not_live_is_in_the_conditions() -> None:
     """With what was seen instead, after half a minute."""
     written = again(again(starting(workloads={revision(2).revision: Workload(ready=1)}, weight=LIVE, smoke=LIVE)))
     early, late = (again(written, weight=not_live(), after=seconds) for seconds in (10, 40))
@@ -115,7 +117,7 @@ def test_a_weight_that_does_not_get_live_is_told() -> None:
     )
 
 
-def test_a_swap_that_is_not_seen_is_told() -> None:
+def test_a_swap_that_is_not_proven_is_in_the_conditions() -> None:
     """A Service that still has endpoints of the old revision, after the canary route went."""
     seen = watching(verdict=UNDECIDED)
     assert condition(decide(again(seen, swap=not_live("1 of another revision"))), "TrafficVerified") == (
@@ -144,7 +146,7 @@ def test_generation_and_address_are_in_status() -> None:
     """Clients that wait for `observedGeneration` see that their edit was read."""
     status = decide(stable_on(1, generation=7))
     assert (status.observed_generation, status.url) == (7, "http://iris.example.com/")
-    assert {one.observed_generation for one in status.conditions} == {7}
+    assert {entry.observed_generation for entry in status.conditions} == {7}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_generation_and_address_are_in_status() -> None:
         ("about 9h for all steps", "about 9h, the deadline is 4h", "False", "about 9h, the deadline is 4h"),
     ],
 )
-def test_evidence_that_cannot_come_in_time_is_told_at_once(
+def test_too_little_traffic_is_in_the_conditions_at_once(
     forecast: str, unreachable: str, state: str, message: str
 ) -> None:
     """Not only when the deadline has passed."""

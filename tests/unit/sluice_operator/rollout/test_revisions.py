@@ -73,7 +73,7 @@ def test_a_revision_is_frozen_with_what_it_was_made_from() -> None:
 def test_another_version_is_another_revision() -> None:
     """And so is a version of that number which was deleted and registered again from elsewhere."""
     again = replace(model(1), source="models:/m-other", run_id="other")
-    made = {revisions.make(a_spec(), one, DEFAULTS).revision for one in (model(1), model(2), again)}
+    made = {revisions.make(a_spec(), version, DEFAULTS).revision for version in (model(1), model(2), again)}
     assert len(made) == 3
 
 
@@ -89,7 +89,7 @@ def test_what_was_learned_from_the_pods_does_not_name_a_revision() -> None:
     assert revisions.make(a_spec(), seen, DEFAULTS).revision == revision(1).revision
 
 
-def test_the_same_look_gives_the_same_decision() -> None:
+def test_the_same_observation_gives_the_same_decision() -> None:
     """`decide` is pure: what it is given decides alone."""
     seen = stable_on(1, resolution=resolved(2))
     assert decide(seen) == decide(seen)

@@ -18,12 +18,12 @@ def tree(root: Path, files: Mapping[str, bytes]) -> Path:
 
 def test_equal_trees_have_one_digest(tmp_path: Path) -> None:
     """Neither the order of writing nor times nor modes matter."""
-    one = tree(tmp_path / "one", {"MLmodel": b"a", "sub/x": b"b"})
+    first = tree(tmp_path / "one", {"MLmodel": b"a", "sub/x": b"b"})
     two = tree(tmp_path / "two", {"sub/x": b"b", "MLmodel": b"a"})
     os.utime(two / "MLmodel", (0, 0))
-    assert tree_digest(one) == tree_digest(two)
-    assert tree_digest(one).startswith("sha256:")
-    assert len(tree_digest(one)) == len("sha256:") + 64
+    assert tree_digest(first) == tree_digest(two)
+    assert tree_digest(first).startswith("sha256:")
+    assert len(tree_digest(first)) == len("sha256:") + 64
 
 
 def test_any_change_changes_the_digest(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_quiet_watch_ends_in_stable(verdict: object) -> None:
         late.now,
         record=f"iris-run-{begun.id}",
     )
-    leaving = [(one.revision.revision, one.replicas, one.until) for one in status.retiring]
+    leaving = [(entry.revision.revision, entry.replicas, entry.until) for entry in status.retiring]
     assert leaving == [(revision(1).revision, 2, late.now + timedelta(seconds=30))]
 
 
@@ -124,7 +124,7 @@ def test_a_fail_in_watching_returns_to_the_old_revision() -> None:
     """Roles turn back at once: the old revision is still there at full size, and the new one is rejected."""
     back = decide(watching(verdict=FAIL))
     assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", step=1, outcome=Outcome.REJECTED)
-    assert [one.revision for one in back.rejected] == [revision(2).revision]
+    assert [entry.revision for entry in back.rejected] == [revision(2).revision]
     returned = again(watching(verdict=FAIL), swap=not_live())
     assert decide(returned).phase is Phase.ROLLING_BACK
     assert at(decide(again(returned, swap=LIVE))) == At(Phase.STABLE, stable="1", step=1, outcome=Outcome.REJECTED)
@@ -154,7 +154,7 @@ def test_a_rollback_ends_when_weight_0_was_seen_live() -> None:
     ended = again(seen, weight=LIVE)
     status = decide(ended)
     assert at(status) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
-    leaving = [(one.revision.revision, one.replicas, one.until) for one in status.retiring]
+    leaving = [(entry.revision.revision, entry.replicas, entry.until) for entry in status.retiring]
     assert leaving == [(revision(2).revision, 1, ended.now + timedelta(seconds=30))]
     assert (status.history[0].outcome, status.history[0].reason) == (Outcome.REJECTED, FAIL.reason)
 
@@ -215,7 +215,7 @@ def test_a_revision_that_is_rejected_again_is_remembered_once() -> None:
     refused = Workload(refusal=None, trouble="no room")
     workloads = {**pods((revision(1), 2)), revision(2).revision: refused}
     status = decide(again(tried, workloads=workloads, after=600))
-    assert [(one.revision, one.reason, one.objectives_hash) for one in status.rejected] == [
+    assert [(entry.revision, entry.reason, entry.objectives_hash) for entry in status.rejected] == [
         (revision(2).revision, "ProgressDeadlineExceeded", revisions.objectives_hash(other.objectives))
     ]
 
@@ -248,12 +248,12 @@ def test_what_is_remembered_is_bounded() -> None:
         begun = again(seen, resolution=resolved(version), workloads=pods((revision(1), 2)))
         failed = again(begun, after=600, workloads=pods((revision(1), 2)))
         seen = again(again(failed), after=1)
-        kept = tuple(Retiring(one.revision, 1, NOW + timedelta(days=9)) for one in seen.status.retiring)
-        seen = with_status(seen, retiring=kept)
+        retiring = tuple(Retiring(entry.revision, 1, NOW + timedelta(days=9)) for entry in seen.status.retiring)
+        seen = with_status(seen, retiring=retiring)
     newest = [revision(version).revision for version in range(39, 1, -1)]
-    assert [one.revision for one in seen.status.rejected] == newest[:REJECTED_KEPT]
-    assert [one.revision for one in seen.status.history] == newest[:HISTORY_KEPT]
-    assert [one.revision.revision for one in reversed(seen.status.retiring)] == newest[:RETIRING_KEPT]
+    assert [entry.revision for entry in seen.status.rejected] == newest[:REJECTED_KEPT]
+    assert [entry.revision for entry in seen.status.history] == newest[:HISTORY_KEPT]
+    assert [entry.revision.revision for entry in reversed(seen.status.retiring)] == newest[:RETIRING_KEPT]
 
 
 def test_a_swap_that_cannot_be_seen_can_still_fail() -> None:
@@ -262,7 +262,7 @@ def test_a_swap_that_cannot_be_seen_can_still_fail() -> None:
     assert decide(again(unproven, swap=not_live(), verdict=FAIL, after=31)).phase is Phase.ROLLING_BACK
 
 
-def test_a_swap_that_cannot_be_seen_is_told() -> None:
+def test_an_unproven_swap_is_in_the_conditions() -> None:
     """Neither "the weight is live" nor "takes over" is true of it."""
     status = decide(again(swapped(swap=not_live()), swap=not_live("one endpoint of two"), after=600))
     assert condition(status, "TrafficVerified") == ("False", "SwapNotProven", "one endpoint of two")

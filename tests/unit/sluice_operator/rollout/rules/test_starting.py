@@ -76,15 +76,15 @@ def test_a_first_revision_waits_for_the_gateway() -> None:
 
 
 @pytest.mark.parametrize(
-    ("look", "reason"),
+    ("changes", "reason"),
     [
         ({"workloads": {revision(1).revision: REFUSED}}, "PickleNotTrusted"),
         ({"after": LATE}, "ProgressDeadlineExceeded"),
     ],
 )
-def test_a_first_revision_that_fails_says_so_and_stays(look: dict[str, object], reason: str) -> None:
+def test_a_first_revision_that_fails_says_so_and_stays(changes: dict[str, object], reason: str) -> None:
     """There is nothing to go back to: it stays in Starting, stalled, and is not remembered as rejected."""
-    status = decide(again(an_observation(), **look))  # type: ignore[arg-type]
+    status = decide(again(an_observation(), **changes))  # type: ignore[arg-type]
     assert at(status) == At(Phase.STARTING, canary="1", outcome=Outcome.REJECTED)
     assert condition(status, "Stalled")[:2] == ("True", reason)
     assert condition(status, "RolloutSucceeded")[:2] == ("False", reason)
@@ -239,16 +239,16 @@ def test_a_canary_that_answers_wrongly_is_rejected_at_the_deadline() -> None:
 
 
 @pytest.mark.parametrize(
-    "look",
+    "changes",
     [
         {"workloads": both_ready(), "weight": not_live("the gateway gave no answer")},
         {"workloads": both_ready(), "weight": LIVE, "smoke": not_live("no smoke request: refused")},
         {"workloads": {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_unreachable=True)}},
     ],
 )
-def test_a_gateway_or_registry_in_trouble_rejects_nothing(look: dict[str, object]) -> None:
+def test_a_gateway_or_registry_in_trouble_rejects_nothing(changes: dict[str, object]) -> None:
     """What is not the model's fault holds the start beyond the deadline."""
-    assert decide(starting(after=LATE, **look)).phase is Phase.STARTING
+    assert decide(starting(after=LATE, **changes)).phase is Phase.STARTING
 
 
 def test_a_first_revision_without_a_good_hold_out_does_not_serve() -> None:

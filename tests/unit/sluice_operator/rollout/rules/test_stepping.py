@@ -48,16 +48,16 @@ HOURS = 3600.0
 
 def test_the_whole_happy_path() -> None:
     """From a new version to Stable, each decision in turn: pods, weight, proof, verdict, swap, watch."""
-    seen, one, full = stable_on(1, resolution=resolved(2)), both_ready(), both_ready(2, 2)
+    seen, one_pod, full = stable_on(1, resolution=resolved(2)), both_ready(), both_ready(2, 2)
     looks: list[dict[str, Any]] = [
         {"workloads": both_ready(2, 0)},
-        {"workloads": one, "weight": not_live()},
-        {"workloads": one, "weight": LIVE, "smoke": LIVE},
-        {"workloads": one, "weight": LIVE},
-        {"workloads": one, "weight": not_live(), "verdict": UNDECIDED},
-        {"workloads": one, "weight": LIVE, "verdict": UNDECIDED},
-        {"workloads": one, "weight": LIVE, "verdict": PASS},
-        {"workloads": one, "weight": LIVE, "verdict": UNDECIDED},
+        {"workloads": one_pod, "weight": not_live()},
+        {"workloads": one_pod, "weight": LIVE, "smoke": LIVE},
+        {"workloads": one_pod, "weight": LIVE},
+        {"workloads": one_pod, "weight": not_live(), "verdict": UNDECIDED},
+        {"workloads": one_pod, "weight": LIVE, "verdict": UNDECIDED},
+        {"workloads": one_pod, "weight": LIVE, "verdict": PASS},
+        {"workloads": one_pod, "weight": LIVE, "verdict": UNDECIDED},
         {"workloads": full, "weight": LIVE, "verdict": UNDECIDED},
         {"workloads": full, "weight": LIVE, "verdict": UNDECIDED},
         {"workloads": full, "weight": LIVE, "verdict": PASS},
@@ -147,7 +147,7 @@ def test_evidence_against_begins_before_evidence_in_favour() -> None:
     assert (run.traffic_started_at, run.first_live_at, run.step_started_at) == (written.now, proven.now, proven.now)
 
 
-def test_evidence_is_kept_over_the_steps_of_a_run() -> None:
+def test_evidence_goes_on_over_the_steps_of_a_run() -> None:
     """The next step has a clock of its own; what counts against and in favour goes on from the first."""
     first, second = stepping().status.run, before_promotion().status.run
     assert first is not None
@@ -194,7 +194,7 @@ def test_a_fail_takes_traffic_back_at_once(phase: Phase) -> None:
     assert at(back) == was._replace(phase=Phase.ROLLING_BACK, weight=0, outcome=Outcome.REJECTED)
     assert back.run is not None
     assert (back.run.reason, back.run.message) == (FAIL.reason, FAIL.message)
-    assert [one.revision for one in back.rejected] == [revision(2).revision]
+    assert [entry.revision for entry in back.rejected] == [revision(2).revision]
 
 
 def test_a_fail_acts_before_its_weight_is_proven() -> None:
@@ -285,7 +285,7 @@ def test_replicas_apply_to_a_run_as_it_is() -> None:
     assert [number for _, number in sizes(seen.spec, status)] == [5, 1]
 
 
-def test_pods_that_do_not_come_are_told() -> None:
+def test_the_message_counts_missing_pods() -> None:
     """A step that waits for pods says how many are missing, in numbers."""
     assert decide(again(stepping(verdict=PASS))).message == (
         "models:/iris/2, step 2 of 2: 1 of the 2 pods that weight 50 needs are ready"
