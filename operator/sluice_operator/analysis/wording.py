@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from sluice_operator.analysis import criteria, queries
+from sluice_operator.analysis import criteria, display, queries
 from sluice_operator.analysis.baseline import MINIMUM_POD_SECONDS, Baseline
 from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.forecast import Outlook
@@ -29,24 +29,24 @@ CRASHING = "CanaryCrashing"
 _STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
 
 
-def verdict(decision: Judgement, confidence: Confidence) -> Verdict:
+def verdict(judgement: Judgement, confidence: Confidence) -> Verdict:
     """What was decided, in words. `confidence`: of the run."""
-    findings, failure = decision.findings, decision.failure
-    reason, message = _no_failure(decision) if failure is None else _failure(failure, decision)
-    outlook = findings.outlook if decision.stage.step is not None else None
+    findings, failure = judgement.findings, judgement.failure
+    reason, message = _no_failure(judgement) if failure is None else _failure(failure, judgement)
+    outlook = findings.outlook if judgement.stage.step is not None else None
     objectives = [finding.objective for finding in findings.objectives]
     return Verdict(
-        decision.result,
+        judgement.result,
         reason,
         message,
         objectives=(
-            *(_objective(objective, reason) for objective in decision.objectives),
+            *(_objective(objective, reason) for objective in judgement.objectives),
             *(query for _, query in findings.queries),
         ),
         forecast=forecast(outlook) if outlook else "",
         unreachable=unreachable(outlook, objectives) if outlook else "",
         baseline=baseline(findings.baseline, findings.objectives, confidence) if findings.baseline else "",
-        clean=decision.clean,
+        clean=judgement.clean,
     )
 
 
@@ -55,31 +55,31 @@ def crashing(failure: Crashing) -> str:
     return f"containers of the canary ended {failure.crashes} times more often than stable's in this run"
 
 
-def _no_failure(decision: Judgement) -> tuple[str, str]:
+def _no_failure(judgement: Judgement) -> tuple[str, str]:
     """Reason and message of a Pass, or of what is still missing."""
-    if decision.result is Result.PASS:
+    if judgement.result is Result.PASS:
         return "Passed", "all that this step asks for is there"
-    lacking = (_lacking(objective) for objective in decision.objectives if objective.lacking)
-    undecided = (queries.undecided(query) for query in decision.lacking_queries)
-    return "Collecting", "; ".join([*_shortages(decision), *lacking, *undecided])
+    lacking = (_lacking(objective) for objective in judgement.objectives if objective.lacking)
+    undecided = (queries.undecided(query) for query in judgement.lacking_queries)
+    return "Collecting", "; ".join([*_shortages(judgement), *lacking, *undecided])
 
 
-def _shortages(decision: Judgement) -> Iterator[str]:
+def _shortages(judgement: Judgement) -> Iterator[str]:
     """What the step lacks besides evidence."""
-    if decision.stage.step is None:
+    if judgement.stage.step is None:
         return
-    if not decision.stage.is_live:
-        yield f"weight {decision.stage.step.weight} is not live yet"
+    if not judgement.stage.is_live:
+        yield f"weight {judgement.stage.step.weight} is not live yet"
         return
-    if decision.missing_requests > 0:
-        yield f"needs {decision.missing_requests} more requests"
-    if decision.missing_seconds > 0:
-        yield f"needs {math.ceil(decision.missing_seconds)}s more at this weight"
+    if judgement.missing_requests > 0:
+        yield f"needs {judgement.missing_requests} more requests"
+    if judgement.missing_seconds > 0:
+        yield f"needs {math.ceil(judgement.missing_seconds)}s more at this weight"
 
 
-def _failure(failure: Failure, decision: Judgement) -> tuple[str, str]:
+def _failure(failure: Failure, judgement: Judgement) -> tuple[str, str]:
     """Reason and message of a failure."""
-    findings = decision.findings
+    findings = judgement.findings
     match failure:
         case Crashing():
             return CRASHING, crashing(failure)
@@ -87,7 +87,7 @@ def _failure(failure: Failure, decision: Judgement) -> tuple[str, str]:
             finished = f"the canary finished {findings.finished} requests"
             return "RequestsMissing", f"{finished} and does not answer {findings.overdue} more"
         case Silent():
-            weight = decision.stage.step.weight if decision.stage.step is not None else 0
+            weight = judgement.stage.step.weight if judgement.stage.step is not None else 0
             finished = (
                 f"{findings.finished_at_weight} of {findings.both_finished_at_weight} requests at weight {weight}"
             )
@@ -101,7 +101,7 @@ def _failure(failure: Failure, decision: Judgement) -> tuple[str, str]:
 
 
 def _objective_failure(family: Family, finding: Finding) -> tuple[str, str]:
-    kind = _kind(finding.objective)
+    kind = display.kind(finding.objective)
     match family:
         case Family.STABLE:
             return f"{kind}WorseThanStable", _worse_than_stable(finding)
@@ -119,54 +119,58 @@ def _worse_than_stable(finding: Finding) -> str:
     worst, objective = finding.worst, finding.objective
     assert worst is not None
     counted = f"{worst.canary[1]} and {worst.stable[1]} counted"
-    canary, stable = shown(objective, worst.canary), shown(objective, worst.stable) or "unknown"
+    canary, stable = display.shown(objective, worst.canary), display.shown(objective, worst.stable) or "unknown"
     slow = "" if worst.bound is None else f" slower than {worst.bound * 1000:g}ms"
     return f"{objective.name} {canary}{slow} is worse than stable's {stable} ({counted})"
 
 
 def _over_limit(finding: Finding) -> str:
     objective, counted = finding.objective, finding.canary[1]
-    canary = shown(objective, finding.canary)
-    return f"{objective.name} {canary} breaks its limit: {_own_limit(objective)} ({counted} counted)"
+    canary = display.shown(objective, finding.canary)
+    return f"{objective.name} {canary} breaks its limit: {display.own_limit(objective)} ({counted} counted)"
 
 
 def _worse_than_baseline(finding: Finding) -> str:
     """What was counted in the watch, and what stable's past allows."""
     watch, objective = finding.watch, finding.objective
     assert watch is not None
-    canary, allowed = shown(objective, watch.canary), _watch_limit(objective, watch.limit)
+    canary, allowed = display.shown(objective, watch.canary), _watch_limit(objective, watch.limit)
     return f"{objective.name} {canary} is worse than {allowed} ({watch.canary[1]} counted since the promotion)"
 
 
 def _watch_limit(objective: Objective, share: float) -> str:
     """The share of bad requests that a canary in the watch is compared with."""
-    return f"{_measure(objective, share)}, which is what stable's past allows"
+    return f"{display.measure(objective, share)}, which is what stable's past allows"
 
 
-def _objective(decision: ObjectiveJudgement, reason: str) -> ObjectiveVerdict:
+def _objective(judgement: ObjectiveJudgement, reason: str) -> ObjectiveVerdict:
     """One objective. `reason`: of the whole verdict, shown where this objective is what failed."""
-    finding, objective = decision.finding, decision.finding.objective
+    finding, objective = judgement.finding, judgement.finding.objective
     return ObjectiveVerdict(
         name=objective.name,
-        result=decision.result,
-        reason=reason if decision.failed else "",
-        canary=shown(objective, finding.canary),
-        stable=shown(objective, finding.stable),
-        limit=(f"not worse than {_watch_limit(objective, finding.watch.limit)}" if finding.watch else limit(objective)),
+        result=judgement.result,
+        reason=reason if judgement.failed else "",
+        canary=display.shown(objective, finding.canary),
+        stable=display.shown(objective, finding.stable),
+        limit=(
+            f"not worse than {_watch_limit(objective, finding.watch.limit)}"
+            if finding.watch
+            else display.limit(objective)
+        ),
         requests=finding.canary[1],
-        evidence=evidence(decision.against, decision.in_favour),
-        needs="" if decision.failed else _needs(decision),
+        evidence=display.evidence(judgement.against, judgement.in_favour),
+        needs="" if judgement.failed else _needs(judgement),
     )
 
 
-def _lacking(decision: ObjectiveJudgement) -> str:
+def _lacking(judgement: ObjectiveJudgement) -> str:
     """What an objective that the step needs still lacks."""
-    finding, objective = decision.finding, decision.finding.objective
-    canary = shown(objective, finding.canary) or "nothing"
-    counted = f"{canary} seen in {finding.canary[1]} {_unit(objective)}, {limit(objective)}"
+    finding, objective = judgement.finding, judgement.finding.objective
+    canary = display.shown(objective, finding.canary) or "nothing"
+    counted = f"{canary} seen in {finding.canary[1]} {display.unit(objective)}, {display.limit(objective)}"
     if finding.over_limit is not None and finding.over_limit > math.log(_STRONG) > finding.worse_now:
         return f"{objective.name} is undecided: {counted}, but nothing shows that stable does better"
-    return f"{objective.name} is undecided: {counted}; {_needs(decision) or 'there is too little evidence'}"
+    return f"{objective.name} is undecided: {counted}; {_needs(judgement) or 'there is too little evidence'}"
 
 
 def forecast(outlook: Outlook) -> str:
@@ -206,7 +210,7 @@ def baseline(past: Baseline, findings: Sequence[Finding], confidence: Confidence
     if findings:
         no_burst_probability = min(finding.no_burst_probability for finding in findings)
         chance = min(confidence.false_rollback * budget.SPENT_SHARE / no_burst_probability, 1.0)
-        parts.append(f"at most {_percent(chance)} of good canaries are rolled back while no pod bursts")
+        parts.append(f"at most {display.percent(chance)} of good canaries are rolled back while no pod bursts")
     return "; ".join(parts)
 
 
@@ -216,89 +220,21 @@ def _margin(objective: Objective, factor: float) -> str:
     parts = [
         f"maxRatio {margin.ratio:.3g}" if margin.ratio is not None else "",
         f"maxDrop {margin.drop:.3g}" if margin.drop is not None else "",
-        f"a tolerance of {_percent(margin.tolerance)}" if margin.tolerance is not None else "",
+        f"a tolerance of {display.percent(margin.tolerance)}" if margin.tolerance is not None else "",
     ]
     return f"{objective.name} with {' or '.join(filter(None, parts))}"
 
 
-def shown(objective: Objective, share: tuple[int, int]) -> str:
-    """A share (bad, counted) in the measure of the objective, such as 1%; empty if nothing was counted."""
-    bad, counted = share
-    return "" if counted == 0 else _measure(objective, bad / counted)
-
-
-def limit(objective: Objective) -> str:
-    """What the objective is compared with."""
-    parts = [_own_limit(objective)]
-    if (ratio := criteria.max_ratio(objective)) is not None:
-        parts.append(f"less than {ratio} times stable's")
-        if criteria.limit(objective) is None:
-            parts.append(f"or less than {_percent(criteria.tolerance(objective))}")
-    if (drop := criteria.max_drop(objective)) is not None:
-        parts.append(f"less than {drop} below stable's")
-    return ", ".join(filter(None, parts))
-
-
-def evidence(against: tuple[float, float], in_favour: tuple[float, float] | None) -> str:
-    """Pairs of a log e-value and the threshold that it must reach, shown as e-values."""
-    parts = [f"against {_evalue_of(*against)}"]
-    if in_favour is not None:
-        parts.append(f"for {_evalue_of(*in_favour)}")
-    return ", ".join(parts)
-
-
-def _own_limit(objective: Objective) -> str:
-    """The limit that does not depend on stable; empty if there is none."""
-    if objective.error_rate is not None:
-        most = objective.error_rate.max
-        return "" if most is None else f"at most {most} errors"
-    if objective.latency is not None:
-        bound, share = criteria.bound_of(objective), f"{1 - objective.latency.quantile:.1%}"
-        if bound is None:
-            return f"stable's own quantile {objective.latency.quantile} is not known"
-        slower = f"slower than {bound * 1000:g}ms"
-        return f"at most {share} {slower}" if objective.latency.max is not None else slower
-    assert objective.accuracy is not None
-    least = objective.accuracy.min
-    return "" if least is None else f"at least {least}"
-
-
-def _needs(decision: ObjectiveJudgement) -> str:
+def _needs(judgement: ObjectiveJudgement) -> str:
     """How many more counts a Pass takes, if evidence grows as it did so far; empty while it hardly grows."""
-    if decision.passed or decision.in_favour is None:
+    if judgement.passed or judgement.in_favour is None:
         return ""
-    log_evalue, threshold = decision.in_favour
+    log_evalue, threshold = judgement.in_favour
     if log_evalue < threshold / 10:
         return ""
-    finding = decision.finding
+    finding = judgement.finding
     more = math.ceil(finding.canary[1] * (threshold / log_evalue - 1))
-    return f"needs about {more} more {_unit(finding.objective)}"
-
-
-def _unit(objective: Objective) -> str:
-    return "labels" if objective.accuracy is not None else "requests"
-
-
-def _kind(objective: Objective) -> str:
-    if objective.error_rate is not None:
-        return "ErrorRate"
-    return "Latency" if objective.latency is not None else "Accuracy"
-
-
-def _measure(objective: Objective, share: float) -> str:
-    return f"{1 - share:.3f}" if objective.accuracy is not None else _percent(share)
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.3g}%"
-
-
-def _evalue_of(log_evalue: float, threshold: float) -> str:
-    return f"{_evalue(log_evalue)} of {_evalue(threshold)}"
-
-
-def _evalue(log: float) -> str:
-    return f"{math.exp(min(log, 200.0)):.3g}"
+    return f"needs about {more} more {display.unit(finding.objective)}"
 
 
 def _span(seconds: float) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sluice_operator.analysis import criteria, wording
+from sluice_operator.analysis import criteria, display
 from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.thresholds import Thresholds, against
 from sluice_operator.api.spec import Objective
@@ -37,10 +37,10 @@ def changed(replay: Replay) -> list[str]:
                     text_table.span(after),
                     _weight(replayed),
                     finding.objective.name,
-                    wording.shown(finding.objective, finding.canary) or "-",
-                    wording.shown(finding.objective, finding.stable) or "-",
+                    display.shown(finding.objective, finding.canary) or "-",
+                    display.shown(finding.objective, finding.stable) or "-",
                     text_table.number(finding.canary[1]),
-                    wording.evidence(against(finding, thresholds), in_favour),
+                    display.evidence(against(finding, thresholds), in_favour),
                 )
             )
     return text_table.lines(rows)

@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib import resources
 from itertools import count
 
-from sluice_operator.analysis import wording
+from sluice_operator.analysis import display
 from sluice_operator.analysis.evaluation import query_results
 from sluice_operator.analysis.finding import Finding
 from sluice_operator.analysis.thresholds import against
@@ -102,9 +102,9 @@ def _row(replay: Replay, index: int, finding: Finding) -> Markup:
     return tag(
         "tr",
         tag("td", *_name(finding.objective)),
-        tag("td", wording.shown(finding.objective, finding.canary) or "none", class_="number"),
-        tag("td", wording.shown(finding.objective, finding.stable) or "none", class_="number"),
-        tag("td", wording.limit(finding.objective)),
+        tag("td", display.shown(finding.objective, finding.canary) or "none", class_="number"),
+        tag("td", display.shown(finding.objective, finding.stable) or "none", class_="number"),
+        tag("td", display.limit(finding.objective)),
         tag("td", f"{finding.canary[1]:,} / {finding.stable[1]:,}", class_="number"),
         tag("td", *_meter(*against(finding, thresholds), "against")),
         tag("td", *_meter(finding.non_inferior[last.step], thresholds.non_inferior, "for")),
@@ -154,7 +154,7 @@ def _figures(replay: Replay) -> Iterator[Markup]:
         yield tag("h2", "Requests that go missing")
         yield panels.silence(replay, next(numbers))
     for index, objective in enumerate(replay.record.run.judged):
-        yield tag("h2", f"{objective.name}: {wording.limit(objective)}")
+        yield tag("h2", f"{objective.name}: {display.limit(objective)}")
         yield panels.shares(replay, objective, next(numbers))
         yield panels.evidence(replay, index, next(numbers))
         next(numbers)
