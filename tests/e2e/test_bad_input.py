@@ -161,8 +161,8 @@ class Attempt:
 def attempts(unservable: Unservable) -> dict[str, Attempt]:
     """Attempts by the name of an object. Each object serves the first version before."""
     too_late = "ProgressDeadlineExceeded"
-    short = {"rollout": {"progressDeadline": "40s"}}
-    waited = "not ready within progressDeadline 40s: pod iris-{name}-[-a-z0-9]+, "
+    short = {"rollout": {"progressDeadline": "60s"}}
+    waited = "not ready within progressDeadline 60s: pod iris-{name}-[-a-z0-9]+, "
     return {
         "artefact": Attempt(
             {"model": {"uri": unservable.no_model, "onPromote": None}},

@@ -52,12 +52,6 @@ def unit(objective: Objective) -> str:
     return "labels" if objective.accuracy is not None else "requests"
 
 
-def kind(objective: Objective) -> str:
-    if objective.error_rate is not None:
-        return "ErrorRate"
-    return "Latency" if objective.latency is not None else "Accuracy"
-
-
 def measure(objective: Objective, share: float) -> str:
     return f"{1 - share:.3f}" if objective.accuracy is not None else percent(share)
 

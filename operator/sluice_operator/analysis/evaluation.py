@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from sluice_operator.analysis import verdict, wording
-from sluice_operator.analysis.run_evidence import Findings, RunEvidence
+from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
@@ -39,7 +39,7 @@ def query_results(objectives: Sequence[Objective], verdict: Verdict) -> QueryRes
     return tuple((query, judged[query.name]) for query in queries if query.name in judged)
 
 
-def evaluate(findings: Findings, confidence: Confidence, stage: Stage, crashes: int) -> Verdict:
+def evaluate(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: int) -> Verdict:
     """The verdict on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
     return wording.verdict(verdict.judge(findings, confidence, stage, crashes), confidence)
 

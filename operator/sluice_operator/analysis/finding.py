@@ -12,9 +12,10 @@ from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.limits import over_limit_and_worse
 from sluice_operator.evalues.objective import ObjectiveBaseline, ObjectiveEProcesses
 
-Share = tuple[int, int]  # (bad, counted)
+Counted = tuple[int, int]  # (bad, all that were counted)
 
 
 class Family(Enum):
@@ -30,15 +31,15 @@ class WorstComparison:
     """The comparison with the strongest evidence. `bound`: the latency in seconds; None for other objectives."""
 
     bound: float | None
-    canary: Share
-    stable: Share
+    canary: Counted
+    stable: Counted
 
 
 @dataclass(frozen=True, slots=True)
 class WatchFinding:
     """What the canary did in the watch. `worse`: log e-value against "its share of bad requests is at most `limit`"."""
 
-    canary: Share
+    canary: Counted
     limit: float  # what stable's past allows: its share, and the margin
     worse: float
 
@@ -48,8 +49,8 @@ class Finding:
     """What is known of one objective. Evidence is a log e-value, or None where the objective does not ask for it."""
 
     objective: Objective
-    canary: Share
-    stable: Share
+    canary: Counted
+    stable: Counted
     worst: WorstComparison | None
     worse: float | None  # against "no worse than stable"
     over_limit: float | None  # against "the canary keeps the limit"
@@ -65,7 +66,7 @@ class Finding:
             case Family.STABLE:
                 return self.worse
             case Family.LIMIT:
-                return None if self.over_limit is None else min(self.over_limit, self.worse_now)
+                return None if self.over_limit is None else float(over_limit_and_worse(self.over_limit, self.worse_now))
             case Family.BASELINE:
                 return None if self.watch is None else self.watch.worse
 
@@ -106,7 +107,7 @@ class ObjectiveEvidence:
             self._watched = before + np.array([canary.judged.bad, canary.judged.requests])
 
     @property
-    def judged(self) -> tuple[Share, Share]:
+    def judged(self) -> tuple[Counted, Counted]:
         """What was counted of the canary, and of stable."""
         return _shares(self._judged[..., 0])
 
@@ -150,7 +151,7 @@ def _stacked(canary: Counts, stable: Counts) -> Floats:
     return np.array([[counts.bad, counts.requests] for counts in (canary, stable)])
 
 
-def _shares(totals: Floats) -> tuple[Share, Share]:
+def _shares(totals: Floats) -> tuple[Counted, Counted]:
     """From shape (canary and stable, (bad, counted))."""
     canary, stable = ((int(bad), int(counted)) for bad, counted in totals)
     return canary, stable

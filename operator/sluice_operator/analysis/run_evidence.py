@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 
 import numpy as np
 
@@ -29,7 +30,7 @@ _ENOUGH_REQUESTS = 100  # for an outlook
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class RunFindings:
     """All that a verdict depends on. Counts are of requests that the canary finished, unless they say otherwise."""
 
     objectives: tuple[Finding, ...] = ()
@@ -43,7 +44,7 @@ class Findings:
     baseline: Baseline | None = field(default=None, compare=False)  # its arrays have no equality
     queries: tuple[tuple[Objective, ObjectiveVerdict], ...] = ()  # judged by a plain rule
 
-    def without_dry_runs(self) -> "Findings":
+    def without_dry_runs(self) -> Self:
         """The findings that decide. A dry run is shown, but no step needs it, and it never fails a run."""
         return replace(
             self,
@@ -102,7 +103,7 @@ class RunEvidence:
         for column in (self.ticks, self._canary_started, self._canary_finished, self._both_finished):
             del column[:ticks]
 
-    def findings(self, run: Run, now: float, overdue_after: float) -> Findings:
+    def findings(self, run: Run, now: float, overdue_after: float) -> RunFindings:
         """What is known at `now` (unix seconds).
 
         A request that is not finished `overdue_after` seconds after it began hangs, unless stable's requests take
@@ -112,7 +113,7 @@ class RunEvidence:
         started_by = now - max(overdue_after, _SLOW_FACTOR * self.baseline.nearly_all_within)
         started = self._canary_started[bisect_right(self.ticks, started_by, key=lambda tick: tick.end)]
         at_weight = self._at_weight[run.strategy.weight]
-        return Findings(
+        return RunFindings(
             self.objective_findings,
             silent=at_weight.log_silent,
             finished=finished,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Self
 
 from sluice_operator.analysis.finding import Family, Finding
-from sluice_operator.analysis.run_evidence import Findings
+from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.thresholds import Progress, Thresholds, against, averaged
 from sluice_operator.api.spec import Confidence, Judge, Objective, Step, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Result, Run
@@ -118,7 +118,7 @@ class Judgement:
     """The decision on a run, with all that it rests on."""
 
     stage: Stage
-    findings: Findings
+    findings: RunFindings
     thresholds: Thresholds
     objectives: tuple[ObjectiveJudgement, ...]
     failure: Failure | None
@@ -150,7 +150,7 @@ class Judgement:
         return 0.0 if step is None else step.min_duration.total_seconds() - self.stage.elapsed
 
 
-def judge(findings: Findings, confidence: Confidence, stage: Stage, crashes: int) -> Judgement:
+def judge(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: int) -> Judgement:
     """The decision on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
     acting = findings.without_dry_runs()
     thresholds = Thresholds.of(acting.objectives, confidence, stage.steps)
@@ -172,7 +172,7 @@ def crashing(crashes: int) -> Crashing | None:
     return Crashing(crashes) if crashes > CRASHES_TOLERATED else None
 
 
-def _failures(findings: Findings, thresholds: Thresholds, stage: Stage, crashes: int) -> Iterator[Failure]:
+def _failures(findings: RunFindings, thresholds: Thresholds, stage: Stage, crashes: int) -> Iterator[Failure]:
     """All that makes the canary fail, the most certain failure first."""
     if (failure := crashing(crashes)) is not None:
         yield failure

@@ -26,6 +26,11 @@ from sluice_operator.api.status import ObjectiveVerdict, Result, Verdict
 from sluice_operator.evalues import budget
 
 CRASHING = "CanaryCrashing"
+_REASONS = {  # of an error rate, a latency and an accuracy
+    Family.STABLE: ("ErrorRateWorseThanStable", "LatencyWorseThanStable", "AccuracyWorseThanStable"),
+    Family.LIMIT: ("ErrorRateAboveLimit", "LatencyAboveLimit", "AccuracyBelowLimit"),
+    Family.BASELINE: ("ErrorRateWorseThanBefore", "LatencyWorseThanBefore", "AccuracyWorseThanBefore"),
+}
 _STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
 
 
@@ -101,15 +106,16 @@ def _failure(failure: Failure, judgement: Judgement) -> tuple[str, str]:
 
 
 def _objective_failure(family: Family, finding: Finding) -> tuple[str, str]:
-    kind = display.kind(finding.objective)
+    of_error_rate, of_latency, of_accuracy = _REASONS[family]
+    objective = finding.objective
+    reason = of_error_rate if objective.error_rate else of_latency if objective.latency else of_accuracy
     match family:
         case Family.STABLE:
-            return f"{kind}WorseThanStable", _worse_than_stable(finding)
+            return reason, _worse_than_stable(finding)
         case Family.LIMIT:
-            reason = "AccuracyBelowLimit" if finding.objective.accuracy is not None else f"{kind}AboveLimit"
             return reason, _over_limit(finding)
         case Family.BASELINE:
-            return f"{kind}WorseThanBefore", _worse_than_baseline(finding)
+            return reason, _worse_than_baseline(finding)
         case _:
             assert_never(family)
 

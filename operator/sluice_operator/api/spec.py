@@ -1,6 +1,7 @@
 """The `spec` of a ModelDeployment as typed values. It is parsed once, where it is read.
 
-The names are those of the YAML. Defaults are in the CRD, where the API server fills them in, and not here.
+The names are those of the YAML. The API server fills in the defaults of the CRD. Those here are for
+specs that it has not seen.
 """
 
 from enum import StrEnum
@@ -203,6 +204,11 @@ class Spec(_Section, frozen=True):
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
     prometheus: Prometheus | None = None  # None: the operator's
+
+
+def host(raw: Any) -> str:
+    """The host that a `spec` mapping asks for, without a look at the rest of it. Raises msgspec.ValidationError."""
+    return msgspec.convert(raw["traffic"], Traffic).host
 
 
 def parse(raw: Any) -> Spec:

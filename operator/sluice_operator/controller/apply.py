@@ -8,8 +8,8 @@ import secrets
 from collections.abc import Awaitable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
-from sluice_operator.api.owner import Manifest, Owner, is_owned
-from sluice_operator.kubernetes.children import OWNED_KINDS, Children, Reference
+from sluice_operator.api.owner import Manifest, Owner, Reference, is_owned
+from sluice_operator.kubernetes.children import OWNED_KINDS, Children
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.builders import feedback_secret
 

@@ -38,7 +38,7 @@ class Archive:
     def __init__(self, kube: Kube, ending: EndedRuns) -> None:
         self._kube = kube
         self._ending = ending
-        self._done: dict[tuple[str, str], str] = {}  # by object: the run whose record exists, or that has none
+        self._done: dict[tuple[str, str], str] = {}  # by object: the newest run that needs no more work
         self._retry_at: dict[tuple[str, str], datetime] = {}
 
     def forget(self, namespace: str, name: str) -> None:

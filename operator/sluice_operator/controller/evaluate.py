@@ -17,7 +17,7 @@ from sluice_operator.analysis.evaluation import (
     query_results,
     without_metrics,
 )
-from sluice_operator.analysis.run_evidence import Findings, RunEvidence
+from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.observation import Refusal
 from sluice_operator.api.quantities import Number
@@ -139,7 +139,7 @@ class Evaluator:
         findings = replace(counted, queries=query_results(run.objectives, last) if last is not None else ())
         verdict = evaluate(findings, run.confidence, Stage.of(run, ended), crashes=0)
         if last is not None and (last.result, last.reason) != (verdict.result, verdict.reason):
-            verdict = last  # because of crashes or without_metrics metrics, which are not in the ticks
+            verdict = last  # because of crashes or missing metrics, which are not in the ticks
         return samples.evidence, Evaluation(verdict, ended)
 
     async def _poller(self, namespace: str, server: Prometheus | None) -> Poller:
@@ -162,7 +162,7 @@ class Evaluator:
         self._samples[key] = (_identity(run), samples)
         return samples
 
-    async def _findings(self, samples: RunSamples, subject: Subject, now: float) -> Findings:
+    async def _findings(self, samples: RunSamples, subject: Subject, now: float) -> RunFindings:
         """Fetch new samples, and return what is known then. `now`: unix seconds. Raises MetricsLostError."""
         poller, polled = samples.poller, samples.polled
         others = [other.polled for _, other in self._samples.values() if other.poller is poller]

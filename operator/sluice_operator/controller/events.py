@@ -52,6 +52,12 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
     yield from _conditions_changed(before, after)
 
 
+def drift_repaired(changes: str) -> Event:
+    """For writes that no new decision asked for. `changes`: what was written."""
+    note = f"{changes}: not as status asks for, after an edit from outside or an interruption"
+    return Event("DriftRepaired", note, warning=True)
+
+
 def _ended(after: Status) -> Event:
     run = after.run
     assert run is not None

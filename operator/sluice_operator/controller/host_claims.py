@@ -6,7 +6,7 @@ all others.
 
 from dataclasses import dataclass
 
-from sluice_operator.api import names
+from sluice_operator.api import names, spec
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes.port import Kube
 
@@ -21,7 +21,7 @@ class _Claim:
     @classmethod
     def of(cls, body: Manifest) -> "_Claim":
         metadata = body["metadata"]
-        return cls(body["spec"]["traffic"]["ingress"]["host"], (metadata["creationTimestamp"], metadata["uid"]))
+        return cls(spec.host(body["spec"]), (metadata["creationTimestamp"], metadata["uid"]))
 
 
 class HostClaims:

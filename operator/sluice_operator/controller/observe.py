@@ -80,7 +80,8 @@ class Observer:
             return None
         wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
         owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
-        owned = await children.read(self._kube, namespace, name, owner.uid, current)
+        routes = router_for(wanted.traffic).objects(name)
+        owned = await children.read(self._kube, namespace, name, owner.uid, current, routes)
         pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods)
         weight = await self._weight(current, workloads)

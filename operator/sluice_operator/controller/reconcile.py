@@ -15,7 +15,7 @@ from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
-from sluice_operator.controller.events import Event, EventPublisher, transitions
+from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, transitions
 from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
@@ -98,8 +98,7 @@ class Reconciler:
         new_spec = observation.generation != observation.status.observed_generation
         if interrupted or new_spec or rendered != render(owner, observation.spec, observation.status):
             return []
-        note = f"{changes}: not as status asks for, after an edit from outside or an interruption"
-        return [Event("DriftRepaired", note, warning=True)]
+        return [drift_repaired(changes)]
 
     async def _move_alias(self, after: Status) -> None:
         """Point the alias of the last promotion to the promoted version. A failure is logged and retried."""

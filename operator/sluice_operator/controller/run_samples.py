@@ -5,7 +5,7 @@ from typing import Self
 
 from sluice_operator.analysis import criteria
 from sluice_operator.analysis.baseline import Baseline
-from sluice_operator.analysis.run_evidence import Findings, RunEvidence
+from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.api.status import Run
 from sluice_operator.controller.measurements import Measurements
 from sluice_operator.counting.intervals import Intervals
@@ -60,7 +60,7 @@ class RunSamples:
             closed_until=began,
         )
 
-    def findings(self, subject: Subject, now: float, intervals: Intervals) -> Findings:
+    def findings(self, subject: Subject, now: float, intervals: Intervals) -> RunFindings:
         """Add all ticks that are closed by `now` (unix seconds) to the evidence, and return what is known then."""
         run, counters = subject.run, self.polled.counters
         for tick in closed_ticks(counters, subject.revisions, self.closed_until, intervals.tick, intervals.stale_after):

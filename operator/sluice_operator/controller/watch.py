@@ -1,7 +1,7 @@
 """kopf is used only as a watcher: each event of an object puts a key on the work queue.
 
 Its change handlers, timers, daemons and indexes are not used, because they write annotations and finalizers. An event
-is only a hint to look: what is true is read again.
+only says that something changed: the state itself is read again.
 """
 
 from typing import Any

@@ -33,6 +33,15 @@ class LimitTest:
         return self._chain.log_evalue
 
 
+def over_limit_and_worse(log_over_limit: Floats | float, log_worse_now: Floats | float) -> Floats:
+    """Log e-value against "the canary keeps the limit, or is no worse than stable at the same time".
+
+    The minimum of the two. So a canary that is like stable is not blamed for an incident that hits both, whenever the
+    incident begins.
+    """
+    return np.asarray(np.minimum(log_over_limit, log_worse_now))
+
+
 def log_below_limit(limit: Floats, requests: Floats, bad: Floats) -> Floats:
     """Log e-value against "the share of bad requests is at least `limit` in every tick", from totals of the same shape.
 

@@ -1,14 +1,14 @@
 """The objects in the cluster that belong to one ModelDeployment, or have a name that it needs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest, is_owned
+from sluice_operator.api.owner import Manifest, Reference, is_owned
 from sluice_operator.api.status import Status
 from sluice_operator.kubernetes.port import Kube
 
 OWNED_KINDS = ("Deployment", "Service", "Ingress")
-Reference = tuple[str, str]  # kind, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,18 @@ class Children:
     has_feedback_key: bool  # the Secret with the key that signs prediction ids exists
 
 
-async def read(kube: Kube, namespace: str, name: str, uid: str, status: Status) -> Children:
-    """Read everything that the ModelDeployment owns, and everything that has one of the names that it needs."""
+async def read(
+    kube: Kube, namespace: str, name: str, uid: str, status: Status, routes: Iterable[Reference]
+) -> Children:
+    """Read everything that the ModelDeployment owns, and everything that has one of the names that it needs.
+
+    `routes`: the objects that its router may write.
+    """
     labelled = [
         manifest for kind in OWNED_KINDS for manifest in await kube.find(kind, namespace, {names.LABEL_OWNER: name})
     ]
     objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in labelled}
-    for kind, needed in (*_fixed_names(name), *_workload_names(name, status)):
+    for kind, needed in (*_fixed_names(name), *routes, *_workload_names(name, status)):
         if (kind, needed) not in objects and (unlabelled := await kube.get(kind, namespace, needed)) is not None:
             objects[kind, needed] = {**unlabelled, "kind": kind}
     foreign = tuple(f"{kind} {taken}" for (kind, taken), manifest in objects.items() if not is_owned(manifest, uid))
@@ -42,8 +47,6 @@ def _fixed_names(name: str) -> tuple[Reference, ...]:
     return (
         ("Service", name),
         ("Service", names.metrics_service(name)),
-        ("Ingress", name),
-        ("Ingress", names.canary_ingress(name)),
         ("Secret", names.feedback_secret(name)),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from sluice_operator.analysis import wording
 from sluice_operator.analysis.evaluation import query_results
 from sluice_operator.analysis.finding import Family, Finding
-from sluice_operator.analysis.run_evidence import Findings, RunEvidence
+from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.thresholds import Thresholds, averaged
 from sluice_operator.analysis.verdict import VERDICT_VERSION, Stage, judge
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Run, Verdict
@@ -112,9 +112,9 @@ def _fields(verdict: Verdict) -> dict[str, str]:
     return fields
 
 
-def findings_of_tick(tick: ReplayedTick, finished: int, in_step: int) -> Findings:
+def findings_of_tick(tick: ReplayedTick, finished: int, in_step: int) -> RunFindings:
     """What a verdict on a tick depends on, without silence and hanging requests."""
-    return Findings(tick.objectives, finished=finished, in_step=in_step)
+    return RunFindings(tick.objectives, finished=finished, in_step=in_step)
 
 
 def _replayed_ticks(record: RunRecord, evidence: RunEvidence) -> Iterator[ReplayedTick]:

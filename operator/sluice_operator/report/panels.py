@@ -116,7 +116,7 @@ def _against(replay: Replay, index: int, number: int) -> Markup:
 
 
 def _failing_point(replay: Replay, index: int) -> tuple[float, float] | None:
-    """Where all objectives together made the canary fail. It is only in the chart of the objective that did most."""
+    """Where all objectives together made the canary fail: in the chart of the one with the most evidence."""
     failing = next((replayed for replayed in replay.ticks if replayed.has_failed(replay.thresholds)), None)
     if failing is None or failing.unpaired >= replay.thresholds.unpaired:
         return None

@@ -1,6 +1,6 @@
-"""The steps that a canary without steps of its own climbs. Pure.
+"""The steps of a canary whose spec has none. Pure.
 
-A regression is found after some number of canary requests, not after some time: so the first weight follows from how
+A regression is found after some number of canary requests, not after some time. So the first weight follows from how
 many requests there are, and evidence alone decides when the next one comes.
 """
 
@@ -10,7 +10,7 @@ from sluice_operator.api.spec import Step
 _FIRST_RATE = 10.0  # canary requests per second that the first weight aims at
 _FIRST = (1, 25)  # least and most percent of the first weight
 _LATER = (5, 10, 25, 50)
-_RISE = 1.5  # a weight that is less than this many times the one before is left out
+_RISE = 1.5  # a later weight that is at most this many times the first one is left out
 _MIN_REQUESTS = 100
 _MIN_DURATION = Duration.parse("10s")
 

@@ -94,7 +94,7 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
 
 
 def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | None:
-    """What is nobody's verdict on the model, but keeps the run from going on."""
+    """What holds the run and says nothing about the model: the registry, the gateway, metrics or capacity."""
     run, began = status.run, status.phase_started_at
     if run is None or began is None or seen.now < began + run.rollout.progress_deadline:
         return None

@@ -21,7 +21,11 @@ def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
 
 
 def _canary(status: Status, full: int) -> int:
-    """Full when it is alone, takes over, or comes back out of Watching; else what its step needs, one at first."""
+    """Pods of the canary.
+
+    All, if it has no route (there is no stable, or it is rolled back out of the watch) or is being promoted. Else what
+    its step needs; one before the steps are chosen.
+    """
     run = status.run
     if status.weight is None or run is None or status.phase is Phase.PROMOTING:
         return full

@@ -31,8 +31,8 @@ RETIRING_KEPT = 20  # the oldest leave early
 
 def is_rejected(seen: Observation, revision: Revision) -> bool:
     """Whether `revision` failed before under the objectives of today's spec."""
-    judged_by = revision.revision, revisions.objectives_hash(seen.spec.objectives)
-    return any((entry.revision, entry.objectives_hash) == judged_by for entry in seen.status.rejected)
+    hashes = {entry.objectives_hash for entry in seen.status.rejected if entry.revision == revision.revision}
+    return bool(hashes) and revisions.objectives_hash(seen.spec.objectives) in hashes
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
@@ -103,7 +103,7 @@ def ended(run: Run, outcome: Outcome, reason: str, message: str, now: datetime) 
 
 
 def alias_after(seen: Observation, revision: Revision) -> Alias | None:
-    """The alias that follows the evidence to `revision`; only a registered version can bear one."""
+    """The alias that is to move to `revision`, if the spec asks for one. Only a registered version can have one."""
     name, model = seen.spec.model.on_promote.set_alias, revision.model
     if not name or not model.version.isdigit():
         return None

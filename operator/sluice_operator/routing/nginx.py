@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.owner import Manifest, Owner, Reference
 from sluice_operator.api.spec import Traffic
 from sluice_operator.api.status import Weight
 
@@ -17,6 +17,9 @@ _CANARY = "nginx.ingress.kubernetes.io/canary"
 
 class NginxIngress:
     """`Router` for controllers that obey these annotations: ingress-nginx, and Traefik with its provider for them."""
+
+    def objects(self, name: str) -> tuple[Reference, ...]:
+        return ("Ingress", name), ("Ingress", names.canary_ingress(name))
 
     def routes(self, owner: Owner, traffic: Traffic) -> Iterator[Manifest]:
         yield _ingress(owner, owner.name, traffic, backend=owner.name)

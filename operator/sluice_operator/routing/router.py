@@ -7,7 +7,7 @@ router: the probe header decides whether a request goes to stable or to the cana
 from collections.abc import Iterator
 from typing import Protocol
 
-from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.owner import Manifest, Owner, Reference
 from sluice_operator.api.spec import Traffic
 from sluice_operator.api.status import Weight
 from sluice_operator.routing.nginx import NginxIngress
@@ -15,6 +15,9 @@ from sluice_operator.routing.nginx import NginxIngress
 
 class Router(Protocol):
     """Manifests for one kind of gateway."""
+
+    def objects(self, name: str) -> tuple[Reference, ...]:
+        """Kind and name of all objects that it may write for the ModelDeployment `name`."""
 
     def routes(self, owner: Owner, traffic: Traffic) -> Iterator[Manifest]:
         """The manifests that lead all requests for the host to Service NAME, which selects stable's pods."""

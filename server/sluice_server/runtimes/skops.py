@@ -50,8 +50,7 @@ class SkopsRuntime:
                 return None
             return Refused(
                 "SkopsNotTrusted",
-                "trust: Data serves ONNX models only, and this one is scikit-learn saved with skops: "
-                "set `trust: TrustedTypes`",
+                "trust: Data allows no scikit-learn model, and this one is saved with skops: set `trust: TrustedTypes`",
             )
         if policy.trust is Trust.CODE:
             return Refused(

@@ -144,7 +144,8 @@ class World(Observer):
         body = await self.kube.get(names.KIND, namespace, name)
         assert body is not None
         current, wanted = status.parse(body.get("status")), spec.parse(body["spec"])
-        owned = await children.read(self.kube, namespace, name, OWNER.uid, current)
+        routes = router_for(wanted.traffic).objects(name)
+        owned = await children.read(self.kube, namespace, name, OWNER.uid, current, routes)
         seen = Observation(
             now=self.now,
             name=name,

@@ -9,7 +9,8 @@ from sluice_operator.api.status import METRICS_UNAVAILABLE, Outcome, Phase, Stat
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.transitions import alias_after, end_run, ended, enter, not_live, roll_back
 
-# After this a rollback goes on unproven, because removing the route is safer than waiting; and a swap can be failed.
+# After this a rollback ends without a proof, because removing the route is safer than waiting. A swap that is not
+# proven by then no longer keeps other rules from acting: a Fail or a newer revision may end the promotion.
 PROOF_PATIENCE = timedelta(seconds=30)
 
 
@@ -57,7 +58,7 @@ def a_promotion_once_swapped_is_finished(seen: Observation) -> Status | None:
 
 
 def a_quiet_watch_ends_in_stable(seen: Observation) -> Status | None:
-    """The old revision leaves, and the alias follows the evidence. A watch without metrics does not end."""
+    """The old revision leaves, and the alias moves to the promoted version. A watch without metrics does not end."""
     status, run = seen.status, run_in(seen, Phase.WATCHING)
     if run is None or status.stable is None:
         return None

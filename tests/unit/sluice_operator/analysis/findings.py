@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice_operator.analysis.evaluation import evaluate
 from sluice_operator.analysis.finding import Finding, WorstComparison
-from sluice_operator.analysis.run_evidence import Findings
+from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import Verdict
@@ -44,9 +44,9 @@ def a_finding(raw: dict[str, Any], **changes: Any) -> Finding:
     return Finding(objective(raw), **{**defaults, **changes})
 
 
-def findings(*objectives: Finding, **changes: Any) -> Findings:
+def findings(*objectives: Finding, **changes: Any) -> RunFindings:
     """In a step that has all the requests that it needs; the canary finished its share."""
-    counts = Findings(objectives, finished=100, in_step=100, finished_at_weight=100, both_finished_at_weight=1000)
+    counts = RunFindings(objectives, finished=100, in_step=100, finished_at_weight=100, both_finished_at_weight=1000)
     return replace(counts, **changes)
 
 
@@ -55,7 +55,7 @@ def at_step(elapsed: float = 60, last: bool = True) -> Stage:
     return Stage(STEP, int(last), 2, elapsed)
 
 
-def judged(given: Findings, stage: Stage | None = None, crashes: int = 0) -> Verdict:
+def judged(given: RunFindings, stage: Stage | None = None, crashes: int = 0) -> Verdict:
     return evaluate(given, CONFIDENCE, stage or at_step(), crashes)
 
 

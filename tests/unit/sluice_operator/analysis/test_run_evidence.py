@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import baseline
 from sluice_operator.analysis.finding import Finding
-from sluice_operator.analysis.run_evidence import Findings, RunEvidence
+from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import LiveWeight, Run
 from sluice_operator.counting.counters import Counters
@@ -73,7 +73,7 @@ def tick(index: int, canary: Tally, stable: Tally | None = None, both_scraped: b
     return Tick(since, since + LENGTH, canary, stable, both_scraped)
 
 
-def findings_after(evidence: RunEvidence, *ticks: Tick, run: Run | None = None, now: float = 1e6) -> Findings:
+def findings_after(evidence: RunEvidence, *ticks: Tick, run: Run | None = None, now: float = 1e6) -> RunFindings:
     """After these ticks as well."""
     run = run or a_run()
     for new_tick in ticks:
@@ -81,7 +81,7 @@ def findings_after(evidence: RunEvidence, *ticks: Tick, run: Run | None = None, 
     return evidence.findings(run, START.timestamp() + now, OVERDUE_AFTER)
 
 
-def only(findings: Findings) -> Finding:
+def only(findings: RunFindings) -> Finding:
     (finding,) = findings.objectives
     return finding
 
@@ -152,7 +152,7 @@ def test_early_steps_rule_out_their_margins_sooner() -> None:
 @settings(max_examples=10, deadline=None)
 @given(split=st.integers(0, 12), requests_per_tick=st.integers(0, 40))
 def test_evaluations_in_between_do_not_change_findings(split: int, requests_per_tick: int) -> None:
-    """Findings depend on the ticks, not on how often they are read."""
+    """RunFindings depend on the ticks, not on how often they are read."""
     ticks = [
         tick(index, requests(requests_per_tick, errors=index % 7 == 0 and requests_per_tick > 0)) for index in range(12)
     ]

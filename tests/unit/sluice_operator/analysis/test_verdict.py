@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sluice_operator.analysis.evaluation import evaluate, without_metrics
 from sluice_operator.analysis.finding import Finding, WorstComparison
-from sluice_operator.analysis.run_evidence import Findings
+from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 from tests.unit.sluice_operator.analysis.findings import (
@@ -190,7 +190,7 @@ def test_a_fail_needs_neither_requests_nor_time() -> None:
         ),
     ],
 )
-def test_an_undecided_verdict_says_what_is_missing(given: Findings, stage: Stage, message: str) -> None:
+def test_an_undecided_verdict_says_what_is_missing(given: RunFindings, stage: Stage, message: str) -> None:
     """Requests, time, evidence, or any count at all."""
     verdict = judged(given, stage)
     assert (verdict.result, verdict.message) == (Result.UNDECIDED, message)
@@ -238,7 +238,7 @@ def test_bad_accuracy_fails_a_run_at_any_step() -> None:
         (findings(a_finding(ERRORS, worse=CERTAIN)), 60.0, False),
     ],
 )
-def test_a_clean_step_has_its_requests_and_time_and_no_failure(given: Findings, elapsed: float, clean: bool) -> None:
+def test_a_clean_step_has_its_requests_and_time_and_no_failure(given: RunFindings, elapsed: float, clean: bool) -> None:
     """It may lack evidence."""
     assert judged(given, at_step(elapsed)).clean is clean
 

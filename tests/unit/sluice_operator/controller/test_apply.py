@@ -15,6 +15,7 @@ from sluice_operator.controller.apply import apply, covers
 from sluice_operator.kubernetes.children import Children, read
 from sluice_operator.kubernetes.port import Conflict, WriteRefused
 from sluice_operator.manifests.render import render
+from sluice_operator.routing.nginx import NginxIngress
 from tests.unit.sluice_operator.build import LIVE, OWNER, again, revision, rolling_back, starting, stepping
 from tests.unit.sluice_operator.fakes import FakeKube, Reference, finish
 
@@ -22,7 +23,7 @@ CANARY_ROUTE: Reference = ("Ingress", "iris-canary")
 
 
 def read_children(kube: FakeKube) -> Children:
-    return finish(read(kube, OWNER.namespace, OWNER.name, OWNER.uid, Status()))
+    return finish(read(kube, OWNER.namespace, OWNER.name, OWNER.uid, Status(), NginxIngress().objects(OWNER.name)))
 
 
 def write(kube: FakeKube, children: Children, seen: Observation) -> list[str]:
