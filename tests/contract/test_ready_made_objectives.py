@@ -1,4 +1,4 @@
-"""The objectives of docs/objectives.md for other model servers do what their comments say.
+"""The objectives of docs/other-servers.md for other model servers do what their comments say.
 
 The operator's reader asks a real Prometheus with recorded scrapes of that server: five minutes in which the canary is
 good and stable is bad, five minutes the other way round, and five minutes without requests.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.contract.conftest import Kubectl
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "objectives.md"
+PAGE = ROOT / "docs" / "other-servers.md"
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "manifests" / "examples" / "objectives").glob("*.yaml"))}
 RECORDED = Path(__file__).parent / "recorded"
 NAMESPACE, NAME = "models", "iris"  # in the recordings

@@ -2,7 +2,7 @@
 
 Fail: the evidence against the canary exceeds what the run's error budget allows, over all objectives and evaluations,
 or a plain rule is broken. Pass: each objective that is needed now has ruled out its margin. Else Undecided.
-docs/verdicts.md has the theorems.
+docs/statistics.md has the theorems.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Learns the burst law of a revision from its baseline: how often, how strongly and how long one of its pods bursts.
 
-The method is in docs/verdicts.md, section 5. The chain that uses the law is in `chain.py`.
+The method is in docs/statistics.md, section 5. The chain that uses the law is in `chain.py`.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """The burst chain: how the ratio of two revisions' rates of bad requests may move while neither is worse.
 
-It is a hidden Markov model with three kinds of states (docs/verdicts.md, section 5). Quiet: both revisions have the
+It is a hidden Markov model with three kinds of states (docs/statistics.md, section 5). Quiet: both revisions have the
 same rate, so the ratio is 1. Burst: pods of the suspected revision have more bad requests, and the ratio is one of
 LEVELS. Dip: pods of the reference revision burst, and the ratio is one of REFERENCE_BURST_RATIOS. How often and how
 long pods burst is learned from the baseline (`bursts.py`). A burst goes through STAGES stages, one after the other.

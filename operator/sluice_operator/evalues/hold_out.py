@@ -61,7 +61,7 @@ def drop_at_most(lost: int, gained: int, total: int, alpha: float) -> float:
     """An upper bound at `alpha` for the drop in accuracy from the old model to the new one; 0 or more.
 
     `lost` + `gained` of `total` examples differ between the models. Half of `alpha` is for the bound on how common such
-    examples are, the other half for the bound on how many of them are lost (docs/verdicts.md, section 10).
+    examples are, the other half for the bound on how many of them are lost (docs/statistics.md, section 10).
     """
     differing = at_most(lost + gained, total, alpha / 2)
     return differing * max(0.0, 2 * at_most(lost, lost + gained, alpha / 2) - 1)

@@ -1,7 +1,7 @@
-"""The run of docs/by-hand.md in plain arithmetic: every e-value of docs/verdicts.md, computed a second time.
+"""The run of docs/by-hand.md in plain arithmetic: every e-value of docs/statistics.md, computed a second time.
 
 There are no arrays here, and nothing is imported from the code that it checks: only sums over the states of the chain,
-tick by tick. A § in a docstring is a section of docs/verdicts.md.
+tick by tick. A § in a docstring is a section of docs/statistics.md.
 """
 
 from __future__ import annotations

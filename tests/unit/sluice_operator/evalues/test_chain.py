@@ -1,4 +1,4 @@
-"""The burst chain, compared with a second one written from docs/verdicts.md: same rows, same sums over all paths."""
+"""The burst chain, compared with a second one written from docs/statistics.md: same rows, same sums over all paths."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TICK = 5.0
 
 
 class SecondChain:
-    """The table of docs/verdicts.md, section 5: the probability to go from one state to another in one tick."""
+    """The table of docs/statistics.md, section 5: the probability to go from one state to another in one tick."""
 
     def __init__(self, law: BurstLaw, pods: Pods, tick: float, above: int = -1) -> None:
         self._burst_starts = [float(pods.suspected * start * tick) for start in law.starts]
