@@ -147,6 +147,16 @@ def test_only_the_newest_records_are_kept() -> None:
     assert fixture.keep(nth_run(KEPT + 2)) == ["foreign", *newest]
 
 
+def test_the_newest_ten_records_stay() -> None:
+    """Ten fit, and the eleventh run's record takes the place of the first one's."""
+    fixture = Fixture()
+    for hour in range(9):
+        fixture.keep(nth_run(hour))
+    in_order = [names.run_record("iris", nth_run(hour).id) for hour in range(11)]
+    assert fixture.keep(nth_run(9)) == in_order[:10]
+    assert fixture.keep(nth_run(10)) == in_order[1:]
+
+
 def test_a_new_object_with_the_same_name_is_checked_again() -> None:
     """What was known of the deleted object is forgotten."""
     fixture, run = Fixture(), nth_run(0)
