@@ -1,0 +1,64 @@
+"""What MLflow's client raises becomes a refusal, or a reason to try again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice_server.fetch import artifacts, fetch
+from sluice_server.fetch.artifacts import Artifacts
+from sluice_server.fetch.outcome import Unavailable
+from sluice_server.model.refusal import Refused
+from sluice_server.settings import fetch_settings
+
+BUCKET = "s3://bucket/models/m-1/artifacts"
+NO_CLIENT = ModuleNotFoundError("No module named 'boto3'", name="boto3")
+SENTENCE = (
+    "the files at s3://bucket/models/m-1/artifacts need boto3, which is not here: "
+    "start MLflow with --serve-artifacts, or use an image with that package"
+)
+
+
+class Store:
+    """A repository of MLflow's client whose listing raises."""
+
+    def __init__(self, trouble: Exception) -> None:
+        self._trouble = trouble
+
+    def list_artifacts(self, folder: str | None) -> list[Any]:
+        raise self._trouble
+
+
+def test_a_store_whose_client_is_not_in_the_image_is_refused() -> None:
+    """Another try would not help: the message names the package and says what to do."""
+    assert artifacts.list_files(Artifacts(Store(NO_CLIENT), BUCKET)) == Refused("UnsupportedStore", SENTENCE)
+
+
+def test_a_store_that_does_not_answer_is_unavailable() -> None:
+    """The same listing is tried again, because the store may answer later."""
+    listed = artifacts.list_files(Artifacts(Store(OSError("connection refused")), BUCKET))
+    assert listed == Unavailable("ArtifactsUnreachable", f"the files at {BUCKET} cannot be listed: connection refused")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "key", "reason"),
+    [
+        (NO_CLIENT, 3, "refused", "UnsupportedStore"),
+        (OSError("connection refused"), 1, "unavailable", "ArtifactsUnreachable"),
+    ],
+)
+def test_the_exit_code_says_whether_another_try_may_help(
+    trouble: Exception, code: int, key: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3 is refused for good and 1 is worth another try; the termination message has the reason and the sentence."""
+    monkeypatch.setattr(artifacts, "locate", lambda uri: Artifacts(Store(trouble), BUCKET))
+    log = tmp_path / "termination-log"
+    settings = fetch_settings({"SLUICE_MODEL_URI": "models:/iris/3", "SLUICE_TERMINATION_LOG": str(log)})
+    assert fetch.run(settings) == code
+    message = json.loads(log.read_text(encoding="utf-8"))
+    assert list(message) == [key]
+    assert message[key]["reason"] == reason
+    assert BUCKET in message[key]["message"]
