@@ -178,3 +178,12 @@ def test_too_much_is_refused_before_it_is_downloaded() -> None:
 def test_an_mlmodel_that_is_none_is_refused(text: str) -> None:
     """Broken YAML, other shapes, Python tags and huge files are refused and never raise."""
     assert isinstance(parse_mlmodel(text), Refused)
+
+
+def test_an_mlmodel_has_at_most_1048576_characters() -> None:
+    """A file of that size is read, and one more character is refused before the file is parsed."""
+    largest = "flavors: {}\n#".ljust(1_048_576, "x")
+    assert isinstance(parse_mlmodel(largest), MLmodel)
+    assert parse_mlmodel(largest + "x") == Refused(
+        "BadMLmodel", "the file MLmodel has 1048577 characters, and 1048576 is the limit"
+    )
