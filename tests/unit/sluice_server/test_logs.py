@@ -75,3 +75,15 @@ def test_predictions_are_logged_for_the_sampled_share(share: float, chance: floa
     for record in records:
         assert (record["event"], record["features"], record["prediction"]) == ("prediction", {"a": 1, "b": 2}, [0])
         assert record["model"] == {"name": "iris", "version": "3", "revision": "abcdefghij"}
+
+
+@pytest.mark.parametrize(("rows", "logged"), [(2, 2), (20, 20), (21, 20), (100, 20)])
+def test_at_most_twenty_rows_of_a_request_are_logged(rows: int, logged: int) -> None:
+    """The first ones, with their predictions; the record still says how many rows there were."""
+    stream = io.StringIO()
+    logs.configure(LogSettings("INFO", LogFormat.JSON), stream)
+    log = PredictionLog(Identity("iris", "3", "abcdefghij"), ("a",), 1.0)
+    log.write(np.arange(float(rows)).reshape(-1, 1), Prediction(Output(np.arange(rows), None, None), [], "x"))
+    record = json.loads(stream.getvalue())
+    assert record["features"] == [{"a": float(row)} for row in range(logged)]
+    assert (record["prediction"], record["rows"]) == (list(range(logged)), rows)
