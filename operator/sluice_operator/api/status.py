@@ -183,8 +183,8 @@ class Rejection(_Part, frozen=True):
     model: str
     reason: str
     message: str
-    objectives_hash: str  # of the objectives that it failed; with other objectives it is tried again
     at: datetime
+    objectives_hash: str = ""  # of the objectives that it failed; with other ones it is tried again. Empty: not known
 
 
 class Retiring(_Part, frozen=True):

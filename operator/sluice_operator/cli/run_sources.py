@@ -140,7 +140,7 @@ def _of_config_map(manifest: dict[str, Any], where: str) -> RunRecord:
     try:
         return _decoded(base64.b64decode(manifest["binaryData"][names.RECORD_KEY]), where)
     except (KeyError, TypeError, binascii.Error) as error:
-        raise CommandError(f"{where} is no record of a run: it lacks {names.RECORD_KEY}") from error
+        raise CommandError(f"{where} is not a record of a run: it lacks {names.RECORD_KEY}") from error
 
 
 def _decoded(data: bytes, where: str) -> RunRecord:

@@ -38,6 +38,12 @@ class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A mapping in the record."""
 
 
+class _Format(_Part, frozen=True):
+    """What tells one format of records from another."""
+
+    format: int = 2  # which was the last one that did not write its number
+
+
 class Law(_Part, frozen=True):
     """A burst law: nested lists of the shape of its arrays."""
 
@@ -95,8 +101,8 @@ class RunRecord(_Part, frozen=True):
     last_evaluation: Evaluation
     evidence: dict[str, tuple[float, ...]]  # log e-values after the last tick, by objective
     verdict_version: int  # of the rules that judged it
+    format: int
     dropped_ticks: int = 0  # number of ticks at the beginning that are not in the record, because there were too many
-    format: int = FORMAT
 
     @property
     def tick_count(self) -> int:
@@ -123,6 +129,7 @@ def of_run(namespace: str, name: str, run: Run, ended: EndedRun) -> RunRecord:
         last_evaluation=ended.last,
         evidence=evidence_of(evidence),
         verdict_version=VERDICT_VERSION,
+        format=FORMAT,
         dropped_ticks=evidence.dropped_ticks,
     )
 
@@ -185,10 +192,6 @@ def ticks_of(record: RunRecord) -> Iterator[Tick]:
     unscraped = set(record.unscraped)
     for index, ((start, end), of_canary, of_stable) in enumerate(zip(pairwise(edges), canary, stable, strict=True)):
         yield Tick(start, end, of_canary, of_stable, both_scraped=index not in unscraped)
-
-
-class _Format(_Part, frozen=True):
-    format: int = FORMAT
 
 
 def _recorded_baseline(baseline: Baseline) -> RecordedBaseline:

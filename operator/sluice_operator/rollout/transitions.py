@@ -30,9 +30,9 @@ RETIRING_KEPT = 20  # the oldest leave early
 
 
 def is_rejected(seen: Observation, revision: Revision) -> bool:
-    """Whether `revision` failed before under the objectives of today's spec."""
+    """Whether `revision` failed before under the objectives of today's spec, or under objectives that are not known."""
     hashes = {entry.objectives_hash for entry in seen.status.rejected if entry.revision == revision.revision}
-    return bool(hashes) and revisions.objectives_hash(seen.spec.objectives) in hashes
+    return not hashes.isdisjoint(("", revisions.objectives_hash(seen.spec.objectives)))
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
@@ -165,8 +165,8 @@ def _rejection(revision: Revision, run: Run, now: datetime) -> Rejection:
         model=revision.model.uri,
         reason=run.reason,
         message=run.message,
-        objectives_hash=revisions.objectives_hash(run.objectives),
         at=now,
+        objectives_hash=revisions.objectives_hash(run.objectives),
     )
 
 

@@ -8,7 +8,7 @@ from sluice_server.model.schema import Kind, Schema
 
 _TYPES = {Kind.NUMBER: {"type": "number"}, Kind.INTEGER: {"type": "integer"}, Kind.BOOLEAN: {"type": "boolean"}}
 _ERRORS = {
-    "413": "The body or the number of rows is beyond the limit.",
+    "413": "The body or the number of rows is over its limit.",
     "415": "The body is not JSON.",
     "422": "The body does not fit the signature; `detail` names the field.",
     "500": "The model failed on this request.",

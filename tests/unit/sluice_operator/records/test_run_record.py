@@ -120,6 +120,7 @@ def test_the_record_of_a_run_that_is_too_long_has_its_newest_ticks() -> None:
         (b"no zlib", "not a record of a run"),
         (zlib.compress(b"no json"), "not a record of a run"),
         (zlib.compress(b'{"format": 1}'), "format 1, this program reads format 3"),
+        (zlib.compress(b'{"name": "iris", "patience": 30.0}'), "format 2, this program reads format 3"),
         (zlib.compress(msgspec.json.encode({"format": 3, "name": "iris"})), "missing required field"),
     ],
 )

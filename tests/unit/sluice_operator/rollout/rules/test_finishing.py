@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sluice_operator.api.observation import Observation, Resolved, Workload
-from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Retiring, Verification
+from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Retiring, Verification, dump, parse
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.transitions import HISTORY_KEPT, REJECTED_KEPT, RETIRING_KEPT
@@ -218,6 +218,15 @@ def test_a_revision_that_is_rejected_again_is_remembered_once() -> None:
     assert [(entry.revision, entry.reason, entry.objectives_hash) for entry in status.rejected] == [
         (revision(2).revision, "ProgressDeadlineExceeded", revisions.objectives_hash(other.objectives))
     ]
+
+
+def test_a_rejection_under_unknown_objectives_is_kept() -> None:
+    """A status of version 0.1.0 has the hash under another name. The upgrade does not try the revision again."""
+    ended = ended_rollback().status
+    old = [{key: value for key, value in entry.items() if key != "objectivesHash"} for entry in dump(ended)["rejected"]]
+    read = parse({**dump(ended), "rejected": [{**entry, "terms": "abc"} for entry in old]})
+    assert [entry.revision for entry in read.rejected] == [revision(2).revision]
+    assert decide(again(with_status(ended_rollback(), rejected=read.rejected))).run is None
 
 
 def test_the_alias_is_done_when_the_registry_says_so() -> None:

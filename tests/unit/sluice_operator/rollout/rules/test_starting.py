@@ -205,8 +205,8 @@ def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:
             "models:/iris/2",
             "PickleNotTrusted",
             "the model is a pickle: register it with skops",
-            back.rejected[0].objectives_hash,
             seen.now,
+            back.rejected[0].objectives_hash,
         ),
     )
     ended = decide(again(seen))
