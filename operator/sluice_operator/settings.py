@@ -1,12 +1,14 @@
 """The operator's own settings, read once from the environment."""
 
 import logging
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluice_operator.api import urls
 from sluice_operator.api.quantities import Duration
 
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _TREES = "sklearn.tree._tree.Tree"
 
 
@@ -18,6 +20,10 @@ class Settings:
     tracking_uri: str  # of the registry, for a ModelDeployment that names none
     prometheus_url: str  # for a ModelDeployment that names none
     gateway_address: str  # URL that probes are sent to, with the Host header of the route
+    gateway_ca: str = ""  # PEM file with the authorities of the gateway's certificates; those of the system if empty
+    gateway_headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # of each probe; may hold a token
+    probe_timeout: float = 5.0
+    smoke_timeout: float = 30.0
     prometheus_credentials: str = ""  # folder of the files that Prometheus is asked with
     allowed_prometheus: tuple[str, ...] = ()  # host:port patterns that `prometheus.url` may name
     scrape_interval: float = 15.0
@@ -36,7 +42,11 @@ def read(environment: Mapping[str, str]) -> Settings:
         server_image=variables.required("SERVER_IMAGE", "registry.example/sluice-server:1"),
         tracking_uri=variables.required("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
         prometheus_url=variables.address("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
-        gateway_address=variables.required("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
+        gateway_address=variables.address("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
+        gateway_ca=variables.text("GATEWAY_CA", ""),
+        gateway_headers=variables.headers("GATEWAY_HEADERS"),
+        probe_timeout=variables.seconds("PROBE_TIMEOUT", 5.0),
+        smoke_timeout=variables.seconds("SMOKE_TIMEOUT", 30.0),
         prometheus_credentials=variables.text("PROMETHEUS_CREDENTIALS", ""),
         allowed_prometheus=variables.words("ALLOWED_PROMETHEUS", ()),
         scrape_interval=variables.seconds("SCRAPE_INTERVAL", 15.0),
@@ -90,6 +100,17 @@ class _Variables:
     def words(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         text = self.environment.get(f"SLUICE_{name}")
         return default if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
+
+    def headers(self, name: str) -> dict[str, str]:
+        """A list of `Name: value`. A wrong entry is not shown, because it may hold a token."""
+        pairs = [entry.partition(":") for entry in self.words(name, ())]
+        headers = {key.strip(): value.strip() for key, _, value in pairs}
+        for key, value in headers.items():
+            if not _HEADER_NAME.fullmatch(key) or not value:
+                raise ValueError(f"SLUICE_{name}: not a list of headers: write for example X-Forwarded-Proto: https")
+            if key.lower() == "host" or key.lower().startswith("x-sluice-"):
+                raise ValueError(f"SLUICE_{name}: {key} is set by the operator itself")
+        return headers
 
     def log_level(self, name: str, default: str) -> str:
         level = self.environment.get(f"SLUICE_{name}", default).lower()

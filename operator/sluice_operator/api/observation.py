@@ -96,7 +96,9 @@ class Proof:
 
     live: bool
     detail: str = ""  # what it does instead
-    by_canary: bool = False  # the canary itself gave the wrong answer, so the gateway is not to blame
+    by_canary: bool = False  # the canary itself gave the wrong answer, or was too slow: the gateway is not to blame
+    no_endpoints: bool = False  # stable has no ready pod, and all that is wrong is that nobody answers in its place
+    strangers: bool = False  # somebody who belongs to neither side answered requests as callers send them
 
 
 @dataclass(frozen=True, slots=True)

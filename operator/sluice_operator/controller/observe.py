@@ -14,10 +14,10 @@ from sluice_operator.api import names, spec, status
 from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, Workload
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
-from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Phase, Revision, Run, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.controller.proofs import Proofs, Workloads
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes import children
@@ -26,15 +26,12 @@ from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.prometheus.reader import MetricsLostError
-from sluice_operator.rollout.roles import serves
-from sluice_operator.routing import probes
+from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
 
 _UNSETTLED = (Phase.PENDING, Phase.STARTING, Phase.STABLE)  # in which another object's claim to the host matters
 _JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
-
-Workloads = Mapping[str, Workload]  # by revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ class Observer:
         self._hosts = hosts
         self._settings = settings
         self._clock = clock
-        self._chance = chance
+        self._proofs = Proofs(kube, _access(settings), chance)
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         """None if the object is gone or being deleted. `refused`: why the API server refused the last writes."""
@@ -84,8 +81,8 @@ class Observer:
         owned = await children.read(self._kube, namespace, name, owner.uid, current, routes)
         pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods)
-        weight = await self._weight(current, workloads)
-        smoke = await self._smoke(current, weight)
+        weight = await self._proofs.weight(current, workloads)
+        smoke = await self._proofs.smoke(current, weight)
         observation = Observation(
             now=self._clock(),
             name=name,
@@ -102,7 +99,7 @@ class Observer:
             refused=refused,
             weight=weight,
             smoke=smoke,
-            swap=await self._swap(owner, wanted, current, pods, workloads),
+            swap=await self._proofs.swap(owner, wanted.server.replicas, current, pods, workloads),
             hold_outs=await self._hold_outs(current),
             rate=await self._rate(owner, current),
             latency_thresholds=await self._latency_thresholds(owner, current, smoke),
@@ -115,57 +112,6 @@ class Observer:
     async def _host_taken(self, body: Manifest, current: Status) -> str:
         """Which older ModelDeployment has the same host? Empty if there is none."""
         return await self._hosts.older(body) if current.phase in _UNSETTLED else ""
-
-    async def _weight(self, current: Status, workloads: Workloads) -> Proof | None:
-        """Is the desired weight live? None without a canary that has ready pods."""
-        run, weight, stable, canary = current.run, current.weight, current.stable, current.canary
-        if run is None or weight is None or stable is None or canary is None:
-            return None
-        if workloads.get(canary.revision, Workload()).ready == 0:
-            return None
-        if weight.verified_at is not None:
-            return Proof(True)
-        header = router_for(run.traffic).probe_header(weight)
-        return await probes.weight(self._gateway(run), header, stable.revision, canary.revision, self._chance)
-
-    async def _smoke(self, current: Status, weight_proof: Proof | None) -> Proof | None:
-        """Does the canary answer a real prediction? Asked in Starting, as soon as weight 0 is live."""
-        run, weight, canary = current.run, current.weight, current.canary
-        if run is None or weight is None or canary is None or current.phase is not Phase.STARTING:
-            return None
-        if weight_proof is None or not weight_proof.live:
-            return None
-        header = router_for(run.traffic).probe_header(weight)
-        return await probes.smoke(self._gateway(run), header, canary.revision)
-
-    async def _swap(
-        self, owner: Owner, wanted: Spec, current: Status, pods: list[Manifest], workloads: Workloads
-    ) -> Proof | None:
-        """Do Service NAME and the gateway lead to the revision that should serve? None while that does not change."""
-        run, serving = current.run, serves(current)
-        replicas = wanted.server.replicas
-        if run is None or serving is None or not _who_serves_changes(current, run, workloads, replicas):
-            return None
-        revisions = await self._revisions_of_endpoints(owner, pods)
-        others = sum(revision != serving.revision for revision in revisions)
-        if others or len(revisions) < replicas:
-            detail = f"Service {owner.name} has {len(revisions)} ready endpoints, {others} of another revision"
-            return Proof(False, detail)
-        return await probes.role(self._gateway(run), serving.revision)
-
-    async def _revisions_of_endpoints(self, owner: Owner, pods: list[Manifest]) -> list[str | None]:
-        """The revision of each ready endpoint of Service NAME; None for a pod that is not ours."""
-        revision_of = {pod["metadata"]["name"]: pod["metadata"]["labels"].get(names.LABEL_REVISION) for pod in pods}
-        service = {"kubernetes.io/service-name": owner.name}
-        return [
-            revision_of.get(endpoint.get("targetRef", {}).get("name"))
-            for endpoint_slice in await self._kube.find("EndpointSlice", owner.namespace, service)
-            for endpoint in endpoint_slice.get("endpoints") or ()
-            if endpoint.get("conditions", {}).get("ready")
-        ]
-
-    def _gateway(self, run: Run) -> probes.Gateway:
-        return probes.Gateway(self._settings.gateway_address, run.traffic.host)
 
     async def _hold_outs(self, current: Status) -> HoldOuts | None:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""
@@ -228,17 +174,15 @@ class Observer:
         return await self._registry.alias_version(alias.tracking_uri, alias.model, alias.name)
 
 
-def _who_serves_changes(current: Status, run: Run, workloads: Workloads, replicas: int) -> bool:
-    """Whether Service NAME is being led to another revision: a promotion, a rollback after it, or a first revision."""
-    match current.phase:
-        case Phase.PROMOTING:
-            return run.swapped
-        case Phase.ROLLING_BACK:
-            return current.weight is None
-        case Phase.STARTING:
-            return current.stable is None and any(workload.ready >= replicas for workload in workloads.values())
-        case _:
-            return False
+def _access(settings: Settings) -> Access:
+    """How the settings say that the gateway is reached."""
+    return Access(
+        settings.gateway_address,
+        settings.gateway_headers,
+        settings.gateway_ca,
+        settings.probe_timeout,
+        settings.smoke_timeout,
+    )
 
 
 def _crashes(run: Run, workloads: Workloads, canary: Revision, stable: Revision | None) -> int:

@@ -6,7 +6,8 @@ out of the model server's counters.
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,40 +15,92 @@ import httpx
 
 from sluice_operator.api import names
 from sluice_operator.api.observation import Proof
+from sluice_operator.routing.gateway import Gateway, GatewayError
 
 PROBES = 24  # a gateway with the old weight answers all of them as expected with probability 2 ** -24
-_CONNECTIONS = 8
-_TIMEOUT_SECONDS = 5.0
+_NO_ENDPOINTS = (502, 503, 504)  # what a gateway answers for a Service without ready pods
+_SHOWN = 100  # characters of an address that comes from outside
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
-    """The gateway for requests to `host`. `address`: its URL as the operator reaches it."""
+class Split:
+    """A written weight and its probe header. `stable_ready`: whether stable has pods that could answer."""
 
-    address: str
-    host: str
-
-    def client(self) -> httpx.AsyncClient:
-        """A client that opens a new connection for each request."""
-        return httpx.AsyncClient(
-            base_url=self.address,
-            headers={"Host": self.host, names.HEADER_PROBE: "1"},
-            limits=httpx.Limits(max_keepalive_connections=0, max_connections=_CONNECTIONS),
-            timeout=_TIMEOUT_SECONDS,
-            follow_redirects=False,
-        )
+    header: str
+    stable: str
+    canary: str
+    weight: int
+    stable_ready: bool = True
 
 
-async def weight(gateway: Gateway, header: str, stable: str, canary: str, chance: random.Random) -> Proof:
-    """Whether the probe header `header` decides which revision answers. If so, the write with this header is live."""
-    expected = [("always", canary), ("never", stable)] * (PROBES // 2)
-    chance.shuffle(expected)
-    return await _all_answered_by(gateway, [({header: value}, revision) for value, revision in expected])
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who answered a probe: the name of a revision, or what happened instead."""
+
+    revision: str = ""
+    status: int = 0
+    redirect: str = ""  # to another place than https on the same host, which is followed
+    error: str = ""
+
+    def __str__(self) -> str:
+        if self.error:
+            return self.error
+        leads = f", a redirect to {self.redirect}" if self.redirect else ""
+        return f"revision {self.revision}" if self.revision else f"no model server (status {self.status}{leads})"
+
+    @property
+    def no_endpoints(self) -> bool:
+        """Whether the gateway found no pod to ask."""
+        return not self.revision and self.status in _NO_ENDPOINTS
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """A request with these headers, and the revisions of which one must answer it."""
+
+    headers: Mapping[str, str]
+    expected: Collection[str]
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is what a caller sends."""
+        return not self.headers
+
+
+async def weight(gateway: Gateway, split: Split, chance: random.Random) -> Proof:
+    """Whether the probe header decides which revision answers, and nobody but these two answers callers.
+
+    If so, the write with this header is live. Where stable has no ready pod, its silence says nothing about the weight.
+    """
+    anybody = {split.stable} if split.weight == 0 else {split.stable, split.canary}
+    half = PROBES // 2
+    sent = [_Probe({split.header: "always"}, {split.canary})] * half
+    sent += [_Probe({split.header: "never"}, {split.stable})] * half
+    sent += [_Probe({}, anybody)] * half
+    chance.shuffle(sent)
+    wrong = await _answered_otherwise(gateway, sent)
+    if not wrong:
+        return Proof(True)
+    strangers = any(probe.plain and _is_stranger(answer, split) for probe, answer in wrong)
+    silent = not split.stable_ready and all(answer.no_endpoints for _, answer in wrong)
+    live = silent and not any(split.canary in probe.expected for probe, _ in wrong if not probe.plain)
+    detail = _detail(gateway, len(sent), [answer for _, answer in wrong])
+    return Proof(live, detail, no_endpoints=silent, strangers=strangers)
 
 
 async def role(gateway: Gateway, revision: str) -> Proof:
     """Whether `revision` answers all requests without a probe header."""
-    return await _all_answered_by(gateway, [({}, revision)] * PROBES)
+    wrong = await _answered_otherwise(gateway, [_Probe({}, {revision})] * PROBES)
+    return Proof(False, _detail(gateway, PROBES, [answer for _, answer in wrong])) if wrong else Proof(True)
+
+
+async def plain(gateway: Gateway, number: int) -> list[Answer]:
+    """Who answers `number` requests as callers send them."""
+    try:
+        async with gateway.client() as client:
+            return list(await asyncio.gather(*(_answer(gateway, client, {}) for _ in range(number))))
+    except GatewayError as error:
+        return [Answer(error=str(error))] * number
 
 
 async def smoke(gateway: Gateway, header: str, canary: str) -> Proof:
@@ -55,13 +108,18 @@ async def smoke(gateway: Gateway, header: str, canary: str) -> Proof:
     to_canary = {header: "always"}
     try:
         async with gateway.client() as client:
-            metadata = await client.get("/metadata", headers=to_canary)
+            metadata = await gateway.get(client, "/metadata", to_canary)
             example, failure = _field(metadata, canary, "input_example")
             if failure is not None:
                 return failure
-            answer = await client.post("/predict", json=example, headers=to_canary)
-    except httpx.HTTPError as error:
-        return Proof(False, f"no smoke request through {gateway.address}: {str(error) or type(error).__name__}")
+            try:
+                answer = await gateway.post(client, "/predict", to_canary, example)
+            except GatewayError as error:
+                if not error.slow:
+                    raise
+                return Proof(False, f"the smoke request: {error} (SLUICE_SMOKE_TIMEOUT)", by_canary=True)
+    except GatewayError as error:
+        return Proof(False, f"no smoke request: {error}")
     predictions, failure = _field(answer, canary, "predictions")
     if failure is not None:
         return failure
@@ -73,7 +131,7 @@ async def smoke(gateway: Gateway, header: str, canary: str) -> Proof:
 def _field(answer: httpx.Response, canary: str, field: str) -> tuple[Any, Proof | None]:
     """`field` of the canary's JSON answer and None; or None and what is wrong with the answer."""
     if answer.headers.get(names.HEADER_REVISION) != canary:
-        return None, Proof(False, f"the smoke request was answered by {_sender(answer)} instead of {canary}")
+        return None, Proof(False, f"the smoke request was answered by {_seen(answer)} instead of {canary}")
     try:
         body = answer.json()
     except ValueError:
@@ -84,24 +142,36 @@ def _field(answer: httpx.Response, canary: str, field: str) -> tuple[Any, Proof 
     return body[field], None
 
 
-async def _all_answered_by(gateway: Gateway, requests: Sequence[tuple[Mapping[str, str], str]]) -> Proof:
-    """Whether each request, given by its headers, is answered by the revision that comes with them."""
-    async with gateway.client() as client:
-
-        async def probe(headers: Mapping[str, str], revision: str) -> str:
-            """Empty if `revision` answers, else what happens instead."""
-            try:
-                answer = await client.get("/metadata", headers=headers)
-            except httpx.HTTPError as error:
-                return f"{gateway.address} gave no answer: {str(error) or type(error).__name__}"
-            return "" if answer.headers.get(names.HEADER_REVISION) == revision else f"{_sender(answer)} answered"
-
-        failures = [text for text in await asyncio.gather(*(probe(*request) for request in requests)) if text]
-    if not failures:
-        return Proof(True)
-    return Proof(False, f"probes for {gateway.host} went elsewhere: {failures[0]}")
+async def _answered_otherwise(gateway: Gateway, sent: Sequence[_Probe]) -> list[tuple[_Probe, Answer]]:
+    """The probes that none of the expected revisions answered, with what happened instead."""
+    try:
+        async with gateway.client() as client:
+            answers = await asyncio.gather(*(_answer(gateway, client, probe.headers) for probe in sent))
+    except GatewayError as error:
+        answers = [Answer(error=str(error))] * len(sent)
+    pairs = zip(sent, answers, strict=True)
+    return [(probe, answer) for probe, answer in pairs if answer.revision not in probe.expected]
 
 
-def _sender(answer: httpx.Response) -> str:
-    revision = answer.headers.get(names.HEADER_REVISION)
-    return f"revision {revision}" if revision else f"no model server (status {answer.status_code})"
+async def _answer(gateway: Gateway, client: httpx.AsyncClient, headers: Mapping[str, str]) -> Answer:
+    try:
+        return _seen(await gateway.get(client, "/metadata", headers))
+    except GatewayError as error:
+        return Answer(error=f"{error} (SLUICE_PROBE_TIMEOUT)" if error.slow else str(error))
+
+
+def _seen(answer: httpx.Response) -> Answer:
+    redirect = answer.headers["Location"].partition("?")[0][:_SHOWN] if answer.has_redirect_location else ""
+    return Answer(answer.headers.get(names.HEADER_REVISION, ""), answer.status_code, redirect)
+
+
+def _is_stranger(answer: Answer, split: Split) -> bool:
+    """Whether a model server or another program answered that belongs to neither side."""
+    ours = answer.revision in (split.stable, split.canary)
+    return not (ours or answer.error or answer.no_endpoints or answer.status == httpx.codes.NOT_FOUND)
+
+
+def _detail(gateway: Gateway, sent: int, wrong: Sequence[Answer]) -> str:
+    """Where the probes went, the most frequent first."""
+    by = ", ".join(f"{number} to {where}" for where, number in Counter(map(str, wrong)).most_common(3))
+    return f"{len(wrong)} of {sent} probes for {gateway.host} went elsewhere: {by}"

@@ -26,6 +26,10 @@ def test_each_setting_is_read_from_its_variable() -> None:
     """All of them, in the forms that people write."""
     everything = {
         **REQUIRED,
+        "SLUICE_GATEWAY_CA": "/etc/sluice/gateway/ca.crt",
+        "SLUICE_GATEWAY_HEADERS": "X-Forwarded-Proto: https, Authorization: Basic dTpw",
+        "SLUICE_PROBE_TIMEOUT": "2s",
+        "SLUICE_SMOKE_TIMEOUT": "1m",
         "SLUICE_PROMETHEUS_CREDENTIALS": "/etc/sluice/prometheus",
         "SLUICE_ALLOWED_PROMETHEUS": "*.monitoring.svc:9090, prometheus.example",
         "SLUICE_SCRAPE_INTERVAL": "2s",
@@ -38,6 +42,10 @@ def test_each_setting_is_read_from_its_variable() -> None:
     }
     assert read(everything) == replace(
         DEFAULTS,
+        gateway_ca="/etc/sluice/gateway/ca.crt",
+        gateway_headers={"X-Forwarded-Proto": "https", "Authorization": "Basic dTpw"},
+        probe_timeout=2.0,
+        smoke_timeout=60.0,
         prometheus_credentials="/etc/sluice/prometheus",
         allowed_prometheus=("*.monitoring.svc:9090", "prometheus.example"),
         scrape_interval=2.0,
@@ -86,3 +94,21 @@ def test_a_wrong_value_is_named(name: str, value: str, message: str) -> None:
     """The message has the variable, the value, and what is wrong with it."""
     with pytest.raises(ValueError, match=rf"{name}.*{message}"):
         read({**REQUIRED, name: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("secret", "not a list of headers: write for example X-Forwarded-Proto: https"),
+        ("Authorization:", "not a list of headers"),
+        ("a secret: b", "not a list of headers"),
+        ("Host: other.example.com", "Host is set by the operator itself"),
+        ("x-sluice-probe: 0", "x-sluice-probe is set by the operator itself"),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_refused_and_not_shown(text: str, message: str) -> None:
+    """They may hold a token, which is also left out of the text of the settings."""
+    with pytest.raises(ValueError, match=rf"^SLUICE_GATEWAY_HEADERS: {message}") as refused:
+        read({**REQUIRED, "SLUICE_GATEWAY_HEADERS": text})
+    assert "secret" not in str(refused.value)
+    assert "secret" not in repr(read({**REQUIRED, "SLUICE_GATEWAY_HEADERS": "Authorization: secret"}))

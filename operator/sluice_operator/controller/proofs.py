@@ -1,0 +1,96 @@
+"""Asks the gateway what it does, when a phase needs to know: is the weight live, does the canary answer, who serves?"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sluice_operator.api import names
+from sluice_operator.api.observation import Proof, Workload
+from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.spec import Traffic
+from sluice_operator.api.status import Phase, Run, Status
+from sluice_operator.kubernetes.port import Kube
+from sluice_operator.rollout.roles import serves
+from sluice_operator.routing import probes
+from sluice_operator.routing.gateway import Access, Gateway
+from sluice_operator.routing.router import router_for
+
+Workloads = Mapping[str, Workload]  # by revision
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """Proofs for one look at an object. Each method answers one question, or None where the phase does not ask it."""
+
+    kube: Kube
+    access: Access
+    chance: random.Random
+
+    async def weight(self, current: Status, workloads: Workloads) -> Proof | None:
+        """Is the desired weight live? None without a canary that has ready pods."""
+        run, weight, stable, canary = current.run, current.weight, current.stable, current.canary
+        if run is None or weight is None or stable is None or canary is None:
+            return None
+        if workloads.get(canary.revision, Workload()).ready == 0:
+            return None
+        if weight.verified_at is not None:
+            return Proof(True)
+        split = probes.Split(
+            router_for(run.traffic).probe_header(weight),
+            stable.revision,
+            canary.revision,
+            weight.desired,
+            stable_ready=workloads.get(stable.revision, Workload()).ready > 0,
+        )
+        return await probes.weight(self._gateway(run.traffic), split, self.chance)
+
+    async def smoke(self, current: Status, weight_proof: Proof | None) -> Proof | None:
+        """Does the canary answer a real prediction? Asked in Starting, as soon as weight 0 is live."""
+        run, weight, canary = current.run, current.weight, current.canary
+        if run is None or weight is None or canary is None or current.phase is not Phase.STARTING:
+            return None
+        if weight_proof is None or not weight_proof.live:
+            return None
+        header = router_for(run.traffic).probe_header(weight)
+        return await probes.smoke(self._gateway(run.traffic), header, canary.revision)
+
+    async def swap(
+        self, owner: Owner, replicas: int, current: Status, pods: list[Manifest], workloads: Workloads
+    ) -> Proof | None:
+        """Do Service NAME and the gateway lead to the revision that should serve? None while that does not change."""
+        run, serving = current.run, serves(current)
+        if run is None or serving is None or not _who_serves_changes(current, run, workloads, replicas):
+            return None
+        revisions = await self._revisions_of_endpoints(owner, pods)
+        others = sum(revision != serving.revision for revision in revisions)
+        if others or len(revisions) < replicas:
+            detail = f"Service {owner.name} has {len(revisions)} ready endpoints, {others} of another revision"
+            return Proof(False, detail)
+        return await probes.role(self._gateway(run.traffic), serving.revision)
+
+    async def _revisions_of_endpoints(self, owner: Owner, pods: list[Manifest]) -> list[str | None]:
+        """The revision of each ready endpoint of Service NAME; None for a pod that is not ours."""
+        revision_of = {pod["metadata"]["name"]: pod["metadata"]["labels"].get(names.LABEL_REVISION) for pod in pods}
+        service = {"kubernetes.io/service-name": owner.name}
+        return [
+            revision_of.get(endpoint.get("targetRef", {}).get("name"))
+            for endpoint_slice in await self.kube.find("EndpointSlice", owner.namespace, service)
+            for endpoint in endpoint_slice.get("endpoints") or ()
+            if endpoint.get("conditions", {}).get("ready")
+        ]
+
+    def _gateway(self, traffic: Traffic) -> Gateway:
+        return Gateway(self.access, traffic.host)
+
+
+def _who_serves_changes(current: Status, run: Run, workloads: Workloads, replicas: int) -> bool:
+    """Whether Service NAME is being led to another revision: a promotion, a rollback after it, or a first revision."""
+    match current.phase:
+        case Phase.PROMOTING:
+            return run.swapped
+        case Phase.ROLLING_BACK:
+            return current.weight is None
+        case Phase.STARTING:
+            return current.stable is None and any(workload.ready >= replicas for workload in workloads.values())
+        case _:
+            return False
