@@ -11,7 +11,6 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import kopf
 from kubernetes.aio import client, config
 
@@ -33,6 +32,9 @@ from sluice_operator.prometheus.reader import Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
 from sluice_operator.settings import Settings
+from sluice_operator.telemetry import endpoint, metrics
+from sluice_operator.telemetry.calls import MeasuredClient
+from sluice_operator.telemetry.rollouts import Rollouts
 
 
 async def run(settings: Settings) -> None:
@@ -43,19 +45,20 @@ async def run(settings: Settings) -> None:
         config.load_incluster_config(configuration)
     else:
         await config.load_kube_config(client_configuration=configuration)
-    async with client.ApiClient(configuration) as api, httpx.AsyncClient() as http:
+    async with client.ApiClient(configuration) as api, MeasuredClient("mlflow") as http:
         kube = ApiServer(api)
         registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
         intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
         servers = Servers(kube, intervals, settings.allowed_prometheus)
         prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)
-        evaluator = Evaluator(Reader(prometheus), intervals, servers)
+        rollouts = Rollouts()
+        metrics.REGISTRY.register(rollouts)
+        evaluator = Evaluator(Reader(prometheus), intervals, servers, rollouts.weighed)
         hosts = HostClaims(kube)
         observer = Observer(kube, registry, evaluator, hosts, settings, lambda: datetime.now(UTC), chance)
         publisher = EventPublisher(kube, instance=socket.gethostname())
-        reconciler = Reconciler(
-            kube, observer, registry, publisher, Archive(kube, evaluator), settings.evaluation_interval
-        )
+        archive = Archive(kube, evaluator)
+        reconciler = Reconciler(kube, observer, registry, publisher, archive, settings.evaluation_interval, rollouts)
         queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
         if not await kube.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")
@@ -65,7 +68,7 @@ async def run(settings: Settings) -> None:
             clusterwide=True,
             liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
         )
-        await first_to_end(queue.run(), watcher)
+        await first_to_end(queue.run(), watcher, endpoint.serve(metrics.REGISTRY, settings.metrics_port))
 
 
 async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:

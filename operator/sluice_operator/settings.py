@@ -32,6 +32,7 @@ class Settings:
     allowed_registries: tuple[str, ...] = ()  # host:port patterns that `registry.trackingURI` may name
     workers: int = 4
     health_port: int = 8082
+    metrics_port: int = 8083
     log_level: str = "info"
 
 
@@ -55,6 +56,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
         workers=variables.number("WORKERS", 4),
         health_port=variables.number("HEALTH_PORT", 8082),
+        metrics_port=variables.number("METRICS_PORT", 8083),
         log_level=variables.log_level("LOG_LEVEL", "info"),
     )
 

@@ -4,11 +4,11 @@ All that is kept in memory can be read from Prometheus again, so a restart chang
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sluice_operator.analysis import criteria, queries
+from sluice_operator.analysis import criteria, queries, wording
 from sluice_operator.analysis.evaluation import (
     EndedRun,
     Evaluation,
@@ -18,7 +18,7 @@ from sluice_operator.analysis.evaluation import (
     without_metrics,
 )
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
-from sluice_operator.analysis.verdict import Stage
+from sluice_operator.analysis.verdict import Judgement, Stage, judge
 from sluice_operator.api.observation import Refusal
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Objective, Prometheus
@@ -31,6 +31,8 @@ from sluice_operator.prometheus.poller import Poller
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 from sluice_operator.prometheus.servers import ServerRefusedError, Servers
+from sluice_operator.telemetry.rollouts import Evidence
+from sluice_operator.telemetry.stages import in_stage
 
 Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
@@ -39,10 +41,18 @@ class Evaluator:
     """Verdicts for runs, from their samples in Prometheus.
 
     `reader`: of the operator's own Prometheus. `servers`: those that runs may name instead; None if no run names one.
+    `report`: is told the evidence of each evaluation.
     """
 
-    def __init__(self, reader: Reader, intervals: Intervals, servers: Servers | None = None) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        intervals: Intervals,
+        servers: Servers | None = None,
+        report: Callable[[str, str, Iterable[Evidence]], None] = lambda *_: None,
+    ) -> None:
         self._intervals = intervals
+        self._report = report
         self._own = Poller(reader, intervals)
         self._servers = servers
         self._samples: dict[Key, tuple[object, RunSamples]] = {}  # with the identity of the run
@@ -54,6 +64,7 @@ class Evaluator:
         self._samples.pop((namespace, name), None)
         self._evaluations.pop((namespace, name), None)
 
+    @in_stage("evidence")
     async def refusal(self, namespace: str, server: Prometheus | None) -> Refusal | None:
         """Why the Prometheus that an object names may not be asked; None if it may."""
         try:
@@ -62,6 +73,7 @@ class Evaluator:
             return Refusal(error.reason, str(error))
         return None
 
+    @in_stage("evidence")
     async def rate(
         self, namespace: str, name: str, revision: str, now: datetime, server: Prometheus | None = None
     ) -> float | None:
@@ -72,6 +84,7 @@ class Evaluator:
         except MetricsLostError:
             return None
 
+    @in_stage("evidence")
     async def latency_thresholds(
         self,
         key: Key,
@@ -89,6 +102,7 @@ class Evaluator:
         within = await stable_history.recent_latencies(reader, stable, now.timestamp(), self._intervals)
         return criteria.latency_thresholds(objectives, within)
 
+    @in_stage("evidence")
     async def verdict(self, subject: Subject, current: Status, crashes: int, now: datetime) -> Verdict:
         """The verdict at `now`. While the stage of the run stays the same, there is one evaluation per interval.
 
@@ -106,7 +120,9 @@ class Evaluator:
         except MetricsLostError as error:
             verdict = without_metrics(str(error), current.verdict, crashes)
         else:
-            verdict = evaluate(replace(findings, queries=results), run.confidence, Stage.of(run, now), crashes)
+            judgement = judge(replace(findings, queries=results), run.confidence, Stage.of(run, now), crashes)
+            self._report(*key, _evidence(judgement))
+            verdict = wording.verdict(judgement, run.confidence)
         self._evaluations[key] = stage, Evaluation(verdict, now, crashes)
         return verdict
 
@@ -174,6 +190,15 @@ class Evaluator:
             return await asyncio.to_thread(samples.findings, subject, now, self._intervals)
         finally:
             polled.busy = False
+
+
+def _evidence(judgement: Judgement) -> Iterator[Evidence]:
+    """The evidence against each objective, and in a step also that in its favour."""
+    for objective in judgement.objectives:
+        name = objective.finding.objective.name
+        yield Evidence(name, "worse", *objective.against)
+        if objective.in_favour is not None:
+            yield Evidence(name, "not_worse", *objective.in_favour)
 
 
 def _identity(run: Run) -> object:

@@ -29,6 +29,7 @@ from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
+from sluice_operator.telemetry.stages import stage
 
 _UNSETTLED = (Phase.PENDING, Phase.STARTING, Phase.STABLE)  # in which another object's claim to the host matters
 _JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
@@ -71,15 +72,17 @@ class Observer:
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         """None if the object is gone or being deleted. `refused`: why the API server refused the last writes."""
-        body = await self._kube.get(names.KIND, namespace, name)
+        with stage("read"):
+            body = await self._kube.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._evaluator.forget(namespace, name)
             return None
         wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
         owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
         routes = router_for(wanted.traffic).objects(name)
-        owned = await children.read(self._kube, namespace, name, owner.uid, current, routes)
-        pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
+        with stage("read"):
+            owned = await children.read(self._kube, namespace, name, owner.uid, current, routes)
+            pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods)
         weight = await self._proofs.weight(current, workloads)
         smoke = await self._proofs.smoke(current, weight)

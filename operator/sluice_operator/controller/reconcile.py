@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import httpx
 
+from sluice_operator import logs
 from sluice_operator.api import status as statuses
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Phase, Status
@@ -21,6 +22,8 @@ from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.rollout.decide import decide
+from sluice_operator.telemetry.rollouts import Rollouts
+from sluice_operator.telemetry.stages import stage
 
 _log = logging.getLogger(__name__)
 AT_ONCE = 0.05  # seconds; after a lost race, and after a decision that the next one depends on
@@ -47,6 +50,7 @@ class Reconciler:
     publisher: EventPublisher
     archive: Archive
     evaluation_interval: float
+    rollouts: Rollouts = field(default_factory=Rollouts)
     unfinished: dict[tuple[str, str], _Unfinished] = field(default_factory=dict)  # by namespace and name
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
@@ -56,19 +60,27 @@ class Reconciler:
         snapshot = await self.observer.observe(namespace, name, unfinished.refused if unfinished else "")
         if snapshot is None:
             self.archive.forget(namespace, name)
+            self.rollouts.forget(namespace, name)
             return None
         before, now = snapshot.observation.status, snapshot.observation.now
+        _log_about(before)
         if before.phase is Phase.STABLE:  # a new run may begin now, and would replace the ended one in status
-            await self.archive.keep(snapshot.owner, before, now)
-        after = decide(snapshot.observation)
+            with stage("record"):
+                await self.archive.keep(snapshot.owner, before, now)
+        with stage("decide"):
+            after = decide(snapshot.observation)
         try:
             if after != before:
-                await self.kube.update_status({**snapshot.body, "status": statuses.dump(after)})
+                with stage("status"):
+                    await self.kube.update_status({**snapshot.body, "status": statuses.dump(after)})
         except Conflict:
             return AT_ONCE
+        _log_about(after)
+        self.rollouts.saw(namespace, name, before, after)
         events = list(transitions(before, after))
         try:
-            events += await self._apply(snapshot, after, interrupted=unfinished is not None)
+            with stage("apply"):
+                events += await self._apply(snapshot, after, interrupted=unfinished is not None)
         except Conflict as conflict:
             _log.debug("%s/%s moved since it was read: %s", namespace, name, conflict)
             races = unfinished.lost_races + 1 if unfinished else 1
@@ -80,7 +92,8 @@ class Reconciler:
         finally:
             await self.publisher.post(snapshot.body, iter(events))
         await self._move_alias(after)
-        await self.archive.keep(snapshot.owner, after, now)
+        with stage("record"):
+            await self.archive.keep(snapshot.owner, after, now)
         return AT_ONCE if _moved(before, after) else self._pause(snapshot.observation, after)
 
     async def _apply(self, snapshot: Snapshot, after: Status, *, interrupted: bool) -> list[Event]:
@@ -121,6 +134,12 @@ class Reconciler:
         if after.phase not in (Phase.PENDING, Phase.STABLE):
             return self.evaluation_interval
         return min(observation.spec.model.poll_interval.total_seconds(), _until_next(after, now))
+
+
+def _log_about(current: Status) -> None:
+    """Lines of the log have the run from now on, and the revision that it is about."""
+    newest = current.canary or current.stable
+    logs.about_run(current.run.id if current.run else "", newest.revision if newest else "")
 
 
 def _moved(before: Status, after: Status) -> bool:

@@ -9,6 +9,9 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
+from sluice_operator import logs
+from sluice_operator.telemetry import stages
+
 _log = logging.getLogger(__name__)
 _BACKOFF_FIRST = 0.5  # seconds
 _BACKOFF_MAX = 300.0  # seconds
@@ -70,8 +73,13 @@ class WorkQueue:
                 self.add_after(key, pause)
 
     async def _attempt(self, key: Key) -> float | None:
+        with logs.about(*key):
+            return await self._pause_after(key)
+
+    async def _pause_after(self, key: Key) -> float | None:
         try:
-            pause: float | None = await self._work(*key)
+            with stages.reconcile():
+                pause: float | None = await self._work(*key)
         except Exception:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             longest = min(_BACKOFF_MAX, _BACKOFF_FIRST * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))

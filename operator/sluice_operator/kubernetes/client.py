@@ -12,6 +12,7 @@ from kubernetes.aio import client
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, WriteRefused
+from sluice_operator.telemetry.calls import measured
 
 _TIMEOUT_SECONDS = 30
 _CRD_PATH = f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}"
@@ -97,8 +98,10 @@ class ApiServer:
             body=body,
             auth_settings=["BearerToken"],
         )
-        response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
-        text = await response.read()
+        with measured("kubernetes", method.lower()) as call:
+            response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            text = await response.read()
+            call.answered(response.status)
         if response.status == 404 and absent_is_none:
             return None
         gone = response.status == 404 and method in ("PUT", "PATCH")  # it was deleted after it was read

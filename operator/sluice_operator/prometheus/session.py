@@ -17,9 +17,24 @@ from requests.auth import HTTPBasicAuth
 
 from sluice_operator.prometheus import tls
 from sluice_operator.prometheus.credentials import Credentials
+from sluice_operator.telemetry.calls import measured
 
 _PART_BYTES = 65_536  # read at once, at most
 _MAX_CHARACTERS = 200  # of a text that comes from outside
+
+
+class _MeasuredSession(requests.Session):
+    """Its requests are counted. The query is not looked at: only whether it is one for a range of time."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        operation = "query_range" if urlsplit(request.url or "").path.endswith("/query_range") else "query"
+        with measured("prometheus", str(operation)) as call:
+            try:
+                return super().send(request, **options)
+            except AnswerError as error:
+                if error.response is not None:
+                    call.answered(error.response.status_code)
+                raise
 
 
 class AnswerError(requests.RequestException):
@@ -62,7 +77,7 @@ def bounded(seconds: float, max_bytes: int, credentials: Credentials) -> request
 
     A redirect is such an answer, too: credentials are for one server and must not be sent to another.
     """
-    session = requests.Session()
+    session = _MeasuredSession()
     session.hooks["response"].append(partial(_read, seconds=seconds, max_bytes=max_bytes))
     session.auth = partial(_authorized, credentials=credentials)  # always set, or a .netrc file would be used
     session.headers.update(credentials.headers)
@@ -97,7 +112,8 @@ def _read(response: requests.Response, *, seconds: float, max_bytes: int, **_: A
         response.close()
         raise
     if response.status_code != requests.codes.ok:
-        raise AnswerError(f"HTTP {response.status_code}, {_reason(body) or response.reason}{_hint(response)}")
+        message = f"HTTP {response.status_code}, {_reason(body) or response.reason}{_hint(response)}"
+        raise AnswerError(message, response=response)
 
 
 def _authorized(request: requests.PreparedRequest, *, credentials: Credentials) -> requests.PreparedRequest:

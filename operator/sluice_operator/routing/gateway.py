@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from sluice_operator.api import names
+from sluice_operator.telemetry.calls import MeasuredClient
 
 _CONNECTIONS = 8
 _UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
@@ -48,7 +49,8 @@ class Gateway:
 
     def client(self) -> httpx.AsyncClient:
         """A client that opens a new connection for each request. Raises GatewayError."""
-        return httpx.AsyncClient(
+        return MeasuredClient(
+            "gateway",
             base_url=self.access.address,
             headers={**self.access.headers, "Host": self.host, names.HEADER_PROBE: "1"},
             limits=httpx.Limits(max_keepalive_connections=0, max_connections=_CONNECTIONS),

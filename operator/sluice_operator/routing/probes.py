@@ -16,6 +16,7 @@ import httpx
 from sluice_operator.api import names
 from sluice_operator.api.observation import Proof
 from sluice_operator.routing.gateway import Gateway, GatewayError
+from sluice_operator.telemetry.stages import in_stage
 
 PROBES = 24  # a gateway with the old weight answers all of them as expected with probability 2 ** -24
 _NO_ENDPOINTS = (502, 503, 504)  # what a gateway answers for a Service without ready pods
@@ -67,6 +68,7 @@ class _Probe:
         return not self.headers
 
 
+@in_stage("gateway")
 async def weight(gateway: Gateway, split: Split, chance: random.Random) -> Proof:
     """Whether the probe header decides which revision answers, and nobody but these two answers callers.
 
@@ -88,12 +90,14 @@ async def weight(gateway: Gateway, split: Split, chance: random.Random) -> Proof
     return Proof(live, detail, no_endpoints=silent, strangers=strangers)
 
 
+@in_stage("gateway")
 async def role(gateway: Gateway, revision: str) -> Proof:
     """Whether `revision` answers all requests without a probe header."""
     wrong = await _answered_otherwise(gateway, [_Probe({}, {revision})] * PROBES)
     return Proof(False, _detail(gateway, PROBES, [answer for _, answer in wrong])) if wrong else Proof(True)
 
 
+@in_stage("gateway")
 async def plain(gateway: Gateway, number: int) -> list[Answer]:
     """Who answers `number` requests as callers send them."""
     try:
@@ -103,6 +107,7 @@ async def plain(gateway: Gateway, number: int) -> list[Answer]:
         return [Answer(error=str(error))] * number
 
 
+@in_stage("gateway")
 async def smoke(gateway: Gateway, header: str, canary: str) -> Proof:
     """Whether the canary answers one real prediction through the gateway, with its model's own input example."""
     to_canary = {header: "always"}

@@ -38,6 +38,7 @@ def test_each_setting_is_read_from_its_variable() -> None:
         "SLUICE_ALLOWED_REGISTRIES": "*.models.svc:5000",
         "SLUICE_WORKERS": "9",
         "SLUICE_HEALTH_PORT": "9000",
+        "SLUICE_METRICS_PORT": "9001",
         "SLUICE_LOG_LEVEL": "DEBUG",
     }
     assert read(everything) == replace(
@@ -54,6 +55,7 @@ def test_each_setting_is_read_from_its_variable() -> None:
         allowed_registries=("*.models.svc:5000",),
         workers=9,
         health_port=9000,
+        metrics_port=9001,
         log_level="debug",
     )
 
