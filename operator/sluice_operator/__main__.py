@@ -22,11 +22,13 @@ from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
 from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.controller.lanes import Key, Lanes
 from sluice_operator.controller.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler
-from sluice_operator.controller.workqueue import WorkQueue
+from sluice_operator.controller.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.client import ApiServer
+from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.prometheus.renewal import from_folder
@@ -47,7 +49,11 @@ async def run(settings: Settings) -> None:
         await config.load_kube_config(client_configuration=configuration)
     async with client.ApiClient(configuration) as api, MeasuredClient("mlflow") as http:
         kube = ApiServer(api)
-        registry = Registry(http, settings.tracking_uri, settings.allowed_registries)
+
+        def wake(key: Key) -> None:
+            queue.add(key)
+
+        registry = BackgroundRegistry(Registry(http, settings.tracking_uri, settings.allowed_registries), wake, chance)
         intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
         servers = Servers(kube, intervals, settings.allowed_prometheus)
         prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)
@@ -57,13 +63,16 @@ async def run(settings: Settings) -> None:
         hosts = HostClaims(kube)
         observer = Observer(kube, registry, evaluator, hosts, settings, lambda: datetime.now(UTC), chance)
         publisher = EventPublisher(kube, instance=socket.gethostname())
-        archive = Archive(kube, evaluator)
-        reconciler = Reconciler(kube, observer, registry, publisher, archive, settings.evaluation_interval, rollouts)
-        queue = WorkQueue(reconciler.reconcile, settings.workers, chance)
+        archive, lanes = Archive(kube, evaluator), Lanes()
+        reconciler = Reconciler(
+            kube, observer, registry, publisher, archive, settings.evaluation_interval, rollouts, lanes
+        )
+        workers = Workers(settings.workers, settings.rollout_workers)
+        queue = WorkQueue(reconciler.reconcile, workers, chance, lanes)
         if not await kube.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")
         watcher = kopf.operator(
-            registry=watch.registry(queue, hosts),
+            registry=watch.registry(queue, hosts, lanes),
             settings=watch.settings(),
             clusterwide=True,
             liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",

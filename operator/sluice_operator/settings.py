@@ -30,7 +30,8 @@ class Settings:
     evaluation_interval: float = 5.0
     trusted_types: tuple[str, ...] = (_TREES,)  # that a skops file may hold, for `trust: TrustedTypes`
     allowed_registries: tuple[str, ...] = ()  # host:port patterns that `registry.trackingURI` may name
-    workers: int = 4
+    workers: int = 4  # for objects at rest
+    rollout_workers: int = 32  # for objects in a rollout
     health_port: int = 8082
     metrics_port: int = 8083
     log_level: str = "info"
@@ -55,6 +56,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         trusted_types=variables.words("TRUSTED_TYPES", (_TREES,)),
         allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
         workers=variables.number("WORKERS", 4),
+        rollout_workers=variables.number("ROLLOUT_WORKERS", 32),
         health_port=variables.number("HEALTH_PORT", 8082),
         metrics_port=variables.number("METRICS_PORT", 8083),
         log_level=variables.log_level("LOG_LEVEL", "info"),

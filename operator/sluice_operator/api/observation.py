@@ -34,7 +34,12 @@ class Unreachable:
     message: str
 
 
-Resolution = Resolved | Unresolved | Unreachable
+@dataclass(frozen=True, slots=True)
+class NotAnswered:
+    """The registry was asked a moment ago, and its answer is not there yet."""
+
+
+Resolution = Resolved | Unresolved | Unreachable | NotAnswered
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Kube
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
@@ -55,7 +55,7 @@ class Observer:
     def __init__(
         self,
         kube: Kube,
-        registry: Registry,
+        registry: BackgroundRegistry,
         evaluator: Evaluator,
         hosts: HostClaims,
         settings: Settings,
@@ -76,6 +76,7 @@ class Observer:
             body = await self._kube.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._evaluator.forget(namespace, name)
+            self._registry.forget((namespace, name))
             return None
         wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
         owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
@@ -93,8 +94,11 @@ class Observer:
             spec=wanted,
             status=current,
             defaults=Defaults(self._settings.server_image, self._settings.tracking_uri),
-            resolution=await self._registry.resolve(
-                wanted.model.uri, wanted.model.registry.tracking_uri, wanted.model.poll_interval.total_seconds()
+            resolution=self._registry.resolve(
+                (namespace, name),
+                wanted.model.uri,
+                wanted.model.registry.tracking_uri,
+                wanted.model.poll_interval.total_seconds(),
             ),
             workloads=workloads,
             foreign=owned.foreign,
@@ -103,12 +107,12 @@ class Observer:
             weight=weight,
             smoke=smoke,
             swap=await self._proofs.swap(owner, wanted.server.replicas, current, pods, workloads),
-            hold_outs=await self._hold_outs(current),
+            hold_outs=self._hold_outs(owner, current),
             rate=await self._rate(owner, current),
             latency_thresholds=await self._latency_thresholds(owner, current, smoke),
             metrics_refusal=await self._metrics_refusal(owner, current),
             verdict=await self._verdict(owner, current, workloads),
-            alias_version=await self._alias_version(current),
+            alias_version=self._alias_version(owner, current),
         )
         return Snapshot(body, owner, owned, observation)
 
@@ -116,12 +120,13 @@ class Observer:
         """Which older ModelDeployment has the same host? Empty if there is none."""
         return await self._hosts.older(body) if current.phase in _UNSETTLED else ""
 
-    async def _hold_outs(self, current: Status) -> HoldOuts | None:
+    def _hold_outs(self, owner: Owner, current: Status) -> HoldOuts | None:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""
         if current.phase is not Phase.STARTING or current.run is None or current.canary is None:
             return None
         revisions = hold_out.revisions_to_read(current.run.objectives, current.canary, current.stable)
-        results = [await self._registry.hold_out(revision.model, revision.tracking_uri) for revision in revisions]
+        key = owner.namespace, owner.name
+        results = self._registry.hold_outs(key, [(revision.model, revision.tracking_uri) for revision in revisions])
         return HoldOuts(*results) if results else None
 
     async def _metrics_refusal(self, owner: Owner, current: Status) -> Refusal | None:
@@ -169,12 +174,13 @@ class Observer:
         subject = Subject(owner.namespace, owner.name, run, revisions)
         return await self._evaluator.verdict(subject, current, _crashes(run, workloads, canary, stable), self._clock())
 
-    async def _alias_version(self, current: Status) -> str | None:
+    def _alias_version(self, owner: Owner, current: Status) -> str | None:
         """Which version does the alias of the last promotion point to? Asked until that is the promoted one."""
         alias = current.alias
         if alias is None or alias.done:
             return None
-        return await self._registry.alias_version(alias.tracking_uri, alias.model, alias.name)
+        key = owner.namespace, owner.name
+        return self._registry.alias_version(key, alias.tracking_uri, alias.model, alias.name)
 
 
 def _access(settings: Settings) -> Access:

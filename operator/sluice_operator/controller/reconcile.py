@@ -8,19 +8,18 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import httpx
-
 from sluice_operator import logs
 from sluice_operator.api import status as statuses
-from sluice_operator.api.observation import Observation
+from sluice_operator.api.observation import NotAnswered, Observation
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, transitions
+from sluice_operator.controller.lanes import Key, Lanes, is_rollout
 from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.rollout.decide import decide
 from sluice_operator.telemetry.rollouts import Rollouts
 from sluice_operator.telemetry.stages import stage
@@ -29,6 +28,7 @@ _log = logging.getLogger(__name__)
 AT_ONCE = 0.05  # seconds; after a lost race, and after a decision that the next one depends on
 _PROBE_AGAIN = 0.3  # seconds between two attempts to prove the same write, while the write is new
 _NEW_WRITE = timedelta(seconds=30)
+_ANSWER_COMES = 10.0  # seconds; the registry wakes the object earlier, with its answer or when it is silent
 _RETRY = 5.0  # seconds; after writes that were refused or lost many races, and for an alias that is not moved yet
 
 
@@ -46,12 +46,13 @@ class Reconciler:
 
     kube: Kube
     observer: Observer
-    registry: Registry
+    registry: BackgroundRegistry
     publisher: EventPublisher
     archive: Archive
     evaluation_interval: float
     rollouts: Rollouts = field(default_factory=Rollouts)
-    unfinished: dict[tuple[str, str], _Unfinished] = field(default_factory=dict)  # by namespace and name
+    lanes: Lanes = field(default_factory=Lanes)
+    unfinished: dict[Key, _Unfinished] = field(default_factory=dict)
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
         """Returns the seconds until the next reconcile, or None if the object is gone."""
@@ -61,14 +62,19 @@ class Reconciler:
         if snapshot is None:
             self.archive.forget(namespace, name)
             self.rollouts.forget(namespace, name)
+            self.lanes.forget(key)
             return None
         before, now = snapshot.observation.status, snapshot.observation.now
         _log_about(before)
+        self.lanes.see(key, before.phase)
+        if isinstance(snapshot.observation.resolution, NotAnswered) and key not in self.lanes:
+            return _ANSWER_COMES
         if before.phase is Phase.STABLE:  # a new run may begin now, and would replace the ended one in status
             with stage("record"):
                 await self.archive.keep(snapshot.owner, before, now)
         with stage("decide"):
             after = decide(snapshot.observation)
+        self.lanes.see(key, after.phase)
         try:
             if after != before:
                 with stage("status"):
@@ -91,7 +97,7 @@ class Reconciler:
             return _RETRY
         finally:
             await self.publisher.post(snapshot.body, iter(events))
-        await self._move_alias(after)
+        self._move_alias(key, after)
         with stage("record"):
             await self.archive.keep(snapshot.owner, after, now)
         return AT_ONCE if _moved(before, after) else self._pause(snapshot.observation, after)
@@ -113,15 +119,11 @@ class Reconciler:
             return []
         return [drift_repaired(changes)]
 
-    async def _move_alias(self, after: Status) -> None:
-        """Point the alias of the last promotion to the promoted version. A failure is logged and retried."""
+    def _move_alias(self, key: Key, after: Status) -> None:
+        """Have the alias of the last promotion pointed to the promoted version. It is tried until it is observed."""
         alias = after.alias
-        if alias is None or alias.done:
-            return
-        try:
-            await self.registry.set_alias(alias.tracking_uri, alias.model, alias.name, alias.version)
-        except httpx.HTTPError as error:
-            _log.warning("alias %s of %s was not moved to %s yet: %s", alias.name, alias.model, alias.version, error)
+        if alias is not None and not alias.done:
+            self.registry.move_alias(key, alias.tracking_uri, alias.model, alias.name, alias.version)
 
     def _pause(self, observation: Observation, after: Status) -> float:
         """Seconds until the next reconcile, if no event comes earlier and the decision has changed nothing."""
@@ -131,7 +133,7 @@ class Reconciler:
             return _PROBE_AGAIN if written and now < written + _NEW_WRITE else self.evaluation_interval
         if after.phase is Phase.ROLLING_BACK:
             return _PROBE_AGAIN
-        if after.phase not in (Phase.PENDING, Phase.STABLE):
+        if is_rollout(after.phase):
             return self.evaluation_interval
         return min(observation.spec.model.poll_interval.total_seconds(), _until_next(after, now))
 

@@ -9,12 +9,14 @@ from typing import Any
 import kopf
 
 from sluice_operator.api import names
+from sluice_operator.api.status import Phase
 from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.controller.lanes import Lanes
 from sluice_operator.controller.workqueue import WorkQueue
 
 
-def registry(queue: WorkQueue, hosts: HostClaims) -> kopf.OperatorRegistry:
-    """Handlers that put the ModelDeployment of an event on `queue`, and report its host to `hosts`."""
+def registry(queue: WorkQueue, hosts: HostClaims, lanes: Lanes) -> kopf.OperatorRegistry:
+    """Handlers that put the ModelDeployment of an event on `queue`, and report what it asks for and does."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -28,6 +30,7 @@ def registry(queue: WorkQueue, hosts: HostClaims) -> kopf.OperatorRegistry:
             hosts.forget(*key)
         else:
             hosts.see(dict(event["object"]))
+            lanes.see(key, event["object"].get("status", {}).get("phase", Phase.PENDING))
         queue.add(key)
 
     @kopf.on.event("apps", "v1", "deployments", labels={names.LABEL_OWNER: kopf.PRESENT}, registry=handlers)

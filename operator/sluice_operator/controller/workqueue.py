@@ -1,35 +1,50 @@
 """A queue of keys. Several workers take keys from it, but never two the same key at the same time.
 
-A key that is added during its work is worked on once more afterwards. After an exception a key waits longer each time,
-with jitter, up to five minutes. Unexpected exceptions are caught here and nowhere else.
+It has two lanes, each with its own workers: objects at rest, however many they are and whatever they wait for, never
+delay a rollout. A key that is added during its work is worked on once more afterwards. After an exception a key waits
+longer each time, with jitter. Unexpected exceptions are caught here and nowhere else.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
+from dataclasses import dataclass
 
 from sluice_operator import logs
 from sluice_operator.telemetry import stages
 
 _log = logging.getLogger(__name__)
 _BACKOFF_FIRST = 0.5  # seconds
-_BACKOFF_MAX = 300.0  # seconds
+_BACKOFF_MAX, _BACKOFF_MAX_ROLLOUT = 300.0, 15.0  # seconds
 _MAX_DOUBLINGS = 16  # more than are needed to get there; without a limit the power overflows
 
 Key = tuple[str, str]  # namespace, name
 Work = Callable[[str, str], Awaitable[float | None]]
 
 
-class WorkQueue:
-    """Calls `work(namespace, name)`, which returns the seconds until the key is due again, or None to drop the key."""
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How many keys are worked on at the same time: objects at rest, and rollouts."""
 
-    def __init__(self, work: Work, workers: int, chance: random.Random) -> None:
+    at_rest: int
+    rollouts: int
+
+
+class WorkQueue:
+    """Calls `work(namespace, name)`, which returns the seconds until the key is due again, or None to drop the key.
+
+    `rollouts`: the keys that are worked on in the lane of the rollouts.
+    """
+
+    def __init__(self, work: Work, workers: Workers, chance: random.Random, rollouts: Container[Key] = ()) -> None:
         self._work = work
         self._workers = workers
         self._chance = chance
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
-        self._queued: set[Key] = set()
+        self._rollouts = rollouts
+        self._at_rest: asyncio.Queue[Key] = asyncio.Queue()
+        self._in_rollout: asyncio.Queue[Key] = asyncio.Queue()
+        self._queued: dict[Key, asyncio.Queue[Key]] = {}  # with the lane in which the key waits
         self._running: set[Key] = set()
         self._added_meanwhile: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -41,9 +56,11 @@ class WorkQueue:
             timer.cancel()
         if key in self._running:
             self._added_meanwhile.add(key)
-        elif key not in self._queued:
-            self._queued.add(key)
-            self._ready.put_nowait(key)
+            return
+        lane = self._in_rollout if key in self._rollouts else self._at_rest
+        if self._queued.get(key) not in (lane, self._in_rollout):  # a rollout does not go back behind those at rest
+            self._queued[key] = lane
+            lane.put_nowait(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Work on `key` in `seconds`, or earlier if it is added earlier."""
@@ -54,13 +71,17 @@ class WorkQueue:
     async def run(self) -> None:
         """Run the workers until this is cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._workers):
-                group.create_task(self._worker())
+            for _ in range(self._workers.at_rest):
+                group.create_task(self._worker(self._at_rest))
+            for _ in range(self._workers.rollouts):
+                group.create_task(self._worker(self._in_rollout))
 
-    async def _worker(self) -> None:
+    async def _worker(self, lane: asyncio.Queue[Key]) -> None:
         while True:
-            key = await self._ready.get()
-            self._queued.discard(key)
+            key = await lane.get()
+            if self._queued.get(key) is not lane:
+                continue  # it was moved to the other lane
+            del self._queued[key]
             self._running.add(key)
             try:
                 pause = await self._attempt(key)
@@ -82,7 +103,8 @@ class WorkQueue:
                 pause: float | None = await self._work(*key)
         except Exception:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            longest = min(_BACKOFF_MAX, _BACKOFF_FIRST * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
+            limit = _BACKOFF_MAX_ROLLOUT if key in self._rollouts else _BACKOFF_MAX
+            longest = min(limit, _BACKOFF_FIRST * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
             delay = longest * self._chance.uniform(0.5, 1.0)
             _log.exception("%s/%s: attempt %d failed, next in %.1f s", *key, failures, delay)
             return delay

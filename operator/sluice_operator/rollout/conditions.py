@@ -6,7 +6,7 @@ Everything here is derived from the status and what was seen; no rule reads it b
 from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria
-from sluice_operator.api.observation import Observation, Unreachable, Unresolved
+from sluice_operator.api.observation import NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Run, Status
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.transitions import is_rejected
@@ -24,7 +24,7 @@ def with_conditions(seen: Observation, status: Status) -> Status:
         "Reconciling": _reconciling(status),
         "Stalled": _stalled(seen, status),
         "RolloutSucceeded": _rollout_succeeded(status),
-        "RegistryReachable": _registry_reachable(seen),
+        "RegistryReachable": _registry_reachable(seen, status),
         "MetricsAvailable": _metrics_available(seen, status),
         "TrafficVerified": _traffic_verified(seen, status),
         "EvidenceReachable": _evidence_reachable(status),
@@ -128,7 +128,10 @@ def _rollout_succeeded(status: Status) -> ConditionState:
     return "False", run.reason, run.message
 
 
-def _registry_reachable(seen: Observation) -> ConditionState:
+def _registry_reachable(seen: Observation, status: Status) -> ConditionState:
+    if isinstance(seen.resolution, NotAnswered):
+        before = next((known for known in status.conditions if known.type == "RegistryReachable"), None)
+        return (before.status, before.reason, before.message) if before else ("Unknown", "Asking", "")
     if isinstance(seen.resolution, Unreachable):
         serving = "the pinned version keeps serving, and nothing changes"
         return "False", "RegistryUnreachable", f"{seen.resolution.message}; {serving}"

@@ -12,19 +12,18 @@ from dataclasses import replace as replace_seen
 from datetime import timedelta
 from typing import Any
 
-import httpx
-
 from sluice_operator.api import names, spec, status
 from sluice_operator.api.observation import Observation, Proof, Resolution, Workload
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Phase, Revision, Status, Verdict
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.events import EventPublisher
+from sluice_operator.controller.lanes import Key
 from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.kubernetes import children
 from sluice_operator.manifests.render import render
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing.router import router_for
@@ -47,19 +46,18 @@ IRIS: Reference = (names.KIND, "iris")
 JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
 
 
-class Aliases(Registry):
+class Aliases(BackgroundRegistry):
     """A registry that holds one alias."""
 
     def __init__(self) -> None:
         self.champion: str | None = None
         self.answers = True
 
-    async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
-        if not self.answers:
-            raise httpx.ConnectError("refused")
-        self.champion = version
+    def move_alias(self, key: Key, tracking_uri: str, name: str, alias: str, version: str) -> None:
+        if self.answers:
+            self.champion = version
 
-    async def alias_version(self, tracking_uri: str, name: str, alias: str) -> str | None:
+    def alias_version(self, key: Key, tracking_uri: str, name: str, alias: str) -> str | None:
         return self.champion if self.answers else None
 
 
@@ -90,7 +88,12 @@ class World(Observer):
     def start_operator(self) -> None:
         """Start a new process, which knows only what the cluster holds."""
         self.operator = Reconciler(
-            self.kube, self, self.registry, EventPublisher(self.kube, "test"), Archive(self.kube, self.records), 5.0
+            self.kube,
+            self,
+            self.registry,
+            EventPublisher(self.kube, "test"),
+            Archive(self.kube, self.records),
+            5.0,
         )
 
     def edit_spec(self, **changes: Any) -> None:
@@ -158,7 +161,7 @@ class World(Observer):
             foreign=owned.foreign,
             refused=refused,
             verdict=self._simulated_verdict(current),
-            alias_version=await self.registry.alias_version("", "iris", "champion"),
+            alias_version=self.registry.alias_version(("models", "iris"), "", "iris", "champion"),
         )
         race, self.race = self.race, lambda: None
         race()

@@ -5,37 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Container
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
-from sluice_operator.controller.workqueue import Key, Work, WorkQueue
+from sluice_operator.controller.workqueue import Key, Work, Workers, WorkQueue
+from tests.unit.sluice_operator.simulated_time import simulated
 
 A, B = ("models", "a"), ("models", "b")
-
-
-class SimulatedLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next timer instead of waiting for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-    def _run_once(self) -> None:
-        due = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
-        if due and not self._ready:  # type: ignore[attr-defined]
-            self.now = max(self.now, min(due))
-        super()._run_once()  # type: ignore[misc]
-
-
-def simulated(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-        runner.run(scenario())
 
 
 class Log:
@@ -50,8 +28,8 @@ class Log:
         return await self._work((namespace, name))
 
 
-def queue(work: Work, workers: int = 2) -> WorkQueue:
-    return WorkQueue(work, workers, random.Random(1))
+def queue(work: Work, workers: int = 2, rollouts: Container[Key] = ()) -> WorkQueue:
+    return WorkQueue(work, Workers(workers, workers), random.Random(1), rollouts)
 
 
 async def run_for(work: WorkQueue, seconds: float) -> None:
@@ -176,6 +154,60 @@ def test_a_failing_key_backs_off_with_jitter_up_to_five_minutes() -> None:
             longest = min(300.0, 0.5 * 2**attempt)
             assert longest / 2 - 0.002 <= pause <= longest + 0.002
         assert [at for at, name in log.calls if name == "b"] == [float(at) for at in range(0, 3600, 100)]
+
+    simulated(scenario)
+
+
+def test_a_failing_rollout_is_tried_again_after_fifteen_seconds_at_most() -> None:
+    """Requests may be failing meanwhile."""
+
+    async def scenario() -> None:
+        async def failing(key: Key) -> float | None:
+            raise RuntimeError("broken")
+
+        log = Log(failing)
+        keys = queue(log, rollouts=[A])
+        keys.add(A)
+        await run_for(keys, 600)
+        times = [at for at, _ in log.calls]
+        assert max(after - before for before, after in pairwise(times)) <= 15.002
+
+    simulated(scenario)
+
+
+def test_objects_at_rest_do_not_delay_a_rollout() -> None:
+    """However many they are, and though each of them hangs."""
+
+    async def scenario() -> None:
+        async def hanging(key: Key) -> float | None:
+            await asyncio.sleep(0 if key == A else 3600)
+            return None
+
+        log = Log(hanging)
+        keys = queue(log, rollouts=[A])
+        for number in range(1000):
+            keys.add(("models", f"idle-{number}"))
+        asyncio.get_running_loop().call_later(1, keys.add, A)
+        await run_for(keys, 10)
+        assert (1, "a") in log.calls
+
+    simulated(scenario)
+
+
+def test_an_object_that_begins_a_rollout_overtakes_those_at_rest() -> None:
+    """It waits among them already when the rollout begins, and is worked on once."""
+
+    async def scenario() -> None:
+        log = Log(lambda key: asyncio.sleep(0 if key == A else 5, result=None))
+        rollouts: set[Key] = set()
+        keys = queue(log, workers=1, rollouts=rollouts)
+        for number in range(3):
+            keys.add(("models", f"idle-{number}"))
+        keys.add(A)
+        rollouts.add(A)
+        asyncio.get_running_loop().call_later(1, keys.add, A)
+        await run_for(keys, 60)
+        assert [at for at, name in log.calls if name == "a"] == [1]
 
     simulated(scenario)
 

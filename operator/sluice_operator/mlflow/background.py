@@ -1,0 +1,226 @@
+"""Asks registries in the background: a reconcile gets the newest answer at once, and never waits for a registry.
+
+Objects with the same question share its answer. When the answer to a question changes, its objects are woken.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from sluice_operator.api.observation import HoldOut, NotAnswered, Resolution, Resolved, Unreachable, Unresolved
+from sluice_operator.api.status import Model
+from sluice_operator.mlflow.client import Registry
+
+_log = logging.getLogger(__name__)
+_AT_ONCE = 4  # requests to one registry; the others wait for their turn, and for no other registry
+_PATIENCE = 5.0  # seconds, after which a registry that is silent counts as unreachable
+_LONGEST = 10.0  # seconds, after which a request is given up
+_SLOW = 2.0  # seconds; whoever waited for a request that failed after longer than this does not try for himself
+_RETRY = 5.0  # seconds, after the first answer that is no model; longer each time
+_STALE = 5.0  # seconds, after which an answer that is not polled is asked for again
+_JITTER = 0.1  # of a poll interval, so that objects that were created together do not ask together for ever
+
+Key = tuple[str, str]  # namespace and name of a ModelDeployment
+_Id = tuple[object, ...]
+
+
+@dataclass(eq=False)
+class _Question:
+    """Mutable: one question to one registry, its newest answer, and the objects that want to know."""
+
+    id: _Id
+    server: "_Server"
+    ask: Callable[[], Awaitable[Any]]
+    poll: float | None  # seconds between two requests; None: only when somebody reads it
+    since: float  # when it was asked first, of a monotonic clock
+    answer: Any = None
+    answered_at: float | None = None
+    failures: int = 0
+    askers: set[Key] = field(default_factory=set)
+    timer: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(eq=False)
+class _Server:
+    """Mutable: one registry. Only a few questions are with it at a time, so a silent one holds nobody else up."""
+
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    silent_at: float = float("-inf")  # when a request had failed after a long wait, of a monotonic clock
+    trouble: Unreachable = field(default_factory=lambda: Unreachable(""))
+
+
+class BackgroundRegistry:
+    """The answers of all registries. `wake`: is called with each object for which an answer has changed."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        wake: Callable[[Key], None],
+        chance: random.Random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._wake = wake
+        self._chance = chance
+        self._clock = clock
+        self._servers: dict[str, _Server] = {}  # by tracking URI; empty for the operator's own
+        self._questions: dict[_Id, _Question] = {}
+        self._asked: dict[tuple[Key, str], _Question] = {}  # by object and kind of question
+        self._moves: dict[_Id, asyncio.Task[None]] = {}  # aliases that are being moved
+
+    def resolve(self, key: Key, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
+        """The model version that `uri` names, polled every `poll_seconds` from now on."""
+
+        def ask() -> Awaitable[Resolution]:
+            return self._registry.resolve(uri, tracking_uri, 0)
+
+        question = self._question(key, "resolve", tracking_uri, (uri, poll_seconds), ask, poll_seconds)
+        if question.answered_at is not None:
+            answer: Resolution = question.answer
+            return answer
+        if self._clock() < question.since + _PATIENCE:
+            return NotAnswered()
+        return self._silent(tracking_uri)
+
+    def hold_outs(self, key: Key, models: Iterable[tuple[Model, str]]) -> list[HoldOut | Unresolved | Unreachable]:
+        """The results of models, which come with their tracking URIs, on their hold-outs."""
+        return [self._hold_out(key, f"hold-out {place}", *asked) for place, asked in enumerate(models)]
+
+    def alias_version(self, key: Key, tracking_uri: str, name: str, alias: str) -> str | None:
+        """The version that `alias` of model `name` points to, None if that is not known."""
+
+        def ask() -> Awaitable[str | None]:
+            return self._registry.alias_version(tracking_uri, name, alias)
+
+        answer: str | None = self._question(key, "alias", tracking_uri, (name, alias), ask).answer
+        return answer
+
+    def move_alias(self, key: Key, tracking_uri: str, name: str, alias: str, version: str) -> None:
+        """Begin to point `alias` of model `name` to `version`, and wake the object when that is done."""
+        move = (tracking_uri, name, alias, version)
+        if move not in self._moves:
+            self._moves[move] = self._start(self._move(key, move))
+
+    def forget(self, key: Key) -> None:
+        """Drop the questions of an object that is gone."""
+        for asked in [asked for asked in self._asked if asked[0] == key]:
+            self._leave(asked)
+
+    def _hold_out(self, key: Key, kind: str, model: Model, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
+        def ask() -> Awaitable[HoldOut | Unresolved | Unreachable]:
+            return self._registry.hold_out(model, tracking_uri)
+
+        question = self._question(key, kind, tracking_uri, (model.uri, model.run_id), ask)
+        if question.answered_at is None:
+            return self._silent(tracking_uri)
+        answer: HoldOut | Unresolved | Unreachable = question.answer
+        return answer
+
+    async def _move(self, key: Key, move: tuple[str, str, str, str]) -> None:
+        tracking_uri, name, alias, version = move
+        try:
+            async with asyncio.timeout(_LONGEST):
+                await self._registry.set_alias(tracking_uri, name, alias, version)
+        except (httpx.HTTPError, TimeoutError) as error:
+            _log.warning("alias %s of %s was not moved to %s yet: %s", alias, name, version, error)
+            return
+        finally:
+            del self._moves[move]
+        if (question := self._asked.get((key, "alias"))) is not None:
+            self._refresh(question)
+
+    def _question(
+        self,
+        key: Key,
+        kind: str,
+        tracking_uri: str,
+        terms: tuple[object, ...],
+        ask: Callable[[], Awaitable[Any]],
+        poll: float | None = None,
+    ) -> _Question:
+        """The question of this kind that the object `key` has now. It has no other one of this kind any more."""
+        wanted: _Id = (kind, tracking_uri, *terms)
+        before = self._asked.get((key, kind))
+        if before is not None and before.id != wanted:
+            self._leave((key, kind))
+        question = self._questions.get(wanted)
+        if question is None:
+            server = self._servers.setdefault(tracking_uri, _Server())
+            question = self._questions[wanted] = _Question(wanted, server, ask, poll, self._clock())
+        self._asked[key, kind] = question
+        question.askers.add(key)
+        stale = question.answered_at is None or (poll is None and self._clock() >= question.answered_at + _STALE)
+        if stale and question.timer is None:
+            self._refresh(question)
+        return question
+
+    def _leave(self, asked: tuple[Key, str]) -> None:
+        question = self._asked.pop(asked)
+        question.askers.discard(asked[0])
+        if not question.askers:
+            del self._questions[question.id]
+            if question.timer is not None:
+                question.timer.cancel()
+
+    def _refresh(self, question: _Question) -> None:
+        """Ask, unless that is under way."""
+        question.timer = None
+        if question.task is None and question.askers:
+            question.task = self._start(self._ask(question))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(work)
+
+    async def _ask(self, question: _Question) -> None:
+        if question.answered_at is None:  # whoever waits for it hears after a while that there is no answer yet
+            asyncio.get_running_loop().call_later(_PATIENCE, self._tell_if_silent, question)
+        answer = await self._answer(question, self._clock())
+        changed = question.answered_at is None or answer != question.answer
+        question.answer, question.answered_at, question.task = answer, self._clock(), None
+        question.failures = 0 if isinstance(answer, Resolved) else question.failures + 1
+        if question.poll is not None and question.askers:
+            pause = self._pause(question.poll, question.failures)
+            question.timer = asyncio.get_running_loop().call_later(pause, self._refresh, question)
+        if changed:
+            self._wake_askers(question)
+
+    async def _answer(self, question: _Question, queued_at: float) -> Any:
+        server = question.server
+        async with server.places:
+            if server.silent_at > queued_at:
+                return server.trouble
+            began = self._clock()
+            try:
+                async with asyncio.timeout(_LONGEST):
+                    answer = await question.ask()
+            except TimeoutError:
+                answer = Unreachable(f"MLflow did not answer within {_LONGEST:.0f} s")
+            except Exception as error:  # an answer that nobody thought of must not end the polling
+                _log.exception("the answer of a registry cannot be used")
+                answer = Unreachable(f"MLflow's answer cannot be used: {type(error).__name__}")
+            if isinstance(answer, Unreachable) and self._clock() > began + _SLOW:
+                server.silent_at, server.trouble = self._clock(), answer
+            return answer
+
+    def _pause(self, poll: float, failures: int) -> float:
+        seconds = min(poll, _RETRY * 2.0 ** min(failures - 1, 16)) if failures else poll
+        return seconds * self._chance.uniform(1 - _JITTER, 1 + _JITTER)
+
+    def _tell_if_silent(self, question: _Question) -> None:
+        if question.answered_at is None:
+            self._wake_askers(question)
+
+    def _wake_askers(self, question: _Question) -> None:
+        for key in question.askers:
+            self._wake(key)
+
+    def _silent(self, tracking_uri: str) -> Unreachable:
+        where = f"MLflow at {tracking_uri}" if tracking_uri else "MLflow"
+        return Unreachable(f"{where} has not answered yet")

@@ -1,0 +1,108 @@
+"""Every dependency hangs some day: then only those wait for it that cannot go on without it. Time is simulated."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from sluice_operator.api import names, status
+from sluice_operator.api.observation import Observation
+from sluice_operator.api.status import Outcome, Verdict
+from sluice_operator.controller.archive import Archive
+from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.events import EventPublisher
+from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.controller.lanes import Lanes
+from sluice_operator.controller.observe import Observer
+from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.controller.workqueue import Key, Workers, WorkQueue
+from sluice_operator.counting.intervals import Intervals
+from sluice_operator.mlflow.background import BackgroundRegistry
+from sluice_operator.mlflow.client import Registry
+from sluice_operator.prometheus.reader import Reader
+from sluice_operator.settings import Settings
+from tests.unit.sluice_operator.build import DEFAULTS, FAIL, NOW, raw_spec, stable_on, stepping
+from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
+from tests.unit.sluice_operator.fakes import FakeKube
+from tests.unit.sluice_operator.recorded import FakeEndedRuns
+from tests.unit.sluice_operator.simulated_time import simulated
+
+IDLE, WORKERS = 100, 4
+ASKED_AT_MOST = 5.0  # seconds that one request to the registry takes before it is given up
+
+
+class FailingCanary(Evaluator):
+    """Every run that is judged has failed."""
+
+    async def verdict(self, *_: Any) -> Verdict:
+        return FAIL
+
+
+async def never(request: httpx.Request) -> httpx.Response:
+    """A registry that takes the request and is silent."""
+    await asyncio.sleep(ASKED_AT_MOST)
+    raise httpx.ReadTimeout("no answer", request=request)
+
+
+def put(kube: FakeKube, name: str, seen: Observation) -> None:
+    metadata = {"name": name, "namespace": "models", "uid": f"uid-{name}", "generation": 1}
+    metadata["creationTimestamp"] = "2026-03-01T00:00:00Z"
+    route = {"className": "nginx", "host": f"{name}.example.com"}
+    spec = raw_spec(model__uri=f"models:/{name}@challenger", traffic={"ingress": route})
+    kube.put({"kind": names.KIND, "metadata": metadata, "spec": spec, "status": status.dump(seen.status)})
+
+
+def outcome(kube: FakeKube) -> Outcome | None:
+    run = status.parse(kube.objects[names.KIND, "iris"]["status"]).run
+    return run.outcome if run else None
+
+
+async def seconds_to_rollback(kube: FakeKube) -> float:
+    """How long the operator needs to decide that the run of iris has failed; at most five minutes."""
+    loop = asyncio.get_running_loop()
+    transport = httpx.MockTransport(never)
+    settings = Settings("image", DEFAULTS.tracking_uri, "http://prometheus", "http://gateway", workers=WORKERS)
+    started, chance = loop.time(), random.Random(1)
+
+    def clock() -> datetime:
+        return datetime.fromtimestamp(NOW.timestamp() + loop.time() - started, UTC) + timedelta(seconds=1)
+
+    async with httpx.AsyncClient(transport=transport) as client:
+        lanes = Lanes()
+        asked = Registry(client, settings.tracking_uri, clock=loop.time)
+
+        def wake(key: Key) -> None:
+            queue.add(key)
+
+        registry = BackgroundRegistry(asked, wake, chance, loop.time)
+        evaluator = FailingCanary(Reader(FakePrometheus()), Intervals(5, 5))
+        observer = Observer(kube, registry, evaluator, HostClaims(kube), settings, clock, chance)
+        publisher, archive = EventPublisher(kube, "test"), Archive(kube, FakeEndedRuns())
+        operator = Reconciler(kube, observer, registry, publisher, archive, 5.0, lanes=lanes)
+        queue = WorkQueue(operator.reconcile, Workers(WORKERS, WORKERS), chance, lanes)
+        for _, name in kube.objects:
+            queue.add(("models", name))
+        running = asyncio.create_task(queue.run())
+        for _ in range(3000):
+            if outcome(kube) is Outcome.REJECTED:
+                break
+            await asyncio.sleep(0.1)
+        running.cancel()
+    return loop.time() - started
+
+
+def test_a_failing_canary_does_not_wait_for_the_registry_of_idle_objects() -> None:
+    """A hundred idle objects, whose registry takes every request and never answers, come first in the queue."""
+
+    async def scenario() -> None:
+        kube = FakeKube()
+        for number in range(IDLE):
+            put(kube, f"idle-{number}", stable_on(1))
+        put(kube, "iris", stepping())
+        assert await seconds_to_rollback(kube) < 1.0
+
+    simulated(scenario)
