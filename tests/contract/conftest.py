@@ -1,19 +1,14 @@
-"""A real API server for the contract tests: kube-apiserver and etcd on loopback, in a temporary folder, without nodes.
+"""A real API server for the contract tests, in a temporary folder.
 
-The tests use kubectl, because people see what kubectl prints. The programs are those of the local cluster, or those in
-KUBEBUILDER_ASSETS if that is set.
+The tests use kubectl, because people see what kubectl prints.
 """
 
 import json
 import os
-import secrets
-import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-CLUSTER = ROOT / "dev" / "cluster" / "cluster.sh"
-PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
+from dev import api_server as processes
+from dev.api_server import ROOT, free_ports, running
+
 PATIENCE = 120.0  # seconds; a small and busy machine needs about ten
 
 
@@ -71,105 +66,19 @@ def wait_for(attempt: Callable[[], subprocess.CompletedProcess[str]], what: str)
     return done.stdout
 
 
-def find_programs() -> dict[str, str]:
-    """Path of each program, by name."""
-    path = os.environ.get("KUBEBUILDER_ASSETS") or subprocess.check_output([CLUSTER, "bin"], text=True).strip()
-    programs = {name: shutil.which(name, path=path) for name in PROGRAMS}
-    if missing := [name for name, program in programs.items() if program is None]:
-        pytest.fail(f"{', '.join(missing)} not found in {path}; build them once with: {CLUSTER} build", pytrace=False)
-    return {name: program for name, program in programs.items() if program}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that are free."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]
-
-
-@contextmanager
-def running(
-    command: list[str], log: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended at the end of the block."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent, env=environment)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def etcd_command(program: str, folder: Path, port: int, peer_port: int) -> list[str]:
-    url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
-    return [
-        program,
-        f"--data-dir={folder}/etcd",
-        f"--listen-client-urls={url}",
-        f"--advertise-client-urls={url}",
-        f"--listen-peer-urls={peer_url}",
-        f"--initial-advertise-peer-urls={peer_url}",
-        f"--initial-cluster=default={peer_url}",
-        "--unsafe-no-fsync",
-    ]
-
-
-def apiserver_command(program: str, folder: Path, port: int, etcd_port: int) -> list[str]:
-    """Makes its own certificate for TLS; the token file has its only user."""
-    return [
-        program,
-        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        "--bind-address=127.0.0.1",
-        f"--secure-port={port}",
-        f"--cert-dir={folder}/certificates",
-        f"--token-auth-file={folder}/tokens.csv",
-        "--authorization-mode=RBAC",
-        f"--service-account-key-file={folder}/service-accounts.key",
-        f"--service-account-signing-key-file={folder}/service-accounts.key",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        "--service-cluster-ip-range=10.0.0.0/24",
-    ]
-
-
-def write_credentials(folder: Path, port: int) -> Path:
-    """The key of service account tokens, the administrator's token, and the kubeconfig that holds it."""
-    key = folder / "service-accounts.key"
-    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-    token = secrets.token_hex(16)
-    (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
-    server = {"server": f"https://127.0.0.1:{port}", "certificate-authority": f"{folder}/certificates/apiserver.crt"}
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [{"name": "test", "cluster": server}],
-                "users": [{"name": "admin", "user": {"token": token}}],
-                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
-                "current-context": "test",
-            }
-        )
-    )
-    return kubeconfig
-
-
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     """kubectl for a fresh API server that lives as long as the test session."""
-    programs = find_programs()
+    try:
+        programs = processes.find_programs()
+    except FileNotFoundError as error:
+        pytest.fail(str(error), pytrace=False)
     folder = tmp_path_factory.mktemp("api-server")
     port, etcd_port, peer_port = free_ports(3)
-    admin = Kubectl(programs["kubectl"], write_credentials(folder, port))
-    etcd = etcd_command(programs["etcd"], folder, etcd_port, peer_port)
-    apiserver = apiserver_command(programs["kube-apiserver"], folder, port, etcd_port)
+    [kubeconfig] = processes.write_credentials(folder, port, "admin")
+    admin = Kubectl(programs["kubectl"], kubeconfig)
+    etcd = processes.etcd_command(programs["etcd"], folder, etcd_port, peer_port)
+    apiserver = processes.apiserver_command(programs["kube-apiserver"], folder, port, etcd_port)
     with running(etcd, folder / "etcd.log"), running(apiserver, folder / "apiserver.log") as process:
 
         def ready() -> subprocess.CompletedProcess[str]:

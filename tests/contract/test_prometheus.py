@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dev.api_server import ROOT, free_ports, running
 from sluice_operator.api.status import Result, Run, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.counting.counters import Counters
@@ -25,7 +26,7 @@ from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
-from tests.contract.conftest import PATIENCE, ROOT, free_ports, running
+from tests.contract.conftest import PATIENCE
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,

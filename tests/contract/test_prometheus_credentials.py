@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dev.api_server import free_ports, running
 from sluice_operator.api.spec import Prometheus
 from sluice_operator.api.status import Verdict
 from sluice_operator.controller.evaluate import Evaluator
@@ -19,7 +20,7 @@ from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
-from tests.contract.conftest import PATIENCE, free_ports, running
+from tests.contract.conftest import PATIENCE
 from tests.contract.test_prometheus import BEGAN, program, targets
 from tests.unit.sluice_operator.certificates import Authority
 from tests.unit.sluice_operator.fake_prometheus import (

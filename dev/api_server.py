@@ -1,0 +1,115 @@
+"""A real API server without a cluster: kube-apiserver and etcd on loopback, in one folder, without nodes.
+
+The contract tests and the benchmark of the fleet use it. The programs are those of the local cluster, or those in
+KUBEBUILDER_ASSETS if that is set.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CLUSTER = ROOT / "dev" / "cluster" / "cluster.sh"
+_PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
+
+
+def find_programs() -> dict[str, str]:
+    """Path of each program, by name. Raises FileNotFoundError with the command that builds them."""
+    path = os.environ.get("KUBEBUILDER_ASSETS") or subprocess.check_output([CLUSTER, "bin"], text=True).strip()
+    programs = {name: shutil.which(name, path=path) for name in _PROGRAMS}
+    if missing := [name for name, program in programs.items() if program is None]:
+        raise FileNotFoundError(f"{', '.join(missing)} not found in {path}; build them once with: {CLUSTER} build")
+    return {name: program for name, program in programs.items() if program}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that are free."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
+
+
+@contextmanager
+def running(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended at the end of the block."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent, env=environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def etcd_command(program: str, folder: Path, port: int, peer_port: int) -> list[str]:
+    url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
+    return [
+        program,
+        f"--data-dir={folder}/etcd",
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+        f"--listen-peer-urls={peer_url}",
+        f"--initial-advertise-peer-urls={peer_url}",
+        f"--initial-cluster=default={peer_url}",
+        "--unsafe-no-fsync",
+    ]
+
+
+def apiserver_command(program: str, folder: Path, port: int, etcd_port: int) -> list[str]:
+    """Makes its own certificate for TLS; the token file has its users."""
+    return [
+        program,
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--cert-dir={folder}/certificates",
+        f"--token-auth-file={folder}/tokens.csv",
+        "--authorization-mode=RBAC",
+        f"--service-account-key-file={folder}/service-accounts.key",
+        f"--service-account-signing-key-file={folder}/service-accounts.key",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-cluster-ip-range=10.0.0.0/24",
+    ]
+
+
+def write_credentials(folder: Path, port: int, *users: str) -> list[Path]:
+    """The key of service account tokens, a token of each user, and the kubeconfigs that hold these. All may do all."""
+    key = folder / "service-accounts.key"
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+    tokens = {user: secrets.token_hex(16) for user in users}
+    lines = [f'{token},{user},{user},"system:masters"\n' for user, token in tokens.items()]
+    (folder / "tokens.csv").write_text("".join(lines))
+    return [_kubeconfig(folder, port, user, token) for user, token in tokens.items()]
+
+
+def _kubeconfig(folder: Path, port: int, user: str, token: str) -> Path:
+    server = {"server": f"https://127.0.0.1:{port}", "certificate-authority": f"{folder}/certificates/apiserver.crt"}
+    kubeconfig = folder / f"{user}.kubeconfig"
+    kubeconfig.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "test", "cluster": server}],
+                "users": [{"name": user, "user": {"token": token}}],
+                "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
+                "current-context": "test",
+            }
+        )
+    )
+    return kubeconfig
