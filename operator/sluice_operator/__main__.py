@@ -25,6 +25,7 @@ from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.lanes import Key, Lanes
 from sluice_operator.controller.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.controller.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.client import ApiServer
@@ -68,7 +69,8 @@ async def run(settings: Settings) -> None:
             kube, observer, registry, publisher, archive, settings.evaluation_interval, rollouts, lanes
         )
         workers = Workers(settings.workers, settings.rollout_workers)
-        queue = WorkQueue(reconciler.reconcile, workers, chance, lanes)
+        work = TellingTrouble(reconciler.reconcile, kube, publisher, lambda: datetime.now(UTC))
+        queue = WorkQueue(work, workers, chance, lanes)
         if not await kube.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")
         watcher = kopf.operator(

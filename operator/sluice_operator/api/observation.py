@@ -134,6 +134,7 @@ class Observation:
     foreign: tuple[str, ...] = ()  # "kind name" of objects that have a name of ours and another owner
     host_taken: str = ""  # namespace/name of an older ModelDeployment with the same host
     refused: str = ""  # why the API server refused the last writes, if it did
+    unreadable: str = ""  # what the API server does not let the operator read, and why; nothing waits for it
     weight: Proof | None = None  # that the gateway uses the desired weight
     swap: Proof | None = None  # that Service NAME and the gateway lead to the revision that should serve
     smoke: Proof | None = None  # that the canary answers the smoke request

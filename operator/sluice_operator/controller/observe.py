@@ -104,6 +104,7 @@ class Observer:
             foreign=owned.foreign,
             host_taken=await self._host_taken(body, current),
             refused=refused,
+            unreadable=owned.unreadable,
             weight=weight,
             smoke=smoke,
             swap=await self._proofs.swap(owner, wanted.server.replicas, current, pods, workloads),

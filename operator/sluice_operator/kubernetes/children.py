@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Reference, is_owned
 from sluice_operator.api.status import Status
-from sluice_operator.kubernetes.port import Kube
+from sluice_operator.kubernetes.port import Kube, ReadRefused
 
 OWNED_KINDS = ("Deployment", "Service", "Ingress")
 
@@ -21,7 +21,8 @@ class Children:
 
     objects: dict[Reference, Manifest]
     foreign: tuple[str, ...]  # "kind name" of those that have a name of ours and another owner
-    has_feedback_key: bool  # the Secret with the key that signs prediction ids exists
+    has_feedback_key: bool  # the Secret with the key that signs prediction ids exists, as far as is known
+    unreadable: str = ""  # why that is not known
 
 
 async def read(
@@ -35,19 +36,25 @@ async def read(
         manifest for kind in OWNED_KINDS for manifest in await kube.find(kind, namespace, {names.LABEL_OWNER: name})
     ]
     objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in labelled}
+    has_key, unreadable = True, ""
+    try:
+        if (secret := await kube.get("Secret", namespace, names.feedback_secret(name))) is None:
+            has_key = False
+        else:
+            objects["Secret", names.feedback_secret(name)] = {**secret, "kind": "Secret"}
+    except ReadRefused as refused:  # a run must be judged all the same
+        unreadable = f"Secret {names.feedback_secret(name)}: {refused}"
     for kind, needed in (*_fixed_names(name), *routes, *_workload_names(name, status)):
         if (kind, needed) not in objects and (unlabelled := await kube.get(kind, namespace, needed)) is not None:
             objects[kind, needed] = {**unlabelled, "kind": kind}
     foreign = tuple(f"{kind} {taken}" for (kind, taken), manifest in objects.items() if not is_owned(manifest, uid))
-    has_key = ("Secret", names.feedback_secret(name)) in objects
-    return Children(objects, foreign, has_key)
+    return Children(objects, foreign, has_key, unreadable)
 
 
 def _fixed_names(name: str) -> tuple[Reference, ...]:
     return (
         ("Service", name),
         ("Service", names.metrics_service(name)),
-        ("Secret", names.feedback_secret(name)),
     )
 
 

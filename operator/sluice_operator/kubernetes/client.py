@@ -5,13 +5,15 @@ The paths of the API are written here and not discovered: the kinds are few and 
 
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 from kubernetes.aio import client
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, WriteRefused
+from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, NoAnswer, ReadRefused, WriteRefused
 from sluice_operator.telemetry.calls import measured
 
 _TIMEOUT_SECONDS = 30
@@ -99,20 +101,29 @@ class ApiServer:
             auth_settings=["BearerToken"],
         )
         with measured("kubernetes", method.lower()) as call:
-            response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
-            text = await response.read()
+            response, text = await self._answer(request)
             call.answered(response.status)
         if response.status == 404 and absent_is_none:
             return None
         gone = response.status == 404 and method in ("PUT", "PATCH")  # it was deleted after it was read
         if response.status == 409 or gone:
             raise Conflict(_message(text))
-        if method != "GET" and response.status in (400, 403, 422):
-            raise WriteRefused(_message(text))
+        if response.status == 429 or response.status >= 500:
+            raise NoAnswer(f"{method} {path}: status {response.status}, {_message(text)}")
         if response.status >= 400:
-            raise client.ApiException(status=response.status, reason=f"{method} {path}: {_message(text)}")
-        answer: Manifest = json.loads(text)
+            raise ReadRefused(_message(text)) if method == "GET" else WriteRefused(_message(text))
+        try:
+            answer: Manifest = json.loads(text)
+        except ValueError as error:
+            raise NoAnswer(f"{method} {path}: what came is no JSON") from error
         return answer
+
+    async def _answer(self, request: tuple[Any, ...]) -> tuple[Any, bytes]:
+        try:
+            response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            return response, await response.read()
+        except aiohttp.ClientError as error:
+            raise NoAnswer(f"{request[0]} {request[1]}: {type(error).__name__}, {error}") from error
 
 
 def _path(kind: str, namespace: str, name: str | None = None) -> str:

@@ -19,10 +19,19 @@ class WriteRefused(Exception):  # noqa: N818 - likewise
     """The API server forbids the write or finds the object invalid. Another try at once would give the same answer."""
 
 
+class ReadRefused(Exception):  # noqa: N818 - likewise
+    """The API server forbids the read, or does not know what is asked for."""
+
+
+class NoAnswer(OSError):  # noqa: N818 - likewise
+    """The API server gave no answer that can be used: the connection broke, or its status is 429, or 500 and above."""
+
+
 class Kube(Protocol):
     """The verbs that the operator uses.
 
-    `get` returns None and `find` an empty list if there is no such object. Writes raise Conflict or WriteRefused.
+    `get` returns None and `find` an empty list if there is no such object; both raise ReadRefused. Writes raise
+    Conflict or WriteRefused. All of them raise NoAnswer or TimeoutError.
     """
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None: ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sluice_operator.api import spec, urls
 from sluice_operator.counting.intervals import Intervals
-from sluice_operator.kubernetes.port import Kube
+from sluice_operator.kubernetes.port import Kube, ReadRefused
 from sluice_operator.prometheus import credentials
 from sluice_operator.prometheus.credentials import CredentialsError
 from sluice_operator.prometheus.poller import Poller
@@ -97,7 +97,11 @@ class Servers:
         return plain
 
     async def _entries(self, namespace: str, name: str) -> Entries | None:
-        secret = await self._kube.get("Secret", namespace, name)
+        try:
+            secret = await self._kube.get("Secret", namespace, name)
+        except ReadRefused as error:
+            hint = "let the operator read Secrets of this namespace"
+            raise ServerRefusedError("CredentialsUnreadable", f"Secret {namespace}/{name}: {error}: {hint}") from error
         if secret is None:
             return None
         return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}

@@ -75,6 +75,8 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
         return "True", "HostTaken", f"{host}: change one of the two"
     if seen.refused:
         return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
+    if seen.unreadable:
+        return "True", "CannotRead", f"the API server refuses what this needs to read: {seen.unreadable}"
     if isinstance(seen.resolution, Unresolved):
         return "True", seen.resolution.reason, seen.resolution.message
     if seen.metrics_refusal is not None:

@@ -160,6 +160,7 @@ class World(Observer):
             workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
             foreign=owned.foreign,
             refused=refused,
+            unreadable=owned.unreadable,
             verdict=self._simulated_verdict(current),
             alias_version=self.registry.alias_version(("models", "iris"), "", "iris", "champion"),
         )
