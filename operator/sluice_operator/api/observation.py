@@ -132,7 +132,9 @@ class Observation:
     desired: Revision | None = None  # that the spec asks for, if the URI resolves; `decide` fills it in
     workloads: Mapping[str, Workload] = field(default_factory=dict)  # by revision
     foreign: tuple[str, ...] = ()  # "kind name" of objects that have a name of ours and another owner
-    host_taken: str = ""  # namespace/name of an older ModelDeployment with the same host
+    host_taken: str = ""  # namespace/name of another ModelDeployment that has the host of the spec
+    route_taken: str = ""  # likewise the host of the present route
+    granted_at: datetime | None = None  # since when the host is its own, where status has no route yet but served one
     refused: str = ""  # why the API server refused the last writes, if it did
     unreadable: str = ""  # what the API server does not let the operator read, and why; nothing waits for it
     weight: Proof | None = None  # that the gateway uses the desired weight

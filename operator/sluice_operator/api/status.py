@@ -153,6 +153,16 @@ class Weight(_Part, frozen=True):
     verification: Verification | None = None
 
 
+class Route(_Part, frozen=True):
+    """What callers reach the model by: a traffic section of the spec that was granted, and since when it has its host.
+
+    Only this is ever rendered. What the spec asks for instead waits while another object has that host.
+    """
+
+    traffic: Traffic
+    since: datetime
+
+
 class ObjectiveVerdict(_Part, frozen=True):
     name: str
     result: Result
@@ -236,6 +246,7 @@ class Status(_Part, frozen=True):
     canary: Revision | None = None
     previous: Revision | None = None  # that Watching can roll back to
     run: Run | None = None
+    route: Route | None = None
     weight: Weight | None = None
     verdict: Verdict | None = None
     alias: Alias | None = None
@@ -248,6 +259,14 @@ class Status(_Part, frozen=True):
 def parse(raw: Any) -> Status:
     """Parse `raw`, the `status` mapping as the API server returns it, or None before the first write."""
     return msgspec.convert(raw or {}, Status, dec_hook=decode)
+
+
+def route(raw: Any) -> Route | None:
+    """The granted route in a `status` mapping, whatever else is in it; None if there is none that can be read."""
+    try:
+        return msgspec.convert((raw or {}).get("route"), Route | None, dec_hook=decode)
+    except msgspec.ValidationError:
+        return None
 
 
 def dump(status: Status) -> dict[str, Any]:

@@ -1,64 +1,114 @@
-"""Which ModelDeployment had a host first. Two with the same host would get a share of each other's requests.
+"""Which ModelDeployment has a host. Two with the same host would get a share of each other's requests.
 
-All objects are listed once, and then the watch keeps the list up to date. So a reconcile of one object does not read
-all others.
+The first that was granted a host keeps it, whatever was created earlier; status says since when. Of those that only ask
+for it, the oldest object gets it. All objects are listed once, and then the watch keeps the list up to date. So a
+reconcile of one object does not read all others.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
 
-from sluice_operator.api import names, spec
+from sluice_operator.api import names, spec, status
 from sluice_operator.api.owner import Manifest
+from sluice_operator.api.status import Phase
 from sluice_operator.kubernetes.port import Kube
 
 _Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    host: str
-    since: tuple[str, str]  # time of creation, and the uid for those that were created in the same second
+class _Rank(IntEnum):
+    GRANTED = 0
+    ASKED = 1
 
-    @classmethod
-    def of(cls, body: Manifest) -> "_Claim":
-        metadata = body["metadata"]
-        return cls(spec.host(body["spec"]), (metadata["creationTimestamp"], metadata["uid"]))
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Claim:
+    """The first in order has the host. The uid is for those of the same second."""
+
+    rank: _Rank
+    since: datetime
+    uid: str
 
 
 class HostClaims:
-    """The hosts that all ModelDeployments ask for."""
+    """The hosts that all ModelDeployments have or ask for."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._claims: dict[_Key, _Claim] = {}
+        self._claims: dict[_Key, dict[str, _Claim]] = {}  # by host
+        self._keys: dict[str, set[_Key]] = defaultdict(set)  # of the objects with a claim to this host
         self._listed = False
 
     def see(self, body: Manifest) -> None:
-        """Note the host of an object as it is now."""
-        self._claims[body["metadata"]["namespace"], body["metadata"]["name"]] = _Claim.of(body)
+        """Note the claims of an object as it is now."""
+        key = body["metadata"]["namespace"], body["metadata"]["name"]
+        self.forget(*key)
+        self._claims[key] = _claims(body)
+        for host in self._claims[key]:
+            self._keys[host].add(key)
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop an object that was deleted."""
-        self._claims.pop((namespace, name), None)
+        key = namespace, name
+        for host in self._claims.pop(key, {}):
+            self._keys[host].discard(key)
+            if not self._keys[host]:
+                del self._keys[host]
 
-    async def older(self, body: Manifest) -> str:
-        """`namespace/name` of the oldest object with the host of `body`, if that is another one; else empty.
+    async def holder(self, body: Manifest, host: str) -> str:
+        """`namespace/name` of the object that has `host`, if that is another one than `body`; else empty.
 
-        That object is read again before it is named, because the watch may have missed a change of it.
+        Whoever is named was read again, because the watch may have missed a change. And before a host is granted, all
+        who have a claim to it are read again.
         """
         if not self._listed:
             for listed in await self._kube.find(names.KIND, "", {}):
                 self.see(listed)
             self._listed = True
-        while (oldest := self._oldest_before(_Claim.of(body))) is not None:
-            claim, live = self._claims[oldest], await self._kube.get(names.KIND, *oldest)
-            if live is None:
-                self.forget(*oldest)
-                continue
-            self.see(live)
-            if self._claims[oldest] == claim:
-                return "/".join(oldest)
+        me = body["metadata"]["namespace"], body["metadata"]["name"]
+        mine = _claims(body)[host]
+        if mine.rank is _Rank.ASKED:
+            for other in sorted(self._keys.get(host, set()) - {me}):
+                await self._read(other)
+        while (first := self._first_before(me, mine, host)) is not None:
+            claim = self._claims[first][host]
+            await self._read(first)
+            if self._claims.get(first, {}).get(host) == claim:
+                return "/".join(first)
         return ""
 
-    def _oldest_before(self, mine: _Claim) -> _Key | None:
-        older = [key for key, claim in self._claims.items() if claim.host == mine.host and claim.since < mine.since]
-        return min(older, key=lambda key: self._claims[key].since, default=None)
+    async def _read(self, key: _Key) -> None:
+        live = await self._kube.get(names.KIND, *key)
+        if live is None:
+            self.forget(*key)
+        else:
+            self.see(live)
+
+    def _first_before(self, me: _Key, mine: _Claim, host: str) -> _Key | None:
+        others = self._keys.get(host, set()) - {me}
+        earlier = [key for key in others if self._claims[key][host] < mine]
+        return min(earlier, key=lambda key: self._claims[key][host], default=None)
+
+
+def granted_before_noted(body: Manifest) -> datetime | None:
+    """Since when an object has its host that an operator without `status.route` has served; None for all others.
+
+    One that lost its route has no `status.url` either.
+    """
+    raw = body.get("status") or {}
+    if "route" in raw or not raw.get("url") or raw.get("phase", Phase.PENDING) == Phase.PENDING:
+        return None
+    return datetime.fromisoformat(body["metadata"]["creationTimestamp"])
+
+
+def _claims(body: Manifest) -> dict[str, _Claim]:
+    """The claims of an object by host: what it asks for, and what it was granted."""
+    metadata, asked = body["metadata"], spec.host(body["spec"])
+    created, uid = datetime.fromisoformat(metadata["creationTimestamp"]), metadata["uid"]
+    rank = _Rank.GRANTED if granted_before_noted(body) else _Rank.ASKED
+    claims = {asked: _Claim(rank, created, uid)}
+    if (route := status.route(body.get("status"))) is not None:
+        claims[route.traffic.host] = _Claim(_Rank.GRANTED, route.since, uid)
+    return claims

@@ -16,7 +16,7 @@ from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Phase, Revision, Run, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
 from sluice_operator.controller.proofs import Proofs, Workloads
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
@@ -31,7 +31,6 @@ from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry.stages import stage
 
-_UNSETTLED = (Phase.PENDING, Phase.STARTING, Phase.STABLE)  # in which another object's claim to the host matters
 _JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
 
 
@@ -102,7 +101,9 @@ class Observer:
             ),
             workloads=workloads,
             foreign=owned.foreign,
-            host_taken=await self._host_taken(body, current),
+            host_taken=await self._hosts.holder(body, wanted.traffic.host),
+            route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",
+            granted_at=granted_before_noted(body),
             refused=refused,
             unreadable=owned.unreadable,
             weight=weight,
@@ -116,10 +117,6 @@ class Observer:
             alias_version=self._alias_version(owner, current),
         )
         return Snapshot(body, owner, owned, observation)
-
-    async def _host_taken(self, body: Manifest, current: Status) -> str:
-        """Which older ModelDeployment has the same host? Empty if there is none."""
-        return await self._hosts.older(body) if current.phase in _UNSETTLED else ""
 
     def _hold_outs(self, owner: Owner, current: Status) -> HoldOuts | None:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from sluice_operator.api import names
 from sluice_operator.api.observation import Proof, Workload
 from sluice_operator.api.owner import Manifest, Owner
-from sluice_operator.api.spec import Traffic
-from sluice_operator.api.status import Phase, Run, Status
+from sluice_operator.api.status import Phase, Route, Run, Status
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing import probes
 from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.router import router_for
+
+_NO_ROUTE = Proof(False, "there is no route: no host was granted yet")
 
 Workloads = Mapping[str, Workload]  # by revision
 
@@ -28,31 +29,33 @@ class Proofs:
 
     async def weight(self, current: Status, workloads: Workloads) -> Proof | None:
         """Is the desired weight live? None without a canary that has ready pods."""
-        run, weight, stable, canary = current.run, current.weight, current.stable, current.canary
-        if run is None or weight is None or stable is None or canary is None:
+        weight, stable, canary = current.weight, current.stable, current.canary
+        if current.run is None or weight is None or stable is None or canary is None:
             return None
         if workloads.get(canary.revision, Workload()).ready == 0:
             return None
         if weight.verified_at is not None:
             return Proof(True)
+        if current.route is None:
+            return _NO_ROUTE
         split = probes.Split(
-            router_for(run.traffic).probe_header(weight),
+            router_for(current.route.traffic).probe_header(weight),
             stable.revision,
             canary.revision,
             weight.desired,
             stable_ready=workloads.get(stable.revision, Workload()).ready > 0,
         )
-        return await probes.weight(self._gateway(run.traffic), split, self.chance)
+        return await probes.weight(self._gateway(current.route), split, self.chance)
 
     async def smoke(self, current: Status, weight_proof: Proof | None) -> Proof | None:
         """Does the canary answer a real prediction? Asked in Starting, as soon as weight 0 is live."""
-        run, weight, canary = current.run, current.weight, current.canary
-        if run is None or weight is None or canary is None or current.phase is not Phase.STARTING:
+        route, weight, canary = current.route, current.weight, current.canary
+        if route is None or weight is None or canary is None or current.phase is not Phase.STARTING:
             return None
         if weight_proof is None or not weight_proof.live:
             return None
-        header = router_for(run.traffic).probe_header(weight)
-        return await probes.smoke(self._gateway(run.traffic), header, canary.revision)
+        header = router_for(route.traffic).probe_header(weight)
+        return await probes.smoke(self._gateway(route), header, canary.revision)
 
     async def swap(
         self, owner: Owner, replicas: int, current: Status, pods: list[Manifest], workloads: Workloads
@@ -66,7 +69,9 @@ class Proofs:
         if others or len(revisions) < replicas:
             detail = f"Service {owner.name} has {len(revisions)} ready endpoints, {others} of another revision"
             return Proof(False, detail)
-        return await probes.role(self._gateway(run.traffic), serving.revision)
+        if current.route is None:
+            return _NO_ROUTE
+        return await probes.role(self._gateway(current.route), serving.revision)
 
     async def _revisions_of_endpoints(self, owner: Owner, pods: list[Manifest]) -> list[str | None]:
         """The revision of each ready endpoint of Service NAME; None for a pod that is not ours."""
@@ -79,8 +84,8 @@ class Proofs:
             if endpoint.get("conditions", {}).get("ready")
         ]
 
-    def _gateway(self, traffic: Traffic) -> Gateway:
-        return Gateway(self.access, traffic.host)
+    def _gateway(self, route: Route) -> Gateway:
+        return Gateway(self.access, route.traffic.host)
 
 
 def _who_serves_changes(current: Status, run: Run, workloads: Workloads, replicas: int) -> bool:

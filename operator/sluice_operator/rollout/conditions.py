@@ -71,8 +71,7 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
         names = ", ".join(seen.foreign)
         return "True", "NameTaken", f"{names}: not created by this ModelDeployment; delete it or rename one of the two"
     if seen.host_taken:
-        host = f"{seen.spec.traffic.host} is also the host of the older ModelDeployment {seen.host_taken}"
-        return "True", "HostTaken", f"{host}: change one of the two"
+        return "True", "HostTaken", _host_taken(seen, status)
     if seen.refused:
         return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
     if seen.unreadable:
@@ -93,6 +92,12 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
         return "False", "Rejected", f"{revision.model.uri} was rejected before and is not tried again as it is"
     return "False", "Progressing", ""
+
+
+def _host_taken(seen: Observation, status: Status) -> str:
+    had = f"{seen.spec.traffic.host} is the host of ModelDeployment {seen.host_taken}, which had it first"
+    reached = "no route" if status.route is None else f"the host {status.route.traffic.host}, as before"
+    return f"{had}; this one has {reached}: change one of the two"
 
 
 def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | None:

@@ -23,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     starting.a_model_without_a_good_hold_out_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
     stepping.a_newer_revision_replaces,
+    stepping.a_changed_route_restarts_the_run,
     stepping.changed_terms_restart_the_run,
     starting.a_canary_that_does_not_get_ready_is_rejected,
     starting.a_first_revision_is_stable_once_ready,

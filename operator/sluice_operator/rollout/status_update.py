@@ -4,18 +4,24 @@ from dataclasses import replace as replace_seen
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observation, Resolved
-from sluice_operator.api.status import Phase, Revision, Status, Verification
+from sluice_operator.api.observation import Observation, Proof, Resolved
+from sluice_operator.api.status import Phase, Revision, Route, Status, Verification
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.transitions import now_live
+
+_STALE = Proof(False, "the route was changed just now")
 
 
 def with_observations(seen: Observation) -> Observation:
     """`seen` with its status brought up to date with what was seen, and the revision that it asks for."""
-    status = seen.status
+    status = _route(seen, seen.status)
+    if status.route != seen.status.route:  # what the gateway did with the route before proves nothing about this one
+        weight, swap, smoke = (proof and _STALE for proof in (seen.weight, seen.swap, seen.smoke))
+        seen = replace_seen(seen, weight=weight, swap=swap, smoke=smoke)
     for note in (_pods, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
-    status = replace(status, observed_generation=seen.generation, url=f"http://{seen.spec.traffic.host}/")
+    url = f"http://{status.route.traffic.host}/" if status.route else ""
+    status = replace(status, observed_generation=seen.generation, url=url)
     return replace_seen(seen, status=status, desired=_desired(seen))
 
 
@@ -23,6 +29,18 @@ def _desired(seen: Observation) -> Revision | None:
     if not isinstance(seen.resolution, Resolved):
         return None
     return revisions.make(seen.spec, seen.resolution.model, seen.defaults)
+
+
+def _route(seen: Observation, status: Status) -> Status:
+    """The route of the spec is granted unless another object has its host; then the last one stays."""
+    asked, route = seen.spec.traffic, status.route
+    if route is not None and seen.route_taken:  # two were granted in the same moment, and the other one was first
+        return replace(status, route=None)
+    if seen.host_taken or (route is not None and route.traffic == asked):
+        return status
+    same_host = route is not None and route.traffic.host == asked.host
+    since = route.since if route is not None and same_host else seen.granted_at or seen.now
+    return replace(status, route=Route(traffic=asked, since=since))
 
 
 def _pods(seen: Observation, status: Status) -> Status:

@@ -65,7 +65,7 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
     run = Run(
         id=f"{canary.revision}-{int(seen.now.timestamp())}",
         started_at=seen.now,
-        traffic=seen.spec.traffic,
+        traffic=seen.status.route.traffic if seen.status.route else seen.spec.traffic,
         rollout=seen.spec.rollout,
         replicas=seen.spec.server.replicas,
         canary=_reference(canary),

@@ -14,7 +14,8 @@ _LATE = "ProgressDeadlineExceeded"  # a first revision that gets ready later is 
 
 def a_taken_name_or_host_holds_the_start(seen: Observation) -> Status | None:
     """Nothing new begins while a Service, an Ingress or the host that we need is somebody else's."""
-    if (seen.foreign or seen.host_taken) and seen.status.phase in (Phase.PENDING, Phase.STARTING):
+    without_host = bool(seen.host_taken) and seen.status.route is None
+    if (seen.foreign or without_host) and seen.status.phase in (Phase.PENDING, Phase.STARTING):
         return seen.status
     return None
 

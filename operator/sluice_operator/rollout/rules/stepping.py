@@ -35,6 +35,17 @@ def a_newer_revision_replaces(seen: Observation) -> Status | None:
     return roll_back(seen, run, Outcome.SUPERSEDED, "Superseded", message)
 
 
+def a_changed_route_restarts_the_run(seen: Observation) -> Status | None:
+    """Another host or class in mid-run: the same canary begins again, at weight 0 of the new route.
+
+    No run is judged with requests from two routes. From the swap on there is no weight that could be moved.
+    """
+    status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING)
+    if run is None or run.swapped or status.stable is None or status.canary is None or status.route is None:
+        return None
+    return None if status.route.traffic == run.traffic else begin_run(seen, status.canary)
+
+
 def changed_terms_restart_the_run(seen: Observation) -> Status | None:
     """Other steps or objectives, or another Prometheus, in mid-run: the same canary begins again.
 

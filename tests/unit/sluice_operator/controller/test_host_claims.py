@@ -5,19 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
 from tests.unit.sluice_operator.fakes import FakeKube, finish
 
 HOST = "iris.example.com"
 
 
-def an_object(name: str, hour: int = 12, host: str = HOST, uid: str = "") -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "models", "creationTimestamp": f"2026-03-01T{hour}:00:00Z"}
+def an_object(
+    name: str, hour: int = 12, host: str = HOST, uid: str = "", status: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "models", "creationTimestamp": f"2026-03-01T{hour:02}:00:00Z"}
     return {
         "kind": "ModelDeployment",
         "metadata": {**metadata, "uid": uid or name},
         "spec": {"traffic": {"ingress": {"host": host}}},
+        "status": status or {},
     }
+
+
+def granted(hour: int, host: str = HOST, minute: int = 0) -> dict[str, Any]:
+    """The status of an object that got `host` at that time."""
+    since = f"2026-03-02T{hour:02}:{minute:02}:00.5Z"
+    return {"phase": "Stable", "route": {"traffic": {"ingress": {"className": "n", "host": host}}, "since": since}}
+
+
+WITHOUT_ROUTE = {"phase": "Stable", "url": f"http://{HOST}/"}  # as operators before `status.route` wrote it
 
 
 class Counting(FakeKube):
@@ -37,15 +49,16 @@ class Counting(FakeKube):
         return await super().find(kind, namespace, labels)
 
 
-def older(hosts: HostClaims, body: dict[str, Any]) -> str:
-    return finish(hosts.older(body))
+def holder(hosts: HostClaims, body: dict[str, Any], host: str = HOST) -> str:
+    return finish(hosts.holder(body, host))
 
 
-def test_the_oldest_object_has_the_host() -> None:
+def test_of_those_that_ask_the_oldest_object_gets_the_host() -> None:
     """Of objects from the same second it is the one whose uid sorts first, so that exactly one object has the host."""
     everyone = [an_object("c", 13), an_object("d", 10, "d.example.com"), an_object("b"), an_object("a")]
     hosts = HostClaims(Counting(*everyone))
-    assert [older(hosts, body) for body in everyone] == ["models/a", "", "models/a", ""]
+    asked = [(body, body["spec"]["traffic"]["ingress"]["host"]) for body in everyone]
+    assert [holder(hosts, body, host) for body, host in asked] == ["models/a", "", "models/a", ""]
 
 
 def test_all_objects_are_listed_only_once() -> None:
@@ -53,26 +66,27 @@ def test_all_objects_are_listed_only_once() -> None:
     mine = an_object("mine", 13)
     kube = Counting(mine)
     hosts = HostClaims(kube)
-    assert older(hosts, mine) == ""
+    assert holder(hosts, mine) == ""
     first = an_object("first")
     kube.put(first)
     hosts.see(first)
-    assert [older(hosts, mine) for _ in range(9)] == ["models/first"] * 9
+    assert [holder(hosts, mine) for _ in range(9)] == ["models/first"] * 9
     assert kube.lists == 1
 
 
 def test_a_host_that_its_object_gave_up_is_free() -> None:
     """By a change of its host, by a later object with the same name, or by its deletion."""
     mine, first = an_object("mine", 13), an_object("first")
-    hosts = HostClaims(Counting(mine, first))
-    assert older(hosts, mine) == "models/first"
-    hosts.see(an_object("first", host="first.example.com"))
-    assert older(hosts, mine) == ""
-    hosts.see(an_object("first", 14, uid="second life"))
-    assert older(hosts, mine) == ""
+    kube = Counting(mine, first)
+    hosts = HostClaims(kube)
+    assert holder(hosts, mine) == "models/first"
+    for changed in (an_object("first", host="first.example.com"), an_object("first", 14, uid="second life")):
+        kube.put(changed)
+        hosts.see(changed)
+        assert holder(hosts, mine) == ""
     hosts.forget("models", "first")
     hosts.forget("models", "first")
-    assert older(hosts, mine) == ""
+    assert holder(hosts, mine) == ""
 
 
 def test_a_missed_event_does_not_keep_a_host_taken() -> None:
@@ -80,8 +94,59 @@ def test_a_missed_event_does_not_keep_a_host_taken() -> None:
     mine, first, second = an_object("mine", 13), an_object("first", 11), an_object("second", 12)
     kube = Counting(mine, first, second)
     hosts = HostClaims(kube)
-    assert older(hosts, mine) == "models/first"
+    assert holder(hosts, mine) == "models/first"
     del kube.objects["ModelDeployment", "first"]
-    assert older(hosts, mine) == "models/second"
+    assert holder(hosts, mine) == "models/second"
     kube.put(an_object("second", 12, "second.example.com"))
-    assert older(hosts, mine) == ""
+    assert holder(hosts, mine) == ""
+
+
+def test_an_older_object_cannot_take_a_host_that_was_granted() -> None:
+    """It is the first claim that counts, and not the age of the object: the older one asks for the host today."""
+    old, young = an_object("old", 10), an_object("young", 14, status=granted(9))
+    hosts = HostClaims(Counting(old, young))
+    assert [holder(hosts, old), holder(hosts, young)] == ["models/young", ""]
+
+
+def test_a_host_that_was_granted_just_now_is_not_granted_again() -> None:
+    """Before a host is granted, all who ask for it are read again: the watch may not have told yet."""
+    old, young = an_object("old", 10), an_object("young", 14)
+    kube = Counting(old, young)
+    hosts = HostClaims(kube)
+    assert holder(hosts, young) == "models/old"
+    kube.put(an_object("young", 14, status=granted(9)))
+    assert holder(hosts, old) == "models/young"
+
+
+def test_of_two_that_were_granted_the_same_host_the_first_has_it() -> None:
+    """Two operators may have decided in the same moment. Each of the two objects sees the same one."""
+    first, second = an_object("z", 14, status=granted(9)), an_object("a", 10, status=granted(9, minute=1))
+    hosts = HostClaims(Counting(first, second))
+    assert [holder(hosts, first), holder(hosts, second)] == ["", "models/z"]
+
+
+def test_an_object_keeps_the_host_that_it_has_while_it_asks_for_another() -> None:
+    """Nobody gets the first one before the second was granted."""
+    moving = an_object("moving", 13, "taken.example.com", status=granted(9))
+    other, third = an_object("other", 14, "taken.example.com", status=granted(8, "taken.example.com")), an_object("c")
+    hosts = HostClaims(Counting(moving, other, third))
+    assert holder(hosts, moving, "taken.example.com") == "models/other"
+    assert [holder(hosts, moving), holder(hosts, third)] == ["", "models/moving"]
+
+
+def test_after_an_upgrade_the_order_is_what_it_was() -> None:
+    """Objects that an operator without `status.route` served have had their hosts since they were created."""
+    first, second = an_object("z", 10, status=WITHOUT_ROUTE), an_object("a", 11, status=WITHOUT_ROUTE)
+    late = an_object("late", 9)
+    hosts = HostClaims(Counting(first, second, late))
+    assert [holder(hosts, body) for body in (first, second, late)] == ["", "models/z", "models/z"]
+    assert [granted_before_noted(body) is not None for body in (first, late)] == [True, False]
+    upgraded = an_object("z", 10, status={**granted(9), "url": f"http://{HOST}/"})
+    assert granted_before_noted(upgraded) is None, "it was noted"
+
+
+def test_an_object_that_lost_its_route_asks_again() -> None:
+    """Otherwise it would take it back from the first one."""
+    lost, first = an_object("lost", 10, status={"phase": "Stable"}), an_object("first", 12, status=granted(9))
+    hosts = HostClaims(Counting(lost, first))
+    assert [holder(hosts, lost), holder(hosts, first)] == ["models/first", ""]

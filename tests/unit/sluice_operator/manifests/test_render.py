@@ -17,7 +17,6 @@ from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.manifests.builders import feedback_secret
 from sluice_operator.manifests.render import render
-from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,
@@ -187,19 +186,6 @@ def test_each_write_of_a_weight_has_a_new_probe_header() -> None:
     weights = [starting(), stepping(), promoting(), again(starting(), resolution=stable_on(1).resolution)]
     later = again(stepping(spec=a_spec(objectives=[])))
     assert len({header(seen) for seen in (*weights, later)}) == 5 - 1  # a withdrawn start writes no new weight
-
-
-def test_a_change_of_the_route_waits_for_the_end_of_the_run() -> None:
-    """No run is judged with requests from two routes."""
-    moved = a_spec(traffic={"ingress": {"className": "nginx", "host": "moved.example.com"}})
-
-    def hosts(seen: Observation) -> set[str]:
-        status = decide(seen)
-        manifests = render(OWNER, seen.spec, status)
-        return {ingress["spec"]["rules"][0]["host"] for ingress in manifests if ingress["kind"] == "Ingress"}
-
-    assert hosts(stepping(spec=moved)) == {"iris.example.com"}
-    assert hosts(stable_on(1, spec=moved)) == {"moved.example.com"}
 
 
 def test_the_user_s_environment_and_resources_are_in_the_pods() -> None:

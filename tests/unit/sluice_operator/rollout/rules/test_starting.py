@@ -130,15 +130,16 @@ def test_a_canary_steps_only_when_its_route_and_its_answer_are_proven(
 
 
 def test_a_host_that_another_object_has_holds_the_start() -> None:
-    """Two objects with one host would take each other's requests; the younger one says whose it is."""
+    """Two objects with one host would take each other's requests; the later one says whose it is."""
     for begin in (an_observation(), starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)):
-        seen = replace_seen(begin, host_taken="models/first")
+        seen = replace_seen(begin, host_taken="models/first", route_taken="models/first")
         status = decide(seen)
         assert at(status) == at(seen.status)
         assert condition(status, "Stalled") == (
             "True",
             "HostTaken",
-            "iris.example.com is also the host of the older ModelDeployment models/first: change one of the two",
+            "iris.example.com is the host of ModelDeployment models/first, which had it first; this one has no route:"
+            " change one of the two",
         )
 
 

@@ -1,0 +1,156 @@
+"""Which route is rendered: that of the spec as soon as its host is free, and else the last one that was granted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace as replace_seen
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sluice_operator.api.observation import Observation
+from sluice_operator.api.spec import Spec
+from sluice_operator.api.status import Outcome, Phase, Status
+from sluice_operator.manifests.render import render
+from sluice_operator.rollout.decide import decide
+from tests.unit.sluice_operator.build import (
+    LIVE,
+    NOW,
+    OWNER,
+    At,
+    a_spec,
+    again,
+    an_observation,
+    at,
+    condition,
+    pods,
+    promoting,
+    revision,
+    rolling_back,
+    stable_on,
+    starting,
+    stepping,
+    swapped,
+    watching,
+    with_status,
+)
+
+MOVED = "moved.example.com"
+PHASES = [starting, stepping, promoting, swapped, watching, rolling_back]
+
+
+def to(host: str = "iris.example.com", class_name: str = "nginx") -> Spec:
+    return a_spec(traffic={"ingress": {"className": class_name, "host": host}})
+
+
+def routes(seen: Observation, status: Status) -> set[tuple[str, str]]:
+    """Class and host of all rendered Ingresses."""
+    return {
+        (ingress["spec"]["ingressClassName"], ingress["spec"]["rules"][0]["host"])
+        for ingress in render(OWNER, seen.spec, status)
+        if ingress["kind"] == "Ingress"
+    }
+
+
+@pytest.mark.parametrize("phase", [stable_on, *PHASES])
+def test_the_host_of_another_object_is_never_rendered(phase: Callable[..., Observation]) -> None:
+    """In no phase, and it makes no difference whether a run is under way: callers reach the model as before."""
+    seen = stable_on(1) if phase is stable_on else phase()
+    taken = again(with_status(seen), spec=to("taken.example.com"), host_taken="models/first", weight=LIVE)
+    status = decide(taken)
+    assert routes(taken, status) == {("nginx", "iris.example.com")}
+    assert condition(status, "Stalled") == (
+        "True",
+        "HostTaken",
+        "taken.example.com is the host of ModelDeployment models/first, which had it first; this one has the host"
+        " iris.example.com, as before: change one of the two",
+    )
+
+
+def test_a_host_that_was_never_granted_is_not_rendered() -> None:
+    """Nothing starts, and the object waits in Pending."""
+    seen = an_observation(host_taken="models/first")
+    status = decide(seen)
+    assert (at(status), status.route, status.url) == (At(Phase.PENDING), None, "")
+    assert render(OWNER, seen.spec, status) == ()
+
+
+def test_a_host_that_is_set_back_in_mid_run_leaves_nothing_behind() -> None:
+    """The run had never left it."""
+    taken = stepping(spec=to("taken.example.com"), host_taken="models/first", weight=LIVE)
+    back = again(taken, spec=to(), host_taken="", weight=LIVE)
+    status = decide(back)
+    assert routes(back, status) == {("nginx", "iris.example.com")}
+    assert at(status) == at(taken.status)
+    assert condition(status, "Stalled")[1] == "Progressing"
+
+
+@pytest.mark.parametrize("wanted", [to(MOVED), to(class_name="traefik")])
+@pytest.mark.parametrize("phase", [starting, stepping, promoting])
+def test_a_changed_route_restarts_the_run_at_once(phase: Callable[..., Observation], wanted: Spec) -> None:
+    """Not after its deadline, which may be hours: stable has the new route first, and the canary none of it."""
+    seen = phase(spec=wanted, weight=LIVE)
+    status = decide(seen)
+    assert at(status) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=at(seen.status).live)
+    assert routes(seen, status) == {(wanted.traffic.ingress.class_name, wanted.traffic.host)}
+    assert status.weight is not None
+    assert (status.weight.written_at, status.weight.verified_at) == (seen.now, None)
+    names = [ingress["metadata"]["name"] for ingress in render(OWNER, wanted, status) if ingress["kind"] == "Ingress"]
+    assert names == ["iris", "iris-canary"]
+    assert status.run is not None
+    assert status.run.traffic == wanted.traffic
+    follows = decide(again(seen, weight=LIVE))
+    assert follows.run is not None
+    assert follows.run.id == status.run.id, "once"
+
+
+@pytest.mark.parametrize("phase", [swapped, watching, rolling_back])
+def test_from_the_swap_on_a_changed_route_is_taken_in_without_a_restart(phase: Callable[..., Observation]) -> None:
+    """There is no weight to move; what the gateway did with the old route proves nothing about the new one."""
+    seen = phase(spec=to(MOVED), weight=LIVE, swap=LIVE)
+    status = decide(seen)
+    assert (at(status).phase, routes(seen, status)) == (seen.status.phase, {("nginx", MOVED)})
+
+
+@pytest.mark.parametrize("wanted", [to(MOVED), to(class_name="traefik")])
+def test_before_anything_serves_a_correction_of_the_route_acts_at_once(wanted: Spec) -> None:
+    """A wrong class on the first apply was never rendered rightly."""
+    first = again(an_observation(workloads=pods((revision(1), 2))), swap=None)
+    corrected = again(first, spec=wanted, swap=LIVE, workloads=pods((revision(1), 2)))
+    status = decide(corrected)
+    assert routes(corrected, status) == {(wanted.traffic.ingress.class_name, wanted.traffic.host)}
+
+
+def test_a_route_says_since_when_it_has_its_host() -> None:
+    """Another class keeps the time, another host begins anew."""
+    seen = stable_on(1)
+    assert seen.status.route is not None
+    since = seen.status.route.since
+
+    def route(**changes: Any) -> tuple[str, Any]:
+        granted = decide(again(seen, **changes)).route
+        assert granted is not None
+        return granted.traffic.host, granted.since
+
+    assert route(spec=to(class_name="traefik")) == ("iris.example.com", since)
+    assert route(spec=to(MOVED), after=9.0) == (MOVED, NOW + timedelta(seconds=9))
+
+
+def test_an_upgrade_notes_the_route_that_is_served_and_starts_nothing() -> None:
+    """A status without a route gets that of the spec, since the object was created."""
+    created = NOW - timedelta(days=9)
+    for seen in (stable_on(1), stepping(weight=LIVE)):
+        status = decide(replace_seen(with_status(seen, route=None), granted_at=created))
+        assert status.route is not None
+        assert (status.route.since, at(status)) == (created, at(seen.status))
+
+
+def test_of_two_that_were_granted_one_host_the_later_one_loses_its_route() -> None:
+    """And waits; what it had in mid-run is not proven by anybody else's answers."""
+    seen = stepping(host_taken="models/first", route_taken="models/first", weight=LIVE)
+    status = decide(seen)
+    assert (routes(seen, status), status.route) == (set(), None)
+    assert at(status).outcome is not Outcome.REJECTED
+    settled = decide(stable_on(1, host_taken="models/first", route_taken="models/first"))
+    assert condition(settled, "Stalled")[1] == "HostTaken"
