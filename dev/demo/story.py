@@ -70,8 +70,8 @@ class Story:
         better = versions.better
         async with self._kills("good run"):
             await self._aliases.set("challenger", better.version)
-            await self._reaches(better, "gets requests", {"Stepping", "Promoting", "Watching"})
-            await self._reaches(better, "takes over", {"Promoting", "Watching"})
+            await self._reaches(better, "gets requests", {"Stepping", "Promoting", "Swapping", "Watching"})
+            await self._reaches(better, "takes over", {"Promoting", "Swapping", "Watching"})
             end = await self._reaches(better, "is promoted", set())
         champion = await self._champion(better.version)
         self.promises += promises.promoted(end, better.uri, better.version, champion)

@@ -15,7 +15,14 @@ from dev.demo.tally import VersionTotals
 SPARKS = " ▁▂▃▄▅▆▇█"
 BAR_WIDTH = 30
 COLOURS = {"Pass": "green", "Fail": "red", "Undecided": "yellow"}
-PHASES = {"Stable": "green", "Promoting": "green", "Watching": "cyan", "RollingBack": "red", "Stepping": "yellow"}
+PHASES = {
+    "Stable": "green",
+    "Promoting": "green",
+    "Swapping": "green",
+    "Watching": "cyan",
+    "RollingBack": "red",
+    "Stepping": "yellow",
+}
 
 
 @dataclass(frozen=True, slots=True)

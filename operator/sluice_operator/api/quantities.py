@@ -6,6 +6,7 @@ Each keeps the text that it was read from, so that a frozen copy in `status` loo
 import math
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 _MAX_RATIO = 80  # the statistics cannot tell larger ones apart
@@ -41,8 +42,8 @@ class Share(float):
     def parse(cls, text: str) -> "Share":
         """Read `text`; raises ValueError with a message that says what to write."""
         try:
-            value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
+            value = float(Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1))
+        except ArithmeticError:
             value = -1.0
         if not 0 < value < 1:
             raise ValueError(f'{text!r} is not a share between 0 and 1: write for example "0.1%" or "0.70"')

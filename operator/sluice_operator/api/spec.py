@@ -112,6 +112,7 @@ class Rollout(_Section, frozen=True):
     on_deadline: OnDeadline
     watch_after_promotion: Duration
     scale_down_delay: Duration
+    stable_dead_deadline: Duration = Duration.parse("5m")
     canary: Canary = Canary()
 
 

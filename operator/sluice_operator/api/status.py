@@ -25,11 +25,14 @@ class Phase(StrEnum):
     """What a rollout does now; `render` says which objects belong to each phase."""
 
     PENDING = "Pending"
+    INITIALIZING = "Initializing"  # the first revision; nothing serves beside it
     STARTING = "Starting"
     STEPPING = "Stepping"
     PROMOTING = "Promoting"
+    SWAPPING = "Swapping"
     WATCHING = "Watching"
     ROLLING_BACK = "RollingBack"
+    FAILOVER = "Failover"  # stable has no ready pods, so that the canary takes all requests
     STABLE = "Stable"
 
 
@@ -98,29 +101,29 @@ class RevisionRef(_Part, frozen=True):
 
 
 class Run(_Part, frozen=True):
-    """One rollout of one revision. Traffic, rollout, objectives and confidence are copies of the spec at its start."""
+    """One rollout of one revision. Its terms are copies of the spec at its start."""
 
     id: str
     started_at: datetime
     traffic: Traffic
     rollout: Rollout
     canary: RevisionRef
+    generation: int = 0  # of the spec that these copies are of; 0: not known
     replicas: int = 1  # pods of each revision at full size
     stable: RevisionRef | None = None
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
-    prometheus: Prometheus | None = None
+    prometheus: Prometheus | None = None  # that the spec names now: a connection, and no term of the run
     steps: tuple[Step, ...] = ()  # those of the spec, or automatic ones, chosen when the canary was ready
     latency_thresholds: dict[str, Number] = {}  # seconds, by objective without a limit: stable's quantile
     stable_restarts: int = 0  # of stable's containers when the run began
     canary_restarts: int = 0  # likewise of the canary's, which may have served before
-    on_hold: bool = False  # in Starting: the registry or the gateway has a problem, not the model
+    on_hold_since: datetime | None = None  # in Starting: the registry or the gateway has a problem, not the model
     step: int = 0
     step_started_at: datetime | None = None  # when the weight of this step was proven
     traffic_started_at: datetime | None = None  # the first write that could let traffic in
     first_live_at: datetime | None = None  # when the first weight above 0 was proven
     live_weights: tuple[LiveWeight, ...] = ()  # the newest ones, oldest first
-    swapped: bool = False  # Service NAME selects the canary
     promoted_at: datetime | None = None  # when the swap was proven and the watch began
     outcome: Outcome | None = None  # set when the end of the run is decided
     ended_at: datetime | None = None  # likewise
@@ -194,6 +197,7 @@ class Rejection(_Part, frozen=True):
     reason: str
     message: str
     at: datetime
+    generation: int = 0  # of the spec that it was rejected under; 0: not known
     objectives_hash: str = ""  # of the objectives that it failed; with other ones it is tried again. Empty: not known
 
 

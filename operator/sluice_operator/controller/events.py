@@ -34,10 +34,13 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
     if after.phase is not before.phase and run is not None:
         canary = after.canary.model.uri if after.canary else ""
         match after.phase:
-            case Phase.STARTING:
+            case Phase.INITIALIZING | Phase.STARTING:
                 yield Event("CanaryStarted", f"{canary} starts as revision {after.canary and after.canary.revision}")
             case Phase.PROMOTING:
                 yield Event("StepsPassed", f"{canary} passed its last step and takes over")
+            case Phase.FAILOVER:
+                stable = after.stable.model.uri if after.stable else ""
+                yield Event("Failover", f"{stable} has no ready pods: {canary} takes all requests", warning=True)
             case Phase.WATCHING:
                 stable = after.stable.model.uri if after.stable else ""
                 yield Event("RolesSwapped", f"{stable} serves all traffic and is watched")

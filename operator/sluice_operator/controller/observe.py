@@ -31,7 +31,8 @@ from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry.stages import stage
 
-_JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+_BEFORE_TRAFFIC = (Phase.INITIALIZING, Phase.STARTING)
+_JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Observer:
 
     def _hold_outs(self, owner: Owner, current: Status) -> HoldOuts | None:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""
-        if current.phase is not Phase.STARTING or current.run is None or current.canary is None:
+        if current.phase not in _BEFORE_TRAFFIC or current.run is None or current.canary is None:
             return None
         revisions = hold_out.revisions_to_read(current.run.objectives, current.canary, current.stable)
         key = owner.namespace, owner.name
@@ -129,7 +130,7 @@ class Observer:
 
     async def _metrics_refusal(self, owner: Owner, current: Status) -> Refusal | None:
         """May the Prometheus be asked that the run names? Asked already in Starting, before there is any traffic."""
-        if current.run is None or current.phase not in (Phase.STARTING, *_JUDGED):
+        if current.run is None or current.phase not in (*_BEFORE_TRAFFIC, *_JUDGED):
             return None
         return await self._evaluator.refusal(owner.namespace, current.run.prometheus)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sluice_operator.api import names
 from sluice_operator.api.observation import Proof, Workload
 from sluice_operator.api.owner import Manifest, Owner
-from sluice_operator.api.status import Phase, Route, Run, Status
+from sluice_operator.api.status import Phase, Route, Status
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing import probes
@@ -62,8 +62,10 @@ class Proofs:
     ) -> Proof | None:
         """Do Service NAME and the gateway lead to the revision that should serve? None while that does not change."""
         run, serving = current.run, serves(current)
-        if run is None or serving is None or not _who_serves_changes(current, run, workloads, replicas):
+        if run is None or serving is None or not _who_serves_changes(current, workloads):
             return None
+        if current.phase in (Phase.INITIALIZING, Phase.FAILOVER):  # one pod is better than none
+            replicas = min(replicas, workloads.get(serving.revision, Workload()).ready)
         revisions = await self._revisions_of_endpoints(owner, pods)
         others = sum(revision != serving.revision for revision in revisions)
         if others or len(revisions) < replicas:
@@ -88,14 +90,14 @@ class Proofs:
         return Gateway(self.access, route.traffic.host)
 
 
-def _who_serves_changes(current: Status, run: Run, workloads: Workloads, replicas: int) -> bool:
+def _who_serves_changes(current: Status, workloads: Workloads) -> bool:
     """Whether Service NAME is being led to another revision: a promotion, a rollback after it, or a first revision."""
     match current.phase:
-        case Phase.PROMOTING:
-            return run.swapped
+        case Phase.SWAPPING | Phase.FAILOVER:
+            return True
         case Phase.ROLLING_BACK:
             return current.weight is None
-        case Phase.STARTING:
-            return current.stable is None and any(workload.ready >= replicas for workload in workloads.values())
+        case Phase.INITIALIZING:
+            return any(workload.ready > 0 for workload in workloads.values())
         case _:
             return False

@@ -7,11 +7,14 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria
 from sluice_operator.api.observation import NotAnswered, Observation, Unreachable, Unresolved
-from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Run, Status
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Result, Run, Status
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.transitions import is_rejected
 
 UNPROVEN_AFTER_SECONDS = 30.0
+_BEGINNING = Phase.INITIALIZING, Phase.STARTING
+_MOVING = Phase.PENDING, *_BEGINNING, Phase.ROLLING_BACK, Phase.FAILOVER
+_JUDGED = Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING
 
 
 ConditionState = tuple[str, str, str]  # status, reason, message
@@ -59,7 +62,7 @@ def _ready(seen: Observation, status: Status) -> ConditionState:
 
 
 def _reconciling(status: Status) -> ConditionState:
-    moving = status.phase in (Phase.PENDING, Phase.STARTING, Phase.ROLLING_BACK) or (
+    moving = status.phase in _MOVING or (
         status.phase is Phase.STEPPING and status.run is not None and status.run.first_live_at is None
     )
     return ("True", status.phase, "") if moving else ("False", status.phase, "")
@@ -80,8 +83,10 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
         return "True", seen.resolution.reason, seen.resolution.message
     if seen.metrics_refusal is not None:
         return "True", seen.metrics_refusal.reason, seen.metrics_refusal.message
-    if run is not None and status.phase is Phase.STARTING and run.outcome is Outcome.REJECTED:
+    if run is not None and status.phase is Phase.INITIALIZING and run.outcome is Outcome.REJECTED:
         return "True", run.reason, run.message
+    if run is not None and (dead := _stable_dead(seen, status, run)):
+        return dead
     if waiting := _waiting_too_long(seen, status):
         return waiting
     if run is not None and status.phase is Phase.STEPPING and seen.now >= run.started_at + run.rollout.deadline:
@@ -100,27 +105,49 @@ def _host_taken(seen: Observation, status: Status) -> str:
     return f"{had}; this one has {reached}: change one of the two"
 
 
+def _stable_dead(seen: Observation, status: Status, run: Run) -> ConditionState | None:
+    """Requests are answered by a canary that nobody has judged, or by nobody."""
+    stable, canary, began = status.stable, status.canary, status.phase_started_at
+    if status.phase is Phase.WATCHING:
+        stable, canary = status.previous, status.stable
+        if seen.verdict is None or seen.verdict.result is not Result.FAIL or seen.workload(stable).ready > 0:
+            return None
+        says = f"{canary.model.uri if canary else ''} fails ({seen.verdict.message})"
+        return "True", "StableDead", f"{says}, but the previous revision has no ready pods to go back to"
+    if status.phase is not Phase.FAILOVER or stable is None or canary is None or began is None:
+        return None
+    until = began + run.rollout.stable_dead_deadline
+    dead = f"{stable.model.uri} has no ready pods: {seen.workload(stable).trouble or 'none is there'}"
+    takes = f"{canary.model.uri} takes all requests without a verdict, and is stable at {until:%H:%M:%S} UTC"
+    return "True", "StableDead", f"{dead}; {takes} unless they come back"
+
+
 def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | None:
     """What holds the run and says nothing about the model: the registry, the gateway, metrics or capacity."""
     run, began = status.run, status.phase_started_at
-    if run is None or began is None or seen.now < began + run.rollout.progress_deadline:
+    if run is None or began is None:
+        return None
+    late = (seen.now - began).total_seconds() > UNPROVEN_AFTER_SECONDS
+    if late and status.phase is Phase.SWAPPING and seen.swap is not None and not seen.swap.live:
+        until = began + run.rollout.progress_deadline
+        waits = f"the promotion waits for the gateway until {until:%H:%M:%S} UTC, and the old pods stay"
+        return "True", "SwapNotProven", f"{waits}: {seen.swap.detail}"
+    if seen.now < began + run.rollout.progress_deadline:
         return None
     pods = seen.workload(status.canary)
-    if status.phase is Phase.STARTING and pods.registry_unreachable:
+    if status.phase in _BEGINNING and pods.registry_unreachable:
         return "True", "RegistryUnreachable", pods.trouble
     proof = seen.smoke or seen.weight or seen.swap
-    if status.phase is Phase.STARTING and proof is not None and not proof.live:
+    if status.phase in _BEGINNING and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail
     if proof is not None and (waits := _waits(seen, status, run)):
         quiet = seen.latency_thresholds is not None and criteria.lacks_threshold(
             run.objectives, seen.latency_thresholds
         )
         return "True", "TooFewRequests" if quiet else METRICS_UNAVAILABLE, waits
-    if status.phase is Phase.PROMOTING and not run.swapped:
+    if status.phase is Phase.PROMOTING:
         has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"
-    if status.phase is Phase.PROMOTING and seen.swap is not None and not seen.swap.live:
-        return "True", "SwapNotProven", f"the promotion is not finished, the old pods stay: {seen.swap.detail}"
     if status.phase is Phase.WATCHING and status.verdict is not None and status.verdict.reason == METRICS_UNAVAILABLE:
         return "True", METRICS_UNAVAILABLE, f"the watch does not end without metrics: {status.verdict.message}"
     return None
@@ -168,7 +195,7 @@ def _evidence_reachable(status: Status) -> ConditionState:
 
 
 def _is_judged(status: Status) -> bool:
-    return status.phase in (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+    return status.phase in _JUDGED
 
 
 def _traffic_verified(seen: Observation, status: Status) -> ConditionState:
@@ -215,7 +242,7 @@ def _message(seen: Observation, status: Status, findings: dict[str, ConditionSta
 def _run_message(seen: Observation, status: Status, run: Run) -> str:
     canary, pods = status.canary.model.uri if status.canary else "", seen.workload(status.canary)
     match status.phase:
-        case Phase.STARTING:
+        case Phase.INITIALIZING | Phase.STARTING:
             why = pods.trouble or _waits(seen, status, run)
             return f"{canary} is starting" + (f": {why}" if why else "")
         case Phase.STEPPING:
@@ -225,7 +252,7 @@ def _run_message(seen: Observation, status: Status, run: Run) -> str:
                 return f"{canary}, {step}: {pods.ready} of the {needed} pods that weight {weight} needs are ready"
             says = f": {status.verdict.message}" if status.verdict and status.verdict.message else ""
             return f"{canary}, {step}, weight {weight}{says}"
-        case Phase.PROMOTING:
+        case Phase.PROMOTING | Phase.SWAPPING:
             return f"{canary} passed and takes over"
         case Phase.WATCHING:
             began, uri = status.phase_started_at or seen.now, status.stable.model.uri if status.stable else ""

@@ -9,16 +9,21 @@ from collections.abc import Callable
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Status
 from sluice_operator.rollout.conditions import with_conditions
-from sluice_operator.rollout.rules import finishing, starting, stepping
+from sluice_operator.rollout.rules import failover, finishing, initializing, starting, stepping
 from sluice_operator.rollout.status_update import with_observations
 
 Rule = Callable[[Observation], Status | None]
 
 RULES: tuple[Rule, ...] = (
     finishing.a_promoted_revision_without_ready_pods_is_rolled_back,
+    failover.a_stable_that_is_ready_again_takes_its_requests_back,
+    failover.a_stable_that_stays_dead_yields_to_the_newest_revision,
+    failover.a_stable_without_ready_pods_leaves_its_requests_to_the_canary,
+    finishing.the_previous_revision_asked_for_again_comes_back,
     finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
     finishing.a_rollback_is_finished,
     starting.a_taken_name_or_host_holds_the_start,
+    initializing.a_corrected_spec_starts_the_first_revision_anew,
     starting.a_refused_model_is_rejected,
     starting.a_model_without_a_good_hold_out_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
@@ -26,7 +31,7 @@ RULES: tuple[Rule, ...] = (
     stepping.a_changed_route_restarts_the_run,
     stepping.changed_terms_restart_the_run,
     starting.a_canary_that_does_not_get_ready_is_rejected,
-    starting.a_first_revision_is_stable_once_ready,
+    initializing.a_first_revision_that_serves_is_stable,
     starting.a_ready_canary_that_answers_begins_to_step,
     stepping.a_canary_without_ready_pods_gets_no_traffic,
     stepping.a_step_with_ready_pods_gets_its_weight,

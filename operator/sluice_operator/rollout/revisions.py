@@ -6,21 +6,21 @@ of the operator are frozen into the revision but do not name it: upgrading the o
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from sluice_operator.api.observation import Defaults
-from sluice_operator.api.quantities import encode
+from sluice_operator.api.quantities import Duration, encode
 from sluice_operator.api.spec import Objective, Spec
-from sluice_operator.api.status import Model, Revision
+from sluice_operator.api.status import Model, Revision, Run
 
 _FORM = 1  # of the canonical form below; a new form must give old objects their old names
 
 
-def _short_hash(value: Any) -> str:
-    canonical = msgspec.json.encode(value, enc_hook=encode, order="sorted")
+def _short_hash(value: Any, enc_hook: Callable[[Any], Any] = encode) -> str:
+    canonical = msgspec.json.encode(value, enc_hook=enc_hook, order="sorted")
     return base64.b32encode(hashlib.sha256(canonical).digest()).decode().lower()[:10]
 
 
@@ -46,5 +46,24 @@ def make(spec: Spec, model: Model, defaults: Defaults) -> Revision:
 
 
 def objectives_hash(objectives: Sequence[Objective]) -> str:
-    """What a revision is judged by. A rejected revision gets another chance under other terms."""
-    return _short_hash(objectives)
+    """What a revision is judged by: their values, whatever their order and however they are written."""
+    return _short_hash(_in_order(objectives), _value)
+
+
+def terms_changed(run: Run, spec: Spec, generation: int) -> bool:
+    """Whether somebody edited what `run` is judged and stepped by. `generation`: of `spec`.
+
+    A spec that reads otherwise in the same generation was not edited: an upgrade has brought other defaults.
+    """
+    if generation == run.generation:
+        return False
+    before = run.rollout, _in_order(run.objectives), run.confidence
+    return before != (spec.rollout, _in_order(spec.objectives), spec.confidence)
+
+
+def _in_order(objectives: Sequence[Objective]) -> list[Objective]:
+    return sorted(objectives, key=lambda objective: objective.name)
+
+
+def _value(quantity: Any) -> float:
+    return quantity.total_seconds() if isinstance(quantity, Duration) else float(quantity)

@@ -1,13 +1,24 @@
 """Which revision serves, and how many pods each one has, as a function of spec and status. Pure."""
 
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Phase, Revision, Status
+from sluice_operator.api.status import Outcome, Phase, Revision, Run, Status
+
+PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+
+
+_CANARY_SERVES = (Phase.SWAPPING, Phase.FAILOVER)
 
 
 def serves(status: Status) -> Revision | None:
-    """The revision that Service NAME selects."""
-    swapped = status.run is not None and status.run.swapped and status.phase is Phase.PROMOTING
-    return status.canary if status.stable is None or swapped else status.stable
+    """The revision that Service NAME selects. None before the first one, and for a first one that was refused."""
+    if status.phase is Phase.INITIALIZING:
+        return None if status.run is not None and is_refused(status.run) else status.canary
+    return status.canary if status.phase in _CANARY_SERVES else status.stable
+
+
+def is_refused(run: Run) -> bool:
+    """Whether a first revision must not serve, even if its pods get ready. One that is only late may."""
+    return run.outcome is Outcome.REJECTED and run.reason != PROGRESS_DEADLINE_EXCEEDED
 
 
 def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
@@ -23,10 +34,10 @@ def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
 def _canary(status: Status, full: int) -> int:
     """Pods of the canary.
 
-    All, if it has no route (there is no stable, or it is rolled back out of the watch) or is being promoted. Else what
-    its step needs; one before the steps are chosen.
+    All, if it has no route (there is no stable, or it is rolled back out of the watch), serves, or is being promoted.
+    Else what its step needs; one before the steps are chosen.
     """
     run = status.run
-    if status.weight is None or run is None or status.phase is Phase.PROMOTING:
+    if status.weight is None or run is None or status.phase in (Phase.PROMOTING, *_CANARY_SERVES):
         return full
     return run.strategy.pods(full) if run.steps else 1

@@ -4,7 +4,7 @@ from dataclasses import replace as replace_seen
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observation, Proof, Resolved
+from sluice_operator.api.observation import NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
 from sluice_operator.api.status import Phase, Revision, Route, Status, Verification
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.transitions import now_live
@@ -18,7 +18,7 @@ def with_observations(seen: Observation) -> Observation:
     if status.route != seen.status.route:  # what the gateway did with the route before proves nothing about this one
         weight, swap, smoke = (proof and _STALE for proof in (seen.weight, seen.swap, seen.smoke))
         seen = replace_seen(seen, weight=weight, swap=swap, smoke=smoke)
-    for note in (_pods, _hold, _live_weight, _verdict, _retired, _alias):
+    for note in (_pods, _connections, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
     status = replace(status, observed_generation=seen.generation, url=url)
@@ -26,9 +26,19 @@ def with_observations(seen: Observation) -> Observation:
 
 
 def _desired(seen: Observation) -> Revision | None:
-    if not isinstance(seen.resolution, Resolved):
-        return None
-    return revisions.make(seen.spec, seen.resolution.model, seen.defaults)
+    """What the spec asks for. The registry is not needed to go back to a version that is pinned in status."""
+    match seen.resolution:
+        case Resolved(model):
+            return revisions.make(seen.spec, model, seen.defaults)
+        case Unreachable() | NotAnswered():
+            status = seen.status
+            kept = (status.stable, status.canary, status.previous, *(entry.revision for entry in status.retiring))
+            pinned = (revision.model for revision in kept if revision and revision.model.uri == seen.spec.model.uri)
+            asked = (revisions.make(seen.spec, model, seen.defaults) for model in pinned)
+            names = {revision.revision for revision in kept if revision}
+            return next((revision for revision in asked if revision.revision in names), None)
+        case Unresolved():
+            return None
 
 
 def _route(seen: Observation, status: Status) -> Status:
@@ -59,14 +69,26 @@ def _pods(seen: Observation, status: Status) -> Status:
     )
 
 
+def _connections(seen: Observation, status: Status) -> Status:
+    """A Prometheus that has moved is asked at its new address; that changes nothing of what the run is judged by."""
+    return replace(status, run=replace(status.run, prometheus=seen.spec.prometheus)) if status.run else status
+
+
 def _hold(seen: Observation, status: Status) -> Status:
-    """A start that was held by the registry or the gateway gets all of its time again when the hold ends."""
-    run, pods = status.run, seen.workload(status.canary)
+    """The time in which the registry or the gateway holds a start is not counted, and nothing else is given back.
+
+    So pods that are ready for a moment again and again do not start for ever.
+    """
+    run, began, pods = status.run, status.phase_started_at, seen.workload(status.canary)
     held = pods.registry_unreachable or pods.ready > 0
-    if run is None or status.phase is not Phase.STARTING or run.on_hold == held:
+    if run is None or began is None or status.phase not in (Phase.INITIALIZING, Phase.STARTING):
         return status
-    began = seen.now if run.on_hold else status.phase_started_at
-    return replace(status, run=replace(run, on_hold=held), phase_started_at=began)
+    if held == (run.on_hold_since is not None):
+        return status
+    if run.on_hold_since is None:
+        return replace(status, run=replace(run, on_hold_since=seen.now))
+    resumed = began + (seen.now - run.on_hold_since)
+    return replace(status, run=replace(run, on_hold_since=None), phase_started_at=resumed)
 
 
 def _live_weight(seen: Observation, status: Status) -> Status:

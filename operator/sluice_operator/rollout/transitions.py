@@ -30,14 +30,21 @@ RETIRING_KEPT = 20  # the oldest leave early
 
 
 def is_rejected(seen: Observation, revision: Revision) -> bool:
-    """Whether `revision` failed before under the objectives of today's spec, or under objectives that are not known."""
-    hashes = {entry.objectives_hash for entry in seen.status.rejected if entry.revision == revision.revision}
-    return not hashes.isdisjoint(("", revisions.objectives_hash(seen.spec.objectives)))
+    """Whether `revision` failed before under today's objectives, or under ones that are not known.
+
+    In a spec that nobody has edited since, objectives that read otherwise are still the same: a CRD has other defaults.
+    """
+    today = revisions.objectives_hash(seen.spec.objectives)
+    return any(
+        entry.objectives_hash in ("", today) or entry.generation == seen.generation
+        for entry in seen.status.rejected
+        if entry.revision == revision.revision
+    )
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
     """`status` in another phase, where nothing is on hold yet."""
-    run = replace(status.run, on_hold=False) if status.run else None
+    run = replace(status.run, on_hold_since=None) if status.run else None
     return replace(status, run=run, phase=phase, phase_started_at=now)
 
 
@@ -61,12 +68,13 @@ def not_live(run: Run, now: datetime) -> Run:
 
 
 def begin_run(seen: Observation, canary: Revision) -> Status:
-    """`canary` starts beside stable, or alone if there is none. What the run follows is frozen here."""
+    """`canary` starts beside stable, or alone if there is none. The terms of the run are frozen here."""
     run = Run(
         id=f"{canary.revision}-{int(seen.now.timestamp())}",
         started_at=seen.now,
         traffic=seen.status.route.traffic if seen.status.route else seen.spec.traffic,
         rollout=seen.spec.rollout,
+        generation=seen.generation,
         replicas=seen.spec.server.replicas,
         canary=_reference(canary),
         stable=_reference(seen.status.stable) if seen.status.stable else None,
@@ -79,14 +87,14 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
     )
     retiring = tuple(entry for entry in seen.status.retiring if entry.revision.revision != canary.revision)
     status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring)
-    if status.stable is not None:
-        status = write_weight(status, 0, seen.now)
-    return enter(status, Phase.STARTING, seen.now)
+    if status.stable is None:
+        return enter(status, Phase.INITIALIZING, seen.now)
+    return enter(write_weight(status, 0, seen.now), Phase.STARTING, seen.now)
 
 
 def roll_back(seen: Observation, run: Run, outcome: Outcome, reason: str, message: str) -> Status:
     """Status first: the run's end is recorded and weight 0 is asked for in one write; traffic follows."""
-    ending = replace(ended(run, outcome, reason, message, seen.now), swapped=False)
+    ending = ended(run, outcome, reason, message, seen.now)
     status = replace(seen.status, run=ending)
     if status.phase is Phase.WATCHING:  # roles turn back: the old revision is still there at full size
         status = replace(status, stable=status.previous, canary=status.stable, previous=None)
@@ -136,7 +144,7 @@ def end_run(
     if leaving is not None:
         rollout = run.rollout
         delay = max(rollout.scale_down_delay, rollout.progress_deadline) if unproven_route else rollout.scale_down_delay
-        retiring = (*retiring, _retiring(seen, status, leaving, until=seen.now + delay))
+        retiring = (*retiring, _retiring(seen, leaving, until=seen.now + delay))
     settled = replace(
         status,
         run=run,
@@ -149,9 +157,9 @@ def end_run(
     return enter(settled, Phase.STABLE, seen.now)
 
 
-def _retiring(seen: Observation, status: Status, leaving: Revision, until: datetime) -> Retiring:
+def _retiring(seen: Observation, leaving: Revision, until: datetime) -> Retiring:
     """With the pods that it has now."""
-    pods = (replicas for revision, replicas in sizes(seen.spec, status) if revision.revision == leaving.revision)
+    pods = (replicas for revision, replicas in sizes(seen.spec, seen.status) if revision.revision == leaving.revision)
     return Retiring(revision=leaving, replicas=next(pods), until=until)
 
 
@@ -166,6 +174,7 @@ def _rejection(revision: Revision, run: Run, now: datetime) -> Rejection:
         reason=run.reason,
         message=run.message,
         at=now,
+        generation=run.generation,
         objectives_hash=revisions.objectives_hash(run.objectives),
     )
 

@@ -117,8 +117,19 @@ def an_observation(**changes: Any) -> Observation:
 
 
 def again(seen: Observation, *, after: float = 1.0, **changes: Any) -> Observation:
-    """The next observation, `after` seconds later: its status is what was decided, and it has no proofs yet."""
-    fresh: Mapping[str, Any] = {"weight": None, "smoke": None, "swap": None, "verdict": None, "alias_version": None}
+    """The next observation, `after` seconds later: its status is what was decided, and it has no proofs yet.
+
+    Another spec is another generation, as the API server has it.
+    """
+    edited = changes.get("spec", seen.spec) != seen.spec
+    fresh: Mapping[str, Any] = {
+        "generation": seen.generation + edited,
+        "weight": None,
+        "smoke": None,
+        "swap": None,
+        "verdict": None,
+        "alias_version": None,
+    }
     return replace_seen(
         seen, **{**fresh, "status": decide(seen), "now": seen.now + timedelta(seconds=after), **changes}
     )

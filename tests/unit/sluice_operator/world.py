@@ -43,7 +43,7 @@ from tests.unit.sluice_operator.fakes import CutOffError, FakeKube, Reference, f
 from tests.unit.sluice_operator.recorded import FakeEndedRuns
 
 IRIS: Reference = (names.KIND, "iris")
-JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
 
 
 class Aliases(BackgroundRegistry):
@@ -185,7 +185,7 @@ class World(Observer):
 
     def _swap_proof(self, seen: Observation) -> Proof | None:
         current, serving = seen.status, serves(seen.status)
-        swapping = current.phase is Phase.PROMOTING and current.run is not None and current.run.swapped
+        swapping = current.phase in (Phase.INITIALIZING, Phase.SWAPPING, Phase.FAILOVER)
         if not swapping and not (current.phase is Phase.ROLLING_BACK and current.weight is None):
             return None
         full = self.ready(serving) >= seen.spec.server.replicas
@@ -235,11 +235,12 @@ class World(Observer):
 
     def _may_take_traffic(self, current: Status) -> bool:
         run, canary = current.run, current.canary
-        if run is None or canary is None or current.phase not in (Phase.STEPPING, Phase.PROMOTING):
+        taking = Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.FAILOVER
+        if run is None or canary is None or current.phase not in taking:
             return False
         judged_by = canary.revision, revisions.objectives_hash(run.objectives)
         rejected = any((entry.revision, entry.objectives_hash) == judged_by for entry in current.rejected)
-        return not rejected and (self.ready(canary) > 0 or run.swapped)
+        return not rejected and (self.ready(canary) > 0 or serves(current) == canary)
 
     # The state in the end
 

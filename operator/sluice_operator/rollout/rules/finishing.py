@@ -17,18 +17,18 @@ PROOF_PATIENCE = timedelta(seconds=30)
 def a_full_canary_is_swapped_in(seen: Observation) -> Status | None:
     """Service NAME selects the canary only when as many of its pods are ready as stable should have."""
     run = run_in(seen, Phase.PROMOTING)
-    if run is None or run.swapped or seen.workload(seen.status.canary).ready < seen.spec.server.replicas:
+    if run is None or seen.workload(seen.status.canary).ready < seen.spec.server.replicas:
         return None
-    return replace(seen.status, run=replace(run, swapped=True))
+    return enter(seen.status, Phase.SWAPPING, seen.now)
 
 
 def a_promoted_revision_without_ready_pods_is_rolled_back(seen: Observation) -> Status | None:
     """Callers get no answer from it and would get one from the old revision: no evidence and no proof is needed."""
-    status, run = seen.status, run_in(seen, Phase.PROMOTING, Phase.WATCHING)
-    if run is None or (status.phase is Phase.PROMOTING and not run.swapped):
+    status, run = seen.status, run_in(seen, Phase.SWAPPING, Phase.WATCHING)
+    if run is None:
         return None
-    promoting = status.phase is Phase.PROMOTING
-    promoted, old = (status.canary, status.stable) if promoting else (status.stable, status.previous)
+    swapping = status.phase is Phase.SWAPPING
+    promoted, old = (status.canary, status.stable) if swapping else (status.stable, status.previous)
     pods, others = seen.workload(promoted), seen.workload(old)
     if pods.ready > 0 or others.ready == 0:
         return None
@@ -37,14 +37,17 @@ def a_promoted_revision_without_ready_pods_is_rolled_back(seen: Observation) -> 
 
 
 def a_promotion_once_swapped_is_finished(seen: Observation) -> Status | None:
-    """When the swap is proven, the canary route goes: both of its backends are the same pods by now."""
-    status, run = seen.status, run_in(seen, Phase.PROMOTING)
-    if run is None or not run.swapped:
+    """When the swap is proven, the canary route goes: both of its backends are the same pods by now.
+
+    A pod that never gets ready, or a gateway that does not answer, delays that for `progressDeadline` at most.
+    """
+    status, run = seen.status, run_in(seen, Phase.SWAPPING)
+    if run is None:
         return None
-    if seen.swap is None or not seen.swap.live:
-        return status if time_in_phase(seen) < PROOF_PATIENCE else None
-    run = not_live(run, seen.now)
-    watched = replace(run, step_started_at=None, swapped=False, promoted_at=seen.now)
+    proven, waited = seen.swap is not None and seen.swap.live, time_in_phase(seen)
+    if not proven and (waited < run.rollout.progress_deadline or seen.workload(status.canary).ready == 0):
+        return status if waited < PROOF_PATIENCE else None
+    watched = replace(not_live(run, seen.now), step_started_at=None, promoted_at=seen.now)
     promoted = replace(
         status,
         stable=status.canary,
@@ -57,13 +60,28 @@ def a_promotion_once_swapped_is_finished(seen: Observation) -> Status | None:
     return enter(promoted, Phase.WATCHING, seen.now)
 
 
+def the_previous_revision_asked_for_again_comes_back(seen: Observation) -> Status | None:
+    """Nobody who goes back waits for a proof or for the end of the watch, if pods are there to go back to."""
+    status, run, wanted = seen.status, run_in(seen, Phase.SWAPPING, Phase.WATCHING), seen.desired
+    old = status.stable if status.phase is Phase.SWAPPING else status.previous
+    if run is None or wanted is None or old is None or wanted.revision != old.revision or seen.workload(old).ready == 0:
+        return None
+    message = f"the spec names the previous revision again ({old.model.uri})"
+    return roll_back(seen, run, Outcome.WITHDRAWN, "Withdrawn", message)
+
+
 def a_quiet_watch_ends_in_stable(seen: Observation) -> Status | None:
-    """The old revision leaves, and the alias moves to the promoted version. A watch without metrics does not end."""
+    """The old revision leaves, and the alias moves to the promoted version.
+
+    A watch without metrics has `deadline` more time, unless a newer revision waits for its end.
+    """
     status, run = seen.status, run_in(seen, Phase.WATCHING)
     if run is None or status.stable is None:
         return None
+    newer = seen.desired is not None and seen.desired.revision != status.stable.revision
     blind = seen.verdict is not None and seen.verdict.reason == METRICS_UNAVAILABLE
-    if blind or time_in_phase(seen) < run.rollout.watch_after_promotion:
+    patience = run.rollout.deadline if blind and not newer else timedelta(0)
+    if time_in_phase(seen) < run.rollout.watch_after_promotion + patience:
         return None
     reason = run.reason or "Promoted"
     message = run.message or f"{status.stable.model.uri} was promoted"

@@ -7,15 +7,17 @@ from sluice_operator.api.observation import Observation, Refusal, Unreachable
 from sluice_operator.api.status import Outcome, Phase, Run, Status
 from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
-from sluice_operator.rollout.transitions import alias_after, begin_run, end_run, ended, enter, is_rejected, roll_back
+from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
+from sluice_operator.rollout.transitions import begin_run, ended, enter, is_rejected, roll_back
 
-_LATE = "ProgressDeadlineExceeded"  # a first revision that gets ready later is welcome all the same
+_BEFORE_TRAFFIC = Phase.INITIALIZING, Phase.STARTING
 
 
 def a_taken_name_or_host_holds_the_start(seen: Observation) -> Status | None:
     """Nothing new begins while a Service, an Ingress or the host that we need is somebody else's."""
     without_host = bool(seen.host_taken) and seen.status.route is None
-    if (seen.foreign or without_host) and seen.status.phase in (Phase.PENDING, Phase.STARTING):
+    before = seen.status.phase in (Phase.PENDING, *_BEFORE_TRAFFIC)
+    if (seen.foreign or without_host) and before:
         return seen.status
     return None
 
@@ -32,13 +34,13 @@ def a_new_revision_starts_a_run(seen: Observation) -> Status | None:
 
 def a_refused_model_is_rejected(seen: Observation) -> Status | None:
     """A model that the preflight refuses never gets traffic. Without a stable one there is nothing to go back to."""
-    run, refusal = run_in(seen, Phase.STARTING), seen.workload(seen.status.canary).refusal
+    run, refusal = run_in(seen, *_BEFORE_TRAFFIC), seen.workload(seen.status.canary).refusal
     return None if run is None or refusal is None else _reject_before_traffic(seen, run, refusal)
 
 
 def a_model_without_a_good_hold_out_is_rejected(seen: Observation) -> Status | None:
     """Where an objective asks for it, a model gets no traffic unless its own hold-out shows that it is good enough."""
-    run, hold_outs = run_in(seen, Phase.STARTING), seen.hold_outs
+    run, hold_outs = run_in(seen, *_BEFORE_TRAFFIC), seen.hold_outs
     if run is None or hold_outs is None:
         return None
     for objective in hold_out.decided_by_hold_outs(run.objectives):
@@ -50,7 +52,7 @@ def a_model_without_a_good_hold_out_is_rejected(seen: Observation) -> Status | N
 
 def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | None:
     """Pods that are not ready, or answer wrongly, within `progressDeadline`; a gateway or registry in trouble holds."""
-    run, pods = run_in(seen, Phase.STARTING), seen.workload(seen.status.canary)
+    run, pods = run_in(seen, *_BEFORE_TRAFFIC), seen.workload(seen.status.canary)
     if run is None or time_in_phase(seen) < run.rollout.progress_deadline:
         return None
     answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
@@ -58,22 +60,7 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | 
         return None
     why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"
-    return _reject_before_traffic(seen, run, Refusal(_LATE, message))
-
-
-def a_first_revision_is_stable_once_ready(seen: Observation) -> Status | None:
-    """There is nothing to compare a first revision with. It is stable when callers get answers through the gateway."""
-    status, run = seen.status, run_in(seen, Phase.STARTING)
-    if run is None or status.stable is not None or status.canary is None:
-        return None
-    if run.outcome is Outcome.REJECTED and run.reason != _LATE:
-        return None
-    unproven = seen.swap is not None and not seen.swap.live
-    if unproven or seen.workload(status.canary).ready < seen.spec.server.replicas:
-        return status
-    promoted = replace(status, stable=status.canary, alias=alias_after(seen, status.canary))
-    ending = ended(run, Outcome.PROMOTED, "FirstRevision", "", seen.now)
-    return end_run(seen, promoted, ending, status.canary, leaving=None)
+    return _reject_before_traffic(seen, run, Refusal(PROGRESS_DEADLINE_EXCEEDED, message))
 
 
 def a_ready_canary_that_answers_begins_to_step(seen: Observation) -> Status | None:

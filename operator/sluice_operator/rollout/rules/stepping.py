@@ -5,16 +5,18 @@ from msgspec.structs import replace
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.spec import OnDeadline
 from sluice_operator.api.status import Outcome, Phase, Result, Status
+from sluice_operator.rollout import revisions
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.transitions import begin_run, enter, is_rejected, roll_back, write_weight
 
 
 def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
     """A Fail acts at any weight. In the watch the revision that served before takes over again."""
-    verdict, run = seen.verdict, run_in(seen, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+    verdict, run = seen.verdict, run_in(seen, Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
     if run is None or verdict is None or verdict.result is not Result.FAIL:
         return None
-    if seen.status.phase is Phase.WATCHING and seen.status.previous is None:
+    back_to = seen.status.previous if seen.status.phase is Phase.WATCHING else seen.status.stable
+    if seen.workload(back_to).ready == 0:  # no answer at all is worse than the answers of a bad model
         return None
     return roll_back(seen, run, Outcome.REJECTED, verdict.reason, verdict.message)
 
@@ -22,12 +24,10 @@ def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
 def a_newer_revision_replaces(seen: Observation) -> Status | None:
     """The newest revision wins in mid-run; the stable one, asked for again, ends the run. Weight 0 comes first."""
     status, revision, run = seen.status, seen.desired, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING)
-    if run is None or run.swapped or revision is None:
+    if run is None or revision is None or status.canary is None or status.stable is None:
         return None
-    if status.canary is None or revision.revision == status.canary.revision:
+    if revision.revision == status.canary.revision:
         return None
-    if status.stable is None:
-        return begin_run(seen, revision)
     uri = revision.model.uri
     if revision.revision == status.stable.revision:
         return roll_back(seen, run, Outcome.WITHDRAWN, "Withdrawn", f"the spec names the stable revision again ({uri})")
@@ -41,21 +41,18 @@ def a_changed_route_restarts_the_run(seen: Observation) -> Status | None:
     No run is judged with requests from two routes. From the swap on there is no weight that could be moved.
     """
     status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING)
-    if run is None or run.swapped or status.stable is None or status.canary is None or status.route is None:
+    if run is None or status.canary is None or status.route is None:
         return None
     return None if status.route.traffic == run.traffic else begin_run(seen, status.canary)
 
 
 def changed_terms_restart_the_run(seen: Observation) -> Status | None:
-    """Other steps or objectives, or another Prometheus, in mid-run: the same canary begins again.
+    """Other steps or objectives in mid-run: the same canary begins again.
 
     It begins at weight 0 and without evidence. If it was rejected under these objectives before, it stays rejected.
     """
     status, run, spec = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING), seen.spec
-    if run is None or status.stable is None or status.canary is None:
-        return None
-    terms = spec.rollout, spec.objectives, spec.confidence, spec.prometheus
-    if (run.rollout, run.objectives, run.confidence, run.prometheus) == terms:
+    if run is None or status.canary is None or not revisions.terms_changed(run, spec, seen.generation):
         return None
     if is_rejected(seen, status.canary):
         message = f"{status.canary.model.uri} was rejected before under these objectives"

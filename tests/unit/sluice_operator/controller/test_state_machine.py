@@ -68,7 +68,7 @@ class Rollouts(RuleBasedStateMachine):
         world.reconcile()
         status = world.status
         if status.weight is not None and status.weight.desired > 0:
-            assert world.ready(status.canary) > 0 or (status.run is not None and status.run.swapped)
+            assert world.ready(status.canary) > 0 or serves(status) == status.canary
         route = world.kube.objects.get(("Ingress", "iris-canary"))
         weight = route and int(route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
         assert weight == (status.weight.desired if status.weight else None)
@@ -166,9 +166,12 @@ class Rollouts(RuleBasedStateMachine):
         has = tuple(role is not None for role in roles)
         allowed = {
             Phase.PENDING: {(False, False, False, False)},
-            Phase.STARTING: {(False, True, False, False), (True, True, False, True)},
+            Phase.INITIALIZING: {(False, True, False, False)},
+            Phase.STARTING: {(True, True, False, True)},
             Phase.STEPPING: {(True, True, False, True)},
             Phase.PROMOTING: {(True, True, False, True)},
+            Phase.SWAPPING: {(True, True, False, True)},
+            Phase.FAILOVER: {(True, True, False, True)},
             Phase.WATCHING: {(True, False, True, False)},
             Phase.ROLLING_BACK: {(True, True, False, True), (True, True, False, False)},
             Phase.STABLE: {(True, False, False, False)},

@@ -24,6 +24,7 @@ from tests.unit.sluice_operator.build import (
     a_spec,
     again,
     an_observation,
+    pods,
     promoting,
     revision,
     rolling_back,
@@ -42,6 +43,7 @@ PHASES: dict[str, Callable[[], Observation]] = {
     "starting": starting,
     "stepping": stepping,
     "promoting": promoting,
+    "failover": lambda: again(stepping(workloads=pods((revision(2), 1)))),
     "swapped": swapped,
     "watching": watching,
     "rolling-back": rolling_back,
@@ -97,6 +99,7 @@ SELECTED = {
     "starting": ONE,
     "stepping": ONE,
     "promoting": ONE,
+    "failover": TWO,
     "swapped": TWO,
     "watching": TWO,
     "rolling-back": ONE,
@@ -112,7 +115,7 @@ def test_service_name_selects_the_revision_that_serves(name: str) -> None:
     assert selector == {names.LABEL_OWNER: "iris", names.LABEL_REVISION: SELECTED[name]}
 
 
-WEIGHTS = {"starting": "0", "stepping": "10", "promoting": "50", "swapped": "50", "rolling-back": "0"}
+WEIGHTS = {"starting": "0", "stepping": "10", "promoting": "50", "failover": "10", "swapped": "50", "rolling-back": "0"}
 
 
 @pytest.mark.parametrize("name", PHASES)
@@ -129,6 +132,7 @@ SIZES = {
     "starting": {ONE: 2, TWO: 1},
     "stepping": {ONE: 2, TWO: 1},
     "promoting": {ONE: 2, TWO: 2},
+    "failover": {ONE: 2, TWO: 2},
     "swapped": {ONE: 2, TWO: 2},
     "watching": {ONE: 2, TWO: 2},
     "rolling-back": {ONE: 2, TWO: 1},

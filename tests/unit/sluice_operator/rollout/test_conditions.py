@@ -15,6 +15,7 @@ from tests.unit.sluice_operator.build import (
     REPLICAS,
     UNDECIDED,
     again,
+    both_ready,
     condition,
     not_live,
     promoting,
@@ -107,7 +108,7 @@ def test_an_outage_of_the_registry_is_the_message() -> None:
 
 def test_a_weight_that_is_not_live_is_in_the_conditions() -> None:
     """With what was seen instead, after half a minute."""
-    written = again(again(starting(workloads={revision(2).revision: Workload(ready=1)}, weight=LIVE, smoke=LIVE)))
+    written = again(again(starting(workloads=both_ready(), weight=LIVE, smoke=LIVE)))
     early, late = (again(written, weight=not_live(), after=seconds) for seconds in (10, 40))
     assert condition(decide(early), "TrafficVerified") == ("Unknown", "Proving", "weight 10 was written")
     assert condition(decide(late), "TrafficVerified") == (

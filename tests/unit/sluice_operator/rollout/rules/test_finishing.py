@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_seen
 from datetime import timedelta
 
 import pytest
 
-from sluice_operator.api.observation import Observation, Resolved, Workload
+from sluice_operator.api.observation import Observation, Resolved, Unreachable, Workload
 from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Retiring, Verification, dump, parse
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
@@ -52,9 +53,8 @@ def ended_rollback() -> Observation:
 def test_the_swap_waits_for_a_full_canary() -> None:
     """As many pods as stable should have are ready before any of stable's traffic turns."""
     short = decide(promoting(workloads=both_ready(2, 1)))
-    assert (short.phase, short.run and short.run.swapped) == (Phase.PROMOTING, False)
-    full = decide(promoting())
-    assert (full.phase, full.run and full.run.swapped) == (Phase.PROMOTING, True)
+    assert short.phase is Phase.PROMOTING
+    assert decide(promoting()).phase is Phase.SWAPPING
 
 
 def test_a_promotion_without_room_holds_and_says_so() -> None:
@@ -74,7 +74,7 @@ def test_a_swap_is_over_only_when_it_was_seen() -> None:
 def test_a_fail_after_the_swap_acts_in_watching() -> None:
     """A promotion that has swapped is finished first; then the same Fail returns to the old revision."""
     seen = swapped(swap=not_live(), verdict=FAIL)
-    assert decide(seen).phase is Phase.PROMOTING
+    assert decide(seen).phase is Phase.SWAPPING
     watched = again(again(seen, swap=LIVE), verdict=FAIL)
     assert decide(watched).phase is Phase.ROLLING_BACK
 
@@ -137,7 +137,7 @@ def test_a_revision_that_took_over_and_has_no_ready_pods_left_yields(build: obje
     back = decide(seen)
     assert (at(back).phase, at(back).stable, at(back).canary) == (Phase.ROLLING_BACK, "1", "2")
     assert back.run is not None
-    assert (back.run.outcome, back.run.reason, back.run.swapped) == (Outcome.REJECTED, "NoReadyPods", False)
+    assert (back.run.outcome, back.run.reason) == (Outcome.REJECTED, "NoReadyPods")
 
 
 @pytest.mark.parametrize("build", [swapped, watching])
@@ -273,9 +273,18 @@ def test_a_swap_that_cannot_be_seen_can_still_fail() -> None:
 
 def test_an_unproven_swap_is_in_the_conditions() -> None:
     """Neither "the weight is live" nor "takes over" is true of it."""
-    status = decide(again(swapped(swap=not_live()), swap=not_live("one endpoint of two"), after=600))
+    status = decide(again(swapped(swap=not_live()), swap=not_live("one endpoint of two"), after=60))
     assert condition(status, "TrafficVerified") == ("False", "SwapNotProven", "one endpoint of two")
     assert condition(status, "Stalled")[:2] == ("True", "SwapNotProven")
+
+
+def test_a_swap_is_not_waited_for_without_end() -> None:
+    """One pod that never gets ready does not block all later versions. Without any ready one there is no watch."""
+    waiting = again(
+        swapped(swap=not_live()), swap=not_live("one endpoint of two"), after=600, workloads=both_ready(2, 1)
+    )
+    assert decide(waiting).phase is Phase.WATCHING
+    assert decide(replace_seen(waiting, workloads=both_ready(0, 0))).phase is Phase.SWAPPING
 
 
 def test_a_watch_that_sees_nothing_does_not_end() -> None:
@@ -284,6 +293,34 @@ def test_a_watch_that_sees_nothing_does_not_end() -> None:
     assert decide(blind).phase is Phase.WATCHING
     assert condition(decide(again(blind, verdict=LOST)), "Stalled")[:2] == ("True", "MetricsUnavailable")
     assert decide(again(blind, verdict=UNDECIDED)).phase is Phase.STABLE
+
+
+def test_a_watch_that_sees_nothing_has_an_end() -> None:
+    """After the deadline of the run, or when a newer revision waits for it."""
+    deadline = a_spec().rollout.deadline.total_seconds()
+    assert decide(watching(after=WATCH + deadline, verdict=LOST)).phase is Phase.STABLE
+    assert decide(watching(after=WATCH, verdict=LOST, resolution=resolved(3))).phase is Phase.STABLE
+    assert decide(watching(after=WATCH - 1, verdict=LOST, resolution=resolved(3))).phase is Phase.WATCHING
+
+
+@pytest.mark.parametrize("build", [swapped, watching])
+def test_the_previous_revision_asked_for_again_comes_back_at_once(build: object) -> None:
+    """Also while MLflow is down, where the spec names its version."""
+    pinned = a_spec(model={**SPEC["model"], "uri": "models:/iris/1"})
+    lost = Unreachable("no answer")
+    for changes in ({"resolution": resolved(1)}, {"resolution": lost, "spec": pinned}):
+        back = decide(build(workloads=both_ready(2, 2), **changes))  # type: ignore[operator]
+        assert (back.phase, back.stable and back.stable.model.version) == (Phase.ROLLING_BACK, "1")
+        assert (back.run and back.run.outcome, back.rejected) == (Outcome.WITHDRAWN, ())
+
+
+def test_nobody_goes_back_to_a_revision_without_pods() -> None:
+    """Neither for a Fail nor for an edit: no answer is worse than the answers of the new one. That is told."""
+    alone = both_ready(0, 2)
+    failed = watching(verdict=FAIL, workloads=alone)
+    assert decide(failed).phase is Phase.WATCHING
+    assert condition(decide(failed), "Stalled")[:2] == ("True", "StableDead")
+    assert decide(watching(resolution=resolved(1), workloads=alone)).phase is Phase.WATCHING
 
 
 def test_pods_that_an_unproven_route_may_lead_to_stay_longer() -> None:

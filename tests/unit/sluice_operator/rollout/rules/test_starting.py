@@ -42,7 +42,7 @@ LATE = timedelta(minutes=10).total_seconds()
 def test_a_first_revision_starts_alone() -> None:
     """There is nothing to split traffic with, so there is no weight."""
     status = decide(an_observation())
-    assert at(status) == At(Phase.STARTING, canary="1")
+    assert at(status) == At(Phase.INITIALIZING, canary="1")
     assert condition(status, "Ready") == ("False", "NoRevision", "no revision serves yet")
 
 
@@ -50,7 +50,7 @@ def test_a_first_revision_starts_alone() -> None:
 def test_a_first_revision_waits_for_all_of_its_pods(ready: int) -> None:
     """Some of its pods are not enough to call it stable."""
     seen = again(an_observation(), workloads=pods((revision(1), ready)))
-    assert at(decide(seen)) == At(Phase.STARTING, canary="1")
+    assert at(decide(seen)) == At(Phase.INITIALIZING, canary="1")
 
 
 def test_a_first_revision_is_stable_once_ready() -> None:
@@ -69,7 +69,7 @@ def test_a_first_revision_waits_for_the_gateway() -> None:
     """Its pods are ready, but callers get no answer yet; after a while that is told."""
     ready = pods((revision(1), REPLICAS))
     dark = not_live("no model server (status 404) answered")
-    assert decide(again(an_observation(), workloads=ready, swap=dark)).phase is Phase.STARTING
+    assert decide(again(an_observation(), workloads=ready, swap=dark)).phase is Phase.INITIALIZING
     late = decide(again(an_observation(), after=LATE, workloads=ready, swap=dark))
     assert condition(late, "Stalled") == ("True", "GatewayUnreachable", "no model server (status 404) answered")
     assert at(decide(again(an_observation(), workloads=ready, swap=LIVE))).stable == "1"
@@ -83,9 +83,9 @@ def test_a_first_revision_waits_for_the_gateway() -> None:
     ],
 )
 def test_a_first_revision_that_fails_says_so_and_stays(changes: dict[str, object], reason: str) -> None:
-    """There is nothing to go back to: it stays in Starting, stalled, and is not remembered as rejected."""
+    """There is nothing to go back to: it stays in Initializing, stalled, and is not remembered as rejected."""
     status = decide(again(an_observation(), **changes))  # type: ignore[arg-type]
-    assert at(status) == At(Phase.STARTING, canary="1", outcome=Outcome.REJECTED)
+    assert at(status) == At(Phase.INITIALIZING, canary="1", outcome=Outcome.REJECTED)
     assert condition(status, "Stalled")[:2] == ("True", reason)
     assert condition(status, "RolloutSucceeded")[:2] == ("False", reason)
     assert condition(status, "Ready")[:2] == ("False", "NoRevision")
@@ -96,7 +96,7 @@ def test_a_first_revision_that_failed_yields_to_a_corrected_one() -> None:
     """The fix of a refused model starts as if it were the first."""
     refused = again(an_observation(), workloads={revision(1).revision: REFUSED})
     corrected = again(refused, resolution=stable_on(2).resolution)
-    assert at(decide(corrected)) == At(Phase.STARTING, canary="2")
+    assert at(decide(corrected)) == At(Phase.INITIALIZING, canary="2")
 
 
 def test_a_late_first_revision_is_welcome() -> None:
@@ -207,6 +207,7 @@ def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:
             "PickleNotTrusted",
             "the model is a pickle: register it with skops",
             seen.now,
+            seen.generation,
             back.rejected[0].objectives_hash,
         ),
     )
@@ -262,7 +263,7 @@ def test_a_first_revision_without_a_good_hold_out_does_not_serve() -> None:
     for _ in range(3):
         status = decide(seen)
         assert (status.phase, status.stable, status.run and status.run.outcome) == (
-            Phase.STARTING,
+            Phase.INITIALIZING,
             None,
             Outcome.REJECTED,
         )

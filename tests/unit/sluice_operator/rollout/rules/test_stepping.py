@@ -41,6 +41,7 @@ from tests.unit.sluice_operator.build import (
     starting,
     stepping,
     swapped,
+    watching,
 )
 
 HOURS = 3600.0
@@ -75,7 +76,8 @@ def test_the_whole_happy_path() -> None:
     begun = At(Phase.STARTING, stable="1", canary="2", weight=0, live=0)
     step_1 = At(Phase.STEPPING, stable="1", canary="2", weight=10, live=10)
     step_2 = At(Phase.STEPPING, stable="1", canary="2", weight=50, live=50, step=1)
-    swap = step_2._replace(phase=Phase.PROMOTING)
+    take_over = step_2._replace(phase=Phase.PROMOTING)
+    swap = step_2._replace(phase=Phase.SWAPPING)
     watch = At(Phase.WATCHING, stable="2", previous="1", step=1)
     assert path == [
         begun,
@@ -89,7 +91,7 @@ def test_the_whole_happy_path() -> None:
         step_1._replace(step=1),
         step_2._replace(live=10),
         step_2,
-        swap,
+        take_over,
         swap,
         swap,
         watch,
@@ -261,7 +263,6 @@ def test_a_revision_that_was_rejected_is_not_tried_again_when_its_old_terms_retu
         {"objectives": SPEC["objectives"][:1]},
         {"rollout": {**ROLLOUT, "canary": {"steps": STEPS[1:]}}},
         {"rollout": {**ROLLOUT, "deadline": "1h"}},
-        {"prometheus": {"url": "https://prometheus.team-a.svc:9090", "credentialsSecret": "prometheus"}},
     ],
 )
 @pytest.mark.parametrize("build", [starting, stepping])
@@ -273,8 +274,32 @@ def test_changed_terms_restart_the_run(build: Any, changes: dict[str, Any]) -> N
     assert at(restarted) == at(seen.status)._replace(phase=Phase.STARTING, weight=0, step=0)
     assert restarted.run is not None
     assert (restarted.run.rollout, restarted.run.objectives) == (terms.rollout, terms.objectives)
-    assert (restarted.run.prometheus, restarted.run.started_at) == (terms.prometheus, seen.now)
+    assert restarted.run.started_at == seen.now
     assert (restarted.run.traffic_started_at, restarted.run.first_live_at, restarted.verdict) == (None, None, None)
+
+
+def test_another_order_or_another_way_to_write_a_value_is_no_change() -> None:
+    """`"1%"` is `"0.01"`."""
+    same = [*SPEC["objectives"][1:], {"name": "errors", "errorRate": {"max": "0.01"}}]
+    seen = stepping(spec=a_spec(objectives=same), verdict=UNDECIDED)
+    assert at(decide(seen)) == at(seen.status)
+
+
+def test_an_upgrade_restarts_no_run() -> None:
+    """A new CRD may have other defaults. Then the spec reads otherwise, though nobody has edited it."""
+    seen = replace_seen(stepping(verdict=UNDECIDED), spec=a_spec(rollout={**ROLLOUT, "deadline": "1h"}))
+    assert at(decide(seen)) == at(seen.status)
+
+
+@pytest.mark.parametrize("build", [starting, stepping, watching])
+def test_a_prometheus_that_moved_is_asked_where_it_is_now(build: Any) -> None:
+    """Where the metrics are is a connection, and no term of the run."""
+    moved = a_spec(prometheus={"url": "https://prometheus.team-a.svc:9090", "credentialsSecret": "prometheus"})
+    seen = build(spec=moved, workloads=both_ready(2, 2), verdict=UNDECIDED)
+    status = decide(seen)
+    assert at(status) == at(seen.status)
+    assert status.run is not None
+    assert status.run.prometheus == moved.prometheus
 
 
 def test_replicas_apply_to_a_run_as_it_is() -> None:

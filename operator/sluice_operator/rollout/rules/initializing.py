@@ -1,0 +1,50 @@
+"""Rules for the first revision. There is nothing to compare it with, and nothing to go back to.
+
+So nothing of the spec is frozen, and every correction acts at once.
+"""
+
+from msgspec.structs import replace
+
+from sluice_operator.api.observation import Observation
+from sluice_operator.api.status import Outcome, Phase, Status
+from sluice_operator.rollout import revisions
+from sluice_operator.rollout.phases import run_in, time_in_phase
+from sluice_operator.rollout.roles import is_refused
+from sluice_operator.rollout.transitions import alias_after, begin_run, end_run, ended
+
+
+def a_corrected_spec_starts_the_first_revision_anew(seen: Observation) -> Status | None:
+    """Another revision, other objectives or another policy, as long as no caller gets answers from this one."""
+    status, run, wanted = seen.status, run_in(seen, Phase.INITIALIZING), seen.desired
+    if run is None or status.canary is None:
+        return None
+    if wanted is not None and wanted.revision != status.canary.revision:
+        return None if _serves(seen) else begin_run(seen, wanted)
+    return begin_run(seen, status.canary) if revisions.terms_changed(run, seen.spec, seen.generation) else None
+
+
+def a_first_revision_that_serves_is_stable(seen: Observation) -> Status | None:
+    """With all of its pods, and proven through the gateway.
+
+    If it had its time, some of its pods are enough. If a newer revision is to be its canary, the proof is not needed
+    either: what callers use is never thrown away.
+    """
+    status, run = seen.status, run_in(seen, Phase.INITIALIZING)
+    if run is None or status.canary is None or not _serves(seen):
+        return None
+    proven = seen.swap is None or seen.swap.live
+    complete = proven and seen.workload(status.canary).ready >= seen.spec.server.replicas
+    replaced = seen.desired is not None and seen.desired.revision != status.canary.revision
+    degraded = proven and time_in_phase(seen) >= run.rollout.progress_deadline
+    if not (complete or degraded or replaced):
+        return status
+    alias = status.alias if replaced else alias_after(seen, status.canary)
+    promoted = replace(status, stable=status.canary, alias=alias)
+    ending = ended(run, Outcome.PROMOTED, "FirstRevision", "", seen.now)
+    return end_run(seen, promoted, ending, status.canary, leaving=None)
+
+
+def _serves(seen: Observation) -> bool:
+    """Whether the first revision is selected by Service NAME and has ready pods."""
+    run = seen.status.run
+    return run is not None and not is_refused(run) and seen.workload(seen.status.canary).ready > 0
