@@ -20,6 +20,7 @@ from dev.bench import prometheus
 from dev.bench.clock import FETCHING, PARTS, Client, Clock
 from dev.bench.exporter import NAMESPACE, PAST, PODS, SCRAPE_SECONDS, revision
 from dev.bench.prometheus import Prometheus
+from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.quantities import Duration, Ratio, Share
 from sluice_operator.api.spec import (
     Accuracy,
@@ -160,7 +161,7 @@ class Bench:
         queries, ticks, parts = clock.queries, clock.ticks, dict(clock.seconds)
         cpu, spent, began = time.process_time(), self._prometheus.cpu_seconds(), time.monotonic()
         verdicts = await asyncio.gather(
-            *(evaluator.verdict(subject, Status(phase=Phase.STEPPING), 0, now) for subject in subjects)
+            *(evaluator.verdict(subject, Status(phase=Phase.STEPPING), NO_CRASHES, now) for subject in subjects)
         )
         done = time.time()
         if lost := [verdict.message for verdict in verdicts if verdict.reason == METRICS_UNAVAILABLE]:

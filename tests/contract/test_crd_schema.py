@@ -58,7 +58,7 @@ STATUS: dict[str, Any] = {
         "step": 1,
         "stepStartedAt": NOW,
         "swapped": False,
-        "stableRestarts": 2,
+        "crashes": [{"uid": "u1", "revision": "f6e5d4c3b2", "restarts": 2, "crashes": 1, "last": "exit code 1"}],
         "canary": {"revision": "f6e5d4c3b2", "model": "models:/iris/4"},
         "stable": {"revision": "a1b2c3d4e5", "model": "models:/iris/3"},
         "outcome": "Rejected",
@@ -97,6 +97,14 @@ STATUS: dict[str, Any] = {
             "at": NOW,
         }
     ],
+    "abandoned": {
+        "revision": "c3",
+        "reason": "R",
+        "message": "m",
+        "termsHash": "88bb",
+        "generation": 3,
+        "retryAt": NOW,
+    },
     "retiring": [{"revision": REVISION, "replicas": 2, "until": NOW}],
     "history": [
         {

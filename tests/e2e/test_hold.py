@@ -105,7 +105,8 @@ async def test_a_crashing_canary_is_rolled_back(quiet: Rollout, place: Place, ve
         await kill_server(place.kubectl, NAMESPACE, pod.name)
     end = await quiet.until_ended(versions.better, runs=len(before.history) + 1)
     assert (end.history[0].outcome, end.rejected[0].reason) == ("Rejected", "CanaryCrashing")
-    assert end.rejected[0].message == ("containers of the canary ended 2 times more often than stable's in this run")
+    words = "containers of the canary ended 2 times more often than stable's in this run; the last: container server"
+    assert end.rejected[0].message == f"{words} of pod {pod.name} ended with exit code 137 (Error)"
     assert end.stable is not None
     assert end.stable.model.uri == versions.first.uri
 

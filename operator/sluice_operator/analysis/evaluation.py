@@ -8,7 +8,8 @@ import msgspec
 
 from sluice_operator.analysis import verdict, wording
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
-from sluice_operator.analysis.verdict import Stage
+from sluice_operator.analysis.verdict import NO_CRASHES, Stage
+from sluice_operator.api.observation import Crashes
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 
@@ -16,11 +17,12 @@ QueryResults = tuple[tuple[Objective, ObjectiveVerdict], ...]
 
 
 class Evaluation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The verdict of a moment. `crashes`: how many more containers of the canary ended than of stable."""
+    """The verdict of a moment. `crashes`: how many more times the canary's model servers failed than stable's."""
 
     verdict: Verdict
     at: datetime
     crashes: int = 0
+    last_crash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,12 @@ def query_results(objectives: Sequence[Objective], verdict: Verdict) -> QueryRes
     return tuple((query, judged[query.name]) for query in queries if query.name in judged)
 
 
-def evaluate(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: int) -> Verdict:
-    """The verdict on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
+def evaluate(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: Crashes = NO_CRASHES) -> Verdict:
+    """The verdict on the canary. `crashes`: of its model servers in this run, more than of stable's."""
     return wording.verdict(verdict.judge(findings, confidence, stage, crashes), confidence)
 
 
-def without_metrics(message: str, before: Verdict | None, crashes: int) -> Verdict:
+def without_metrics(message: str, before: Verdict | None, crashes: Crashes) -> Verdict:
     """The verdict without metrics: Undecided, with the numbers of the verdict before it. Crashes are known, and fail.
 
     `message`: why there are no metrics.

@@ -14,19 +14,21 @@ from typing import Self
 from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.thresholds import Progress, Thresholds, against, averaged
+from sluice_operator.api.observation import Crashes
 from sluice_operator.api.spec import Confidence, Judge, Objective, Step, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Result, Run
 
 VERDICT_VERSION = 1  # raised by each change after which the same counts may get another verdict, or other numbers
-CRASHES_TOLERATED = 1  # so many more containers of the canary may end than of stable
+CRASHES_TOLERATED = 1  # so many more times may the canary's model servers fail than stable's
+NO_CRASHES = Crashes()
 OVERDUE_TOLERATED = 20  # requests; a canary hangs if there are more, and also more than it finished
 
 
 @dataclass(frozen=True, slots=True)
 class Crashing:
-    """The canary's containers end: `crashes` more of them than of stable's."""
+    """The canary's model servers fail, more often than stable's."""
 
-    crashes: int
+    crashes: Crashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,8 @@ class Judgement:
         return 0.0 if step is None else step.min_duration.total_seconds() - self.stage.elapsed
 
 
-def judge(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: int) -> Judgement:
-    """The decision on the canary. `crashes`: how many more of its containers than of stable's ended in this run."""
+def judge(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: Crashes = NO_CRASHES) -> Judgement:
+    """The decision on the canary. `crashes`: of its model servers in this run, more than of stable's."""
     acting = findings.without_dry_runs()
     thresholds = Thresholds.of(acting.objectives, confidence, stage.steps)
     failure = next(_failures(acting, thresholds, stage, crashes), None)
@@ -167,12 +169,12 @@ def judge(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: 
     )
 
 
-def crashing(crashes: int) -> Crashing | None:
-    """The failure of a canary whose containers end too often."""
-    return Crashing(crashes) if crashes > CRASHES_TOLERATED else None
+def crashing(crashes: Crashes) -> Crashing | None:
+    """The failure of a canary whose model servers fail too often."""
+    return Crashing(crashes) if crashes.more > CRASHES_TOLERATED else None
 
 
-def _failures(findings: RunFindings, thresholds: Thresholds, stage: Stage, crashes: int) -> Iterator[Failure]:
+def _failures(findings: RunFindings, thresholds: Thresholds, stage: Stage, crashes: Crashes) -> Iterator[Failure]:
     """All that makes the canary fail, the most certain failure first."""
     if (failure := crashing(crashes)) is not None:
         yield failure

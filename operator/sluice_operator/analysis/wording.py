@@ -56,8 +56,9 @@ def verdict(judgement: Judgement, confidence: Confidence) -> Verdict:
 
 
 def crashing(failure: Crashing) -> str:
-    """The message for a canary whose containers end too often."""
-    return f"containers of the canary ended {failure.crashes} times more often than stable's in this run"
+    """The message for a canary whose model servers fail too often."""
+    last = f"; the last: {failure.crashes.last}" if failure.crashes.last else ""
+    return f"containers of the canary ended {failure.crashes.more} times more often than stable's in this run{last}"
 
 
 def _no_failure(judgement: Judgement) -> tuple[str, str]:

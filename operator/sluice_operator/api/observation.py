@@ -54,6 +54,26 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerEnd:
+    """How the container `server` of one pod ended before its last restart."""
+
+    pod: str
+    uid: str
+    pod_created: datetime | None
+    restarts: int  # of this container, ever
+    at: datetime | None
+    failure: str  # such as "exit code 137 (OOMKilled)"; empty if its node went down
+
+
+@dataclass(frozen=True, slots=True)
+class Crashes:
+    """How many more times the canary's model servers failed than stable's in a run, and the last of them in words."""
+
+    more: int = 0
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """A summary of the pods of one revision: numbers and reasons, not the pods themselves.
 
@@ -61,12 +81,16 @@ class Workload:
     """
 
     ready: int = 0  # pods
-    restarts: int = 0  # of the model server's containers, in all pods
+    ends: tuple[ServerEnd, ...] = ()  # one for each pod whose model server was started again
     digest: str = ""  # of the model's files, once a pod has fetched them
     runtime: str = ""  # that loads the model, likewise
     refusal: Refusal | None = None
     trouble: str = ""  # why a pod is not ready, as a sentence for people
+    obstacle: Refusal | None = None  # what keeps pods from running that is not the model's: a quota, no room, no image
     registry_unreachable: bool = False  # a pod waits for a registry that does not answer: the model is not to blame
+
+
+NO_DEPLOYMENT = Workload(obstacle=Refusal("PodsNotCreated", "its Deployment does not exist yet"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +172,13 @@ class Observation:
     verdict: Verdict | None = None
     alias_version: str | None = None  # that the alias of the last promotion points to
 
+    def obstacle(self, revision: Revision | None) -> Refusal | None:
+        """What keeps the pods of `revision` from running and says nothing about its model; None if one is ready."""
+        pods = self.workload(revision)
+        if pods.ready > 0 or pods.refusal is not None:
+            return None
+        return pods.obstacle or (Refusal("WriteRefused", self.refused) if self.refused else None)
+
     def workload(self, revision: Revision | None) -> Workload:
-        """The pods of `revision`; a Workload without pods if it has none."""
-        return self.workloads.get(revision.revision, Workload()) if revision else Workload()
+        """The pods of `revision`; one without pods if its Deployment does not exist."""
+        return self.workloads.get(revision.revision, NO_DEPLOYMENT) if revision else NO_DEPLOYMENT

@@ -43,6 +43,7 @@ class Outcome(StrEnum):
     REJECTED = "Rejected"
     SUPERSEDED = "Superseded"  # a newer revision took its place
     WITHDRAWN = "Withdrawn"  # the spec went back to the stable revision
+    ABANDONED = "Abandoned"  # it could not be judged: no room, no image, not enough evidence in time
 
 
 class Result(StrEnum):
@@ -100,6 +101,16 @@ class RevisionRef(_Part, frozen=True):
     model: str
 
 
+class PodCrashes(_Part, frozen=True):
+    """How often the model server of one pod failed in a run. `last`: the last time, in words."""
+
+    uid: str
+    revision: str
+    restarts: int = 0  # ever, as they were counted last
+    crashes: int = 0
+    last: str = ""
+
+
 class Run(_Part, frozen=True):
     """One rollout of one revision. Its terms are copies of the spec at its start."""
 
@@ -116,9 +127,8 @@ class Run(_Part, frozen=True):
     prometheus: Prometheus | None = None  # that the spec names now: a connection, and no term of the run
     steps: tuple[Step, ...] = ()  # those of the spec, or automatic ones, chosen when the canary was ready
     latency_thresholds: dict[str, Number] = {}  # seconds, by objective without a limit: stable's quantile
-    stable_restarts: int = 0  # of stable's containers when the run began
-    canary_restarts: int = 0  # likewise of the canary's, which may have served before
-    on_hold_since: datetime | None = None  # in Starting: the registry or the gateway has a problem, not the model
+    crashes: tuple[PodCrashes, ...] = ()  # of pods whose model server ended in this run
+    on_hold_since: datetime | None = None  # in Starting: the registry, the gateway or the cluster has a problem
     step: int = 0
     step_started_at: datetime | None = None  # when the weight of this step was proven
     traffic_started_at: datetime | None = None  # the first write that could let traffic in
@@ -201,6 +211,20 @@ class Rejection(_Part, frozen=True):
     objectives_hash: str = ""  # of the objectives that it failed; with other ones it is tried again. Empty: not known
 
 
+class Abandoned(_Part, frozen=True):
+    """A revision whose last run ended without a verdict on it. It is tried again.
+
+    That is at `retry_at`, or when the spec has other terms: steps, deadlines, objectives.
+    """
+
+    revision: str
+    reason: str
+    message: str
+    terms_hash: str = ""
+    generation: int = 0  # of the spec then; without an edit since, terms that read otherwise are still the same
+    retry_at: datetime | None = None
+
+
 class Retiring(_Part, frozen=True):
     """A revision without traffic whose pods are kept until `until`."""
 
@@ -255,6 +279,7 @@ class Status(_Part, frozen=True):
     verdict: Verdict | None = None
     alias: Alias | None = None
     rejected: tuple[Rejection, ...] = ()
+    abandoned: Abandoned | None = None
     retiring: tuple[Retiring, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     conditions: tuple[Condition, ...] = ()

@@ -19,7 +19,7 @@ from sluice_operator.analysis.evaluation import (
 )
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.verdict import Judgement, Stage, judge
-from sluice_operator.api.observation import Refusal
+from sluice_operator.api.observation import Crashes, Refusal
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Objective, Prometheus
 from sluice_operator.api.status import ObjectiveVerdict, Run, Status, Verdict
@@ -103,10 +103,10 @@ class Evaluator:
         return criteria.latency_thresholds(objectives, within)
 
     @in_stage("evidence")
-    async def verdict(self, subject: Subject, current: Status, crashes: int, now: datetime) -> Verdict:
+    async def verdict(self, subject: Subject, current: Status, crashes: Crashes, now: datetime) -> Verdict:
         """The verdict at `now`. While the stage of the run stays the same, there is one evaluation per interval.
 
-        `crashes`: of the canary's containers, more than of stable's.
+        `crashes`: of the canary's model servers, more than of stable's.
         """
         run, key = subject.run, (subject.namespace, subject.name)
         stage = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
@@ -123,7 +123,7 @@ class Evaluator:
             judgement = judge(replace(findings, queries=results), run.confidence, Stage.of(run, now), crashes)
             self._report(*key, _evidence(judgement))
             verdict = wording.verdict(judgement, run.confidence)
-        self._evaluations[key] = stage, Evaluation(verdict, now, crashes)
+        self._evaluations[key] = stage, Evaluation(verdict, now, crashes.more, crashes.last)
         return verdict
 
     async def ended(self, subject: Subject, current: Status) -> EndedRun | None:
@@ -153,7 +153,7 @@ class Evaluator:
         counted = await asyncio.to_thread(samples.findings, subject, ended.timestamp(), self._intervals)
         last = current.verdict  # of the run, in status
         findings = replace(counted, queries=query_results(run.objectives, last) if last is not None else ())
-        verdict = evaluate(findings, run.confidence, Stage.of(run, ended), crashes=0)
+        verdict = evaluate(findings, run.confidence, Stage.of(run, ended))
         if last is not None and (last.result, last.reason) != (verdict.result, verdict.reason):
             verdict = last  # because of crashes or missing metrics, which are not in the ticks
         return samples.evidence, Evaluation(verdict, ended)

@@ -68,7 +68,7 @@ def _ended(after: Status) -> Event:
         return Event("Promoted", f"{after.stable.model.uri if after.stable else ''} is stable")
     if run.outcome is Outcome.REJECTED:
         return Event("RolledBack", f"{run.reason}: {run.message}", warning=True)
-    return Event(str(run.outcome), run.message)
+    return Event(str(run.outcome), run.message, warning=run.outcome is Outcome.ABANDONED)
 
 
 def _conditions_changed(before: Status, after: Status) -> Iterator[Event]:

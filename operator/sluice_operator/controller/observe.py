@@ -11,10 +11,10 @@ from datetime import datetime
 
 from sluice_operator.analysis import criteria, hold_out
 from sluice_operator.api import names, spec, status
-from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, Workload
+from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
-from sluice_operator.api.status import Phase, Revision, Run, Status, Verdict
+from sluice_operator.api.status import Phase, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
 from sluice_operator.controller.proofs import Proofs, Workloads
@@ -26,6 +26,7 @@ from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.prometheus.reader import MetricsLostError
+from sluice_operator.rollout import crashes
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
@@ -84,7 +85,7 @@ class Observer:
         with stage("read"):
             owned = await children.read(self._kube, namespace, name, owner.uid, current, routes)
             pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
-        workloads = by_revision(pods)
+        workloads = by_revision(pods, owned.objects.values())
         weight = await self._proofs.weight(current, workloads)
         smoke = await self._proofs.smoke(current, weight)
         observation = Observation(
@@ -171,7 +172,8 @@ class Observer:
             return None
         revisions = ComparedRevisions(canary.revision, stable.revision if stable else None)
         subject = Subject(owner.namespace, owner.name, run, revisions)
-        return await self._evaluator.verdict(subject, current, _crashes(run, workloads, canary, stable), self._clock())
+        failed = crashes.compared(crashes.noted(run, workloads))
+        return await self._evaluator.verdict(subject, current, failed, self._clock())
 
     def _alias_version(self, owner: Owner, current: Status) -> str | None:
         """Which version does the alias of the last promotion point to? Asked until that is the promoted one."""
@@ -191,13 +193,3 @@ def _access(settings: Settings) -> Access:
         settings.probe_timeout,
         settings.smoke_timeout,
     )
-
-
-def _crashes(run: Run, workloads: Workloads, canary: Revision, stable: Revision | None) -> int:
-    """How many more containers of the canary than of stable have ended in this run; negative if it is fewer."""
-
-    def ended(revision: Revision | None, restarts_before: int) -> int:
-        pods = workloads.get(revision.revision, Workload()) if revision else Workload()
-        return max(0, pods.restarts - restarts_before)
-
-    return ended(canary, run.canary_restarts) - ended(stable, run.stable_restarts)

@@ -1,80 +1,105 @@
 """A summary of the pods of each revision: how many are ready, and why the others are not. Pure."""
 
-import json
 from collections.abc import Iterable
+from datetime import datetime
 
 from sluice_operator.api import names
-from sluice_operator.api.observation import Refusal, Workload
+from sluice_operator.api.observation import Refusal, ServerEnd, Workload
 from sluice_operator.api.owner import Manifest
+from sluice_operator.kubernetes import fetch_report, pod_trouble
+from sluice_operator.kubernetes.pod_trouble import FETCH, SERVER, Trouble
+
+# How Kubernetes calls the end of a container that it has not seen end: the node, or its container runtime, went down.
+_UNSEEN = ("Unknown", "ContainerStatusUnknown")
 
 
-def by_revision(pods: Iterable[Manifest]) -> dict[str, Workload]:
-    """One Workload per revision that has pods. A pod that is being deleted does not count."""
+def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest] = ()) -> dict[str, Workload]:
+    """One Workload per revision that has pods, or a Deployment among `objects`.
+
+    A pod that is being deleted does not count.
+    """
     grouped: dict[str, list[Manifest]] = {}
+    deployments: dict[str, Manifest] = {}
+    for deployment in objects:
+        revision = deployment["metadata"].get("labels", {}).get(names.LABEL_REVISION)
+        if deployment["kind"] == "Deployment" and revision:
+            deployments[revision], grouped[revision] = deployment, []
     for pod in pods:
         if pod["metadata"].get("deletionTimestamp") is None:
             grouped.setdefault(pod["metadata"]["labels"].get(names.LABEL_REVISION, ""), []).append(pod)
-    return {revision: _workload(group) for revision, group in grouped.items()}
+    return {revision: _workload(group, deployments.get(revision)) for revision, group in grouped.items()}
 
 
-def _workload(pods: list[Manifest]) -> Workload:
-    reports = [report for pod in pods if (report := _fetch_report(pod))]
-    fetched = next((report for report in reports if "digest" in report), {})
-    refused = next((report["refused"] for report in reports if "refused" in report), None)
-    servers = [container for pod in pods for container in pod["status"].get("containerStatuses", ())]
+def _workload(pods: list[Manifest], deployment: Manifest | None) -> Workload:
+    reports = [fetch_report.of_pod(pod) for pod in pods]
+    fetched = next((report for report in reports if report.digest), fetch_report.FetchReport())
+    trouble = _worst([*_of_deployment(deployment, pods), *filter(None, map(pod_trouble.of_pod, pods))])
     return Workload(
-        ready=sum(_is_ready(pod) for pod in pods),
-        restarts=sum(server.get("restartCount", 0) for server in servers),
-        digest=fetched.get("digest", ""),
-        runtime=fetched.get("runtime", ""),
-        refusal=Refusal(refused["reason"], refused["message"]) if refused else None,
-        trouble=next((trouble for pod in pods if (trouble := _trouble(pod))), ""),
-        registry_unreachable=any("unavailable" in report for report in reports),
+        ready=sum(map(pod_trouble.is_ready, pods)),
+        ends=tuple(end for pod in pods for end in _server_ends(pod)),
+        digest=fetched.digest,
+        runtime=fetched.runtime,
+        refusal=next((report.refusal for report in reports if report.refusal), None),
+        trouble="" if trouble is None or trouble.usual else trouble.message,
+        obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
+        registry_unreachable=any(report.unavailable for report in reports),
     )
 
 
-def _is_ready(pod: Manifest) -> bool:
-    conditions = pod["status"].get("conditions", ())
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+def _worst(troubles: list[Trouble]) -> Trouble | None:
+    """The one to tell: what may be the model's first, then what is not usual for a start."""
+    return min(troubles, key=lambda trouble: (bool(trouble.obstacle), trouble.usual), default=None)
 
 
-def _fetch_report(pod: Manifest) -> Manifest:
-    """The JSON that the fetch container wrote into its termination message, now or before its last restart."""
-    for container in pod["status"].get("initContainerStatuses", ()):
-        for state in (container.get("state", {}), container.get("lastState", {})):
-            try:
-                report = json.loads(state.get("terminated", {}).get("message", ""))
-            except ValueError:
-                continue
-            if isinstance(report, dict):
-                return report
-    return {}
+def _of_deployment(deployment: Manifest | None, pods: list[Manifest]) -> list[Trouble]:
+    """Why pods are not even created: the Deployment has the answer of the API server from its ReplicaSet."""
+    if deployment is None or not deployment["spec"].get("replicas"):
+        return []
+    name = deployment["metadata"]["name"]
+    for condition in deployment.get("status", {}).get("conditions", ()):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            why = condition.get("message", "")
+            reason = "QuotaExceeded" if "exceeded quota" in why else "PodsRefused"
+            return [Trouble(f"pods of Deployment {name} are refused: {why}", reason)]
+    if pods:
+        return []
+    message = f"Deployment {name} has no pods yet; if it stays so, look at kube-controller-manager"
+    return [Trouble(message, "PodsNotCreated", usual=True)]
 
 
-def _trouble(pod: Manifest) -> str:
-    """Why the pod is not ready, as a sentence for people. Empty if it is ready, or only starting."""
-    if _is_ready(pod):
+def _server_ends(pod: Manifest) -> list[ServerEnd]:
+    """How the model server of this pod ended before its last restart. Injected containers are not the model's."""
+    metadata = pod["metadata"]
+    return [
+        ServerEnd(
+            pod=metadata["name"],
+            uid=metadata.get("uid", ""),
+            pod_created=_time(metadata.get("creationTimestamp")),
+            restarts=container["restartCount"],
+            at=_time(ended.get("finishedAt")),
+            failure=_failure(pod, ended),
+        )
+        for container in pod["status"].get("containerStatuses", ())
+        if container["name"] == SERVER and container.get("restartCount")
+        for ended in [container.get("lastState", {}).get("terminated") or container["state"].get("terminated") or {}]
+    ]
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _failure(pod: Manifest, ended: Manifest) -> str:
+    """How the process failed, in words; empty if the node went down under it.
+
+    Then the whole pod starts anew, and `fetch` runs again. After a crash it does not.
+    """
+    if not ended or ended.get("reason") in _UNSEEN:
         return ""
-    status, name = pod["status"], pod["metadata"]["name"]
-    unavailable = _fetch_report(pod).get("unavailable")
-    if unavailable:
-        return f"pod {name}: {unavailable['message']}"
-    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
-        if trouble := _container_trouble(container):
-            return f"pod {name}, container {container['name']}: {trouble}"
-    for condition in status.get("conditions", ()):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"pod {name} is not scheduled: {condition.get('message', '')}"
-    return ""
-
-
-def _container_trouble(container: Manifest) -> str:
-    """Why the container does not run, or how it ended before its last restart. Empty if neither is known."""
-    state = container.get("state", {})
-    ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
-    last_exit = f"last exit code {ended['exitCode']} ({ended.get('reason', '')})" if ended.get("exitCode") else ""
-    waiting = state.get("waiting", {})
-    if waiting.get("reason", "PodInitializing") in ("PodInitializing", "ContainerCreating"):
-        return last_exit
-    reason = f"{waiting['reason']}: {waiting.get('message') or 'no message'}"
-    return f"{reason}, {last_exit}" if last_exit else reason
+    for container in pod["status"].get("initContainerStatuses", ()):
+        if container["name"] == FETCH:
+            states = container.get("state", {})
+            began = (states.get("terminated") or states.get("running") or {}).get("startedAt") or ""
+            if began > (ended.get("finishedAt") or began):
+                return ""
+    return pod_trouble.ended_with(ended)

@@ -91,4 +91,4 @@ def backtested(replay: Replay) -> Backtest:
 
 def _judged(run: Run, tick: ReplayedTick, step: int, finished: int, in_step: int, at: datetime) -> Verdict:
     findings = findings_of_tick(tick, finished, in_step)
-    return evaluate(findings, run.confidence, Stage.of(replace(run, step=step), at), crashes=0)
+    return evaluate(findings, run.confidence, Stage.of(replace(run, step=step), at))

@@ -15,6 +15,7 @@ from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.thresholds import Thresholds, averaged
 from sluice_operator.analysis.verdict import VERDICT_VERSION, Stage, judge
+from sluice_operator.api.observation import Crashes
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Run, Verdict
 from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.chain import Pods
@@ -98,7 +99,7 @@ def replayed(record: RunRecord) -> Replay:
     ticks = tuple(_replayed_ticks(record, evidence))
     counted_findings = evidence.findings(run, last.at.timestamp(), record.overdue_after)
     findings = replace(counted_findings, queries=query_results(run.objectives, last.verdict))
-    decision = judge(findings, run.confidence, stage, last.crashes)
+    decision = judge(findings, run.confidence, stage, Crashes(last.crashes, last.last_crash))
     verdict = wording.verdict(decision, run.confidence)
     return Replay(record, decision.thresholds, ticks, verdict, evidence_of(evidence))
 

@@ -22,6 +22,7 @@ _ENDED = {
     Outcome.REJECTED: "was rolled back",
     Outcome.SUPERSEDED: "was replaced by a newer revision",
     Outcome.WITHDRAWN: "was withdrawn",
+    Outcome.ABANDONED: "was abandoned without a verdict",
 }
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

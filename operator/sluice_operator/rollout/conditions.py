@@ -9,7 +9,7 @@ from sluice_operator.analysis import criteria
 from sluice_operator.api.observation import NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Result, Run, Status
 from sluice_operator.rollout.roles import serves
-from sluice_operator.rollout.transitions import is_rejected
+from sluice_operator.rollout.transitions import is_rejected, is_resting
 
 UNPROVEN_AFTER_SECONDS = 30.0
 _BEGINNING = Phase.INITIALIZING, Phase.STARTING
@@ -96,6 +96,10 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
     revision = seen.desired
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
         return "False", "Rejected", f"{revision.model.uri} was rejected before and is not tried again as it is"
+    if revision is not None and status.phase is Phase.STABLE and is_resting(seen, revision) and status.abandoned:
+        by_itself = f"at {status.abandoned.retry_at:%H:%M} UTC, or " if status.abandoned.retry_at else ""
+        words = f"is tried again {by_itself}with other steps, deadlines or objectives"
+        return "False", "Abandoned", f"{revision.model.uri} {words}"
     return "False", "Progressing", ""
 
 
@@ -137,6 +141,8 @@ def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | Non
     pods = seen.workload(status.canary)
     if status.phase in _BEGINNING and pods.registry_unreachable:
         return "True", "RegistryUnreachable", pods.trouble
+    if status.phase in _BEGINNING and (obstacle := seen.obstacle(status.canary)):
+        return "True", obstacle.reason, obstacle.message
     proof = seen.smoke or seen.weight or seen.swap
     if status.phase in _BEGINNING and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail

@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     stepping.a_newer_revision_replaces,
     stepping.a_changed_route_restarts_the_run,
     stepping.changed_terms_restart_the_run,
+    starting.a_start_without_room_or_image_is_abandoned,
     starting.a_canary_that_does_not_get_ready_is_rejected,
     initializing.a_first_revision_that_serves_is_stable,
     starting.a_ready_canary_that_answers_begins_to_step,

@@ -45,6 +45,11 @@ def make(spec: Spec, model: Model, defaults: Defaults) -> Revision:
     )
 
 
+def terms_hash(spec: Spec) -> str:
+    """By what a run of this spec is judged and stepped, and when it ends."""
+    return _short_hash([spec.rollout, _in_order(spec.objectives), spec.confidence], _value)
+
+
 def objectives_hash(objectives: Sequence[Objective]) -> str:
     """What a revision is judged by: their values, whatever their order and however they are written."""
     return _short_hash(_in_order(objectives), _value)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api.observation import NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
 from sluice_operator.api.status import Phase, Revision, Route, Status, Verification
-from sluice_operator.rollout import revisions
+from sluice_operator.rollout import crashes, revisions
 from sluice_operator.rollout.transitions import now_live
 
 _STALE = Proof(False, "the route was changed just now")
@@ -18,7 +18,7 @@ def with_observations(seen: Observation) -> Observation:
     if status.route != seen.status.route:  # what the gateway did with the route before proves nothing about this one
         weight, swap, smoke = (proof and _STALE for proof in (seen.weight, seen.swap, seen.smoke))
         seen = replace_seen(seen, weight=weight, swap=swap, smoke=smoke)
-    for note in (_pods, _connections, _hold, _live_weight, _verdict, _retired, _alias):
+    for note in (_pods, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
     status = replace(status, observed_generation=seen.generation, url=url)
@@ -74,13 +74,17 @@ def _connections(seen: Observation, status: Status) -> Status:
     return replace(status, run=replace(status.run, prometheus=seen.spec.prometheus)) if status.run else status
 
 
+def _crashes(seen: Observation, status: Status) -> Status:
+    return replace(status, run=crashes.noted(status.run, seen.workloads)) if status.run else status
+
+
 def _hold(seen: Observation, status: Status) -> Status:
-    """The time in which the registry or the gateway holds a start is not counted, and nothing else is given back.
+    """The time in which something else than the model holds a start is not counted, and nothing else is given back.
 
     So pods that are ready for a moment again and again do not start for ever.
     """
     run, began, pods = status.run, status.phase_started_at, seen.workload(status.canary)
-    held = pods.registry_unreachable or pods.ready > 0
+    held = pods.registry_unreachable or pods.ready > 0 or seen.obstacle(status.canary) is not None
     if run is None or began is None or status.phase not in (Phase.INITIALIZING, Phase.STARTING):
         return status
     if held == (run.on_hold_since is not None):

@@ -1,12 +1,13 @@
 """Transitions that several rules make: small functions from one status to the next. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from sluice_operator.api import names
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import (
+    Abandoned,
     Alias,
     HistoryEntry,
     LiveWeight,
@@ -40,6 +41,16 @@ def is_rejected(seen: Observation, revision: Revision) -> bool:
         for entry in seen.status.rejected
         if entry.revision == revision.revision
     )
+
+
+def is_resting(seen: Observation, revision: Revision) -> bool:
+    """Whether the last run of `revision` was abandoned, and it is too early to try it again."""
+    abandoned = seen.status.abandoned
+    if abandoned is None or abandoned.revision != revision.revision:
+        return False
+    if abandoned.generation != seen.generation and abandoned.terms_hash != revisions.terms_hash(seen.spec):
+        return False
+    return abandoned.retry_at is None or seen.now < abandoned.retry_at
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
@@ -82,18 +93,27 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
         confidence=seen.spec.confidence,
         prometheus=seen.spec.prometheus,
         steps=seen.spec.rollout.canary.steps,
-        stable_restarts=seen.workload(seen.status.stable).restarts,
-        canary_restarts=seen.workload(canary).restarts,
     )
     retiring = tuple(entry for entry in seen.status.retiring if entry.revision.revision != canary.revision)
-    status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring)
+    status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring, abandoned=None)
     if status.stable is None:
         return enter(status, Phase.INITIALIZING, seen.now)
     return enter(write_weight(status, 0, seen.now), Phase.STARTING, seen.now)
 
 
-def roll_back(seen: Observation, run: Run, outcome: Outcome, reason: str, message: str) -> Status:
-    """Status first: the run's end is recorded and weight 0 is asked for in one write; traffic follows."""
+def roll_back(
+    seen: Observation,
+    run: Run,
+    outcome: Outcome,
+    reason: str,
+    message: str,
+    *,
+    retry_after: timedelta | None = None,
+) -> Status:
+    """Status first: the run's end is recorded and weight 0 is asked for in one write; traffic follows.
+
+    `retry_after`: when an abandoned revision is tried again by itself. None: only under other terms.
+    """
     ending = ended(run, outcome, reason, message, seen.now)
     status = replace(seen.status, run=ending)
     if status.phase is Phase.WATCHING:  # roles turn back: the old revision is still there at full size
@@ -102,6 +122,8 @@ def roll_back(seen: Observation, run: Run, outcome: Outcome, reason: str, messag
         status = write_weight(status, 0, seen.now)
     if outcome is Outcome.REJECTED and status.canary is not None:
         status = replace(status, rejected=_with_rejection(status, _rejection(status.canary, ending, seen.now)))
+    if outcome is Outcome.ABANDONED and status.canary is not None:
+        status = replace(status, abandoned=_abandoned(seen, status.canary, ending, retry_after))
     return enter(status, Phase.ROLLING_BACK, seen.now)
 
 
@@ -161,6 +183,13 @@ def _retiring(seen: Observation, leaving: Revision, until: datetime) -> Retiring
     """With the pods that it has now."""
     pods = (replicas for revision, replicas in sizes(seen.spec, seen.status) if revision.revision == leaving.revision)
     return Retiring(revision=leaving, replicas=next(pods), until=until)
+
+
+def _abandoned(seen: Observation, revision: Revision, run: Run, retry_after: timedelta | None) -> Abandoned:
+    retry_at = None if retry_after is None else seen.now + retry_after
+    return Abandoned(
+        revision.revision, run.reason, run.message, revisions.terms_hash(seen.spec), seen.generation, retry_at
+    )
 
 
 def _reference(revision: Revision) -> RevisionRef:

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from sluice_operator.api.observation import Crashes
 from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Result, Run, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.run_samples import Subject
@@ -124,7 +125,7 @@ def verdict_at(
 ) -> Verdict:
     """The verdict of one evaluation, `now` seconds after START."""
     subject = Subject("models", name, run or a_run(), ComparedRevisions(CANARY, STABLE))
-    return asyncio.run(evaluator.verdict(subject, current, crashes, moment(now)))
+    return asyncio.run(evaluator.verdict(subject, current, Crashes(crashes), moment(now)))
 
 
 def metrics_lost(message: str) -> Verdict:

@@ -102,7 +102,7 @@ def ended(run: Run, counted: Iterator[Tick]) -> tuple[Run, EndedRun]:
     for tick in counted:
         evidence.update(tick, run)
         now = datetime.fromtimestamp(tick.end, UTC)
-        verdict = evaluate(evidence.findings(run, tick.end, PATIENCE), run.confidence, Stage.of(run, now), 0)
+        verdict = evaluate(evidence.findings(run, tick.end, PATIENCE), run.confidence, Stage.of(run, now))
         if verdict.result is Result.FAIL:
             outcome = {"outcome": Outcome.REJECTED, "reason": verdict.reason, "message": verdict.message}
             run = replace(run, ended_at=now, **outcome)

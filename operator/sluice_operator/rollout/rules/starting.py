@@ -8,7 +8,7 @@ from sluice_operator.api.status import Outcome, Phase, Run, Status
 from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
-from sluice_operator.rollout.transitions import begin_run, ended, enter, is_rejected, roll_back
+from sluice_operator.rollout.transitions import begin_run, ended, enter, is_rejected, is_resting, roll_back
 
 _BEFORE_TRAFFIC = Phase.INITIALIZING, Phase.STARTING
 
@@ -29,7 +29,7 @@ def a_new_revision_starts_a_run(seen: Observation) -> Status | None:
         return None
     if status.stable is not None and status.stable.revision == revision.revision:
         return None
-    return None if is_rejected(seen, revision) else begin_run(seen, revision)
+    return None if is_rejected(seen, revision) or is_resting(seen, revision) else begin_run(seen, revision)
 
 
 def a_refused_model_is_rejected(seen: Observation) -> Status | None:
@@ -50,13 +50,28 @@ def a_model_without_a_good_hold_out_is_rejected(seen: Observation) -> Status | N
     return seen.status if unknown else None
 
 
+def a_start_without_room_or_image_is_abandoned(seen: Observation) -> Status | None:
+    """What keeps the pods from running says nothing about the model: it holds until `deadline`, and is tried again."""
+    run, obstacle = run_in(seen, Phase.STARTING), seen.obstacle(seen.status.canary)
+    if run is None or seen.status.stable is None or obstacle is None:
+        return None
+    if seen.now < run.started_at + run.rollout.deadline:
+        return None
+    message = f"did not start within deadline {run.rollout.deadline}: {obstacle.message}"
+    rest = run.rollout.progress_deadline
+    return roll_back(seen, run, Outcome.ABANDONED, obstacle.reason, message, retry_after=rest)
+
+
 def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | None:
-    """Pods that are not ready, or answer wrongly, within `progressDeadline`; a gateway or registry in trouble holds."""
+    """Pods that are not ready, or answer wrongly, within `progressDeadline`.
+
+    A gateway, a registry or a cluster in trouble holds.
+    """
     run, pods = run_in(seen, *_BEFORE_TRAFFIC), seen.workload(seen.status.canary)
     if run is None or time_in_phase(seen) < run.rollout.progress_deadline:
         return None
     answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
-    if pods.registry_unreachable or (pods.ready > 0 and not answers_wrongly):
+    if pods.registry_unreachable or (pods.ready > 0 and not answers_wrongly) or seen.obstacle(seen.status.canary):
         return None
     why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"

@@ -106,7 +106,10 @@ def a_clean_run_past_its_deadline_is_promoted(seen: Observation) -> Status | Non
 
 
 def a_run_past_its_deadline_is_rolled_back(seen: Observation) -> Status | None:
-    """Only where `onDeadline` says so. Otherwise the run holds its weight, and the conditions say it."""
+    """Only where `onDeadline` says so. Otherwise the run holds its weight, and the conditions say it.
+
+    Too little evidence is no verdict on the model: it is tried again under other terms.
+    """
     run, verdict = run_in(seen, Phase.STEPPING), seen.status.verdict
     if run is None or run.rollout.on_deadline is not OnDeadline.ROLLBACK:
         return None
@@ -114,4 +117,4 @@ def a_run_past_its_deadline_is_rolled_back(seen: Observation) -> Status | None:
         return None
     why = verdict.message if verdict else "no verdict"
     message = f"evidence not complete within deadline {run.rollout.deadline}: {why}"
-    return roll_back(seen, run, Outcome.REJECTED, "DeadlineExceeded", message)
+    return roll_back(seen, run, Outcome.ABANDONED, "DeadlineExceeded", message)

@@ -10,6 +10,7 @@ from sluice_operator.analysis.evaluation import evaluate
 from sluice_operator.analysis.finding import Finding, WorstComparison
 from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.verdict import Stage
+from sluice_operator.api.observation import Crashes
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import Verdict
 from tests.unit.sluice_operator.build import a_spec
@@ -56,7 +57,7 @@ def at_step(elapsed: float = 60, last: bool = True) -> Stage:
 
 
 def judged(given: RunFindings, stage: Stage | None = None, crashes: int = 0) -> Verdict:
-    return evaluate(given, CONFIDENCE, stage or at_step(), crashes)
+    return evaluate(given, CONFIDENCE, stage or at_step(), Crashes(crashes))
 
 
 def threshold(share: float, spent: float, objectives: int = 1) -> float:

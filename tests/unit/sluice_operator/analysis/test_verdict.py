@@ -13,6 +13,7 @@ from sluice_operator.analysis.evaluation import evaluate, without_metrics
 from sluice_operator.analysis.finding import Finding, WorstComparison
 from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.verdict import Stage
+from sluice_operator.api.observation import Crashes
 from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 from tests.unit.sluice_operator.analysis.findings import (
     ACCURACY,
@@ -159,8 +160,8 @@ def test_confidence_sets_the_thresholds() -> None:
     strict = a_spec(confidence={"falseRollback": "0.5%", "badPromotion": "0.5%"}).confidence
     fails = findings(a_finding(ERRORS, worse=threshold(0.8, 1.0) + 1))
     passes = findings(a_finding(ERRORS, non_inferior=(0.0, math.log(20) + 1)))
-    assert [evaluate(given, CONFIDENCE, at_step(), 0).result for given in (fails, passes)] == [Result.FAIL, Result.PASS]
-    assert [evaluate(given, strict, at_step(), 0).result for given in (fails, passes)] == [Result.UNDECIDED] * 2
+    assert [evaluate(given, CONFIDENCE, at_step()).result for given in (fails, passes)] == [Result.FAIL, Result.PASS]
+    assert [evaluate(given, strict, at_step()).result for given in (fails, passes)] == [Result.UNDECIDED] * 2
 
 
 def test_a_fail_needs_neither_requests_nor_time() -> None:
@@ -300,18 +301,16 @@ def test_a_few_overdue_requests_are_not_a_failure() -> None:
 def test_without_metrics_a_verdict_is_undecided_and_has_the_last_numbers() -> None:
     """It is neither a Pass nor a Fail."""
     before = judged(findings(a_finding(ERRORS)))
-    assert without_metrics("no answer", before, crashes=1) == Verdict(
+    assert without_metrics("no answer", before, Crashes(1)) == Verdict(
         Result.UNDECIDED, METRICS_UNAVAILABLE, "no answer", before.objectives
     )
-    assert without_metrics("no answer", None, crashes=0) == Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, "no answer")
+    assert without_metrics("no answer", None, Crashes()) == Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, "no answer")
 
 
 def test_crashes_fail_a_canary_without_metrics() -> None:
     """A canary that ends before its first scrape has no metrics."""
-    assert (without_metrics("stale", None, crashes=2).result, without_metrics("stale", None, crashes=2).reason) == (
-        Result.FAIL,
-        "CanaryCrashing",
-    )
+    verdict = without_metrics("stale", None, Crashes(2))
+    assert (verdict.result, verdict.reason) == (Result.FAIL, "CanaryCrashing")
 
 
 LOGS = st.floats(-700, 700)

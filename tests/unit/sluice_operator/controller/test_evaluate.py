@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.status import LiveWeight, Phase, Result, Verdict
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
@@ -242,7 +243,7 @@ def test_without_a_stable_revision_the_canary_is_judged_by_its_limits() -> None:
     """There is no baseline to ask for, and nothing to compare with."""
     prometheus = serving()
     subject = Subject("models", "iris", a_run(), ComparedRevisions(CANARY, None))
-    verdict = asyncio.run(evaluator_for(prometheus).verdict(subject, STATUS, 0, moment(155)))
+    verdict = asyncio.run(evaluator_for(prometheus).verdict(subject, STATUS, NO_CRASHES, moment(155)))
     assert verdict.objectives[0].requests == 300
     assert [query.rsplit("[")[-1] for query in prometheus.queries] == ["185000ms]"]
 

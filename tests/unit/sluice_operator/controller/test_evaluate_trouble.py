@@ -10,6 +10,7 @@ import requests
 from msgspec.structs import replace
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
+from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Verdict
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
@@ -81,7 +82,8 @@ def test_runs_that_ask_at_the_same_time_wait_for_one_timeout() -> None:
     async def together() -> list[Verdict]:
         subjects = [Subject("models", name, a_run(), ComparedRevisions(CANARY, STABLE)) for name in names]
         verdicts = (
-            evaluator.verdict(subject, STATUS, 0, moment(100 + 4 * index)) for index, subject in enumerate(subjects)
+            evaluator.verdict(subject, STATUS, NO_CRASHES, moment(100 + 4 * index))
+            for index, subject in enumerate(subjects)
         )
         return list(await asyncio.gather(*verdicts))
 

@@ -86,7 +86,7 @@ def the_run() -> Replay:
         evidence.update(CountedTick(start, start + TICK, canary, stable), run)
         now = BEGAN + timedelta(seconds=TICK * (number + 1))
         findings = evidence.findings(run, now.timestamp(), PATIENCE)
-        verdict = evaluate(findings, run.confidence, Stage.of(run, now), 0)
+        verdict = evaluate(findings, run.confidence, Stage.of(run, now))
         assert (verdict.result is Result.FAIL) == (tick is TICKS[-1])
     run = replace(run, ended_at=now, outcome=Outcome.REJECTED, reason=verdict.reason, message=verdict.message)
     return replayed(run_record.of_run("models", "iris", run, EndedRun(evidence, Evaluation(verdict, now), PATIENCE)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.status import Verdict
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
@@ -81,7 +82,7 @@ def test_evaluations_at_the_same_time_do_not_disturb_each_other() -> None:
         subjects = [Subject("models", name, a_run(), ComparedRevisions(CANARY, STABLE)) for name in names]
         moments = [moment(now + number / 100) for number in range(len(names))]
         pairs = zip(subjects, moments, strict=True)
-        return await asyncio.gather(*(together.verdict(subject, STATUS, 0, at) for subject, at in pairs))
+        return await asyncio.gather(*(together.verdict(subject, STATUS, NO_CRASHES, at) for subject, at in pairs))
 
     async def for_a_while() -> list[Verdict]:
         for now in range(30, 200, 5):

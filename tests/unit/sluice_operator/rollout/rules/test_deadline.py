@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_seen
 from typing import Any
 
 import pytest
@@ -43,12 +44,30 @@ def test_the_deadline_takes_a_run_back_where_it_says_so() -> None:
     """Not a moment before; the reason names what was missing."""
     assert decide(with_deadline("Rollback", after=4 * HOURS - 10, verdict=UNDECIDED)).phase is Phase.STEPPING
     back = decide(with_deadline("Rollback", after=4 * HOURS, verdict=UNDECIDED))
-    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=10, outcome=Outcome.REJECTED)
+    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=10, outcome=Outcome.ABANDONED)
     assert back.run is not None
     assert (back.run.reason, back.run.message) == (
         "DeadlineExceeded",
         "evidence not complete within deadline 4h: needs 20 more requests",
     )
+
+
+def test_too_little_evidence_is_no_rejection() -> None:
+    """It is not tried again by itself under the same terms, and at once under other ones."""
+    late = with_deadline("Rollback", after=4 * HOURS, verdict=UNDECIDED)
+    settled = again(again(late), weight=LIVE)
+    quiet = again(settled, after=24 * HOURS)
+    assert at(decide(quiet)) == At(Phase.STABLE, stable="1", outcome=Outcome.ABANDONED)
+    assert quiet.status.rejected == ()
+    assert condition(decide(quiet), "Stalled") == (
+        "False",
+        "Abandoned",
+        "models:/iris/2 is tried again with other steps, deadlines or objectives",
+    )
+    assert decide(replace_seen(quiet, generation=quiet.generation + 1)).phase is Phase.STABLE  # other replicas
+    patient = a_spec(rollout={**ROLLOUT, "onDeadline": "Rollback", "deadline": "24h"})
+    edited = replace_seen(quiet, spec=patient, generation=quiet.generation + 1)
+    assert at(decide(edited)).phase is Phase.STARTING
 
 
 def test_the_deadline_takes_back_a_run_that_waits_for_pods() -> None:

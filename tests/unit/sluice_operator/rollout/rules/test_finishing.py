@@ -255,7 +255,7 @@ def test_what_is_remembered_is_bounded() -> None:
     seen = stable_on(1)
     for version in range(2, 40):
         begun = again(seen, resolution=resolved(version), workloads=pods((revision(1), 2)))
-        failed = again(begun, after=600, workloads=pods((revision(1), 2)))
+        failed = again(begun, after=600, workloads=pods((revision(1), 2), (revision(version), 0)))
         seen = again(again(failed), after=1)
         retiring = tuple(Retiring(entry.revision, 1, NOW + timedelta(days=9)) for entry in seen.status.retiring)
         seen = with_status(seen, retiring=retiring)

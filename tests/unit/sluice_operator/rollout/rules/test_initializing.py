@@ -86,7 +86,7 @@ def test_asking_for_less_of_a_hold_out_is_enough() -> None:
 
 def test_a_new_policy_acts_on_a_first_revision() -> None:
     """A longer progressDeadline gives it more time, counted from the edit."""
-    late = again(an_observation(), after=PROGRESS)
+    late = again(an_observation(), after=PROGRESS, workloads={revision(1).revision: Workload()})
     assert condition(decide(late), "Stalled")[1] == "ProgressDeadlineExceeded"
     patient = a_spec(rollout={**ROLLOUT, "progressDeadline": "30m"})
     status = decide(again(late, spec=patient))

@@ -79,7 +79,7 @@ def test_a_first_revision_waits_for_the_gateway() -> None:
     ("changes", "reason"),
     [
         ({"workloads": {revision(1).revision: REFUSED}}, "PickleNotTrusted"),
-        ({"after": LATE}, "ProgressDeadlineExceeded"),
+        ({"after": LATE, "workloads": {revision(1).revision: Workload()}}, "ProgressDeadlineExceeded"),
     ],
 )
 def test_a_first_revision_that_fails_says_so_and_stays(changes: dict[str, object], reason: str) -> None:
@@ -221,7 +221,7 @@ def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:
 
 def test_pods_that_do_not_get_ready_are_rejected_at_the_deadline() -> None:
     """Not a moment before, and with what keeps them from being ready."""
-    waiting = Workload(trouble="pod iris-x, container server: ImagePullBackOff: no such image")
+    waiting = Workload(trouble="pod iris-x, container server: CrashLoopBackOff: back-off, last exit code 1 (Error)")
     workloads = {**pods((revision(1), REPLICAS)), revision(2).revision: waiting}
     assert decide(starting(after=LATE - 1, workloads=workloads)).phase is Phase.STARTING
     back = decide(starting(after=LATE, workloads=workloads))
@@ -229,7 +229,8 @@ def test_pods_that_do_not_get_ready_are_rejected_at_the_deadline() -> None:
     assert back.run is not None
     assert (back.run.reason, back.run.message) == (
         "ProgressDeadlineExceeded",
-        "not ready within progressDeadline 10m: pod iris-x, container server: ImagePullBackOff: no such image",
+        "not ready within progressDeadline 10m: pod iris-x, container server: CrashLoopBackOff: back-off, "
+        "last exit code 1 (Error)",
     )
 
 

@@ -1,0 +1,79 @@
+"""What the container `fetch` wrote into its termination message. Pure.
+
+The image is the user's choice, and Kubernetes cuts a message after 4,096 bytes: any text may be there, and none raises.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sluice_operator.api.observation import Refusal
+from sluice_operator.api.owner import Manifest
+
+_SHOWN = 300  # characters of a text that is no report
+
+
+class _Reason(msgspec.Struct):
+    reason: str
+    message: str
+
+
+class _Written(msgspec.Struct):
+    digest: str = ""
+    runtime: str | None = ""
+    refused: _Reason | None = None
+    unavailable: _Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """How a fetch ended. At most one of `refusal`, `unavailable` and `text` is there."""
+
+    digest: str = ""
+    runtime: str = ""
+    refusal: Refusal | None = None  # of the model
+    unavailable: Refusal | None = None  # the registry, or its store of files, did not answer
+    text: str = ""  # a message in another form, such as the last words of another program
+
+    @property
+    def sentence(self) -> str:
+        """For people; empty if the fetch succeeded or said nothing."""
+        said = self.refusal or self.unavailable
+        return said.message if said else self.text
+
+
+def of_pod(pod: Manifest) -> FetchReport:
+    """The report of the newest fetch that has ended in this pod; an empty one if there is none."""
+    for container in pod["status"].get("initContainerStatuses", ()):
+        if container["name"] != "fetch":
+            continue
+        for state in (container.get("state", {}), container.get("lastState", {})):
+            ended = state.get("terminated") or {}
+            if (report := parse(ended.get("message", ""), failed=ended.get("exitCode", 0) != 0)) != FetchReport():
+                return report
+    return FetchReport()
+
+
+def parse(message: str, *, failed: bool) -> FetchReport:
+    """The report in a termination message. `failed`: text in another form says why, and is kept."""
+    try:
+        written = msgspec.json.decode(message.encode(errors="replace"), type=_Written)
+    except (msgspec.MsgspecError, RecursionError):
+        return FetchReport(text=_first_line(message) if failed else "")
+    return FetchReport(
+        written.digest,
+        written.runtime or "",
+        _refusal(written.refused),
+        None if written.refused else _refusal(written.unavailable),
+    )
+
+
+def _refusal(reason: Any) -> Refusal | None:
+    return None if reason is None else Refusal(reason.reason, reason.message)
+
+
+def _first_line(message: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in message)
+    words = " ".join(printable.split())
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
