@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from dev.demo.cluster import Kubectl, process_of
@@ -19,7 +20,8 @@ from dev.demo.tasks import beside, first_answer
 NAMESPACE = "sluice-system"
 DEPLOYMENT = "sluice-operator"
 CONTAINER = "operator"
-KILLS_PER_RUN = 2  # the kubelet waits up to 10 s before it starts the operator again
+LEASE = "sluice-leader"
+KILLS_PER_RUN = 2  # the next one works after 15 s at the latest
 PAUSE = (2.0, 9.0)  # seconds from the start of a run, or of the operator, to the next kill
 
 
@@ -39,32 +41,36 @@ class Chaos:
         return beside(self._kill_some(run))
 
     async def restarts(self) -> int:
-        """Wait until the container runs. Returns how often it was restarted."""
-        return int((await self._running())["restartCount"])
+        """How often the containers of the operator were restarted."""
+        pods = await self._kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={DEPLOYMENT}")
+        return sum(int(entry["restartCount"]) for pod in pods for entry in pod["status"].get("containerStatuses", ()))
 
     async def _kill_some(self, run: str) -> None:
         for _ in range(KILLS_PER_RUN):
             await asyncio.sleep(self._random.uniform(*PAUSE))
-            container = await self._running()
+            container = await first_answer(partial(leading_container, self._kubectl), every=1.0)
             process = process_of(container["containerID"])
             os.kill(process, signal.SIGKILL)
             self.kills[run] += 1
             self._notice(f"chaos: killed the operator (process {process}) in the {run}")
-            await self._running(after=int(container["restartCount"]))
+            await first_answer(partial(self._another_leads, container["containerID"]), every=1.0)
 
-    async def _running(self, after: int = -1) -> dict[str, Any]:
-        """Wait until the operator's container runs and has more than `after` restarts. Returns its status."""
+    async def _another_leads(self, killed: str) -> dict[str, Any] | None:
+        """The container that leads, if it is not the one that was killed: its successor, or that of another pod."""
+        container = await leading_container(self._kubectl)
+        return container if container is not None and container["containerID"] != killed else None
 
-        async def status() -> dict[str, Any] | None:
-            pods = await self._kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={DEPLOYMENT}")
-            container = running_container(pods)
-            return container if container is not None and int(container["restartCount"]) > after else None
 
-        return await first_answer(status, every=1.0)
+async def leading_container(kubectl: Kubectl) -> dict[str, Any] | None:
+    """The status of the operator's container in the pod that holds the Lease; None if that does not run."""
+    pods = await kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={DEPLOYMENT}")
+    leases = await kubectl.items("leases", "-n", NAMESPACE, f"--field-selector=metadata.name={LEASE}")
+    holders = {lease["spec"].get("holderIdentity") for lease in leases}
+    return running_container([pod for pod in pods if pod["metadata"]["name"] in holders])
 
 
 def running_container(pods: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The status of the operator's container, in the pod that is not being deleted; None if it does not run."""
+    """The status of the operator's container, in the first pod that is not being deleted; None if it does not run."""
     return next(
         (
             container

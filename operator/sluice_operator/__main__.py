@@ -3,21 +3,25 @@
 import argparse
 import asyncio
 import dataclasses
+import logging
 import os
 import random
+import signal
 import socket
 import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+import httpx
 import kopf
 from kubernetes.aio import client, config
 
 from sluice_operator import logs
 from sluice_operator import settings as environment
 from sluice_operator.api import names
-from sluice_operator.controller import watch
+from sluice_operator.controller import health, watch
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
@@ -29,6 +33,9 @@ from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.controller.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.client import ApiServer
+from sluice_operator.kubernetes.guard import Guarded
+from sluice_operator.kubernetes.lease import Lease, LeaseLostError
+from sluice_operator.kubernetes.port import Kube
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.prometheus.reader import Reader
@@ -40,46 +47,81 @@ from sluice_operator.telemetry.calls import MeasuredClient
 from sluice_operator.telemetry.rollouts import Rollouts
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """What the watcher needs to know."""
+
+    queue: WorkQueue
+    hosts: HostClaims
+    lanes: Lanes
+
+
 async def run(settings: Settings) -> None:
-    """Build the parts, connect them, and run until the process gets a signal to end."""
-    chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
+    """Wait for the Lease, then work, until the process gets a signal to end or another operator leads."""
+    main_task = asyncio.current_task()
+    assert main_task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main_task.cancel)  # until kopf has its own
     configuration = client.Configuration()
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         config.load_incluster_config(configuration)
     else:
         await config.load_kube_config(client_configuration=configuration)
     async with client.ApiClient(configuration) as api, MeasuredClient("mlflow") as http:
-        kube = ApiServer(api)
-
-        def wake(key: Key) -> None:
-            queue.add(key)
-
-        registry = BackgroundRegistry(Registry(http, settings.tracking_uri, settings.allowed_registries), wake, chance)
-        intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
-        servers = Servers(kube, intervals, settings.allowed_prometheus)
-        prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)
-        rollouts = Rollouts()
-        metrics.REGISTRY.register(rollouts)
-        evaluator = Evaluator(Reader(prometheus), intervals, servers, rollouts.weighed)
-        hosts = HostClaims(kube)
-        observer = Observer(kube, registry, evaluator, hosts, settings, lambda: datetime.now(UTC), chance)
-        publisher = EventPublisher(kube, instance=socket.gethostname())
-        archive, lanes = Archive(kube, evaluator), Lanes()
-        reconciler = Reconciler(
-            kube, observer, registry, publisher, archive, settings.evaluation_interval, rollouts, lanes
+        server = ApiServer(api)
+        lease = Lease(server, settings.lease_namespace, settings.lease_name, socket.gethostname())
+        parts = build(Guarded(server, lease.held), http, settings)
+        await first_to_end(
+            health.serve([parts.queue.trouble], partial(_role, lease), settings.health_port),
+            endpoint.serve(metrics.REGISTRY, settings.metrics_port),
+            lead(server, lease, parts),
         )
-        workers = Workers(settings.workers, settings.rollout_workers)
-        work = TellingTrouble(reconciler.reconcile, kube, publisher, lambda: datetime.now(UTC))
-        queue = WorkQueue(work, workers, chance, lanes)
-        if not await kube.has_kind():
+
+
+async def lead(server: ApiServer, lease: Lease, parts: Parts) -> None:
+    """Work as soon as this process holds the Lease, and as long. Raises LeaseLostError."""
+    await lease.acquire()
+    metrics.LEADER.set(1)
+    try:
+        if not await server.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")
         watcher = kopf.operator(
-            registry=watch.registry(queue, hosts, lanes),
-            settings=watch.settings(),
-            clusterwide=True,
-            liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+            registry=watch.registry(parts.queue, parts.hosts, parts.lanes), settings=watch.settings(), clusterwide=True
         )
-        await first_to_end(queue.run(), watcher, endpoint.serve(metrics.REGISTRY, settings.metrics_port))
+        await first_to_end(parts.queue.run(), watcher, lease.keep())
+    finally:
+        await lease.release()
+
+
+def _role(lease: Lease) -> str:
+    if lease.held():
+        return "leads"
+    return f"stands by: {lease.holder or 'nobody'} leads" if lease.was_read else ""
+
+
+def build(kube: Kube, http: httpx.AsyncClient, settings: Settings) -> Parts:
+    """Build the parts and connect them."""
+    chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    def wake(key: Key) -> None:
+        queue.add(key)
+
+    registry = BackgroundRegistry(Registry(http, settings.tracking_uri, settings.allowed_registries), wake, chance)
+    intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
+    servers = Servers(kube, intervals, settings.allowed_prometheus)
+    prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)
+    rollouts = Rollouts()
+    metrics.REGISTRY.register(rollouts)
+    evaluator = Evaluator(Reader(prometheus), intervals, servers, rollouts.weighed)
+    hosts, lanes, archive = HostClaims(kube), Lanes(), Archive(kube, evaluator)
+    observer = Observer(kube, registry, evaluator, hosts, settings, clock, chance)
+    publisher = EventPublisher(kube, instance=socket.gethostname())
+    reconciler = Reconciler(kube, observer, registry, publisher, archive, settings.evaluation_interval, rollouts, lanes)
+    work = TellingTrouble(reconciler.reconcile, kube, publisher, clock)
+    queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
+    return Parts(queue, hosts, lanes)
 
 
 async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:
@@ -97,7 +139,7 @@ async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:
 
 
 def main() -> int:
-    """Returns the exit code: 2 for settings that cannot be used."""
+    """Returns the exit code: 2 for settings that cannot be used, 1 after the Lease was lost."""
     variables = ", ".join(f"SLUICE_{field.name.upper()}" for field in dataclasses.fields(Settings))
     description = "Rolls out the models of ModelDeployments, in the cluster that it runs in or that KUBECONFIG names."
     argparse.ArgumentParser("sluice_operator", description=description, epilog=f"Settings: {variables}").parse_args()
@@ -107,7 +149,13 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
-    asyncio.run(run(settings))
+    try:
+        asyncio.run(run(settings))
+    except asyncio.CancelledError:
+        return 0  # told to end while it stood by
+    except LeaseLostError as error:
+        logging.getLogger(__name__).error("%s: this process ends, and starts again to stand by", error)
+        return 1
     return 0
 
 

@@ -30,6 +30,8 @@ class Settings:
     evaluation_interval: float = 5.0
     trusted_types: tuple[str, ...] = (_TREES,)  # that a skops file may hold, for `trust: TrustedTypes`
     allowed_registries: tuple[str, ...] = ()  # host:port patterns that `registry.trackingURI` may name
+    lease_namespace: str = "sluice-system"
+    lease_name: str = "sluice-leader"
     workers: int = 4  # for objects at rest
     rollout_workers: int = 32  # for objects in a rollout
     health_port: int = 8082
@@ -55,6 +57,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         evaluation_interval=variables.seconds("EVALUATION_INTERVAL", 5.0),
         trusted_types=variables.words("TRUSTED_TYPES", (_TREES,)),
         allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
+        lease_namespace=variables.text("LEASE_NAMESPACE", "sluice-system"),
+        lease_name=variables.text("LEASE_NAME", "sluice-leader"),
         workers=variables.number("WORKERS", 4),
         rollout_workers=variables.number("ROLLOUT_WORKERS", 32),
         health_port=variables.number("HEALTH_PORT", 8082),

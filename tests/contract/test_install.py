@@ -93,6 +93,7 @@ def test_the_base_has_no_local_addresses(installed: Kubectl) -> None:
         ("list", "pods"),
         ("list", "endpointslices.discovery.k8s.io"),
         ("create", "events.events.k8s.io"),
+        ("", "leases.coordination.k8s.io"),
     ],
 )
 def test_the_operator_may_do_exactly_this(installed: Kubectl, verbs: str, resource: str) -> None:
@@ -111,10 +112,32 @@ def test_the_operator_may_not_use_other_resources(installed: Kubectl, resource: 
     assert not any(may(installed, verb, resource) for verb in ("get", "list", "create", "patch"))
 
 
-def may(kubectl: Kubectl, verb: str, resource: str, subresource: str = "") -> bool:
-    """Whether the server allows this to the operator, in a namespace of users."""
+def test_the_operator_may_hold_its_lease_and_no_other_one(installed: Kubectl) -> None:
+    """In its own namespace."""
+    held = {"resource": "leases.coordination.k8s.io", "namespace": "sluice-system"}
+    allowed = [verb for verb in ("get", "update", "create") if may(installed, verb, name="sluice-leader", **held)]
+    assert allowed == ["get", "update", "create"]
+    assert not any(may(installed, verb, name="another", **held) for verb in ("get", "update", "delete"))
+
+
+def test_one_operator_works_and_one_stands_by(installed: Kubectl) -> None:
+    """The new pod of an upgrade is ready, as it stands by, before the old one goes."""
+    deployment = json.loads(
+        installed("get", "deployment", "sluice-operator", "--namespace=sluice-system", "--output=json")
+    )["spec"]
+    assert (deployment["replicas"], deployment["strategy"]["rollingUpdate"]["maxUnavailable"]) == (2, 0)
+    (container,) = deployment["template"]["spec"]["containers"]
+    probes = (container["livenessProbe"], container["readinessProbe"])
+    assert [probe["httpGet"]["path"] for probe in probes] == ["/healthz", "/readyz"]
+
+
+def may(
+    kubectl: Kubectl, verb: str, resource: str, subresource: str = "", *, name: str = "", namespace: str = "models"
+) -> bool:
+    """Whether the server allows this to the operator, in a namespace of users if no other is named."""
     kind, _, group = resource.partition(".")
-    attributes = {"namespace": "models", "verb": verb, "group": group, "resource": kind, "subresource": subresource}
+    attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": kind, "subresource": subresource}
+    attributes |= {"name": name} if name else {}
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",

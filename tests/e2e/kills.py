@@ -4,13 +4,13 @@ import os
 import signal
 from typing import Any
 
-from dev.demo.chaos import DEPLOYMENT, NAMESPACE, running_container
+from dev.demo.chaos import DEPLOYMENT, NAMESPACE, leading_container
 from dev.demo.cluster import Kubectl, process_of
 from tests.e2e.rollouts import eventually
 
 
 class Operator:
-    """The operator's process; counts how often it was killed."""
+    """The process of the operator that leads; counts how often it was killed."""
 
     def __init__(self, kubectl: Kubectl) -> None:
         self.kills = 0
@@ -38,8 +38,7 @@ class Operator:
         await self._kubectl.text("-n", NAMESPACE, "rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=120s")
 
     async def _running(self) -> dict[str, Any] | None:
-        pods = await self._kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={DEPLOYMENT}")
-        return running_container(pods)
+        return await leading_container(self._kubectl)
 
 
 async def kill_server(kubectl: Kubectl, namespace: str, pod: str) -> None:

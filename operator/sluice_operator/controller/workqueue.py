@@ -17,6 +17,7 @@ from sluice_operator.telemetry import stages
 _log = logging.getLogger(__name__)
 _BACKOFF_FIRST = 0.5  # seconds
 _BACKOFF_MAX, _BACKOFF_MAX_ROLLOUT = 300.0, 15.0  # seconds
+_STUCK = 300.0  # seconds of work on one key, after which the process counts as broken
 _MAX_DOUBLINGS = 16  # more than are needed to get there; without a limit the power overflows
 
 Key = tuple[str, str]  # namespace, name
@@ -45,7 +46,7 @@ class WorkQueue:
         self._at_rest: asyncio.Queue[Key] = asyncio.Queue()
         self._in_rollout: asyncio.Queue[Key] = asyncio.Queue()
         self._queued: dict[Key, asyncio.Queue[Key]] = {}  # with the lane in which the key waits
-        self._running: set[Key] = set()
+        self._running: dict[Key, float] = {}  # since when, by the clock of the event loop
         self._added_meanwhile: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
@@ -68,6 +69,12 @@ class WorkQueue:
             timer.cancel()
         self._timers[key] = asyncio.get_running_loop().call_later(seconds, self.add, key)
 
+    def trouble(self) -> str:
+        """Which key has been worked on for far too long; empty if none has."""
+        now = asyncio.get_running_loop().time()
+        key, since = min(self._running.items(), key=lambda running: running[1], default=(("", ""), now))
+        return f"{'/'.join(key)} has been worked on for {now - since:.0f} s" if now > since + _STUCK else ""
+
     async def run(self) -> None:
         """Run the workers until this is cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -82,11 +89,11 @@ class WorkQueue:
             if self._queued.get(key) is not lane:
                 continue  # it was moved to the other lane
             del self._queued[key]
-            self._running.add(key)
+            self._running[key] = asyncio.get_running_loop().time()
             try:
                 pause = await self._attempt(key)
             finally:
-                self._running.discard(key)
+                del self._running[key]
             if key in self._added_meanwhile:
                 self._added_meanwhile.discard(key)
                 self.add(key)

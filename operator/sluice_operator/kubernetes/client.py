@@ -27,6 +27,7 @@ _PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
+    "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
     "Event": "/apis/events.k8s.io/v1/namespaces/{}/events",
 }
 
@@ -76,6 +77,10 @@ class ApiServer:
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         body = {"preconditions": preconditions, "propagationPolicy": "Background"}
         await self._request("DELETE", _path_of(manifest), body, absent_is_none=True)
+
+    async def replace(self, manifest: Manifest) -> None:
+        """Replace the whole object, if it still has the version that was read."""
+        await self._request("PUT", _path_of(manifest), manifest, query=[("fieldManager", FIELD_MANAGER)])
 
     async def update_status(self, manifest: Manifest) -> None:
         """Replace the status, if the object still has the version that was read."""

@@ -92,6 +92,10 @@ class FakeKube:
         self.put({**live, "status": copy.deepcopy(manifest["status"])})
         self._written()
 
+    async def replace(self, manifest: Manifest) -> None:
+        self._guarded(manifest)
+        self.put(manifest)
+
     def put(self, manifest: Manifest) -> None:
         """Store an object under a new resourceVersion, as any writer may."""
         self._version += 1

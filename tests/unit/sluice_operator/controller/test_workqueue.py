@@ -194,6 +194,22 @@ def test_objects_at_rest_do_not_delay_a_rollout() -> None:
     simulated(scenario)
 
 
+def test_work_that_never_ends_is_a_trouble_of_the_process() -> None:
+    """After five minutes, and it names the object."""
+
+    async def scenario() -> None:
+        keys = queue(lambda *_: asyncio.sleep(3600, result=None))
+        keys.add(A)
+        running = asyncio.create_task(keys.run())
+        await asyncio.sleep(300)
+        assert keys.trouble() == ""
+        await asyncio.sleep(1)
+        assert keys.trouble() == "models/a has been worked on for 301 s"
+        running.cancel()
+
+    simulated(scenario)
+
+
 def test_an_object_that_begins_a_rollout_overtakes_those_at_rest() -> None:
     """It waits among them already when the rollout begins, and is worked on once."""
 
