@@ -11,7 +11,7 @@ import httpx
 
 from sluice_operator.api import names, status
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Outcome, Verdict
+from sluice_operator.api.status import Outcome, Revision, Verdict
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
@@ -25,7 +25,7 @@ from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.settings import Settings
-from tests.unit.sluice_operator.build import DEFAULTS, FAIL, NOW, raw_spec, stable_on, stepping
+from tests.unit.sluice_operator.build import DEFAULTS, FAIL, NOW, raw_spec, revision, stable_on, stepping
 from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
 from tests.unit.sluice_operator.fakes import FakeKube
 from tests.unit.sluice_operator.recorded import FakeEndedRuns
@@ -56,6 +56,12 @@ def put(kube: FakeKube, name: str, seen: Observation) -> None:
     kube.put({"kind": names.KIND, "metadata": metadata, "spec": spec, "status": status.dump(seen.status)})
 
 
+def put_pod(kube: FakeKube, revision: Revision, number: int) -> None:
+    labels = {names.LABEL_OWNER: "iris", names.LABEL_REVISION: revision.revision}
+    metadata = {"name": f"iris-{revision.revision}-{number}", "namespace": "models", "labels": labels}
+    kube.put({"kind": "Pod", "metadata": metadata, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+
+
 def outcome(kube: FakeKube) -> Outcome | None:
     run = status.parse(kube.objects[names.KIND, "iris"]["status"]).run
     return run.outcome if run else None
@@ -84,8 +90,9 @@ async def seconds_to_rollback(kube: FakeKube) -> float:
         publisher, archive = EventPublisher(kube, "test"), Archive(kube, FakeEndedRuns())
         operator = Reconciler(kube, observer, registry, publisher, archive, 5.0, lanes=lanes)
         queue = WorkQueue(operator.reconcile, Workers(WORKERS, WORKERS), chance, lanes)
-        for _, name in kube.objects:
-            queue.add(("models", name))
+        for kind, name in kube.objects:
+            if kind == names.KIND:
+                queue.add(("models", name))
         running = asyncio.create_task(queue.run())
         for _ in range(3000):
             if outcome(kube) is Outcome.REJECTED:
@@ -103,6 +110,8 @@ def test_a_failing_canary_does_not_wait_for_the_registry_of_idle_objects() -> No
         for number in range(IDLE):
             put(kube, f"idle-{number}", stable_on(1))
         put(kube, "iris", stepping())
+        for version, number in ((1, 0), (1, 1), (2, 0)):
+            put_pod(kube, revision(version), number)
         assert await seconds_to_rollback(kube) < 1.0
 
     simulated(scenario)
