@@ -28,7 +28,7 @@ from sluice_operator.controller.events import EventPublisher
 from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.lanes import Key, Lanes
 from sluice_operator.controller.observe import Observer
-from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.controller.reconcile import Reconciler, StatusListener
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.controller.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
@@ -42,7 +42,7 @@ from sluice_operator.prometheus.reader import Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
 from sluice_operator.settings import Settings
-from sluice_operator.telemetry import endpoint, metrics
+from sluice_operator.telemetry import endpoint, metrics, otlp
 from sluice_operator.telemetry.calls import MeasuredClient
 from sluice_operator.telemetry.rollouts import Rollouts
 
@@ -56,7 +56,7 @@ class Parts:
     lanes: Lanes
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
     """Wait for the Lease, then work, until the process gets a signal to end or another operator leads."""
     main_task = asyncio.current_task()
     assert main_task is not None
@@ -69,7 +69,7 @@ async def run(settings: Settings) -> None:
     async with client.ApiClient(configuration) as api, MeasuredClient("mlflow") as http:
         server = ApiServer(api)
         lease = Lease(server, settings.lease_namespace, settings.lease_name, socket.gethostname())
-        parts = build(Guarded(server, lease.held), http, settings)
+        parts = build(Guarded(server, lease.held), http, settings, tracing)
         await first_to_end(
             health.serve([parts.queue.trouble], partial(_role, lease), settings.health_port),
             endpoint.serve(metrics.REGISTRY, settings.metrics_port),
@@ -98,7 +98,7 @@ def _role(lease: Lease) -> str:
     return f"stands by: {lease.holder or 'nobody'} leads" if lease.was_read else ""
 
 
-def build(kube: Kube, http: httpx.AsyncClient, settings: Settings) -> Parts:
+def build(kube: Kube, http: httpx.AsyncClient, settings: Settings, tracing: tuple[StatusListener, ...]) -> Parts:
     """Build the parts and connect them."""
     chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
 
@@ -118,7 +118,8 @@ def build(kube: Kube, http: httpx.AsyncClient, settings: Settings) -> Parts:
     hosts, lanes, archive = HostClaims(kube), Lanes(), Archive(kube, evaluator)
     observer = Observer(kube, registry, evaluator, hosts, settings, clock, chance)
     publisher = EventPublisher(kube, instance=socket.gethostname())
-    reconciler = Reconciler(kube, observer, registry, publisher, archive, settings.evaluation_interval, rollouts, lanes)
+    interval, listeners = settings.evaluation_interval, (rollouts, *tracing)
+    reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
     work = TellingTrouble(reconciler.reconcile, kube, publisher, clock)
     queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
     return Parts(queue, hosts, lanes)
@@ -145,12 +146,14 @@ def main() -> int:
     argparse.ArgumentParser("sluice_operator", description=description, epilog=f"Settings: {variables}").parse_args()
     try:
         settings = environment.read(os.environ)
+        traced = otlp.is_wanted(os.environ)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
     try:
-        asyncio.run(run(settings))
+        with otlp.traces(traced) as tracing:
+            asyncio.run(run(settings, tracing))
     except asyncio.CancelledError:
         return 0  # told to end while it stood by
     except LeaseLostError as error:

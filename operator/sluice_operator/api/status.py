@@ -94,6 +94,13 @@ class LiveWeight(_Part, frozen=True):
     until: datetime | None = None
 
 
+class PhaseStart(_Part, frozen=True):
+    """When a run entered a phase."""
+
+    phase: Phase
+    since: datetime
+
+
 class RevisionRef(_Part, frozen=True):
     """A revision that a run compares, by name and by the pinned URI of its model."""
 
@@ -134,6 +141,7 @@ class Run(_Part, frozen=True):
     traffic_started_at: datetime | None = None  # the first write that could let traffic in
     first_live_at: datetime | None = None  # when the first weight above 0 was proven
     live_weights: tuple[LiveWeight, ...] = ()  # the newest ones, oldest first
+    phases: tuple[PhaseStart, ...] = ()  # likewise, up to Stable, in which the run is over
     promoted_at: datetime | None = None  # when the swap was proven and the watch began
     outcome: Outcome | None = None  # set when the end of the run is decided
     ended_at: datetime | None = None  # likewise

@@ -7,10 +7,12 @@ behind them, and the next reconcile writes what is missing.
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sluice_operator import logs
 from sluice_operator.api import status as statuses
 from sluice_operator.api.observation import NotAnswered, Observation
+from sluice_operator.api.owner import Owner
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
@@ -21,7 +23,6 @@ from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.rollout.decide import decide
-from sluice_operator.telemetry.rollouts import Rollouts
 from sluice_operator.telemetry.stages import stage
 
 _log = logging.getLogger(__name__)
@@ -40,6 +41,14 @@ class _Unfinished:
     refused: str = ""
 
 
+class StatusListener(Protocol):
+    """Is told what has become of each object, to report it. It decides nothing, and it does not wait for anything."""
+
+    def saw(self, owner: Owner, before: Status, after: Status, now: datetime) -> None: ...
+
+    def forget(self, namespace: str, name: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciler:
     """Takes one decision about one ModelDeployment at a time, and carries it out. `evaluation_interval`: seconds."""
@@ -50,7 +59,7 @@ class Reconciler:
     publisher: EventPublisher
     archive: Archive
     evaluation_interval: float
-    rollouts: Rollouts = field(default_factory=Rollouts)
+    listeners: tuple[StatusListener, ...] = ()
     lanes: Lanes = field(default_factory=Lanes)
     unfinished: dict[Key, _Unfinished] = field(default_factory=dict)
 
@@ -61,8 +70,9 @@ class Reconciler:
         snapshot = await self.observer.observe(namespace, name, unfinished.refused if unfinished else "")
         if snapshot is None:
             self.archive.forget(namespace, name)
-            self.rollouts.forget(namespace, name)
             self.lanes.forget(key)
+            for listener in self.listeners:
+                listener.forget(namespace, name)
             return None
         before, now = snapshot.observation.status, snapshot.observation.now
         _log_about(before)
@@ -82,7 +92,7 @@ class Reconciler:
         except Conflict:
             return AT_ONCE
         _log_about(after)
-        self.rollouts.saw(namespace, name, before, after)
+        self._tell(snapshot.owner, before, after, now)
         events = list(transitions(before, after))
         try:
             with stage("apply"):
@@ -118,6 +128,14 @@ class Reconciler:
         if interrupted or new_spec or rendered != render(owner, observation.spec, observation.status):
             return []
         return [drift_repaired(changes)]
+
+    def _tell(self, owner: Owner, before: Status, after: Status, now: datetime) -> None:
+        """Tell the listeners. A bug in a report must not stop a rollout."""
+        for listener in self.listeners:
+            try:
+                listener.saw(owner, before, after, now)
+            except Exception:
+                _log.exception("%s/%s: telemetry failed", owner.namespace, owner.name)
 
     def _move_alias(self, key: Key, after: Status) -> None:
         """Have the alias of the last promotion pointed to the promoted version. It is tried until it is observed."""

@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,10 +174,10 @@ class BackgroundRegistry:
         """Ask, unless that is under way."""
         question.timer = None
         if question.task is None and question.askers:
-            question.task = self._start(self._ask(question))
+            question.task = self._start(self._ask(question), Context())  # not that of the object that asks first
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(work)
+    def _start(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(work, context=context)
 
     async def _ask(self, question: _Question) -> None:
         if question.answered_at is None:  # whoever waits for it hears after a while that there is no answer yet

@@ -15,7 +15,6 @@ from sluice_operator.api import urls
 from sluice_operator.api.observation import HoldOut, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.api.status import Model
 from sluice_operator.mlflow import hold_out, uris
-from sluice_operator.telemetry.stages import in_stage
 
 _TIMEOUT_SECONDS = 5.0
 _ERROR_CACHED_SECONDS = 5.0
@@ -61,7 +60,6 @@ class Registry:
         self._clock = clock
         self._cache: dict[tuple[str, str], _Cached] = {}  # by tracking URI and model URI
 
-    @in_stage("registry")
     async def resolve(self, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
         """The model version that `uri` names now, at most `poll_seconds` old."""
         key, now = (tracking_uri or self._default, uri), self._clock()
@@ -76,7 +74,6 @@ class Registry:
     def _forget_before(self, moment: float) -> None:
         self._cache = {key: cached for key, cached in self._cache.items() if cached.asked_at > moment}
 
-    @in_stage("registry")
     async def alias_version(self, tracking_uri: str, name: str, alias: str) -> str | None:
         """The version that `alias` of model `name` points to. None if there is no such alias, or no usable answer."""
         base, refused = self._base(tracking_uri)
@@ -87,7 +84,6 @@ class Registry:
         except (_NotFoundError, *_UNUSABLE):
             return None
 
-    @in_stage("registry")
     async def hold_out(self, model: Model, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
         """The result of `model` on its hold-out, from metrics and tags of the MLflow run that made it."""
         base, refused = self._base(tracking_uri)
@@ -100,7 +96,6 @@ class Registry:
         except _UNUSABLE as error:
             return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
 
-    @in_stage("registry")
     async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
         """Point `alias` of model `name` to `version`. Idempotent. Raises httpx.HTTPError if MLflow does not do it."""
         base, refused = self._base(tracking_uri)

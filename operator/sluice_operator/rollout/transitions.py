@@ -13,6 +13,7 @@ from sluice_operator.api.status import (
     LiveWeight,
     Outcome,
     Phase,
+    PhaseStart,
     Rejection,
     Retiring,
     Revision,
@@ -27,6 +28,7 @@ from sluice_operator.rollout.roles import sizes
 REJECTED_KEPT = 20
 HISTORY_KEPT = 10
 LIVE_KEPT = 40
+PHASES_KEPT = 20
 RETIRING_KEPT = 20  # the oldest leave early
 
 
@@ -55,7 +57,10 @@ def is_resting(seen: Observation, revision: Revision) -> bool:
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
     """`status` in another phase, where nothing is on hold yet."""
-    run = replace(status.run, on_hold_since=None) if status.run else None
+    run = status.run
+    if run is not None:
+        phases = (*run.phases, PhaseStart(phase=phase, since=now))[-PHASES_KEPT:]
+        run = replace(run, on_hold_since=None, phases=phases)
     return replace(status, run=run, phase=phase, phase_started_at=now)
 
 

@@ -17,7 +17,7 @@ ERROR_KINDS = (
     *("refused", "conflict", "throttled", "invalid", "server_error", "unusable"),  # an answer
     "other",
 )
-STAGES = ("read", "registry", "gateway", "evidence", "decide", "status", "apply", "record")
+STAGES = ("read", "gateway", "evidence", "decide", "status", "apply", "record")
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _RECONCILE_SECONDS = (0.001, 0.0025, *_REQUEST_SECONDS, 60)
 _STEP_SECONDS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)

@@ -7,11 +7,13 @@ made when Prometheus asks, from what was last seen; those of an object that is g
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from math import isfinite
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from sluice_operator.api.owner import Owner
 from sluice_operator.api.status import Phase, Run, Status, Verdict, Weight
 from sluice_operator.telemetry import outcomes
 
@@ -62,17 +64,18 @@ class Rollouts(Collector):
         self._seen: dict[Key, _Seen] = {}
         self._evidence: dict[Key, tuple[Evidence, ...]] = {}
 
-    def saw(self, namespace: str, name: str, before: Status, status: Status) -> None:
-        """The object has this status now. What has ended since `before` is counted."""
-        outcomes.count(before, status)
-        shown = self._seen.get((namespace, name))
-        if shown is None or shown.run is None or status.run is None or shown.run.id != status.run.id:
-            self._evidence.pop((namespace, name), None)  # of another run
-        stalled = next((entry.reason for entry in status.conditions if _is_stalled(entry.type, entry.status)), "")
-        if status.phase in _AT_REST or status.run is None:
-            self._seen[namespace, name] = _Seen(status.phase, stalled)
+    def saw(self, owner: Owner, before: Status, after: Status, now: datetime) -> None:
+        """The status of an object has become `after`. What has ended since `before` is counted."""
+        outcomes.count(before, after)
+        key = owner.namespace, owner.name
+        shown = self._seen.get(key)
+        if shown is None or shown.run is None or after.run is None or shown.run.id != after.run.id:
+            self._evidence.pop(key, None)  # of another run
+        stalled = next((entry.reason for entry in after.conditions if _is_stalled(entry.type, entry.status)), "")
+        if after.phase in _AT_REST or after.run is None:
+            self._seen[key] = _Seen(after.phase, stalled)
         else:
-            self._seen[namespace, name] = _Seen(status.phase, stalled, status.run, status.weight, status.verdict)
+            self._seen[key] = _Seen(after.phase, stalled, after.run, after.weight, after.verdict)
 
     def weighed(self, namespace: str, name: str, evidence: Iterable[Evidence]) -> None:
         """The newest evaluation of the object's run has this evidence."""

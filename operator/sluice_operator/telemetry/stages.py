@@ -1,6 +1,6 @@
 """Measures one reconcile: its duration, and what of it each stage took.
 
-A stage that is entered several times, such as the questions to the registry, is counted once with the sum. What a stage
+A stage that is entered several times, such as the probes of the gateway, is counted once with the sum. What a stage
 does in the name of another one, such as the queries of a run record, is part of the outer one.
 """
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import random
 from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
 
+from sluice_operator import logs
 from sluice_operator.api.observation import HoldOut, NotAnswered, Resolution, Unreachable, Unresolved
 from sluice_operator.api.status import Model
 from sluice_operator.mlflow.background import BackgroundRegistry, Key
@@ -241,3 +244,24 @@ def test_an_alias_that_cannot_be_moved_is_only_logged(caplog: pytest.LogCaptureF
 
     simulated(scenario)
     assert "alias champion of iris was not moved to 2 yet: no answer" in caplog.text
+
+
+def test_what_is_logged_about_a_shared_question_names_no_object() -> None:
+    """Otherwise it would name the one that happened to ask first, for ever."""
+    logged: list[dict[str, str]] = []
+
+    async def ask() -> None:
+        scenario = Scenario()
+
+        async def answer() -> Resolution:
+            logged.append(json.loads(logs.JsonFormatter().format(logging.makeLogRecord({"msg": "asked"}))))
+            return resolved(1)
+
+        scenario.fake.answer = answer
+        with logs.about(*A):
+            scenario.resolve()
+            await asyncio.sleep(60)
+
+    simulated(ask)
+    assert len(logged) > 1
+    assert not any("name" in line for line in logged)

@@ -3,10 +3,11 @@
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 
+from sluice_operator.api.owner import Owner
 from sluice_operator.api.status import Condition, Phase, Status
 from sluice_operator.telemetry.metrics import REGISTRY
 from sluice_operator.telemetry.rollouts import Evidence, Rollouts
-from tests.unit.sluice_operator.build import FAIL, NOW, again, revision, rolling_back, stable_on, stepping
+from tests.unit.sluice_operator.build import FAIL, NOW, OWNER, again, revision, rolling_back, stable_on, stepping
 
 RUN = {"namespace": "models", "name": "iris"}
 
@@ -20,7 +21,7 @@ def shown(rollouts: Rollouts) -> CollectorRegistry:
 def having_seen(status: Status, *evidence: Evidence) -> CollectorRegistry:
     """What is shown after this status, which an evaluation came before."""
     rollouts = Rollouts()
-    rollouts.saw("models", "iris", status, status)
+    rollouts.saw(OWNER, status, status, NOW)
     rollouts.weighed("models", "iris", evidence)
     return shown(rollouts)
 
@@ -58,10 +59,10 @@ def test_evidence_of_a_run_is_not_shown_for_the_next_one() -> None:
     """Another run of the same object starts without evidence."""
     rollouts, status = Rollouts(), stepping().status
     assert status.run is not None
-    rollouts.saw("models", "iris", status, status)
+    rollouts.saw(OWNER, status, status, NOW)
     rollouts.weighed("models", "iris", [Evidence("errors", "worse", 1.5, 4.0)])
     another = replace(status, run=replace(status.run, id="another"))
-    rollouts.saw("models", "iris", status, another)
+    rollouts.saw(OWNER, status, another, NOW)
     assert "evidence" not in "".join(series_about_iris(shown(rollouts)))
 
 
@@ -69,7 +70,7 @@ def test_objects_at_rest_cost_no_series() -> None:
     """5,000 of them are one number per phase."""
     rollouts, resting = Rollouts(), stable_on(1).status
     for number in range(5000):
-        rollouts.saw("models", f"model-{number}", resting, resting)
+        rollouts.saw(Owner("models", f"model-{number}", str(number)), resting, resting, NOW)
     registry = shown(rollouts)
     assert registry.get_sample_value("sluice_model_deployments", {"phase": "Stable"}) == 5000
     series = [text for text in generate_latest(registry).decode().splitlines() if not text.startswith("#")]
@@ -79,11 +80,11 @@ def test_objects_at_rest_cost_no_series() -> None:
 def test_series_of_an_object_vanish_with_it_and_with_its_run() -> None:
     """Prometheus marks them stale with its next scrape."""
     rollouts, running, resting = Rollouts(), stepping().status, stable_on(1).status
-    rollouts.saw("models", "iris", running, running)
+    rollouts.saw(OWNER, running, running, NOW)
     assert series_about_iris(shown(rollouts))
-    rollouts.saw("models", "iris", running, resting)
+    rollouts.saw(OWNER, running, resting, NOW)
     assert not series_about_iris(shown(rollouts))
-    rollouts.saw("models", "iris", running, running)
+    rollouts.saw(OWNER, running, running, NOW)
     rollouts.forget("models", "iris")
     assert not series_about_iris(shown(rollouts))
     assert shown(rollouts).get_sample_value("sluice_model_deployments", {"phase": "Stepping"}) == 0
@@ -109,7 +110,7 @@ def test_the_end_of_a_run_and_of_its_step_are_counted_once() -> None:
     rollouts, before, ended = Rollouts(), stepping(verdict=FAIL), rolling_back()
     counted = runs("Rejected", "ErrorRateAboveLimit"), steps()
     for status in (before.status, ended.status):
-        rollouts.saw("models", "iris", before.status, status)
-    rollouts.saw("models", "iris", ended.status, again(ended).status)
-    Rollouts().saw("models", "iris", ended.status, ended.status)
+        rollouts.saw(OWNER, before.status, status, NOW)
+    rollouts.saw(OWNER, ended.status, again(ended).status, NOW)
+    Rollouts().saw(OWNER, ended.status, ended.status, NOW)
     assert (runs("Rejected", "ErrorRateAboveLimit"), steps()) == (counted[0] + 1, counted[1] + 1)

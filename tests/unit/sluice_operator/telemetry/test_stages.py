@@ -17,14 +17,14 @@ def counted(stage: str) -> float:
 
 
 def test_a_stage_that_is_entered_twice_is_counted_once_with_the_sum() -> None:
-    """So the histogram says how long the registry takes in a reconcile, and not in a question."""
-    reconciles, registry = value("sluice_reconcile_duration_seconds_count"), counted("registry")
+    """So the histogram says how long the gateway takes in a reconcile, and not in a probe."""
+    reconciles, probes = value("sluice_reconcile_duration_seconds_count"), counted("gateway")
     with stages.reconcile():
         for _ in range(2):
-            with stages.stage("registry"):
+            with stages.stage("gateway"):
                 pass
     assert value("sluice_reconcile_duration_seconds_count") == reconciles + 1
-    assert counted("registry") == registry + 1
+    assert counted("gateway") == probes + 1
 
 
 def test_a_stage_inside_of_another_is_part_of_the_outer_one() -> None:
@@ -49,7 +49,7 @@ def test_a_failed_reconcile_is_counted_and_its_error_goes_on() -> None:
 
 def test_a_stage_outside_of_a_reconcile_counts_nothing() -> None:
     """The commands of kubectl sluice ask the same questions."""
-    before = counted("registry")
-    with stages.stage("registry"):
+    before = counted("gateway")
+    with stages.stage("gateway"):
         pass
-    assert counted("registry") == before
+    assert counted("gateway") == before

@@ -1,0 +1,172 @@
+"""Traces as a collector gets them: OTLP over real HTTP, on loopback.
+
+Each test is its own process, as the SDK reads the environment of its process and starts threads.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+ROOT = Path(__file__).parents[4]
+SECRET = "s3cret-canary"
+OPERATOR = """
+import os, sys
+from sluice_operator import logs
+from sluice_operator.telemetry import otlp
+from tests.unit.sluice_operator.telemetry.runs import listened, roll_out, serving
+
+logs.configure("debug")
+world = serving()
+with otlp.traces(otlp.is_wanted(os.environ)) as tracing:
+    for restarted in range(2):  # the second process sends the run again
+        listened(world, *tracing)
+    roll_out(world, fails="fails" in sys.argv)
+"""
+
+
+@dataclass
+class Receiver:
+    """A collector: all requests that it got. A silent one reads requests, and answers when it is told to."""
+
+    port: int
+    bodies: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    def spans(self) -> list[Span]:
+        requests = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
+        return [
+            span
+            for request in requests
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def services(self) -> set[str]:
+        requests = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
+        attributes = [
+            entry for request in requests for of in request.resource_spans for entry in of.resource.attributes
+        ]
+        return {entry.value.string_value for entry in attributes if entry.key == "service.name"}
+
+
+@contextmanager
+def receiver(answers: threading.Event | None = None) -> Iterator[Receiver]:
+    """A collector on loopback. It answers at once, or when `answers` is set."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.headers.append({name.lower(): value for name, value in self.headers.items()})
+            if answers is not None:
+                answers.wait()
+            received.bodies.append(body)
+            self.send_response(200 if self.path == "/v1/traces" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        received = Receiver(server.server_port)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield received
+        finally:
+            if answers is not None:
+                answers.set()
+            server.shutdown()
+            thread.join()
+
+
+def operate(port: int, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """An operator rolls out version 2, sends its traces to this port, and ends."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+        "NO_PROXY": "127.0.0.1",
+        **variables,
+    }
+    command = [sys.executable, "-c", OPERATOR, *arguments]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture(scope="module")
+def rolled_back() -> Iterator[tuple[Receiver, str]]:
+    """A run that failed at its second step, as a collector got it, and the log of the operator."""
+    variables = {"OTEL_EXPORTER_OTLP_HEADERS": f"authorization={SECRET},Bearer {SECRET}"}
+    with receiver() as received:
+        done = operate(received.port, "fails", **variables)
+        yield received, done.stdout + done.stderr
+
+
+def test_one_run_is_one_trace_with_a_span_for_each_phase_and_weight(rolled_back: tuple[Receiver, str]) -> None:
+    """Each parent is in the trace, and the span of the run has none."""
+    (trace,) = {span.trace_id for span in rolled_back[0].spans() if span.name == "RollingBack"}
+    spans = {span.span_id: span for span in rolled_back[0].spans() if span.trace_id == trace}
+    assert sorted(span.name for span in spans.values()) == [
+        "RollingBack", "Starting", "Stepping", "run", "weight", "weight",
+    ]  # fmt: skip
+    assert [span.name for span in spans.values() if not span.parent_span_id] == ["run"]
+    assert all(span.parent_span_id in spans for span in spans.values() if span.parent_span_id)
+    assert all(span.start_time_unix_nano <= span.end_time_unix_nano for span in spans.values())
+
+
+def test_the_verdict_is_an_event_and_a_link(rolled_back: tuple[Receiver, str]) -> None:
+    """The phase that follows from a verdict links to the weight at which it was reached."""
+    spans = rolled_back[0].spans()
+    (back,) = (span for span in spans if span.name == "RollingBack")
+    (link,) = back.links
+    (failed,) = (span for span in spans if span.span_id == link.span_id)
+    (event,) = failed.events
+    attributes = {entry.key: entry.value.string_value for entry in event.attributes}
+    assert attributes == {"sluice.verdict": "Fail", "sluice.reason": "ErrorRateAboveLimit"}
+    (run,) = (span for span in spans if span.name == "run" and span.trace_id == back.trace_id)
+    assert run.status.code == Status.STATUS_CODE_ERROR
+    assert rolled_back[0].services() == {"sluice-operator"}
+
+
+def test_a_header_is_sent_and_shown_nowhere(rolled_back: tuple[Receiver, str]) -> None:
+    """It may hold a token, also one that is written wrongly, which the SDK would quote in the log."""
+    received, log = rolled_back
+    assert received.headers[0]["authorization"] == SECRET
+    assert SECRET not in log
+    assert not any(SECRET.encode() in body for body in received.bodies)
+
+
+def test_the_name_of_the_service_can_be_chosen() -> None:
+    """By the standard variable."""
+    with receiver() as received:
+        operate(received.port, OTEL_SERVICE_NAME="rollouts", OTEL_BSP_SCHEDULE_DELAY="10")
+    assert received.services() == {"rollouts"}
+
+
+def test_a_collector_that_never_answers_holds_up_nothing() -> None:
+    """The rollout is finished and the operator ends, while the collector still has not answered the first request."""
+    answers = threading.Event()
+    with receiver(answers) as received:
+        operate(
+            received.port, OTEL_BSP_SCHEDULE_DELAY="10", OTEL_BSP_MAX_QUEUE_SIZE="2", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="1"
+        )
+        assert (len(received.headers), received.bodies) == (1, [])
+
+
+def test_without_a_collector_the_rollout_goes_on() -> None:
+    """A refused connection is a line in the log."""
+    with receiver() as received:
+        port = received.port
+    operate(port, OTEL_BSP_SCHEDULE_DELAY="10")
