@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from sluice_operator.analysis import criteria
 from sluice_operator.api.spec import Objective
+from sluice_operator.counting.bins import Bins
 from sluice_operator.counting.counters import Counters
-from sluice_operator.counting.ticks import Tally, tally
+from sluice_operator.counting.ticks import tally
 from sluice_operator.evalues import bursts
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
 from sluice_operator.evalues.counts import Counts
@@ -96,6 +96,51 @@ def nearly_all_within(within: Mapping[float, float]) -> float:
     return min(wide_enough, default=max(finite, default=0.0))
 
 
+@dataclass(frozen=True, slots=True)
+class PodPast:
+    """What the objectives count in the bins of one pod, by their names, and its requests in all of them."""
+
+    counted: Mapping[str, ObjectiveCounts]
+    bins: int
+    requests: int
+
+
+def pods_past(
+    objectives: Sequence[Objective],
+    chosen: tuple[float, ...],
+    counters: Counters,
+    revision: str,
+    edges: Sequence[float],
+) -> list[PodPast]:
+    """The past of each pod of `revision`, in the bins between `edges` (unix seconds) in which it was scraped."""
+    pods = [name for name, pod in counters.pods.items() if pod.revision == revision]
+    of_pods = (Bins.of_pod(counters, name, revision, edges) for name in pods if len(edges) > 1)
+    return [
+        PodPast(
+            {objective.name: criteria.counts_in_bins(objective, chosen, bins) for objective in objectives},
+            bins.number,
+            int(bins.finished.sum()),
+        )
+        for bins in of_pods
+    ]
+
+
+def from_pods(
+    objectives: Sequence[Objective], chosen: tuple[float, ...], pods: Sequence[PodPast], bin_seconds: float
+) -> Baseline:
+    """The baseline of stable: its pods are put one after the other, as if they were one pod.
+
+    `chosen`: the latency bounds (seconds) to compare at.
+    """
+    bins = sum(pod.bins for pod in pods)
+    if bins and objectives:
+        counted = {objective.name: _joined([pod.counted[objective.name] for pod in pods]) for objective in objectives}
+        by_objective = from_counts(counted, bin_seconds)
+    else:
+        by_objective = _unknown(objectives, chosen)
+    return Baseline(by_objective, chosen, bins * bin_seconds, sum(pod.requests for pod in pods))
+
+
 def from_counters(
     objectives: Sequence[Objective],
     chosen: tuple[float, ...],
@@ -103,30 +148,19 @@ def from_counters(
     revision: str,
     edges: Sequence[float],
 ) -> Baseline:
-    """The baseline of stable, from its counters in bins of equal length between `edges` (unix seconds).
-
-    `chosen`: the latency bounds (seconds) to compare at. The pods of `revision` are put one after the other, as if they
-    were one pod.
-    """
-    tallies = _tallies_by_pod(counters, revision, edges)
+    """The baseline of stable, from its counters in bins of equal length between `edges` (unix seconds)."""
     bin_seconds = edges[1] - edges[0] if len(edges) > 1 else 0.0
-    if tallies and objectives:
-        counted = {objective.name: criteria.counts(objective, chosen, *tallies) for objective in objectives}
-        by_objective = from_counts(counted, bin_seconds)
-    else:
-        by_objective = _unknown(objectives, chosen)
-    return Baseline(by_objective, chosen, len(tallies) * bin_seconds, sum(tally_.finished for tally_ in tallies))
+    return from_pods(objectives, chosen, pods_past(objectives, chosen, counters, revision, edges), bin_seconds)
 
 
-def _tallies_by_pod(counters: Counters, revision: str, edges: Sequence[float]) -> list[Tally]:
-    """One pod after the other, its tallies of the bins in which it was scraped from start to end."""
-    return [
-        tally(counters, revision, since, until, pod_name)
-        for pod_name, pod in counters.pods.items()
-        if pod.revision == revision
-        for since, until in pairwise(edges)
-        if pod.first <= since and until <= pod.last
-    ]
+def _joined(pods: Sequence[ObjectiveCounts]) -> ObjectiveCounts:
+    """One pod after the other."""
+
+    def one(counts: Sequence[Counts]) -> Counts:
+        requests, bad = ([getattr(part, name) for part in counts] for name in ("requests", "bad"))
+        return Counts(np.concatenate(requests, -1), np.concatenate(bad, -1))
+
+    return ObjectiveCounts(one([pod.judged for pod in pods]), one([pod.compared for pod in pods]))
 
 
 def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, ObjectiveBaseline]:

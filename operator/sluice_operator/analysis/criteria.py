@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import LatencyAt, Objective
+from sluice_operator.counting.bins import Bins
 from sluice_operator.counting.latency_buckets import bound_below
 from sluice_operator.counting.ticks import Tally
 from sluice_operator.evalues.counts import Counts
@@ -61,15 +63,29 @@ def counts(objective: Objective, bounds: Sequence[float], *tallies: Tally) -> Ob
 
     `bounds`: the latencies (seconds) at which slow requests are compared.
     """
+    judged = _counts([_judged(objective, tally) for tally in tallies])
+    if objective.latency is None:
+        return ObjectiveCounts(judged, Counts(judged.requests[None], judged.bad[None]))
+    return ObjectiveCounts(judged, _counts([[tally.slower(bound) for tally in tallies] for bound in bounds]))
+
+
+def counts_in_bins(objective: Objective, bounds: Sequence[float], bins: Bins) -> ObjectiveCounts:
+    """As `counts`, with the bins as the last axis."""
+    judged = Counts(*_judged(objective, bins))
+    if objective.latency is None:
+        return ObjectiveCounts(judged, Counts(judged.requests[None], judged.bad[None]))
+    compared = np.array([bins.slower(bound) for bound in bounds]).reshape(len(bounds), 2, bins.number)
+    return ObjectiveCounts(judged, Counts(compared[:, 0], compared[:, 1]))
+
+
+def _judged(objective: Objective, counted: Tally | Bins) -> tuple[Any, Any]:
+    """The requests (or labels) that the objective counts, and the bad ones."""
     if objective.error_rate is not None:
-        judged = _counts([(tally.finished, tally.errors) for tally in tallies])
-    elif objective.accuracy is not None:
-        judged = _counts([(tally.labels, tally.labels - tally.correct) for tally in tallies])
-    else:
-        slow = bound_of(objective)
-        judged = _counts([(0, 0) if slow is None else tally.slower(slow) for tally in tallies])
-        return ObjectiveCounts(judged, _counts([[tally.slower(bound) for tally in tallies] for bound in bounds]))
-    return ObjectiveCounts(judged, Counts(judged.requests[None], judged.bad[None]))
+        return counted.finished, counted.errors
+    if objective.accuracy is not None:
+        return counted.labels, counted.labels - counted.correct
+    bound = bound_of(objective)
+    return counted.slower(math.nan if bound is None else bound)  # no histogram has that bound
 
 
 def bound_of(objective: Objective) -> float | None:

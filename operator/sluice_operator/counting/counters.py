@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 Sample = tuple[float, float]  # unix time in seconds, value of the counter
 
 _SKEW_SECONDS = 3.0  # the clocks of two replicas of Prometheus differ by at most this
@@ -82,6 +85,10 @@ class Counter:
         index = bisect_right(self.times, moment)
         return self.totals[index - 1] if index else 0.0
 
+    def at_each(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As `at`, for many moments at once."""
+        return np.array([0.0, *self.totals])[np.searchsorted(self.times, moments, side="right")]
+
     def forget(self, moment: float) -> None:
         """Drop the samples before the last one up to `moment`: `at` is called for later moments only."""
         if (index := bisect_right(self.times, moment) - 1) > 0:
@@ -121,7 +128,7 @@ class Counters:
 
     pods: dict[str, Pod] = field(default_factory=dict)
     without_pod: bool = False
-    _known: dict[Identity, Counter] = field(default_factory=dict)
+    _known: dict[str, dict[Identity, Counter]] = field(default_factory=dict)  # by pod
     _began_without_count: set[Identity] = field(default_factory=set)  # their first number is a base, not growth
 
     def add(self, answer: Iterable[tuple[Mapping[str, str], Iterable[tuple[float, float | str]]]]) -> None:
@@ -143,7 +150,7 @@ class Counters:
 
     def _counts(self, identity: Identity, samples: list[Sample]) -> list[Sample]:
         """The samples that have a number of requests."""
-        if samples and samples[0][1] == _NOT_A_COUNT and identity not in self._known:
+        if samples and samples[0][1] == _NOT_A_COUNT and identity not in self._known.get(identity.pod, {}):
             self._began_without_count.add(identity)
         return [(at, value) for at, value in samples if value != _NOT_A_COUNT]
 
@@ -159,12 +166,13 @@ class Counters:
                 self.pods[identity.pod].revision = identity.revision
 
     def _add_samples(self, identity: Identity, samples: Sequence[Sample]) -> None:
-        counter = self._known.get(identity)
+        of_pod = self._known.setdefault(identity.pod, {})
+        counter = of_pod.get(identity)
         if counter is None:
             first, value = samples[0]
             # A counter that appears in a pod that was scraped before began at 0.
             appeared = self.pods[identity.pod].first < first and identity not in self._began_without_count
-            counter = self._known[identity] = Counter.starting(first, value, from_zero=appeared)
+            counter = of_pod[identity] = Counter.starting(first, value, from_zero=appeared)
         for at, value in samples:
             counter.add(at, value)
 
@@ -173,14 +181,21 @@ class Counters:
 
         In all of its pods, or in the one that `pod` names.
         """
-        for identity, counter in self._known.items():
-            if identity.revision == revision and pod in ("", identity.pod):
+        for pod_name in (pod,) if pod else self._known:
+            for identity, counter in self.of_pod(pod_name, revision):
                 yield identity, counter.at(until) - counter.at(since)
+
+    def of_pod(self, pod: str, revision: str) -> Iterator[tuple[Identity, Counter]]:
+        """The counters that `pod` has for `revision`."""
+        for identity, counter in self._known.get(pod, {}).items():
+            if identity.revision == revision:
+                yield identity, counter
 
     def forget(self, moment: float) -> None:
         """Keep only what growth after `moment` needs."""
-        for counter in self._known.values():
-            counter.forget(moment)
+        for of_pod in self._known.values():
+            for counter in of_pod.values():
+                counter.forget(moment)
         for pod in self.pods.values():
             pod.forget(moment)
 

@@ -3,6 +3,7 @@
 The method is in docs/statistics.md, section 5. The chain that uses the law is in `chain.py`.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from sluice_operator.evalues.chain import LEVELS, BurstLaw
 _ROUNDS = 3  # of expectation and maximisation
 _BLOCK_BINS = 20  # bins whose counts make one share of bad requests; the median of these shares is quiet
 _PRIOR_SECONDS = 60.0  # the prior is one burst of this length over the whole baseline
+_LONGEST_CHAIN = 11_520  # bins, such as six hours of eight pods; longer counts are cut, because a recursion is slow
+_LANE_BINS, _LANES = 1440, 8  # bins of each part then, and how many parts are worked on side by side
 _PRIOR_REQUESTS = 50.0  # the quiet share of the previous round weighs as much as this many requests
 
 
@@ -38,7 +41,7 @@ def learn(counted: BinnedCounts, minimum_seconds: float = 0.0) -> BurstLaw:
     starts = np.full((*quiet_share.shape, len(LEVELS)), 1 / (3600.0 * len(LEVELS)))
     seconds = np.full_like(starts, _PRIOR_SECONDS)
     for _ in range(_ROUNDS):
-        begun, spent, quiet_requests, quiet_bad = _expected(counted, quiet_share, starts, seconds)
+        begun, spent, quiet_requests, quiet_bad = _expected_of_any_length(counted, quiet_share, starts, seconds)
         starts = (1 / len(LEVELS) + begun) / length
         seconds = (_PRIOR_SECONDS + spent) / (1 + begun)
         quiet_share = (quiet_bad + _PRIOR_REQUESTS * quiet_share) / (quiet_requests + _PRIOR_REQUESTS)
@@ -57,6 +60,34 @@ def _median_share(counted: BinnedCounts) -> Floats:
     median = np.median(bad / np.maximum(requests, 1), axis=-1) if blocks else np.zeros(counted.bad.shape[:-1])
     overall = (counted.bad.sum(-1) + 0.1) / (counted.requests.sum(-1) + 1)
     return np.where(median > 0, median, overall)
+
+
+def _expected_of_any_length(
+    counted: BinnedCounts, quiet_share: Floats, starts: Floats, seconds: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """As `_expected`. Counts of many pods are cut into parts, each of which begins anew: its time is then bounded."""
+    if counted.bad.shape[-1] <= _LONGEST_CHAIN:
+        return _expected(counted, quiet_share, starts, seconds)
+    parts = [
+        _expected(lanes, quiet_share[..., None], starts[..., None, :], seconds[..., None, :])
+        for lanes in _side_by_side(counted)
+    ]
+    begun, spent, quiet_requests, quiet_bad = zip(*parts, strict=True)
+    by_level = (sum(part.sum(-2) for part in sums) for sums in (begun, spent))
+    in_quiet = (sum(part.sum(-1) for part in sums) for sums in (quiet_requests, quiet_bad))
+    return (*map(np.asarray, by_level), *map(np.asarray, in_quiet))  # type: ignore[return-value]
+
+
+def _side_by_side(counted: BinnedCounts) -> Iterator[BinnedCounts]:
+    """The counts in equal parts, a few at a time: shape (..., parts, bins). At most a bin per part is left out."""
+    bins = counted.bad.shape[-1]
+    lanes = -(-bins // _LANE_BINS)
+    length = bins // lanes
+    shape = (*counted.bad.shape[:-1], lanes, length)
+    requests, bad = (numbers[..., : lanes * length].reshape(shape) for numbers in (counted.requests, counted.bad))
+    for first in range(0, lanes, _LANES):
+        few = slice(first, first + _LANES)
+        yield BinnedCounts(requests[..., few, :], bad[..., few, :], counted.bin_seconds)
 
 
 def _expected(

@@ -16,10 +16,14 @@ class Selection:
     objects: tuple[tuple[str, str], ...]  # namespace and name of each
     revisions: tuple[str, ...]
     bounds: tuple[float, ...] | None = ()  # of latency buckets, in seconds; None for all that there are
+    pods: tuple[str, ...] = ()  # their UIDs; none stands for all pods
 
     @classmethod
     def joined(cls, selections: Iterable[Self]) -> Self:
-        """One selection that covers all of `selections`, and perhaps other combinations of their parts."""
+        """One selection that covers all of `selections`, and perhaps other combinations of their parts.
+
+        They are selections of all pods.
+        """
         joined = list(selections)
         return cls(
             tuple(chain.from_iterable(selection.objects for selection in joined)),
@@ -29,11 +33,12 @@ class Selection:
 
     def promql(self, counters: Sequence[str] = COUNTERS) -> str:
         """An instant selector for `counters`. It also takes an empty `le`, because only histograms have that label."""
+        pods = f',pod_uid=~"{"|".join(self.pods)}"' if self.pods else ""
         le = "" if self.bounds is None else f',le=~"{"|".join(["", "[+]Inf", *map(_escaped, self.bounds)])}"'
         namespaces, names = ("|".join(sorted(set(values))) for values in zip(*self.objects, strict=True))
         return (
             f'{{__name__=~"{"|".join(counters)}",namespace=~"{namespaces}",model_deployment=~"{names}",'
-            f'revision=~"{"|".join(self.revisions)}",entry="gateway"{le}}}'
+            f'revision=~"{"|".join(self.revisions)}",entry="gateway"{pods}{le}}}'
         )
 
 

@@ -191,7 +191,7 @@ def test_a_new_run_does_not_use_samples_of_the_old_one() -> None:
     evaluator.forget("models", "iris")
     asked = len(prometheus.queries)
     assert verdict_at(evaluator, 211, again) == verdict_at(evaluator_for(prometheus), 211, again)
-    assert len(prometheus.queries) == asked + 2 * 3
+    assert len(prometheus.queries) == asked + 2 * 5, "twice: which pods there are, and their past; new samples"
 
 
 def test_a_restart_during_a_run_gives_the_same_numbers() -> None:

@@ -98,3 +98,31 @@ def test_a_short_baseline_may_count_as_a_longer_one() -> None:
     """The time that is missing is then treated as calm."""
     short = baseline(np.full(40, 0.01), 500.0, 8)
     assert float(learn(short, minimum_seconds=6 * 3600.0).any_start) < float(learn(short).any_start) / 10
+
+
+@pytest.mark.parametrize(("factor", "every"), [(1.0, 240), (10.0, 240), (20.0, 40)])
+def test_a_past_of_many_pods_has_the_law_of_few(factor: float, every: int) -> None:
+    """Counts that are cut into parts, because one long recursion takes long, give nearly the same law."""
+    pods = 12
+    share = np.concatenate([planted(factor, every, 4)] * pods)
+    cut = learn(baseline(share, 1000.0, 5))
+    parts = [baseline(planted(factor, every, 4), 1000.0, seed) for seed in range(8)]
+    requests, bad = (np.concatenate([part[row] for part in parts]) for row in (0, 1))
+    whole = learn(BinnedCounts(requests, bad, BIN))
+    assert_finite_and_positive(cut)
+    assert float(cut.any_start) == pytest.approx(float(whole.any_start), rel=0.25)
+    assert cut.starts == pytest.approx(whole.starts, rel=0.5, abs=1 / (SIX_HOURS * BIN))
+
+
+def test_columns_are_cut_alike() -> None:
+    """A column has the same law with others beside it as alone."""
+    counted = baseline(np.concatenate([planted(10.0, 80, 4)] * 10), 500.0, 7)
+    requests, bad = (np.stack([numbers, numbers[::-1]]) for numbers in (counted.requests, counted.bad))
+    two = BinnedCounts(requests, bad, BIN)
+    alone, first = learn(counted), learn(two).part(0)
+    for law, other in (
+        (alone.starts, first.starts),
+        (alone.seconds, first.seconds),
+        (alone.any_start, first.any_start),
+    ):
+        assert law == pytest.approx(other)

@@ -23,7 +23,7 @@ from tests.unit.sluice_operator.fake_prometheus import (
 
 
 def test_only_new_samples_are_asked_for() -> None:
-    """First the baseline, once; then raw samples of the run, with an overlap for samples that arrive late."""
+    """First the baseline, once, and which pods it has; then raw samples of the run, with an overlap for late ones."""
     prometheus = serving()
     evaluator = evaluator_for(prometheus)
     for now in (5, 100, 105):
@@ -34,8 +34,11 @@ def test_only_new_samples_are_asked_for() -> None:
     )
     owner = 'namespace=~"models",model_deployment=~"iris"'
     both = f'{{__name__=~"{counters}",{owner},revision=~"{CANARY}|{STABLE}",entry="gateway",le=~"|[+]Inf|0[.]2"}}'
+    of_stable = f'{owner},revision=~"{STABLE}",entry="gateway"'
     assert prometheus.queries == [
-        f'{{__name__=~"ml_request_duration_seconds_bucket",{owner},revision=~"{STABLE}",entry="gateway"}}',
+        f'{{__name__=~"ml_requests_started_total",{of_stable}}}',
+        f'{{__name__=~"ml_request_duration_seconds_bucket",{of_stable}}}',
+        f'{{__name__=~"ml_requests_started_total",{of_stable},le=~"|[+]Inf|0[.]2"}}',
         both.replace(f"{CANARY}|", ""),
         f"{both}[35000ms]",
         f"{both}[115000ms]",
@@ -114,6 +117,6 @@ def test_memory_does_not_grow_with_the_run() -> None:
     for now in range(5, 2900, 200):
         verdict_at(evaluator, now)
         counters = evaluator._samples["models", "iris"][1].polled.counters
-        sizes.add(max(len(series.times) for series in counters._known.values()))
+        sizes.add(max(len(series.times) for of_pod in counters._known.values() for series in of_pod.values()))
         sizes.add(max(len(pod.scrapes) for pod in counters.pods.values()))
     assert max(sizes) <= 3
