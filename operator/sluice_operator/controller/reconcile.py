@@ -6,16 +6,18 @@ behind them, and the next reconcile writes what is missing.
 
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from sluice_operator import logs
+from sluice_operator.api import names
 from sluice_operator.api import status as statuses
 from sluice_operator.api.observation import NotAnswered, Observation
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
+from sluice_operator.controller.departure import take_traffic_back
 from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, transitions
 from sluice_operator.controller.lanes import Key, Lanes, is_rollout
 from sluice_operator.controller.observe import Observer, Snapshot
@@ -73,7 +75,7 @@ class Reconciler:
             self.lanes.forget(key)
             for listener in self.listeners:
                 listener.forget(namespace, name)
-            return None
+            return await self._let_go(namespace, name)
         before, now = snapshot.observation.status, snapshot.observation.now
         _log_about(before)
         self.lanes.see(key, before.phase)
@@ -111,6 +113,20 @@ class Reconciler:
         with stage("record"):
             await self.archive.keep(snapshot.owner, after, now)
         return AT_ONCE if _moved(before, after) else self._pause(snapshot.observation, after)
+
+    async def _let_go(self, namespace: str, name: str) -> float | None:
+        """The object is gone, or only a finalizer still holds it."""
+        body = await self.kube.get(names.KIND, namespace, name)
+        if body is None:
+            return None
+        try:
+            await take_traffic_back(self.kube, body, datetime.now(UTC))
+        except Conflict:
+            return AT_ONCE
+        except WriteRefused as refused:
+            _log.warning("%s/%s is being deleted, and weight 0 was refused: %s", namespace, name, refused)
+            return _RETRY
+        return None
 
     async def _apply(self, snapshot: Snapshot, after: Status, *, interrupted: bool) -> list[Event]:
         """Make the objects in the cluster what the new status asks for.

@@ -1,5 +1,6 @@
 """The samples of one run, on the way from Prometheus to the evidence."""
 
+import statistics
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -8,6 +9,7 @@ from sluice_operator.analysis.baseline import Baseline
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.api.status import Run
 from sluice_operator.controller.measurements import Measurements
+from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions, closed_ticks, last_scrape
 from sluice_operator.evalues.chain import Pods
@@ -15,6 +17,7 @@ from sluice_operator.prometheus.poller import PolledRun, Poller
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.prometheus.selection import Selection
 
+_GAPS_NEEDED = 3  # between scrapes, to tell how often Prometheus scrapes
 _DISCOVERY_SECONDS = 30.0  # that Prometheus may need to find new pods; until then, no samples are normal
 
 
@@ -74,6 +77,7 @@ class RunSamples:
         revision, began = subject.revisions.canary, subject.run.traffic_started_at
         assert began is not None
         counters = self.polled.counters
+        _check_interval(counters, intervals)
         newest_at = last_scrape(counters, revision)
         if newest_at is None and counters.without_pod:
             raise MetricsLostError(
@@ -83,3 +87,15 @@ class RunSamples:
             raise MetricsLostError(f"Prometheus has no series of revision {revision}: are its pods scraped?")
         if newest_at is not None and now - newest_at > intervals.stale_after:
             raise MetricsLostError(f"the newest sample of revision {revision} is {now - newest_at:.0f} s old")
+
+
+def _check_interval(counters: Counters, intervals: Intervals) -> None:
+    """Raises MetricsLostError if pods are scraped so seldom that each look would find their samples too old."""
+    gaps = [gap for pod in counters.pods.values() for gap in pod.gaps]
+    if len(gaps) < _GAPS_NEEDED:
+        return
+    measured = statistics.median(gaps)
+    if measured > intervals.stale_after - intervals.scrape:
+        scrapes = f"Prometheus scrapes the pods every {measured:.0f} s"
+        setting = f"SLUICE_SCRAPE_INTERVAL says {intervals.scrape:g} s"
+        raise MetricsLostError(f"{scrapes}, {setting}: set it to {measured:.0f}s, or have them scraped more often")

@@ -8,6 +8,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ Sample = tuple[float, float]  # unix time in seconds, value of the counter
 _SKEW_SECONDS = 3.0  # the clocks of two replicas of Prometheus differ by at most this
 _LARGEST = 2.0**53  # larger floats cannot count single requests
 _NOT_A_COUNT = -1.0  # stands for a value that cannot be a number of requests
+
+
+_SCRAPES_KEPT = 4  # of each pod, at least
 
 
 class Identity(NamedTuple):
@@ -117,9 +121,17 @@ class Pod:
         self.first = min(self.first, *times)
         self.scrapes = sorted(times.union(self.scrapes))
 
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds between the scrapes that are kept."""
+        return [later - earlier for earlier, later in pairwise(self.scrapes)]
+
     def forget(self, moment: float) -> None:
-        """Drop the scrapes before the last one up to `moment`: `newest` is called for later moments only."""
-        del self.scrapes[: max(0, bisect_right(self.scrapes, moment) - 1)]
+        """Drop the scrapes before the last one up to `moment`: `newest` is called for later moments only.
+
+        The newest few stay, so that the time between scrapes can be measured.
+        """
+        del self.scrapes[: max(0, min(bisect_right(self.scrapes, moment) - 1, len(self.scrapes) - _SCRAPES_KEPT))]
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sluice_server.inference.batching import Batcher, QueueFullError
 from sluice_server.inference.prediction import Prediction
-from sluice_server.inference.prediction_ids import MAX_ROWS, Keyring, PredictionId, are_text, class_hashes
+from sluice_server.inference.prediction_ids import MAX_ROWS, Keys, PredictionId, are_text, class_hashes
 from sluice_server.inference.rejection import Cause, Rejection
 from sluice_server.model.schema import Rows
 
@@ -24,7 +24,7 @@ class DataPlane:
     and None for other models and as long as there is none. Without a keyring predictions have no ids.
     """
 
-    def __init__(self, revision: str, keyring: Keyring | None) -> None:
+    def __init__(self, revision: str, keyring: Keys | None) -> None:
         self.ready = False
         self.classes: tuple[Any, ...] | None = None
         self._revision = revision

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluice_server.inference.metrics import Metrics
-from sluice_server.inference.prediction_ids import FeedbackError, Keyring, Label, PredictionId
+from sluice_server.inference.prediction_ids import FeedbackError, Keys, Label, PredictionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class LabelledRows:
 class Feedback:
     """Counts labels in the metrics. `max_age` is in seconds; older predictions take none."""
 
-    def __init__(self, keyring: Keyring, metrics: Metrics, max_age: float) -> None:
+    def __init__(self, keyring: Keys, metrics: Metrics, max_age: float) -> None:
         self._keyring = keyring
         self._metrics = metrics
         self._max_age = max_age

@@ -15,6 +15,7 @@ import hmac
 import math
 import struct
 from dataclasses import dataclass
+from typing import Protocol
 
 MAX_ROWS = 64
 FORMAT = 1
@@ -53,6 +54,14 @@ class PredictionId:
     def is_right(self, row: int, label: Label) -> bool:
         """Whether the label is the predicted one; raises FeedbackError for a label of the wrong kind."""
         return self.hashes[row * _HASH : (row + 1) * _HASH] == label_hash(canonical(label, self.text))
+
+
+class Keys(Protocol):
+    """Signs prediction ids, and reads those that were signed with one of its keys."""
+
+    def issue(self, prediction: PredictionId) -> str: ...
+
+    def read(self, text: str, now: float, max_age: float) -> PredictionId: ...
 
 
 @dataclass(frozen=True, slots=True)

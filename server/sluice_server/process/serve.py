@@ -18,18 +18,16 @@ from sluice_server.http.predict import PredictEndpoint
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
-from sluice_server.inference.prediction_ids import Keyring
+from sluice_server.inference.prediction_ids import Keys
 from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.readiness import Readiness
 from sluice_server.inference.rows import RowReader
 from sluice_server.model import manifest
 from sluice_server.model.identity import Identity
 from sluice_server.model.manifest import Manifest
-from sluice_server.process import startup
+from sluice_server.process import key_file, startup
 from sluice_server.process.lifecycle import Drain, bind, make_server, serve
 from sluice_server.settings import ServeSettings, SettingError
-
-SHORTEST_KEY = 16  # bytes; with an empty one anybody could sign
 
 logger = logging.getLogger("sluice.serve")
 
@@ -43,7 +41,7 @@ class Process:
     entries: dict[int, str] = field(default_factory=dict)
 
 
-def assemble(settings: ServeSettings, found: Manifest, keyring: Keyring | None) -> Process:
+def assemble(settings: ServeSettings, found: Manifest, keyring: Keys | None) -> Process:
     """Wires the parts for one model; nothing runs yet."""
     identity = Identity(settings.model_name, settings.model_version, settings.revision)
     metrics = Metrics(identity, CODES)
@@ -92,7 +90,7 @@ async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, s
 
 def main(settings: ServeSettings) -> int:
     """The whole life of the process; gives the exit code."""
-    process = assemble(settings, read_manifest(settings.model_dir), read_keyring(settings.feedback_key_file))
+    process = assemble(settings, read_manifest(settings.model_dir), key_file.keys(settings.feedback_key_file))
     sockets = {
         "cluster": bind(settings.host, settings.cluster_port),
         "gateway": bind(settings.host, settings.gateway_port),
@@ -113,17 +111,3 @@ def read_manifest(model_dir: Path) -> Manifest:
         raise SettingError(
             f"SLUICE_MODEL_DIR is {str(model_dir)!r}, which has no usable {manifest.NAME} ({error}): run fetch first."
         ) from None
-
-
-def read_keyring(file: Path) -> Keyring | None:
-    """The keys of prediction ids; None turns feedback off."""
-    try:
-        current = file.read_bytes().strip()
-    except OSError as error:
-        logger.warning("feedback is off: no key (%s)", error)
-        return None
-    before = file.with_name("previous")
-    previous = before.read_bytes().strip() if before.is_file() else None
-    if any(key is not None and len(key) < SHORTEST_KEY for key in (current, previous)):
-        raise SettingError(f"SLUICE_FEEDBACK_KEY_FILE is {str(file)!r}: a key needs at least {SHORTEST_KEY} bytes.")
-    return Keyring(current, previous)

@@ -132,10 +132,17 @@ def metrics_lost(message: str) -> Verdict:
     return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message)
 
 
-def pod(prometheus: FakePrometheus, values: Iterable[int], since: float = -30, bad: float = 0, **labels: str) -> None:
+def pod(
+    prometheus: FakePrometheus,
+    values: Iterable[int],
+    since: float = -30,
+    bad: float = 0,
+    every: float = INTERVAL,
+    **labels: str,
+) -> None:
     """A pod that has finished `values` requests at its scrapes: a share `bad` with errors, and all within 0.2 s."""
     for scrape, value in enumerate(values):
-        at, errors = since + scrape * INTERVAL, int(bad * value)
+        at, errors = since + scrape * every, int(bad * value)
         prometheus.scrape(at, value - errors, **labels)
         prometheus.scrape(at, errors, **labels, code="500")
         prometheus.scrape(at, value, "ml_requests_started_total", **labels)

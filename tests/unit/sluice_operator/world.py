@@ -146,6 +146,8 @@ class World(Observer):
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         body = await self.kube.get(names.KIND, namespace, name)
         assert body is not None
+        if body["metadata"].get("deletionTimestamp"):
+            return None
         current, wanted = status.parse(body.get("status")), spec.parse(body["spec"])
         routes = router_for(wanted.traffic).objects(name)
         owned = await children.read(self.kube, namespace, name, OWNER.uid, current, routes)

@@ -124,6 +124,17 @@ def test_with_old_samples_the_verdict_is_metrics_unavailable() -> None:
     assert verdict_at(evaluator, 36) == metrics_lost(f"the newest sample of revision {CANARY} is 36 s old")
 
 
+def test_a_scrape_interval_that_is_not_the_setting_s_is_measured_and_told() -> None:
+    """Instead of a sample that is too old twice a minute; and it does not come and go."""
+    prometheus = FakePrometheus()
+    for uid, revision in (("a", CANARY), ("s", STABLE)):
+        pod(prometheus, [300 * scrape for scrape in range(12)], every=30.0, pod_uid=uid, revision=revision)
+    evaluator = evaluator_for(prometheus, interval=2)
+    verdicts = [verdict_at(evaluator, now) for now in range(1, 300, 4)][30:]
+    words = "Prometheus scrapes the pods every 30 s, SLUICE_SCRAPE_INTERVAL says 2 s: set it to 30s, or have them"
+    assert set(verdicts) == {metrics_lost(f"{words} scraped more often")}
+
+
 def test_a_gap_in_the_scrapes_does_not_count_as_silence() -> None:
     """Neither during the gap nor after it, at whatever time the run is evaluated."""
     prometheus, steady = FakePrometheus(), serving()
