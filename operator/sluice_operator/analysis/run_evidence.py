@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import zip_longest
 from typing import Self
 
 import numpy as np
@@ -90,7 +91,8 @@ class RunEvidence:
         self._canary_started.append(self._canary_started[-1] + tick.canary.started)
         self._canary_finished.append(self._canary_finished[-1] + tick.canary.finished)
         self._both_finished.append(self._both_finished[-1] + tick.canary.finished + tick.stable.finished)
-        proven, watched = _begins_after(tick, run.first_live_at), _begins_after(tick, run.promoted_at)
+        proven = _begins_after(tick, run.first_live_at) and not _is_disturbed(tick, run)
+        watched = _begins_after(tick, run.promoted_at)
         for evidence in self._objective_evidence:
             evidence.update(tick, proven=proven, watched=watched)
         weight = self._weight_throughout(tick, run)
@@ -202,6 +204,16 @@ class _AtWeight:
 def _begins_after(tick: Tick, moment: datetime | None, seconds: float = 0.0) -> bool:
     """Whether the tick begins at least `seconds` after `moment`; False if that has not come."""
     return moment is not None and tick.start >= moment.timestamp() + seconds
+
+
+def _is_disturbed(tick: Tick, run: Run) -> bool:
+    """Whether the tick has a moment in which nobody knows which weight was live, because somebody else changed it."""
+    for live, following in zip_longest(run.live_weights, run.live_weights[1:]):
+        if live.disturbed and live.until is not None and live.until.timestamp() < tick.end:
+            proven_again = following.since if following else run.promoted_at
+            if proven_again is None or tick.start < proven_again.timestamp():
+                return True
+    return False
 
 
 def _is_needed(objective: Objective) -> bool:

@@ -131,6 +131,15 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteEdit:
+    """Somebody else has written, or deleted, a part of the canary's route; it is not repaired yet."""
+
+    what: str  # kind and name of the object
+    manager: str = ""  # as managedFields names the writer; empty if no name was left, as after a deletion
+    since: datetime | None = None  # from when on the route may not have been live, if that is known
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """The operator's settings that go into a new revision where the spec leaves them out."""
 
@@ -159,6 +168,7 @@ class Observation:
     host_taken: str = ""  # namespace/name of another ModelDeployment that has the host of the spec
     route_taken: str = ""  # likewise the host of the present route
     granted_at: datetime | None = None  # since when the host is its own, where status has no route yet but served one
+    route_edits: tuple[RouteEdit, ...] = ()
     refused: str = ""  # why the API server refused the last writes, if it did
     unreadable: str = ""  # what the API server does not let the operator read, and why; nothing waits for it
     weight: Proof | None = None  # that the gateway uses the desired weight

@@ -87,11 +87,24 @@ class Revision(_Part, frozen=True):
 
 
 class LiveWeight(_Part, frozen=True):
-    """A time in which a weight was live. `since`: when it was proven. `until`: when the next one was written."""
+    """A time in which a weight was live. `since`: when it was proven. `until`: when the next one was written.
+
+    `disturbed`: it ended because somebody else changed the route, so until the next one nothing is known.
+    """
 
     weight: int
     since: datetime
     until: datetime | None = None
+    disturbed: bool = False
+
+
+class RouteWriter(_Part, frozen=True):
+    """Somebody else who wrote the route in this run. `manager`: the field manager; empty if no name was left."""
+
+    manager: str
+    edits: int
+    last_at: datetime
+    what: str  # kind and name of the object that was written last
 
 
 class PhaseStart(_Part, frozen=True):
@@ -142,6 +155,7 @@ class Run(_Part, frozen=True):
     first_live_at: datetime | None = None  # when the first weight above 0 was proven
     live_weights: tuple[LiveWeight, ...] = ()  # the newest ones, oldest first
     phases: tuple[PhaseStart, ...] = ()  # likewise, up to Stable, in which the run is over
+    route_writers: tuple[RouteWriter, ...] = ()  # the newest ones
     promoted_at: datetime | None = None  # when the swap was proven and the watch began
     outcome: Outcome | None = None  # set when the end of the run is decided
     ended_at: datetime | None = None  # likewise

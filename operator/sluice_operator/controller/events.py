@@ -14,6 +14,7 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Condition, Outcome, Phase, Status
 from sluice_operator.kubernetes.port import Kube
+from sluice_operator.rollout.contest import named
 
 _log = logging.getLogger(__name__)
 _NOTE_LIMIT = 1024  # characters that the API accepts
@@ -52,7 +53,20 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
                 pass
     if after.weight and before.weight and after.weight.verified_at and not before.weight.verified_at:
         yield Event("WeightProven", f"weight {after.weight.live} is live")
+    yield from _route_edited(before, after)
     yield from _conditions_changed(before, after)
+
+
+def _route_edited(before: Status, after: Status) -> Iterator[Event]:
+    """One event for each writer of the route that has written again."""
+    if after.run is None:
+        return
+    same_run = before.run is not None and before.run.id == after.run.id
+    known = {writer.manager: writer.edits for writer in before.run.route_writers} if before.run and same_run else {}
+    for writer in after.run.route_writers:
+        if writer.edits != known.get(writer.manager):
+            edited = f"{writer.what} was edited by {named(writer.manager)} (edit {writer.edits} in this run)"
+            yield Event("DriftRepaired", f"{edited}: written again as status asks for, to be proven anew", warning=True)
 
 
 def drift_repaired(changes: str) -> Event:

@@ -5,19 +5,20 @@ are hints: what is true is read here.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sluice_operator.analysis import criteria, hold_out
 from sluice_operator.api import names, spec, status
-from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal
+from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, RouteEdit
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Phase, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
 from sluice_operator.controller.proofs import Proofs, Workloads
+from sluice_operator.controller.route_edits import RouteEdits
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes import children
@@ -69,6 +70,7 @@ class Observer:
         self._hosts = hosts
         self._settings = settings
         self._clock = clock
+        self._route_edits = RouteEdits()
         self._proofs = Proofs(kube, _access(settings), chance)
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
@@ -77,15 +79,18 @@ class Observer:
             body = await self._kube.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._evaluator.forget(namespace, name)
+            self._route_edits.forget(namespace, name)
             self._registry.forget((namespace, name))
             return None
         wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
         owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
         routes = router_for(wanted.traffic).objects(name)
+        looked_at = self._clock()
         with stage("read"):
             owned = await children.read(self._kube, namespace, name, owner.uid, current, routes)
             pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods, owned.objects.values())
+        edits = self._route_edits.look(owner, current, owned, looked_at)
         weight = await self._proofs.weight(current, workloads)
         smoke = await self._proofs.smoke(current, weight)
         observation = Observation(
@@ -106,6 +111,7 @@ class Observer:
             host_taken=await self._hosts.holder(body, wanted.traffic.host),
             route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",
             granted_at=granted_before_noted(body),
+            route_edits=edits,
             refused=refused,
             unreadable=owned.unreadable,
             weight=weight,
@@ -115,7 +121,7 @@ class Observer:
             rate=await self._rate(owner, current),
             latency_thresholds=await self._latency_thresholds(owner, current, smoke),
             metrics_refusal=await self._metrics_refusal(owner, current),
-            verdict=await self._verdict(owner, current, workloads),
+            verdict=None if _in_doubt(current, edits) else await self._verdict(owner, current, workloads),
             alias_version=self._alias_version(owner, current),
         )
         return Snapshot(body, owner, owned, observation)
@@ -182,6 +188,11 @@ class Observer:
             return None
         key = owner.namespace, owner.name
         return self._registry.alias_version(key, alias.tracking_uri, alias.model, alias.name)
+
+
+def _in_doubt(current: Status, edits: Sequence[RouteEdit]) -> bool:
+    """Whether status still calls a weight live that somebody else has edited: then no requests are judged by it."""
+    return bool(edits) and current.weight is not None and current.weight.verified_at is not None
 
 
 def _access(settings: Settings) -> Access:

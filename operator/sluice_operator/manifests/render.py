@@ -18,7 +18,7 @@ def render(owner: Owner, spec: Spec, status: Status) -> tuple[Manifest, ...]:
     """All manifests that should exist, Deployments before the routes that lead to their pods."""
     if status.stable is None and status.canary is None:
         return ()
-    return (*_workloads(owner, spec, status), *_routes(owner, status))
+    return (*_workloads(owner, spec, status), *routes(owner, status))
 
 
 def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
@@ -30,7 +30,7 @@ def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
     yield builders.role_service(owner, serving.revision if serving else None)
 
 
-def _routes(owner: Owner, status: Status) -> Iterator[Manifest]:
+def routes(owner: Owner, status: Status) -> Iterator[Manifest]:
     """Only the route that was granted: what the spec asks for may be somebody else's host."""
     if status.route is None:
         return

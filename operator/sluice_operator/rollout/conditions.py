@@ -9,15 +9,19 @@ from sluice_operator.analysis import criteria
 from sluice_operator.api.observation import NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Result, Run, Status
 from sluice_operator.rollout.roles import serves
+from sluice_operator.rollout.traffic_conditions import (
+    UNPROVEN_AFTER_SECONDS,
+    ConditionState,
+    contested,
+    host_taken,
+    traffic_verified,
+    unproven,
+)
 from sluice_operator.rollout.transitions import is_rejected, is_resting
 
-UNPROVEN_AFTER_SECONDS = 30.0
 _BEGINNING = Phase.INITIALIZING, Phase.STARTING
 _MOVING = Phase.PENDING, *_BEGINNING, Phase.ROLLING_BACK, Phase.FAILOVER
 _JUDGED = Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING
-
-
-ConditionState = tuple[str, str, str]  # status, reason, message
 
 
 def with_conditions(seen: Observation, status: Status) -> Status:
@@ -29,7 +33,7 @@ def with_conditions(seen: Observation, status: Status) -> Status:
         "RolloutSucceeded": _rollout_succeeded(status),
         "RegistryReachable": _registry_reachable(seen, status),
         "MetricsAvailable": _metrics_available(seen, status),
-        "TrafficVerified": _traffic_verified(seen, status),
+        "TrafficVerified": traffic_verified(seen, status),
         "EvidenceReachable": _evidence_reachable(status),
     }
     known = {condition.type: condition for condition in status.conditions}
@@ -70,25 +74,9 @@ def _reconciling(status: Status) -> ConditionState:
 
 def _stalled(seen: Observation, status: Status) -> ConditionState:
     run = status.run
-    if seen.foreign:
-        names = ", ".join(seen.foreign)
-        return "True", "NameTaken", f"{names}: not created by this ModelDeployment; delete it or rename one of the two"
-    if seen.host_taken:
-        return "True", "HostTaken", _host_taken(seen, status)
-    if seen.refused:
-        return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
-    if seen.unreadable:
-        return "True", "CannotRead", f"the API server refuses what this needs to read: {seen.unreadable}"
-    if isinstance(seen.resolution, Unresolved):
-        return "True", seen.resolution.reason, seen.resolution.message
-    if seen.metrics_refusal is not None:
-        return "True", seen.metrics_refusal.reason, seen.metrics_refusal.message
-    if run is not None and status.phase is Phase.INITIALIZING and run.outcome is Outcome.REJECTED:
-        return "True", run.reason, run.message
-    if run is not None and (dead := _stable_dead(seen, status, run)):
-        return dead
-    if waiting := _waiting_too_long(seen, status):
-        return waiting
+    for finding in (_needs_a_change, host_taken, _stable_dead, contested, unproven, _waiting_too_long):
+        if (state := finding(seen, status)) is not None:
+            return state
     if run is not None and status.phase is Phase.STEPPING and seen.now >= run.started_at + run.rollout.deadline:
         why = status.verdict.message if status.verdict else "no verdict yet"
         held = f"holds weight {status.weight.desired if status.weight else 0}"
@@ -103,13 +91,26 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
     return "False", "Progressing", ""
 
 
-def _host_taken(seen: Observation, status: Status) -> str:
-    had = f"{seen.spec.traffic.host} is the host of ModelDeployment {seen.host_taken}, which had it first"
-    reached = "no route" if status.route is None else f"the host {status.route.traffic.host}, as before"
-    return f"{had}; this one has {reached}: change one of the two"
+def _needs_a_change(seen: Observation, status: Status) -> ConditionState | None:
+    """What no waiting mends: a name, a permission, the spec or the model."""
+    run = status.run
+    if seen.foreign:
+        names = ", ".join(seen.foreign)
+        return "True", "NameTaken", f"{names}: not created by this ModelDeployment; delete it or rename one of the two"
+    if seen.refused:
+        return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
+    if seen.unreadable:
+        return "True", "CannotRead", f"the API server refuses what this needs to read: {seen.unreadable}"
+    if isinstance(seen.resolution, Unresolved):
+        return "True", seen.resolution.reason, seen.resolution.message
+    if seen.metrics_refusal is not None:
+        return "True", seen.metrics_refusal.reason, seen.metrics_refusal.message
+    if run is not None and status.phase is Phase.INITIALIZING and run.outcome is Outcome.REJECTED:
+        return "True", run.reason, run.message
+    return None
 
 
-def _stable_dead(seen: Observation, status: Status, run: Run) -> ConditionState | None:
+def _stable_dead(seen: Observation, status: Status) -> ConditionState | None:
     """Requests are answered by a canary that nobody has judged, or by nobody."""
     stable, canary, began = status.stable, status.canary, status.phase_started_at
     if status.phase is Phase.WATCHING:
@@ -118,9 +119,9 @@ def _stable_dead(seen: Observation, status: Status, run: Run) -> ConditionState 
             return None
         says = f"{canary.model.uri if canary else ''} fails ({seen.verdict.message})"
         return "True", "StableDead", f"{says}, but the previous revision has no ready pods to go back to"
-    if status.phase is not Phase.FAILOVER or stable is None or canary is None or began is None:
+    if status.phase is not Phase.FAILOVER or status.run is None or stable is None or canary is None or began is None:
         return None
-    until = began + run.rollout.stable_dead_deadline
+    until = began + status.run.rollout.stable_dead_deadline
     dead = f"{stable.model.uri} has no ready pods: {seen.workload(stable).trouble or 'none is there'}"
     takes = f"{canary.model.uri} takes all requests without a verdict, and is stable at {until:%H:%M:%S} UTC"
     return "True", "StableDead", f"{dead}; {takes} unless they come back"
@@ -202,20 +203,6 @@ def _evidence_reachable(status: Status) -> ConditionState:
 
 def _is_judged(status: Status) -> bool:
     return status.phase in _JUDGED
-
-
-def _traffic_verified(seen: Observation, status: Status) -> ConditionState:
-    weight = status.weight
-    if seen.swap is not None and not seen.swap.live:
-        return "False", "SwapNotProven", seen.swap.detail
-    if weight is None:
-        return "Unknown", "NoCanaryRoute", ""
-    if weight.verified_at is not None:
-        return "True", str(weight.verification), f"weight {weight.live} is live"
-    detail = seen.weight.detail if seen.weight else "no ready pod to prove it with"
-    if (seen.now - weight.written_at).total_seconds() > UNPROVEN_AFTER_SECONDS:
-        return "False", "WeightNotProven", f"weight {weight.desired} was written but is not live: {detail}"
-    return "Unknown", "Proving", f"weight {weight.desired} was written"
 
 
 def _waits(seen: Observation, status: Status, run: Run) -> str:

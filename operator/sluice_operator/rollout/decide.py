@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     initializing.a_first_revision_that_serves_is_stable,
     starting.a_ready_canary_that_answers_begins_to_step,
     stepping.a_canary_without_ready_pods_gets_no_traffic,
+    stepping.a_contested_route_keeps_its_weight,
     stepping.a_step_with_ready_pods_gets_its_weight,
     stepping.a_passed_step_leads_to_the_next,
     stepping.a_clean_run_past_its_deadline_is_promoted,

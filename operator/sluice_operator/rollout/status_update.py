@@ -5,24 +5,30 @@ from dataclasses import replace as replace_seen
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
-from sluice_operator.api.status import Phase, Revision, Route, Status, Verification
-from sluice_operator.rollout import crashes, revisions
-from sluice_operator.rollout.transitions import now_live
+from sluice_operator.api.status import Phase, Revision, Route, Status, Verification, Weight
+from sluice_operator.rollout import contest, crashes, revisions
+from sluice_operator.rollout.transitions import in_doubt, now_live
 
-_STALE = Proof(False, "the route was changed just now")
+_STALE = Proof(False, "the route is written anew just now")
 
 
 def with_observations(seen: Observation) -> Observation:
     """`seen` with its status brought up to date with what was seen, and the revision that it asks for."""
-    status = _route(seen, seen.status)
-    if status.route != seen.status.route:  # what the gateway did with the route before proves nothing about this one
-        weight, swap, smoke = (proof and _STALE for proof in (seen.weight, seen.swap, seen.smoke))
-        seen = replace_seen(seen, weight=weight, swap=swap, smoke=smoke)
+    status = _edited_route(seen, _route(seen, seen.status))
+    seen = _without_stale_proofs(seen, status)
     for note in (_pods, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
     status = replace(status, observed_generation=seen.generation, url=url)
     return replace_seen(seen, status=status, desired=_desired(seen))
+
+
+def _without_stale_proofs(seen: Observation, status: Status) -> Observation:
+    """What the gateway did with the route before proves nothing about this one, and no more about a repaired weight."""
+    weight, swap, smoke = (proof and _STALE for proof in (seen.weight, seen.swap, seen.smoke))
+    if status.route != seen.status.route:
+        return replace_seen(seen, weight=weight, swap=swap, smoke=smoke)
+    return seen if status.weight == seen.status.weight else replace_seen(seen, weight=weight)
 
 
 def _desired(seen: Observation) -> Revision | None:
@@ -51,6 +57,16 @@ def _route(seen: Observation, status: Status) -> Status:
     same_host = route is not None and route.traffic.host == asked.host
     since = route.since if route is not None and same_host else seen.granted_at or seen.now
     return replace(status, route=Route(traffic=asked, since=since))
+
+
+def _edited_route(seen: Observation, status: Status) -> Status:
+    """A repair is a new write: until it is proven, and from the last look before the edit, no weight is known."""
+    run, weight, edits = status.run, status.weight, seen.route_edits
+    if run is None or weight is None or not edits:
+        return status
+    since = min(edit.since or weight.verified_at or seen.now for edit in edits)
+    run = in_doubt(contest.with_edits(run, edits, seen.now), since)
+    return replace(status, run=run, weight=Weight(desired=weight.desired, live=weight.live, written_at=seen.now))
 
 
 def _pods(seen: Observation, status: Status) -> Status:
@@ -108,7 +124,7 @@ def _live_weight(seen: Observation, status: Status) -> Status:
         status,
         weight=replace(weight, live=weight.desired, verified_at=seen.now, verification=Verification.PROVEN),
     )
-    if status.phase is not Phase.STEPPING or weight.desired != run.strategy.weight:
+    if status.phase not in (Phase.STEPPING, Phase.PROMOTING) or weight.desired != run.strategy.weight:
         return status
     run = replace(run, step_started_at=seen.now, first_live_at=run.first_live_at or seen.now)
     return replace(status, run=now_live(run, weight.desired, seen.now))

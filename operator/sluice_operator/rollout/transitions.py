@@ -76,11 +76,18 @@ def now_live(run: Run, weight: int, now: datetime) -> Run:
     return replace(run, live_weights=(*run.live_weights, LiveWeight(weight=weight, since=now))[-LIVE_KEPT:])
 
 
-def not_live(run: Run, now: datetime) -> Run:
-    """`run` from when its live weight begins to change."""
+def not_live(run: Run, now: datetime, *, disturbed: bool = False) -> Run:
+    """`run` from when its live weight begins to change. `disturbed`: somebody else changes it."""
     if not run.live_weights or run.live_weights[-1].until is not None:
         return run
-    return replace(run, live_weights=(*run.live_weights[:-1], replace(run.live_weights[-1], until=now)))
+    last = run.live_weights[-1]
+    ended = replace(last, until=max(last.since, now), disturbed=disturbed)
+    return replace(run, live_weights=(*run.live_weights[:-1], ended))
+
+
+def in_doubt(run: Run, since: datetime) -> Run:
+    """`run` from when it is not known any more which weight is live: the step begins again with the next proof."""
+    return replace(not_live(run, since, disturbed=True), step_started_at=None)
 
 
 def begin_run(seen: Observation, canary: Revision) -> Status:

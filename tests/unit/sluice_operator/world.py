@@ -21,6 +21,7 @@ from sluice_operator.controller.events import EventPublisher
 from sluice_operator.controller.lanes import Key
 from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.controller.route_edits import RouteEdits
 from sluice_operator.kubernetes import children
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
@@ -87,6 +88,7 @@ class World(Observer):
 
     def start_operator(self) -> None:
         """Start a new process, which knows only what the cluster holds."""
+        self.route_edits = RouteEdits()
         self.operator = Reconciler(
             self.kube,
             self,
@@ -151,6 +153,8 @@ class World(Observer):
         current, wanted = status.parse(body.get("status")), spec.parse(body["spec"])
         routes = router_for(wanted.traffic).objects(name)
         owned = await children.read(self.kube, namespace, name, OWNER.uid, current, routes)
+        edits = self.route_edits.look(OWNER, current, owned, self.now)
+        in_doubt = edits and current.weight is not None and current.weight.verified_at is not None
         seen = Observation(
             now=self.now,
             name=name,
@@ -161,9 +165,10 @@ class World(Observer):
             resolution=self.resolution,
             workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
             foreign=owned.foreign,
+            route_edits=edits,
             refused=refused,
             unreadable=owned.unreadable,
-            verdict=self._simulated_verdict(current),
+            verdict=None if in_doubt else self._simulated_verdict(current),
             alias_version=self.registry.alias_version(("models", "iris"), "", "iris", "champion"),
         )
         race, self.race = self.race, lambda: None

@@ -6,6 +6,7 @@ from sluice_operator.api.observation import Observation
 from sluice_operator.api.spec import OnDeadline
 from sluice_operator.api.status import Outcome, Phase, Result, Status
 from sluice_operator.rollout import revisions
+from sluice_operator.rollout.contest import contested_by
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.transitions import begin_run, enter, is_rejected, roll_back, write_weight
 
@@ -69,6 +70,17 @@ def a_canary_without_ready_pods_gets_no_traffic(seen: Observation) -> Status | N
         return None
     without_clock = replace(status, run=replace(run, step_started_at=None))
     return enter(write_weight(without_clock, 0, seen.now), Phase.STEPPING, seen.now)
+
+
+def a_contested_route_keeps_its_weight(seen: Observation) -> Status | None:
+    """Somebody else writes the route again and again: nothing is raised or promoted, and nobody is rolled back for it.
+
+    `rollout.deadline` goes on.
+    """
+    run = run_in(seen, Phase.STEPPING, Phase.PROMOTING)
+    if run is None or contested_by(run, seen.now) is None:
+        return None
+    return a_run_past_its_deadline_is_rolled_back(seen) or seen.status
 
 
 def a_step_with_ready_pods_gets_its_weight(seen: Observation) -> Status | None:

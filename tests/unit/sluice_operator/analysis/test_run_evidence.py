@@ -205,6 +205,24 @@ def test_silence_is_judged_by_weight() -> None:
     assert (later.finished_at_weight, later.both_finished_at_weight) == (300, 3000)
 
 
+def test_nothing_counts_in_favour_while_somebody_else_has_the_weight() -> None:
+    """From the last look at which the route was right until the next proof; against the canary everything counts."""
+    good = [tick(index, requests(100)) for index in range(8)]
+    first, again = LiveWeight(10, START, moment(10), disturbed=True), LiveWeight(10, START + timedelta(seconds=25))
+
+    def evidence(*live: LiveWeight) -> tuple[float, int]:
+        findings = findings_after(no_evidence(ERRORS), *good, run=replace(a_run(), live_weights=live))
+        [finding] = findings.objectives
+        return finding.non_inferior[0], finding.canary[1]
+
+    undisturbed = evidence(LiveWeight(10, START))
+    written_anew = evidence(replace(first, disturbed=False), again)
+    disturbed, still_disturbed = evidence(first, again), evidence(first)
+    assert undisturbed == written_anew
+    assert undisturbed[0] > disturbed[0] > still_disturbed[0] > 0
+    assert {counted for _, counted in (undisturbed, disturbed, still_disturbed)} == {800}
+
+
 def test_silence_is_not_judged_while_the_weight_changes() -> None:
     """After the next weight was written, nobody knows which of the two was live for a request."""
     run = a_run()

@@ -1,0 +1,58 @@
+"""Who wrote an object: what differs from the manifest that was meant, and whose name `managedFields` has for it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sluice_operator.api.owner import Manifest
+from sluice_operator.kubernetes.port import FIELD_MANAGER
+
+Path = tuple[str, ...]  # of a field; a list is one field
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A field manager, and when it last wrote."""
+
+    name: str
+    at: datetime
+
+
+def last_other(live: Manifest, wanted: Manifest) -> Writer | None:
+    """Who else has written what differs from `wanted`, the latest one.
+
+    If nobody has a name for these fields (they were removed), it is the latest other writer of any field. Controllers
+    that write only the status are none. None if nobody but us has left a name.
+    """
+    entries = [entry for entry in live["metadata"].get("managedFields") or () if _is_other(entry)]
+    paths = list(differences(live, wanted))
+    owners = [entry for entry in entries if any(_owns(entry.get("fieldsV1") or {}, path) for path in paths)]
+    writers = [Writer(entry["manager"], datetime.fromisoformat(entry["time"])) for entry in owners or entries]
+    return max(writers, key=lambda writer: writer.at, default=None)
+
+
+def differences(live: Any, wanted: Any, path: Path = ()) -> Iterator[Path]:
+    """The fields in which `live` is not as `wanted`."""
+    if not isinstance(wanted, Mapping) or not isinstance(live, Mapping):
+        if live != wanted:
+            yield path
+        return
+    for name, value in wanted.items():
+        yield from differences(live.get(name), value, (*path, name))
+
+
+def _is_other(entry: Mapping[str, Any]) -> bool:
+    named = bool(entry.get("manager") and entry.get("time"))
+    return named and entry["manager"] != FIELD_MANAGER and not entry.get("subresource")
+
+
+def _owns(fields: Mapping[str, Any], path: Path) -> bool:
+    """Whether the tree of `fieldsV1` has this field, or one that it is a part of."""
+    for name in path:
+        if f"f:{name}" not in fields:
+            return False
+        fields = fields[f"f:{name}"]
+        if not fields:
+            return True
+    return True

@@ -1,0 +1,64 @@
+"""The conditions about hosts, routes and weights: what the gateway does, and who else has a hand in it. Pure."""
+
+from datetime import timedelta
+
+from sluice_operator.api.observation import Observation
+from sluice_operator.api.status import Phase, Status
+from sluice_operator.rollout.contest import contested_by, named
+
+ConditionState = tuple[str, str, str]  # status, reason, message
+
+UNPROVEN_AFTER_SECONDS = 30.0
+_UNPROVEN_STALLS_AFTER = timedelta(minutes=2)
+
+
+def traffic_verified(seen: Observation, status: Status) -> ConditionState:
+    """TrafficVerified: whether the gateway does what was written."""
+    weight = status.weight
+    if seen.swap is not None and not seen.swap.live:
+        return "False", "SwapNotProven", seen.swap.detail
+    if weight is None:
+        return "Unknown", "NoCanaryRoute", ""
+    if weight.verified_at is not None:
+        return "True", str(weight.verification), f"weight {weight.live} is live"
+    if (seen.now - weight.written_at).total_seconds() > UNPROVEN_AFTER_SECONDS:
+        return "False", "WeightNotProven", _not_live(seen, weight.desired)
+    return "Unknown", "Proving", f"weight {weight.desired} was written"
+
+
+def host_taken(seen: Observation, status: Status) -> ConditionState | None:
+    """Stalled: another object has the host that the spec asks for."""
+    if not seen.host_taken:
+        return None
+    had = f"{seen.spec.traffic.host} is the host of ModelDeployment {seen.host_taken}, which had it first"
+    reached = "no route" if status.route is None else f"the host {status.route.traffic.host}, as before"
+    return "True", "HostTaken", f"{had}; this one has {reached}: change one of the two"
+
+
+def contested(seen: Observation, status: Status) -> ConditionState | None:
+    """Stalled: somebody else writes the route again and again."""
+    run, weight = status.run, status.weight
+    if run is None or weight is None or status.phase not in (Phase.STEPPING, Phase.PROMOTING):
+        return None
+    if (writer := contested_by(run, seen.now)) is None:
+        return None
+    often = f"{named(writer.manager)} has written {writer.what} {writer.edits} times in this run, last at"
+    stays = f"it is repaired each time, and weight {weight.desired} is not raised until the route was left alone for"
+    remedy = "keep this writer from the object"
+    when = f"{writer.last_at:%H:%M:%S} UTC"
+    return "True", "RouteContested", f"{often} {when}: {stays} {run.rollout.progress_deadline}; {remedy}"
+
+
+def unproven(seen: Observation, status: Status) -> ConditionState | None:
+    """Stalled: a step waits for a weight that the gateway does not use."""
+    weight = status.weight
+    if weight is None or weight.verified_at is not None or status.phase not in (Phase.STEPPING, Phase.PROMOTING):
+        return None
+    if seen.now < weight.written_at + _UNPROVEN_STALLS_AFTER:
+        return None
+    return "True", "WeightNotProven", f"{_not_live(seen, weight.desired)}; the step waits for it"
+
+
+def _not_live(seen: Observation, desired: int) -> str:
+    detail = seen.weight.detail if seen.weight else "no ready pod to prove it with"
+    return f"weight {desired} was written but is not live: {detail}"
