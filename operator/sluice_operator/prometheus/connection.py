@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from prometheus_api_client import PrometheusConnect
 
 from sluice_operator.api import urls
+from sluice_operator.credentials.entries import Credentials
+from sluice_operator.credentials.tls import context
 from sluice_operator.prometheus import session, tls
-from sluice_operator.prometheus.credentials import Credentials
 
 _QUERY_TIMEOUT_SECONDS = 10.0
 _MAX_ANSWER_BYTES = 32_000_000  # as Python objects they take ten times as much memory
@@ -39,5 +40,5 @@ def connect(
     requests = session.bounded(seconds, max_bytes, credentials)
     client: Prometheus = PrometheusConnect(url=address, timeout=seconds, session=requests)
     requests.adapters.clear()  # the client's own adapters retry, and take trust from elsewhere
-    requests.mount("http", tls.Verified(tls.context(credentials)))
+    requests.mount("http", tls.Verified(context(credentials)))
     return client

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
+from sluice_operator.credentials.entries import CredentialsError
 from sluice_operator.prometheus import session
 from sluice_operator.prometheus.connection import Prometheus
-from sluice_operator.prometheus.credentials import CredentialsError
 from sluice_operator.prometheus.selection import COUNTERS, Selection
 
 Answer = list[tuple[Mapping[str, str], Sequence[tuple[float, str]]]]  # labels, and samples of (unix seconds, value)

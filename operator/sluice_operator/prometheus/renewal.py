@@ -1,16 +1,14 @@
 """A connection to Prometheus with credentials that may change: tokens and certificates are renewed every few hours."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from sluice_operator.prometheus import credentials
+from sluice_operator.credentials import entries as credentials
+from sluice_operator.credentials.entries import CredentialsError, Entries
+from sluice_operator.credentials.folder import files
 from sluice_operator.prometheus.connection import Prometheus, connect
-from sluice_operator.prometheus.credentials import CredentialsError
-
-Entries = Mapping[str, bytes]
 
 
 class RenewingConnection:
@@ -46,14 +44,3 @@ class RenewingConnection:
 def from_folder(url: str, folder: str) -> Prometheus:
     """A connection with the credentials in the files of `folder`, such as a mounted Secret; with none if it is `""`."""
     return RenewingConnection(url, folder, lambda: files(folder)) if folder else connect(url)
-
-
-def files(folder: str) -> Entries:
-    """The content of the files of `folder` by name. Raises CredentialsError.
-
-    Names with two dots in front are left out: in a mounted Secret they are links of the kubelet.
-    """
-    try:
-        return {file.name: file.read_bytes() for file in Path(folder).iterdir() if not file.name.startswith("..")}
-    except OSError as error:
-        raise CredentialsError(f"{error.strerror or 'they cannot be read'}") from error

@@ -4,7 +4,6 @@ The operator's own server and its credentials are not known here. A Secret is re
 used, so that a corrected or renewed one needs no restart.
 """
 
-import base64
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +11,13 @@ from dataclasses import dataclass
 
 from sluice_operator.api import spec, urls
 from sluice_operator.counting.intervals import Intervals
+from sluice_operator.credentials import entries as credentials
+from sluice_operator.credentials.entries import CredentialsError, Entries
+from sluice_operator.kubernetes import secrets
 from sluice_operator.kubernetes.port import Kube, ReadRefused
-from sluice_operator.prometheus import credentials
-from sluice_operator.prometheus.credentials import CredentialsError
 from sluice_operator.prometheus.poller import Poller
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
-from sluice_operator.prometheus.renewal import Entries, RenewingConnection
+from sluice_operator.prometheus.renewal import RenewingConnection
 
 _READ_AGAIN_SECONDS = 10.0
 _FORGOTTEN_AFTER_SECONDS = 3600.0
@@ -98,13 +98,10 @@ class Servers:
 
     async def _entries(self, namespace: str, name: str) -> Entries | None:
         try:
-            secret = await self._kube.get("Secret", namespace, name)
+            return await secrets.entries(self._kube, namespace, name)
         except ReadRefused as error:
             hint = "let the operator read Secrets of this namespace"
             raise ServerRefusedError("CredentialsUnreadable", f"Secret {namespace}/{name}: {error}: {hint}") from error
-        if secret is None:
-            return None
-        return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
 
 
 def _check(entries: Entries | None, where: str) -> None:

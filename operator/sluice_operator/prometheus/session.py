@@ -15,8 +15,8 @@ import msgspec
 import requests
 from requests.auth import HTTPBasicAuth
 
+from sluice_operator.credentials.entries import Credentials
 from sluice_operator.prometheus import tls
-from sluice_operator.prometheus.credentials import Credentials
 from sluice_operator.telemetry.calls import measured
 
 _PART_BYTES = 65_536  # read at once, at most

@@ -1,14 +1,11 @@
-"""TLS to Prometheus: which certificates are trusted, and our own. Verification cannot be switched off."""
+"""TLS to Prometheus: connections that are verified by one context, and what a failed handshake means."""
 
 import ssl
-import tempfile
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 from urllib3.util import Retry
-
-from sluice_operator.prometheus.credentials import Credentials, CredentialsError
 
 _UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
 _REFUSED = ("certificate required", "handshake failure", "unknown ca", "bad certificate", "certificate unknown")
@@ -34,17 +31,6 @@ class Verified(HTTPAdapter):
         """Add nothing to what the context trusts."""
 
 
-def context(credentials: Credentials) -> ssl.SSLContext:
-    """A context that trusts the authority of `credentials`, or else those of the system. Raises CredentialsError."""
-    try:
-        verifying = ssl.create_default_context(cadata=credentials.authority or None)
-    except ssl.SSLError as error:
-        raise CredentialsError("ca.crt holds no certificates that can be read: write them in PEM") from error
-    if credentials.certificate:
-        _load_certificate(verifying, credentials)
-    return verifying
-
-
 def describe(error: ssl.SSLError) -> str:
     """Why the handshake failed, and what to check."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -54,14 +40,3 @@ def describe(error: ssl.SSLError) -> str:
     if any(words in reason for words in _REFUSED):
         return "it refuses us without a certificate that it trusts: are tls.crt and tls.key those that it asks for?"
     return f"TLS fails, {reason}"
-
-
-def _load_certificate(verifying: ssl.SSLContext, credentials: Credentials) -> None:
-    """OpenSSL loads certificate and key only from a file. Only this process can read it, and it is deleted at once."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as pair:
-        pair.write(f"{credentials.certificate}\n{credentials.key}\n")
-        pair.flush()
-        try:
-            verifying.load_cert_chain(pair.name, password="")
-        except ssl.SSLError as error:
-            raise CredentialsError("tls.key is not the key of tls.crt, or one of them cannot be read") from error

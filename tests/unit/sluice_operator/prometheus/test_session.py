@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import requests
 
+from sluice_operator.credentials.entries import Credentials
 from sluice_operator.prometheus.connection import connect
-from sluice_operator.prometheus.credentials import Credentials
 from sluice_operator.prometheus.reader import Answer, MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 from sluice_operator.prometheus.session import describe

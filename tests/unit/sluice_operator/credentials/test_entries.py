@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice_operator.prometheus.credentials import Credentials, CredentialsError, parse
+from sluice_operator.credentials.entries import Credentials, CredentialsError, parse
 
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n"
 KEY = b"-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n"

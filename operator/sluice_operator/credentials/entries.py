@@ -1,14 +1,14 @@
-"""Parses the credentials for Prometheus from the files of a folder, or from the keys of a Secret. Pure.
+"""Parses credentials from the files of a folder, or from the keys of a Secret. Pure.
 
 Their values are in no error message and in no `repr`, because those appear in logs, events and status.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_KEYS = ("token", "username", "password", "ca.crt", "tls.crt", "tls.key", "headers")
-_LISTED = "token; username and password; ca.crt; tls.crt and tls.key; headers"
+KEYS = ("token", "username", "password", "ca.crt", "tls.crt", "tls.key", "headers")
+_LISTED = ("token", "username and password", "ca.crt", "tls.crt and tls.key", "headers")
 _PAIRS = (("username", "password"), ("tls.crt", "tls.key"))
 _PEM = {"ca.crt": "CERTIFICATE", "tls.crt": "CERTIFICATE", "tls.key": "PRIVATE KEY"}
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)[ \t]*")
@@ -16,6 +16,7 @@ _SET_BY_CLIENT = ("host", "connection", "content-length", "transfer-encoding", "
 _MAX_BYTES = 100_000  # of one entry
 
 Header = tuple[str, str]
+Entries = Mapping[str, bytes]  # content by the name of a file or key
 
 
 class CredentialsError(Exception):
@@ -24,7 +25,7 @@ class CredentialsError(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What a request to Prometheus carries. Text that is not given is empty; certificates and the key are PEM."""
+    """What a request carries. Text that is not given is empty; certificates and the key are PEM."""
 
     token: str = ""
     username: str = ""
@@ -35,10 +36,11 @@ class Credentials:
     headers: tuple[Header, ...] = ()
 
 
-def parse(entries: Mapping[str, bytes]) -> Credentials:
-    """Credentials from `entries`: content by the name of a file or key. Raises CredentialsError."""
-    if unknown := sorted(set(entries) - set(_KEYS)):
-        raise CredentialsError(f"{_quoted(unknown)} is none of the names that mean something: {_LISTED}")
+def parse(entries: Entries, known: Sequence[str] = KEYS) -> Credentials:
+    """Credentials from `entries`. `known`: the names that may be used. Raises CredentialsError."""
+    if unknown := sorted(set(entries) - set(known)):
+        listed = "; ".join(words for words in _LISTED if words.split()[0] in known)
+        raise CredentialsError(f"{_quoted(unknown)} is none of the names that mean something: {listed}")
     texts = {name: _text(name, value) for name, value in entries.items()}
     if "token" in texts and ("username" in texts or "password" in texts):
         raise CredentialsError("there are both token and username: write one of them, a request can say only one")
