@@ -38,6 +38,7 @@ from sluice_operator.kubernetes.lease import Lease, LeaseLostError
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.connection import Logins
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
@@ -108,7 +109,9 @@ def build(kube: Kube, http: httpx.AsyncClient, settings: Settings, tracing: tupl
     def wake(key: Key) -> None:
         queue.add(key)
 
-    registry = BackgroundRegistry(Registry(http, settings.tracking_uri, settings.allowed_registries), wake, chance)
+    logins = Logins(http, kube, settings.registry_credentials)
+    asked = Registry(http, settings.tracking_uri, settings.allowed_registries, logins=logins)
+    registry = BackgroundRegistry(asked, wake, chance)
     intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
     servers = Servers(kube, intervals, settings.allowed_prometheus)
     prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)

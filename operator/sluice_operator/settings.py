@@ -24,6 +24,7 @@ class Settings:
     gateway_headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # of each probe; may hold a token
     probe_timeout: float = 5.0
     smoke_timeout: float = 30.0
+    registry_credentials: str = ""  # folder of the files that the operator's own registry is asked with
     prometheus_credentials: str = ""  # folder of the files that Prometheus is asked with
     allowed_prometheus: tuple[str, ...] = ()  # host:port patterns that `prometheus.url` may name
     scrape_interval: float = 15.0
@@ -44,13 +45,14 @@ def read(environment: Mapping[str, str]) -> Settings:
     variables = _Variables(environment)
     return Settings(
         server_image=variables.required("SERVER_IMAGE", "registry.example/sluice-server:1"),
-        tracking_uri=variables.required("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
+        tracking_uri=variables.address("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
         prometheus_url=variables.address("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
         gateway_address=variables.address("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
         gateway_ca=variables.text("GATEWAY_CA", ""),
         gateway_headers=variables.headers("GATEWAY_HEADERS"),
         probe_timeout=variables.seconds("PROBE_TIMEOUT", 5.0),
         smoke_timeout=variables.seconds("SMOKE_TIMEOUT", 30.0),
+        registry_credentials=variables.text("REGISTRY_CREDENTIALS", ""),
         prometheus_credentials=variables.text("PROMETHEUS_CREDENTIALS", ""),
         allowed_prometheus=variables.words("ALLOWED_PROMETHEUS", ()),
         scrape_interval=variables.seconds("SCRAPE_INTERVAL", 15.0),

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from sluice_operator.api.observation import HoldOut, Resolution, Resolved, Rows, Unreachable, Unresolved
+from sluice_operator.api.observation import HoldOut, HoldOutAnswer, Resolution, Resolved, Rows, Unreachable, Unresolved
 from sluice_operator.api.status import Model
 from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.connection import Connection
 
 REGISTER = """
 import json, mlflow
@@ -43,7 +44,7 @@ class Rose:
     def resolve(self, uri: str, tracking_uri: str = "") -> Resolution:
         async def ask() -> Resolution:
             async with httpx.AsyncClient() as client:
-                return await Registry(client, self.url).resolve(uri, tracking_uri, 1.0)
+                return await Registry(client, self.url).resolve(uri, Connection(tracking_uri), 1.0)
 
         return asyncio.run(ask())
 
@@ -118,7 +119,7 @@ def test_an_answer_that_is_not_mlflow_s_is_an_outage(rose: Rose) -> None:
 
     async def ask() -> Resolution:
         async with httpx.AsyncClient() as client:
-            return await Registry(client, f"{rose.url}/nowhere").resolve("models:/rose/1", "", 1.0)
+            return await Registry(client, f"{rose.url}/nowhere").resolve("models:/rose/1", Connection(), 1.0)
 
     assert isinstance(asyncio.run(ask()), Unreachable)
 
@@ -129,10 +130,10 @@ def test_an_alias_is_moved_and_read_back(rose: Rose) -> None:
     async def move() -> str | None:
         async with httpx.AsyncClient() as client:
             registry = Registry(client, rose.url)
-            assert await registry.alias_version("", "rose", "champion") is None
-            await registry.set_alias("", "rose", "champion", "2")
-            await registry.set_alias("", "rose", "champion", "2")
-            return await registry.alias_version("", "rose", "champion")
+            assert await registry.alias_version(Connection(), "rose", "champion") is None
+            await registry.set_alias(Connection(), "rose", "champion", "2")
+            await registry.set_alias(Connection(), "rose", "champion", "2")
+            return await registry.alias_version(Connection(), "rose", "champion")
 
     assert asyncio.run(move()) == "2"
 
@@ -150,9 +151,9 @@ def hold_out_with(rose: Rose, total: int) -> HoldOut:
     }
     httpx.post(f"{rose.url}/api/2.0/mlflow/runs/log-batch", json=batch).raise_for_status()
 
-    async def ask() -> HoldOut | Unresolved | Unreachable:
+    async def ask() -> HoldOutAnswer:
         async with httpx.AsyncClient() as client:
-            return await Registry(client, rose.url).hold_out(Model("models:/rose/1", "rose", "1", run), "")
+            return await Registry(client, rose.url).hold_out(Model("models:/rose/1", "rose", "1", run), Connection())
 
     hold_out = asyncio.run(ask())
     assert isinstance(hold_out, HoldOut)

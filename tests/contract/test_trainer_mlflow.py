@@ -15,11 +15,12 @@ import skops.io
 import yaml
 
 from sluice_operator.analysis.hold_out import refusal
-from sluice_operator.api.observation import HoldOut, HoldOuts, Rows, Unreachable, Unresolved
+from sluice_operator.api.observation import HoldOut, HoldOutAnswer, HoldOuts, Rows
 from sluice_operator.api.quantities import Share
 from sluice_operator.api.spec import Accuracy, Confidence, Objective, Source
 from sluice_operator.api.status import Model
 from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.connection import Connection
 
 
 def run_trainer(url: str, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -149,10 +150,10 @@ def hold_outs(mlflow_server: str, trained: dict[str, Any]) -> dict[str, HoldOut]
         result = json.loads(done.stdout)
         models[role] = Model(result["uri"], "flowers", result["version"], result["run_id"])
 
-    async def ask() -> dict[str, HoldOut | Unresolved | Unreachable]:
+    async def ask() -> dict[str, HoldOutAnswer]:
         async with httpx.AsyncClient() as client:
             registry = Registry(client, mlflow_server)
-            return {role: await registry.hold_out(model, "") for role, model in models.items()}
+            return {role: await registry.hold_out(model, Connection()) for role, model in models.items()}
 
     results = asyncio.run(ask())
     return {role: result for role, result in results.items() if isinstance(result, HoldOut)}

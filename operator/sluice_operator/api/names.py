@@ -21,11 +21,14 @@ MANAGED_BY = "sluice"
 PORT_HTTP = 8080
 PORT_GATEWAY = 8081
 
+TRACKING_URI_KEY = "MLFLOW_TRACKING_URI"  # key in the ConfigMap with the registry's address
+
 HEADER_REVISION = "X-Sluice-Revision"
 HEADER_PROBE = "x-sluice-probe"  # keeps a request out of the model server's counters
 
 MODEL_DIR = "/model"
 FEEDBACK_DIR = "/etc/sluice/feedback"
+REGISTRY_DIR = "/etc/sluice/registry"
 
 
 def workload(owner: str, revision: str) -> str:
@@ -46,6 +49,11 @@ def canary_ingress(owner: str) -> str:
 def feedback_secret(owner: str) -> str:
     """The Secret with the key that signs prediction ids."""
     return f"{owner}-feedback"
+
+
+def registry_config(owner: str) -> str:
+    """The ConfigMap with the address of the operator's registry, which new pods read."""
+    return f"{owner}-registry"
 
 
 def run_record(owner: str, run: str) -> str:

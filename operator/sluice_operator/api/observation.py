@@ -39,7 +39,15 @@ class NotAnswered:
     """The registry was asked a moment ago, and its answer is not there yet."""
 
 
-Resolution = Resolved | Unresolved | Unreachable | NotAnswered
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The registry may not be asked, or refuses the login. Nothing is known about the model, and a person must act."""
+
+    reason: str
+    message: str
+
+
+Resolution = Resolved | Unresolved | Unreachable | Denied | NotAnswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +119,15 @@ class HoldOut:
     rows: Rows | Unresolved  # Unresolved: the run has the counts, but not which rows were right
 
 
+HoldOutAnswer = HoldOut | Unresolved | Unreachable | Denied
+
+
 @dataclass(frozen=True, slots=True)
 class HoldOuts:
     """The hold-outs that a run needs: the canary's, and stable's if an objective compares the two."""
 
-    canary: HoldOut | Unresolved | Unreachable
-    stable: HoldOut | Unresolved | Unreachable | None = None
+    canary: HoldOutAnswer
+    stable: HoldOutAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +155,6 @@ class Defaults:
     """The operator's settings that go into a new revision where the spec leaves them out."""
 
     image: str
-    tracking_uri: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Owner:
     name: str
     uid: str
     trusted_types: tuple[str, ...] = ()  # the operator's setting of that name, for its pods
+    tracking_uri: str = ""  # likewise
 
     def metadata(self, name: str, **labels: str) -> Manifest:
         """The metadata of an owned object. `labels` are added to those that every owned object has."""

@@ -56,7 +56,11 @@ class Judge(StrEnum):
 
 
 class Registry(_Section, frozen=True):
-    tracking_uri: str = msgspec.field(name="trackingURI", default="")
+    """How the registry is reached: connections, which are not part of what a revision is. Secrets are named only."""
+
+    tracking_uri: str = msgspec.field(name="trackingURI", default="")  # empty: the operator's
+    credentials_secret: str = ""
+    artifact_secret: str = ""
 
 
 class OnPromote(_Section, frozen=True):

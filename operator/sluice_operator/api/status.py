@@ -80,7 +80,9 @@ class Revision(_Part, frozen=True):
     model: Model
     image: str
     trust: Trust
-    tracking_uri: str = msgspec.field(name="trackingURI", default="")
+    tracking_uri: str = msgspec.field(name="trackingURI", default="")  # empty: the operator's, wherever that is now
+    credentials_secret: str = ""
+    artifact_secret: str = ""
     resources: dict[str, Any] = {}
     env: tuple[dict[str, Any], ...] = ()
     ready_replicas: int = 0
@@ -271,7 +273,7 @@ class Alias(_Part, frozen=True):
     name: str
     model: str
     version: str
-    tracking_uri: str = msgspec.field(name="trackingURI", default="")  # of the registry that the revision came from
+    tracking_uri: str = msgspec.field(name="trackingURI", default="")  # of the revision's registry
     done: bool = False
 
 

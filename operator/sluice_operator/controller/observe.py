@@ -14,7 +14,8 @@ from sluice_operator.api import names, spec, status
 from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, RouteEdit
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
-from sluice_operator.api.status import Phase, Status, Verdict
+from sluice_operator.api.spec import Spec
+from sluice_operator.api.status import Alias, Phase, Revision, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
 from sluice_operator.controller.proofs import Proofs, Workloads
@@ -26,6 +27,7 @@ from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.mlflow.background import BackgroundRegistry
+from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.rollout import crashes
 from sluice_operator.routing.gateway import Access
@@ -83,7 +85,9 @@ class Observer:
             self._registry.forget((namespace, name))
             return None
         wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
-        owner = Owner(namespace, name, body["metadata"]["uid"], self._settings.trusted_types)
+        owner = Owner(
+            namespace, name, body["metadata"]["uid"], self._settings.trusted_types, self._settings.tracking_uri
+        )
         routes = router_for(wanted.traffic).objects(name)
         looked_at = self._clock()
         with stage("read"):
@@ -99,11 +103,11 @@ class Observer:
             generation=body["metadata"]["generation"],
             spec=wanted,
             status=current,
-            defaults=Defaults(self._settings.server_image, self._settings.tracking_uri),
+            defaults=Defaults(self._settings.server_image),
             resolution=self._registry.resolve(
                 (namespace, name),
                 wanted.model.uri,
-                wanted.model.registry.tracking_uri,
+                Connection.of(namespace, wanted.model.registry),
                 wanted.model.poll_interval.total_seconds(),
             ),
             workloads=workloads,
@@ -117,22 +121,23 @@ class Observer:
             weight=weight,
             smoke=smoke,
             swap=await self._proofs.swap(owner, wanted.server.replicas, current, pods, workloads),
-            hold_outs=self._hold_outs(owner, current),
+            hold_outs=self._hold_outs(owner, wanted, current),
             rate=await self._rate(owner, current),
             latency_thresholds=await self._latency_thresholds(owner, current, smoke),
             metrics_refusal=await self._metrics_refusal(owner, current),
             verdict=None if _in_doubt(current, edits) else await self._verdict(owner, current, workloads),
-            alias_version=self._alias_version(owner, current),
+            alias_version=self._alias_version(owner, wanted, current),
         )
         return Snapshot(body, owner, owned, observation)
 
-    def _hold_outs(self, owner: Owner, current: Status) -> HoldOuts | None:
+    def _hold_outs(self, owner: Owner, wanted: Spec, current: Status) -> HoldOuts | None:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""
         if current.phase not in _BEFORE_TRAFFIC or current.run is None or current.canary is None:
             return None
         revisions = hold_out.revisions_to_read(current.run.objectives, current.canary, current.stable)
         key = owner.namespace, owner.name
-        results = self._registry.hold_outs(key, [(revision.model, revision.tracking_uri) for revision in revisions])
+        asked = [(revision.model, _registry_of(revision, owner, wanted)) for revision in revisions]
+        results = self._registry.hold_outs(key, asked)
         return HoldOuts(*results) if results else None
 
     async def _metrics_refusal(self, owner: Owner, current: Status) -> Refusal | None:
@@ -181,13 +186,18 @@ class Observer:
         failed = crashes.compared(crashes.noted(run, workloads))
         return await self._evaluator.verdict(subject, current, failed, self._clock())
 
-    def _alias_version(self, owner: Owner, current: Status) -> str | None:
+    def _alias_version(self, owner: Owner, wanted: Spec, current: Status) -> str | None:
         """Which version does the alias of the last promotion point to? Asked until that is the promoted one."""
         alias = current.alias
         if alias is None or alias.done:
             return None
         key = owner.namespace, owner.name
-        return self._registry.alias_version(key, alias.tracking_uri, alias.model, alias.name)
+        return self._registry.alias_version(key, _registry_of(alias, owner, wanted), alias.model, alias.name)
+
+
+def _registry_of(source: Revision | Alias, owner: Owner, wanted: Spec) -> Connection:
+    """The registry that a revision or an alias came from."""
+    return Connection.to(source.tracking_uri, owner.namespace, wanted.model.registry)
 
 
 def _in_doubt(current: Status, edits: Sequence[RouteEdit]) -> bool:

@@ -14,6 +14,7 @@ from sluice_operator.api import names
 from sluice_operator.api import status as statuses
 from sluice_operator.api.observation import NotAnswered, Observation
 from sluice_operator.api.owner import Owner
+from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
@@ -24,6 +25,7 @@ from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
+from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout.decide import decide
 from sluice_operator.telemetry.stages import stage
 
@@ -109,7 +111,7 @@ class Reconciler:
             return _RETRY
         finally:
             await self.publisher.post(snapshot.body, iter(events))
-        self._move_alias(key, after)
+        self._move_alias(key, snapshot.observation.spec, after)
         with stage("record"):
             await self.archive.keep(snapshot.owner, after, now)
         return AT_ONCE if _moved(before, after) else self._pause(snapshot.observation, after)
@@ -153,11 +155,12 @@ class Reconciler:
             except Exception:
                 _log.exception("%s/%s: telemetry failed", owner.namespace, owner.name)
 
-    def _move_alias(self, key: Key, after: Status) -> None:
+    def _move_alias(self, key: Key, wanted: Spec, after: Status) -> None:
         """Have the alias of the last promotion pointed to the promoted version. It is tried until it is observed."""
         alias = after.alias
         if alias is not None and not alias.done:
-            self.registry.move_alias(key, alias.tracking_uri, alias.model, alias.name, alias.version)
+            via = Connection.to(alias.tracking_uri, key[0], wanted.model.registry)
+            self.registry.move_alias(key, via, alias.model, alias.name, alias.version)
 
     def _pause(self, observation: Observation, after: Status) -> float:
         """Seconds until the next reconcile, if no event comes earlier and the decision has changed nothing."""

@@ -55,6 +55,7 @@ def _fixed_names(name: str) -> tuple[Reference, ...]:
     return (
         ("Service", name),
         ("Service", names.metrics_service(name)),
+        ("ConfigMap", names.registry_config(name)),
     )
 
 

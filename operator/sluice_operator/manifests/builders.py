@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.status import Revision
+from sluice_operator.manifests import registry
 
 DRAIN_SECONDS = 10  # for which a pod still takes requests after its SIGTERM
 _FINISH_SECONDS = 20  # that it then has for the requests it has begun
@@ -49,6 +50,7 @@ def _pod(owner: Owner, revision: Revision) -> Manifest:
             {"name": "model", "emptyDir": {}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
             {"name": "feedback", "secret": {"secretName": names.feedback_secret(owner.name)}},
+            *registry.volumes(revision),
         ],
     }
 
@@ -76,12 +78,12 @@ def _container(name: str, command: str, revision: Revision) -> Manifest:
 def _fetch(owner: Owner, revision: Revision) -> Manifest:
     env = {
         "SLUICE_MODEL_URI": revision.model.uri,
-        "MLFLOW_TRACKING_URI": revision.tracking_uri,
         "SLUICE_MODEL_DIR": names.MODEL_DIR,
         "SLUICE_TRUST": revision.trust,
         "SLUICE_TRUSTED_TYPES": ",".join(owner.trusted_types),
     }
-    return {**_container("fetch", "fetch", revision), "env": _env(env)}
+    container = _container("fetch", "fetch", revision)
+    return {**container, **registry.access(owner, revision, _env(env), container["volumeMounts"])}
 
 
 def _serve(owner: Owner, revision: Revision) -> Manifest:

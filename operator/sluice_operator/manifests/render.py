@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
-from sluice_operator.manifests import builders
+from sluice_operator.manifests import builders, registry
 from sluice_operator.rollout.roles import serves, sizes
 from sluice_operator.routing.router import router_for
 
@@ -22,6 +22,7 @@ def render(owner: Owner, spec: Spec, status: Status) -> tuple[Manifest, ...]:
 
 
 def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
+    yield registry.config(owner)
     for revision, replicas in sizes(spec, status):
         yield builders.deployment(owner, revision, replicas)
         yield builders.revision_service(owner, revision.revision)

@@ -12,11 +12,10 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
-from sluice_operator.api.observation import HoldOut, NotAnswered, Resolution, Resolved, Unreachable, Unresolved
+from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Resolved, Unreachable
 from sluice_operator.api.status import Model
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.client import Registry, RegistryError
+from sluice_operator.mlflow.connection import Connection
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 4  # requests to one registry; the others wait for their turn, and for no other registry
@@ -71,41 +70,41 @@ class BackgroundRegistry:
         self._wake = wake
         self._chance = chance
         self._clock = clock
-        self._servers: dict[str, _Server] = {}  # by tracking URI; empty for the operator's own
+        self._servers: dict[Connection, _Server] = {}
         self._questions: dict[_Id, _Question] = {}
         self._asked: dict[tuple[Key, str], _Question] = {}  # by object and kind of question
         self._moves: dict[_Id, asyncio.Task[None]] = {}  # aliases that are being moved
 
-    def resolve(self, key: Key, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
+    def resolve(self, key: Key, uri: str, via: Connection, poll_seconds: float) -> Resolution:
         """The model version that `uri` names, polled every `poll_seconds` from now on."""
 
         def ask() -> Awaitable[Resolution]:
-            return self._registry.resolve(uri, tracking_uri, 0)
+            return self._registry.resolve(uri, via, 0)
 
-        question = self._question(key, "resolve", tracking_uri, (uri, poll_seconds), ask, poll_seconds)
+        question = self._question(key, "resolve", via, (uri, poll_seconds), ask, poll_seconds)
         if question.answered_at is not None:
             answer: Resolution = question.answer
             return answer
         if self._clock() < question.since + _PATIENCE:
             return NotAnswered()
-        return self._silent(tracking_uri)
+        return self._silent(via)
 
-    def hold_outs(self, key: Key, models: Iterable[tuple[Model, str]]) -> list[HoldOut | Unresolved | Unreachable]:
-        """The results of models, which come with their tracking URIs, on their hold-outs."""
+    def hold_outs(self, key: Key, models: Iterable[tuple[Model, Connection]]) -> list[HoldOutAnswer]:
+        """The results of models, which come with their registries, on their hold-outs."""
         return [self._hold_out(key, f"hold-out {place}", *asked) for place, asked in enumerate(models)]
 
-    def alias_version(self, key: Key, tracking_uri: str, name: str, alias: str) -> str | None:
+    def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
         """The version that `alias` of model `name` points to, None if that is not known."""
 
         def ask() -> Awaitable[str | None]:
-            return self._registry.alias_version(tracking_uri, name, alias)
+            return self._registry.alias_version(via, name, alias)
 
-        answer: str | None = self._question(key, "alias", tracking_uri, (name, alias), ask).answer
+        answer: str | None = self._question(key, "alias", via, (name, alias), ask).answer
         return answer
 
-    def move_alias(self, key: Key, tracking_uri: str, name: str, alias: str, version: str) -> None:
+    def move_alias(self, key: Key, via: Connection, name: str, alias: str, version: str) -> None:
         """Begin to point `alias` of model `name` to `version`, and wake the object when that is done."""
-        move = (tracking_uri, name, alias, version)
+        move = (via, name, alias, version)
         if move not in self._moves:
             self._moves[move] = self._start(self._move(key, move))
 
@@ -114,22 +113,22 @@ class BackgroundRegistry:
         for asked in [asked for asked in self._asked if asked[0] == key]:
             self._leave(asked)
 
-    def _hold_out(self, key: Key, kind: str, model: Model, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
-        def ask() -> Awaitable[HoldOut | Unresolved | Unreachable]:
-            return self._registry.hold_out(model, tracking_uri)
+    def _hold_out(self, key: Key, kind: str, model: Model, via: Connection) -> HoldOutAnswer:
+        def ask() -> Awaitable[HoldOutAnswer]:
+            return self._registry.hold_out(model, via)
 
-        question = self._question(key, kind, tracking_uri, (model.uri, model.run_id), ask)
+        question = self._question(key, kind, via, (model.uri, model.run_id), ask)
         if question.answered_at is None:
-            return self._silent(tracking_uri)
-        answer: HoldOut | Unresolved | Unreachable = question.answer
+            return self._silent(via)
+        answer: HoldOutAnswer = question.answer
         return answer
 
-    async def _move(self, key: Key, move: tuple[str, str, str, str]) -> None:
-        tracking_uri, name, alias, version = move
+    async def _move(self, key: Key, move: tuple[Connection, str, str, str]) -> None:
+        via, name, alias, version = move
         try:
             async with asyncio.timeout(_LONGEST):
-                await self._registry.set_alias(tracking_uri, name, alias, version)
-        except (httpx.HTTPError, TimeoutError) as error:
+                await self._registry.set_alias(via, name, alias, version)
+        except (RegistryError, TimeoutError) as error:
             _log.warning("alias %s of %s was not moved to %s yet: %s", alias, name, version, error)
             return
         finally:
@@ -141,19 +140,19 @@ class BackgroundRegistry:
         self,
         key: Key,
         kind: str,
-        tracking_uri: str,
+        via: Connection,
         terms: tuple[object, ...],
         ask: Callable[[], Awaitable[Any]],
         poll: float | None = None,
     ) -> _Question:
         """The question of this kind that the object `key` has now. It has no other one of this kind any more."""
-        wanted: _Id = (kind, tracking_uri, *terms)
+        wanted: _Id = (kind, via, *terms)
         before = self._asked.get((key, kind))
         if before is not None and before.id != wanted:
             self._leave((key, kind))
         question = self._questions.get(wanted)
         if question is None:
-            server = self._servers.setdefault(tracking_uri, _Server())
+            server = self._servers.setdefault(via, _Server())
             question = self._questions[wanted] = _Question(wanted, server, ask, poll, self._clock())
         self._asked[key, kind] = question
         question.askers.add(key)
@@ -222,6 +221,6 @@ class BackgroundRegistry:
         for key in question.askers:
             self._wake(key)
 
-    def _silent(self, tracking_uri: str) -> Unreachable:
-        where = f"MLflow at {tracking_uri}" if tracking_uri else "MLflow"
+    def _silent(self, via: Connection) -> Unreachable:
+        where = f"MLflow at {via.tracking_uri}" if via.tracking_uri else "MLflow"
         return Unreachable(f"{where} has not answered yet")

@@ -11,20 +11,19 @@ from typing import Any
 
 import httpx
 
-from sluice_operator.api import urls
-from sluice_operator.api.observation import HoldOut, Resolution, Resolved, Unreachable, Unresolved
+from sluice_operator.api.observation import Denied, HoldOutAnswer, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.api.status import Model
-from sluice_operator.mlflow import hold_out, uris
+from sluice_operator.mlflow import connection, hold_out, uris
+from sluice_operator.mlflow.connection import Connection, Login, Logins
+from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
 
-_TIMEOUT_SECONDS = 5.0
 _ERROR_CACHED_SECONDS = 5.0
 _FORGOTTEN_AFTER_SECONDS = 3600.0
-# What a request, or the parsing of its answer, raises if the answer cannot be used.
-_UNUSABLE = (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError)
+_UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError)  # what the parsing of another answer raises
 
 
-class _NotFoundError(Exception):
-    """MLflow answered that there is no such thing."""
+class RegistryError(Exception):
+    """The registry did not do what it was asked to. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,8 @@ class Registry:
     """Resolves model URIs, and moves aliases.
 
     `default_uri`: of the registry for objects that name none. `allowed_hosts`: patterns of `host:port` that other
-    tracking URIs may name. An answer is cached for the poll interval and shared by all objects with the same URI.
+    tracking URIs may name. An answer is cached for the poll interval, and shared by all objects with the same URI that
+    ask with the same credentials.
     """
 
     def __init__(
@@ -53,20 +53,28 @@ class Registry:
         default_uri: str,
         allowed_hosts: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
+        logins: Logins | None = None,
     ) -> None:
         self._client = client
-        self._default = default_uri
+        self._default = default_uri.rstrip("/")
         self._allowed = allowed_hosts
         self._clock = clock
-        self._cache: dict[tuple[str, str], _Cached] = {}  # by tracking URI and model URI
+        self._logins = logins
+        self._cache: dict[tuple[str, ...], _Cached] = {}
 
-    async def resolve(self, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
+    async def resolve(self, uri: str, via: Connection, poll_seconds: float) -> Resolution:
         """The model version that `uri` names now, at most `poll_seconds` old."""
-        key, now = (tracking_uri or self._default, uri), self._clock()
+        now = self._clock()
+        try:
+            api = await self._api(via)
+        except DeniedError as error:
+            return error.denied
+        secret = (via.namespace, via.credentials_secret) if via.credentials_secret else ("", "")
+        key = (api.base, via.tracking_uri and "named", *secret, uri)
         cached = self._cache.get(key)
         if cached is not None and cached.is_fresh(now, poll_seconds):
             return cached.resolution
-        resolution = await self._ask(uri, *self._base(tracking_uri))
+        resolution = await self._ask(uri, api)
         self._forget_before(now - _FORGOTTEN_AFTER_SECONDS)
         self._cache[key] = _Cached(resolution, self._clock())
         return resolution
@@ -74,97 +82,90 @@ class Registry:
     def _forget_before(self, moment: float) -> None:
         self._cache = {key: cached for key, cached in self._cache.items() if cached.asked_at > moment}
 
-    async def alias_version(self, tracking_uri: str, name: str, alias: str) -> str | None:
+    async def alias_version(self, via: Connection, name: str, alias: str) -> str | None:
         """The version that `alias` of model `name` points to. None if there is no such alias, or no usable answer."""
-        base, refused = self._base(tracking_uri)
-        if refused:
-            return None
         try:
-            return str((await self._by_alias(base, name, alias))["version"])
-        except (_NotFoundError, *_UNUSABLE):
+            return str((await self._by_alias(await self._api(via), name, alias))["version"])
+        except (NotFoundError, DeniedError, UnusableError, *_UNEXPECTED):
             return None
 
-    async def hold_out(self, model: Model, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
+    async def hold_out(self, model: Model, via: Connection) -> HoldOutAnswer:
         """The result of `model` on its hold-out, from metrics and tags of the MLflow run that made it."""
-        base, refused = self._base(tracking_uri)
-        if refused is not None:
-            return refused
         try:
-            return hold_out.parse(model, (await self._get(base, "runs/get", run_id=model.run_id))["run"]["data"])
-        except _NotFoundError as error:
+            api = await self._api(via)
+            return hold_out.parse(model, (await api.get("runs/get", run_id=model.run_id))["run"]["data"])
+        except NotFoundError as error:
             return Unresolved("HoldOutMissing", f"MLflow does not have the {hold_out.run_of(model)} ({error})")
-        except _UNUSABLE as error:
-            return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
+        except DeniedError as error:
+            return error.denied
+        except (UnusableError, *_UNEXPECTED) as error:
+            return _unreachable(api.base, error)
 
-    async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
-        """Point `alias` of model `name` to `version`. Idempotent. Raises httpx.HTTPError if MLflow does not do it."""
-        base, refused = self._base(tracking_uri)
-        if refused:
-            raise httpx.RequestError(refused.message)
+    async def set_alias(self, via: Connection, name: str, alias: str, version: str) -> None:
+        """Point `alias` of model `name` to `version`. Idempotent. Raises RegistryError if MLflow does not do it."""
         body = {"name": name, "alias": alias, "version": version}
-        answer = await self._client.post(f"{base}/api/2.0/mlflow/registered-models/alias", json=body)
-        answer.raise_for_status()
-
-    def _base(self, tracking_uri: str) -> tuple[str, Unresolved | None]:
-        """The registry's address, and why it may not be asked, if it may not."""
-        base = (tracking_uri or self._default).rstrip("/")
         try:
-            host = urls.host(base)
-        except ValueError as error:
-            return base, Unresolved("InvalidURI", f"the registry {base!r} is no address: {error}")
-        if base == self._default.rstrip("/") or urls.admits(self._allowed, host):
-            return base, None
-        hint = f"let the administrator add {host!r} to SLUICE_ALLOWED_REGISTRIES or leave trackingURI out"
-        return base, Unresolved("RegistryNotAllowed", f"the registry {base} is not on the operator's list: {hint}")
+            await (await self._api(via)).post("registered-models/alias", body)
+        except (NotFoundError, DeniedError, UnusableError) as error:
+            raise RegistryError(str(error)) from error
 
-    async def _ask(self, uri: str, base: str, refused: Unresolved | None) -> Resolution:
-        if refused is not None:
-            return refused
+    async def _api(self, via: Connection) -> Api:
+        """The API that a connection leads to. Raises DeniedError."""
+        base = connection.address(via, self._default, self._allowed)
+        if isinstance(base, Denied):
+            raise DeniedError(base)
+        login = await self._login(via)
+        if isinstance(login, Denied):
+            raise DeniedError(login)
+        return Api(base, login)
+
+    async def _login(self, via: Connection) -> Login | Denied:
+        return Login(self._client) if self._logins is None else await self._logins.of(via)
+
+    async def _ask(self, uri: str, api: Api) -> Resolution:
         form = uris.parse(uri)
         try:
-            return await self._resolve(form, base)
-        except _NotFoundError as error:
+            return await self._resolve(form, api)
+        except NotFoundError as error:
             return _not_found(form, str(error))
-        except _UNUSABLE as error:
-            return Unreachable(f"MLflow at {base} gave no usable answer: {str(error) or type(error).__name__}")
+        except DeniedError as error:
+            return error.denied
+        except (UnusableError, *_UNEXPECTED) as error:
+            return _unreachable(api.base, error)
 
-    async def _resolve(self, form: uris.ModelUri, base: str) -> Resolution:
+    async def _resolve(self, form: uris.ModelUri, api: Api) -> Resolution:
         match form:
             case uris.Unreadable(message):
                 return Unresolved("InvalidURI", message)
             case uris.ByVersion(name, version):
-                answer = await self._get(base, "model-versions/get", name=name, version=version)
+                answer = await api.get("model-versions/get", name=name, version=version)
                 return _registered(answer["model_version"])
             case uris.ByAlias(name, alias):
-                return _registered(await self._by_alias(base, name, alias))
+                return _registered(await self._by_alias(api, name, alias))
             case uris.ByStage(name, stage):
-                answer = await self._get(base, "registered-models/get-latest-versions", name=name, stages=stage)
+                answer = await api.get("registered-models/get-latest-versions", name=name, stages=stage)
                 if not answer.get("model_versions"):
-                    raise _NotFoundError(f"no version of {name} is in stage {stage}")
+                    raise NotFoundError(f"no version of {name} is in stage {stage}")
                 return _registered(answer["model_versions"][0])
             case uris.LoggedModel(model_id):
-                info = (await self._get(base, f"logged-models/{model_id}"))["model"]["info"]
+                info = (await api.get(f"logged-models/{model_id}"))["model"]["info"]
                 run_id = info.get("source_run_id", "")
                 return Resolved(Model(f"models:/{model_id}", info.get("name", model_id), model_id, run_id))
             case uris.RunModel(run_id, path):
-                run = (await self._get(base, "runs/get", run_id=run_id))["run"]
+                run = (await api.get("runs/get", run_id=run_id))["run"]
                 name = run["info"].get("run_name", run_id)
                 return Resolved(Model(f"runs:/{run_id}/{path}", name, run_id[:8], run_id))
 
-    async def _by_alias(self, base: str, name: str, alias: str) -> dict[str, Any]:
-        answer = await self._get(base, "registered-models/alias", name=name, alias=alias)
+    async def _by_alias(self, api: Api, name: str, alias: str) -> dict[str, Any]:
+        answer = await api.get("registered-models/alias", name=name, alias=alias)
         model_version: dict[str, Any] = answer["model_version"]
         return model_version
 
-    async def _get(self, base: str, path: str, **params: str) -> dict[str, Any]:
-        answer = await self._client.get(f"{base}/api/2.0/mlflow/{path}", params=params, timeout=_TIMEOUT_SECONDS)
-        if answer.status_code in (400, 404):
-            problem = answer.json()
-            if problem.get("error_code") in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise _NotFoundError(problem.get("message", ""))
-        answer.raise_for_status()
-        body: dict[str, Any] = answer.json()
-        return body
+
+def _unreachable(base: str, error: Exception) -> Unreachable:
+    other = f"its JSON is not an answer of MLflow ({type(error).__name__})"
+    what = str(error) if isinstance(error, UnusableError) else other
+    return Unreachable(f"MLflow at {base} gave no usable answer: {what}")
 
 
 def _registered(model_version: dict[str, Any]) -> Resolution:

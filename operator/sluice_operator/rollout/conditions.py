@@ -6,7 +6,7 @@ Everything here is derived from the status and what was seen; no rule reads it b
 from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria
-from sluice_operator.api.observation import NotAnswered, Observation, Unreachable, Unresolved
+from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Result, Run, Status
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.traffic_conditions import (
@@ -101,7 +101,7 @@ def _needs_a_change(seen: Observation, status: Status) -> ConditionState | None:
         return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
     if seen.unreadable:
         return "True", "CannotRead", f"the API server refuses what this needs to read: {seen.unreadable}"
-    if isinstance(seen.resolution, Unresolved):
+    if isinstance(seen.resolution, Unresolved | Denied):
         return "True", seen.resolution.reason, seen.resolution.message
     if seen.metrics_refusal is not None:
         return "True", seen.metrics_refusal.reason, seen.metrics_refusal.message
@@ -176,7 +176,9 @@ def _registry_reachable(seen: Observation, status: Status) -> ConditionState:
     if isinstance(seen.resolution, Unreachable):
         serving = "the pinned version keeps serving, and nothing changes"
         return "False", "RegistryUnreachable", f"{seen.resolution.message}; {serving}"
-    if isinstance(seen.resolution, Unresolved) and seen.resolution.reason in ("InvalidURI", "RegistryNotAllowed"):
+    if isinstance(seen.resolution, Denied):
+        return "False", seen.resolution.reason, f"{seen.resolution.message}; the pinned version keeps serving"
+    if isinstance(seen.resolution, Unresolved) and seen.resolution.reason == "InvalidURI":
         return "Unknown", "NotAsked", seen.resolution.message
     return "True", "Answered", ""
 

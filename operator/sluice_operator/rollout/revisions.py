@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from sluice_operator.api.observation import Defaults
 from sluice_operator.api.quantities import Duration, encode
@@ -26,22 +27,44 @@ def _short_hash(value: Any, enc_hook: Callable[[Any], Any] = encode) -> str:
 
 def make(spec: Spec, model: Model, defaults: Defaults) -> Revision:
     """The revision that `spec` asks for when its URI resolves to `model`."""
-    server = spec.server
-    identity = {
-        "form": _FORM,
-        "model": {"uri": model.uri, "runId": model.run_id, "source": model.source},
-        "registry": spec.model.registry.tracking_uri,
-        "trust": spec.model.trust,
-        "server": {"image": server.image, "resources": server.resources, "env": server.env},
-    }
-    return Revision(
-        revision=_short_hash(identity),
+    server, registry = spec.server, spec.model.registry
+    made = Revision(
+        revision="",
         model=model,
-        image=server.image or defaults.image,
+        image=server.image,
         trust=spec.model.trust,
-        tracking_uri=spec.model.registry.tracking_uri or defaults.tracking_uri,
+        tracking_uri=registry.tracking_uri,
+        credentials_secret=registry.credentials_secret,
+        artifact_secret=registry.artifact_secret,
         resources=server.resources,
         env=server.env,
+    )
+    return replace(made, revision=_name(made), image=made.image or defaults.image)
+
+
+def follows_operator(revision: Revision) -> bool:
+    """Whether `revision` was made without a registry of its own.
+
+    Before 0.2.0 the operator's address was frozen into such a revision. The name tells: neither that address nor the
+    operator's image is in it.
+    """
+    if not revision.tracking_uri:
+        return True
+    without = replace(revision, tracking_uri="")
+    return revision.revision in (_name(without), _name(replace(without, image="")))
+
+
+def _name(made: Revision) -> str:
+    """The name for what the user set. Secrets are not in it: credentials can be renewed without a rollout."""
+    model = made.model
+    return _short_hash(
+        {
+            "form": _FORM,
+            "model": {"uri": model.uri, "runId": model.run_id, "source": model.source},
+            "registry": made.tracking_uri,
+            "trust": made.trust,
+            "server": {"image": made.image, "resources": made.resources, "env": made.env},
+        }
     )
 
 

@@ -4,9 +4,10 @@ from dataclasses import replace as replace_seen
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
+from sluice_operator.api.observation import Denied, NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
 from sluice_operator.api.status import Phase, Revision, Route, Status, Verification, Weight
 from sluice_operator.rollout import contest, crashes, revisions
+from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.transitions import in_doubt, now_live
 
 _STALE = Proof(False, "the route is written anew just now")
@@ -16,7 +17,7 @@ def with_observations(seen: Observation) -> Observation:
     """`seen` with its status brought up to date with what was seen, and the revision that it asks for."""
     status = _edited_route(seen, _route(seen, seen.status))
     seen = _without_stale_proofs(seen, status)
-    for note in (_pods, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
+    for note in (with_registry, _pods, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
     status = replace(status, observed_generation=seen.generation, url=url)
@@ -36,7 +37,7 @@ def _desired(seen: Observation) -> Revision | None:
     match seen.resolution:
         case Resolved(model):
             return revisions.make(seen.spec, model, seen.defaults)
-        case Unreachable() | NotAnswered():
+        case Unreachable() | NotAnswered() | Denied():
             status = seen.status
             kept = (status.stable, status.canary, status.previous, *(entry.revision for entry in status.retiring))
             pinned = (revision.model for revision in kept if revision and revision.model.uri == seen.spec.model.uri)

@@ -18,8 +18,8 @@ from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-OWNER = Owner("models", "iris", "0f1e", ("sklearn.tree._tree.Tree",))
-DEFAULTS = Defaults("registry.example/sluice-server:1", "http://mlflow.mlflow.svc:5000")
+OWNER = Owner("models", "iris", "0f1e", ("sklearn.tree._tree.Tree",), "http://mlflow.mlflow.svc:5000")
+DEFAULTS = Defaults("registry.example/sluice-server:1")
 REPLICAS = 2
 STEPS: list[dict[str, Any]] = [
     {"weight": 10, "minRequests": 50, "minDuration": "5s"},

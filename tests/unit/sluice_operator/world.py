@@ -25,6 +25,7 @@ from sluice_operator.controller.route_edits import RouteEdits
 from sluice_operator.kubernetes import children
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
+from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing.router import router_for
@@ -54,11 +55,11 @@ class Aliases(BackgroundRegistry):
         self.champion: str | None = None
         self.answers = True
 
-    def move_alias(self, key: Key, tracking_uri: str, name: str, alias: str, version: str) -> None:
+    def move_alias(self, key: Key, via: Connection, name: str, alias: str, version: str) -> None:
         if self.answers:
             self.champion = version
 
-    def alias_version(self, key: Key, tracking_uri: str, name: str, alias: str) -> str | None:
+    def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
         return self.champion if self.answers else None
 
 
@@ -169,7 +170,7 @@ class World(Observer):
             refused=refused,
             unreadable=owned.unreadable,
             verdict=None if in_doubt else self._simulated_verdict(current),
-            alias_version=self.registry.alias_version(("models", "iris"), "", "iris", "champion"),
+            alias_version=self.registry.alias_version(("models", "iris"), Connection(), "iris", "champion"),
         )
         race, self.race = self.race, lambda: None
         race()
@@ -252,7 +253,7 @@ class World(Observer):
     # The state in the end
 
     def run_records(self) -> list[Manifest]:
-        return [manifest for (kind, _), manifest in self.kube.objects.items() if kind == "ConfigMap"]
+        return finish(self.kube.find("ConfigMap", "models", {names.LABEL_RECORD: names.RUN_RECORD}))
 
     def end(self) -> dict[str, Any]:
         """All that must not depend on crashes and races on the way: without times and ids."""

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria, hold_out
-from sluice_operator.api.observation import Observation, Refusal, Unreachable
+from sluice_operator.api.observation import Denied, Observation, Refusal, Unreachable
 from sluice_operator.api.status import Outcome, Phase, Run, Status
 from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
@@ -46,7 +46,7 @@ def a_model_without_a_good_hold_out_is_rejected(seen: Observation) -> Status | N
     for objective in hold_out.decided_by_hold_outs(run.objectives):
         if (refusal := hold_out.refusal(objective, hold_outs, run.confidence)) is not None:
             return _reject_before_traffic(seen, run, refusal)
-    unknown = any(isinstance(answer, Unreachable) for answer in (hold_outs.canary, hold_outs.stable))
+    unknown = any(isinstance(answer, Unreachable | Denied) for answer in (hold_outs.canary, hold_outs.stable))
     return seen.status if unknown else None
 
 

@@ -25,7 +25,7 @@ from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.settings import Settings
-from tests.unit.sluice_operator.build import DEFAULTS, FAIL, NOW, raw_spec, revision, stable_on, stepping
+from tests.unit.sluice_operator.build import FAIL, NOW, raw_spec, revision, stable_on, stepping
 from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
 from tests.unit.sluice_operator.fakes import FakeKube
 from tests.unit.sluice_operator.recorded import FakeEndedRuns
@@ -71,7 +71,9 @@ async def seconds_to_rollback(kube: FakeKube) -> float:
     """How long the operator needs to decide that the run of iris has failed; at most five minutes."""
     loop = asyncio.get_running_loop()
     transport = httpx.MockTransport(never)
-    settings = Settings("image", DEFAULTS.tracking_uri, "http://prometheus", "http://gateway", workers=WORKERS)
+    settings = Settings(
+        "image", "http://mlflow.mlflow.svc:5000", "http://prometheus", "http://gateway", workers=WORKERS
+    )
     started, chance = loop.time(), random.Random(1)
 
     def clock() -> datetime:

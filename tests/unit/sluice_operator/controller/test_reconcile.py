@@ -14,7 +14,7 @@ from sluice_operator.api import names
 from sluice_operator.api.observation import Unresolved
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Alias, Outcome, Phase
-from tests.unit.sluice_operator.build import DEFAULTS, FAIL, PASS, UNDECIDED, At, at, resolved, revision
+from tests.unit.sluice_operator.build import FAIL, PASS, UNDECIDED, At, at, resolved, revision
 from tests.unit.sluice_operator.fakes import Reference, finish
 from tests.unit.sluice_operator.world import IRIS, World
 
@@ -76,7 +76,7 @@ def test_the_good_version_serves_in_the_end() -> None:
     ]
     assert (world.registry.champion, world.status.alias) == (
         "2",
-        Alias("champion", "iris", "2", DEFAULTS.tracking_uri, done=True),
+        Alias("champion", "iris", "2", done=True),
     )
     two = revision(2).revision
     assert set(world.kube.objects) == {
@@ -86,6 +86,7 @@ def test_the_good_version_serves_in_the_end() -> None:
         ("Service", "iris"),
         ("Service", "iris-metrics"),
         ("Secret", "iris-feedback"),
+        ("ConfigMap", "iris-registry"),
         ("Ingress", "iris"),
         *(("ConfigMap", entry.record) for entry in world.status.history if entry.record),
     }
@@ -262,7 +263,7 @@ def test_the_alias_is_moved_when_the_registry_answers_again() -> None:
     world.calm_down(2)
     assert (world.registry.champion, world.status.alias) == (
         "2",
-        Alias("champion", "iris", "2", DEFAULTS.tracking_uri, done=True),
+        Alias("champion", "iris", "2", done=True),
     )
 
 

@@ -209,7 +209,7 @@ class Rollouts(RuleBasedStateMachine):
             assert status.stable.model.version == str(version)
         owned = {reference for reference, manifest in world.kube.objects.items() if is_owned(manifest, OWNER.uid)}
         rendered = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in render(OWNER, wanted, status)}
-        records = {reference for reference in owned if reference[0] == "ConfigMap"}
+        records = {("ConfigMap", record["metadata"]["name"]) for record in world.run_records()}
         assert owned - records == {*rendered, ("Secret", "iris-feedback")}
         assert {("ConfigMap", entry.record) for entry in status.history if entry.record} <= records
         assert world.registry.champion == (status.alias.version if status.alias else None)

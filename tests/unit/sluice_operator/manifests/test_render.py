@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace as replace_owner
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from sluice_operator.api import names
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Manifest
+from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.manifests.builders import feedback_secret
 from sluice_operator.manifests.render import render
@@ -158,6 +160,7 @@ def test_deployments_come_before_the_routes_to_their_pods() -> None:
     """Objects are written in this order."""
     kinds = [manifest["kind"] for manifest in rendered("stepping")]
     assert kinds == [
+        "ConfigMap",
         "Deployment",
         "Service",
         "Deployment",
@@ -196,7 +199,7 @@ def test_the_user_s_environment_and_resources_are_in_the_pods() -> None:
     """The environment comes last, and resources are those of both containers."""
     custom = a_spec(server__env=[{"name": "LOG_LEVEL", "value": "debug"}], server__resources={"limits": {"cpu": "2"}})
     status = again(an_observation(spec=custom)).status
-    pod = next(iter(render(OWNER, custom, status)))["spec"]["template"]["spec"]
+    pod = pod_of(custom, status)
     assert pod["containers"][0]["env"][-1] == {"name": "LOG_LEVEL", "value": "debug"}
     assert [container["resources"] for container in (*pod["initContainers"], *pod["containers"])] == [
         {"limits": {"cpu": "2"}}
@@ -213,3 +216,67 @@ def test_the_feedback_key_is_not_rendered() -> None:
 def test_each_phase_has_a_file() -> None:
     """Only Pending has none, because it has no objects."""
     assert {build().status.phase for build in PHASES.values()} == set(Phase) - {Phase.PENDING}
+
+
+def pod_of(spec: Spec, status: Status) -> Manifest:
+    deployment = next(manifest for manifest in render(OWNER, spec, status) if manifest["kind"] == "Deployment")
+    pod: Manifest = deployment["spec"]["template"]["spec"]
+    return pod
+
+
+def fetch_of(**registry: str) -> Manifest:
+    """The fetch container of a first revision, whose spec names this registry."""
+    spec = a_spec(model__registry=registry)
+    fetch: Manifest = pod_of(spec, again(an_observation(spec=spec)).status)["initContainers"][0]
+    return fetch
+
+
+def test_another_address_of_the_registry_changes_no_pod_template() -> None:
+    """Pods read it from a ConfigMap when they start: proven pods stay, and new ones ask the right server."""
+    moved = replace_owner(OWNER, tracking_uri="http://mlflow-2:5000")
+    seen = stable_on(1)
+    (before, old), (after, new) = (
+        (
+            [manifest for manifest in render(owner, seen.spec, seen.status) if manifest["kind"] != "ConfigMap"],
+            [manifest["data"] for manifest in render(owner, seen.spec, seen.status) if manifest["kind"] == "ConfigMap"],
+        )
+        for owner in (OWNER, moved)
+    )
+    assert before == after
+    assert (old, new) == (
+        [{"MLFLOW_TRACKING_URI": OWNER.tracking_uri}],
+        [{"MLFLOW_TRACKING_URI": "http://mlflow-2:5000"}],
+    )
+
+
+def test_a_registry_that_the_user_names_is_in_the_pod_template() -> None:
+    """Another one is another revision."""
+    address = {"name": "MLFLOW_TRACKING_URI", "value": "http://other:5000"}
+    assert address in fetch_of(trackingURI="http://other:5000")["env"]
+
+
+def test_credentials_are_passed_by_reference_to_the_fetch_container_alone() -> None:
+    """The serving process has no use for them. A key that is absent is left out: basic or token."""
+    registry = {"credentialsSecret": "mlflow", "artifactSecret": "s3"}
+    spec = a_spec(model__registry=registry)
+    pod = pod_of(spec, again(an_observation(spec=spec)).status)
+    fetch, server = pod["initContainers"][0], pod["containers"][0]
+    assert [entry for entry in fetch["env"] if "secretKeyRef" in entry.get("valueFrom", {})] == [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": "mlflow", "key": key, "optional": True}}}
+        for name, key in (
+            ("MLFLOW_TRACKING_USERNAME", "username"),
+            ("MLFLOW_TRACKING_PASSWORD", "password"),
+            ("MLFLOW_TRACKING_TOKEN", "token"),
+        )
+    ]
+    assert fetch["envFrom"] == [{"secretRef": {"name": "s3"}}]
+    assert {"name": "registry", "mountPath": "/etc/sluice/registry", "readOnly": True} in fetch["volumeMounts"]
+    assert "mlflow" not in json.dumps(server)
+    assert "envFrom" not in server
+    assert not any(mount["name"] == "registry" for mount in server["volumeMounts"])
+
+
+def test_without_credentials_a_pod_names_no_secret_but_its_own() -> None:
+    """The operator's own credentials never go to a pod."""
+    assert "envFrom" not in fetch_of()
+    assert "secretKeyRef" not in json.dumps(fetch_of())

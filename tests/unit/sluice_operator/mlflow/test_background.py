@@ -8,14 +8,14 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
-import httpx
 import pytest
 
 from sluice_operator import logs
-from sluice_operator.api.observation import HoldOut, NotAnswered, Resolution, Unreachable, Unresolved
+from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Unreachable, Unresolved
 from sluice_operator.api.status import Model
 from sluice_operator.mlflow.background import BackgroundRegistry, Key
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.client import Registry, RegistryError
+from sluice_operator.mlflow.connection import Connection
 from tests.unit.sluice_operator.build import model, resolved
 from tests.unit.sluice_operator.simulated_time import simulated
 
@@ -32,23 +32,23 @@ class FakeRegistry(Registry):
         self.asked: list[tuple[float, str]] = []
         self.alias = "1"
 
-    async def resolve(self, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
+    async def resolve(self, uri: str, via: Connection, poll_seconds: float) -> Resolution:
         self.asked.append((asyncio.get_running_loop().time(), uri))
-        if tracking_uri == HANGING:
+        if via.tracking_uri == HANGING:
             await asyncio.sleep(5)
             return Unreachable("timed out")
         return await self.answer()
 
-    async def hold_out(self, model: Model, tracking_uri: str) -> HoldOut | Unresolved | Unreachable:
+    async def hold_out(self, model: Model, via: Connection) -> HoldOutAnswer:
         await asyncio.sleep(1)
         return Unresolved("HoldOutMissing", model.uri)
 
-    async def alias_version(self, tracking_uri: str, name: str, alias: str) -> str | None:
+    async def alias_version(self, via: Connection, name: str, alias: str) -> str | None:
         return self.alias
 
-    async def set_alias(self, tracking_uri: str, name: str, alias: str, version: str) -> None:
-        if tracking_uri == HANGING:
-            raise httpx.ReadTimeout("no answer")
+    async def set_alias(self, via: Connection, name: str, alias: str, version: str) -> None:
+        if via.tracking_uri == HANGING:
+            raise RegistryError("no answer")
         self.alias = version
 
 
@@ -70,7 +70,7 @@ class Scenario:
         self.woken.append((round(asyncio.get_running_loop().time(), 1), key))
 
     def resolve(self, key: Key = A, uri: str = URI, where: str = "") -> Resolution:
-        return self.registry.resolve(key, uri, where, 30.0)
+        return self.registry.resolve(key, uri, Connection(where), 30.0)
 
 
 def test_the_first_answer_wakes_whoever_asked() -> None:
@@ -205,7 +205,7 @@ def test_hold_outs_are_read_in_the_background() -> None:
 
     async def scenario() -> None:
         world = Scenario()
-        models = [(model(2), ""), (model(1), "")]
+        models = [(model(2), Connection()), (model(1), Connection())]
         assert all(isinstance(answer, Unreachable) for answer in world.registry.hold_outs(A, models))
         await asyncio.sleep(2)
         assert world.registry.hold_outs(A, models) == [
@@ -222,14 +222,14 @@ def test_a_moved_alias_is_read_again_at_once() -> None:
 
     async def scenario() -> None:
         world = Scenario()
-        world.registry.alias_version(A, "", "iris", "champion")
+        world.registry.alias_version(A, Connection(), "iris", "champion")
         await asyncio.sleep(1)
-        assert world.registry.alias_version(A, "", "iris", "champion") == "1"
+        assert world.registry.alias_version(A, Connection(), "iris", "champion") == "1"
         world.woken = []
-        world.registry.move_alias(A, "", "iris", "champion", "2")
+        world.registry.move_alias(A, Connection(), "iris", "champion", "2")
         await asyncio.sleep(0.1)
         assert world.woken == [(1.0, A)]
-        assert world.registry.alias_version(A, "", "iris", "champion") == "2"
+        assert world.registry.alias_version(A, Connection(), "iris", "champion") == "2"
 
     simulated(scenario)
 
@@ -239,7 +239,7 @@ def test_an_alias_that_cannot_be_moved_is_only_logged(caplog: pytest.LogCaptureF
 
     async def scenario() -> None:
         world = Scenario()
-        world.registry.move_alias(A, HANGING, "iris", "champion", "2")
+        world.registry.move_alias(A, Connection(HANGING), "iris", "champion", "2")
         await asyncio.sleep(1)
 
     simulated(scenario)

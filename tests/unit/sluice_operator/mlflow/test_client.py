@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from sluice_operator.api.observation import Resolved, Unreachable, Unresolved
+from sluice_operator.api.observation import Denied, Resolved, Unreachable, Unresolved
 from sluice_operator.api.status import Model
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.client import Registry, RegistryError
+from sluice_operator.mlflow.connection import Connection
 
 HOME = "http://mlflow.mlflow.svc:5000"
 VERSION = {"name": "iris", "version": "3", "run_id": "r1", "source": "models:/m-1", "status": "READY"}
@@ -35,7 +36,7 @@ class Server:
         return self.answer(request)
 
     def resolve(self, uri: str = "models:/iris/3", tracking_uri: str = "", poll: float = 30) -> object:
-        return asyncio.run(self.registry.resolve(uri, tracking_uri, poll))
+        return asyncio.run(self.registry.resolve(uri, Connection(tracking_uri), poll))
 
 
 def answers(body: Any, status: int = 200) -> Answer:
@@ -153,7 +154,6 @@ def times_out(_: httpx.Request) -> httpx.Response:
         times_out,
         answers({"error_code": "INTERNAL_ERROR"}, 500),
         answers({"error_code": "TEMPORARILY_UNAVAILABLE"}, 503),
-        answers({"error_code": "PERMISSION_DENIED"}, 403),
         answers({"error_code": "ENDPOINT_NOT_FOUND"}, 404),
         lambda _: httpx.Response(200, html="<h1>Sign in</h1>"),
         lambda _: httpx.Response(404, html="<h1>nginx</h1>"),
@@ -177,7 +177,7 @@ def test_an_unusable_answer_is_an_outage(uri: str, answer: Answer) -> None:
         assert isinstance(resolution, Unreachable)
         assert resolution.message.startswith(f"MLflow at {HOME} gave no usable answer: ")
         assert not resolution.message.endswith(": ")
-    assert asyncio.run(server.registry.alias_version("", "iris", "champion")) is None
+    assert asyncio.run(server.registry.alias_version(Connection(), "iris", "champion")) is None
 
 
 def test_an_answer_is_cached_for_the_poll_interval() -> None:
@@ -210,28 +210,28 @@ def test_each_registry_has_its_own_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    "tracking_uri",
+    ("tracking_uri", "reason", "says"),
     [
-        "http://169.254.169.254",
-        "http://localhost:5000",
-        "http://evil.example.com",
-        "http://mlflow.team.svc:5000@evil.example.com",
-        "http://mlflow.team.svc:5000:x@evil.example.com/path",
-        "http://mlflow.mlflow.svc:5001",
-        "file:///etc/passwd",
-        "mlflow",
+        ("http://169.254.169.254", "RegistryNotAllowed", "SLUICE_ALLOWED_REGISTRIES"),
+        ("http://localhost:5000", "RegistryNotAllowed", "SLUICE_ALLOWED_REGISTRIES"),
+        ("http://evil.example.com", "RegistryNotAllowed", "SLUICE_ALLOWED_REGISTRIES"),
+        ("http://mlflow.mlflow.svc:5001", "RegistryNotAllowed", "SLUICE_ALLOWED_REGISTRIES"),
+        ("http://mlflow.team.svc:5000@evil.example.com", "InvalidRegistry", "credentialsSecret"),
+        ("http://mlflow.team.svc:5000:x@evil.example.com/path", "InvalidRegistry", "credentialsSecret"),
+        ("http://somebody:s3cret@mlflow.team.svc:5000", "InvalidRegistry", "holds a user or a password"),
+        ("file:///etc/passwd", "InvalidRegistry", "not an address"),
+        ("mlflow", "InvalidRegistry", "not an address"),
     ],
 )
-def test_a_host_that_is_not_on_the_list_is_never_asked(tracking_uri: str) -> None:
+def test_a_host_that_is_not_on_the_list_is_never_asked(tracking_uri: str, reason: str, says: str) -> None:
     """Neither for a model, nor for an alias, nor to move an alias."""
     server = Server(answers({"model_version": VERSION}), allowed_hosts=("mlflow.team.svc:*", "*.models.svc:5000"))
     resolution = server.resolve(tracking_uri=tracking_uri)
-    assert isinstance(resolution, Unresolved)
-    assert resolution.reason == "RegistryNotAllowed"
-    assert "SLUICE_ALLOWED_REGISTRIES" in resolution.message
-    assert asyncio.run(server.registry.alias_version(tracking_uri, "iris", "champion")) is None
-    with pytest.raises(httpx.HTTPError, match="not on the operator's list"):
-        asyncio.run(server.registry.set_alias(tracking_uri, "iris", "champion", "3"))
+    assert isinstance(resolution, Denied)
+    assert (resolution.reason, says in resolution.message, "s3cret" in resolution.message) == (reason, True, False)
+    assert asyncio.run(server.registry.alias_version(Connection(tracking_uri), "iris", "champion")) is None
+    with pytest.raises(RegistryError, match=says):
+        asyncio.run(server.registry.set_alias(Connection(tracking_uri), "iris", "champion", "3"))
     assert server.requests == []
 
 
@@ -250,7 +250,7 @@ def test_an_alias_is_moved_by_one_request() -> None:
         sent.append((request.method, request.url.path, json.loads(request.content)))
         return httpx.Response(200, json={})
 
-    asyncio.run(Server(take).registry.set_alias("", "iris", "champion", "3"))
+    asyncio.run(Server(take).registry.set_alias(Connection(), "iris", "champion", "3"))
     assert sent == [
         (
             "POST",
@@ -262,12 +262,14 @@ def test_an_alias_is_moved_by_one_request() -> None:
 
 def test_an_error_is_raised_if_the_alias_is_not_moved() -> None:
     """So the caller can try again."""
-    with pytest.raises(httpx.HTTPError):
-        asyncio.run(Server(answers({}, 500)).registry.set_alias("", "iris", "champion", "3"))
+    with pytest.raises(RegistryError):
+        asyncio.run(Server(answers({}, 500)).registry.set_alias(Connection(), "iris", "champion", "3"))
 
 
 def test_the_version_that_an_alias_points_to() -> None:
     """None without such an alias."""
     existing, absent = Server(answers({"model_version": VERSION})), Server(missing("no alias"))
-    versions = [asyncio.run(server.registry.alias_version("", "iris", "champion")) for server in (existing, absent)]
+    versions = [
+        asyncio.run(server.registry.alias_version(Connection(), "iris", "champion")) for server in (existing, absent)
+    ]
     assert versions == ["3", None]

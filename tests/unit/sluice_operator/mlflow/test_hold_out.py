@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from sluice_operator.api.observation import HoldOut, Rows, Unreachable, Unresolved
+from sluice_operator.mlflow.connection import Connection
 from tests.unit.sluice_operator.mlflow.test_client import API, IRIS_3, Answer, Server, answers, missing
 
 
@@ -19,7 +20,7 @@ def run_with(tags: dict[str, str] | None = None, **metrics: float) -> dict[str, 
 
 
 def hold_out(server: Server) -> object:
-    return asyncio.run(server.registry.hold_out(IRIS_3.model, ""))
+    return asyncio.run(server.registry.hold_out(IRIS_3.model, Connection()))
 
 
 NO_METRICS = Unresolved(

@@ -7,11 +7,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Defaults
+from sluice_operator.api.observation import Defaults, Observation
 from sluice_operator.api.status import Phase
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
-from tests.unit.sluice_operator.build import DEFAULTS, ROLLOUT, SPEC, a_spec, model, resolved, revision, stable_on
+from tests.unit.sluice_operator.build import (
+    DEFAULTS,
+    ROLLOUT,
+    SPEC,
+    a_spec,
+    model,
+    resolved,
+    revision,
+    stable_on,
+    with_status,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,17 +51,19 @@ def test_what_a_user_sets_for_the_server_makes_a_new_revision(changes: dict[str,
         {"model__onPromote": {}},
         {"model__uri": "models:/iris/1"},
         {"traffic": {"ingress": {"className": "other", "host": "other.example.com"}}},
+        {"model__registry": {"credentialsSecret": "mlflow"}},
+        {"model__registry": {"artifactSecret": "s3"}},
     ],
 )
 def test_what_decides_how_to_roll_out_makes_none(changes: dict[str, Any]) -> None:
-    """Replicas, steps, objectives, route, and another name for the same version start no rollout."""
-    assert revision(1, a_spec(**changes)) == revision(1)
+    """Replicas, steps, objectives, route, credentials, and another name for the same version start no rollout."""
+    assert revision(1, a_spec(**changes)).revision == revision(1).revision
     assert decide(stable_on(1, spec=a_spec(**changes))).phase is Phase.STABLE
 
 
 def test_an_upgrade_of_the_operator_starts_no_rollout() -> None:
     """Its defaults are frozen into a revision, but do not name it."""
-    upgraded = Defaults("registry.example/sluice-server:2", "http://mlflow-2:5000")
+    upgraded = Defaults("registry.example/sluice-server:2")
     seen = stable_on(1, defaults=upgraded)
     status = decide(seen)
     assert (status.phase, status.stable) == (Phase.STABLE, seen.status.stable)
@@ -62,9 +74,8 @@ def test_an_upgrade_of_the_operator_starts_no_rollout() -> None:
 def test_a_revision_is_frozen_with_what_it_was_made_from() -> None:
     """The operator's defaults fill in what the user left out."""
     made = revision(1)
-    assert (made.image, made.tracking_uri, made.trust, made.resources) == (
+    assert (made.image, made.trust, made.resources) == (
         DEFAULTS.image,
-        DEFAULTS.tracking_uri,
         "TrustedTypes",
         SPEC["server"]["resources"],
     )
@@ -93,3 +104,52 @@ def test_the_same_observation_gives_the_same_decision() -> None:
     """`decide` is pure: what it is given decides alone."""
     seen = stable_on(1, resolution=resolved(2))
     assert decide(seen) == decide(seen)
+
+
+OLD_ADDRESS = "http://somebody:s3cret@mlflow-old:5000"  # of the operator, as 0.1.0 froze it into each revision
+
+
+def with_old_addresses(seen: Observation) -> Observation:
+    """A status as 0.1.0 wrote it: each revision has the operator's address of that time."""
+    status = seen.status
+    stable, alias = status.stable, status.alias
+    assert stable is not None
+    assert alias is not None
+    return with_status(
+        seen, stable=replace(stable, tracking_uri=OLD_ADDRESS), alias=replace(alias, tracking_uri=OLD_ADDRESS)
+    )
+
+
+def test_a_revision_without_its_own_registry_follows_the_operator_s() -> None:
+    """The address of a status of 0.1.0 is dropped, and with it a password that it held. No run starts."""
+    status = decide(with_old_addresses(stable_on(1)))
+    assert (status.phase, status.stable and status.stable.tracking_uri) == (Phase.STABLE, "")
+    assert status.alias is not None
+    assert status.alias.tracking_uri == ""
+    assert "s3cret" not in repr(status)
+
+
+def test_also_if_the_operator_s_image_was_another_one() -> None:
+    """The name of a revision tells what the user set, whatever the operator filled in."""
+    old = replace(revision(1), image="registry.example/sluice-server:0", tracking_uri=OLD_ADDRESS)
+    assert revisions.follows_operator(old)
+    of_a_user = a_spec(server__image="registry.example/mine:1")
+    assert revisions.follows_operator(replace(revision(1, of_a_user), tracking_uri=OLD_ADDRESS))
+
+
+def test_a_registry_that_the_user_has_named_is_kept() -> None:
+    """It is part of what that revision is, also when the spec names another one now."""
+    named = a_spec(model__registry={"trackingURI": "http://other:5000"})
+    assert not revisions.follows_operator(revision(1, named))
+    seen = with_status(stable_on(1), stable=revision(1, named))
+    stable = decide(seen).stable
+    assert stable is not None
+    assert stable.tracking_uri == "http://other:5000"
+
+
+def test_credentials_follow_the_spec() -> None:
+    """A Secret of another name is used by the next Deployment that is made, for every revision of that registry."""
+    status = decide(stable_on(1, spec=a_spec(model__registry={"credentialsSecret": "renewed", "artifactSecret": "s3"})))
+    assert (status.phase, status.stable and status.stable.credentials_secret) == (Phase.STABLE, "renewed")
+    assert status.stable is not None
+    assert status.stable.artifact_secret == "s3"

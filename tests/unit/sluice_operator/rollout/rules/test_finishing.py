@@ -13,7 +13,6 @@ from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.transitions import HISTORY_KEPT, REJECTED_KEPT, RETIRING_KEPT
 from tests.unit.sluice_operator.build import (
-    DEFAULTS,
     FAIL,
     LIVE,
     LOST,
@@ -97,7 +96,7 @@ def test_a_quiet_watch_ends_in_stable(verdict: object) -> None:
     assert decide(early).phase is Phase.WATCHING
     status = decide(late)
     assert at(status) == At(Phase.STABLE, stable="2", step=1, outcome=Outcome.PROMOTED)
-    assert status.alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri)
+    assert status.alias == Alias("champion", "iris", "2")
     begun = starting().status.run
     assert begun is not None
     assert status.history[0] == HistoryEntry(
@@ -232,12 +231,10 @@ def test_a_rejection_under_unknown_objectives_is_kept() -> None:
 def test_the_alias_is_done_when_the_registry_says_so() -> None:
     """Only what the registry answers counts, and a later answer does not undo it."""
     promoted = again(watching(after=WATCH))
-    assert decide(again(promoted, alias_version="1")).alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri)
+    assert decide(again(promoted, alias_version="1")).alias == Alias("champion", "iris", "2")
     done = again(promoted, alias_version="2")
-    assert decide(done).alias == Alias("champion", "iris", "2", DEFAULTS.tracking_uri, done=True)
-    assert decide(again(done, alias_version="1")).alias == Alias(
-        "champion", "iris", "2", DEFAULTS.tracking_uri, done=True
-    )
+    assert decide(done).alias == Alias("champion", "iris", "2", done=True)
+    assert decide(again(done, alias_version="1")).alias == Alias("champion", "iris", "2", "", done=True)
 
 
 def test_no_alias_is_moved_unasked() -> None:

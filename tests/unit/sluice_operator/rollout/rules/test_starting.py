@@ -14,7 +14,6 @@ from sluice_operator.api.spec import LatencyAt
 from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Rejection, Retiring
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
-    DEFAULTS,
     LIVE,
     NOW,
     REPLICAS,
@@ -58,7 +57,7 @@ def test_a_first_revision_is_stable_once_ready() -> None:
     status = decide(again(an_observation(), workloads=pods((revision(1), REPLICAS))))
     later = NOW + timedelta(seconds=1)
     assert at(status) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
-    assert status.alias == Alias("champion", "iris", "1", DEFAULTS.tracking_uri)
+    assert status.alias == Alias("champion", "iris", "1")
     assert status.history == (
         HistoryEntry(revision(1).revision, "models:/iris/1", Outcome.PROMOTED, "FirstRevision", NOW, later),
     )

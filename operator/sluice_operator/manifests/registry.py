@@ -1,0 +1,60 @@
+"""How a pod's fetch container reaches the registry and its store of files. Pure.
+
+The operator's address is read from a ConfigMap when a container starts. So it can change without a new pod template,
+and proven pods are not replaced. Credentials are in Secrets of the object's namespace and are only named here.
+"""
+
+from typing import Any
+
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.status import Revision
+
+_LOGIN = {
+    "MLFLOW_TRACKING_USERNAME": "username",
+    "MLFLOW_TRACKING_PASSWORD": "password",
+    "MLFLOW_TRACKING_TOKEN": "token",
+}
+_VOLUME = "registry"
+
+
+def config(owner: Owner) -> Manifest:
+    """The ConfigMap with the address of the operator's registry, for the pods of revisions that name no other one."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": owner.metadata(names.registry_config(owner.name)),
+        "data": {names.TRACKING_URI_KEY: owner.tracking_uri},
+    }
+
+
+def access(owner: Owner, revision: Revision, env: list[Manifest], mounts: list[Manifest]) -> Manifest:
+    """Fields of the fetch container. Secrets and keys are optional here: the operator says which one is missing."""
+    secret = revision.credentials_secret
+    fields: dict[str, Any] = {"env": [*env, _address(owner, revision)]}
+    if secret:
+        fields["env"] += [
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key, "optional": True}}}
+            for name, key in _LOGIN.items()
+        ]
+        mount = {"name": _VOLUME, "mountPath": names.REGISTRY_DIR, "readOnly": True}
+        fields["volumeMounts"] = [*mounts, mount]
+    if revision.artifact_secret:
+        fields["envFrom"] = [{"secretRef": {"name": revision.artifact_secret}}]
+    return fields
+
+
+def volumes(revision: Revision) -> list[Manifest]:
+    """The authority of the registry's certificate, where its Secret has one."""
+    if not revision.credentials_secret:
+        return []
+    items = [{"key": "ca.crt", "path": "ca.crt"}]
+    source = {"secretName": revision.credentials_secret, "items": items, "optional": True}
+    return [{"name": _VOLUME, "secret": source}]
+
+
+def _address(owner: Owner, revision: Revision) -> Manifest:
+    if revision.tracking_uri:
+        return {"name": names.TRACKING_URI_KEY, "value": revision.tracking_uri}
+    key = {"name": names.registry_config(owner.name), "key": names.TRACKING_URI_KEY}
+    return {"name": names.TRACKING_URI_KEY, "valueFrom": {"configMapKeyRef": key}}
