@@ -23,6 +23,7 @@ from sluice_operator import settings as environment
 from sluice_operator.api import names
 from sluice_operator.controller import health, watch
 from sluice_operator.controller.archive import Archive
+from sluice_operator.controller.at_rest import AtRest
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
 from sluice_operator.controller.host_claims import HostClaims
@@ -32,10 +33,13 @@ from sluice_operator.controller.reconcile import Reconciler, StatusListener
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.controller.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
+from sluice_operator.kubernetes.cache import Cache
+from sluice_operator.kubernetes.children import OWNED_KINDS
 from sluice_operator.kubernetes.client import ApiServer
 from sluice_operator.kubernetes.guard import Guarded
 from sluice_operator.kubernetes.lease import Lease, LeaseLostError
 from sluice_operator.kubernetes.port import Kube
+from sluice_operator.kubernetes.reflector import Reflector, Source
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Logins
@@ -50,11 +54,13 @@ from sluice_operator.telemetry.rollouts import Rollouts
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Parts:
-    """What the watcher needs to know."""
+    """What watches and work."""
 
     queue: WorkQueue
     hosts: HostClaims
     lanes: Lanes
+    cache: Cache
+    reflectors: list[Reflector]
 
 
 async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
@@ -70,9 +76,10 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
     async with client.ApiClient(configuration) as api, MeasuredClient("mlflow") as http:
         server = ApiServer(api)
         lease = Lease(server, settings.lease_namespace, settings.lease_name, socket.gethostname())
-        parts = build(Guarded(server, lease.held), http, settings, tracing)
+        parts = build(server, Guarded(server, lease.held), http, settings, tracing)
+        checks = [parts.queue.trouble, *(reflector.trouble for reflector in parts.reflectors)]
         await first_to_end(
-            health.serve([parts.queue.trouble], partial(_role, lease), settings.health_port),
+            health.serve(checks, partial(_role, lease), settings.health_port),
             endpoint.serve(metrics.REGISTRY, settings.metrics_port),
             lead(server, lease, parts),
         )
@@ -86,9 +93,12 @@ async def lead(server: ApiServer, lease: Lease, parts: Parts) -> None:
         if not await server.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")
         watcher = kopf.operator(
-            registry=watch.registry(parts.queue, parts.hosts, parts.lanes), settings=watch.settings(), clusterwide=True
+            registry=watch.registry(parts.queue, parts.hosts, parts.lanes, parts.cache),
+            settings=watch.settings(),
+            clusterwide=True,
         )
-        await first_to_end(parts.queue.run(), watcher, lease.keep())
+        reflectors = (reflector.run() for reflector in parts.reflectors)
+        await first_to_end(parts.queue.run(), watcher, lease.keep(), *reflectors)
     finally:
         await lease.release()
 
@@ -99,7 +109,9 @@ def _role(lease: Lease) -> str:
     return f"stands by: {lease.holder or 'nobody'} leads" if lease.was_read else ""
 
 
-def build(kube: Kube, http: httpx.AsyncClient, settings: Settings, tracing: tuple[StatusListener, ...]) -> Parts:
+def build(
+    source: Source, kube: Kube, http: httpx.AsyncClient, settings: Settings, tracing: tuple[StatusListener, ...]
+) -> Parts:
     """Build the parts and connect them."""
     chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
 
@@ -123,9 +135,12 @@ def build(kube: Kube, http: httpx.AsyncClient, settings: Settings, tracing: tupl
     publisher = EventPublisher(kube, instance=socket.gethostname())
     interval, listeners = settings.evaluation_interval, (rollouts, *tracing)
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
-    work = TellingTrouble(reconciler.reconcile, kube, publisher, clock)
+    reflectors = [Reflector(source, kind, wake, chance) for kind in (*OWNED_KINDS, "Pod")]
+    cache = Cache(kube, reflectors)
+    at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, rollouts, chance)
+    work = TellingTrouble(at_rest, kube, publisher, clock)
     queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
-    return Parts(queue, hosts, lanes)
+    return Parts(queue, hosts, lanes, cache, reflectors)
 
 
 async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:

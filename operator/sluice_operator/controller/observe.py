@@ -25,7 +25,7 @@ from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.pods import by_revision
-from sluice_operator.kubernetes.port import Kube
+from sluice_operator.kubernetes.port import Kube, Reads
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import MetricsLostError
@@ -77,8 +77,12 @@ class Observer:
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         """None if the object is gone or being deleted. `refused`: why the API server refused the last writes."""
+        return await self.observe_in(self._kube, namespace, name, refused)
+
+    async def observe_in(self, reads: Reads, namespace: str, name: str, refused: str = "") -> Snapshot | None:
+        """As `observe`, with objects from a cache or from the API server."""
         with stage("read"):
-            body = await self._kube.get(names.KIND, namespace, name)
+            body = await reads.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._evaluator.forget(namespace, name)
             self._route_edits.forget(namespace, name)
@@ -91,8 +95,8 @@ class Observer:
         routes = router_for(wanted.traffic).objects(name)
         looked_at = self._clock()
         with stage("read"):
-            owned = await children.read(self._kube, namespace, name, owner.uid, current, routes)
-            pods = await self._kube.find("Pod", namespace, {names.LABEL_OWNER: name})
+            owned = await children.read(reads, namespace, name, owner.uid, current, routes)
+            pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods, owned.objects.values())
         edits = self._route_edits.look(owner, current, owned, looked_at)
         weight = await self._proofs.weight(current, workloads)

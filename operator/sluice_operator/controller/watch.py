@@ -1,7 +1,8 @@
 """kopf is used only as a watcher: each event of an object puts a key on the work queue.
 
 Its change handlers, timers, daemons and indexes are not used, because they write annotations and finalizers. An event
-only says that something changed: the state itself is read again.
+only says that something changed: the state itself is read again. What ModelDeployments own is watched by
+`kubernetes/reflector.py`, because kopf does not tell which objects have gone while it was cut off.
 """
 
 from typing import Any
@@ -13,9 +14,12 @@ from sluice_operator.api.status import Phase
 from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.lanes import Lanes
 from sluice_operator.controller.workqueue import WorkQueue
+from sluice_operator.kubernetes.cache import Cache
+
+_REOPENED = 40  # seconds, after which the watch is opened anew: a connection that died silently is deaf no longer
 
 
-def registry(queue: WorkQueue, hosts: HostClaims, lanes: Lanes) -> kopf.OperatorRegistry:
+def registry(queue: WorkQueue, hosts: HostClaims, lanes: Lanes, cache: Cache) -> kopf.OperatorRegistry:
     """Handlers that put the ModelDeployment of an event on `queue`, and report what it asks for and does."""
     handlers = kopf.OperatorRegistry()
 
@@ -28,14 +32,12 @@ def registry(queue: WorkQueue, hosts: HostClaims, lanes: Lanes) -> kopf.Operator
         key = namespace or "", name or ""
         if event["type"] == "DELETED":
             hosts.forget(*key)
+            cache.forget(key)
         else:
             hosts.see(dict(event["object"]))
+            cache.see(dict(event["object"]))
             lanes.see(key, event["object"].get("status", {}).get("phase", Phase.PENDING))
         queue.add(key)
-
-    @kopf.on.event("apps", "v1", "deployments", labels={names.LABEL_OWNER: kopf.PRESENT}, registry=handlers)
-    async def owned_deployment(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        queue.add((namespace or "", labels[names.LABEL_OWNER]))
 
     return handlers
 
@@ -46,9 +48,8 @@ def settings() -> kopf.OperatorSettings:
     kopf_settings.scanning.disabled = True
     kopf_settings.peering.standalone = True
     kopf_settings.posting.enabled = False
-    kopf_settings.watching.label_selectors["apps", "v1", "deployments"] = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
-    kopf_settings.watching.server_timeout = 300
-    kopf_settings.watching.client_timeout = 330
+    kopf_settings.watching.server_timeout = _REOPENED
+    kopf_settings.watching.client_timeout = _REOPENED + 5
     kopf_settings.watching.connect_timeout = 10
     kopf_settings.watching.reconnect_backoff = 1.0
     kopf_settings.watching.chunk_size = 500

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Reference, is_owned
 from sluice_operator.api.status import Status
-from sluice_operator.kubernetes.port import Kube, ReadRefused
+from sluice_operator.kubernetes.port import ReadRefused, Reads
 
 OWNED_KINDS = ("Deployment", "Service", "Ingress")
 
@@ -26,7 +26,7 @@ class Children:
 
 
 async def read(
-    kube: Kube, namespace: str, name: str, uid: str, status: Status, routes: Iterable[Reference]
+    kube: Reads, namespace: str, name: str, uid: str, status: Status, routes: Iterable[Reference]
 ) -> Children:
     """Read everything that the ModelDeployment owns, and everything that has one of the names that it needs.
 

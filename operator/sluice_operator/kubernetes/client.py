@@ -4,8 +4,8 @@ The paths of the API are written here and not discovered: the kinds are few and 
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import aiohttp
@@ -13,10 +13,12 @@ from kubernetes.aio import client
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, NoAnswer, ReadRefused, WriteRefused
+from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, Expired, NoAnswer, ReadRefused, WriteRefused
 from sluice_operator.telemetry.calls import measured
 
 _TIMEOUT_SECONDS = 30
+_WATCH_SECONDS, _PATIENCE_SECONDS = 50, 10  # of a watch, and until it must have ended
+_PAGE = "500"  # objects
 _CRD_PATH = f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}"
 _PATHS = {
     "ModelDeployment": "/apis/sluice.dev/v1alpha1/namespaces/{}/modeldeployments",
@@ -42,10 +44,44 @@ class ApiServer:
         return await self._request("GET", _path(kind, namespace, name), absent_is_none=True)
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        answer = await self._request("GET", _path(kind, namespace), query=[("labelSelector", selector)])
+        answer = await self._request("GET", _path(kind, namespace), query=[("labelSelector", _selector(labels))])
         assert answer is not None
         return [{**item, "kind": kind, "apiVersion": answer["apiVersion"]} for item in answer["items"]]
+
+    async def list_all(self, kind: str, namespace: str, labels: Mapping[str, str]) -> tuple[list[Manifest], str]:
+        """All objects with these labels, and the version from which a watch goes on. Large lists come in parts."""
+        query, listed, after = [("labelSelector", _selector(labels)), ("limit", _PAGE)], list[Manifest](), ""
+        while True:
+            page = await self._request("GET", _path(kind, namespace), query=[*query, ("continue", after)])
+            assert page is not None
+            listed += page["items"]
+            after = page["metadata"].get("continue", "")
+            if not after:
+                return listed, page["metadata"]["resourceVersion"]
+
+    async def watch(
+        self, kind: str, namespace: str, labels: Mapping[str, str], version: str
+    ) -> AsyncIterator[tuple[str, Manifest]]:
+        """Each change since `version` with its type, and a bookmark now and then, for about a minute.
+
+        Raises Expired if that version is too old.
+        """
+        query = [("watch", "true"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", str(_WATCH_SECONDS))]
+        query += [("labelSelector", _selector(labels)), ("resourceVersion", version)]
+        response = await self._send("GET", _path(kind, namespace), None, query, _WATCH_SECONDS + _PATIENCE_SECONDS)
+        stream: aiohttp.ClientResponse = response.response
+        try:
+            if response.status != 200:
+                _raise_for("GET", _path(kind, namespace), response.status, await response.read())
+            async for line in _lines(stream.content):
+                change = json.loads(line)
+                if change["type"] == "ERROR":
+                    _raise_for("GET", _path(kind, namespace), change["object"].get("code", 500), line)
+                yield change["type"], change["object"]
+        except aiohttp.ClientError as error:
+            raise NoAnswer(f"{type(error).__name__}, {error}") from error
+        finally:
+            stream.close()
 
     async def has_kind(self) -> bool:
         """Whether the API server knows ModelDeployments."""
@@ -97,6 +133,33 @@ class ApiServer:
         kind: str = "application/json",
         absent_is_none: bool = False,
     ) -> Manifest | None:
+        with measured("kubernetes", method.lower()) as call:
+            response = await self._send(method, path, body, query, _TIMEOUT_SECONDS, kind)
+            try:
+                text = await response.read()
+            except aiohttp.ClientError as error:
+                raise NoAnswer(f"{method} {path}: {type(error).__name__}, {error}") from error
+            call.answered(response.status)
+        if response.status == 404 and absent_is_none:
+            return None
+        if response.status >= 400:
+            _raise_for(method, path, response.status, text)
+        try:
+            answer: Manifest = json.loads(text)
+        except ValueError as error:
+            raise NoAnswer(f"{method} {path}: what came is no JSON") from error
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Manifest | None,
+        query: list[tuple[str, str]] | None,
+        seconds: float,
+        kind: str = "application/json",
+    ) -> Any:
+        """The answer as soon as its first line is there; its body is to be read within the same time."""
         request = await self._api.param_serialize(
             method,
             path,
@@ -105,30 +168,38 @@ class ApiServer:
             body=body,
             auth_settings=["BearerToken"],
         )
-        with measured("kubernetes", method.lower()) as call:
-            response, text = await self._answer(request)
-            call.answered(response.status)
-        if response.status == 404 and absent_is_none:
-            return None
-        gone = response.status == 404 and method in ("PUT", "PATCH")  # it was deleted after it was read
-        if response.status == 409 or gone:
-            raise Conflict(_message(text))
-        if response.status == 429 or response.status >= 500:
-            raise NoAnswer(f"{method} {path}: status {response.status}, {_message(text)}")
-        if response.status >= 400:
-            raise ReadRefused(_message(text)) if method == "GET" else WriteRefused(_message(text))
         try:
-            answer: Manifest = json.loads(text)
-        except ValueError as error:
-            raise NoAnswer(f"{method} {path}: what came is no JSON") from error
-        return answer
-
-    async def _answer(self, request: tuple[Any, ...]) -> tuple[Any, bytes]:
-        try:
-            response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
-            return response, await response.read()
+            return await self._api.call_api(*request, _request_timeout=seconds)
         except aiohttp.ClientError as error:
-            raise NoAnswer(f"{request[0]} {request[1]}: {type(error).__name__}, {error}") from error
+            raise NoAnswer(f"{method} {path}: {type(error).__name__}, {error}") from error
+
+
+def _raise_for(method: str, path: str, status: int, text: bytes) -> NoReturn:
+    """Raise what an answer with this status, of 400 or above, means."""
+    message = _message(text)
+    gone = status == 404 and method in ("PUT", "PATCH")  # it was deleted after it was read
+    if status == 409 or gone:
+        raise Conflict(message)
+    if status == 410:
+        raise Expired(message)
+    if status == 429 or status >= 500:
+        raise NoAnswer(f"{method} {path}: status {status}, {message}")
+    raise ReadRefused(message) if method == "GET" else WriteRefused(message)
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """The lines of a stream, however long they are."""
+    begun = bytearray()
+    async for chunk in content.iter_any():
+        *whole, rest = chunk.split(b"\n")
+        for line in whole:
+            yield bytes(begun + line)
+            begun.clear()
+        begun += rest
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
 def _path(kind: str, namespace: str, name: str | None = None) -> str:

@@ -23,21 +23,29 @@ class ReadRefused(Exception):  # noqa: N818 - likewise
     """The API server forbids the read, or does not know what is asked for."""
 
 
+class Expired(Exception):  # noqa: N818 - likewise
+    """The API server does not know any more what has changed since a version: list again."""
+
+
 class NoAnswer(OSError):  # noqa: N818 - likewise
     """The API server gave no answer that can be used: the connection broke, or its status is 429, or 500 and above."""
 
 
-class Kube(Protocol):
-    """The verbs that the operator uses.
-
-    `get` returns None and `find` an empty list if there is no such object; both raise ReadRefused. Writes raise
-    Conflict or WriteRefused. All of them raise NoAnswer or TimeoutError.
-    """
+class Reads(Protocol):
+    """The reading half of `Kube`, which a cache has as well."""
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None: ...
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
         """All objects with these labels; in all namespaces if `namespace` is empty."""
+
+
+class Kube(Reads, Protocol):
+    """The verbs that the operator uses.
+
+    `get` returns None and `find` an empty list if there is no such object; both raise ReadRefused. Writes raise
+    Conflict or WriteRefused. All of them raise NoAnswer or TimeoutError.
+    """
 
     async def create(self, manifest: Manifest) -> None: ...
 

@@ -1,0 +1,78 @@
+"""A first look at an object at rest, from the caches: mostly there is nothing to do, and nobody is asked.
+
+The caches may only say that. As soon as something would be written, or a rollout begins, the whole reconcile follows,
+which reads everything from the API server. So a cache that is behind costs a moment, and never a wrong write.
+"""
+
+import random
+from dataclasses import dataclass
+
+from sluice_operator.api.observation import NotAnswered, Observation
+from sluice_operator.api.status import Status
+from sluice_operator.controller.apply import apply
+from sluice_operator.controller.archive import Archive
+from sluice_operator.controller.lanes import Lanes, is_rollout
+from sluice_operator.controller.observe import Observer, Snapshot
+from sluice_operator.controller.workqueue import Key, Work
+from sluice_operator.kubernetes.cache import Cache, DryRun
+from sluice_operator.manifests.render import render
+from sluice_operator.rollout.decide import decide
+from sluice_operator.telemetry.rollouts import Rollouts
+
+_LOOK_AGAIN = 3600.0  # seconds, if nothing happens: changes wake the object, and this is for those that got lost
+_JITTER = 0.25  # so that objects that were created together are not looked at together
+_ANSWER_COMES = 10.0  # seconds; the registry wakes the object earlier, with its answer or when it is silent
+_SOON = 0.05  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """`work` of the queue, for the objects that are not at rest."""
+
+    work: Work
+    observer: Observer
+    cache: Cache
+    lanes: Lanes
+    archive: Archive
+    rollouts: Rollouts
+    chance: random.Random
+
+    async def __call__(self, namespace: str, name: str) -> float | None:
+        key = namespace, name
+        pause = None if key in self.lanes else await self._pause(key)
+        if pause is not None:
+            return pause
+        again = await self.work(namespace, name)
+        if again is None:
+            self.cache.forget(key)
+        return again
+
+    async def _pause(self, key: Key) -> float | None:
+        """Seconds until the next look, or None if there is something to do, or the object is not there."""
+        snapshot = await self.observer.observe_in(self.cache, *key)
+        if snapshot is None or is_rollout(snapshot.observation.status.phase):
+            return None
+        seen = snapshot.observation
+        if isinstance(seen.resolution, NotAnswered):
+            return _ANSWER_COMES
+        if not _is_settled(seen.status) or decide(seen) != seen.status or not await _is_applied(self.cache, snapshot):
+            return None
+        await self.archive.keep(snapshot.owner, seen.status, seen.now)
+        self.rollouts.saw(*key, seen.status, seen.status)
+        return self._until_next(seen)
+
+    def _until_next(self, seen: Observation) -> float:
+        waits = [(entry.until - seen.now).total_seconds() for entry in seen.status.retiring]
+        jittered = _LOOK_AGAIN * self.chance.uniform(1 - _JITTER, 1 + _JITTER)
+        return max(_SOON, min([jittered, *waits]))
+
+
+def _is_settled(current: Status) -> bool:
+    """Whether the alias of the last promotion points where it should."""
+    return current.alias is None or current.alias.done
+
+
+async def _is_applied(cache: Cache, snapshot: Snapshot) -> bool:
+    """Whether the cluster is as spec and status ask for, as far as the caches know."""
+    rendered = render(snapshot.owner, snapshot.observation.spec, snapshot.observation.status)
+    return not await apply(DryRun(cache), snapshot.owner, snapshot.children, rendered)

@@ -1,0 +1,67 @@
+"""What watches have told, in the form in which the API server would tell it.
+
+It may be behind by a moment, or by as long as a watch was deaf. So it may only say that nothing is to be done; whatever
+is written is decided from what the API server says itself.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest
+from sluice_operator.kubernetes.port import Reads
+from sluice_operator.kubernetes.reflector import Key, Reflector
+
+
+class Cache:
+    """`Reads` for ModelDeployments and what they own. What it does not have, it reads from the API server."""
+
+    def __init__(self, live: Reads, reflectors: Sequence[Reflector]) -> None:
+        self._live = live
+        self._reflectors = {reflector.kind: reflector for reflector in reflectors}
+        self._bodies: dict[Key, bytes] = {}  # ModelDeployments, as JSON
+
+    def see(self, body: Manifest) -> None:
+        """Note a ModelDeployment as it is now."""
+        self._bodies[body["metadata"]["namespace"], body["metadata"]["name"]] = msgspec.json.encode(body)
+
+    def forget(self, key: Key) -> None:
+        """Drop a ModelDeployment that is gone."""
+        self._bodies.pop(key, None)
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        if kind == names.KIND:
+            body = self._bodies.get((namespace, name))
+            found: Manifest | None = msgspec.json.decode(body) if body else None
+        else:
+            found = reflector.get(namespace, name) if (reflector := self._reflectors.get(kind)) else None
+        return await self._live.get(kind, namespace, name) if found is None else found
+
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        reflector = self._reflectors.get(kind)
+        if reflector is None or not reflector.listed.is_set() or set(labels) != {names.LABEL_OWNER}:
+            return await self._live.find(kind, namespace, labels)
+        return reflector.owned(namespace, labels[names.LABEL_OWNER])
+
+
+class DryRun:
+    """`Kube` that reads from somewhere and writes nothing."""
+
+    def __init__(self, reads: Reads) -> None:
+        self.get, self.find = reads.get, reads.find
+
+    async def create(self, manifest: Manifest) -> None:
+        """Nothing."""
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Nothing."""
+
+    async def scale(self, deployment: Manifest, replicas: int) -> None:
+        """Nothing."""
+
+    async def delete(self, manifest: Manifest) -> None:
+        """Nothing."""
+
+    async def update_status(self, manifest: Manifest) -> None:
+        """Nothing."""

@@ -1,0 +1,227 @@
+"""Objects at rest are looked at in the caches, which may say that nothing is to be done, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+from sluice_operator.api import names, status
+from sluice_operator.api.observation import NotAnswered, Resolution
+from sluice_operator.api.owner import Manifest
+from sluice_operator.api.status import Phase
+from sluice_operator.controller.archive import Archive
+from sluice_operator.controller.at_rest import AtRest
+from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.events import EventPublisher
+from sluice_operator.controller.host_claims import HostClaims
+from sluice_operator.controller.lanes import Key, Lanes
+from sluice_operator.controller.observe import Observer
+from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.counting.intervals import Intervals
+from sluice_operator.kubernetes.cache import Cache
+from sluice_operator.kubernetes.reflector import Reflector
+from sluice_operator.mlflow.background import BackgroundRegistry
+from sluice_operator.prometheus.reader import Reader
+from sluice_operator.settings import Settings
+from sluice_operator.telemetry.rollouts import Rollouts
+from tests.unit.sluice_operator.build import DEFAULTS, NOW, REPLICAS, raw_spec, resolved, revision, stable_on
+from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
+from tests.unit.sluice_operator.fakes import FakeKube
+from tests.unit.sluice_operator.recorded import FakeEndedRuns
+
+IRIS = (names.KIND, "iris")
+
+
+class CountingKube(FakeKube):
+    """Counts what is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[str] = []
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        self.read.append(f"get {kind} {name}")
+        return await super().get(kind, namespace, name)
+
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        self.read.append(f"find {kind}")
+        return await super().find(kind, namespace, labels)
+
+
+class Copies(Reflector):
+    """The copies of one kind as they were at some moment."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.objects: list[Manifest] = []
+        self.listed = asyncio.Event()
+
+    def get(self, namespace: str, name: str) -> Manifest | None:
+        return next((manifest for manifest in self.objects if manifest["metadata"]["name"] == name), None)
+
+    def owned(self, namespace: str, owner: str) -> list[Manifest]:
+        return self.objects
+
+
+class Named(BackgroundRegistry):
+    """A registry that has answered."""
+
+    def __init__(self) -> None:
+        self.resolution: Resolution = resolved(1)
+
+    def resolve(self, key: Key, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
+        return self.resolution
+
+    def forget(self, key: Key) -> None:
+        """Nothing."""
+
+
+class Scenario:
+    """Version 1 of iris serves, everything is as it should be, and the caches are up to date."""
+
+    def __init__(self) -> None:
+        self.kube, self.registry, self.now = CountingKube(), Named(), NOW
+        metadata = {"name": "iris", "namespace": "models", "uid": "0f1e", "generation": 1}
+        metadata["creationTimestamp"] = "2026-03-01T00:00:00Z"
+        current = status.dump(stable_on(1).status)
+        self.kube.put({"kind": names.KIND, "metadata": metadata, "spec": raw_spec(), "status": current})
+        for number in range(REPLICAS):
+            labels = {names.LABEL_OWNER: "iris", names.LABEL_REVISION: revision(1).revision}
+            pod = {"kind": "Pod", "metadata": {"name": f"iris-{number}", "namespace": "models", "labels": labels}}
+            self.kube.put({**pod, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+        chance, rollouts, self.lanes = random.Random(1), Rollouts(), Lanes()
+        settings = Settings(DEFAULTS.image, DEFAULTS.tracking_uri, "http://prometheus", "http://gateway")
+        evaluator, hosts = Evaluator(Reader(FakePrometheus()), Intervals(5, 5)), HostClaims(self.kube)
+        observer = Observer(self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance)
+        archive = Archive(self.kube, FakeEndedRuns())
+        reconciler = Reconciler(
+            self.kube, observer, self.registry, EventPublisher(self.kube, "test"), archive, 5.0, (rollouts,), self.lanes
+        )
+        self.copies = [Copies(kind) for kind in ("Deployment", "Service", "Ingress", "Pod")]
+        self.cache = Cache(self.kube, self.copies)
+        self.work = AtRest(reconciler.reconcile, observer, self.cache, self.lanes, archive, rollouts, chance)
+
+    async def settle(self) -> None:
+        for _ in range(5):
+            await self.work("models", "iris")
+        self.catch_up()
+        self.kube.read.clear()
+
+    def catch_up(self) -> None:
+        """The watches have told everything."""
+        self.cache.see(self.kube.objects[IRIS])
+        for copies in self.copies:
+            copies.objects = [manifest for (kind, _), manifest in self.kube.objects.items() if kind == copies.kind]
+            copies.listed.set()
+
+    async def look(self) -> tuple[float | None, list[str], int]:
+        """The pause, what was read from the API server, and the number of writes, of one look."""
+        self.kube.read.clear()
+        writes = self.kube.writes
+        pause = await self.work("models", "iris")
+        return pause, list(self.kube.read), self.kube.writes - writes
+
+
+def scenario(steps: Callable[[Scenario], Awaitable[None]]) -> None:
+    async def run() -> None:
+        world = Scenario()
+        await world.settle()
+        await steps(world)
+
+    asyncio.run(run())
+
+
+def test_an_object_at_rest_costs_two_reads_an_hour() -> None:
+    """Of the Secret, of which there is no copy, and of a name that somebody else could have taken."""
+
+    async def steps(world: Scenario) -> None:
+        pause, read, writes = await world.look()
+        assert (read, writes) == (["get Secret iris-feedback", "get Ingress iris-canary"], 0)
+        assert pause is not None
+        assert 2700 <= pause <= 4500
+
+    scenario(steps)
+
+
+def test_what_somebody_deleted_is_written_again_with_the_next_look() -> None:
+    """The watch has told it, and wakes the object."""
+
+    async def steps(world: Scenario) -> None:
+        del world.kube.objects["Service", "iris"]
+        world.catch_up()
+        _, _, writes = await world.look()
+        assert writes > 0
+        assert ("Service", "iris") in world.kube.objects
+
+    scenario(steps)
+
+
+def test_a_cache_that_is_behind_writes_nothing() -> None:
+    """It shows too few pods: everything is read again before anything would be written."""
+
+    async def steps(world: Scenario) -> None:
+        world.copies[0].objects = [{**world.copies[0].objects[0], "spec": {"replicas": 1}}]
+        _, read, writes = await world.look()
+        assert "find Deployment" in read
+        assert writes == 0
+
+    scenario(steps)
+
+
+def test_an_object_that_is_gone_is_not_brought_back_by_its_copy() -> None:
+    """The watch has missed its end, and told that of its Deployment."""
+
+    async def steps(world: Scenario) -> None:
+        world.kube.objects = {}
+        world.copies[0].objects = []
+        pause, _, writes = await world.look()
+        assert (pause, writes) == (None, 0)
+        pause, read, writes = await world.look()
+        assert (pause, writes, f"get {names.KIND} iris" in read) == (None, 0, True)
+
+    scenario(steps)
+
+
+def test_a_new_model_version_begins_a_rollout() -> None:
+    """From then on everything is read from the API server."""
+
+    async def steps(world: Scenario) -> None:
+        world.registry.resolution = resolved(2)
+        await world.look()
+        assert status.parse(world.kube.objects[IRIS]["status"]).phase is Phase.STARTING
+        assert ("models", "iris") in world.lanes
+        _, read, _ = await world.look()
+        assert f"get {names.KIND} iris" in read
+
+    scenario(steps)
+
+
+def test_an_object_waits_for_the_first_answer_of_its_registry() -> None:
+    """It is woken by it, so nothing is read meanwhile."""
+
+    async def steps(world: Scenario) -> None:
+        world.registry.resolution = NotAnswered()
+        pause, _, writes = await world.look()
+        assert (pause, writes) == (10.0, 0)
+
+    scenario(steps)
+
+
+def test_a_retiring_revision_is_removed_when_its_time_is_over() -> None:
+    """The next look does not come later than that."""
+
+    async def steps(world: Scenario) -> None:
+        body = world.kube.objects[IRIS]
+        until = (NOW + timedelta(seconds=30)).isoformat()
+        old = status.dump(stable_on(2).status)["stable"]
+        body["status"]["retiring"] = [{"revision": old, "replicas": 1, "until": until}]
+        await world.settle()
+        pause, _, _ = await world.look()
+        assert pause == 30.0
+        world.now += timedelta(seconds=31)
+        await world.look()
+        assert ("Deployment", f"iris-{revision(2).revision}") not in world.kube.objects
+
+    scenario(steps)
