@@ -73,9 +73,13 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
         config.load_incluster_config(configuration)
     else:
         await config.load_kube_config(client_configuration=configuration)
-    async with client.ApiClient(configuration) as api, MeasuredClient("mlflow") as http:
+    async with (
+        client.ApiClient(configuration) as api,
+        client.ApiClient(configuration) as lease_api,  # of its own, so that no other request delays a renewal
+        MeasuredClient("mlflow") as http,
+    ):
         server = ApiServer(api)
-        lease = Lease(server, settings.lease_namespace, settings.lease_name, socket.gethostname())
+        lease = Lease(ApiServer(lease_api), settings.lease_namespace, settings.lease_name, socket.gethostname())
         parts = build(server, Guarded(server, lease.held), http, settings, tracing)
         checks = [parts.queue.trouble, *(reflector.trouble for reflector in parts.reflectors)]
         await first_to_end(

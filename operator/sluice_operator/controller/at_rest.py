@@ -58,7 +58,7 @@ class AtRest:
         if not _is_settled(seen.status) or decide(seen) != seen.status or not await _is_applied(self.cache, snapshot):
             return None
         await self.archive.keep(snapshot.owner, seen.status, seen.now)
-        self.rollouts.saw(*key, seen.status, seen.status)
+        self.rollouts.saw(snapshot.owner, seen.status, seen.status, seen.now)
         return self._until_next(seen)
 
     def _until_next(self, seen: Observation) -> float:

@@ -16,7 +16,7 @@ from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, Expired, NoAnswer, ReadRefused, WriteRefused
 from sluice_operator.telemetry.calls import measured
 
-_TIMEOUT_SECONDS = 30
+_TIMEOUT_SECONDS = 10.0
 _WATCH_SECONDS, _PATIENCE_SECONDS = 50, 10  # of a watch, and until it must have ended
 _PAGE = "500"  # objects
 _CRD_PATH = f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}"
