@@ -135,6 +135,12 @@ def test_a_bad_value_is_refused_and_the_message_says_what_to_write(
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
+        (
+            "spec.objectives[0]",
+            {"name": "trained", "accuracy": {"source": "Training", "min": "0.7"}, "onFail": "Hold"},
+            "spec.objectives[0].onFail: Invalid value: a hold-out is judged before there is a rollout that could pause;"
+            " write onFail Rollback, or dryRun true to see it only",
+        ),
         ("spec.rollout.canary.steps[1].weight", 10, WEIGHTS_RISE),
         ("spec.rollout.canary.steps[1].weight", 5, WEIGHTS_RISE),
         (

@@ -168,15 +168,23 @@ def test_the_smallest_object_gets_all_defaults(kubectl: Kubectl) -> None:
             "scaleDownDelay": "30s",
         },
         "objectives": [
-            {"name": "errors", "errorRate": {"maxRatio": "2"}, "dryRun": False, "whenNoLabels": "Wait"},
+            {
+                "name": "errors",
+                "errorRate": {"maxRatio": "2"},
+                "dryRun": False,
+                "onFail": "Rollback",
+                "whenNoLabels": "Wait",
+            },
             {
                 "name": "p95",
                 "latency": {"quantile": "0.95", "maxRatio": "1.5"},
                 "dryRun": False,
+                "onFail": "Rollback",
                 "whenNoLabels": "Wait",
             },
         ],
         "confidence": {"falseRollback": "5%", "badPromotion": "5%"},
+        "suspend": False,
     }
 
 
@@ -191,9 +199,19 @@ def test_steps_and_objectives_get_their_defaults(kubectl: Kubectl, iris: dict[st
             "name": "accuracy",
             "accuracy": {"source": "Feedback", "maxDrop": "2%"},
             "dryRun": False,
+            "onFail": "Rollback",
             "whenNoLabels": "Wait",
         }
     ]
+
+
+def test_a_step_can_pause_until_a_person_resumes(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """An empty mapping is a pause, and no pause is none."""
+    steps = [{"weight": 10, "pause": {}}, {"weight": 20, "pause": {"duration": "10m"}}, {"weight": 50}]
+    iris["spec"]["rollout"] = {"canary": {"steps": steps}, "retryToken": "2"}
+    stored = kubectl.accepts(iris)["spec"]["rollout"]
+    assert [step.get("pause") for step in stored["canary"]["steps"]] == [{}, {"duration": "10m"}, None]
+    assert stored["retryToken"] == "2"
 
 
 def test_a_full_spec_is_stored_as_written(kubectl: Kubectl, iris: dict[str, Any]) -> None:

@@ -54,4 +54,5 @@ def without_metrics(message: str, before: Verdict | None, crashes: Crashes) -> V
     objectives = before.objectives if before else ()
     if (failure := verdict.crashing(crashes)) is not None:
         return Verdict(Result.FAIL, wording.CRASHING, wording.crashing(failure), objectives)
-    return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message, objectives)
+    holding = before.holding if before else ()
+    return Verdict(Result.UNDECIDED, METRICS_UNAVAILABLE, message, objectives, holding=holding)

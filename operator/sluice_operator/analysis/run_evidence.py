@@ -18,7 +18,7 @@ from sluice_operator.analysis import forecast
 from sluice_operator.analysis.baseline import Baseline
 from sluice_operator.analysis.finding import Finding, ObjectiveEvidence, single
 from sluice_operator.analysis.forecast import ObjectiveTraffic, Outlook
-from sluice_operator.api.spec import Judge, Objective, WhenNoLabels
+from sluice_operator.api.spec import Judge, Objective, OnFail, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Run
 from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.chain import Pods
@@ -45,12 +45,12 @@ class RunFindings:
     baseline: Baseline | None = field(default=None, compare=False)  # its arrays have no equality
     queries: tuple[tuple[Objective, ObjectiveVerdict], ...] = ()  # judged by a plain rule
 
-    def without_dry_runs(self) -> Self:
-        """The findings that decide. A dry run is shown, but no step needs it, and it never fails a run."""
+    def of(self, on_fail: OnFail) -> Self:
+        """The findings on objectives whose failure does this. A dry run is shown, and never fails a run."""
         return replace(
             self,
-            objectives=tuple(finding for finding in self.objectives if not finding.objective.dry_run),
-            queries=tuple((objective, result) for objective, result in self.queries if not objective.dry_run),
+            objectives=tuple(finding for finding in self.objectives if finding.objective.does(on_fail)),
+            queries=tuple((objective, result) for objective, result in self.queries if objective.does(on_fail)),
         )
 
 

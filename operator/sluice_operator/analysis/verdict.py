@@ -15,7 +15,7 @@ from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.thresholds import Progress, Thresholds, against, averaged
 from sluice_operator.api.observation import Crashes
-from sluice_operator.api.spec import Confidence, Judge, Objective, Step, WhenNoLabels
+from sluice_operator.api.spec import Confidence, Judge, Objective, OnFail, Step, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Result, Run
 
 VERDICT_VERSION = 1  # raised by each change after which the same counts may get another verdict, or other numbers
@@ -48,6 +48,10 @@ class ObjectiveFailed:
     family: Family
     finding: Finding
 
+    @property
+    def objective(self) -> str:
+        return self.finding.objective.name
+
 
 @dataclass(frozen=True, slots=True)
 class QueryFailed:
@@ -55,8 +59,13 @@ class QueryFailed:
 
     query: ObjectiveVerdict
 
+    @property
+    def objective(self) -> str:
+        return self.query.name
 
-Failure = Crashing | Hanging | Silent | ObjectiveFailed | QueryFailed
+
+ObjectiveFailure = ObjectiveFailed | QueryFailed
+Failure = Crashing | Hanging | Silent | ObjectiveFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +79,15 @@ class Stage:
     index: int = 0  # of the step
     steps: int = 1
     elapsed: float = 0.0  # seconds since the step's weight was seen live; 0 before
+    overruled: tuple[str, ...] = ()  # objectives that failed and held the run, before a person went on
 
     @classmethod
     def of(cls, run: Run, now: datetime) -> Self:
         """The stage of `run` at `now`."""
         if run.promoted_at is not None:
-            return cls(step=None, steps=len(run.steps))
+            return cls(step=None, steps=len(run.steps), overruled=run.overruled)
         elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
-        return cls(run.strategy.step, run.step, len(run.steps), elapsed)
+        return cls(run.strategy.step, run.step, len(run.steps), elapsed, run.overruled)
 
     @property
     def is_last_step(self) -> bool:
@@ -90,7 +100,7 @@ class Stage:
 
     def needs(self, objective: Objective) -> bool:
         """Whether the step cannot be passed without this objective."""
-        if not self.is_live or objective.dry_run:
+        if not self.is_live or objective.dry_run or objective.name in self.overruled:
             return False
         return objective.needed is Judge.EVERY_STEP or (
             objective.needed is Judge.BEFORE_PROMOTION and self.is_last_step
@@ -124,6 +134,7 @@ class Judgement:
     thresholds: Thresholds
     objectives: tuple[ObjectiveJudgement, ...]
     failure: Failure | None
+    holding: tuple[ObjectiveFailure, ...]  # of objectives with onFail: Hold that nobody has overruled
     lacking_queries: tuple[ObjectiveVerdict, ...]  # the step needs them, and they have not passed
 
     @property
@@ -137,7 +148,8 @@ class Judgement:
     def clean(self) -> bool:
         """Whether nothing fails, and the step is live and has its requests and its time."""
         enough = self.missing_requests <= 0 and self.missing_seconds <= 0
-        return self.failure is None and self.stage.step is not None and self.stage.is_live and enough
+        fails = self.failure is not None or self.holding
+        return not fails and self.stage.step is not None and self.stage.is_live and enough
 
     @property
     def missing_requests(self) -> int:
@@ -153,18 +165,30 @@ class Judgement:
 
 
 def judge(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: Crashes = NO_CRASHES) -> Judgement:
-    """The decision on the canary. `crashes`: of its model servers in this run, more than of stable's."""
-    acting = findings.without_dry_runs()
-    thresholds = Thresholds.of(acting.objectives, confidence, stage.steps)
-    failure = next(_failures(acting, thresholds, stage, crashes), None)
+    """The decision on the canary. `crashes`: of its model servers in this run, more than of stable's.
+
+    Objectives that hold have an error budget of their own: the rate of false rollbacks is that of the others.
+    """
+    guards, signals = findings.of(OnFail.ROLLBACK), findings.of(OnFail.HOLD)
+    thresholds, of_signals = (Thresholds.of(group.objectives, confidence, stage.steps) for group in (guards, signals))
+    failure = next(_failures(guards, thresholds, stage, crashes), None)
+    held = tuple(_objective_failures(signals, of_signals))
     return Judgement(
         stage,
         findings,
         thresholds,
-        tuple(_objective(finding, thresholds, stage, failure) for finding in findings.objectives),
+        tuple(
+            _objective(
+                finding, of_signals if finding.objective.does(OnFail.HOLD) else thresholds, stage, failure, *held
+            )
+            for finding in findings.objectives
+        ),
         failure,
+        holding=tuple(failed for failed in held if failed.objective not in stage.overruled),
         lacking_queries=tuple(
-            query for objective, query in acting.queries if query.result is not Result.PASS and stage.needs(objective)
+            query
+            for objective, query in (*guards.queries, *signals.queries)
+            if query.result is not Result.PASS and stage.needs(objective)
         ),
     )
 
@@ -182,6 +206,10 @@ def _failures(findings: RunFindings, thresholds: Thresholds, stage: Stage, crash
         yield Hanging()
     if stage.step is not None and findings.silent >= thresholds.unpaired:
         yield Silent()
+    yield from _objective_failures(findings, thresholds)
+
+
+def _objective_failures(findings: RunFindings, thresholds: Thresholds) -> Iterator[ObjectiveFailure]:
     for family in Family:
         logs = [finding.against(family) for finding in findings.objectives]
         if averaged(logs) >= thresholds.of_family(family):
@@ -196,7 +224,7 @@ def _largest(logs: Sequence[float | None]) -> int:
     return values.index(max(values))
 
 
-def _objective(finding: Finding, thresholds: Thresholds, stage: Stage, failure: Failure | None) -> ObjectiveJudgement:
+def _objective(finding: Finding, thresholds: Thresholds, stage: Stage, *failures: Failure | None) -> ObjectiveJudgement:
     in_favour = None
     if stage.step is not None:
         in_favour = Progress(finding.non_inferior[stage.index], thresholds.non_inferior)
@@ -205,7 +233,7 @@ def _objective(finding: Finding, thresholds: Thresholds, stage: Stage, failure: 
         finding,
         against(finding, thresholds),
         in_favour,
-        failed=isinstance(failure, ObjectiveFailed) and failure.finding is finding,
+        failed=any(isinstance(failure, ObjectiveFailed) and failure.finding is finding for failure in failures),
         passed=passed,
         lacking=not passed and stage.needs(finding.objective) and not _is_skipped(finding),
     )

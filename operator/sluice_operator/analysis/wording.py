@@ -36,7 +36,8 @@ _STRONG = 20.0  # e-value from which a sentence mentions that stable is worse th
 
 def verdict(judgement: Judgement, confidence: Confidence) -> Verdict:
     """What was decided, in words. `confidence`: of the run."""
-    findings, failure = judgement.findings, judgement.failure
+    findings = judgement.findings
+    failure = judgement.failure or next(iter(judgement.holding), None)
     reason, message = _no_failure(judgement) if failure is None else _failure(failure, judgement)
     outlook = findings.outlook if judgement.stage.step is not None else None
     objectives = [finding.objective for finding in findings.objectives]
@@ -52,6 +53,7 @@ def verdict(judgement: Judgement, confidence: Confidence) -> Verdict:
         unreachable=unreachable(outlook, objectives) if outlook else "",
         baseline=baseline(findings.baseline, findings.objectives, confidence) if findings.baseline else "",
         clean=judgement.clean,
+        holding=tuple(dict.fromkeys(failed.objective for failed in judgement.holding)),
     )
 
 

@@ -15,6 +15,7 @@ LABEL_SCRAPE = "sluice.dev/scrape"
 LABEL_RECORD = "sluice.dev/record"
 RUN_RECORD = "run"  # value of that label
 RECORD_KEY = "run.json.zlib"  # key in the ConfigMap of a run record
+ANNOTATION_COMMAND = "sluice.dev/command"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "sluice"
 

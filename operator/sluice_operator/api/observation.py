@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sluice_operator.api.command import Asked
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Model, Revision, Status, Verdict
@@ -191,6 +192,7 @@ class Observation:
     metrics_refusal: Refusal | None = None  # why the Prometheus that the run names may not be asked
     verdict: Verdict | None = None
     alias_version: str | None = None  # that the alias of the last promotion points to
+    command: Asked | None = None  # the newest one, taken or not
 
     def obstacle(self, revision: Revision | None) -> Refusal | None:
         """What keeps the pods of `revision` from running and says nothing about its model; None if one is ready."""

@@ -55,6 +55,13 @@ class Judge(StrEnum):
     AFTER_PROMOTION = "AfterPromotion"
 
 
+class OnFail(StrEnum):
+    """What the Fail of an objective does. Hold: the rollout pauses, and a person decides."""
+
+    ROLLBACK = "Rollback"
+    HOLD = "Hold"
+
+
 class Registry(_Section, frozen=True):
     """How the registry is reached: connections, which are not part of what a revision is. Secrets are named only."""
 
@@ -98,10 +105,17 @@ class Traffic(_Section, frozen=True):
         return self.ingress.host
 
 
+class StepPause(_Section, frozen=True):
+    """A pause after a step has passed: for `duration`, or until a person resumes."""
+
+    duration: Duration | None = None
+
+
 class Step(_Section, frozen=True):
     weight: int
     min_requests: int
     min_duration: Duration
+    pause: StepPause | None = None
 
 
 class Canary(_Section, frozen=True):
@@ -118,6 +132,7 @@ class Rollout(_Section, frozen=True):
     scale_down_delay: Duration
     stable_dead_deadline: Duration = Duration.parse("5m")
     canary: Canary = Canary()
+    retry_token: str = ""  # another value forgets the rejection of the revision that the spec names
 
 
 class ErrorRate(_Section, frozen=True):
@@ -175,8 +190,13 @@ class Objective(_Section, frozen=True):
     accuracy: Accuracy | None = None
     query: Query | None = None
     dry_run: bool = False  # it is shown and decides nothing
+    on_fail: OnFail = OnFail.ROLLBACK
     judge: Judge | None = None
     when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
+
+    def does(self, on_fail: OnFail) -> bool:
+        """Whether a failure of it does this."""
+        return self.on_fail is on_fail and not self.dry_run
 
     def with_threshold(self, seconds: Number) -> "Objective":
         """This latency objective as a run judges it: requests that take longer than `seconds` are slow."""
@@ -209,6 +229,7 @@ class Spec(_Section, frozen=True):
     objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
     prometheus: Prometheus | None = None  # None: the operator's
+    suspend: bool = False  # no run starts, and the one under way pauses
 
 
 def host(raw: Any) -> str:

@@ -4,7 +4,7 @@ All objects in the cluster follow from spec and status. So whatever must survive
 here, and the operator keeps no other state.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -133,6 +133,33 @@ class PodCrashes(_Part, frozen=True):
     last: str = ""
 
 
+class Answer(StrEnum):
+    """What became of a command."""
+
+    ACCEPTED = "Accepted"
+    REFUSED = "Refused"
+
+
+class TakenCommand(_Part, frozen=True):
+    """A command that was answered. `by`: the field manager that wrote it, which is what its client calls itself."""
+
+    id: str
+    by: str
+    at: datetime  # when it was written
+    answer: Answer
+    message: str
+
+
+class Pause(_Part, frozen=True):
+    """A run that goes no further until `until`, or until a person says so. A failure still takes traffic back."""
+
+    reason: str
+    message: str
+    since: datetime
+    weight: int = 0  # that the canary had
+    until: datetime | None = None
+
+
 class Run(_Part, frozen=True):
     """One rollout of one revision. Its terms are copies of the spec at its start."""
 
@@ -159,6 +186,12 @@ class Run(_Part, frozen=True):
     phases: tuple[PhaseStart, ...] = ()  # likewise, up to Stable, in which the run is over
     route_writers: tuple[RouteWriter, ...] = ()  # the newest ones
     promoted_at: datetime | None = None  # when the swap was proven and the watch began
+    pause: Pause | None = None
+    pause_over: int = -1  # the newest step whose own pause is over
+    paused_seconds: int = 0  # of pauses that are over; the deadline comes so much later
+    overruled: tuple[str, ...] = ()  # objectives with onFail: Hold that failed, and a person went on
+    returning: bool = False  # an undo brings back a revision that served before: no steps, nothing is judged
+    commands: tuple[TakenCommand, ...] = ()  # the newest ones
     outcome: Outcome | None = None  # set when the end of the run is decided
     ended_at: datetime | None = None  # likewise
     reason: str = ""
@@ -168,6 +201,11 @@ class Run(_Part, frozen=True):
     def strategy(self) -> CanarySteps:
         """The steps and the present one. Only for a run that has steps."""
         return CanarySteps(self.steps, self.step)
+
+    @property
+    def deadline_at(self) -> datetime:
+        """When the evidence must be complete, if the run does not pause again."""
+        return self.started_at + self.rollout.deadline + timedelta(seconds=self.paused_seconds)
 
     @property
     def judged(self) -> tuple[Objective, ...]:
@@ -221,6 +259,7 @@ class Verdict(_Part, frozen=True):
     unreachable: str = ""  # why that is longer than the deadline, if it is
     baseline: str = ""  # what is known of stable's bursts, and whether that still holds
     clean: bool = False  # the step has its requests and its time, and no objective fails
+    holding: tuple[str, ...] = ()  # objectives with onFail: Hold that fail; a person decides what follows
 
 
 class Rejection(_Part, frozen=True):
@@ -265,6 +304,7 @@ class HistoryEntry(_Part, frozen=True):
     started_at: datetime
     ended_at: datetime
     record: str = ""  # ConfigMap with the run record; empty for a run without traffic
+    commands: tuple[TakenCommand, ...] = ()  # that people gave in this run
 
 
 class Alias(_Part, frozen=True):
@@ -297,6 +337,7 @@ class Status(_Part, frozen=True):
     stable: Revision | None = None
     canary: Revision | None = None
     previous: Revision | None = None  # that Watching can roll back to
+    former: tuple[Revision, ...] = ()  # that were stable before, the newest first: what undo can bring back
     run: Run | None = None
     route: Route | None = None
     weight: Weight | None = None
@@ -306,6 +347,8 @@ class Status(_Part, frozen=True):
     abandoned: Abandoned | None = None
     retiring: tuple[Retiring, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
+    last_command: TakenCommand | None = None
+    retry_token: str = ""  # of the spec, when a rejection was last forgotten for it
     conditions: tuple[Condition, ...] = ()
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Condition, Outcome, Phase, Status
+from sluice_operator.api.status import Answer, Condition, Outcome, Phase, Status, TakenCommand
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.contest import named
 
@@ -54,6 +54,8 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
     if after.weight and before.weight and after.weight.verified_at and not before.weight.verified_at:
         yield Event("WeightProven", f"weight {after.weight.live} is live")
     yield from _route_edited(before, after)
+    if after.last_command is not None and after.last_command != before.last_command:
+        yield _answered(after.last_command)
     yield from _conditions_changed(before, after)
 
 
@@ -73,6 +75,12 @@ def drift_repaired(changes: str) -> Event:
     """For writes that no new decision asked for. `changes`: what was written."""
     note = f"{changes}: not as status asks for, after an edit from outside or an interruption"
     return Event("DriftRepaired", note, warning=True)
+
+
+def _answered(taken: TakenCommand) -> Event:
+    refused = taken.answer is Answer.REFUSED
+    note = f"{taken.id} by {taken.by or 'somebody'}: {taken.message}"
+    return Event("CommandRefused" if refused else "CommandAccepted", note, warning=refused)
 
 
 def _ended(after: Status) -> Event:

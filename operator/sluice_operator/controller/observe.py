@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sluice_operator.analysis import criteria, hold_out
 from sluice_operator.api import names, spec, status
+from sluice_operator.api.command import asked
 from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, RouteEdit
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
@@ -131,6 +132,7 @@ class Observer:
             metrics_refusal=await self._metrics_refusal(owner, current),
             verdict=None if _in_doubt(current, edits) else await self._verdict(owner, current, workloads),
             alias_version=self._alias_version(owner, wanted, current),
+            command=asked(body),
         )
         return Snapshot(body, owner, owned, observation)
 
@@ -153,7 +155,7 @@ class Observer:
     async def _rate(self, owner: Owner, current: Status) -> float | None:
         """How many requests per second does stable get? Asked in Starting, if the run needs automatic steps."""
         run, stable = current.run, current.stable
-        if current.phase is not Phase.STARTING or run is None or run.steps or stable is None:
+        if current.phase is not Phase.STARTING or run is None or run.steps or run.returning or stable is None:
             return None
         now = self._clock()
         return await self._evaluator.rate(owner.namespace, owner.name, stable.revision, now, run.prometheus)

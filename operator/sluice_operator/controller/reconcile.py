@@ -183,7 +183,8 @@ def _log_about(current: Status) -> None:
 
 def _moved(before: Status, after: Status) -> bool:
     """Whether the decision changed the state that the next decision starts from."""
-    return (before.phase, before.run, before.weight) != (after.phase, after.run, after.weight)
+    earlier = before.phase, before.run, before.weight, before.last_command
+    return earlier != (after.phase, after.run, after.weight, after.last_command)
 
 
 def _until_next(after: Status, now: datetime) -> float:

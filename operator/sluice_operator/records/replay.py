@@ -16,6 +16,7 @@ from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.thresholds import Thresholds, averaged
 from sluice_operator.analysis.verdict import VERDICT_VERSION, Stage, judge
 from sluice_operator.api.observation import Crashes
+from sluice_operator.api.spec import OnFail
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Run, Verdict
 from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.chain import Pods
@@ -123,7 +124,7 @@ def _replayed_ticks(record: RunRecord, evidence: RunEvidence) -> Iterator[Replay
     for tick in ticks_of(record):
         evidence.update(tick, run)
         findings = evidence.objective_findings
-        acting = [finding for finding in findings if not finding.objective.dry_run]
+        acting = [finding for finding in findings if finding.objective.does(OnFail.ROLLBACK)]
         step = _step(run, tick.end)
         yield ReplayedTick(
             tick,

@@ -10,7 +10,7 @@ from sluice_operator.analysis import display
 from sluice_operator.analysis.evaluation import query_results
 from sluice_operator.analysis.finding import Finding
 from sluice_operator.analysis.thresholds import against
-from sluice_operator.api.spec import Objective
+from sluice_operator.api.spec import Objective, OnFail
 from sluice_operator.api.status import ObjectiveVerdict, Outcome, Result, Run
 from sluice_operator.records.replay import Replay
 from sluice_operator.report import panels, series
@@ -131,6 +131,8 @@ def _name(objective: Objective) -> Iterator[Markup]:
     yield tag("b", objective.name)
     if objective.dry_run:
         yield joined(" (dry run)")
+    elif objective.does(OnFail.HOLD):
+        yield joined(" (holds)")
 
 
 def _meter(log: float, threshold: float, style: str) -> Iterator[Markup]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from sluice_operator.analysis import criteria
 from sluice_operator.analysis.finding import Family, Finding
-from sluice_operator.api.spec import Objective
+from sluice_operator.api.spec import Objective, OnFail
 from sluice_operator.counting.ticks import Tally
 from sluice_operator.records.replay import Replay, ReplayedTick
 from sluice_operator.report import series
@@ -127,8 +127,8 @@ def _failing_point(replay: Replay, index: int) -> tuple[float, float] | None:
 
 
 def _log_against(finding: Finding) -> float:
-    """The larger log e-value of its two comparisons; 0 for a dry run."""
-    if finding.objective.dry_run:
+    """The larger log e-value of its two comparisons; 0 for an objective that rolls nothing back."""
+    if not finding.objective.does(OnFail.ROLLBACK):
         return 0.0
     return max(finding.worse or 0.0, -math.inf if (limit := finding.against(Family.LIMIT)) is None else limit)
 

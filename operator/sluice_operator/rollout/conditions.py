@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from sluice_operator.analysis import criteria
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Result, Run, Status
+from sluice_operator.rollout import pauses
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.traffic_conditions import (
     UNPROVEN_AFTER_SECONDS,
@@ -35,6 +36,7 @@ def with_conditions(seen: Observation, status: Status) -> Status:
         "MetricsAvailable": _metrics_available(seen, status),
         "TrafficVerified": traffic_verified(seen, status),
         "EvidenceReachable": _evidence_reachable(status),
+        "Paused": pauses.condition(seen, status),
     }
     known = {condition.type: condition for condition in status.conditions}
     conditions = tuple(_condition(seen, name, finding, known.get(name)) for name, finding in findings.items())
@@ -77,18 +79,23 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
     for finding in (_needs_a_change, host_taken, _stable_dead, contested, unproven, _waiting_too_long):
         if (state := finding(seen, status)) is not None:
             return state
-    if run is not None and status.phase is Phase.STEPPING and seen.now >= run.started_at + run.rollout.deadline:
+    if run is not None and status.phase is Phase.STEPPING and not run.pause and seen.now >= run.deadline_at:
         why = status.verdict.message if status.verdict else "no verdict yet"
         held = f"holds weight {status.weight.desired if status.weight else 0}"
         return "True", "DeadlineExceeded", f"{held}: evidence not complete within {run.rollout.deadline}: {why}"
     revision = seen.desired
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
-        return "False", "Rejected", f"{revision.model.uri} was rejected before and is not tried again as it is"
+        not_again = f"{revision.model.uri} was rejected before and is not tried again as it is"
+        return "False", "Rejected", f"{not_again}: {_to_retry(seen)}"
     if revision is not None and status.phase is Phase.STABLE and is_resting(seen, revision) and status.abandoned:
         by_itself = f"at {status.abandoned.retry_at:%H:%M} UTC, or " if status.abandoned.retry_at else ""
-        words = f"is tried again {by_itself}with other steps, deadlines or objectives"
+        words = f"is tried again {by_itself}with other steps, deadlines or objectives; {_to_retry(seen)}"
         return "False", "Abandoned", f"{revision.model.uri} {words}"
     return "False", "Progressing", ""
+
+
+def _to_retry(seen: Observation) -> str:
+    return f"kubectl sluice retry {seen.name}, or another rollout.retryToken, tries it again"
 
 
 def _needs_a_change(seen: Observation, status: Status) -> ConditionState | None:
@@ -226,11 +233,14 @@ def _message(seen: Observation, status: Status, findings: dict[str, ConditionSta
     for name, bad in (("Stalled", "True"), ("RegistryReachable", "False"), ("TrafficVerified", "False")):
         if findings[name][0] == bad:
             return findings[name][2]
+    if findings["Paused"][0] == "True" and (status.run is None or status.run.pause or status.phase is Phase.PENDING):
+        return findings["Paused"][2]
     if status.run is not None and status.phase not in (Phase.PENDING, Phase.STABLE):
         return _run_message(seen, status, status.run)
     rejected = findings["RolloutSucceeded"]
     if rejected[0] == "False":
-        return f"{findings['Ready'][2]}; the last run was rolled back: {rejected[2]}"
+        again = f"; {_to_retry(seen)}" if findings["Stalled"][1] == "Rejected" else ""
+        return f"{findings['Ready'][2]}; the last run was rolled back: {rejected[2]}{again}"
     return findings["Ready"][2]
 
 

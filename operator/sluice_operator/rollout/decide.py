@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Status
 from sluice_operator.rollout.conditions import with_conditions
-from sluice_operator.rollout.rules import failover, finishing, initializing, starting, stepping
+from sluice_operator.rollout.rules import commands, failover, finishing, initializing, starting, stepping
 from sluice_operator.rollout.status_update import with_observations
 
 Rule = Callable[[Observation], Status | None]
@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     failover.a_stable_that_stays_dead_yields_to_the_newest_revision,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_the_canary,
     finishing.the_previous_revision_asked_for_again_comes_back,
+    commands.a_command_is_answered,
     finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
     finishing.a_rollback_is_finished,
     starting.a_taken_name_or_host_holds_the_start,
@@ -27,21 +28,28 @@ RULES: tuple[Rule, ...] = (
     starting.a_refused_model_is_rejected,
     starting.a_model_without_a_good_hold_out_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
+    commands.a_failed_objective_that_holds_pauses_the_run,
     stepping.a_newer_revision_replaces,
     stepping.a_changed_route_restarts_the_run,
     stepping.changed_terms_restart_the_run,
     starting.a_start_without_room_or_image_is_abandoned,
     starting.a_canary_that_does_not_get_ready_is_rejected,
     initializing.a_first_revision_that_serves_is_stable,
-    starting.a_ready_canary_that_answers_begins_to_step,
     stepping.a_canary_without_ready_pods_gets_no_traffic,
+    commands.spec_suspend_pauses_the_run,
+    commands.a_pause_that_is_over_ends,
+    commands.a_paused_run_goes_no_further,
+    commands.a_returning_revision_that_answers_takes_over,
+    starting.a_ready_canary_that_answers_begins_to_step,
     stepping.a_contested_route_keeps_its_weight,
     stepping.a_step_with_ready_pods_gets_its_weight,
+    commands.a_step_with_a_pause_pauses_once_it_has_passed,
     stepping.a_passed_step_leads_to_the_next,
     stepping.a_clean_run_past_its_deadline_is_promoted,
     stepping.a_run_past_its_deadline_is_rolled_back,
     finishing.a_full_canary_is_swapped_in,
     finishing.a_quiet_watch_ends_in_stable,
+    commands.a_suspended_object_starts_no_run,
     starting.a_new_revision_starts_a_run,
 )
 

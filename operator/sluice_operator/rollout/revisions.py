@@ -81,11 +81,12 @@ def objectives_hash(objectives: Sequence[Objective]) -> str:
 def terms_changed(run: Run, spec: Spec, generation: int) -> bool:
     """Whether somebody edited what `run` is judged and stepped by. `generation`: of `spec`.
 
-    A spec that reads otherwise in the same generation was not edited: an upgrade has brought other defaults.
+    A spec that reads otherwise in the same generation was not edited: an upgrade has brought other defaults. Another
+    retry token is about what was rejected, and not about this run.
     """
     if generation == run.generation:
         return False
-    before = run.rollout, _in_order(run.objectives), run.confidence
+    before = replace(run.rollout, retry_token=spec.rollout.retry_token), _in_order(run.objectives), run.confidence
     return before != (spec.rollout, _in_order(spec.objectives), spec.confidence)
 
 

@@ -21,7 +21,8 @@ def with_observations(seen: Observation) -> Observation:
         status = note(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
     status = replace(status, observed_generation=seen.generation, url=url)
-    return replace_seen(seen, status=status, desired=_desired(seen))
+    desired = _desired(seen)
+    return replace_seen(seen, status=_retry_token(seen, status, desired), desired=desired)
 
 
 def _without_stale_proofs(seen: Observation, status: Status) -> Observation:
@@ -144,3 +145,15 @@ def _alias(seen: Observation, status: Status) -> Status:
     if alias is None or alias.done or seen.alias_version != alias.version:
         return status
     return replace(status, alias=replace(alias, done=True))
+
+
+def _retry_token(seen: Observation, status: Status, desired: Revision | None) -> Status:
+    """Another token forgets that the revision which the spec names was rejected, or given up for some time."""
+    token = seen.spec.rollout.retry_token
+    if desired is None or token == status.retry_token:
+        return status
+    rejected = tuple(entry for entry in status.rejected if entry.revision != desired.revision)
+    abandoned = status.abandoned
+    if abandoned is not None and abandoned.revision == desired.revision:
+        abandoned = None
+    return replace(status, retry_token=token, rejected=rejected, abandoned=abandoned)

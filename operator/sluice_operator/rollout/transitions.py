@@ -1,14 +1,17 @@
 """Transitions that several rules make: small functions from one status to the next. Pure."""
 
+from dataclasses import replace as replace_seen
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from sluice_operator.api import names
+from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import (
     Abandoned,
     Alias,
+    Answer,
     HistoryEntry,
     LiveWeight,
     Outcome,
@@ -20,6 +23,7 @@ from sluice_operator.api.status import (
     RevisionRef,
     Run,
     Status,
+    TakenCommand,
     Weight,
 )
 from sluice_operator.rollout import revisions
@@ -30,6 +34,9 @@ HISTORY_KEPT = 10
 LIVE_KEPT = 40
 PHASES_KEPT = 20
 RETIRING_KEPT = 20  # the oldest leave early
+FORMER_KEPT = 3
+COMMANDS_KEPT = 10  # of one run
+ABORTED, UNDONE = "Aborted", "Undone"  # why a person rejected a revision; no change of objectives forgets that
 
 
 def is_rejected(seen: Observation, revision: Revision) -> bool:
@@ -56,11 +63,12 @@ def is_resting(seen: Observation, revision: Revision) -> bool:
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:
-    """`status` in another phase, where nothing is on hold yet."""
+    """`status` in another phase, where nothing is on hold yet and a pause of the one before is over."""
     run = status.run
     if run is not None:
         phases = (*run.phases, PhaseStart(phase=phase, since=now))[-PHASES_KEPT:]
-        run = replace(run, on_hold_since=None, phases=phases)
+        pause = run.pause if phase is status.phase else None
+        run = replace(run, on_hold_since=None, phases=phases, pause=pause)
     return replace(status, run=run, phase=phase, phase_started_at=now)
 
 
@@ -105,12 +113,41 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
         confidence=seen.spec.confidence,
         prometheus=seen.spec.prometheus,
         steps=seen.spec.rollout.canary.steps,
+        commands=_asked_for(seen.status, canary),
     )
     retiring = tuple(entry for entry in seen.status.retiring if entry.revision.revision != canary.revision)
     status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring, abandoned=None)
     if status.stable is None:
         return enter(status, Phase.INITIALIZING, seen.now)
     return enter(write_weight(status, 0, seen.now), Phase.STARTING, seen.now)
+
+
+def begin_return(seen: Observation, revision: Revision, message: str) -> Status:
+    """`revision`, which was stable before, comes back without steps; the stable one is rejected. `message`: why."""
+    status, left = seen.status, seen.status.stable
+    assert left is not None
+    undone = Rejection(left.revision, left.model.uri, UNDONE, message, seen.now)
+    status = replace(status, rejected=_with_rejection(status, undone))
+    return _without_steps(begin_run(replace_seen(seen, status=status), revision), message)
+
+
+def begin_again(seen: Observation, run: Run, canary: Revision) -> Status:
+    """The same canary from weight 0. What comes back by an undo needs no steps then, either."""
+    status = begin_run(seen, canary)
+    return _without_steps(status, run.message) if run.returning else status
+
+
+def next_step(status: Status, run: Run) -> Status:
+    """`status` with `run` at the step after its present one."""
+    return replace(status, run=replace(run, step=run.step + 1, step_started_at=None), verdict=None)
+
+
+def with_command(status: Status, taken: TakenCommand) -> Status:
+    """`status` after a command was answered; a run that goes on remembers it."""
+    run = status.run
+    if run is not None and status.phase not in (Phase.PENDING, Phase.STABLE):
+        run = replace(run, commands=(*run.commands, taken)[-COMMANDS_KEPT:])
+    return replace(status, run=run, last_command=taken)
 
 
 def roll_back(
@@ -173,6 +210,7 @@ def end_run(
         started_at=run.started_at,
         ended_at=seen.now,
         record=names.run_record(seen.name, run.id) if run.traffic_started_at else "",
+        commands=run.commands,
     )
     retiring = status.retiring
     if leaving is not None:
@@ -186,6 +224,7 @@ def end_run(
         previous=None,
         weight=None,
         retiring=retiring[-RETIRING_KEPT:],
+        former=_former(status, leaving if run.outcome is Outcome.PROMOTED else None),
         history=(entry, *status.history)[:HISTORY_KEPT],
     )
     return enter(settled, Phase.STABLE, seen.now)
@@ -204,6 +243,27 @@ def _abandoned(seen: Observation, revision: Revision, run: Run, retry_after: tim
     )
 
 
+def _without_steps(status: Status, message: str) -> Status:
+    assert status.run is not None
+    run = replace(status.run, steps=(), objectives=(), returning=True, reason="Returned", message=message)
+    return replace(status, run=run)
+
+
+def _former(status: Status, leaving: Revision | None) -> tuple[Revision, ...]:
+    """What undo can bring back once `leaving` is stable no more: neither what serves nor what was rejected."""
+    out = {entry.revision for entry in status.rejected} | {status.stable.revision if status.stable else ""}
+    newest = {revision.revision: revision for revision in (*([leaving] if leaving else ()), *status.former)}
+    return tuple(revision for name, revision in newest.items() if name not in out)[:FORMER_KEPT]
+
+
+def _asked_for(status: Status, canary: Revision) -> tuple[TakenCommand, ...]:
+    """The command that a person retried `canary` with, if no run knows it yet."""
+    last, earlier = status.last_command, status.run.commands if status.run else ()
+    if last is None or last.answer is not Answer.ACCEPTED or last in earlier:
+        return ()
+    return (last,) if last.id.startswith(f"{Verb.RETRY}/{canary.revision}/") else ()
+
+
 def _reference(revision: Revision) -> RevisionRef:
     return RevisionRef(revision=revision.revision, model=revision.model.uri)
 
@@ -216,7 +276,7 @@ def _rejection(revision: Revision, run: Run, now: datetime) -> Rejection:
         message=run.message,
         at=now,
         generation=run.generation,
-        objectives_hash=revisions.objectives_hash(run.objectives),
+        objectives_hash="" if run.reason in (ABORTED, UNDONE) else revisions.objectives_hash(run.objectives),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from sluice_operator.api import names, spec, status
+from sluice_operator.api.command import asked
 from sluice_operator.api.observation import Observation, Proof, Resolution, Workload
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Phase, Revision, Status, Verdict
@@ -171,6 +172,7 @@ class World(Observer):
             unreadable=owned.unreadable,
             verdict=None if in_doubt else self._simulated_verdict(current),
             alias_version=self.registry.alias_version(("models", "iris"), Connection(), "iris", "champion"),
+            command=asked(body),
         )
         race, self.race = self.race, lambda: None
         race()

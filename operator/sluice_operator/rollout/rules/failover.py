@@ -16,7 +16,7 @@ def a_stable_without_ready_pods_leaves_its_requests_to_the_canary(seen: Observat
     """At once: Service NAME selects the canary, which gets all of its pods. Its weight stays as it is."""
     status = seen.status
     run = run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.ROLLING_BACK)
-    if run is None or run.outcome is Outcome.REJECTED or status.weight is None:
+    if run is None or run.outcome is Outcome.REJECTED or run.returning or status.weight is None:
         return None
     if seen.workload(status.stable).ready > 0 or seen.workload(status.canary).ready == 0:
         return None

@@ -64,7 +64,9 @@ def the_previous_revision_asked_for_again_comes_back(seen: Observation) -> Statu
     """Nobody who goes back waits for a proof or for the end of the watch, if pods are there to go back to."""
     status, run, wanted = seen.status, run_in(seen, Phase.SWAPPING, Phase.WATCHING), seen.desired
     old = status.stable if status.phase is Phase.SWAPPING else status.previous
-    if run is None or wanted is None or old is None or wanted.revision != old.revision or seen.workload(old).ready == 0:
+    if run is None or run.returning or wanted is None or old is None or wanted.revision != old.revision:
+        return None
+    if seen.workload(old).ready == 0:
         return None
     message = f"the spec names the previous revision again ({old.model.uri})"
     return roll_back(seen, run, Outcome.WITHDRAWN, "Withdrawn", message)

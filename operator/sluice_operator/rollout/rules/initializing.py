@@ -20,7 +20,9 @@ def a_corrected_spec_starts_the_first_revision_anew(seen: Observation) -> Status
         return None
     if wanted is not None and wanted.revision != status.canary.revision:
         return None if _serves(seen) else begin_run(seen, wanted)
-    return begin_run(seen, status.canary) if revisions.terms_changed(run, seen.spec, seen.generation) else None
+    retried = run.rollout.retry_token != seen.spec.rollout.retry_token
+    changed = retried or revisions.terms_changed(run, seen.spec, seen.generation)
+    return begin_run(seen, status.canary) if changed else None
 
 
 def a_first_revision_that_serves_is_stable(seen: Observation) -> Status | None:

@@ -8,7 +8,15 @@ from sluice_operator.api.status import Outcome, Phase, Result, Status
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.contest import contested_by
 from sluice_operator.rollout.phases import run_in
-from sluice_operator.rollout.transitions import begin_run, enter, is_rejected, roll_back, write_weight
+from sluice_operator.rollout.transitions import (
+    begin_again,
+    begin_run,
+    enter,
+    is_rejected,
+    next_step,
+    roll_back,
+    write_weight,
+)
 
 
 def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
@@ -25,13 +33,15 @@ def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
 def a_newer_revision_replaces(seen: Observation) -> Status | None:
     """The newest revision wins in mid-run; the stable one, asked for again, ends the run. Weight 0 comes first."""
     status, revision, run = seen.status, seen.desired, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING)
-    if run is None or revision is None or status.canary is None or status.stable is None:
+    if run is None or run.returning or revision is None or status.canary is None or status.stable is None:
         return None
     if revision.revision == status.canary.revision:
         return None
     uri = revision.model.uri
     if revision.revision == status.stable.revision:
         return roll_back(seen, run, Outcome.WITHDRAWN, "Withdrawn", f"the spec names the stable revision again ({uri})")
+    if seen.spec.suspend:
+        return None
     message = f"{uri} (revision {revision.revision}) is newer"
     return roll_back(seen, run, Outcome.SUPERSEDED, "Superseded", message)
 
@@ -44,7 +54,7 @@ def a_changed_route_restarts_the_run(seen: Observation) -> Status | None:
     status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING)
     if run is None or status.canary is None or status.route is None:
         return None
-    return None if status.route.traffic == run.traffic else begin_run(seen, status.canary)
+    return None if status.route.traffic == run.traffic else begin_again(seen, run, status.canary)
 
 
 def changed_terms_restart_the_run(seen: Observation) -> Status | None:
@@ -53,7 +63,9 @@ def changed_terms_restart_the_run(seen: Observation) -> Status | None:
     It begins at weight 0 and without evidence. If it was rejected under these objectives before, it stays rejected.
     """
     status, run, spec = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING), seen.spec
-    if run is None or status.canary is None or not revisions.terms_changed(run, spec, seen.generation):
+    if run is None or status.canary is None or run.returning or spec.suspend:
+        return None
+    if not revisions.terms_changed(run, spec, seen.generation):
         return None
     if is_rejected(seen, status.canary):
         message = f"{status.canary.model.uri} was rejected before under these objectives"
@@ -99,9 +111,7 @@ def a_passed_step_leads_to_the_next(seen: Observation) -> Status | None:
     status, run, verdict = seen.status, run_in(seen, Phase.STEPPING), seen.verdict
     if run is None or run.step_started_at is None or verdict is None or verdict.result is not Result.PASS:
         return None
-    if run.strategy.is_last:
-        return enter(status, Phase.PROMOTING, seen.now)
-    return replace(status, run=replace(run, step=run.step + 1, step_started_at=None), verdict=None)
+    return enter(status, Phase.PROMOTING, seen.now) if run.strategy.is_last else next_step(status, run)
 
 
 def a_clean_run_past_its_deadline_is_promoted(seen: Observation) -> Status | None:
@@ -109,7 +119,7 @@ def a_clean_run_past_its_deadline_is_promoted(seen: Observation) -> Status | Non
     status, run, verdict = seen.status, run_in(seen, Phase.STEPPING), seen.verdict
     if run is None or verdict is None or not verdict.clean:
         return None
-    late = seen.now >= run.started_at + run.rollout.deadline
+    late = seen.now >= run.deadline_at
     if run.rollout.on_deadline is not OnDeadline.PROMOTE_IF_CLEAN or not late:
         return None
     message = f"promoted at its deadline {run.rollout.deadline}, clean but without proof: {verdict.message}"
@@ -125,7 +135,7 @@ def a_run_past_its_deadline_is_rolled_back(seen: Observation) -> Status | None:
     run, verdict = run_in(seen, Phase.STEPPING), seen.status.verdict
     if run is None or run.rollout.on_deadline is not OnDeadline.ROLLBACK:
         return None
-    if seen.now < run.started_at + run.rollout.deadline:
+    if seen.now < run.deadline_at:
         return None
     why = verdict.message if verdict else "no verdict"
     message = f"evidence not complete within deadline {run.rollout.deadline}: {why}"

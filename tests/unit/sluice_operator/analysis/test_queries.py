@@ -138,6 +138,16 @@ def test_a_dry_run_of_a_query_is_shown_and_decides_nothing() -> None:
     assert measured([], dryRun=True)[0].result is Result.PASS
 
 
+def test_a_query_that_holds_pauses_the_run() -> None:
+    """With the numbers of its measurements."""
+    verdict, _ = measured([series(15, 9, 9)], onFail="Hold")
+    assert (verdict.result, verdict.reason, verdict.holding) == (
+        Result.UNDECIDED,
+        "QueryOutsideLimit",
+        (verdict.objectives[0].name,),
+    )
+
+
 @pytest.mark.parametrize(
     ("answer", "trouble"),
     [

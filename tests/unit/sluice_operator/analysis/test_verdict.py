@@ -346,3 +346,28 @@ def test_a_dry_run_is_shown_and_decides_nothing() -> None:
     assert (verdict.result, [objective.name for objective in verdict.objectives]) == (Result.PASS, ["dry", "p95"])
     needed = threshold(0.15, 0.2) + 0.01
     assert judged(findings(dry, a_finding(P95, over_limit=needed, worse_now=CERTAIN))).result is Result.FAIL
+
+
+def test_an_objective_that_holds_fails_no_run() -> None:
+    """It is shown as failed and named, and the step cannot pass until a person goes on."""
+    signal = a_finding({**ERRORS, "name": "signal", "onFail": "Hold"}, worse=CERTAIN, canary=(8, 100))
+    passing = a_finding(P95, non_inferior=(CERTAIN, CERTAIN))
+    verdict = judged(findings(signal, passing))
+    assert (verdict.result, verdict.reason, verdict.holding) == (
+        Result.UNDECIDED,
+        "ErrorRateWorseThanStable",
+        ("signal",),
+    )
+    assert (verdict.objectives[0].result, verdict.clean) == (Result.FAIL, False)
+    overruled = judged(findings(signal, passing), replace(at_step(5), overruled=("signal",)))
+    assert (overruled.result, overruled.holding) == (Result.PASS, ())
+
+
+def test_an_objective_that_holds_has_its_own_error_budget() -> None:
+    """Those that roll back have the thresholds that they would have without it, and act at once."""
+    signal = a_finding({**ERRORS, "name": "signal", "onFail": "Hold"}, worse=CERTAIN, canary=(8, 100))
+    needed = threshold(0.15, 0.2) + 0.01
+    failing = judged(findings(signal, a_finding(P95, over_limit=needed, worse_now=CERTAIN)))
+    assert (failing.result, failing.reason) == (Result.FAIL, "LatencyAboveLimit")
+    almost = judged(findings(signal, a_finding(P95, over_limit=needed - 0.02, worse_now=CERTAIN)))
+    assert almost.result is Result.UNDECIDED

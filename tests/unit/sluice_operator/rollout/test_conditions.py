@@ -37,6 +37,7 @@ ALL = (
     "MetricsAvailable",
     "TrafficVerified",
     "EvidenceReachable",
+    "Paused",
 )
 
 
@@ -56,7 +57,7 @@ def test_each_phase_has_all_conditions(build: Any, states: tuple[str, ...]) -> N
     seen = build(1) if build is stable_on else build(verdict=UNDECIDED, weight=not_live())
     status = decide(seen)
     assert tuple((condition.type, condition.status) for condition in status.conditions) == tuple(
-        zip(ALL, states, strict=True)
+        zip(ALL, (*states, "False"), strict=True)
     )
 
 

@@ -179,7 +179,8 @@ def test_a_rejected_revision_stays_rejected() -> None:
     assert condition(decide(seen), "Stalled") == (
         "False",
         "Rejected",
-        "models:/iris/2 was rejected before and is not tried again as it is",
+        "models:/iris/2 was rejected before and is not tried again as it is:"
+        " kubectl sluice retry iris, or another rollout.retryToken, tries it again",
     )
 
 

@@ -214,7 +214,8 @@ def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:
     assert at(ended) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
     assert ended.message == (
         "models:/iris/1 serves on 2 of 2 pods; the last run was rolled back: "
-        "the model is a pickle: register it with skops"
+        "the model is a pickle: register it with skops; "
+        "kubectl sluice retry iris, or another rollout.retryToken, tries it again"
     )
 
 

@@ -1,0 +1,88 @@
+"""What a person asks of a rollout: the annotation `sluice.dev/command` with `<verb>/<revision>/<step>/<time>`. Pure.
+
+The whole text is the command's id, and the annotation is never removed. A command is taken once: when the id in
+`status.lastCommand` is another one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sluice_operator.api import names
+
+_FORM = "<verb>/<revision>/<step>/<time>, such as abort/k3v9q2x7ma/0/2026-03-01T12:00:00Z"
+_LONGEST = 200  # characters of a command; a longer one is not stored in status
+
+
+class Verb(StrEnum):
+    """What can be asked. The revision is the one that is tried; for retry a rejected one, for undo the stable one."""
+
+    PROMOTE = "promote"  # leave this step and take the next one
+    PROMOTE_FULL = "promote-full"  # leave out all steps
+    ABORT = "abort"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RETRY = "retry"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that is well formed. `step`: index of the step that it was meant for."""
+
+    verb: Verb
+    revision: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The text of the annotation; who wrote it by his client's own word, and when by the API server's clock."""
+
+    text: str
+    by: str = ""
+    at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """The text, of the length that status stores."""
+        return self.text[:_LONGEST]
+
+
+def parse(text: str) -> Command:
+    """Read a command. Raises ValueError with a message that says what to write."""
+    try:
+        verb, revision, step, time = text.split("/")
+        datetime.fromisoformat(time)
+        number = int(step)
+    except ValueError:
+        raise ValueError(f"{text[:_LONGEST]!r} is not a command: write {_FORM}") from None
+    if verb not in list(Verb):
+        raise ValueError(f"{verb!r} is not a verb: write one of {', '.join(Verb)}")
+    return Command(Verb(verb), revision, number)
+
+
+def text_of(verb: Verb, revision: str, step: int, now: datetime) -> str:
+    """The annotation for a command that is given at `now`."""
+    return f"{verb}/{revision}/{step}/{now.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
+
+
+def asked(body: Any) -> Asked | None:
+    """The command in a ModelDeployment as it was read; None if there was never one."""
+    metadata = body["metadata"]
+    text = (metadata.get("annotations") or {}).get(names.ANNOTATION_COMMAND)
+    if not text:
+        return None
+    written = max(_writes(metadata), key=lambda entry: str(entry.get("time", "")), default={})
+    time = written.get("time")
+    return Asked(text, written.get("manager", ""), datetime.fromisoformat(time) if time else None)
+
+
+def _writes(metadata: Any) -> Iterator[dict[str, Any]]:
+    """The entries of managedFields whose manager wrote the annotation."""
+    for entry in metadata.get("managedFields") or ():
+        annotations = entry.get("fieldsV1", {}).get("f:metadata", {}).get("f:annotations", {})
+        if f"f:{names.ANNOTATION_COMMAND}" in annotations:
+            yield entry

@@ -1,0 +1,112 @@
+"""Rules by which people steer a rollout: commands, pauses, `spec.suspend`, and objectives with `onFail: Hold`."""
+
+from msgspec.structs import replace
+
+from sluice_operator.api.command import Asked, parse
+from sluice_operator.api.observation import Observation
+from sluice_operator.api.status import Answer, Phase, Result, Status, TakenCommand
+from sluice_operator.rollout import commands, pauses
+from sluice_operator.rollout.commands import Accepted, Answered, Refused, with_pause
+from sluice_operator.rollout.phases import run_in
+from sluice_operator.rollout.transitions import enter, with_command, write_weight
+
+
+def a_command_is_answered(seen: Observation) -> Status | None:
+    """Once, in the pass that first sees it: it is carried out, or refused with a sentence that says why."""
+    asked, last = seen.command, seen.status.last_command
+    if asked is None or (last is not None and last.id == asked.id):
+        return None
+    result = _answer(seen, asked)
+    taken = TakenCommand(
+        id=asked.id,
+        by=asked.by,
+        at=asked.at or seen.now,
+        answer=Answer.ACCEPTED if isinstance(result, Accepted) else Answer.REFUSED,
+        message=result.message,
+    )
+    return with_command(result.status if isinstance(result, Accepted) else seen.status, taken)
+
+
+def spec_suspend_pauses_the_run(seen: Observation) -> Status | None:
+    """And it goes on without. A first revision serves nobody yet, and a watch moves no traffic: neither pauses."""
+    status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING)
+    if run is None or run.returning:
+        return None
+    if seen.spec.suspend and run.pause is None:
+        return with_pause(seen, pauses.paused(status, run, pauses.SUSPENDED, "spec.suspend is true", seen.now))
+    if not seen.spec.suspend and run.pause is not None and run.pause.reason == pauses.SUSPENDED:
+        return replace(status, run=pauses.resumed(run, seen.now))
+    return None
+
+
+def a_failed_objective_that_holds_pauses_the_run(seen: Observation) -> Status | None:
+    """`onFail: Hold`: the failure takes nothing back. A person resumes, promotes or aborts."""
+    status, run, verdict = seen.status, run_in(seen, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING), seen.verdict
+    if run is None or verdict is None or not set(verdict.holding).difference(run.overruled):
+        return None
+    if run.pause is not None and run.pause.reason != pauses.BY_STEP:
+        return None
+    return with_pause(seen, pauses.paused(status, run, pauses.BY_OBJECTIVE, verdict.message, seen.now))
+
+
+def a_pause_that_is_over_ends(seen: Observation) -> Status | None:
+    """That of a step with a duration. Evidence decides what follows."""
+    run = run_in(seen, Phase.STEPPING)
+    if run is None or run.pause is None or run.pause.until is None or seen.now < run.pause.until:
+        return None
+    return replace(seen.status, run=pauses.resumed(run, seen.now))
+
+
+def a_paused_run_goes_no_further(seen: Observation) -> Status | None:
+    """It keeps its weight. A canary that had lost its pods, and so its weight, gets that back with its pods."""
+    status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.WATCHING)
+    if run is None or run.pause is None:
+        return None
+    weight = run.pause.weight
+    if status.weight is None or status.phase is not Phase.STEPPING or status.weight.desired == weight:
+        return status
+    if seen.workload(status.canary).ready < run.strategy.pods(seen.spec.server.replicas):
+        return status
+    return write_weight(replace(status, run=replace(run, step_started_at=None)), weight, seen.now)
+
+
+def a_step_with_a_pause_pauses_once_it_has_passed(seen: Observation) -> Status | None:
+    """Before the next step, or before the promotion."""
+    status, run, verdict = seen.status, run_in(seen, Phase.STEPPING), seen.verdict
+    if run is None or run.step_started_at is None or verdict is None or verdict.result is not Result.PASS:
+        return None
+    pause = run.strategy.step.pause
+    if pause is None or run.pause_over == run.step:
+        return None
+    return replace(
+        status,
+        run=pauses.paused(status, run, pauses.BY_STEP, f"{run.strategy} has passed", seen.now, pause.duration),
+    )
+
+
+def a_returning_revision_that_answers_takes_over(seen: Observation) -> Status | None:
+    """An undo has no steps. If callers get no answer from stable, nothing is proven first, and one pod is enough."""
+    status, run = seen.status, run_in(seen, Phase.STARTING, Phase.PROMOTING)
+    if run is None or not run.returning:
+        return None
+    if seen.workload(status.canary).ready > 0 and seen.workload(status.stable).ready == 0:
+        return enter(status, Phase.SWAPPING, seen.now)
+    if status.phase is Phase.PROMOTING:
+        return None
+    answers = status.weight is not None and status.weight.verified_at and seen.smoke is not None and seen.smoke.live
+    return enter(status, Phase.PROMOTING, seen.now) if answers else status
+
+
+def a_suspended_object_starts_no_run(seen: Observation) -> Status | None:
+    """Also not its first one."""
+    return seen.status if seen.spec.suspend and seen.status.phase in (Phase.PENDING, Phase.STABLE) else None
+
+
+def _answer(seen: Observation, asked: Asked) -> Answered:
+    try:
+        command = parse(asked.text)
+    except ValueError as error:
+        return Refused(str(error))
+    if seen.status.phase_started_at is None:  # a copy or a backup of an object brings its old command with it
+        return Refused("it is older than the status of this object: ask again")
+    return commands.answer(seen, command, asked)

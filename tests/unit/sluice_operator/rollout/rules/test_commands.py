@@ -1,0 +1,540 @@
+"""What people can ask of a rollout, in each of its phases."""
+
+from __future__ import annotations
+
+from dataclasses import replace as replace_seen
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sluice_operator.api.command import Asked
+from sluice_operator.api.observation import Observation, Unreachable
+from sluice_operator.api.status import Answer, Outcome, Phase, Result, Status, Verdict
+from sluice_operator.rollout.decide import decide
+from tests.unit.sluice_operator.build import (
+    FAIL,
+    LIVE,
+    LOST,
+    NOW,
+    PASS,
+    ROLLOUT,
+    SPEC,
+    STEPS,
+    UNDECIDED,
+    At,
+    a_spec,
+    again,
+    an_observation,
+    at,
+    both_ready,
+    condition,
+    pods,
+    promoting,
+    resolved,
+    revision,
+    rolling_back,
+    stable_on,
+    starting,
+    stepping,
+    swapped,
+    watching,
+    with_status,
+)
+
+JANE = "kubectl-sluice:jane"
+OF_2 = revision(2).revision
+HOLDS = Verdict(Result.UNDECIDED, "ErrorRateAboveLimit", "errors 5% breaks its limit", holding=("errors",))
+
+
+def asking(seen: Observation, verb: str, of: str = OF_2, step: int = 0, time: str = "12:00:00") -> Observation:
+    """`seen`, with a command that Jane has just written."""
+    return replace_seen(seen, command=Asked(f"{verb}/{of}/{step}/2026-03-01T{time}Z", JANE, NOW))
+
+
+def answered(status: Status) -> tuple[Answer, str]:
+    assert status.last_command is not None
+    return status.last_command.answer, status.last_command.message
+
+
+def refusal(seen: Observation) -> str:
+    """Why the command does nothing."""
+    status = decide(seen)
+    answer, message = answered(status)
+    assert answer is Answer.REFUSED
+    assert (status.phase, status.weight) == (seen.status.phase, seen.status.weight)
+    return message
+
+
+def paused_steps(*pauses: dict[str, Any] | None) -> dict[str, Any]:
+    """A rollout whose steps have these pauses."""
+    steps = [{**step, "pause": pause} if pause is not None else step for step, pause in zip(STEPS, pauses, strict=True)]
+    return {**ROLLOUT, "canary": {"steps": steps}}
+
+
+def with_spec(seen: Observation, **changes: Any) -> Observation:
+    """As `seen`, with another spec, which the run began with."""
+    spec = a_spec(**changes)
+    run = seen.status.run
+    assert run is not None
+    run = replace(run, rollout=spec.rollout, objectives=spec.objectives, steps=spec.rollout.canary.steps)
+    return replace_seen(with_status(seen, run=run), spec=spec)
+
+
+# Commands in general
+
+
+def test_a_command_is_taken_once() -> None:
+    """The annotation stays, and its id is remembered."""
+    seen = asking(stepping(), "pause")
+    first = again(seen)
+    resumed = again(asking(first, "resume", time="12:01:00"))
+    assert resumed.status.run is not None
+    assert resumed.status.run.pause is None
+    later = again(resumed)
+    assert later.status.run is not None
+    assert later.status.run.pause is None
+
+
+def test_the_answer_says_who_asked_and_when() -> None:
+    """In status, and in the history of the run."""
+    aborted = asking(stepping(), "abort")
+    ended = decide(again(aborted, weight=LIVE))
+    last = ended.last_command
+    assert last is not None
+    assert (last.by, last.at, last.id) == (JANE, NOW, aborted.command and aborted.command.text)
+    assert ended.history[0].commands == (last,)
+    assert ended.history[0].reason == "Aborted"
+
+
+def test_a_text_that_is_no_command_is_refused() -> None:
+    """With what to write instead."""
+    seen = replace_seen(stepping(), command=Asked("abort it!", JANE, NOW))
+    assert "write <verb>/<revision>/<step>/<time>" in refusal(seen)
+
+
+def test_a_command_of_a_copied_object_is_not_carried_out() -> None:
+    """Whoever copies an object, or restores a backup of it, copies the annotation, too."""
+    seen = asking(an_observation(), "abort")
+    assert "older than the status" in answered(decide(seen))[1]
+
+
+def test_no_command_needs_registry_or_metrics() -> None:
+    """With both down, each one that a person may need in an emergency works."""
+    down: dict[str, Any] = {"resolution": Unreachable("no answer"), "verdict": LOST}
+    assert decide(asking(stepping(**down), "abort")).phase is Phase.ROLLING_BACK
+    assert decide(asking(watching(**down), "undo")).phase is Phase.ROLLING_BACK
+    assert decide(asking(stepping(**down), "promote-full")).phase is Phase.PROMOTING
+    assert answered(decide(asking(stepping(**down), "pause")))[0] is Answer.ACCEPTED
+
+
+# Abort
+
+
+@pytest.mark.parametrize(
+    ("seen", "back"),
+    [
+        (starting(), At(Phase.ROLLING_BACK, "1", "2", weight=0, live=0, outcome=Outcome.REJECTED)),
+        (stepping(), At(Phase.ROLLING_BACK, "1", "2", weight=0, live=10, outcome=Outcome.REJECTED)),
+        (promoting(), At(Phase.ROLLING_BACK, "1", "2", weight=0, live=50, step=1, outcome=Outcome.REJECTED)),
+        (watching(), At(Phase.ROLLING_BACK, "1", "2", step=1, outcome=Outcome.REJECTED)),
+    ],
+)
+def test_an_abort_takes_traffic_back_in_the_same_pass(seen: Observation, back: At) -> None:
+    """Whatever the step, because it may have just moved."""
+    aborted = decide(asking(seen, "abort", step=7))
+    assert at(aborted) == back
+    assert [(entry.revision, entry.reason, entry.message) for entry in aborted.rejected] == [
+        (OF_2, "Aborted", f"models:/iris/2 was aborted by {JANE}")
+    ]
+
+
+def test_what_was_aborted_stays_rejected_under_other_objectives() -> None:
+    """No objective decided that, so none can forget it."""
+    settled = again(again(asking(stepping(), "abort")), weight=LIVE)
+    later = again(settled, spec=a_spec(objectives=SPEC["objectives"][:1]))
+    assert later.status.phase is Phase.STABLE
+    assert decide(later).phase is Phase.STABLE
+
+
+def test_an_abort_waits_for_no_proof_of_a_swap() -> None:
+    """All pods of both revisions are there, so the way back is as short as the way on."""
+    aborted = decide(asking(swapped(), "abort"))
+    assert (aborted.phase, aborted.stable and aborted.stable.model.version) == (Phase.ROLLING_BACK, "1")
+
+
+@pytest.mark.parametrize("verb", ["abort", "undo"])
+def test_nobody_goes_back_to_a_revision_without_pods(verb: str) -> None:
+    """No answer at all is worse than the answers of a bad model."""
+    seen = watching(workloads=pods((revision(2), 2)))
+    assert refusal(asking(seen, verb)) == "models:/iris/1 has no ready pods to go back to"
+
+
+def test_an_abort_during_a_rollback_is_accepted() -> None:
+    """It asks for what happens anyway."""
+    assert answered(decide(asking(rolling_back(), "abort")))[0] is Answer.ACCEPTED
+
+
+def test_an_abort_of_another_revision_is_refused() -> None:
+    """It was meant for a run that is over."""
+    assert f"the run is one of {OF_2}" in refusal(asking(stepping(), "abort", of="k3v9q2x7ma"))
+
+
+def test_a_first_revision_cannot_be_aborted() -> None:
+    """There is nothing to go back to, and the message says what to do."""
+    first = again(an_observation())
+    assert "name another model" in refusal(asking(first, "abort", of=revision(1).revision))
+
+
+def test_without_a_run_there_is_nothing_to_abort() -> None:
+    """The message says what serves."""
+    assert "no rollout is under way, models:/iris/1 serves" in refusal(asking(stable_on(1), "abort"))
+
+
+# Pause and resume
+
+
+def test_a_paused_run_keeps_its_weight_and_does_not_pass() -> None:
+    """Until it is resumed; then it goes on with the evidence that it has by then."""
+    paused = again(asking(stepping(), "pause", step=9), weight=LIVE, verdict=PASS)
+    assert condition(paused.status, "Paused")[:2] == ("True", "PausedByCommand")
+    assert paused.status.message.startswith(f"paused by {JANE}; since 12:00:0")
+    held = again(paused, after=3600, weight=LIVE, verdict=PASS)
+    assert at(held.status) == at(stepping().status)
+    resumed = again(asking(held, "resume", time="13:00:00"), verdict=PASS)
+    assert at(decide(resumed)).step == 1
+
+
+def test_a_failed_verdict_acts_in_a_pause() -> None:
+    """A pause holds what goes forward, never what goes back."""
+    paused = again(asking(stepping(), "pause"), verdict=FAIL)
+    assert decide(paused).phase is Phase.ROLLING_BACK
+
+
+def test_a_paused_start_gets_no_traffic() -> None:
+    """Its pods become ready meanwhile."""
+    paused = again(asking(starting(), "pause"), workloads=both_ready(), weight=LIVE, smoke=LIVE)
+    assert at(decide(paused)) == At(Phase.STARTING, "1", "2", weight=0, live=0)
+    resumed = again(asking(paused, "resume", time="12:01:00"), workloads=both_ready(), weight=LIVE, smoke=LIVE)
+    assert decide(resumed).phase is Phase.STEPPING
+
+
+def test_a_pause_puts_a_promotion_off() -> None:
+    """The roles are not swapped yet, so the canary goes back to its last step."""
+    paused = again(asking(promoting(), "pause"), verdict=PASS)
+    assert at(decide(paused)) == At(Phase.STEPPING, "1", "2", weight=50, live=50, step=1)
+
+
+def test_a_paused_watch_keeps_the_previous_revision() -> None:
+    """However long; then the watch ends."""
+    paused = again(asking(watching(), "pause"), after=10_000, verdict=UNDECIDED)
+    assert at(decide(paused)) == At(Phase.WATCHING, "2", previous="1", step=1)
+    resumed = again(asking(paused, "resume", step=1, time="13:00:00"), verdict=UNDECIDED)
+    assert at(decide(resumed)).phase is Phase.STABLE
+
+
+def test_a_canary_that_loses_its_pods_in_a_pause_gets_its_weight_back() -> None:
+    """With its pods. A person who pauses at 10 % means 10 %."""
+    paused = again(asking(stepping(), "pause"))
+    gone = again(paused, workloads=pods((revision(1), 2)))
+    assert at(gone.status).weight == 10
+    assert at(decide(gone)).weight == 0
+    back = again(again(gone, workloads=both_ready()), workloads=both_ready())
+    assert at(back.status).weight == 10
+
+
+def test_a_pause_does_not_use_up_the_deadline() -> None:
+    """A run that was paused for a night is not rolled back in the morning for being late."""
+    rollback = {**ROLLOUT, "onDeadline": "Rollback"}
+    paused = again(asking(with_spec(stepping(), rollout=rollback), "pause"), verdict=UNDECIDED)
+    resumed = again(
+        asking(again(paused, after=5 * 3600), "resume", time="17:00:00"), after=60, verdict=UNDECIDED, weight=LIVE
+    )
+    assert decide(resumed).phase is Phase.STEPPING
+    late = replace_seen(resumed, now=resumed.now + timedelta(hours=4))
+    assert decide(late).phase is Phase.ROLLING_BACK
+
+
+def test_resume_is_fenced_by_its_step() -> None:
+    """A person who wants to leave one pause does not want to leave the next one, too."""
+    paused = again(asking(stepping(), "pause"))
+    assert "meant for step 3, the run is at step 0" in refusal(asking(paused, "resume", step=3, time="12:01:00"))
+    assert refusal(asking(stepping(), "resume")) == "it is not paused"
+
+
+# Pauses of steps
+
+
+def test_a_step_with_a_pause_waits_for_a_person() -> None:
+    """Once it has passed, at its weight."""
+    seen = with_spec(stepping(verdict=PASS), rollout=paused_steps({}, None))
+    paused = again(seen, after=3600, weight=LIVE, verdict=PASS)
+    assert at(paused.status) == at(stepping().status)
+    assert condition(paused.status, "Paused")[1] == "PausedByStep"
+    assert "step 1 of 2 has passed" in condition(paused.status, "Paused")[2]
+    held = again(paused, weight=LIVE, verdict=PASS)
+    assert at(held.status).step == 0
+    resumed = again(asking(held, "resume", time="13:00:00"), verdict=PASS, weight=LIVE)
+    assert at(decide(resumed)).step == 1
+
+
+def test_a_timed_pause_ends_by_itself() -> None:
+    """And evidence decides what follows: without metrics nothing does."""
+    seen = with_spec(stepping(verdict=PASS), rollout=paused_steps({"duration": "10m"}, None))
+    paused = again(seen, after=599, weight=LIVE, verdict=PASS)
+    assert at(decide(paused)).step == 0
+    over = again(paused, after=2, weight=LIVE, verdict=LOST)
+    assert over.status.run is not None
+    ended = again(over, weight=LIVE, verdict=LOST)
+    assert ended.status.run is not None
+    assert ended.status.run.pause is None
+    assert at(decide(ended)).step == 0
+    assert at(decide(replace_seen(ended, verdict=PASS))).step == 1
+
+
+def test_promote_leaves_a_pause() -> None:
+    """A step that has passed and pauses is an approval: the promotion is not without proof."""
+    seen = with_spec(stepping(verdict=PASS), rollout=paused_steps({}, None))
+    paused = again(seen, verdict=PASS, weight=LIVE)
+    promoted = decide(asking(paused, "promote"))
+    assert at(promoted).step == 1
+    assert promoted.run is not None
+    assert (promoted.run.pause, promoted.run.reason) == (None, "")
+
+
+# Promote
+
+
+def test_promote_leaves_out_a_step_and_says_so() -> None:
+    """What was not proven is told when the run has ended."""
+    promoted = decide(asking(stepping(verdict=UNDECIDED), "promote"))
+    assert at(promoted) == At(Phase.STEPPING, "1", "2", weight=10, live=10, step=1)
+    assert promoted.run is not None
+    assert (promoted.run.reason, promoted.run.message) == (
+        "PromotedByHand",
+        f"models:/iris/2 was promoted by {JANE} without a Pass of step 1 of 2",
+    )
+
+
+def test_promote_full_leaves_out_all_steps() -> None:
+    """The canary gets all of its pods before its traffic, as in each promotion."""
+    promoted = decide(asking(stepping(verdict=UNDECIDED), "promote-full"))
+    assert at(promoted) == At(Phase.PROMOTING, "1", "2", weight=10, live=10)
+
+
+def test_promote_is_fenced_by_revision_and_step() -> None:
+    """Two people who press at once move it by one step."""
+    first = again(asking(stepping(verdict=UNDECIDED), "promote"))
+    assert "meant for step 0, the run is at step 1" in refusal(asking(first, "promote", time="12:00:01"))
+    assert "the run is one of" in refusal(asking(stepping(), "promote", of="k3v9q2x7ma"))
+
+
+def test_a_canary_that_fails_is_not_promoted() -> None:
+    """The rollback follows in the next pass."""
+    seen = asking(stepping(verdict=FAIL), "promote-full")
+    assert refusal(seen) == "the verdict is Fail: errors 5% breaks its limit"
+    assert decide(again(seen, verdict=FAIL)).phase is Phase.ROLLING_BACK
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        (starting(), "is starting and has not answered yet"),
+        (promoting(), "takes over already"),
+        (watching(), "takes over already"),
+        (rolling_back(), "traffic goes back: errors 5% breaks its limit"),
+        (stable_on(1), "no rollout is under way"),
+    ],
+)
+def test_there_is_nothing_to_promote(seen: Observation, message: str) -> None:
+    """The message says what happens instead."""
+    assert message in refusal(asking(seen, "promote", step=seen.status.run.step if seen.status.run else 0))
+
+
+# Retry
+
+
+def settled_rejection() -> Observation:
+    """Version 2 was rejected, and version 1 serves alone."""
+    return again(again(rolling_back(weight=LIVE)))
+
+
+def test_a_rejection_names_the_ways_to_try_again() -> None:
+    """For the person who reads the message."""
+    message = settled_rejection().status.message
+    assert "kubectl sluice retry iris, or another rollout.retryToken, tries it again" in message
+
+
+def test_retry_forgets_a_rejection() -> None:
+    """The new run tells who asked for it."""
+    retried = again(asking(settled_rejection(), "retry"))
+    assert retried.status.rejected == ()
+    again_started = decide(retried)
+    assert at(again_started) == At(Phase.STARTING, "1", "2", weight=0, live=0)
+    assert again_started.run is not None
+    assert [command.by for command in again_started.run.commands] == [JANE]
+
+
+def test_a_revision_that_was_not_rejected_cannot_be_retried() -> None:
+    """The message says where to look."""
+    assert "is not among the rejected ones" in refusal(asking(stable_on(1), "retry"))
+
+
+def test_another_retry_token_forgets_a_rejection() -> None:
+    """Once, of the version that the spec names. It restarts nothing."""
+    token = a_spec(rollout={**ROLLOUT, "retryToken": "2"})
+    retried = again(settled_rejection(), spec=token)
+    started = decide(retried)
+    assert (at(started).phase, started.retry_token) == (Phase.STARTING, "2")
+    running = replace_seen(stepping(), spec=token)
+    assert at(decide(running)) == at(stepping().status)
+    rejected = again(again(replace_seen(running, verdict=FAIL)), weight=LIVE)
+    assert decide(again(rejected)).phase is Phase.STABLE
+
+
+def test_a_retry_token_waits_for_the_registry() -> None:
+    """What the spec names is not known before."""
+    lost = again(
+        settled_rejection(), spec=a_spec(rollout={**ROLLOUT, "retryToken": "2"}), resolution=Unreachable("no answer")
+    )
+    assert decide(lost).rejected != ()
+    assert at(decide(again(lost, resolution=resolved(2)))).phase is Phase.STARTING
+
+
+# Undo
+
+
+def promoted() -> Observation:
+    """Version 2 was promoted, its watch is over, and version 1 is gone."""
+    ended = again(watching(), after=16 * 60)
+    return again(again(ended), after=3600, workloads=pods((revision(2), 2)))
+
+
+def test_undo_in_the_watch_turns_the_roles_back() -> None:
+    """The previous revision still has all of its pods."""
+    undone = decide(asking(watching(), "undo"))
+    assert at(undone) == At(Phase.ROLLING_BACK, "1", "2", step=1, outcome=Outcome.REJECTED)
+    assert undone.rejected[0].reason == "Undone"
+
+
+def test_undo_brings_back_the_revision_before_without_steps() -> None:
+    """As soon as it answers; what serves is rejected, so that the spec does not bring it back."""
+    undone = again(asking(promoted(), "undo"), workloads=pods((revision(2), 2)))
+    assert at(undone.status) == At(Phase.STARTING, "2", "1", weight=0, live=0)
+    assert [(entry.model, entry.reason) for entry in undone.status.rejected] == [("models:/iris/2", "Undone")]
+    full = both_ready(2, 2)
+    answers = again(undone, workloads=full, weight=LIVE, smoke=LIVE)
+    waits = again(undone, workloads=full)
+    assert waits.status.phase is Phase.STARTING
+    promoting_back = again(answers, workloads=full, weight=LIVE)
+    assert promoting_back.status.phase is Phase.PROMOTING
+    swapping = again(promoting_back, workloads=full, swap=LIVE)
+    watched = again(swapping, workloads=full)
+    assert at(watched.status) == At(Phase.WATCHING, "1", previous="2")
+    ended = again(watched, after=16 * 60, workloads=full, alias_version="1")
+    settled = again(ended, workloads=pods((revision(1), 2)))
+    assert at(settled.status) == At(Phase.STABLE, "1", outcome=Outcome.PROMOTED)
+    assert settled.status.history[0].reason == "Returned"
+    assert settled.status.alias is not None
+    assert settled.status.alias.version == "1"
+    assert decide(again(settled)).phase is Phase.STABLE
+
+
+def test_undo_of_a_dead_stable_proves_nothing_first() -> None:
+    """Callers get no answer from it, so weight 0 cannot be shown, and one pod is better than none."""
+    undone = again(asking(promoted(), "undo"), workloads=pods((revision(1), 1)))
+    assert decide(undone).phase is Phase.SWAPPING
+
+
+def test_undo_needs_a_revision_that_served_before() -> None:
+    """Without one, the message says what to do."""
+    assert "name the model to go back to" in refusal(asking(stable_on(1), "undo", of=revision(1).revision))
+
+
+def test_undo_is_fenced_by_the_revision_that_serves() -> None:
+    """Two people who press at once go back once."""
+    assert f"revision {OF_2} (models:/iris/2) serves now" in refusal(asking(promoted(), "undo", of="k3v9q2x7ma"))
+
+
+def test_undo_waits_for_no_rollout() -> None:
+    """While one is under way, abort is the word."""
+    assert "kubectl sluice abort" in refusal(asking(stepping(), "undo", of=revision(1).revision))
+
+
+def test_a_newer_version_waits_for_an_undo() -> None:
+    """A person wants out; what the pipeline registers meanwhile comes afterwards."""
+    undone = again(asking(promoted(), "undo"), resolution=resolved(3), workloads=both_ready(2, 2))
+    assert at(decide(undone)) == At(Phase.STARTING, "2", "1", weight=0, live=0)
+
+
+# spec.suspend
+
+
+def test_a_suspended_object_starts_no_run() -> None:
+    """What waits is told."""
+    suspended = replace_seen(stable_on(1, resolution=resolved(2)), spec=a_spec(suspend=True))
+    status = decide(suspended)
+    assert status.phase is Phase.STABLE
+    assert condition(status, "Paused") == (
+        "True",
+        "Suspended",
+        "spec.suspend is true: models:/iris/2 waits until it is false",
+    )
+    assert decide(again(suspended, spec=a_spec())).phase is Phase.STARTING
+
+
+def test_a_suspended_run_stands_still_and_can_go_back() -> None:
+    """A newer version, other terms and a Pass change nothing; a Fail and an abort do."""
+    suspended = again(replace_seen(stepping(), spec=a_spec(suspend=True)), weight=LIVE, verdict=PASS)
+    assert condition(suspended.status, "Paused")[1] == "Suspended"
+    assert at(decide(suspended)) == at(stepping().status)
+    assert at(decide(replace_seen(suspended, resolution=resolved(3)))) == at(stepping().status)
+    other = a_spec(suspend=True, objectives=SPEC["objectives"][:1])
+    assert at(decide(replace_seen(suspended, spec=other))) == at(stepping().status)
+    assert decide(replace_seen(suspended, verdict=FAIL)).phase is Phase.ROLLING_BACK
+    assert decide(asking(suspended, "abort")).phase is Phase.ROLLING_BACK
+    assert "spec.suspend is true" in refusal(asking(suspended, "promote"))
+    assert "spec.suspend is true" in refusal(asking(suspended, "resume"))
+    on = again(replace_seen(suspended, spec=a_spec()), weight=LIVE, verdict=PASS)
+    assert at(decide(on)).step == 1
+
+
+def test_a_pause_outlives_suspend() -> None:
+    """A person asked for it, and the spec did not."""
+    paused = again(asking(stepping(), "pause"))
+    suspended = again(replace_seen(paused, spec=a_spec(suspend=True)))
+    back = decide(replace_seen(suspended, spec=a_spec()))
+    assert condition(back, "Paused")[1] == "PausedByCommand"
+
+
+# onFail: Hold
+
+
+def test_a_failed_objective_that_holds_pauses_the_run() -> None:
+    """It never rolls back, and the condition has its sentence."""
+    paused = again(stepping(verdict=HOLDS), weight=LIVE, verdict=HOLDS)
+    assert at(decide(paused)) == at(stepping().status)
+    state, reason, message = condition(paused.status, "Paused")
+    assert (state, reason) == ("True", "PausedByObjective")
+    assert message.startswith("errors 5% breaks its limit; since 12:00:0")
+    assert "kubectl sluice resume iris goes on, kubectl sluice abort iris goes back" in message
+
+
+def test_a_person_goes_on_in_spite_of_it() -> None:
+    """Then the objective decides nothing in this run any more."""
+    paused = again(stepping(verdict=HOLDS), weight=LIVE, verdict=HOLDS)
+    resumed = again(asking(paused, "resume"), weight=LIVE, verdict=HOLDS)
+    assert resumed.status.run is not None
+    assert (resumed.status.run.overruled, resumed.status.run.pause) == (("errors",), None)
+    assert decide(resumed).run == resumed.status.run
+    promoted = decide(asking(paused, "promote-full"))
+    assert (promoted.phase, promoted.run and promoted.run.overruled) == (Phase.PROMOTING, ("errors",))
+
+
+def test_it_holds_a_watch_and_puts_off_a_promotion() -> None:
+    """In each phase in which the run is judged."""
+    watched = again(watching(verdict=HOLDS), after=10_000, verdict=HOLDS)
+    assert decide(watched).phase is Phase.WATCHING
+    put_off = decide(promoting(verdict=HOLDS))
+    assert (put_off.phase, condition(put_off, "Paused")[1]) == (Phase.STEPPING, "PausedByObjective")
