@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from sluice_operator.api import names, spec, status
-from sluice_operator.api.command import asked
+from sluice_operator.api.command import Verb, asked, text_of
 from sluice_operator.api.observation import Observation, Proof, Resolution, Workload
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Phase, Revision, Status, Verdict
@@ -70,6 +70,7 @@ class World(Observer):
     def __init__(self, **changes: Any) -> None:
         self.kube = FakeKube()
         self.now = NOW
+        self.asked = 0  # commands
         self.records = FakeEndedRuns()
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
@@ -105,6 +106,14 @@ class World(Observer):
         body = self.kube.objects[IRIS]
         generation = body["metadata"]["generation"] + 1
         self.kube.put({**body, "metadata": {**body["metadata"], "generation": generation}, "spec": self.spec})
+
+    def ask(self, verb: Verb, named: str, step: int) -> None:
+        """A person writes a command, each at another time."""
+        self.asked += 1
+        body = self.kube.objects[IRIS]
+        text = text_of(verb, named, step, NOW + timedelta(seconds=self.asked))
+        metadata = {**body["metadata"], "annotations": {names.ANNOTATION_COMMAND: text}}
+        self.kube.put({**body, "metadata": metadata})
 
     def run_pods(self) -> None:
         """The kubelet catches up with the Deployments."""

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sluice_operator.api import spec
+from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Unreachable, Unresolved
 from sluice_operator.api.owner import is_owned
-from sluice_operator.api.status import Phase, Verdict
+from sluice_operator.api.status import Phase, Result, Verdict
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.transitions import is_rejected
@@ -31,6 +32,7 @@ from tests.unit.sluice_operator.build import (
 from tests.unit.sluice_operator.fakes import Reference
 from tests.unit.sluice_operator.world import IRIS, World
 
+HOLDS = Verdict(Result.UNDECIDED, "ErrorRateAboveLimit", "errors 5% breaks its limit", holding=("errors",))
 VERSIONS = st.sampled_from(["1", "2", "3"])
 CHILDREN: list[Reference] = [
     IRIS,
@@ -117,7 +119,7 @@ class Rollouts(RuleBasedStateMachine):
     def the_registry_takes_writes_again(self) -> None:
         self.world.registry.answers = True
 
-    @rule(version=VERSIONS, verdict=st.sampled_from((PASS, FAIL, UNDECIDED, LOST)))
+    @rule(version=VERSIONS, verdict=st.sampled_from((PASS, FAIL, UNDECIDED, LOST, HOLDS)))
     def the_verdict_changes(self, version: str, verdict: Verdict) -> None:
         self.world.verdicts[version] = verdict
 
@@ -142,19 +144,58 @@ class Rollouts(RuleBasedStateMachine):
         route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"] = str(weight)
         self.world.kube.put(route)
 
+    @rule(verb=st.sampled_from(Verb), step=st.integers(0, 1), version=st.sampled_from([1, 2, 3]), fits=st.booleans())
+    def a_person_asks(self, verb: Verb, step: int, version: int, fits: bool) -> None:
+        """For what is the case now (`fits`), or for what was some time ago."""
+        run, stable = self.world.status.run, self.world.status.stable
+        named = revision(version).revision
+        if fits and run is not None:
+            step, named = run.step, run.canary.revision
+        if fits and verb is Verb.UNDO and stable is not None:
+            named = stable.revision
+        self.world.ask(verb, named, step)
+
+    @rule()
+    def an_abort_is_answered_in_one_pass(self) -> None:
+        """Whatever the registry and Prometheus do, the weight is 0 and the route says so."""
+        world, before = self.world, self.world.status
+        if before.run is None or before.run.stable is None or before.phase not in (Phase.STARTING, Phase.STEPPING):
+            return
+        world.ask(Verb.ABORT, before.run.canary.revision, 0)
+        world.reconcile()
+        after = world.status
+        assert (after.phase, after.weight and after.weight.desired) == (Phase.ROLLING_BACK, 0)
+
+    @rule(suspend=st.booleans())
+    def the_spec_is_suspended(self, suspend: bool) -> None:
+        now = self.world.spec
+        self.world.edit_spec(server=now["server"], objectives=now["objectives"], suspend=suspend)
+
+    @rule(token=st.sampled_from(["", "1", "2"]))
+    def the_retry_token_changes(self, token: str) -> None:
+        now = self.world.spec
+        self.world.edit_spec(
+            server=now["server"], objectives=now["objectives"], rollout={**now["rollout"], "retryToken": token}
+        )
+
     @rule(replicas=st.sampled_from([1, 2, 5]))
     def replicas_change(self, replicas: int) -> None:
         now = self.world.spec
         self.world.edit_spec(server={**now["server"], "replicas": replicas}, objectives=now["objectives"])
 
-    @rule(strict=st.booleans(), on_deadline=st.sampled_from(["Hold", "Rollback"]), steps=st.sampled_from([1, 2]))
-    def the_policy_changes(self, strict: bool, on_deadline: str, steps: int) -> None:
+    @rule(
+        strict=st.booleans(),
+        on_deadline=st.sampled_from(["Hold", "Rollback"]),
+        steps=st.sampled_from([1, 2]),
+        pause=st.sampled_from([None, {}, {"duration": "10s"}]),
+    )
+    def the_policy_changes(self, strict: bool, on_deadline: str, steps: int, pause: dict[str, str] | None) -> None:
         objectives = SPEC["objectives"] if strict else SPEC["objectives"][:1]
         rollout = {
             **ROLLOUT,
             "watchAfterPromotion": "60s",
             "onDeadline": on_deadline,
-            "canary": {"steps": STEPS[:steps]},
+            "canary": {"steps": [step if pause is None else {**step, "pause": pause} for step in STEPS[:steps]]},
         }
         self.world.edit_spec(server=self.world.spec["server"], objectives=objectives, rollout=rollout)
 
@@ -179,6 +220,23 @@ class Rollouts(RuleBasedStateMachine):
         assert has in allowed[status.phase]
 
     @invariant()
+    def a_pause_is_one_that_something_ends(self) -> None:
+        """A run pauses beside a stable revision, in a phase in which a person can resume or abort it."""
+        status = self.world.status
+        if status.run is not None and status.run.pause is not None:
+            assert status.phase in (Phase.STARTING, Phase.STEPPING, Phase.WATCHING)
+            assert status.run.stable is not None
+            assert not status.run.returning
+
+    @invariant()
+    def what_undo_brings_back_was_not_rejected(self) -> None:
+        """And it is not what serves."""
+        status = self.world.status
+        former = [revision.revision for revision in status.former]
+        assert status.stable is None or status.phase is not Phase.STABLE or status.stable.revision not in former
+        assert len(former) == len(set(former)) <= 3
+
+    @invariant()
     def lists_in_status_are_bounded(self) -> None:
         status = self.world.status
         assert len(status.rejected) <= 20
@@ -188,15 +246,29 @@ class Rollouts(RuleBasedStateMachine):
     def teardown(self) -> None:
         """When the world calms down, the newest version serves, if it is good and was not rejected before."""
         world = self.world
+        if world.spec.get("suspend"):
+            self.the_spec_is_suspended(suspend=False)
         world.broken = set()
-        remaining = {version: verdict for version, verdict in world.verdicts.items() if verdict != LOST}
+        held = (LOST, HOLDS)
+        remaining = {version: verdict for version, verdict in world.verdicts.items() if verdict not in held}
         world.verdicts = remaining | {"1": PASS}
         world.registry.answers, world.resolution = True, resolved(1)
-        world.calm_down()
+        self.settle()
         self.check_settled_on(1)
         world.verdicts["2"], world.resolution = FAIL, resolved(2)
-        world.calm_down()
+        self.settle()
         self.check_settled_on(2)
+
+    def settle(self) -> None:
+        """Time goes on, and a person resumes each run that waits for one."""
+        world = self.world
+        for _ in range(20):
+            world.calm_down(passes=20)
+            run = world.status.run
+            if run is None or run.pause is None:
+                break
+            world.ask(Verb.RESUME, run.canary.revision, run.step)
+        world.calm_down()
 
     def check_settled_on(self, version: int) -> None:
         world = self.world
