@@ -89,8 +89,8 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
         return "False", "Rejected", f"{not_again}: {_to_retry(seen)}"
     if revision is not None and status.phase is Phase.STABLE and is_resting(seen, revision) and status.abandoned:
         by_itself = f"at {status.abandoned.retry_at:%H:%M} UTC, or " if status.abandoned.retry_at else ""
-        words = f"is tried again {by_itself}with other steps, deadlines or objectives; {_to_retry(seen)}"
-        return "False", "Abandoned", f"{revision.model.uri} {words}"
+        words = f"is tried again {by_itself}with other steps, deadlines or objectives"
+        return "False", "Abandoned", f"{revision.model.uri} {words}, or by kubectl sluice retry {seen.name}"
     return "False", "Progressing", ""
 
 

@@ -55,7 +55,7 @@ def a_start_without_room_or_image_is_abandoned(seen: Observation) -> Status | No
     run, obstacle = run_in(seen, Phase.STARTING), seen.obstacle(seen.status.canary)
     if run is None or seen.status.stable is None or obstacle is None:
         return None
-    if seen.now < run.started_at + run.rollout.deadline:
+    if seen.now < run.deadline_at:
         return None
     message = f"did not start within deadline {run.rollout.deadline}: {obstacle.message}"
     rest = run.rollout.progress_deadline

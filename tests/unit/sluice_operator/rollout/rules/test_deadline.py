@@ -62,7 +62,7 @@ def test_too_little_evidence_is_no_rejection() -> None:
     assert condition(decide(quiet), "Stalled") == (
         "False",
         "Abandoned",
-        "models:/iris/2 is tried again with other steps, deadlines or objectives",
+        "models:/iris/2 is tried again with other steps, deadlines or objectives, or by kubectl sluice retry iris",
     )
     assert decide(replace_seen(quiet, generation=quiet.generation + 1)).phase is Phase.STABLE  # other replicas
     patient = a_spec(rollout={**ROLLOUT, "onDeadline": "Rollback", "deadline": "24h"})
