@@ -23,6 +23,7 @@ from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.cache import Cache
 from sluice_operator.kubernetes.reflector import Reflector
 from sluice_operator.mlflow.background import BackgroundRegistry
+from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry.rollouts import Rollouts
@@ -71,7 +72,7 @@ class Named(BackgroundRegistry):
     def __init__(self) -> None:
         self.resolution: Resolution = resolved(1)
 
-    def resolve(self, key: Key, uri: str, tracking_uri: str, poll_seconds: float) -> Resolution:
+    def resolve(self, key: Key, uri: str, via: Connection, poll_seconds: float) -> Resolution:
         return self.resolution
 
     def forget(self, key: Key) -> None:
@@ -92,7 +93,7 @@ class Scenario:
             pod = {"kind": "Pod", "metadata": {"name": f"iris-{number}", "namespace": "models", "labels": labels}}
             self.kube.put({**pod, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
         chance, rollouts, self.lanes = random.Random(1), Rollouts(), Lanes()
-        settings = Settings(DEFAULTS.image, DEFAULTS.tracking_uri, "http://prometheus", "http://gateway")
+        settings = Settings(DEFAULTS.image, "http://mlflow", "http://prometheus", "http://gateway")
         evaluator, hosts = Evaluator(Reader(FakePrometheus()), Intervals(5, 5)), HostClaims(self.kube)
         observer = Observer(self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance)
         archive = Archive(self.kube, FakeEndedRuns())
@@ -133,12 +134,15 @@ def scenario(steps: Callable[[Scenario], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_an_object_at_rest_costs_two_reads_an_hour() -> None:
-    """Of the Secret, of which there is no copy, and of a name that somebody else could have taken."""
+def test_an_object_at_rest_costs_three_reads_an_hour() -> None:
+    """Of the Secret and the ConfigMap, of which there are no copies, and of a name that somebody else could have taken."""
 
     async def steps(world: Scenario) -> None:
         pause, read, writes = await world.look()
-        assert (read, writes) == (["get Secret iris-feedback", "get Ingress iris-canary"], 0)
+        assert (read, writes) == (
+            ["get Secret iris-feedback", "get ConfigMap iris-registry", "get Ingress iris-canary"],
+            0,
+        )
         assert pause is not None
         assert 2700 <= pause <= 4500
 
