@@ -50,6 +50,7 @@ from sluice_operator.settings import Settings
 from sluice_operator.telemetry import endpoint, metrics, otlp
 from sluice_operator.telemetry.calls import MeasuredClient
 from sluice_operator.telemetry.rollouts import Rollouts
+from sluice_operator.telemetry.waiting import Waiting
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ def build(
     at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, rollouts, chance)
     work = TellingTrouble(at_rest, kube, publisher, clock)
     queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
+    metrics.REGISTRY.register(Waiting(queue.ages))
     return Parts(queue, hosts, lanes, cache, reflectors)
 
 

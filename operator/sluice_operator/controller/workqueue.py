@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sluice_operator import logs
 from sluice_operator.telemetry import stages
+from sluice_operator.telemetry.metrics import LANES, QUEUE_WAIT
 
 _log = logging.getLogger(__name__)
 _BACKOFF_FIRST = 0.5  # seconds
@@ -32,6 +33,14 @@ class Workers:
     rollouts: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a key waits, and since when, by the clock of the event loop."""
+
+    lane: asyncio.Queue[Key]
+    since: float
+
+
 class WorkQueue:
     """Calls `work(namespace, name)`, which returns the seconds until the key is due again, or None to drop the key.
 
@@ -45,7 +54,7 @@ class WorkQueue:
         self._rollouts = rollouts
         self._at_rest: asyncio.Queue[Key] = asyncio.Queue()
         self._in_rollout: asyncio.Queue[Key] = asyncio.Queue()
-        self._queued: dict[Key, asyncio.Queue[Key]] = {}  # with the lane in which the key waits
+        self._queued: dict[Key, _Place] = {}
         self._running: dict[Key, float] = {}  # since when, by the clock of the event loop
         self._added_meanwhile: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -59,8 +68,10 @@ class WorkQueue:
             self._added_meanwhile.add(key)
             return
         lane = self._in_rollout if key in self._rollouts else self._at_rest
-        if self._queued.get(key) not in (lane, self._in_rollout):  # a rollout does not go back behind those at rest
-            self._queued[key] = lane
+        place = self._queued.get(key)
+        if place is None or place.lane not in (lane, self._in_rollout):  # a rollout does not go back to those at rest
+            since = asyncio.get_running_loop().time() if place is None else place.since
+            self._queued[key] = _Place(lane, since)
             lane.put_nowait(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -75,6 +86,16 @@ class WorkQueue:
         key, since = min(self._running.items(), key=lambda running: running[1], default=(("", ""), now))
         return f"{'/'.join(key)} has been worked on for {now - since:.0f} s" if now > since + _STUCK else ""
 
+    def ages(self) -> dict[str, list[float]]:
+        """For how many seconds each key waits, by lane."""
+        now, ages = asyncio.get_running_loop().time(), {lane: list[float]() for lane in LANES}
+        for place in self._queued.values():
+            ages[self._name(place.lane)].append(now - place.since)
+        return ages
+
+    def _name(self, lane: asyncio.Queue[Key]) -> str:
+        return LANES[lane is self._in_rollout]
+
     async def run(self) -> None:
         """Run the workers until this is cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -86,10 +107,12 @@ class WorkQueue:
     async def _worker(self, lane: asyncio.Queue[Key]) -> None:
         while True:
             key = await lane.get()
-            if self._queued.get(key) is not lane:
+            place, now = self._queued.get(key), asyncio.get_running_loop().time()
+            if place is None or place.lane is not lane:
                 continue  # it was moved to the other lane
             del self._queued[key]
-            self._running[key] = asyncio.get_running_loop().time()
+            QUEUE_WAIT.labels(self._name(lane)).observe(now - place.since)
+            self._running[key] = now
             try:
                 pause = await self._attempt(key)
             finally:

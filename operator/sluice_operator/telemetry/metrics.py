@@ -17,6 +17,7 @@ ERROR_KINDS = (
     *("refused", "conflict", "throttled", "invalid", "server_error", "unusable"),  # an answer
     "other",
 )
+LANES = ("at_rest", "rollouts")  # of the work queue
 STAGES = ("read", "gateway", "evidence", "decide", "status", "apply", "record")
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _RECONCILE_SECONDS = (0.001, 0.0025, *_REQUEST_SECONDS, 60)
@@ -41,6 +42,13 @@ STEP_DURATION = Histogram(
     registry=REGISTRY,
 )
 
+QUEUE_WAIT = Histogram(
+    "sluice_queue_wait_seconds",
+    "How long an object waited until a worker was free.",
+    ("lane",),
+    buckets=_REQUEST_SECONDS,
+    registry=REGISTRY,
+)
 RECONCILE_DURATION = Histogram(
     "sluice_reconcile_duration_seconds",
     "One reconcile of one object.",

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from sluice_operator.telemetry import metrics
-from sluice_operator.telemetry.rollouts import FAMILIES
+from sluice_operator.telemetry import metrics, rollouts, waiting
 
 PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(sluice_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
@@ -24,7 +23,7 @@ def exported() -> Iterator[Described]:
             (family,) = metric.describe()
             total = "_total" if family.type == "counter" else ""
             yield family.name + total, family.type, frozenset(metric._labelnames)
-    for name, (_, labels) in FAMILIES.items():
+    for name, (_, labels) in {**rollouts.FAMILIES, **waiting.FAMILIES}.items():
         yield name, "gauge", frozenset(labels)
 
 
@@ -36,7 +35,7 @@ def test_each_metric_is_described_with_its_type_and_labels() -> None:
 def test_each_stage_dependency_and_kind_of_error_is_described() -> None:
     """They are the values of labels, so people write them into queries."""
     named = set(re.findall(r"`(\w+)`", PAGE))
-    assert {*metrics.STAGES, *metrics.DEPENDENCIES, *metrics.ERROR_KINDS} <= named
+    assert {*metrics.LANES, *metrics.STAGES, *metrics.DEPENDENCIES, *metrics.ERROR_KINDS} <= named
 
 
 def test_names_follow_the_conventions_of_prometheus() -> None:

@@ -265,3 +265,23 @@ def test_a_key_that_fails_for_days_does_no_harm(caplog: pytest.LogCaptureFixture
         assert len(log.calls) > 5 * 288
 
     simulated(scenario)
+
+
+def test_the_queue_says_how_many_wait_in_each_lane_and_for_how_long() -> None:
+    """An object that begins a rollout takes the time that it has waited into its new lane."""
+
+    async def scenario() -> None:
+        rollouts: set[Key] = set()
+        keys = queue(lambda *_: asyncio.sleep(3600, result=None), rollouts=rollouts)
+        keys.add(A)
+        await asyncio.sleep(1)
+        keys.add(B)
+        await asyncio.sleep(1)
+        assert keys.ages() == {"at_rest": [2, 1], "rollouts": []}
+        rollouts.add(A)
+        keys.add(A)
+        assert keys.ages() == {"at_rest": [1], "rollouts": [2]}
+        await run_for(keys, 1)
+        assert keys.ages() == {"at_rest": [], "rollouts": []}
+
+    simulated(scenario)
