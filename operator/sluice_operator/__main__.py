@@ -28,8 +28,9 @@ from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
 from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.lanes import Key, Lanes
+from sluice_operator.controller.listeners import Listeners, StatusListener
 from sluice_operator.controller.observe import Observer
-from sluice_operator.controller.reconcile import Reconciler, StatusListener
+from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.controller.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
@@ -138,11 +139,11 @@ def build(
     hosts, lanes, archive = HostClaims(kube), Lanes(), Archive(kube, evaluator)
     observer = Observer(kube, registry, evaluator, hosts, settings, clock, chance)
     publisher = EventPublisher(kube, instance=socket.gethostname())
-    interval, listeners = settings.evaluation_interval, (rollouts, *tracing)
+    interval, listeners = settings.evaluation_interval, Listeners(rollouts, *tracing)
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
     reflectors = [Reflector(source, kind, wake, chance) for kind in (*OWNED_KINDS, "Pod")]
     cache = Cache(kube, reflectors)
-    at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, rollouts, chance)
+    at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, listeners, chance)
     work = TellingTrouble(at_rest, kube, publisher, clock)
     queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
     metrics.REGISTRY.register(Waiting(queue.ages))

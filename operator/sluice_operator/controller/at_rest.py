@@ -12,12 +12,12 @@ from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.lanes import Lanes, is_rollout
+from sluice_operator.controller.listeners import Listeners
 from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.controller.workqueue import Key, Work
 from sluice_operator.kubernetes.cache import Cache, DryRun
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.decide import decide
-from sluice_operator.telemetry.rollouts import Rollouts
 
 _LOOK_AGAIN = 3600.0  # seconds, if nothing happens: changes wake the object, and this is for those that got lost
 _JITTER = 0.25  # so that objects that were created together are not looked at together
@@ -34,7 +34,7 @@ class AtRest:
     cache: Cache
     lanes: Lanes
     archive: Archive
-    rollouts: Rollouts
+    listeners: Listeners
     chance: random.Random
 
     async def __call__(self, namespace: str, name: str) -> float | None:
@@ -58,7 +58,7 @@ class AtRest:
         if not _is_settled(seen.status) or decide(seen) != seen.status or not await _is_applied(self.cache, snapshot):
             return None
         await self.archive.keep(snapshot.owner, seen.status, seen.now)
-        self.rollouts.saw(snapshot.owner, seen.status, seen.status, seen.now)
+        self.listeners.saw(snapshot.owner, seen.status, seen.status, seen.now)
         return self._until_next(seen)
 
     def _until_next(self, seen: Observation) -> float:

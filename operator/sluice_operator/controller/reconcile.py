@@ -7,13 +7,11 @@ behind them, and the next reconcile writes what is missing.
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from sluice_operator import logs
 from sluice_operator.api import names
 from sluice_operator.api import status as statuses
 from sluice_operator.api.observation import NotAnswered, Observation
-from sluice_operator.api.owner import Owner
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
@@ -21,6 +19,7 @@ from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.departure import take_traffic_back
 from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, transitions
 from sluice_operator.controller.lanes import Key, Lanes, is_rollout
+from sluice_operator.controller.listeners import Listeners
 from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
@@ -45,14 +44,6 @@ class _Unfinished:
     refused: str = ""
 
 
-class StatusListener(Protocol):
-    """Is told what has become of each object, to report it. It decides nothing, and it does not wait for anything."""
-
-    def saw(self, owner: Owner, before: Status, after: Status, now: datetime) -> None: ...
-
-    def forget(self, namespace: str, name: str) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Reconciler:
     """Takes one decision about one ModelDeployment at a time, and carries it out. `evaluation_interval`: seconds."""
@@ -63,7 +54,7 @@ class Reconciler:
     publisher: EventPublisher
     archive: Archive
     evaluation_interval: float
-    listeners: tuple[StatusListener, ...] = ()
+    listeners: Listeners = field(default_factory=Listeners)
     lanes: Lanes = field(default_factory=Lanes)
     unfinished: dict[Key, _Unfinished] = field(default_factory=dict)
 
@@ -75,8 +66,7 @@ class Reconciler:
         if snapshot is None:
             self.archive.forget(namespace, name)
             self.lanes.forget(key)
-            for listener in self.listeners:
-                listener.forget(namespace, name)
+            self.listeners.forget(namespace, name)
             return await self._let_go(namespace, name)
         before, now = snapshot.observation.status, snapshot.observation.now
         _log_about(before)
@@ -96,7 +86,7 @@ class Reconciler:
         except Conflict:
             return AT_ONCE
         _log_about(after)
-        self._tell(snapshot.owner, before, after, now)
+        self.listeners.saw(snapshot.owner, before, after, now)
         events = list(transitions(before, after))
         try:
             with stage("apply"):
@@ -146,14 +136,6 @@ class Reconciler:
         if interrupted or new_spec or rendered != render(owner, observation.spec, observation.status):
             return []
         return [drift_repaired(changes)]
-
-    def _tell(self, owner: Owner, before: Status, after: Status, now: datetime) -> None:
-        """Tell the listeners. A bug in a report must not stop a rollout."""
-        for listener in self.listeners:
-            try:
-                listener.saw(owner, before, after, now)
-            except Exception:
-                _log.exception("%s/%s: telemetry failed", owner.namespace, owner.name)
 
     def _move_alias(self, key: Key, wanted: Spec, after: Status) -> None:
         """Have the alias of the last promotion pointed to the promoted version. It is tried until it is observed."""

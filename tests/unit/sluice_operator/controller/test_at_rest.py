@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sluice_operator.api import names, status
 from sluice_operator.api.observation import NotAnswered, Resolution
-from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Phase
+from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.at_rest import AtRest
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
 from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.lanes import Key, Lanes
+from sluice_operator.controller.listeners import Listeners
 from sluice_operator.controller.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.counting.intervals import Intervals
@@ -26,7 +27,6 @@ from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.settings import Settings
-from sluice_operator.telemetry.rollouts import Rollouts
 from tests.unit.sluice_operator.build import DEFAULTS, NOW, REPLICAS, raw_spec, resolved, revision, stable_on
 from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
 from tests.unit.sluice_operator.fakes import FakeKube
@@ -79,6 +79,18 @@ class Named(BackgroundRegistry):
         """Nothing."""
 
 
+class Told:
+    """Notes what a listener is told."""
+
+    def __init__(self, told: list[Status]) -> None:
+        self._told = told
+
+    def saw(self, owner: Owner, before: Status, after: Status, now: datetime) -> None:
+        self._told.append(after)
+
+    def forget(self, namespace: str, name: str) -> None: ...
+
+
 class Scenario:
     """Version 1 of iris serves, everything is as it should be, and the caches are up to date."""
 
@@ -92,17 +104,18 @@ class Scenario:
             labels = {names.LABEL_OWNER: "iris", names.LABEL_REVISION: revision(1).revision}
             pod = {"kind": "Pod", "metadata": {"name": f"iris-{number}", "namespace": "models", "labels": labels}}
             self.kube.put({**pod, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
-        chance, rollouts, self.lanes = random.Random(1), Rollouts(), Lanes()
+        chance, self.told, self.lanes = random.Random(1), list[Status](), Lanes()
+        listeners = Listeners(Told(self.told))
         settings = Settings(DEFAULTS.image, "http://mlflow", "http://prometheus", "http://gateway")
         evaluator, hosts = Evaluator(Reader(FakePrometheus()), Intervals(5, 5)), HostClaims(self.kube)
         observer = Observer(self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance)
         archive = Archive(self.kube, FakeEndedRuns())
         reconciler = Reconciler(
-            self.kube, observer, self.registry, EventPublisher(self.kube, "test"), archive, 5.0, (rollouts,), self.lanes
+            self.kube, observer, self.registry, EventPublisher(self.kube, "test"), archive, 5.0, listeners, self.lanes
         )
         self.copies = [Copies(kind) for kind in ("Deployment", "Service", "Ingress", "Pod")]
         self.cache = Cache(self.kube, self.copies)
-        self.work = AtRest(reconciler.reconcile, observer, self.cache, self.lanes, archive, rollouts, chance)
+        self.work = AtRest(reconciler.reconcile, observer, self.cache, self.lanes, archive, listeners, chance)
 
     async def settle(self) -> None:
         for _ in range(5):
@@ -135,7 +148,7 @@ def scenario(steps: Callable[[Scenario], Awaitable[None]]) -> None:
 
 
 def test_an_object_at_rest_costs_three_reads_an_hour() -> None:
-    """Of the Secret and the ConfigMap, of which there are no copies, and of a name that somebody else could have taken."""
+    """Of Secret and ConfigMap, of which there are no copies, and of a name that somebody else could have taken."""
 
     async def steps(world: Scenario) -> None:
         pause, read, writes = await world.look()
@@ -227,5 +240,16 @@ def test_a_retiring_revision_is_removed_when_its_time_is_over() -> None:
         world.now += timedelta(seconds=31)
         await world.look()
         assert ("Deployment", f"iris-{revision(2).revision}") not in world.kube.objects
+
+    scenario(steps)
+
+
+def test_what_reports_is_told_of_an_object_at_rest() -> None:
+    """Metrics count it, and the trace of a run that ended just before a kill is sent."""
+
+    async def steps(world: Scenario) -> None:
+        world.told.clear()
+        await world.look()
+        assert [told.phase for told in world.told] == [Phase.STABLE]
 
     scenario(steps)

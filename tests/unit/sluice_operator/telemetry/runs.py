@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sluice_operator.api.status import Phase
-from sluice_operator.controller.reconcile import StatusListener
+from sluice_operator.controller.listeners import Listeners, StatusListener
 from sluice_operator.telemetry.spans import Span
 from sluice_operator.telemetry.tracing import Tracing
 from tests.unit.sluice_operator.build import FAIL, resolved
@@ -29,7 +29,7 @@ class Collector:
 def listened(world: World, *listeners: StatusListener) -> None:
     """A new process of the operator, with these listeners."""
     world.start_operator()
-    world.operator = replace(world.operator, listeners=listeners)
+    world.operator = replace(world.operator, listeners=Listeners(*listeners))
 
 
 def serving() -> World:
