@@ -32,6 +32,7 @@ from sluice_operator.controller.listeners import Listeners, StatusListener
 from sluice_operator.controller.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.controller.trouble import TellingTrouble
+from sluice_operator.controller.user_queries import UserQueries
 from sluice_operator.controller.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.cache import Cache
@@ -135,7 +136,9 @@ def build(
     prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)
     rollouts = Rollouts()
     metrics.REGISTRY.register(rollouts)
-    evaluator = Evaluator(Reader(prometheus), intervals, servers, rollouts.weighed)
+    evaluator = Evaluator(
+        Reader(prometheus), intervals, servers, rollouts.weighed, UserQueries(settings.unconfined_queries)
+    )
     hosts, lanes, archive = HostClaims(kube), Lanes(), Archive(kube, evaluator)
     observer = Observer(kube, registry, evaluator, hosts, settings, clock, chance)
     publisher = EventPublisher(kube, instance=socket.gethostname())

@@ -30,6 +30,7 @@ class Settings:
     scrape_interval: float = 15.0
     evaluation_interval: float = 5.0
     trusted_types: tuple[str, ...] = (_TREES,)  # that a skops file may hold, for `trust: TrustedTypes`
+    unconfined_queries: tuple[str, ...] = ()  # namespace patterns whose queries may read all namespaces
     allowed_registries: tuple[str, ...] = ()  # host:port patterns that `registry.trackingURI` may name
     lease_namespace: str = "sluice-system"
     lease_name: str = "sluice-leader"
@@ -58,6 +59,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         scrape_interval=variables.seconds("SCRAPE_INTERVAL", 15.0),
         evaluation_interval=variables.seconds("EVALUATION_INTERVAL", 5.0),
         trusted_types=variables.words("TRUSTED_TYPES", (_TREES,)),
+        unconfined_queries=variables.words("UNCONFINED_QUERIES", ()),
         allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
         lease_namespace=variables.text("LEASE_NAMESPACE", "sluice-system"),
         lease_name=variables.text("LEASE_NAME", "sluice-leader"),

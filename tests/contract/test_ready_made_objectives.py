@@ -22,6 +22,7 @@ from sluice_operator.analysis import queries
 from sluice_operator.api import names
 from sluice_operator.api.spec import Objective, parse
 from sluice_operator.api.status import Result
+from sluice_operator.controller.user_queries import UserQueries
 from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import Reader
 from tests.contract import replayed
@@ -87,7 +88,7 @@ class Measured:
         """What the operator measures with an objective's query, from minute `first` to `last` of the recording."""
         query = self.offered[offered].query
         assert query is not None
-        promql = queries.rendered(query, NAMESPACE, NAME, REVISIONS.get(revision, revision))
+        promql = UserQueries().promql(query, (NAMESPACE, NAME), REVISIONS.get(revision, revision), None)
         reader = Reader(connect(self.url))
         since, until = (self.began + 60 * minute for minute in (first, last))
         return asyncio.run(reader.values(promql, since, until, query.interval.total_seconds()))

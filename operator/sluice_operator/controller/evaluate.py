@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sluice_operator.analysis import criteria, queries, wording
+from sluice_operator.analysis.confinement import ConfinementError
 from sluice_operator.analysis.evaluation import (
     EndedRun,
     Evaluation,
@@ -26,6 +27,7 @@ from sluice_operator.api.status import ObjectiveVerdict, Run, Status, Verdict
 from sluice_operator.controller import stable_history
 from sluice_operator.controller.measurements import Measurements
 from sluice_operator.controller.run_samples import RunSamples, Subject
+from sluice_operator.controller.user_queries import UserQueries
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.poller import Poller
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
@@ -33,6 +35,8 @@ from sluice_operator.prometheus.selection import Selection
 from sluice_operator.prometheus.servers import ServerRefusedError, Servers
 from sluice_operator.telemetry.rollouts import Evidence
 from sluice_operator.telemetry.stages import in_stage
+
+_CONFINED = UserQueries()
 
 Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
@@ -50,7 +54,9 @@ class Evaluator:
         intervals: Intervals,
         servers: Servers | None = None,
         report: Callable[[str, str, Iterable[Evidence]], None] = lambda *_: None,
+        user_queries: UserQueries = _CONFINED,
     ) -> None:
+        self._user_queries = user_queries
         self._intervals = intervals
         self._report = report
         self._own = Poller(reader, intervals)
@@ -65,13 +71,15 @@ class Evaluator:
         self._evaluations.pop((namespace, name), None)
 
     @in_stage("evidence")
-    async def refusal(self, namespace: str, server: Prometheus | None) -> Refusal | None:
-        """Why the Prometheus that an object names may not be asked; None if it may."""
+    async def refusal(
+        self, key: Key, server: Prometheus | None, objectives: Sequence[Objective] = ()
+    ) -> Refusal | None:
+        """Why the Prometheus that an object names may not be asked, or not by its queries; None if it may."""
         try:
-            await self._poller(namespace, server)
+            await self._poller(key[0], server)
         except ServerRefusedError as error:
             return Refusal(error.reason, str(error))
-        return None
+        return self._user_queries.refusal(objectives, key, server)
 
     @in_stage("evidence")
     async def rate(
@@ -116,7 +124,7 @@ class Evaluator:
         try:
             samples = await self._samples_of(subject)
             findings = await self._findings(samples, subject, now.timestamp())
-            results = await _query_results(samples, subject, now.timestamp())
+            results = await self._query_results(samples, subject, now.timestamp())
         except MetricsLostError as error:
             verdict = without_metrics(str(error), current.verdict, crashes)
         else:
@@ -157,6 +165,22 @@ class Evaluator:
         if last is not None and (last.result, last.reason) != (verdict.result, verdict.reason):
             verdict = last  # because of crashes or missing metrics, which are not in the ticks
         return samples.evidence, Evaluation(verdict, ended)
+
+    async def _query_results(self, samples: RunSamples, subject: Subject, now: float) -> QueryResults:
+        """The verdicts on the run's query objectives. `now`: unix seconds. One that may not be sent is undecided."""
+        results = list[tuple[Objective, ObjectiveVerdict]]()
+        key, run = (subject.namespace, subject.name), subject.run
+        for objective in run.objectives:
+            if objective.query is None:
+                continue
+            measurements = samples.measurements.setdefault(objective.name, Measurements())
+            try:
+                promql = self._user_queries.promql(objective.query, key, subject.revisions.canary, run.prometheus)
+                verdict = await measurements.judged(samples.poller.reader, objective, promql, run, now)
+            except ConfinementError as error:
+                verdict = queries.judged(objective, [], now, f"the query is not sent: {error}")
+            results.append((objective, verdict))
+        return tuple(results)
 
     async def _poller(self, namespace: str, server: Prometheus | None) -> Poller:
         """The poller for the samples of a run that names `server`. Raises ServerRefusedError."""
@@ -204,15 +228,3 @@ def _evidence(judgement: Judgement) -> Iterator[Evidence]:
 def _identity(run: Run) -> object:
     """Equal for two states of the same run. A run whose first traffic comes later begins anew."""
     return run.id, run.traffic_started_at
-
-
-async def _query_results(samples: RunSamples, subject: Subject, now: float) -> QueryResults:
-    """The verdicts on the run's query objectives. `now`: unix seconds."""
-    results = list[tuple[Objective, ObjectiveVerdict]]()
-    for objective in subject.run.objectives:
-        if objective.query is not None:
-            promql = queries.rendered(objective.query, subject.namespace, subject.name, subject.revisions.canary)
-            measurements = samples.measurements.setdefault(objective.name, Measurements())
-            verdict = await measurements.judged(samples.poller.reader, objective, promql, subject.run, now)
-            results.append((objective, verdict))
-    return tuple(results)

@@ -150,7 +150,8 @@ class Observer:
         """May the Prometheus be asked that the run names? Asked already in Starting, before there is any traffic."""
         if current.run is None or current.phase not in (*_BEFORE_TRAFFIC, *_JUDGED):
             return None
-        return await self._evaluator.refusal(owner.namespace, current.run.prometheus)
+        run = current.run
+        return await self._evaluator.refusal((owner.namespace, owner.name), run.prometheus, run.objectives)
 
     async def _rate(self, owner: Owner, current: Status) -> float | None:
         """How many requests per second does stable get? Asked in Starting, if the run needs automatic steps."""

@@ -19,7 +19,7 @@ OTHERS = {
     *("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerStatusUnknown"),
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "OutOf"),
     *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure"),
-    *("RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
+    *("NaN", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
 }
 
 

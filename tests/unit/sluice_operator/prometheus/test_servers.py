@@ -154,10 +154,10 @@ def test_a_server_that_may_not_be_asked_is_reported(named: Prometheus, reason: s
     assert refusal(world.allowing("*.svc:9090"), named) == (reason, message)
     evaluator = Evaluator(Reader(FakePrometheus()), TIMING, world.allowing("*.svc:9090"))
     assert verdict_at(evaluator, 30, run_by(named)) == metrics_lost(message)
-    refused = asyncio.run(evaluator.refusal("models", named))
+    refused = asyncio.run(evaluator.refusal(("models", "iris"), named))
     assert refused is not None
     assert (refused.reason, refused.message) == (reason, message)
-    assert asyncio.run(evaluator.refusal("models", None)) is None
+    assert asyncio.run(evaluator.refusal(("models", "iris"), None)) is None
     assert world.opened == []
 
 
