@@ -19,6 +19,7 @@ from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Alias, Phase, Revision, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
+from sluice_operator.controller.patience import PatientEvaluator
 from sluice_operator.controller.proofs import Proofs, Workloads
 from sluice_operator.controller.route_edits import RouteEdits
 from sluice_operator.controller.run_samples import Subject
@@ -70,6 +71,7 @@ class Observer:
         self._kube = kube
         self._registry = registry
         self._evaluator = evaluator
+        self._verdicts = PatientEvaluator(evaluator)
         self._hosts = hosts
         self._settings = settings
         self._clock = clock
@@ -191,7 +193,7 @@ class Observer:
         revisions = ComparedRevisions(canary.revision, stable.revision if stable else None)
         subject = Subject(owner.namespace, owner.name, run, revisions)
         failed = crashes.compared(crashes.noted(run, workloads))
-        return await self._evaluator.verdict(subject, current, failed, self._clock())
+        return await self._verdicts.verdict(subject, current, failed, self._clock())
 
     def _alias_version(self, owner: Owner, wanted: Spec, current: Status) -> str | None:
         """Which version does the alias of the last promotion point to? Asked until that is the promoted one."""

@@ -4,10 +4,13 @@ What the samples mean is decided in `counting`.
 """
 
 import asyncio
+import contextvars
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +25,7 @@ Answer = list[tuple[Mapping[str, str], Sequence[tuple[float, str]]]]  # labels, 
 Series = TypeVar("Series", "_Newest", "_Samples")
 
 _POINTS = 10_000  # per range query; Prometheus refuses more than 11,000
+_THREADS = 4  # for the queries to one server
 _AHEAD_SECONDS = 1.0  # by which a sample may be after the end of a range: Prometheus rounds the end
 
 
@@ -49,11 +53,12 @@ class Reader:
     def __init__(self, prometheus: Prometheus, clock: Callable[[], float] = time.time) -> None:
         self._prometheus = prometheus
         self._clock = clock
+        self._threads = ThreadPoolExecutor(_THREADS, "prometheus")  # a server that hangs holds no other one's threads
 
     async def raw(self, selection: Selection, since: float, until: float) -> Answer:
         """All samples after `since` and up to `until` (unix seconds)."""
         query = f"{selection.promql()}[{(until - since) * 1000:.0f}ms]"
-        series = await _query(_Samples, self._prometheus.custom_query, query, {"time": until})
+        series = await self._query(_Samples, self._prometheus.custom_query, query, {"time": until})
         return _answer(series, until)
 
     async def grid(
@@ -68,7 +73,7 @@ class Reader:
         It may not be used as evidence, because Prometheus extrapolates it.
         """
         query = f"sum(rate({selection.promql(('ml_requests_total',))}[2m]))"
-        series = await _query(_Newest, self._prometheus.custom_query, query, {"time": at})
+        series = await self._query(_Newest, self._prometheus.custom_query, query, {"time": at})
         rate = _number(series[0].value[1]) if series else math.nan
         return rate if math.isfinite(rate) else None
 
@@ -78,7 +83,7 @@ class Reader:
         0 if its time is between the request and its answer: then a difference cannot be shown.
         """
         asked_at = self._clock()
-        series = await _query(_Newest, self._prometheus.custom_query, "vector(time())", {})
+        series = await self._query(_Newest, self._prometheus.custom_query, "vector(time())", {})
         theirs = _number(series[0].value[1]) if series else math.nan
         if not math.isfinite(theirs):
             raise MetricsLostError("Prometheus does not report its time")
@@ -102,24 +107,25 @@ class Reader:
 
     async def _range(self, query: str, since: float, until: float, step: float) -> list[_Samples]:
         ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
-        return await _query(_Samples, self._prometheus.custom_query_range, query, *ends, f"{step:.0f}s")
+        return await self._query(_Samples, self._prometheus.custom_query_range, query, *ends, f"{step:.0f}s")
 
+    async def _query(self, kind: type[Series], query: Callable[..., Any], *arguments: Any) -> list[Series]:
+        """The series in the answer to `query(*arguments)`, which runs in a thread of this server.
 
-async def _query(kind: type[Series], query: Callable[..., Any], *arguments: Any) -> list[Series]:
-    """The series in the answer to `query(*arguments)`, which runs in a thread.
-
-    Raises MetricsLostError and nothing else, so that no answer of Prometheus can stop a reconcile.
-    """
-    try:
-        result = await asyncio.to_thread(query, *arguments)
-    except CredentialsError as error:
-        raise MetricsLostError(str(error)) from error
-    except (OSError, PrometheusApiClientException, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise MetricsLostError(f"Prometheus gave no answer: {session.describe(error)}") from error
-    try:
-        return msgspec.convert(result, list[kind])  # type: ignore[valid-type]
-    except msgspec.ValidationError as error:
-        raise MetricsLostError(f"Prometheus answered with something else than series: {error}") from error
+        Raises MetricsLostError and nothing else, so that no answer of Prometheus can stop a reconcile.
+        """
+        inside = contextvars.copy_context()
+        try:
+            loop = asyncio.get_running_loop()
+            result = await loop.run_in_executor(self._threads, partial(inside.run, query, *arguments))
+        except CredentialsError as error:
+            raise MetricsLostError(str(error)) from error
+        except (OSError, PrometheusApiClientException, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise MetricsLostError(f"Prometheus gave no answer: {session.describe(error)}") from error
+        try:
+            return msgspec.convert(result, list[kind])  # type: ignore[valid-type]
+        except msgspec.ValidationError as error:
+            raise MetricsLostError(f"Prometheus answered with something else than series: {error}") from error
 
 
 def _answer(series: Iterable[_Samples], until: float) -> Answer:
