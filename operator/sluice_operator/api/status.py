@@ -14,7 +14,12 @@ from sluice_operator.api.quantities import Number, decode, encode
 from sluice_operator.api.spec import Confidence, Objective, Prometheus, Rollout, Step, Traffic, Trust
 from sluice_operator.api.strategy import CanarySteps
 
+VERSION = 1  # of the form of a status; a higher one is for operators that come after this one
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict without samples
+
+
+class UnreadableStatusError(ValueError):
+    """The status is not one that this operator can follow."""
 
 
 class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -34,6 +39,13 @@ class Phase(StrEnum):
     ROLLING_BACK = "RollingBack"
     FAILOVER = "Failover"  # stable has no ready pods, so that the canary takes all requests
     STABLE = "Stable"
+
+
+_WITH_CANARY = frozenset(Phase) - {Phase.PENDING, Phase.WATCHING, Phase.STABLE}
+_WITH_STABLE = frozenset(Phase) - {Phase.PENDING, Phase.INITIALIZING}
+_WITH_RUN = frozenset(Phase) - {Phase.PENDING, Phase.STABLE}
+_WITH_WEIGHT = frozenset((Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.FAILOVER))
+_WITH_STEPS = frozenset((Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING))
 
 
 class Outcome(StrEnum):
@@ -329,6 +341,7 @@ class Condition(_Part, frozen=True):
 
 
 class Status(_Part, frozen=True):
+    version: int = 0  # of this form of the status; 0 in what operators wrote that did not say
     observed_generation: int = 0
     url: str = ""
     phase: Phase = Phase.PENDING
@@ -353,8 +366,46 @@ class Status(_Part, frozen=True):
 
 
 def parse(raw: Any) -> Status:
-    """Parse `raw`, the `status` mapping as the API server returns it, or None before the first write."""
-    return msgspec.convert(raw or {}, Status, dec_hook=decode)
+    """Parse `raw`, the `status` mapping as the API server returns it, or None before the first write.
+
+    Raises UnreadableStatusError.
+    """
+    try:
+        parsed = msgspec.convert(raw or {}, Status, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        raise UnreadableStatusError(f"the status cannot be read: {error}") from error
+    if parsed.version > VERSION:
+        raise UnreadableStatusError(
+            f"a newer operator has written the status: its version is {parsed.version}, this one knows {VERSION}"
+        )
+    if trouble := _contradiction(parsed):
+        raise UnreadableStatusError(f"the status contradicts itself: {trouble}")
+    return parsed
+
+
+def kept(raw: Any) -> Status:
+    """What of an unreadable `raw` stands by itself, and holds whatever else is going on."""
+    parts = {name: _part(raw, name) for name in ("route", "alias", "rejected", "history", "conditions")}
+    return Status(**{name: value for name, value in parts.items() if value is not None})
+
+
+def _part(raw: Any, name: str) -> Any:
+    try:
+        return getattr(msgspec.convert({name: raw[name]}, Status, dec_hook=decode), name)
+    except (msgspec.ValidationError, KeyError, TypeError):
+        return None
+
+
+def _contradiction(status: Status) -> str:
+    """Why no rule could follow this status; empty if there is no such reason."""
+    needed = {"stable": _WITH_STABLE, "canary": _WITH_CANARY, "run": _WITH_RUN, "weight": _WITH_WEIGHT}
+    for name, phases in needed.items():
+        if status.phase in phases and getattr(status, name) is None:
+            return f"it has no {name} in phase {status.phase}"
+    run = status.run
+    if run is not None and (status.phase in _WITH_STEPS or run.steps) and not 0 <= run.step < len(run.steps):
+        return f"step {run.step} of {len(run.steps)}"
+    return ""
 
 
 def route(raw: Any) -> Route | None:
@@ -368,4 +419,4 @@ def route(raw: Any) -> Route | None:
 def dump(status: Status) -> dict[str, Any]:
     """`status` as the mapping that is written. Fields with their default values are left out."""
     plain: dict[str, Any] = msgspec.to_builtins(status, enc_hook=encode)
-    return plain
+    return {"version": VERSION, **plain}

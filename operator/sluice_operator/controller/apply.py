@@ -8,19 +8,29 @@ import secrets
 from collections.abc import Awaitable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
+from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, Reference, is_owned
 from sluice_operator.kubernetes.children import OWNED_KINDS, Children
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.builders import feedback_secret
 
 
-async def apply(kube: Kube, owner: Owner, children: Children, rendered: Iterable[Manifest]) -> list[str]:
+async def apply(
+    kube: Kube, owner: Owner, children: Children, rendered: Iterable[Manifest], keep: str = ""
+) -> list[str]:
     """Create and change what was rendered, then delete the rest. Returns one text for each write that was needed.
+
+    `keep`: a revision that Service NAME goes on selecting, and whose objects stay.
 
     All writes are tried, even if one fails: a weight must not wait for a pod. Raises WriteRefused, or Conflict if an
     object has changed since `children` were read; then observe again.
     """
     wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in rendered}
+    if keep:
+        workload = names.workload(owner.name, keep)
+        for reference in (("Service", owner.name), ("Deployment", workload), ("Service", workload)):
+            if (live := children.objects.get(reference)) is not None:
+                wanted[reference] = live
     written, failed = [], list[Conflict | WriteRefused]()
     for write in _writes(kube, owner, children, wanted):
         try:

@@ -83,6 +83,12 @@ def _answered(taken: TakenCommand) -> Event:
     return Event("CommandRefused" if refused else "CommandAccepted", note, warning=refused)
 
 
+def status_adopted(why: str, after: Status) -> Event:
+    """For a status that was made from what serves. `why`: what was wrong with the one before."""
+    serves = f"{after.stable.model.uri} serves and stays stable" if after.stable else "nothing serves yet"
+    return Event("StatusAdopted", f"{why}: {serves}, and whatever else was going on begins again", warning=True)
+
+
 def _ended(after: Status) -> Event:
     run = after.run
     assert run is not None

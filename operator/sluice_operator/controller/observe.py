@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice_operator.analysis import criteria, hold_out
-from sluice_operator.api import names, spec, status
+from sluice_operator.api import names, spec
 from sluice_operator.api.command import asked
 from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, RouteEdit
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Alias, Phase, Revision, Status, Verdict
+from sluice_operator.controller import adoption
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
 from sluice_operator.controller.patience import PatientEvaluator
@@ -24,7 +25,6 @@ from sluice_operator.controller.proofs import Proofs, Workloads
 from sluice_operator.controller.route_edits import RouteEdits
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
-from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Kube, Reads
@@ -53,6 +53,7 @@ class Snapshot:
     owner: Owner
     children: Children
     observation: Observation
+    adopted: str = ""  # why the status is not the one in `body`, but made from what serves
 
 
 class Observer:
@@ -91,14 +92,15 @@ class Observer:
             self._route_edits.forget(namespace, name)
             self._registry.forget((namespace, name))
             return None
-        wanted, current = spec.parse(body["spec"]), status.parse(body.get("status"))
+        wanted = spec.parse(body["spec"])
         owner = Owner(
             namespace, name, body["metadata"]["uid"], self._settings.trusted_types, self._settings.tracking_uri
         )
         routes = router_for(wanted.traffic).objects(name)
         looked_at = self._clock()
         with stage("read"):
-            owned = await children.read(reads, namespace, name, owner.uid, current, routes)
+            followed = await adoption.read(reads, owner, body, routes, looked_at)
+            current, owned = followed.status, followed.children
             pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods, owned.objects.values())
         edits = self._route_edits.look(owner, current, owned, looked_at)
@@ -118,6 +120,7 @@ class Observer:
                 wanted.model.poll_interval.total_seconds(),
             ),
             workloads=workloads,
+            selected=owned.selected(name, owner.uid),
             foreign=owned.foreign,
             host_taken=await self._hosts.holder(body, wanted.traffic.host),
             route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",
@@ -136,7 +139,7 @@ class Observer:
             alias_version=self._alias_version(owner, wanted, current),
             command=asked(body),
         )
-        return Snapshot(body, owner, owned, observation)
+        return Snapshot(body, owner, owned, observation, followed.adopted)
 
     def _hold_outs(self, owner: Owner, wanted: Spec, current: Status) -> HoldOuts | None:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""

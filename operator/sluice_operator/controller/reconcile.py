@@ -17,7 +17,7 @@ from sluice_operator.api.status import Phase, Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.departure import take_traffic_back
-from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, transitions
+from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, status_adopted, transitions
 from sluice_operator.controller.lanes import Key, Lanes, is_rollout
 from sluice_operator.controller.listeners import Listeners
 from sluice_operator.controller.observe import Observer, Snapshot
@@ -26,6 +26,7 @@ from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout.decide import decide
+from sluice_operator.rollout.roles import endpoints_to_keep
 from sluice_operator.telemetry.stages import stage
 
 _log = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ class Reconciler:
         _log_about(after)
         self.listeners.saw(snapshot.owner, before, after, now)
         events = list(transitions(before, after))
+        if snapshot.adopted:
+            events.append(status_adopted(snapshot.adopted, after))
         try:
             with stage("apply"):
                 events += await self._apply(snapshot, after, interrupted=unfinished is not None)
@@ -127,7 +130,8 @@ class Reconciler:
         """
         owner, observation = snapshot.owner, snapshot.observation
         rendered = render(owner, observation.spec, after)
-        written = await apply(self.kube, owner, snapshot.children, rendered)
+        keep = endpoints_to_keep(observation, after)
+        written = await apply(self.kube, owner, snapshot.children, rendered, keep)
         if not written:
             return []
         changes = ", ".join(written)

@@ -15,6 +15,7 @@ import msgspec
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
+from sluice_operator.controller.adoption import StatusLostError
 from sluice_operator.controller.events import Event, EventPublisher
 from sluice_operator.controller.workqueue import Key, Work
 from sluice_operator.kubernetes.port import Kube, ReadRefused, WriteRefused
@@ -65,6 +66,8 @@ def explained(error: Exception) -> tuple[str, str]:
         case WriteRefused():
             hint = "is the CRD as new as the operator, and are its permissions those of manifests/install?"
             return "StatusRefused", f"the API server refuses the status: {error}: {hint}"
+        case StatusLostError():
+            return "StatusLost", str(error)
         case msgspec.ValidationError():
             return "CannotRead", f"spec or status is not in a form that this operator knows: {error}"
         case OSError():

@@ -24,6 +24,13 @@ class Children:
     has_feedback_key: bool  # the Secret with the key that signs prediction ids exists, as far as is known
     unreadable: str = ""  # why that is not known
 
+    def selected(self, name: str, uid: str) -> str:
+        """The revision that Service `name` selects; empty if the Service is not there, or not ours."""
+        service = self.objects.get(("Service", name))
+        if service is None or not is_owned(service, uid):
+            return ""
+        return str(service["spec"].get("selector", {}).get(names.LABEL_REVISION, ""))
+
 
 async def read(
     kube: Reads, namespace: str, name: str, uid: str, status: Status, routes: Iterable[Reference]

@@ -3,6 +3,9 @@
 import base64
 from collections.abc import Mapping
 
+import msgspec
+from msgspec.structs import replace
+
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.status import Revision
@@ -29,6 +32,8 @@ def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
         },
     }
     manifest["metadata"]["labels"][names.LABEL_REVISION] = revision.revision
+    frozen = msgspec.json.encode(replace(revision, ready_replicas=0)).decode()
+    manifest["metadata"]["annotations"] = {names.ANNOTATION_REVISION: frozen}
     return manifest
 
 

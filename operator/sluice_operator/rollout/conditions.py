@@ -9,7 +9,7 @@ from sluice_operator.analysis import criteria
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Result, Run, Status
 from sluice_operator.rollout import pauses
-from sluice_operator.rollout.roles import serves
+from sluice_operator.rollout.roles import endpoints_to_keep, serves
 from sluice_operator.rollout.traffic_conditions import (
     UNPROVEN_AFTER_SECONDS,
     ConditionState,
@@ -76,7 +76,7 @@ def _reconciling(status: Status) -> ConditionState:
 
 def _stalled(seen: Observation, status: Status) -> ConditionState:
     run = status.run
-    for finding in (_needs_a_change, host_taken, _stable_dead, contested, unproven, _waiting_too_long):
+    for finding in (_needs_a_change, host_taken, _stable_dead, _kept, contested, unproven, _waiting_too_long):
         if (state := finding(seen, status)) is not None:
             return state
     if run is not None and status.phase is Phase.STEPPING and not run.pause and seen.now >= run.deadline_at:
@@ -132,6 +132,14 @@ def _stable_dead(seen: Observation, status: Status) -> ConditionState | None:
     dead = f"{stable.model.uri} has no ready pods: {seen.workload(stable).trouble or 'none is there'}"
     takes = f"{canary.model.uri} takes all requests without a verdict, and is stable at {until:%H:%M:%S} UTC"
     return "True", "StableDead", f"{dead}; {takes} unless they come back"
+
+
+def _kept(seen: Observation, status: Status) -> ConditionState | None:
+    serving, kept = serves(status), endpoints_to_keep(seen, status)
+    if not kept or serving is None:
+        return None
+    waits = f"revision {serving.revision}, which should serve, has no ready pods"
+    return "True", "EndpointsKept", f"{waits}: Service {seen.name} goes on selecting revision {kept}, which answers"
 
 
 def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | None:

@@ -1,5 +1,6 @@
 """Which revision serves, and how many pods each one has, as a function of spec and status. Pure."""
 
+from sluice_operator.api.observation import Observation, Workload
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Outcome, Phase, Revision, Run, Status
 
@@ -14,6 +15,17 @@ def serves(status: Status) -> Revision | None:
     if status.phase is Phase.INITIALIZING:
         return None if status.run is not None and is_refused(status.run) else status.canary
     return status.canary if status.phase in _CANARY_SERVES else status.stable
+
+
+def endpoints_to_keep(seen: Observation, status: Status) -> str:
+    """The revision that Service NAME goes on selecting, although another one should serve; empty if there is none.
+
+    Whatever led here (a status from a backup, pods that died in between): callers keep the answers that they get.
+    """
+    serving = serves(status)
+    if serving is None or seen.selected in ("", serving.revision) or seen.workload(serving).ready > 0:
+        return ""
+    return seen.selected if seen.workloads.get(seen.selected, Workload()).ready > 0 else ""
 
 
 def is_refused(run: Run) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -50,6 +52,7 @@ class Rollouts(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        self.backup: Any = None
 
     @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING]))
     def start_in_a_phase(self, first: Phase) -> None:
@@ -178,6 +181,25 @@ class Rollouts(RuleBasedStateMachine):
             server=now["server"], objectives=now["objectives"], rollout={**now["rollout"], "retryToken": token}
         )
 
+    @rule(version=VERSIONS)
+    def all_pods_of_a_version_die(self, version: str) -> None:
+        """Those of its Deployment come back when the kubelet has its next turn."""
+        self.world.lose_pods(version)
+
+    @rule(raw=st.sampled_from([None, {}, {"phase": "Levitating"}, {"version": 99, "phase": "Stable"}]))
+    def the_status_is_lost(self, raw: Any) -> None:
+        body = self.world.kube.objects[IRIS]
+        self.world.kube.put({**body, "status": raw})
+
+    @rule()
+    def the_status_is_restored_from_a_backup(self) -> None:
+        body = self.world.kube.objects[IRIS]
+        self.world.kube.put({**body, "status": copy.deepcopy(self.backup)})
+
+    @rule()
+    def a_backup_is_made(self) -> None:
+        self.backup = copy.deepcopy(self.world.kube.objects[IRIS].get("status"))
+
     @rule(replicas=st.sampled_from([1, 2, 5]))
     def replicas_change(self, replicas: int) -> None:
         now = self.world.spec
@@ -284,7 +306,7 @@ class Rollouts(RuleBasedStateMachine):
         records = {("ConfigMap", record["metadata"]["name"]) for record in world.run_records()}
         assert owned - records == {*rendered, ("Secret", "iris-feedback")}
         assert {("ConfigMap", entry.record) for entry in status.history if entry.record} <= records
-        assert world.registry.champion == (status.alias.version if status.alias else None)
+        assert status.alias is None or status.alias.version == world.registry.champion
         before = world.kube.writes
         world.reconcile()
         assert world.kube.writes == before, "an object without a run needs no write"

@@ -1,0 +1,84 @@
+"""What to follow if the status of a ModelDeployment is lost, or was written by somebody with another idea of it.
+
+The cluster shows what serves: Service NAME selects a revision, and the revision's Deployment has its settings in an
+annotation. That revision is stable. Whatever else was going on begins again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from sluice_operator.api import names
+from sluice_operator.api import status as statuses
+from sluice_operator.api.owner import Manifest, Owner, Reference, is_owned
+from sluice_operator.api.status import Outcome, Phase, Rejection, Revision, Status, UnreadableStatusError
+from sluice_operator.kubernetes import children
+from sluice_operator.kubernetes.children import Children
+from sluice_operator.kubernetes.port import Reads
+
+
+class StatusLostError(Exception):
+    """The status cannot be followed, and the cluster does not show enough to make another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The status to follow, the objects that it was read with, and why it is not the one that was written."""
+
+    status: Status
+    children: Children
+    adopted: str = ""
+
+
+async def read(reads: Reads, owner: Owner, body: Manifest, routes: Iterable[Reference], now: datetime) -> Followed:
+    """The status of the object `body`, or one made from what serves. `routes`: objects that its router may write.
+
+    Raises StatusLostError.
+    """
+    raw, why = body.get("status"), ""
+    try:
+        current = statuses.parse(raw)
+    except UnreadableStatusError as error:
+        current, why = statuses.kept(raw), str(error)
+    objects = await children.read(reads, owner.namespace, owner.name, owner.uid, current, routes)
+    if current.phase is not Phase.PENDING:
+        return Followed(current, objects)
+    serving = objects.objects.get(("Deployment", names.workload(owner.name, objects.selected(owner.name, owner.uid))))
+    if serving is None or not is_owned(serving, owner.uid):  # nothing serves yet: there is nothing to lose
+        return Followed(current, objects, why)
+    labels = {names.LABEL_OWNER: owner.name, names.LABEL_RECORD: names.RUN_RECORD}
+    records = await reads.find("ConfigMap", owner.namespace, labels)
+    status = adopted(current, why, serving, [record for record in records if is_owned(record, owner.uid)], now)
+    return Followed(status, objects, why or "the status was lost")
+
+
+def adopted(kept: Status, why: str, deployment: Manifest, records: Iterable[Manifest], now: datetime) -> Status:
+    """A status in which the revision of `deployment` is stable, with what could be kept of the last one.
+
+    `why`: what is wrong with the last status. `records`: the run records of the object, which say what was rejected.
+    Raises StatusLostError.
+    """
+    try:
+        settings = deployment["metadata"]["annotations"][names.ANNOTATION_REVISION]
+        revision = msgspec.json.decode(settings, type=Revision)
+    except (KeyError, TypeError, msgspec.MsgspecError) as error:
+        serves, hint = deployment["metadata"]["name"], "write the status again from a backup, or delete the object"
+        raise StatusLostError(
+            f"{why or 'the status is empty'}, and Deployment {serves}, which serves, lacks the annotation "
+            f"{names.ANNOTATION_REVISION} to make it from; nothing is changed: {hint}"
+        ) from error
+    rejected = kept.rejected or tuple(_rejections(records))
+    return replace(kept, phase=Phase.STABLE, phase_started_at=now, stable=revision, rejected=rejected)
+
+
+def _rejections(records: Iterable[Manifest]) -> Iterable[Rejection]:
+    """One for each run that ended with a rejection, the newest first."""
+    rejected = [record for record in records if record["data"]["outcome"] == Outcome.REJECTED]
+    for record in sorted(rejected, key=lambda record: str(record["data"]["endedAt"]), reverse=True):
+        data, owner = record["data"], record["metadata"]["labels"][names.LABEL_OWNER]
+        run = record["metadata"]["name"].removeprefix(names.run_record(owner, ""))
+        ended_at = datetime.fromisoformat(data["endedAt"])
+        yield Rejection(run.partition("-")[0], data["model"], data["reason"], data["message"], ended_at)
