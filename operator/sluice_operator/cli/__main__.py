@@ -4,15 +4,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sluice_operator.cli import forecast_command, history_command, replay_command
+from sluice_operator.cli import forecast_command, history_command, replay_command, status_command, steer_command
 from sluice_operator.cli.cluster import CommandError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 2 for a command that cannot be carried out; `replay` has its own meaning of 0 and 1."""
-    parser = argparse.ArgumentParser("kubectl sluice", description="Looks into the runs of ModelDeployments.")
+    """Exit code 2 for a command that cannot be carried out; 1 if the operator refuses it, or as `replay` says."""
+    parser = argparse.ArgumentParser("kubectl sluice", description="Shows and steers the rollouts of ModelDeployments.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for command in (history_command, replay_command, forecast_command):
+    for command in (status_command, steer_command, history_command, replay_command, forecast_command):
         command.add(verbs)
     options = parser.parse_args(arguments)
     try:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sluice_operator.api import names, spec, status
@@ -19,11 +19,84 @@ class CommandError(Exception):
 
 def model_deployment(name: str, namespace: str | None) -> tuple[str, Spec, Status]:
     """Namespace, spec and status of a ModelDeployment. Raises CommandError."""
-    body = _kubectl("get", _RESOURCE, name, *_in(namespace))
+    body = found(name, namespace)
     try:
-        return body["metadata"]["namespace"], spec.parse(body["spec"]), status.parse(body.get("status"))
+        return body["metadata"]["namespace"], spec.parse(body["spec"]), status_of(body)
     except ValueError as error:
         raise CommandError(f"{name} is of another version of Sluice: {error}") from error
+
+
+def found(name: str, namespace: str | None) -> Manifest:
+    """A ModelDeployment as the API server has it. Raises CommandError."""
+    return _kubectl("get", _RESOURCE, name, *_in(namespace))
+
+
+def status_of(body: Manifest) -> Status:
+    """The status in a ModelDeployment as it was read. Raises CommandError."""
+    try:
+        return status.parse(body.get("status"))
+    except ValueError as error:
+        raise CommandError(f"{body['metadata']['name']} is of another version of Sluice: {error}") from error
+
+
+def seen_changes(name: str, namespace: str | None) -> Iterator[Manifest]:
+    """A ModelDeployment as it is now, and again each time when it changes. Raises CommandError when that ends."""
+    arguments = ["get", _RESOURCE, name, "--watch", "--output=json", *_in(namespace)]
+    with subprocess.Popen(["kubectl", *arguments], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603, S607
+        try:
+            assert process.stdout is not None
+            yield from _documents(process.stdout)
+        finally:
+            process.terminate()
+    raise CommandError("the watch has ended: start it again")
+
+
+def _documents(lines: Iterable[str]) -> Iterator[Manifest]:
+    """The JSON documents in a stream, each as soon as it is complete: kubectl ends each with a brace in column 0."""
+    text = ""
+    for line in lines:
+        text += line
+        if line.startswith("}"):
+            yield json.loads(text)
+            text = ""
+
+
+def annotate(body: Manifest, key: str, value: str, manager: str) -> bool:
+    """Write an annotation of an object as it was read. False if somebody else has written it since."""
+    metadata = body["metadata"]
+    version, namespace = f"--resource-version={metadata['resourceVersion']}", metadata["namespace"]
+    try:
+        _kubectl(
+            *("annotate", _RESOURCE, metadata["name"], f"{key}={value}", "--overwrite"),
+            *(version, f"--field-manager={manager}", *_in(namespace)),
+        )
+    except CommandError as error:
+        if "the object has been modified" in str(error):
+            return False
+        raise
+    return True
+
+
+def answered(body: Manifest, command: str, seconds: float) -> Status | None:
+    """The status once the operator has answered `command`. None if it has not within so many seconds."""
+    name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+    condition = f"--for=jsonpath={{.status.lastCommand.id}}={command}"
+    try:
+        answer = _kubectl("wait", f"{_RESOURCE}/{name}", condition, f"--timeout={seconds:g}s", *_in(namespace))
+    except CommandError as error:
+        if "timed out" in str(error):
+            return None
+        raise
+    return status_of(answer)
+
+
+def user_name() -> str:
+    """What the API server calls this user; empty if it does not say."""
+    try:
+        user = _kubectl("auth", "whoami")["status"]["userInfo"]["username"]
+    except (CommandError, KeyError):
+        return ""
+    return str(user)
 
 
 def with_defaults(path: str) -> Manifest:

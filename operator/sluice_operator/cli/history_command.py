@@ -1,4 +1,4 @@
-"""`kubectl sluice history NAME`: the runs that have a run record."""
+"""`kubectl sluice history NAME`: the runs that have a run record, and the commands that people gave in them."""
 
 import argparse
 from typing import Any
@@ -15,11 +15,13 @@ def add(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line per run record, the newest first."""
+    """Print one line per run record, the newest first; then one per command."""
+    commands = list[str]()
     rows = [("RECORD", "ENDED", "MODEL", "STABLE", "OUTCOME", "REASON", "MESSAGE")]
     for config_map in cluster.records(options.name, options.namespace):
         data = config_map["data"]
         cells = (data[key] for key in ("model", "stable", "outcome", "reason", "message"))
         rows.append((config_map["metadata"]["name"], data["endedAt"][:19] + "Z", *cells))
-    print(*text_table.lines(rows), sep="\n")
+        commands += data.get("commands", "").splitlines()  # a record of an older operator has none
+    print(*text_table.lines(rows), *commands, sep="\n")
     return 0

@@ -104,6 +104,7 @@ def summary(run: Run) -> dict[str, str]:
         "message": run.message,
         "startedAt": run.started_at.isoformat(),
         "endedAt": run.ended_at.isoformat(),
+        "commands": "\n".join(f"{taken.id} by {taken.by}: {taken.answer}, {taken.message}" for taken in run.commands),
     }
 
 

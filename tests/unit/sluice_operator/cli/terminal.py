@@ -18,7 +18,7 @@ from sluice_operator.controller.archive import summary
 from sluice_operator.manifests import builders
 from sluice_operator.records import run_record
 from sluice_operator.records.run_record import RunRecord
-from tests.unit.sluice_operator.build import OWNER, raw_spec, stable_on
+from tests.unit.sluice_operator.build import NOW, OWNER, raw_spec, stable_on
 from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
 from tests.unit.sluice_operator.recorded import OBJECTIVES, a_run, recorded, ticks
 
@@ -26,6 +26,10 @@ _KUBECTL = """#!/bin/sh
 echo "$@" >> {folder}/calls
 case "$*" in
 *configmaps*) cat {folder}/configmaps ;;
+auth*) cat {folder}/user ;;
+annotate*) if rm {folder}/conflict 2>/dev/null; then echo 'the object has been modified' >&2; exit 1; fi
+  cat {folder}/object ;;
+wait*) cat {folder}/answer 2>/dev/null || {{ echo 'error: timed out waiting for the condition' >&2; exit 1; }} ;;
 *apply*|*iris*) cat {folder}/object ;;
 *) echo 'Error from server (NotFound): modeldeployments.sluice.dev "'$3'" not found' >&2; exit 1 ;;
 esac
@@ -49,16 +53,25 @@ class Terminal:
         program = folder / "kubectl"
         program.write_text(_KUBECTL.format(folder=folder))
         program.chmod(0o755)
+        (folder / "user").write_text(json.dumps({"status": {"userInfo": {"username": "jane@example.com"}}}))
         self.set_records()
         self.set_object(raw_spec(objectives=OBJECTIVES), status.dump(stable_on(1).status))
 
     def set_records(self, *records: RunRecord) -> None:
         (self.folder / "configmaps").write_text(json.dumps({"items": [config_map(record) for record in records]}))
 
-    def set_object(self, wanted: dict[str, Any], current: dict[str, Any]) -> None:
-        metadata = {"name": "iris", "namespace": "models"}
+    def set_object(self, wanted: dict[str, Any], current: dict[str, Any], command: str = "") -> None:
+        annotations = {names.ANNOTATION_COMMAND: command} if command else {}
+        metadata = {"name": "iris", "namespace": "models", "resourceVersion": "7", "annotations": annotations}
         body = {"kind": names.KIND, "metadata": metadata, "spec": wanted, "status": current}
-        (self.folder / "object").write_text(json.dumps(body))
+        (self.folder / "object").write_text(json.dumps(body, indent=4) + "\n")
+
+    def set_answer(self, answer: status.Answer, message: str) -> None:
+        """What the operator answers to the next command."""
+        taken = status.TakenCommand("abort/x/0/2026-03-01T12:00:00Z", "kubectl-sluice:jane", NOW, answer, message)
+        current = status.dump(status.Status(last_command=taken))
+        body = {"kind": names.KIND, "metadata": {"name": "iris"}, "spec": raw_spec(), "status": current}
+        (self.folder / "answer").write_text(json.dumps(body))
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Run `kubectl sluice`. Returns exit code, output and errors."""

@@ -12,7 +12,7 @@ import yaml
 from msgspec.structs import replace
 
 from sluice_operator.api import names
-from sluice_operator.api.status import Result, Verdict
+from sluice_operator.api.status import Answer, Result, TakenCommand, Verdict
 from sluice_operator.records.replay import replayed
 from tests.unit.sluice_operator.cli.terminal import Terminal, a_record, config_map
 from tests.unit.sluice_operator.recorded import BEGAN
@@ -45,6 +45,15 @@ def test_history_lists_the_run_records(terminal: Terminal) -> None:
         "get configmaps --selector=sluice.dev/model-deployment=iris,sluice.dev/record=run --namespace=models"
         " --output=json"
     ]
+
+
+def test_history_tells_who_gave_which_command(terminal: Terminal) -> None:
+    """Below the table, with what became of it."""
+    taken = TakenCommand("pause/x/0/2026-03-01T12:00:00Z", "kubectl-sluice:jane", BEGAN, Answer.ACCEPTED, "it stays")
+    terminal.set_records(a_record(commands=(taken,)))
+    code, out, _ = terminal.run("history", "iris")
+    assert code == 0
+    assert out.splitlines()[2:] == ["pause/x/0/2026-03-01T12:00:00Z by kubectl-sluice:jane: Accepted, it stays"]
 
 
 def test_replay_shows_the_ticks_with_changes_and_the_recorded_verdict(terminal: Terminal) -> None:
