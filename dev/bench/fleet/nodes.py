@@ -26,7 +26,8 @@ class Nodes:
         self._pods: defaultdict[_Key, dict[str, Manifest]] = defaultdict(dict)  # by namespace and ModelDeployment
         self._services: defaultdict[_Key, dict[str, Manifest]] = defaultdict(dict)  # likewise
         self._slices: dict[_Key, tuple[str, ...]] = {}  # by Service: the pods that its slice has
-        self._locks: defaultdict[_Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: defaultdict[_Key, asyncio.Lock] = defaultdict(asyncio.Lock)  # by Deployment
+        self._publishing: defaultdict[_Key, asyncio.Lock] = defaultdict(asyncio.Lock)  # by Service
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -107,6 +108,12 @@ class Nodes:
         self._pods[_owned_by(deployment)][name] = pod
 
     async def _publish(self, service: Manifest) -> None:
+        async with self._publishing[
+            _key(service)
+        ]:  # an older list of endpoints must not be the last one that is written
+            await self._write_slice(self._services[_owned_by(service)].get(service["metadata"]["name"], service))
+
+    async def _write_slice(self, service: Manifest) -> None:
         namespace, name = _key(service)
         pods = self.ready(namespace, service["spec"].get("selector") or {})
         ready = tuple(sorted(pod["metadata"]["name"] for pod in pods))

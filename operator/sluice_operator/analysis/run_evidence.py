@@ -4,7 +4,7 @@ The same ticks give the same evidence, whenever they come. A restarted operator 
 has the same evidence as before.
 """
 
-from bisect import bisect_left, bisect_right
+from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +20,7 @@ from sluice_operator.analysis.finding import Finding, ObjectiveEvidence, single
 from sluice_operator.analysis.forecast import ObjectiveTraffic, Outlook
 from sluice_operator.api.spec import Judge, Objective, OnFail, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Run
+from sluice_operator.counting.tick_log import TickLog
 from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Margin
@@ -63,7 +64,7 @@ class RunEvidence:
     baseline: Baseline
     pods: Pods
     tick_seconds: float
-    ticks: list[Tick] = field(default_factory=list)  # the newest ones
+    ticks: TickLog = field(default_factory=TickLog)  # the newest ones
     dropped_ticks: int = 0  # the number of older ones
     least_ticks: int = 10_000  # the newest ticks that always stay; with ticks of 5 seconds: 14 hours
 
@@ -81,7 +82,7 @@ class RunEvidence:
         ]
         self._at_weight: dict[int, _AtWeight] = defaultdict(_AtWeight)
         # Running totals of requests: before the first of `ticks`, and after each of them.
-        self._canary_started, self._canary_finished, self._both_finished = [0], [0], [0]
+        self._canary_started, self._canary_finished, self._both_finished = (array("q", [0]) for _ in range(3))
 
     def update(self, tick: Tick, run: Run) -> None:
         """Add the next tick of `run`."""
@@ -99,11 +100,12 @@ class RunEvidence:
         if tick.both_scraped and weight is not None:
             self._at_weight[weight].update(weight, tick)
 
-    def _drop_oldest(self, ticks: int) -> None:
+    def _drop_oldest(self, most: int) -> None:
         """They stay in the evidence, but a run that is held for days has more ticks than a run record can store."""
-        self.dropped_ticks += ticks
-        for column in (self.ticks, self._canary_started, self._canary_finished, self._both_finished):
-            del column[:ticks]
+        dropped = self.ticks.drop_oldest(most)
+        self.dropped_ticks += dropped
+        for totals in (self._canary_started, self._canary_finished, self._both_finished):
+            del totals[:dropped]
 
     def findings(self, run: Run, now: float, overdue_after: float) -> RunFindings:
         """What is known at `now` (unix seconds).
@@ -113,7 +115,7 @@ class RunEvidence:
         """
         finished = self._canary_finished[-1]
         started_by = now - max(overdue_after, _SLOW_FACTOR * self.baseline.nearly_all_within)
-        started = self._canary_started[bisect_right(self.ticks, started_by, key=lambda tick: tick.end)]
+        started = self._canary_started[self.ticks.ended_by(started_by)]
         at_weight = self._at_weight[run.strategy.weight]
         return RunFindings(
             self.objective_findings,
@@ -168,7 +170,7 @@ class RunEvidence:
         """The number of ticks that began before `moment`; all of them if it has not come."""
         if moment is None:
             return len(self.ticks)
-        return bisect_left(self.ticks, moment.timestamp(), key=lambda tick: tick.start)
+        return self.ticks.begun_before(moment.timestamp())
 
     def _weight_throughout(self, tick: Tick, run: Run) -> int | None:
         """The weight under which all requests of the tick began; None if it is not known.

@@ -109,7 +109,7 @@ def of_prometheus(prometheus: Prometheus, past: Past, policy: spec.Spec) -> RunR
     if ended is None:
         revisions = f"revisions {past.canary} and {past.stable} of {past.namespace}/{past.name}"
         raise CommandError(f"Prometheus knows no requests of {revisions} between {past.since} and {past.until}")
-    run = backtest.with_share(run, ended.evidence.ticks)
+    run = backtest.with_share(run, list(ended.evidence.ticks))
     return run_record.of_run(past.namespace, past.name, run, ended)
 
 

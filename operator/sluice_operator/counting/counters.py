@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Sample = tuple[float, float]  # unix time in seconds, value of the counter
 
 _SKEW_SECONDS = 3.0  # the clocks of two replicas of Prometheus differ by at most this
+_GONE_SECONDS = 3600.0  # without a scrape, after which a pod is forgotten
 _LARGEST = 2.0**53  # larger floats cannot count single requests
 _NOT_A_COUNT = -1.0  # stands for a value that cannot be a number of requests
 
@@ -73,13 +74,16 @@ class Counter:
         """Add the next sample; one that is not newer than the last is ignored.
 
         A value that falls below half of the last one is a restart, which counts up from 0 again. A value that falls by
-        less, or within the clock skew, comes from another replica of Prometheus, and is ignored.
+        less, or within the clock skew, comes from another replica of Prometheus, and is ignored. What was counted while
+        the pod was not scraped for very long is no growth: nobody knows when it was counted.
         """
         if at <= self.times[-1]:
             return
         if value < self._last_value and (value >= self._last_value / 2 or at - self.times[-1] <= _SKEW_SECONDS):
             return
         growth = value - self._last_value if value >= self._last_value else value
+        if at - self.times[-1] > _GONE_SECONDS:
+            growth = 0.0
         self.times.append(at)
         self.totals.append(self.totals[-1] + growth)
         self._last_value = value
@@ -204,7 +208,11 @@ class Counters:
                 yield identity, counter
 
     def forget(self, moment: float) -> None:
-        """Keep only what growth after `moment` needs."""
+        """Keep only what growth after `moment` needs. Pods that were gone long before are forgotten."""
+        for gone in [name for name, pod in self.pods.items() if pod.last <= moment - _GONE_SECONDS]:
+            del self.pods[gone]
+            self._known.pop(gone, None)
+        self._began_without_count = {counter for counter in self._began_without_count if counter.pod in self.pods}
         for of_pod in self._known.values():
             for counter in of_pod.values():
                 counter.forget(moment)

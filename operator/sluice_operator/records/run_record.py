@@ -112,7 +112,7 @@ class RunRecord(_Part, frozen=True):
 def of_run(namespace: str, name: str, run: Run, ended: EndedRun) -> RunRecord:
     """The record of a run of the ModelDeployment `namespace`/`name`. The run must have at least one tick."""
     evidence = ended.evidence
-    ticks, bounds = evidence.ticks, criteria.bounds(run.judged, evidence.baseline.bounds)
+    ticks, bounds = list(evidence.ticks), criteria.bounds(run.judged, evidence.baseline.bounds)
     return RunRecord(
         namespace=namespace,
         name=name,

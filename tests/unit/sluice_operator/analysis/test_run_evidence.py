@@ -18,6 +18,7 @@ from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import LiveWeight, Run
 from sluice_operator.counting.counters import Counters
+from sluice_operator.counting.tick_log import TickLog
 from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.objective import ObjectiveBaseline
@@ -312,7 +313,7 @@ def test_a_request_hangs_only_if_it_takes_longer_than_stable_s(longest: float, o
 def test_a_run_that_is_held_for_days_drops_its_oldest_ticks() -> None:
     """They still count as evidence."""
     dropping, complete = no_evidence(ERRORS), no_evidence(ERRORS)
-    dropping.least_ticks = 20
+    dropping.least_ticks, dropping.ticks = 20, TickLog(packed_together=10)
     ticks = [tick(index, requests(100, errors=index % 2, started=101)) for index in range(95)]
     late = a_run(step=800.0)
     assert findings_after(dropping, *ticks, run=late) == findings_after(complete, *ticks, run=late)

@@ -285,3 +285,22 @@ def test_memory_does_not_grow_with_the_run() -> None:
 
 def thousand() -> Iterator[Sample]:
     return ((10.0 * scrape, float(scrape)) for scrape in range(1000))
+
+
+def test_a_pod_that_is_gone_for_an_hour_is_forgotten() -> None:
+    """A run that is held for days, with pods that come and go, keeps those of the last hour; others are not touched."""
+    pods = [series(REQUESTS, (600.0 * number, 0), (600.0 * number + 500, 9), pod=str(number)) for number in range(100)]
+    counters = counters_of(*pods)
+    counters.forget(59_900)
+    assert list(counters.pods) == [str(number) for number in range(94, 100)]
+    assert len(list(counters.grown("new", 59_900, 60_000))) == 6
+
+
+def test_what_was_counted_in_an_hour_without_scrapes_is_no_growth() -> None:
+    """Nobody knows when it was counted; a pod that was forgotten and comes back is read in the same way."""
+    samples = [(0, 5), (10, 7), (4_000, 500), (4_010, 501)]
+    counters, forgetful = counters_of(series(REQUESTS, *samples)), counters_of(series(REQUESTS, *samples[:2]))
+    forgetful.forget(3_900)
+    assert not forgetful.pods
+    forgetful.add([series(REQUESTS, *samples[2:])])
+    assert total(counters, 10) == total(forgetful, 10) == 1

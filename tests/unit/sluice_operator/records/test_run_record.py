@@ -46,7 +46,9 @@ def past() -> Baseline:
 
 
 def made(counted: list[Tick], baseline: Baseline | None = None) -> RunRecord:
-    evidence = RunEvidence(RUN.judged, len(RUN.steps), baseline or past(), Pods(2, 3), TICK, counted)
+    evidence = RunEvidence(RUN.judged, len(RUN.steps), baseline or past(), Pods(2, 3), TICK)
+    for tick in counted:
+        evidence.ticks.append(tick)
     return run_record.of_run("models", "iris", RUN, EndedRun(evidence, LAST, PATIENCE))
 
 
