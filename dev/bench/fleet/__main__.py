@@ -17,7 +17,7 @@ from dev import api_server
 from dev.bench.fleet import fleet, process, world
 from dev.bench.fleet.stages import TICK_SECONDS, Cost, Delays, Stages
 
-_START_SECONDS, _SETTLE_SECONDS = 120.0, 30.0
+_START_SECONDS, _SETTLE_SECONDS = 120.0, 300.0
 _PER_OBJECT_SECONDS = 3.0  # to bring one up, at the most
 _MB = 2**20
 
@@ -38,7 +38,7 @@ async def _measured(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 async def _report(arguments: argparse.Namespace, stages: Stages, keys: Sequence[fleet.Key]) -> None:
-    await asyncio.sleep(_SETTLE_SECONDS)
+    print(f"at rest {await stages.at_rest(_SETTLE_SECONDS):.0f} s after the start", flush=True)
     print(_cost_row(f"{len(keys)} idle", await stages.cost(arguments.seconds)), flush=True)
     rolling = keys[: arguments.rollouts]
     if not rolling:

@@ -15,6 +15,7 @@ from dev.bench.fleet.registry import Registry
 TICK_SECONDS = 5.0
 _SAMPLE_SECONDS = 1.0  # between two looks at the memory
 _BETWEEN_BREACHES = 0.7  # seconds
+_REST_SECONDS, _STILL = 20.0, 0.8  # at rest: the share of a core of this time is not a fifth below that of the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,19 @@ class Stages:
         by_verb = self._operator.requests(began, began + elapsed)
         registry = (self._registry.asked.total() - asked) / elapsed
         return Cost(memory, spent / elapsed, by_verb.total() / elapsed, registry, by_verb)
+
+    async def at_rest(self, within: float) -> float:
+        """Wait until the operator's CPU time no longer falls. Returns the seconds that this took."""
+        began, before = time.time(), math.inf
+        while time.time() - began < within:
+            spent = self._operator.cpu_seconds()
+            await asyncio.sleep(_REST_SECONDS)
+            self._operator.check()
+            share = (self._operator.cpu_seconds() - spent) / _REST_SECONDS
+            if share > _STILL * before:
+                break
+            before = share
+        return time.time() - began
 
     async def begin_rollouts(self, keys: Sequence[Key], within: float) -> float:
         """Move the aliases to the next version. Returns the seconds until all canaries are judged."""
