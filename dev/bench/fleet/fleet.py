@@ -10,6 +10,7 @@ from dev.bench.fleet.api import Api, Manifest
 from sluice_operator.api import names
 
 Key = tuple[str, str]  # namespace and name
+LEASE_NAMESPACE = "sluice-system"
 _PER_NAMESPACE = 50
 _WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 
@@ -47,7 +48,7 @@ def manifest(key: Key, registry: str = "") -> Manifest:
 
 async def create(api: Api, keys: list[Key], hanging: str) -> None:
     """Create the ModelDeployments; the last one has the registry at `hanging`."""
-    for namespace in sorted({namespace for namespace, _ in keys}):
+    for namespace in sorted({LEASE_NAMESPACE, *(namespace for namespace, _ in keys)}):
         await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     manifests = [manifest(key, hanging if key == keys[-1] else "") for key in keys]
     await asyncio.gather(*map(api.create, manifests))

@@ -18,13 +18,13 @@ from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.reader import Reader
 from tests.unit.sluice_operator.fake_prometheus import CANARY, STABLE, a_run
 
-HOURS_6 = 6 * 3600.0
+HOURS_6, SCRAPE_SECONDS = 6 * 3600.0, 1800.0
 INTERVALS = Intervals(scrape=15.0, evaluation=5.0)
 
 
 @dataclass
 class ManyPods:
-    """A Prometheus with so many pods of stable, each of which was scraped at the edges of each range."""
+    """A Prometheus with so many pods of stable, each of which was scraped every half hour, with 100 more requests."""
 
     names: list[str]
     asked: list[tuple[str, list[str]]] = field(default_factory=list)  # counters of each query, and the pods it gave
@@ -36,8 +36,9 @@ class ManyPods:
         matchers = dict(re.findall(r'(\w+)=~?"([^"]*)"', query))
         pods = [name for name in self.names if re.fullmatch(matchers.get("pod_uid", ".*"), name)]
         self.asked.append((matchers["__name__"], pods))
-        edges = start_time.timestamp(), end_time.timestamp()
-        values = [(at, str(100 * number)) for number, at in enumerate(edges)]
+        span = int(end_time.timestamp() - start_time.timestamp())
+        scrapes = range(0, span + 1, int(SCRAPE_SECONDS))
+        values = [(start_time.timestamp() + after, str(100 * number)) for number, after in enumerate(scrapes)]
         return [
             {"metric": {"__name__": name, "pod_uid": pod, "revision": STABLE, "code": "200"}, "values": values}
             for name in ("ml_requests_started_total", "ml_requests_total")
@@ -59,7 +60,7 @@ def test_no_answer_has_the_past_of_more_than_a_few_pods(pods: int) -> None:
     wide = [given for counters, given in prometheus.asked if "ml_requests_total" in counters]
     assert max(map(len, wide)) <= stable_history.PODS_PER_QUERY
     assert past.pod_seconds == min(pods, stable_history.MOST_PODS) * HOURS_6
-    assert past.requests == 100 * min(pods, stable_history.MOST_PODS)
+    assert past.requests == 1200 * min(pods, stable_history.MOST_PODS)
 
 
 def test_the_same_pods_are_read_after_a_restart() -> None:
