@@ -140,7 +140,7 @@ def build(
         Reader(prometheus), intervals, servers, rollouts.weighed, UserQueries(settings.unconfined_queries)
     )
     hosts, lanes, archive = HostClaims(kube), Lanes(), Archive(kube, evaluator)
-    observer = Observer(kube, registry, evaluator, hosts, settings, clock, chance)
+    observer = Observer(kube, registry, evaluator, hosts, settings, clock, chance, wake)
     publisher = EventPublisher(kube, instance=socket.gethostname())
     interval, listeners = settings.evaluation_interval, Listeners(rollouts, *tracing)
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)

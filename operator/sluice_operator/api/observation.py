@@ -152,6 +152,16 @@ class RouteEdit:
 
 
 @dataclass(frozen=True, slots=True)
+class HostTrouble:
+    """Callers do not reach the revisions that should answer them, as requests without a probe header showed."""
+
+    reason: str
+    message: str
+    since: datetime | None = None  # when all of them were last answered as they should be, if that is known
+    by_another: bool = False  # somebody else answers
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """The operator's settings that go into a new revision where the spec leaves them out."""
 
@@ -181,6 +191,7 @@ class Observation:
     route_taken: str = ""  # likewise the host of the present route
     granted_at: datetime | None = None  # since when the host is its own, where status has no route yet but served one
     route_edits: tuple[RouteEdit, ...] = ()
+    host_trouble: HostTrouble | None = None
     refused: str = ""  # why the API server refused the last writes, if it did
     unreadable: str = ""  # what the API server does not let the operator read, and why; nothing waits for it
     weight: Proof | None = None  # that the gateway uses the desired weight

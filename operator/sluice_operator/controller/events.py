@@ -17,6 +17,7 @@ from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.contest import named
 
 _log = logging.getLogger(__name__)
+_HOST_TROUBLE = ("HostAnsweredByAnother", "HostNotAnswered", "GatewayUnreachable")  # at rest, when no run tells it
 _NOTE_LIMIT = 1024  # characters that the API accepts
 
 
@@ -105,6 +106,8 @@ def _conditions_changed(before: Status, after: Status) -> Iterator[Event]:
     for kind, reason in (("RegistryReachable", "RegistryUnreachable"), ("MetricsAvailable", "MetricsLost")):
         if lost := _changed_to(before, after, kind, "False"):
             yield Event(reason, lost.message, warning=True)
+    if (traffic := _changed_to(before, after, "TrafficVerified", "False")) and traffic.reason in _HOST_TROUBLE:
+        yield Event(traffic.reason, traffic.message, warning=True)
 
 
 def _changed_to(before: Status, after: Status, kind: str, value: str) -> Condition | None:

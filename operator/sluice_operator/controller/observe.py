@@ -12,14 +12,16 @@ from datetime import datetime
 from sluice_operator.analysis import criteria, hold_out
 from sluice_operator.api import names, spec
 from sluice_operator.api.command import asked
-from sluice_operator.api.observation import Defaults, HoldOuts, Observation, Proof, Refusal, RouteEdit
+from sluice_operator.api.observation import Defaults, HoldOuts, HostTrouble, Observation, Proof, Refusal, RouteEdit
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Alias, Phase, Revision, Status, Verdict
 from sluice_operator.controller import adoption
+from sluice_operator.controller.callers import Callers
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
+from sluice_operator.controller.lanes import Key
 from sluice_operator.controller.patience import PatientEvaluator
 from sluice_operator.controller.proofs import Proofs, Workloads
 from sluice_operator.controller.route_edits import RouteEdits
@@ -68,6 +70,7 @@ class Observer:
         settings: Settings,
         clock: Callable[[], datetime],
         chance: random.Random,
+        wake: Callable[[Key], None] = lambda key: None,
     ) -> None:
         self._kube = kube
         self._registry = registry
@@ -77,7 +80,9 @@ class Observer:
         self._settings = settings
         self._clock = clock
         self._route_edits = RouteEdits()
-        self._proofs = Proofs(kube, _access(settings), chance)
+        access = _access(settings)
+        self._proofs = Proofs(kube, access, chance)
+        self._callers = Callers(kube, access, chance, clock, wake)
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         """None if the object is gone or being deleted. `refused`: why the API server refused the last writes."""
@@ -90,6 +95,7 @@ class Observer:
         if body is None or body["metadata"].get("deletionTimestamp"):
             self._evaluator.forget(namespace, name)
             self._route_edits.forget(namespace, name)
+            self._callers.forget(namespace, name)
             self._registry.forget((namespace, name))
             return None
         wanted = spec.parse(body["spec"])
@@ -104,6 +110,7 @@ class Observer:
             pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods, owned.objects.values())
         edits = self._route_edits.look(owner, current, owned, looked_at)
+        trouble = self._callers.look(owner, current, workloads)
         weight = await self._proofs.weight(current, workloads)
         smoke = await self._proofs.smoke(current, weight)
         observation = Observation(
@@ -126,6 +133,7 @@ class Observer:
             route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",
             granted_at=granted_before_noted(body),
             route_edits=edits,
+            host_trouble=trouble,
             refused=refused,
             unreadable=owned.unreadable,
             weight=weight,
@@ -135,7 +143,7 @@ class Observer:
             rate=await self._rate(owner, current),
             latency_thresholds=await self._latency_thresholds(owner, current, smoke),
             metrics_refusal=await self._metrics_refusal(owner, current),
-            verdict=None if _in_doubt(current, edits) else await self._verdict(owner, current, workloads),
+            verdict=None if _in_doubt(current, edits, trouble) else await self._verdict(owner, current, workloads),
             alias_version=self._alias_version(owner, wanted, current),
             command=asked(body),
         )
@@ -212,9 +220,10 @@ def _registry_of(source: Revision | Alias, owner: Owner, wanted: Spec) -> Connec
     return Connection.to(source.tracking_uri, owner.namespace, wanted.model.registry)
 
 
-def _in_doubt(current: Status, edits: Sequence[RouteEdit]) -> bool:
-    """Whether status still calls a weight live that somebody else has edited: then no requests are judged by it."""
-    return bool(edits) and current.weight is not None and current.weight.verified_at is not None
+def _in_doubt(current: Status, edits: Sequence[RouteEdit], trouble: HostTrouble | None) -> bool:
+    """Whether status still calls a weight live that it may not be any more: then no requests are judged by it."""
+    disturbed = bool(edits) or (trouble is not None and trouble.by_another)
+    return disturbed and current.weight is not None and current.weight.verified_at is not None
 
 
 def _access(settings: Settings) -> Access:

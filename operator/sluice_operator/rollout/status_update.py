@@ -15,7 +15,7 @@ _STALE = Proof(False, "the route is written anew just now")
 
 def with_observations(seen: Observation) -> Observation:
     """`seen` with its status brought up to date with what was seen, and the revision that it asks for."""
-    status = _edited_route(seen, _route(seen, seen.status))
+    status = _shared_host(seen, _edited_route(seen, _route(seen, seen.status)))
     seen = _without_stale_proofs(seen, status)
     for note in (with_registry, _pods, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
@@ -69,6 +69,17 @@ def _edited_route(seen: Observation, status: Status) -> Status:
     since = min(edit.since or weight.verified_at or seen.now for edit in edits)
     run = in_doubt(contest.with_edits(run, edits, seen.now), since)
     return replace(status, run=run, weight=Weight(desired=weight.desired, live=weight.live, written_at=seen.now))
+
+
+def _shared_host(seen: Observation, status: Status) -> Status:
+    """While somebody else answers some of the callers, nobody knows which share the canary gets."""
+    run, weight, trouble = status.run, status.weight, seen.host_trouble
+    if run is None or weight is None or weight.verified_at is None or trouble is None or not trouble.by_another:
+        return status
+    if status.phase not in (Phase.STEPPING, Phase.PROMOTING):
+        return status
+    unknown = replace(weight, verified_at=None, verification=None)
+    return replace(status, run=in_doubt(run, trouble.since or weight.verified_at), weight=unknown)
 
 
 def _pods(seen: Observation, status: Status) -> Status:

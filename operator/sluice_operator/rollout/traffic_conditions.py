@@ -17,6 +17,10 @@ def traffic_verified(seen: Observation, status: Status) -> ConditionState:
     weight = status.weight
     if seen.swap is not None and not seen.swap.live:
         return "False", "SwapNotProven", seen.swap.detail
+    if seen.host_trouble is not None:
+        return "False", seen.host_trouble.reason, seen.host_trouble.message
+    if seen.weight is not None and seen.weight.strangers:
+        return "False", "HostAnsweredByAnother", seen.weight.detail
     if weight is None:
         return "Unknown", "NoCanaryRoute", ""
     if weight.verified_at is not None:
@@ -54,6 +58,8 @@ def unproven(seen: Observation, status: Status) -> ConditionState | None:
     weight = status.weight
     if weight is None or weight.verified_at is not None or status.phase not in (Phase.STEPPING, Phase.PROMOTING):
         return None
+    if seen.host_trouble is not None and seen.host_trouble.by_another:
+        return "True", seen.host_trouble.reason, f"{seen.host_trouble.message}; the step waits for that"
     if seen.now < weight.written_at + _UNPROVEN_STALLS_AFTER:
         return None
     return "True", "WeightNotProven", f"{_not_live(seen, weight.desired)}; the step waits for it"

@@ -9,21 +9,25 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.observation import Observation
+from sluice_operator.api.observation import HostTrouble, Observation
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Outcome, Phase, Status
+from sluice_operator.controller.events import transitions
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     LIVE,
     NOW,
     OWNER,
+    PASS,
     At,
     a_spec,
     again,
     an_observation,
     at,
+    both_ready,
     condition,
+    not_live,
     pods,
     promoting,
     revision,
@@ -154,3 +158,46 @@ def test_of_two_that_were_granted_one_host_the_later_one_loses_its_route() -> No
     assert at(status).outcome is not Outcome.REJECTED
     settled = decide(stable_on(1, host_taken="models/first", route_taken="models/first"))
     assert condition(settled, "Stalled")[1] == "HostTaken"
+
+
+ANOTHER = HostTrouble("HostAnsweredByAnother", "10 of 24 requests went to team-b/old", since=NOW, by_another=True)
+
+
+def test_somebody_else_who_answers_for_the_host_is_told_at_rest() -> None:
+    """Stable is ready, and its callers get answers of somebody else."""
+    status = decide(stable_on(1, host_trouble=ANOTHER))
+    assert condition(status, "TrafficVerified") == ("False", ANOTHER.reason, ANOTHER.message)
+    assert status.message == ANOTHER.message
+    [event] = [event for event in transitions(stable_on(1).status, status) if event.warning]
+    assert event.reason == "HostAnsweredByAnother"
+
+
+def test_a_share_that_somebody_else_takes_unproves_the_weight() -> None:
+    """The step waits, nothing counts in favour, and missing requests do not count against the canary."""
+    seen = stepping(weight=LIVE)
+    taken = again(seen, host_trouble=ANOTHER, weight=LIVE, verdict=PASS)
+    status = decide(taken)
+    assert at(status) == at(seen.status)
+    assert status.run is not None
+    assert status.weight is not None
+    assert (status.weight.verified_at, status.run.step_started_at) == (None, None)
+    assert status.run.live_weights[-1].disturbed
+    assert condition(status, "Stalled")[:2] == ("True", "HostAnsweredByAnother")
+    back = again(taken, host_trouble=None, weight=LIVE)
+    assert condition(decide(back), "TrafficVerified")[:2] == ("True", "Proven")
+    assert at(decide(again(back, verdict=PASS))).step == 1
+
+
+def test_a_weight_that_stays_unproven_in_a_step_is_stalled() -> None:
+    """After two minutes; TrafficVerified says it after 30 seconds."""
+    first = stepping(weight=LIVE, verdict=PASS)
+    written = again(again(first), workloads=both_ready(2, 2), weight=not_live("12 to revision stable"))
+    late = again(written, after=119.0, weight=not_live("12 to revision stable"))
+    assert at(decide(written)).weight == 50
+    assert condition(decide(late), "Stalled")[1] == "Progressing"
+    later = again(late, after=2.0, weight=not_live("12 to revision stable"))
+    assert condition(decide(later), "Stalled") == (
+        "True",
+        "WeightNotProven",
+        "weight 50 was written but is not live: 12 to revision stable; the step waits for it",
+    )
