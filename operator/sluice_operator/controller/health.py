@@ -1,9 +1,10 @@
 """`/healthz`: does this process do its work, or must it be started again? `/readyz`: does it lead, or stand by?"""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
+
+from sluice_operator.telemetry.endpoint import listen
 
 Check = Callable[[], str]  # what is wrong, as a sentence; empty if nothing is
 
@@ -13,13 +14,7 @@ async def serve(checks: Sequence[Check], role: Callable[[], str], port: int, hos
 
     A check that raises makes the process unhealthy, too. Raises OSError if the port is taken.
     """
-    runner = web.AppRunner(_application(checks, role), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
+    await listen(_application(checks, role), port, host)
 
 
 def _application(checks: Sequence[Check], role: Callable[[], str]) -> web.Application:

@@ -68,7 +68,9 @@ class ApiServer:
         """
         query = [("watch", "true"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", str(_WATCH_SECONDS))]
         query += [("labelSelector", _selector(labels)), ("resourceVersion", version)]
-        response = await self._send("GET", _path(kind, namespace), None, query, _WATCH_SECONDS + _PATIENCE_SECONDS)
+        with measured("kubernetes", "watch") as call:  # until it begins
+            response = await self._send("GET", _path(kind, namespace), None, query, _WATCH_SECONDS + _PATIENCE_SECONDS)
+            call.answered(response.status)
         stream: aiohttp.ClientResponse = response.response
         try:
             if response.status != 200:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx
 import requests
 
@@ -68,17 +69,22 @@ def kind_of(error: BaseException) -> str:
         return "tls"
     if any(isinstance(cause, TimeoutError | httpx.TimeoutException | requests.Timeout) for cause in chain):
         return "timeout"
+    return next((kind for cause in reversed(chain) if (kind := _kind_of_one(cause))), "other")
+
+
+def _kind_of_one(error: BaseException) -> str:
+    """The same for one exception of a chain; empty if it says nothing."""
     match error:
         case asyncio.CancelledError():
             return "cancelled"
-        case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError():
+        case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError() | aiohttp.ClientConnectionError():
             return "connection"
-        case requests.RequestException() | httpx.DecodingError() | ValueError():
+        case requests.RequestException() | httpx.DecodingError() | aiohttp.ClientError() | ValueError():
             return "unusable"
         case OSError() | httpx.TransportError():
             return "connection"
         case _:
-            return "other"
+            return ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

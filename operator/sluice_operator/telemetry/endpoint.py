@@ -8,7 +8,12 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 
 async def serve(registry: CollectorRegistry, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104 - pods are scraped
     """Answer GET /metrics until this is cancelled. Raises OSError if the port is taken."""
-    runner = web.AppRunner(_application(registry), access_log=None)
+    await listen(_application(registry), port, host)
+
+
+async def listen(application: web.Application, port: int, host: str) -> None:
+    """Serve `application` until this is cancelled. Raises OSError if the port is taken."""
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

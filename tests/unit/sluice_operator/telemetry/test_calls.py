@@ -4,10 +4,12 @@ import asyncio
 import json
 import ssl
 
+import aiohttp
 import httpx
 import pytest
 import requests
 
+from sluice_operator.kubernetes.port import NoAnswer
 from sluice_operator.prometheus.session import AnswerError
 from sluice_operator.telemetry.calls import MeasuredClient, kind_of, measured
 from sluice_operator.telemetry.metrics import DEPENDENCIES, ERROR_KINDS, REGISTRY
@@ -45,6 +47,9 @@ def wrapped(error: Exception, cause: Exception) -> Exception:
         (json.JSONDecodeError("no JSON", "", 0), "unusable"),
         (requests.JSONDecodeError("no JSON", "", 0), "unusable"),
         (AnswerError("it is longer than 32 MB"), "unusable"),
+        (wrapped(NoAnswer("no answer"), aiohttp.ClientOSError("reset")), "connection"),
+        (wrapped(NoAnswer("no answer"), aiohttp.ServerDisconnectedError()), "connection"),
+        (wrapped(NoAnswer("no JSON"), json.JSONDecodeError("no JSON", "", 0)), "unusable"),
         (RuntimeError("a bug"), "other"),
     ],
 )
