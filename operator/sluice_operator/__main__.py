@@ -9,7 +9,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -81,18 +81,18 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
         client.ApiClient(configuration) as lease_api,  # of its own, so that no other request delays a renewal
         MeasuredClient("mlflow") as http,
     ):
-        server = ApiServer(api)
+        server = ApiServer(api, settings.namespaces)
         lease = Lease(ApiServer(lease_api), settings.lease_namespace, settings.lease_name, socket.gethostname())
         parts = build(server, Guarded(server, lease.held), http, settings, tracing)
         checks = [parts.queue.trouble, *(reflector.trouble for reflector in parts.reflectors)]
         await first_to_end(
             health.serve(checks, partial(_role, lease), settings.health_port),
             endpoint.serve(metrics.REGISTRY, settings.metrics_port),
-            lead(server, lease, parts),
+            lead(server, lease, parts, settings.namespaces),
         )
 
 
-async def lead(server: ApiServer, lease: Lease, parts: Parts) -> None:
+async def lead(server: ApiServer, lease: Lease, parts: Parts, namespaces: Sequence[str]) -> None:
     """Work as soon as this process holds the Lease, and as long. Raises LeaseLostError."""
     await lease.acquire()
     metrics.LEADER.set(1)
@@ -102,7 +102,8 @@ async def lead(server: ApiServer, lease: Lease, parts: Parts) -> None:
         watcher = kopf.operator(
             registry=watch.registry(parts.queue, parts.hosts, parts.lanes, parts.cache),
             settings=watch.settings(),
-            clusterwide=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
         )
         reflectors = (reflector.run() for reflector in parts.reflectors)
         await first_to_end(parts.queue.run(), watcher, lease.keep(), *reflectors)
@@ -144,7 +145,7 @@ def build(
     publisher = EventPublisher(kube, instance=socket.gethostname())
     interval, listeners = settings.evaluation_interval, Listeners(rollouts, *tracing)
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
-    reflectors = [Reflector(source, kind, wake, chance) for kind in (*OWNED_KINDS, "Pod")]
+    reflectors = [Reflector(source, kind, wake, chance, settings.namespaces or ("",)) for kind in (*OWNED_KINDS, "Pod")]
     cache = Cache(kube, reflectors)
     at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, listeners, chance)
     work = TellingTrouble(at_rest, kube, publisher, clock)

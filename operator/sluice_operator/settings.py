@@ -32,6 +32,7 @@ class Settings:
     trusted_types: tuple[str, ...] = (_TREES,)  # that a skops file may hold, for `trust: TrustedTypes`
     unconfined_queries: tuple[str, ...] = ()  # namespace patterns whose queries may read all namespaces
     allowed_registries: tuple[str, ...] = ()  # host:port patterns that `registry.trackingURI` may name
+    namespaces: tuple[str, ...] = ()  # that are watched; empty: all
     lease_namespace: str = "sluice-system"
     lease_name: str = "sluice-leader"
     workers: int = 4  # for objects at rest
@@ -61,6 +62,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         trusted_types=variables.words("TRUSTED_TYPES", (_TREES,)),
         unconfined_queries=variables.words("UNCONFINED_QUERIES", ()),
         allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
+        namespaces=variables.words("NAMESPACES", ()),
         lease_namespace=variables.text("LEASE_NAMESPACE", "sluice-system"),
         lease_name=variables.text("LEASE_NAME", "sluice-leader"),
         workers=variables.number("WORKERS", 4),

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,14 @@ def operator(kubectl: Kubectl, proxy: Proxy, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("operator")
     config = yaml.safe_load(kubectl.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.port}"
-    (folder / "kubeconfig").write_text(yaml.safe_dump(config))
+    with started(folder, config, SLUICE_LEASE_NAMESPACE="models") as log:
+        yield log
+
+
+@contextmanager
+def started(folder: Path, kubeconfig: dict[str, Any], **changes: str) -> Iterator[Path]:
+    """An operator that holds the Lease, and its log. Registry, Prometheus and gateway refuse connections."""
+    (folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
     health, metrics, nobody = free_ports(3)
     settings = {
         "KUBECONFIG": str(folder / "kubeconfig"),
@@ -83,9 +91,9 @@ def operator(kubectl: Kubectl, proxy: Proxy, tmp_path_factory: pytest.TempPathFa
         "SLUICE_TRACKING_URI": f"http://127.0.0.1:{nobody}",
         "SLUICE_PROMETHEUS_URL": f"http://127.0.0.1:{nobody}",
         "SLUICE_GATEWAY_ADDRESS": f"http://127.0.0.1:{nobody}",
-        "SLUICE_LEASE_NAMESPACE": "models",
         "SLUICE_HEALTH_PORT": str(health),
         "SLUICE_METRICS_PORT": str(metrics),
+        **changes,
     }
     with running([sys.executable, "-m", "sluice_operator"], folder / "log", os.environ | settings) as process:
         eventually("holds the Lease", lambda: " holds the Lease " in (folder / "log").read_text(), process)
@@ -144,3 +152,26 @@ def test_an_edit_is_heard_though_the_watch_has_died_silently(stable: Kubectl, pr
     eventually("the edit is observed", observed, seconds=DEADLINE)
     stable("delete", "service/iris", "--namespace=models")
     eventually("the Service is there again", lambda: exists(stable, "service/iris"), seconds=DEADLINE)
+
+
+def test_an_operator_for_one_namespace_needs_no_other_one(
+    kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With the Role of manifests/install/namespaced and nothing else it does its work, and is refused nothing."""
+    kubectl("apply", f"--kustomize={Path(__file__).parents[2]}/manifests/install/namespaced")
+    kubectl("delete", "clusterrolebinding", "sluice-operator", "--ignore-not-found")  # of another test
+    token = kubectl("create", "token", "sluice-operator", "--namespace=sluice-system").strip()
+    config = yaml.safe_load(kubectl.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    kubectl("delete", "mdep", "--all", "--namespace=models")
+    settings = {"SLUICE_NAMESPACES": "models", "SLUICE_LEASE_NAMESPACE": "sluice-system"}
+    with started(tmp_path_factory.mktemp("namespaced"), config, **settings) as log:
+        kubectl("apply", f"--filename={Path(__file__).parents[2]}/manifests/examples/iris.yaml")
+
+        def reason() -> str:
+            iris = json.loads(kubectl("get", "mdep", "iris", "--namespace=models", "--output=json"))
+            conditions = iris.get("status", {}).get("conditions", [])
+            return next((entry["reason"] for entry in conditions if entry["type"] == "RegistryReachable"), "")
+
+        eventually("its registry counts as unreachable", lambda: reason() == "RegistryUnreachable")
+        assert "forbidden" not in log.read_text()

@@ -4,7 +4,7 @@ The paths of the API are written here and not discovered: the kinds are few and 
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -19,7 +19,6 @@ from sluice_operator.telemetry.calls import measured
 _TIMEOUT_SECONDS = 10.0
 _WATCH_SECONDS, _PATIENCE_SECONDS = 50, 10  # of a watch, and until it must have ended
 _PAGE = "500"  # objects
-_CRD_PATH = f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}"
 _PATHS = {
     "ModelDeployment": "/apis/sluice.dev/v1alpha1/namespaces/{}/modeldeployments",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
@@ -35,18 +34,22 @@ _PATHS = {
 
 
 class ApiServer:
-    """`Kube` over the official asyncio client."""
+    """`Kube` over the official asyncio client. `namespaces`: those that may be read; without any, all of them."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, namespaces: Sequence[str] = ()) -> None:
         self._api = api
+        self._namespaces = namespaces or ("",)
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         return await self._request("GET", _path(kind, namespace, name), absent_is_none=True)
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
-        answer = await self._request("GET", _path(kind, namespace), query=[("labelSelector", _selector(labels))])
-        assert answer is not None
-        return [{**item, "kind": kind, "apiVersion": answer["apiVersion"]} for item in answer["items"]]
+        found = list[Manifest]()
+        for each in [namespace] if namespace else self._namespaces:
+            answer = await self._request("GET", _path(kind, each), query=[("labelSelector", _selector(labels))])
+            assert answer is not None
+            found += [{**item, "kind": kind, "apiVersion": answer["apiVersion"]} for item in answer["items"]]
+        return found
 
     async def list_all(self, kind: str, namespace: str, labels: Mapping[str, str]) -> tuple[list[Manifest], str]:
         """All objects with these labels, and the version from which a watch goes on. Large lists come in parts."""
@@ -87,7 +90,8 @@ class ApiServer:
 
     async def has_kind(self) -> bool:
         """Whether the API server knows ModelDeployments."""
-        return await self._request("GET", _CRD_PATH, query=[("limit", "1")], absent_is_none=True) is not None
+        path = _path(names.KIND, self._namespaces[0])
+        return await self._request("GET", path, query=[("limit", "1")], absent_is_none=True) is not None
 
     async def create(self, manifest: Manifest) -> None:
         """Create an object. Raises Conflict if it exists."""
