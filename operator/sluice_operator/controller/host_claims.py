@@ -6,13 +6,14 @@ reconcile of one object does not read all others.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
 from sluice_operator.api import names, spec, status
-from sluice_operator.api.owner import Manifest
+from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.api.status import Phase
+from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.port import Kube
 
 _Key = tuple[str, str]  # namespace and name of a ModelDeployment
@@ -57,9 +58,10 @@ class HostClaims:
             if not self._keys[host]:
                 del self._keys[host]
 
-    async def holder(self, body: Manifest, host: str) -> str:
+    async def holder(self, body: Manifest, host: str, served_since: datetime | None = None) -> str:
         """`namespace/name` of the object that has `host`, if that is another one than `body`; else empty.
 
+        `served_since`: when `body` got the host, if its status does not say it: what serves keeps its host.
         Whoever is named was read again, because the watch may have missed a change. And before a host is granted, all
         who have a claim to it are read again.
         """
@@ -68,7 +70,9 @@ class HostClaims:
                 self.see(listed)
             self._listed = True
         me = body["metadata"]["namespace"], body["metadata"]["name"]
-        mine = _claims(body)[host]
+        mine = _claims(body).get(host) or _claim(body, _Rank.ASKED)
+        if served_since is not None and mine.rank is _Rank.ASKED:
+            mine = replace(mine, rank=_Rank.GRANTED, since=served_since)
         if mine.rank is _Rank.ASKED:
             for other in sorted(self._keys.get(host, set()) - {me}):
                 await self._read(other)
@@ -103,12 +107,26 @@ def granted_before_noted(body: Manifest) -> datetime | None:
     return datetime.fromisoformat(body["metadata"]["creationTimestamp"])
 
 
+def served_since(owned: Children, owner: Owner, host: str) -> datetime | None:
+    """Since when an object whose status was lost has `host`: its own Ingress still says so."""
+    ingress = owned.objects.get(("Ingress", owner.name))
+    if ingress is None or not is_owned(ingress, owner.uid):
+        return None
+    if all(rule.get("host") != host for rule in ingress["spec"].get("rules") or ()):
+        return None
+    return datetime.fromisoformat(ingress["metadata"]["creationTimestamp"])
+
+
 def _claims(body: Manifest) -> dict[str, _Claim]:
     """The claims of an object by host: what it asks for, and what it was granted."""
-    metadata, asked = body["metadata"], spec.host(body["spec"])
-    created, uid = datetime.fromisoformat(metadata["creationTimestamp"]), metadata["uid"]
     rank = _Rank.GRANTED if granted_before_noted(body) else _Rank.ASKED
-    claims = {asked: _Claim(rank, created, uid)}
+    claims = {spec.host(body["spec"]): _claim(body, rank)}
     if (route := status.route(body.get("status"))) is not None:
-        claims[route.traffic.host] = _Claim(_Rank.GRANTED, route.since, uid)
+        claims[route.traffic.host] = replace(_claim(body, _Rank.GRANTED), since=route.since)
     return claims
+
+
+def _claim(body: Manifest, rank: _Rank) -> _Claim:
+    """Since the object was created."""
+    metadata = body["metadata"]
+    return _Claim(rank, datetime.fromisoformat(metadata["creationTimestamp"]), metadata["uid"])

@@ -20,7 +20,7 @@ from sluice_operator.api.status import Alias, Phase, Revision, Status, Verdict
 from sluice_operator.controller import adoption
 from sluice_operator.controller.callers import Callers
 from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
+from sluice_operator.controller.host_claims import HostClaims, granted_before_noted, served_since
 from sluice_operator.controller.lanes import Key
 from sluice_operator.controller.patience import PatientEvaluator
 from sluice_operator.controller.proofs import Proofs, Workloads
@@ -109,6 +109,8 @@ class Observer:
             current, owned = followed.status, followed.children
             pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods, owned.objects.values())
+        lost = bool(followed.adopted)
+        had_since = served_since(owned, owner, wanted.traffic.host) if lost else granted_before_noted(body)
         edits = self._route_edits.look(owner, current, owned, looked_at)
         trouble = self._callers.look(owner, current, workloads)
         weight = await self._proofs.weight(current, workloads)
@@ -129,9 +131,9 @@ class Observer:
             workloads=workloads,
             selected=owned.selected(name, owner.uid),
             foreign=owned.foreign,
-            host_taken=await self._hosts.holder(body, wanted.traffic.host),
+            host_taken=await self._hosts.holder(body, wanted.traffic.host, had_since),
             route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",
-            granted_at=granted_before_noted(body),
+            granted_at=had_since,
             route_edits=edits,
             host_trouble=trouble,
             refused=refused,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from sluice_operator.controller.host_claims import HostClaims, granted_before_noted
+from sluice_operator.controller.host_claims import HostClaims, granted_before_noted, served_since
+from sluice_operator.kubernetes.children import Children
+from tests.unit.sluice_operator.build import OWNER
 from tests.unit.sluice_operator.fakes import FakeKube, finish
 
 HOST = "iris.example.com"
@@ -150,3 +154,24 @@ def test_an_object_that_lost_its_route_asks_again() -> None:
     lost, first = an_object("lost", 10, status={"phase": "Stable"}), an_object("first", 12, status=granted(9))
     hosts = HostClaims(Counting(lost, first))
     assert [holder(hosts, lost), holder(hosts, first)] == ["models/first", ""]
+
+
+def test_an_object_whose_status_was_lost_keeps_the_host_that_it_serves() -> None:
+    """Its own Ingress says since when, and an older object that waits for the host does not get it now."""
+    waiting, lost = an_object("waiting", 10), an_object("lost", 12)
+    metadata = {**OWNER.metadata("iris"), "creationTimestamp": "2026-03-01T13:00:00Z"}
+    ingress = {"kind": "Ingress", "metadata": metadata, "spec": {"rules": [{"host": HOST}]}}
+    since = served_since(Children({("Ingress", "iris"): ingress}, (), True), OWNER, HOST)
+    assert since == datetime(2026, 3, 1, 13, tzinfo=UTC)
+    hosts = HostClaims(Counting(waiting, lost))
+    assert finish(hosts.holder(lost, HOST)) == "models/waiting", "its claim of that moment is the younger one"
+    assert finish(hosts.holder(lost, HOST, since)) == ""
+
+
+def test_only_its_own_ingress_with_that_host_speaks_for_an_object() -> None:
+    """Not one of somebody else, and not one for the host before."""
+    ours, theirs = OWNER.metadata("iris"), replace(OWNER, uid="other").metadata("iris")
+    for metadata, host in ((ours, "other.example.com"), (theirs, HOST)):
+        ingress = {"kind": "Ingress", "metadata": metadata, "spec": {"rules": [{"host": host}]}}
+        assert served_since(Children({("Ingress", "iris"): ingress}, (), True), OWNER, HOST) is None
+    assert served_since(Children({}, (), True), OWNER, HOST) is None
