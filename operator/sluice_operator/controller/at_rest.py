@@ -63,8 +63,14 @@ class AtRest:
 
     def _until_next(self, seen: Observation) -> float:
         waits = [(entry.until - seen.now).total_seconds() for entry in seen.status.retiring]
+        if _is_stalled(seen.status):  # by something that may end without an event, such as a name that is taken
+            waits.append(seen.spec.model.poll_interval.total_seconds())
         jittered = _LOOK_AGAIN * self.chance.uniform(1 - _JITTER, 1 + _JITTER)
         return max(_SOON, min([jittered, *waits]))
+
+
+def _is_stalled(current: Status) -> bool:
+    return any(condition.type == "Stalled" and condition.status == "True" for condition in current.conditions)
 
 
 def _is_settled(current: Status) -> bool:

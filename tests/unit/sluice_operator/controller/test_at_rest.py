@@ -253,3 +253,20 @@ def test_what_reports_is_told_of_an_object_at_rest() -> None:
         assert [told.phase for told in world.told] == [Phase.STABLE]
 
     scenario(steps)
+
+
+def test_an_object_that_is_stalled_is_looked_at_each_poll_interval() -> None:
+    """What stalls it, such as a name that somebody else has taken, may end without an event."""
+
+    async def steps(world: Scenario) -> None:
+        theirs = {"metadata": {"name": "iris-metrics", "namespace": "models"}, "spec": {}}
+        del world.kube.objects["Service", "iris-metrics"]
+        world.kube.put({"kind": "Service", **theirs})
+        world.copies[1].objects = [copy for copy in world.copies[1].objects if copy["metadata"]["name"] == "iris"]
+        await world.settle()
+        conditions = world.kube.objects[IRIS]["status"]["conditions"]
+        assert "NameTaken" in {condition["reason"] for condition in conditions}
+        pause, _, _ = await world.look()
+        assert pause == 30.0
+
+    scenario(steps)
