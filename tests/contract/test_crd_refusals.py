@@ -146,14 +146,20 @@ def test_a_bad_value_is_refused_and_the_message_says_what_to_write(
         (
             "spec.objectives[0].errorRate",
             None,
-            'spec.objectives[0]: Invalid value: objective "errors" must hold exactly one of errorRate, latency,'
-            " accuracy and query; it holds none",
+            'spec.objectives[0]: Invalid value: objective "errors" must hold exactly one of errorRate,'
+            " refusals, latency, accuracy and query; it holds none",
         ),
         (
             "spec.objectives[1].errorRate",
             {"max": "1%"},
-            'spec.objectives[1]: Invalid value: objective "latency" must hold exactly one of errorRate, latency,'
-            " accuracy and query; it holds more",
+            'spec.objectives[1]: Invalid value: objective "latency" must hold exactly one of errorRate,'
+            " refusals, latency, accuracy and query; it holds more",
+        ),
+        (
+            "spec.objectives[2].refusals",
+            {"maxRatio": "2"},
+            'spec.objectives[2]: Invalid value: objective "accuracy" must hold exactly one of errorRate,'
+            " refusals, latency, accuracy and query; it holds more",
         ),
         (
             "spec.objectives[0].errorRate",
@@ -290,7 +296,7 @@ def test_an_unknown_choice_is_refused_with_the_choices(
     assert f'Unsupported value: "{value}": supported values: {allowed}' in kubectl.refuses(iris)
 
 
-@pytest.mark.parametrize("path", ["spec.policyRef", "spec.traffic.ingress.hots", "spec.model.allowSignatureChange"])
+@pytest.mark.parametrize("path", ["spec.policyRef", "spec.traffic.ingress.hots", "spec.model.allowSignature"])
 def test_an_unknown_field_is_refused_by_name(kubectl: Kubectl, iris: dict[str, Any], path: str) -> None:
     """A misspelt field is not dropped without a message."""
     put(iris, path, "x")

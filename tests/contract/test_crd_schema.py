@@ -156,7 +156,12 @@ def test_the_smallest_object_gets_all_defaults(kubectl: Kubectl) -> None:
         },
     }
     assert kubectl.accepts(smallest)["spec"] == {
-        "model": {"uri": "models:/iris@challenger", "pollInterval": "30s", "trust": "Data"},
+        "model": {
+            "uri": "models:/iris@challenger",
+            "pollInterval": "30s",
+            "trust": "Data",
+            "allowSignatureChange": False,
+        },
         "server": {"replicas": 1},
         "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com"}},
         "rollout": {
@@ -231,7 +236,7 @@ def test_a_full_spec_is_stored_as_written(kubectl: Kubectl, iris: dict[str, Any]
     iris["spec"]["prometheus"] = {"url": "https://[fd00::1]:9090/team-a/", "credentialsSecret": "prometheus.team-a"}
     spec = kubectl.accepts(iris)["spec"]
     assert spec["server"] == iris["spec"]["server"]
-    assert spec["model"] == iris["spec"]["model"]
+    assert spec["model"] == {**iris["spec"]["model"], "allowSignatureChange": False}
     assert spec["prometheus"] == iris["spec"]["prometheus"]
 
 

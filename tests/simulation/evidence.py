@@ -11,6 +11,7 @@ import numpy as np
 
 from sluice_operator.analysis import baseline as baselines
 from sluice_operator.analysis import criteria
+from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.analysis.finding import ObjectiveEvidence
 from sluice_operator.analysis.thresholds import Thresholds
 from sluice_operator.api.quantities import decode
@@ -31,7 +32,8 @@ _SPEC: list[dict[str, Any]] = [
     {"name": "latency", "latency": {"quantile": "0.95", "max": "200ms", "maxRatio": "1.5"}},
     {"name": "accuracy", "accuracy": {"source": "Feedback", "min": "0.70", "maxDrop": "0.02"}},
 ]
-OBJECTIVES = msgspec.convert(_SPEC, tuple[Objective, ...], dec_hook=decode)
+ASKED = msgspec.convert(_SPEC, tuple[Objective, ...], dec_hook=decode)
+OBJECTIVES = (*ASKED, *default_objectives(ASKED))
 
 
 class Evidence:
@@ -81,12 +83,14 @@ class Evidence:
     def failed(self) -> Bools:
         """Which runs the objectives fail."""
         objectives, thresholds = [processes for _, processes in self._objectives], self._thresholds
-        worse = budget.averaged([processes.log_worse for processes in objectives])
-        over_limit = budget.averaged([processes.log_over_limit_and_worse for processes in objectives])
-        watch = budget.averaged([processes.log_worse_in_watch for processes in objectives])
-        return np.asarray(
-            (worse >= thresholds.comparison) | (over_limit >= thresholds.limits) | (watch >= thresholds.unpaired)
-        )
+        compared = [processes.log_worse for processes in objectives if processes.criterion.compared]
+        limited = [
+            processes.log_over_limit_and_worse for processes in objectives if processes.criterion.limit is not None
+        ]
+        watched = [processes.log_worse_in_watch for processes in objectives]
+        families = (compared, thresholds.comparison), (limited, thresholds.limits), (watched, thresholds.unpaired)
+        reached = (budget.averaged(logs) >= threshold for logs, threshold in families if logs)
+        return np.asarray(np.any(np.broadcast_arrays(*reached), axis=0))
 
     def silent(self, step: Floats) -> Bools:
         """Which canaries do not finish the requests that they get at their step."""
@@ -108,7 +112,10 @@ class Evidence:
             limit = criteria.bound_of(objective)
             assert limit is not None
             return ObjectiveCounts(answers.latency_counts(_index(limit)), answers.latency_counts(self._columns))
-        judged = answers.error_counts() if objective.error_rate is not None else answers.label_counts()
+        if objective.refusals is not None:
+            judged = answers.refusal_counts()
+        else:
+            judged = answers.error_counts() if objective.error_rate is not None else answers.label_counts()
         return ObjectiveCounts(judged, Counts(judged.requests[None], judged.bad[None]))
 
 

@@ -31,6 +31,7 @@ class Quality:
     slowness: float = 1.0  # factor for all latencies
     accuracy: float = 0.95  # share of labels
     answered: float = 1.0  # share of requests that it finishes
+    refused: float = 0.0  # share of requests that it refuses, or that callers give up on
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,10 @@ class Answers:
     slower: Floats
     labels: Floats
     wrong: Floats
+    refused: Floats
+
+    def refusal_counts(self) -> Counts:
+        return Counts(self.requests, self.refused)
 
     def error_counts(self) -> Counts:
         return Counts(self.requests, self.errors)
@@ -137,7 +142,8 @@ def drawn_answers(expected: Floats, bursting: Floats, quality: Quality, world: W
     slow = _slower(quiet, quality.slowness, random) + _slower(burst, quality.slowness * bursts.slowness, random)
     requests = quiet + burst
     wrong = random.binomial(requests, 1 - quality.accuracy)
-    return Answers(*(counts.astype(float) for counts in (requests, errors, slow, requests, wrong)))
+    refused = random.binomial(requests, quality.refused)  # 0 takes no random number
+    return Answers(*(counts.astype(float) for counts in (requests, errors, slow, requests, wrong, refused)))
 
 
 def _slower(requests: NDArray[np.int64], slowness: float, random: Random) -> NDArray[np.int64]:

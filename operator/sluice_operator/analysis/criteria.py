@@ -15,8 +15,9 @@ from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.objective import Criterion, Margin, ObjectiveCounts
 
 TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective has no limit
+REFUSALS_TOLERANCE = 0.05  # likewise of refusals: how many there are depends more on callers than on the model
 _SLOW_REQUESTS = 2  # stable must have had so many requests slower than a quantile, else the quantile is not known
-_WATCH_FACTOR = 4.0  # margins of latencies without a limit are wider in the watch, because load changes by the hour
+_WATCH_FACTOR = 4.0  # some margins are wider in the watch, because load and callers change by the hour
 _WIDEST = 0.5  # largest tolerance or drop of a step before the last
 
 
@@ -28,7 +29,7 @@ def criterion(objective: Objective, steps: int) -> Criterion:
         limit=limit(objective),
         compares_judged=objective.latency is None,
         margins=margins,
-        watch_margin=margins[-1].widened(_WATCH_FACTOR if without_limit([objective]) else 1.0) if margins else Margin(),
+        watch_margin=margins[-1].widened(_watch_factor(objective)) if margins else Margin(),
     )
 
 
@@ -43,13 +44,15 @@ def limit(objective: Objective) -> float | None:
         return objective.error_rate.max
     if objective.latency is not None:
         return None if objective.latency.max is None else 1 - objective.latency.quantile
+    if objective.refusals is not None:
+        return None
     assert objective.accuracy is not None
     return None if objective.accuracy.min is None else 1 - objective.accuracy.min
 
 
 def max_ratio(objective: Objective) -> float | None:
     """How many times stable's share of bad requests is "worse"; None if the objective does not say."""
-    requests = objective.error_rate or objective.latency
+    requests = objective.error_rate or objective.refusals or objective.latency
     return None if requests is None else requests.max_ratio
 
 
@@ -82,6 +85,8 @@ def _judged(objective: Objective, counted: Tally | Bins) -> tuple[Any, Any]:
     """The requests (or labels) that the objective counts, and the bad ones."""
     if objective.error_rate is not None:
         return counted.finished, counted.errors
+    if objective.refusals is not None:
+        return counted.finished, counted.refused
     if objective.accuracy is not None:
         return counted.labels, counted.labels - counted.correct
     bound = bound_of(objective)
@@ -135,7 +140,14 @@ def tolerance(objective: Objective) -> float:
 
     A latency tolerates the share that its quantile leaves.
     """
+    if objective.refusals is not None:
+        return REFUSALS_TOLERANCE
     return TOLERANCE if objective.latency is None else 1 - objective.latency.quantile
+
+
+def _watch_factor(objective: Objective) -> float:
+    """How many times as wide the margin is in the watch, where nothing is compared at the same time."""
+    return _WATCH_FACTOR if objective.refusals is not None or without_limit([objective]) else 1.0
 
 
 def _counts(counted: Sequence[tuple[int, int]] | Sequence[Sequence[tuple[int, int]]]) -> Counts:

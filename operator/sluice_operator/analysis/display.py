@@ -43,9 +43,18 @@ def own_limit(objective: Objective) -> str:
             return f"stable's own quantile {objective.latency.quantile} is not known"
         slower = f"slower than {bound * 1000:g}ms"
         return f"at most {share} {slower}" if objective.latency.max is not None else slower
+    if objective.refusals is not None:
+        return ""
     assert objective.accuracy is not None
     least = objective.accuracy.min
     return "" if least is None else f"at least {least}"
+
+
+def counted_as_bad(objective: Objective, bound: float | None = None) -> str:
+    """What a share is the share of, where the name of the objective leaves it open. `bound`: seconds."""
+    if objective.refusals is not None:
+        return " with status 4xx"
+    return "" if bound is None else f" slower than {bound * 1000:g}ms"
 
 
 def unit(objective: Objective) -> str:

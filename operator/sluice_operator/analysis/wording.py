@@ -26,10 +26,16 @@ from sluice_operator.api.status import ObjectiveVerdict, Result, Verdict
 from sluice_operator.evalues import budget
 
 CRASHING = "CanaryCrashing"
-_REASONS = {  # of an error rate, a latency and an accuracy
-    Family.STABLE: ("ErrorRateWorseThanStable", "LatencyWorseThanStable", "AccuracyWorseThanStable"),
-    Family.LIMIT: ("ErrorRateAboveLimit", "LatencyAboveLimit", "AccuracyBelowLimit"),
-    Family.BASELINE: ("ErrorRateWorseThanBefore", "LatencyWorseThanBefore", "AccuracyWorseThanBefore"),
+_REASONS = {  # of an error rate, a latency, an accuracy and refusals, which have no limit
+    Family.STABLE: (
+        *("ErrorRateWorseThanStable", "LatencyWorseThanStable", "AccuracyWorseThanStable"),
+        "RefusalsWorseThanStable",
+    ),
+    Family.LIMIT: ("ErrorRateAboveLimit", "LatencyAboveLimit", "AccuracyBelowLimit", ""),
+    Family.BASELINE: (
+        *("ErrorRateWorseThanBefore", "LatencyWorseThanBefore", "AccuracyWorseThanBefore"),
+        "RefusalsWorseThanBefore",
+    ),
 }
 _STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
 
@@ -109,9 +115,9 @@ def _failure(failure: Failure, judgement: Judgement) -> tuple[str, str]:
 
 
 def _objective_failure(family: Family, finding: Finding) -> tuple[str, str]:
-    of_error_rate, of_latency, of_accuracy = _REASONS[family]
     objective = finding.objective
-    reason = of_error_rate if objective.error_rate else of_latency if objective.latency else of_accuracy
+    kinds = objective.error_rate, objective.latency, objective.accuracy, objective.refusals
+    (reason,) = (of_kind for of_kind, kind in zip(_REASONS[family], kinds, strict=True) if kind is not None)
     match family:
         case Family.STABLE:
             return reason, _worse_than_stable(finding)
@@ -129,8 +135,8 @@ def _worse_than_stable(finding: Finding) -> str:
     assert worst is not None
     counted = f"{worst.canary[1]} and {worst.stable[1]} counted"
     canary, stable = display.shown(objective, worst.canary), display.shown(objective, worst.stable) or "unknown"
-    slow = "" if worst.bound is None else f" slower than {worst.bound * 1000:g}ms"
-    return f"{objective.name} {canary}{slow} is worse than stable's {stable} ({counted})"
+    what = display.counted_as_bad(objective, worst.bound)
+    return f"{objective.name} {canary}{what} is worse than stable's {stable} ({counted})"
 
 
 def _over_limit(finding: Finding) -> str:
@@ -144,7 +150,8 @@ def _worse_than_baseline(finding: Finding) -> str:
     watch, objective = finding.watch, finding.objective
     assert watch is not None
     canary, allowed = display.shown(objective, watch.canary), _watch_limit(objective, watch.limit)
-    return f"{objective.name} {canary} is worse than {allowed} ({watch.canary[1]} counted since the promotion)"
+    what = display.counted_as_bad(objective)
+    return f"{objective.name} {canary}{what} is worse than {allowed} ({watch.canary[1]} counted since the promotion)"
 
 
 def _watch_limit(objective: Objective, share: float) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sluice_operator.api.command import Asked
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.signature import Signature
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Model, Revision, Status, Verdict
 
@@ -162,6 +163,14 @@ class HostTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Signatures:
+    """What stable and the canary take and answer; None for a model server that does not say."""
+
+    stable: Signature | None
+    canary: Signature | None
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """The operator's settings that go into a new revision where the spec leaves them out."""
 
@@ -197,6 +206,7 @@ class Observation:
     weight: Proof | None = None  # that the gateway uses the desired weight
     swap: Proof | None = None  # that Service NAME and the gateway lead to the revision that should serve
     smoke: Proof | None = None  # that the canary answers the smoke request
+    signatures: Signatures | None = None
     hold_outs: HoldOuts | None = None
     rate: float | None = None  # requests per second that stable answers
     # By name of a latency objective without a limit: stable's quantile, in seconds. None: Prometheus does not answer.

@@ -78,6 +78,7 @@ class ModelSpec(_Section, frozen=True):
     uri: str
     poll_interval: Duration
     trust: Trust
+    allow_signature_change: bool = False
     registry: Registry = Registry()
     on_promote: OnPromote = OnPromote()
 
@@ -142,6 +143,12 @@ class ErrorRate(_Section, frozen=True):
     max_ratio: Ratio | None = None
 
 
+class Refusals(_Section, frozen=True):
+    """A comparison with stable. There is no limit, because callers alone decide how many bad requests they send."""
+
+    max_ratio: Ratio
+
+
 class Latency(_Section, frozen=True):
     """A limit for the share of slow requests, a comparison of that share with stable's, or both."""
 
@@ -182,10 +189,11 @@ class Confidence(_Section, frozen=True):
 
 
 class Objective(_Section, frozen=True):
-    """One thing that is judged. Exactly one of the four kinds is set; the CRD makes sure of that."""
+    """One thing that is judged. Exactly one of the five kinds is set; the CRD makes sure of that."""
 
     name: str
     error_rate: ErrorRate | None = None
+    refusals: Refusals | None = None
     latency: Latency | None = None
     accuracy: Accuracy | None = None
     query: Query | None = None

@@ -16,6 +16,7 @@ from sluice_operator.api.strategy import CanarySteps
 
 VERSION = 1  # of the form of a status; a higher one is for operators that come after this one
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict without samples
+SIGNATURE_CHANGED = "SignatureChanged"  # reason of a rejection that the spec can lift
 
 
 class UnreadableStatusError(ValueError):
@@ -172,8 +173,19 @@ class Pause(_Part, frozen=True):
     until: datetime | None = None
 
 
+class SignatureCheck(_Part, frozen=True):
+    """What comparing the signatures of canary and stable showed: a reason for machines, and a sentence for people."""
+
+    reason: str
+    message: str = ""
+
+
 class Run(_Part, frozen=True):
-    """One rollout of one revision. Its terms are copies of the spec at its start."""
+    """One rollout of one revision. Its terms are copies of the spec at its start.
+
+    `default_objectives` are judged too, though the spec does not ask for them. They are frozen like the others, so an
+    operator that adds none, or others, judges a run as it began.
+    """
 
     id: str
     started_at: datetime
@@ -184,8 +196,10 @@ class Run(_Part, frozen=True):
     replicas: int = 1  # pods of each revision at full size
     stable: RevisionRef | None = None
     objectives: tuple[Objective, ...] = ()
+    default_objectives: tuple[Objective, ...] = ()
     confidence: Confidence = Confidence()
     prometheus: Prometheus | None = None  # that the spec names now: a connection, and no term of the run
+    signature: SignatureCheck | None = None  # of the canary, compared with stable's before the first weight
     steps: tuple[Step, ...] = ()  # those of the spec, or automatic ones, chosen when the canary was ready
     latency_thresholds: dict[str, Number] = {}  # seconds, by objective without a limit: stable's quantile
     crashes: tuple[PodCrashes, ...] = ()  # of pods whose model server ended in this run
@@ -225,7 +239,7 @@ class Run(_Part, frozen=True):
         thresholds = self.latency_thresholds
         return tuple(
             objective.with_threshold(thresholds[objective.name]) if objective.name in thresholds else objective
-            for objective in self.objectives
+            for objective in (*self.objectives, *self.default_objectives)
             if not objective.decided_by_hold_out and objective.query is None
         )
 

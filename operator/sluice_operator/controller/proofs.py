@@ -1,16 +1,16 @@
-"""Asks the gateway what it does, when a phase needs to know: is the weight live, does the canary answer, who serves?"""
+"""Asks through the gateway what a phase needs to know: is the weight live, does the canary answer, who serves?"""
 
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sluice_operator.api import names
-from sluice_operator.api.observation import Proof, Workload
+from sluice_operator.api.observation import Proof, Signatures, Workload
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.status import Phase, Route, Status
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.roles import serves
-from sluice_operator.routing import probes
+from sluice_operator.routing import probes, signatures
 from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.router import router_for
 
@@ -56,6 +56,21 @@ class Proofs:
             return None
         header = router_for(route.traffic).probe_header(weight)
         return await probes.smoke(self._gateway(route), header, canary.revision)
+
+    async def signatures(
+        self, current: Status, workloads: Workloads, smoke_proof: Proof | None
+    ) -> Signatures | Proof | None:
+        """What do stable and the canary take and answer? Asked in Starting, once the smoke request was answered.
+
+        A Proof if the gateway led elsewhere. None if stable has no pod that could answer: it has no callers to protect.
+        """
+        route, weight, stable, canary = current.route, current.weight, current.stable, current.canary
+        if smoke_proof is None or not smoke_proof.live or route is None or weight is None:
+            return None
+        if stable is None or canary is None or workloads.get(stable.revision, Workload()).ready == 0:
+            return None
+        header = router_for(route.traffic).probe_header(weight)
+        return await signatures.signatures(self._gateway(route), header, stable.revision, canary.revision)
 
     async def swap(
         self, owner: Owner, replicas: int, current: Status, pods: list[Manifest], workloads: Workloads

@@ -21,6 +21,7 @@ class Bins:
     number: int
     finished: Numbers
     errors: Numbers
+    refused: Numbers
     labels: Numbers
     correct: Numbers
     within: Mapping[float, Numbers] = field(default_factory=dict)
@@ -37,13 +38,14 @@ class Bins:
                 _add(within, float(identity.le), grown)
                 continue
             _add(counts, identity.name, grown)
-            if identity.name == "ml_requests_total" and identity.code.startswith("5"):
-                _add(counts, "errors", grown)
+            if identity.name == "ml_requests_total":
+                _add(counts, {"4": "refused", "5": "errors"}.get(identity.code[:1], "others"), grown)
         nothing = np.zeros(int(scraped.sum()))
         return cls(
             nothing.size,
             finished=np.rint(counts.get("ml_requests_total", nothing)),
             errors=np.rint(counts.get("errors", nothing)),
+            refused=np.rint(counts.get("refused", nothing)),
             labels=np.rint(counts.get("ml_feedback_total", nothing)),
             correct=np.rint(counts.get("ml_feedback_correct_total", nothing)),
             within={bound: np.rint(grown) for bound, grown in within.items()},

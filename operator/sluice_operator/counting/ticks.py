@@ -21,6 +21,7 @@ class Tally:
     within: Mapping[float, int] = field(default_factory=dict)  # requests that took at most each bound, in seconds
     labels: int = 0
     correct: int = 0
+    refused: int = 0  # or abandoned by the caller: status 4xx
 
     def slower(self, bound: float) -> tuple[int, int]:
         """(requests, those that took longer than `bound` seconds). (0, 0) where the histogram lacks that bound."""
@@ -53,15 +54,16 @@ class ComparedRevisions:
 def tally(counters: Counters, revision: str, since: float, until: float, pod: str = "") -> Tally:
     """Counts of `revision` after `since` and up to `until` (unix seconds), in all of its pods unless one is named."""
     counts: dict[str, float] = {}
-    errors, within = 0.0, dict[float, float]()
+    errors, refused, within = 0.0, 0.0, dict[float, float]()
     for identity, growth in counters.grown(revision, since, until, pod):
         if identity.name.endswith("_bucket"):
             bound = float(identity.le)
             within[bound] = within.get(bound, 0.0) + growth
             continue
         counts[identity.name] = counts.get(identity.name, 0.0) + growth
-        if identity.name == "ml_requests_total" and identity.code.startswith("5"):
-            errors += growth
+        if identity.name == "ml_requests_total":
+            errors += growth if identity.code.startswith("5") else 0.0
+            refused += growth if identity.code.startswith("4") else 0.0
     return Tally(
         started=round(counts.get("ml_requests_started_total", 0)),
         finished=round(counts.get("ml_requests_total", 0)),
@@ -69,6 +71,7 @@ def tally(counters: Counters, revision: str, since: float, until: float, pod: st
         within={bound: round(count) for bound, count in sorted(within.items())},
         labels=round(counts.get("ml_feedback_total", 0)),
         correct=round(counts.get("ml_feedback_correct_total", 0)),
+        refused=round(refused),
     )
 
 

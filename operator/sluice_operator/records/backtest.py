@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.analysis.evaluation import evaluate
 from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.quantities import Number
@@ -50,6 +51,7 @@ def hypothetical_run(
         canary=RevisionRef(revision=canary, model=f"revision {canary}"),
         stable=RevisionRef(revision=stable, model=f"revision {stable}"),
         objectives=spec.objectives,
+        default_objectives=default_objectives(spec.objectives),
         confidence=spec.confidence,
         steps=spec.rollout.canary.steps or automatic_steps.steps_for(traffic.rate),
         latency_thresholds=dict(traffic.latency_thresholds),

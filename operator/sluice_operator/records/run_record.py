@@ -25,7 +25,7 @@ from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.chain import BurstLaw
 from sluice_operator.evalues.objective import ObjectiveBaseline
 
-FORMAT = 3
+FORMAT = 4
 _LEAST = -1e6  # log e-value; stands for minus infinity, which JSON does not have
 MOST_BYTES = 500_000  # compressed; in base64 and with its summary, far less than the 1 MiB of a ConfigMap
 
@@ -77,6 +77,7 @@ class Columns(_Part, frozen=True):
     finished: list[int]
     unfinished: list[int]  # requests that began, less those that were finished
     errors: list[int]
+    refused: list[int]
     labels: list[int]
     wrong: list[int]
     measured: list[int | None]  # requests in the histogram, less those that were finished
@@ -223,6 +224,7 @@ def _columns(tallies: Sequence[Tally], bounds: Sequence[float]) -> Columns:
         finished=column(lambda tally: tally.finished),
         unfinished=column(lambda tally: tally.started - tally.finished),
         errors=column(lambda tally: tally.errors),
+        refused=column(lambda tally: tally.refused),
         labels=column(lambda tally: tally.labels),
         wrong=column(lambda tally: tally.labels - tally.correct),
         measured=slower(math.inf),
@@ -232,11 +234,12 @@ def _columns(tallies: Sequence[Tally], bounds: Sequence[float]) -> Columns:
 
 def _tallies(columns: Columns, bounds: Sequence[float]) -> Iterator[Tally]:
     slower = zip(*(columns.slower), columns.measured, strict=True)
-    rows = zip(columns.finished, columns.unfinished, columns.errors, columns.labels, columns.wrong, slower, strict=True)
-    for finished, unfinished, errors, labels, wrong, slower_by_bound in rows:
+    of_requests = columns.finished, columns.unfinished, columns.errors, columns.refused
+    rows = zip(*of_requests, columns.labels, columns.wrong, slower, strict=True)
+    for finished, unfinished, errors, refused, labels, wrong, slower_by_bound in rows:
         slow_requests = zip((*bounds, math.inf), slower_by_bound, strict=True)
         within = {bound: finished - slow for bound, slow in slow_requests if slow is not None}
-        yield Tally(finished + unfinished, finished, errors, within, labels, labels - wrong)
+        yield Tally(finished + unfinished, finished, errors, within, labels, labels - wrong, refused)
 
 
 def _without_first(record: RunRecord, ticks: int) -> RunRecord:

@@ -7,7 +7,16 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
-from sluice_operator.api.status import METRICS_UNAVAILABLE, Condition, Outcome, Phase, Result, Run, Status
+from sluice_operator.api.status import (
+    METRICS_UNAVAILABLE,
+    SIGNATURE_CHANGED,
+    Condition,
+    Outcome,
+    Phase,
+    Result,
+    Run,
+    Status,
+)
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.roles import endpoints_to_keep, serves
 from sluice_operator.rollout.traffic_conditions import (
@@ -35,6 +44,7 @@ def with_conditions(seen: Observation, status: Status) -> Status:
         "RegistryReachable": _registry_reachable(seen, status),
         "MetricsAvailable": _metrics_available(seen, status),
         "TrafficVerified": traffic_verified(seen, status),
+        "SignatureUnchanged": _signature_unchanged(status),
         "EvidenceReachable": _evidence_reachable(status),
         "Paused": pauses.condition(seen, status),
     }
@@ -220,6 +230,15 @@ def _evidence_reachable(status: Status) -> ConditionState:
 
 def _is_judged(status: Status) -> bool:
     return status.phase in _JUDGED
+
+
+def _signature_unchanged(status: Status) -> ConditionState:
+    """Of the canary, and of what it became; a change is here only if the spec allows it."""
+    check = status.run.signature if status.run else None
+    if check is None:
+        return "Unknown", "NotCompared", ""
+    states = {"Unchanged": "True", SIGNATURE_CHANGED: "False"}
+    return states.get(check.reason, "Unknown"), check.reason, check.message
 
 
 def _waits(seen: Observation, status: Status, run: Run) -> str:

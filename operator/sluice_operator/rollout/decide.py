@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     initializing.a_corrected_spec_starts_the_first_revision_anew,
     starting.a_refused_model_is_rejected,
     starting.a_model_without_a_good_hold_out_is_rejected,
+    starting.a_changed_signature_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
     commands.a_failed_objective_that_holds_pauses_the_run,
     stepping.a_newer_revision_replaces,

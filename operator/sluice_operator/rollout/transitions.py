@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.api import names
 from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import (
+    SIGNATURE_CHANGED,
     Abandoned,
     Alias,
     Answer,
@@ -43,12 +45,14 @@ def is_rejected(seen: Observation, revision: Revision) -> bool:
     """Whether `revision` failed before under today's objectives, or under ones that are not known.
 
     In a spec that nobody has edited since, objectives that read otherwise are still the same: a CRD has other defaults.
+    A changed signature is no failure any more where the spec allows it.
     """
     today = revisions.objectives_hash(seen.spec.objectives)
+    allowed = {SIGNATURE_CHANGED} if seen.spec.model.allow_signature_change else set()
     return any(
         entry.objectives_hash in ("", today) or entry.generation == seen.generation
         for entry in seen.status.rejected
-        if entry.revision == revision.revision
+        if entry.revision == revision.revision and entry.reason not in allowed
     )
 
 
@@ -110,6 +114,7 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
         canary=_reference(canary),
         stable=_reference(seen.status.stable) if seen.status.stable else None,
         objectives=seen.spec.objectives,
+        default_objectives=default_objectives(seen.spec.objectives),
         confidence=seen.spec.confidence,
         prometheus=seen.spec.prometheus,
         steps=seen.spec.rollout.canary.steps,

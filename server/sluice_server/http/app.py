@@ -20,6 +20,7 @@ from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
 from sluice_server.inference.readiness import Readiness
 from sluice_server.model.identity import Identity
 from sluice_server.model.manifest import Manifest
+from sluice_server.model.schema import Schema
 from sluice_server.settings import ServeSettings
 
 _NO_ID = (
@@ -128,7 +129,12 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
             "digest": manifest.digest,
             "runtime": manifest.runtime,
             "flavor": manifest.flavor,
-            "signature": {"inputs": manifest.signature.inputs, "outputs": manifest.signature.outputs},
+            "signature": {
+                "inputs": manifest.signature.inputs,
+                "outputs": manifest.signature.outputs,
+                "columns": _columns(manifest.schema),
+                "predictions": _predictions(pod.data_plane),
+            },
             "target_classes": pod.data_plane.classes,
             "input_example": manifest.input_example,
         }
@@ -136,6 +142,24 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
     @app.get("/metrics", summary="Prometheus text (cluster port only)", response_class=Response)
     async def metrics() -> Response:
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _columns(schema: Schema) -> list[dict[str, Any]]:
+    """What a row of a request must have, in this order. This server cannot fill in a column, so all are required."""
+    return [{"name": column.name, "type": column.kind, "required": True} for column in schema.columns]
+
+
+def _predictions(data_plane: DataPlane) -> dict[str, Any] | None:
+    """What a response has for each row, seen on the input example; None while there is no model."""
+    example = data_plane.example
+    if example is None:
+        return None
+    return {
+        "type": example.type_in_json,
+        "values": example.values_per_row,
+        "classes": data_plane.classes,
+        "probabilities": example.probabilities is not None,
+    }
 
 
 def _add_feedback(app: FastAPI, pod: Pod) -> None:

@@ -13,6 +13,7 @@ from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_ids import MAX_ROWS, Keys, PredictionId, are_text, class_hashes
 from sluice_server.inference.rejection import Cause, Rejection
 from sluice_server.model.schema import Rows
+from sluice_server.runtimes.output import Output
 
 NOT_READY = Rejection(Cause.NOT_READY, "no model is ready: /health/ready says why")
 
@@ -21,21 +22,24 @@ class DataPlane:
     """Predicts once `serve` gave it a model; before that every request is rejected as NOT_READY.
 
     `ready` says whether there is a model. `classes` are the labels of a classifier in the order of its class indexes,
-    and None for other models and as long as there is none. Without a keyring predictions have no ids.
+    and None for other models and as long as there is none. `example` is what it gives for its input example. Without a
+    keyring predictions have no ids.
     """
 
     def __init__(self, revision: str, keyring: Keys | None) -> None:
         self.ready = False
         self.classes: tuple[Any, ...] | None = None
+        self.example: Output | None = None
         self._revision = revision
         self._keyring = keyring
         self._batcher: Batcher | None = None
         self._text = False
         self._hashes: tuple[bytes, ...] = ()
 
-    def serve(self, batcher: Batcher, classes: tuple[Any, ...] | None) -> None:
-        """From now on this model predicts; it has answered its input example."""
+    def serve(self, batcher: Batcher, classes: tuple[Any, ...] | None, example: Output) -> None:
+        """From now on this model predicts; it has answered its input example with `example`."""
         self.classes = classes
+        self.example = example
         self._text = are_text(classes or ())
         self._hashes = class_hashes(classes or ())
         self._batcher = batcher

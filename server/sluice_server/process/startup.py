@@ -28,13 +28,13 @@ async def load(pod: Pod, worker: Executor) -> None:
     try:
         model = await _load(pod, worker)
         batcher = Batcher(model.predict, worker, settings.max_queued_rows)
-        await batcher.submit(_example(pod))
+        example = await batcher.submit(_example(pod))
     except Exception as error:  # any failure of a model means the same: not ready, and why
         logger.exception("the model cannot be served")
         reason = f"the model cannot be served: {type(error).__name__}: {str(error)[:500]}"
         pod.readiness.reached(Phase.FAILED, reason)
         return
-    pod.data_plane.serve(batcher, model.classes)
+    pod.data_plane.serve(batcher, model.classes, example)
     pod.metrics.expect_classes(model.classes or ())
     pod.metrics.describe(settings.model_uri, manifest.flavor, manifest.runtime)
     pod.readiness.reached(Phase.READY, "the model answered its input example")

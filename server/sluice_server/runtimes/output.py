@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 Values: TypeAlias = NDArray[Any]
+
+_TYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}  # by numpy's kind; all others are text
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +28,13 @@ class Output:
             None if self.probabilities is None else self.probabilities[start:stop],
             None if self.classes is None else self.classes[start:stop],
         )
+
+    @property
+    def type_in_json(self) -> str:
+        """What callers get for a value: boolean, integer, number or string."""
+        return _TYPES.get(self.values.dtype.kind, "string")
+
+    @property
+    def values_per_row(self) -> int:
+        """More than 1 for a model with several outputs."""
+        return int(np.prod(self.values.shape[1:]))

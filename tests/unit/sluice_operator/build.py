@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from sluice_operator.api import spec, status
 from sluice_operator.api.observation import Defaults, Observation, Proof, Resolved, Workload
 from sluice_operator.api.owner import Owner
+from sluice_operator.api.signature import Column, Predictions, Signature
 from sluice_operator.api.spec import Rollout, Spec
 from sluice_operator.api.status import Model, Outcome, Phase, Result, Revision, Status, Verdict
 from sluice_operator.rollout import revisions
@@ -127,6 +128,7 @@ def again(seen: Observation, *, after: float = 1.0, **changes: Any) -> Observati
         "weight": None,
         "smoke": None,
         "swap": None,
+        "signatures": None,
         "verdict": None,
         "alias_version": None,
     }
@@ -151,6 +153,11 @@ def stable_on(version: int, *, ready: int = REPLICAS, **changes: Any) -> Observa
 def starting(**changes: Any) -> Observation:
     """Version 1 serves, and version 2 has just been started as its canary; its pods are not ready."""
     return again(stable_on(1, resolution=resolved(2)), **changes)
+
+
+def signature(*columns: str) -> Signature:
+    """Of a classifier that takes these columns of numbers."""
+    return Signature(tuple(Column(name, "number") for name in columns), Predictions("integer", classes=(0, 1)))
 
 
 def both_ready(first: int = REPLICAS, second: int = 1) -> dict[str, Workload]:

@@ -138,13 +138,14 @@ def pod(
     since: float = -30,
     bad: float = 0,
     every: float = INTERVAL,
+    bad_code: str = "500",
     **labels: str,
 ) -> None:
-    """A pod that has finished `values` requests at its scrapes: a share `bad` with errors, and all within 0.2 s."""
+    """A pod that has finished `values` requests at its scrapes: a share `bad` with `bad_code`, and all within 0.2 s."""
     for scrape, value in enumerate(values):
         at, errors = since + scrape * every, int(bad * value)
         prometheus.scrape(at, value - errors, **labels)
-        prometheus.scrape(at, errors, **labels, code="500")
+        prometheus.scrape(at, errors, **labels, code=bad_code)
         prometheus.scrape(at, value, "ml_requests_started_total", **labels)
         prometheus.scrape(at, value, "ml_request_duration_seconds_bucket", **labels, le="0.2")
         prometheus.scrape(at, value, "ml_request_duration_seconds_bucket", **labels, le="+Inf")
@@ -155,4 +156,13 @@ def serving(bad: float = 0, scrapes: int = 40) -> FakePrometheus:
     prometheus = FakePrometheus()
     pod(prometheus, [20 * scrape for scrape in range(scrapes)], bad=bad)
     pod(prometheus, [180 * scrape for scrape in range(scrapes)], since=-29, pod_uid="s", revision=STABLE)
+    return prometheus
+
+
+def refusing(canary: float, stable: float, code: str = "422") -> FakePrometheus:
+    """As `serving`; a share of the requests of each revision ends with a status 4xx."""
+    prometheus = FakePrometheus()
+    pod(prometheus, [20 * scrape for scrape in range(40)], bad=canary, bad_code=code)
+    finished = [180 * scrape for scrape in range(40)]
+    pod(prometheus, finished, since=-29, bad=stable, bad_code=code, pod_uid="s", revision=STABLE)
     return prometheus

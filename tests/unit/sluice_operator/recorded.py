@@ -50,6 +50,7 @@ def a_run(*, weights: tuple[int, ...] = (10, 50), step_seconds: float = 300.0, *
         "step_started_at": live[-1].since,
         "ended_at": begins[-1],
         "objectives": a_spec(objectives=OBJECTIVES).objectives,
+        "default_objectives": (),
         "canary": RevisionRef(revision="bbbbbbbbbb", model="models:/iris/2"),
         "stable": RevisionRef(revision="aaaaaaaaaa", model="models:/iris/1"),
         "outcome": Outcome.PROMOTED,

@@ -14,9 +14,10 @@ from typing import Any
 
 from sluice_operator.api import names, spec, status
 from sluice_operator.api.command import Verb, asked, text_of
-from sluice_operator.api.observation import Observation, Proof, Resolution, Workload
+from sluice_operator.api.observation import Observation, Proof, Resolution, Signatures, Workload
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Phase, Revision, Status, Verdict
+from sluice_operator.api.signature import Signature
+from sluice_operator.api.status import SIGNATURE_CHANGED, Phase, Revision, Status, Verdict
 from sluice_operator.controller import adoption
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.events import EventPublisher
@@ -41,11 +42,13 @@ from tests.unit.sluice_operator.build import (
     not_live,
     raw_spec,
     resolved,
+    signature,
 )
 from tests.unit.sluice_operator.fakes import CutOffError, FakeKube, Reference, finish
 from tests.unit.sluice_operator.recorded import FakeEndedRuns
 
 IRIS: Reference = (names.KIND, "iris")
+SIGNATURE = signature("length", "width")
 JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
 
 
@@ -75,6 +78,7 @@ class World(Observer):
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass for all others
+        self.signatures: dict[str, Signature | None] = {}  # by model version; `SIGNATURE` for all others
         self.registry = Aliases()
         self.race: Callable[[], None] = lambda: None  # happens between an observation and the writes that follow it
         self._ready: dict[str, int] = {}  # pods of a revision, as the kubelet left them
@@ -221,8 +225,13 @@ class World(Observer):
             expected = router_for(run.traffic).probe_header(current.weight)
             proof = LIVE if current.weight.verified_at or header == expected else not_live()
             smoke = proof if current.phase is Phase.STARTING and proof.live else None
-            return replace_seen(seen, weight=proof, smoke=smoke, swap=self._swap_proof(seen))
+            signatures = self._signatures(current) if smoke is not None else None
+            return replace_seen(seen, weight=proof, smoke=smoke, signatures=signatures, swap=self._swap_proof(seen))
         return replace_seen(seen, swap=self._swap_proof(seen))
+
+    def _signatures(self, current: Status) -> Signatures:
+        roles = (current.stable, current.canary)
+        return Signatures(*(self.signatures.get(role.model.version, SIGNATURE) if role else None for role in roles))
 
     def _swap_proof(self, seen: Observation) -> Proof | None:
         current, serving = seen.status, serves(seen.status)
@@ -280,7 +289,11 @@ class World(Observer):
         if run is None or canary is None or current.phase not in taking:
             return False
         judged_by = canary.revision, revisions.objectives_hash(run.objectives)
-        rejected = any((entry.revision, entry.objectives_hash) == judged_by for entry in current.rejected)
+        allowed = SIGNATURE_CHANGED if self.spec["model"].get("allowSignatureChange") else ""
+        rejected = any(
+            (entry.revision, entry.objectives_hash) == judged_by and entry.reason != allowed
+            for entry in current.rejected
+        )
         return not rejected and (self.ready(canary) > 0 or serves(current) == canary)
 
     # The state in the end

@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
-from sluice_operator.analysis import criteria, hold_out
+from sluice_operator.analysis import criteria, hold_out, signature_change
 from sluice_operator.api.observation import Denied, Observation, Refusal, Unreachable
-from sluice_operator.api.status import Outcome, Phase, Run, Status
+from sluice_operator.api.status import SIGNATURE_CHANGED, Outcome, Phase, Run, Status
 from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
@@ -48,6 +48,23 @@ def a_model_without_a_good_hold_out_is_rejected(seen: Observation) -> Status | N
             return _reject_before_traffic(seen, run, refusal)
     unknown = any(isinstance(answer, Unreachable | Denied) for answer in (hold_outs.canary, hold_outs.stable))
     return seen.status if unknown else None
+
+
+def a_changed_signature_is_rejected(seen: Observation) -> Status | None:
+    """Where callers would be refused or misled, no share of them is tried, unless the spec says that they are ready."""
+    run, canary, stable = run_in(seen, Phase.STARTING), seen.status.canary, seen.status.stable
+    if run is None or canary is None or stable is None or seen.spec.model.allow_signature_change:
+        return None
+    check = signature_change.checked(seen.signatures, stable.model.uri)
+    if check is None or check.reason != SIGNATURE_CHANGED:
+        return None
+    ways_out = (
+        f"write model.allowSignatureChange: true when callers are ready, or register a version like {stable.model.uri}"
+    )
+    message = (
+        f"callers of {stable.model.uri} would be refused or misled: {canary.model.uri} {check.message}; {ways_out}"
+    )
+    return _reject_before_traffic(seen, run, Refusal(SIGNATURE_CHANGED, message))
 
 
 def a_start_without_room_or_image_is_abandoned(seen: Observation) -> Status | None:
@@ -97,7 +114,8 @@ def a_ready_canary_that_answers_begins_to_step(seen: Observation) -> Status | No
     if not run.steps and seen.rate is None:
         return status
     steps = run.steps or automatic_steps.steps_for(seen.rate or 0.0)
-    run = replace(run, steps=steps, latency_thresholds=dict(thresholds))
+    check = signature_change.checked(seen.signatures, status.stable.model.uri) if status.stable else None
+    run = replace(run, steps=steps, latency_thresholds=dict(thresholds), signature=check)
     return enter(replace(status, run=run), Phase.STEPPING, seen.now)
 
 

@@ -17,7 +17,9 @@ from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.objective import Margin
 from tests.unit.sluice_operator.build import a_spec
 
-COUNTED = Tally(started=110, finished=100, errors=3, within={0.1: 60, 0.2: 95, math.inf: 100}, labels=40, correct=30)
+COUNTED = Tally(
+    started=110, finished=100, errors=3, within={0.1: 60, 0.2: 95, math.inf: 100}, labels=40, correct=30, refused=7
+)
 
 
 def objective(**kind: Any) -> Objective:
@@ -27,6 +29,10 @@ def objective(**kind: Any) -> Objective:
 
 def errors(**terms: str) -> Objective:
     return objective(errorRate=terms)
+
+
+def refusals(ratio: str = "2") -> Objective:
+    return objective(refusals={"maxRatio": ratio})
 
 
 def latency(limit: str = "200ms", quantile: str = "0.95", **terms: str) -> Objective:
@@ -46,6 +52,7 @@ def pairs(counts: Counts) -> list[tuple[float, float]]:
     ("measured", "judged", "compared"),
     [
         (errors(max="1%"), (100, 3), [(100, 3)]),
+        (refusals(), (100, 7), [(100, 7)]),
         (latency(), (100, 5), [(100, 40), (100, 5)]),
         (accuracy(min="0.70"), (40, 10), [(40, 10)]),
     ],
@@ -53,12 +60,12 @@ def pairs(counts: Counts) -> list[tuple[float, float]]:
 def test_each_kind_counts_its_own_bad_requests(
     measured: Objective, judged: tuple[int, int], compared: list[tuple[int, int]]
 ) -> None:
-    """Errors of finished requests, slow requests of those in the histogram, wrong labels of all labels."""
+    """Errors and refusals of finished requests, slow requests of those in the histogram, wrong labels of all labels."""
     counts = criteria.counts(measured, (0.1, 0.2), COUNTED)
     assert (pairs(counts.judged), pairs(counts.compared)) == ([judged], compared)
 
 
-@pytest.mark.parametrize("measured", [errors(max="1%"), latency(), accuracy(min="0.70")])
+@pytest.mark.parametrize("measured", [errors(max="1%"), refusals(), latency(), accuracy(min="0.70")])
 def test_an_empty_tally_has_no_bad_requests(measured: Objective) -> None:
     """For each kind of objective."""
     counts = criteria.counts(measured, (0.2,), Tally())
@@ -71,6 +78,7 @@ def test_an_empty_tally_has_no_bad_requests(measured: Objective) -> None:
         (errors(max="1%"), False, 0.01),
         (errors(maxRatio="2"), True, None),
         (errors(max="0.1%", maxRatio="2"), True, 0.001),
+        (refusals(), True, None),
         (latency(), False, 0.05),
         (latency(maxRatio="1.5", quantile="0.99"), True, 0.01),
         (accuracy(min="0.70"), False, 0.30),
@@ -92,6 +100,7 @@ def test_an_objective_has_the_limit_and_the_comparison_that_it_names(
     [
         (errors(max="1%"), [Margin(tolerance=0.04), Margin(tolerance=0.02), Margin(tolerance=0.01)]),
         (errors(maxRatio="2"), [Margin(8, tolerance=0.02), Margin(4, tolerance=0.01), Margin(2, tolerance=0.005)]),
+        (refusals(), [Margin(8, tolerance=0.2), Margin(4, tolerance=0.1), Margin(2, tolerance=0.05)]),
         (
             errors(max="0.1%", maxRatio="1.5"),
             [Margin(6, tolerance=0.004), Margin(3, tolerance=0.002), Margin(1.5, tolerance=0.001)],
@@ -166,6 +175,13 @@ def test_a_latency_without_a_limit_is_only_compared() -> None:
     counts = criteria.counts(relative(slow="0.1"), (0.2,), COUNTED)
     assert pairs(counts.judged) == [(100, 40)]
     assert criteria.bounds((relative(slow="0.1"),), (0.5,)) == (0.1, 0.5)
+
+
+def test_the_margin_of_refusals_is_wider_in_the_watch() -> None:
+    """Callers change by the hour, and nothing is compared at the same time."""
+    margin = criteria.criterion(refusals(), steps=2).watch_margin
+    assert margin.ratio == 5.0
+    assert margin.tolerance == pytest.approx(0.2)
 
 
 def test_without_a_threshold_no_request_is_judged() -> None:

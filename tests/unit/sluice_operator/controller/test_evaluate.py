@@ -28,6 +28,7 @@ from tests.unit.sluice_operator.fake_prometheus import (
     evaluator_for,
     moment,
     pod,
+    refusing,
     serving,
     verdict_at,
 )
@@ -41,7 +42,46 @@ def test_a_good_canary_passes_its_step() -> None:
         ("errors", 600, "0%", "0%"),
         ("p95", 600, "0%", "0%"),
         ("accuracy", 0, "", ""),
+        ("refusals", 600, "0%", "0%"),
     ]
+
+
+@pytest.mark.parametrize("code", ["422", "400", "413", "415", "499"])
+def test_a_canary_that_refuses_all_callers_fails_within_seconds(code: str) -> None:
+    """It has no errors and is fast, so nothing else shows it. Two ticks of 20 requests are enough."""
+    verdict = verdict_at(evaluator_for(refusing(1, 0, code)), 25)
+    assert (verdict.result, verdict.reason) == (Result.FAIL, "RefusalsWorseThanStable")
+    assert verdict.message.startswith("refusals 100% with status 4xx is worse than stable's 0% (")
+
+
+def test_a_client_with_bad_requests_for_both_revisions_changes_nothing() -> None:
+    """Callers are split at random: only a difference is the model's."""
+    verdict = verdict_at(evaluator_for(refusing(0.3, 0.3)), 305)
+    assert (verdict.result, verdict.reason) == (Result.PASS, "Passed")
+    assert [(judged.canary, judged.stable) for judged in verdict.objectives if judged.name == "refusals"] == [
+        ("30%", "30%")
+    ]
+
+
+def test_a_promoted_revision_that_refuses_callers_fails_in_the_watch() -> None:
+    """No other revision serves then, so it is compared with what stable did, by a wide margin."""
+    prometheus = FakePrometheus()
+    pod(prometheus, [0, 0, 0, 0, *(200 * scrape for scrape in range(1, 30))], bad=1, bad_code="422")
+    pod(prometheus, [200 * scrape for scrape in range(60)], since=-599, pod_uid="s", revision=STABLE)
+    watched = replace(STATUS, phase=Phase.WATCHING)
+    run = a_run(step=1, promoted_at=moment(6), live_weights=())
+    verdict = verdict_at(evaluator_for(prometheus), 185, run, watched)
+    assert (verdict.result, verdict.reason) == (Result.FAIL, "RefusalsWorseThanBefore")
+    assert verdict.message.startswith(
+        "refusals 100% with status 4xx is worse than 20%, which is what stable's past allows"
+    )
+
+
+def test_a_run_that_an_older_operator_began_is_judged_without_refusals() -> None:
+    """What it is judged by was frozen at its start."""
+    verdict = verdict_at(evaluator_for(refusing(1, 0)), 25, a_run(default_objectives=()))
+    assert verdict.result is not Result.FAIL
+    assert [judged.name for judged in verdict.objectives] == ["errors", "p95", "accuracy"]
 
 
 def test_a_bad_canary_fails() -> None:

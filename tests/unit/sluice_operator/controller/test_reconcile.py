@@ -13,8 +13,17 @@ import pytest
 from sluice_operator.api import names
 from sluice_operator.api.observation import Unresolved
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Alias, Outcome, Phase
-from tests.unit.sluice_operator.build import FAIL, PASS, UNDECIDED, At, at, resolved, revision
+from sluice_operator.api.status import Alias, Outcome, Phase, Result, Verdict
+from tests.unit.sluice_operator.build import (
+    FAIL,
+    PASS,
+    UNDECIDED,
+    At,
+    at,
+    resolved,
+    revision,
+    signature,
+)
 from tests.unit.sluice_operator.fakes import Reference, finish
 from tests.unit.sluice_operator.world import IRIS, World
 
@@ -99,6 +108,20 @@ def test_each_transition_of_the_story_has_one_event() -> None:
     promoted = ["CanaryStarted", *proven, "StepsPassed", "RolesSwapped", "Promoted"]
     rolled_back = ["CanaryStarted", "WeightProven", "RollingBack", "RolledBack"]
     assert world_after_story().kube.events == ["CanaryStarted", "Promoted", *promoted, *rolled_back]
+
+
+def test_a_version_that_needs_another_column_gets_no_traffic_until_that_is_allowed() -> None:
+    """Rejected at weight 0; with one edit of the spec it gets traffic, and is taken back when callers are refused."""
+    world = stable_world()
+    world.resolution, world.signatures["2"] = resolved(2), signature("length", "width", "depth")
+    world.verdicts["2"] = Verdict(Result.FAIL, "RefusalsWorseThanStable", "")
+    world.calm_down(8)
+    assert at(world.status) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
+    world.edit_spec(model={**world.spec["model"], "allowSignatureChange": True})
+    world.calm_down(8)
+    reasons = [(entry.reason, bool(entry.record)) for entry in world.status.history]
+    assert reasons == [("RefusalsWorseThanStable", True), ("SignatureChanged", False), ("FirstRevision", False)]
+    assert at(world.status) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
 
 
 def test_a_kill_after_any_write_does_not_change_the_end() -> None:

@@ -64,17 +64,16 @@ def test_a_tally_counts_one_revision_over_all_of_its_pods() -> None:
         series("ml_feedback_total", (0, 0), (20, 4)),
         series("ml_feedback_correct_total", (0, 0), (20, 3)),
     )
-    all_pods = Tally(started=15, finished=12, errors=3, within={0.2: 7, math.inf: 10}, labels=4, correct=3)
+    all_pods = Tally(started=15, finished=12, errors=3, within={0.2: 7, math.inf: 10}, labels=4, correct=3, refused=1)
     assert tally(counters, "new", 0, 100) == all_pods
     assert tally(counters, "new", 0, 100, pod="b") == Tally(started=5, finished=2, errors=2)
 
 
-def test_only_statuses_from_500_on_are_errors() -> None:
-    """A wrong request of a caller is not an error of the model."""
-    counters = counters_of(
-        *(series(REQUESTS, (0, 0), (20, 9), code=code) for code in ("200", "413", "415", "422", "499"))
-    )
-    assert tally(counters, "new", 0, 100) == Tally(finished=45)
+def test_refused_and_abandoned_requests_are_counted_apart_from_errors() -> None:
+    """A wrong request of a caller is not an error of the model. A model server counts nothing but predictions."""
+    codes = {"200": 60, "413": 1, "415": 2, "422": 3, "499": 4, "500": 5, "503": 6}
+    counters = counters_of(*(series(REQUESTS, (0, 0), (20, count), code=code) for code, count in codes.items()))
+    assert tally(counters, "new", 0, 100) == Tally(finished=81, errors=11, refused=10)
 
 
 def test_a_first_error_of_a_scraped_pod_is_counted() -> None:

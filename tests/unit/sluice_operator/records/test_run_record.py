@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace as replace_tick
 from itertools import pairwise
 
 import msgspec
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sluice_operator.analysis.baseline import Baseline
+from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.analysis.evaluation import EndedRun, Evaluation
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.status import Result
 from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.bursts import BinnedCounts, learn
 from sluice_operator.evalues.chain import Pods
@@ -40,7 +43,7 @@ def past() -> Baseline:
     judged = learn(BinnedCounts(requests[0], bad[0], 15.0))
     by_objective = {
         objective.name: ObjectiveBaseline(compared, judged, float(requests.sum()), float(bad.sum()))
-        for objective in RUN.objectives
+        for objective in RUN.judged
     }
     return Baseline(by_objective, (0.05, 0.2), 6000.0, 120_000)
 
@@ -60,6 +63,7 @@ tallies = st.builds(
     within=st.dictionaries(st.sampled_from((0.05, 0.2, math.inf)), st.integers(0, 9)),
     labels=st.integers(0, 9),
     correct=st.integers(0, 9),
+    refused=st.integers(0, 9),
 )
 
 
@@ -121,9 +125,9 @@ def test_the_record_of_a_run_that_is_too_long_has_its_newest_ticks() -> None:
     [
         (b"no zlib", "not a record of a run"),
         (zlib.compress(b"no json"), "not a record of a run"),
-        (zlib.compress(b'{"format": 1}'), "format 1, this program reads format 3"),
-        (zlib.compress(b'{"name": "iris", "patience": 30.0}'), "format 2, this program reads format 3"),
-        (zlib.compress(msgspec.json.encode({"format": 3, "name": "iris"})), "missing required field"),
+        (zlib.compress(b'{"format": 1}'), "format 1, this program reads format 4"),
+        (zlib.compress(b'{"name": "iris", "patience": 30.0}'), "format 2, this program reads format 4"),
+        (zlib.compress(msgspec.json.encode({"format": 4, "name": "iris"})), "missing required field"),
     ],
 )
 def test_data_that_is_not_a_record_is_refused(data: bytes, words: str) -> None:
@@ -139,4 +143,17 @@ def test_a_latency_without_a_limit_is_decoded_with_its_threshold() -> None:
     record = run_record.decoded(run_record.encoded(recorded(run, ticks(run))))
     assert record.latency_bounds == (0.2,)
     assert (record.run, record.run.judged) == (run, run.judged)
+    assert list(replayed(record).differences()) == []
+
+
+def test_refusals_are_decoded_and_judged_again() -> None:
+    """Also where the spec did not ask for them: the record has what the run was judged by."""
+    run = a_run(default_objectives=default_objectives(a_run().objectives))
+    refused = (
+        replace_tick(tick, canary=replace_tick(tick.canary, refused=tick.canary.finished // 9)) for tick in ticks(run)
+    )
+    record = run_record.decoded(run_record.encoded(recorded(run, refused)))
+    verdict = record.last_evaluation.verdict
+    assert (verdict.result, verdict.reason) == (Result.FAIL, "RefusalsWorseThanStable")
+    assert record.canary.refused[:3] == [count // 9 for count in record.canary.finished[:3]]
     assert list(replayed(record).differences()) == []

@@ -36,6 +36,7 @@ ALL = (
     "RegistryReachable",
     "MetricsAvailable",
     "TrafficVerified",
+    "SignatureUnchanged",
     "EvidenceReachable",
     "Paused",
 )
@@ -44,12 +45,12 @@ ALL = (
 @pytest.mark.parametrize(
     ("build", "states"),
     [
-        (stable_on, ("True", "False", "False", "True", "True", "Unknown", "Unknown", "Unknown")),
-        (starting, ("True", "True", "False", "Unknown", "True", "Unknown", "Unknown", "Unknown")),
-        (stepping, ("True", "False", "False", "Unknown", "True", "True", "True", "Unknown")),
-        (promoting, ("True", "False", "False", "Unknown", "True", "True", "True", "Unknown")),
-        (watching, ("True", "False", "False", "Unknown", "True", "True", "Unknown", "Unknown")),
-        (rolling_back, ("True", "True", "False", "False", "True", "Unknown", "Unknown", "Unknown")),
+        (stable_on, ("True", "False", "False", "True", "True", "Unknown", "Unknown", "Unknown", "Unknown")),
+        (starting, ("True", "True", "False", "Unknown", "True", "Unknown", "Unknown", "Unknown", "Unknown")),
+        (stepping, ("True", "False", "False", "Unknown", "True", "True", "True", "Unknown", "Unknown")),
+        (promoting, ("True", "False", "False", "Unknown", "True", "True", "True", "Unknown", "Unknown")),
+        (watching, ("True", "False", "False", "Unknown", "True", "True", "Unknown", "Unknown", "Unknown")),
+        (rolling_back, ("True", "True", "False", "False", "True", "Unknown", "Unknown", "Unknown", "Unknown")),
     ],
 )
 def test_each_phase_has_all_conditions(build: Any, states: tuple[str, ...]) -> None:

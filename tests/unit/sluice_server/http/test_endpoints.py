@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
@@ -89,6 +90,19 @@ def test_metadata_says_what_is_served(client: Client) -> None:
     assert client.post("/predict", json=content["input_example"]).status_code == 200
 
 
+def test_metadata_says_what_requests_and_responses_must_look_like(client: Client) -> None:
+    """The operator compares this of two revisions, before the newer one gets any request of a caller."""
+    signature = client.get("/metadata").json()["signature"]
+    names = ["sepal length", "sepal width", "petal length", "petal width"]
+    assert signature["columns"] == [{"name": name, "type": "number", "required": True} for name in names]
+    assert signature["predictions"] == {"type": "integer", "values": 1, "classes": [0, 1, 2], "probabilities": True}
+
+
+def test_metadata_of_a_pod_without_a_model_says_nothing_of_predictions(start: Start) -> None:
+    """They are known when the model has answered its input example."""
+    assert start(load=False).get("/metadata").json()["signature"]["predictions"] is None
+
+
 @pytest.mark.parametrize(
     ("code", "options"),
     [
@@ -156,7 +170,7 @@ def test_a_model_that_raises_is_a_500(client: Client) -> None:
         raise ValueError("Input X contains something")
 
     with ThreadPoolExecutor(1) as worker:
-        client.process.pod.data_plane.serve(Batcher(fail, worker, 100), (0, 1, 2))
+        client.process.pod.data_plane.serve(Batcher(fail, worker, 100), None, Output(np.zeros(1), None, None))
         answer = client.post("/predict", json={"features": ROW})
     assert answer.status_code == 500
     assert "Input X" not in answer.text

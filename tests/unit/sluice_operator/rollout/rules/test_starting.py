@@ -8,12 +8,22 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.observation import HoldOut, HoldOuts, Proof, Refusal, Unreachable, Unresolved, Workload
+from sluice_operator.api.observation import (
+    HoldOut,
+    HoldOuts,
+    Proof,
+    Refusal,
+    Signatures,
+    Unreachable,
+    Unresolved,
+    Workload,
+)
 from sluice_operator.api.quantities import Number
-from sluice_operator.api.spec import LatencyAt
+from sluice_operator.api.spec import LatencyAt, Spec
 from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Rejection, Retiring
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
+    FAIL,
     LIVE,
     NOW,
     REPLICAS,
@@ -27,10 +37,13 @@ from tests.unit.sluice_operator.build import (
     condition,
     not_live,
     pods,
+    raw_spec,
     resolved,
     revision,
+    signature,
     stable_on,
     starting,
+    stepping,
     with_status,
 )
 
@@ -187,7 +200,7 @@ def test_a_latency_without_a_limit_waits_for_what_stable_takes() -> None:
     assert (status.phase, status.run and status.run.latency_thresholds) == (Phase.STEPPING, {"p95": 0.0125})
     assert status.run is not None
     assert status.run.objectives == a_spec(objectives=objectives).objectives
-    (judged,) = status.run.judged
+    judged, _ = status.run.judged  # and the refusals that each run is judged by
     assert isinstance(judged.latency, LatencyAt)
     assert (judged.latency.threshold, judged.latency.max) == (0.0125, None)
     stepped = again(unknown, **ready, latency_thresholds={"p95": Number.parse("0.0125")})
@@ -358,3 +371,70 @@ def test_a_canary_whose_prometheus_is_not_asked_gets_no_traffic() -> None:
     status = decide(held)
     assert (status.phase, condition(status, "Stalled")) == (Phase.STARTING, ("True", refusal.reason, refusal.message))
     assert decide(replace_seen(held, metrics_refusal=None)).phase is Phase.STEPPING
+
+
+FOUR = signature("a", "b", "c", "d")
+NEEDS_A_FIFTH = Signatures(FOUR, signature("a", "b", "c", "d", "e"))
+ANSWERS: dict[str, Any] = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
+
+
+def test_a_canary_that_needs_another_column_gets_no_traffic() -> None:
+    """All callers would be refused. The message names the column, and both ways out."""
+    back = decide(starting(**ANSWERS, signatures=NEEDS_A_FIFTH))
+    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=0, outcome=Outcome.REJECTED)
+    assert back.run is not None
+    assert (back.run.reason, back.run.message) == (
+        "SignatureChanged",
+        "callers of models:/iris/1 would be refused or misled: models:/iris/2 needs the new column 'e'; write "
+        "model.allowSignatureChange: true when callers are ready, or register a version like models:/iris/1",
+    )
+
+
+def allowing() -> Spec:
+    model = {**raw_spec()["model"], "allowSignatureChange": True}
+    return a_spec(model=model)
+
+
+def test_a_spec_that_allows_a_changed_signature_lets_the_canary_step() -> None:
+    """The condition goes on saying what callers must be ready for. The revision has the same name."""
+    assert revision(2, allowing()).revision == revision(2).revision
+    stepped = decide(starting(**ANSWERS, signatures=NEEDS_A_FIFTH, spec=allowing()))
+    assert stepped.phase is Phase.STEPPING
+    assert condition(stepped, "SignatureUnchanged") == ("False", "SignatureChanged", "needs the new column 'e'")
+
+
+def test_a_revision_that_was_rejected_for_its_signature_is_tried_again_when_that_is_allowed() -> None:
+    """One edit is enough, and an edit of anything else is not."""
+    rejected = again(again(starting(**ANSWERS, signatures=NEEDS_A_FIFTH), weight=LIVE))
+    assert (rejected.status.phase, decide(rejected).phase) == (Phase.STABLE, Phase.STABLE)
+    tried = decide(replace_seen(rejected, spec=allowing()))
+    assert at(tried) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=0)
+
+
+def test_a_canary_that_was_rejected_for_more_than_its_signature_stays_rejected() -> None:
+    """Whoever allows another signature does not allow errors."""
+    failed = again(again(stepping(verdict=FAIL)), weight=LIVE)
+    assert decide(replace_seen(failed, spec=allowing())).phase is Phase.STABLE
+
+
+@pytest.mark.parametrize(
+    ("signatures", "expected"),
+    [
+        (Signatures(FOUR, FOUR), ("True", "Unchanged", "takes and answers what models:/iris/1 does")),
+        (
+            Signatures(None, FOUR),
+            (
+                "Unknown",
+                "NotReported",
+                "not compared with models:/iris/1: its model server does not report its columns at /metadata",
+            ),
+        ),
+        (None, ("Unknown", "NotCompared", "")),
+    ],
+)
+def test_what_the_comparison_of_signatures_showed_is_told(
+    signatures: Signatures | None, expected: tuple[str, str, str]
+) -> None:
+    """A stable revision whose server is older is no reason to refuse a new one; that nothing was compared is said."""
+    stepped = decide(starting(**ANSWERS, signatures=signatures))
+    assert (stepped.phase, condition(stepped, "SignatureUnchanged")) == (Phase.STEPPING, expected)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation, Workload
 from sluice_operator.api.quantities import Duration
@@ -42,6 +43,7 @@ from tests.unit.sluice_operator.build import (
     stepping,
     swapped,
     watching,
+    with_status,
 )
 
 HOURS = 3600.0
@@ -300,6 +302,17 @@ def test_a_prometheus_that_moved_is_asked_where_it_is_now(build: Any) -> None:
     assert at(status) == at(seen.status)
     assert status.run is not None
     assert status.run.prometheus == moved.prometheus
+
+
+def test_an_upgrade_in_mid_run_changes_nothing_of_the_run() -> None:
+    """An older operator began it without the objectives that this one adds: it is judged as it began."""
+    seen = stepping(verdict=UNDECIDED)
+    assert seen.status.run is not None
+    older = with_status(seen, run=replace(seen.status.run, default_objectives=(), signature=None))
+    status = decide(older)
+    assert (at(status), status.run and status.run.id) == (at(older.status), seen.status.run.id)
+    assert status.run is not None
+    assert [objective.name for objective in status.run.judged] == ["errors", "p95", "accuracy"]
 
 
 def test_replicas_apply_to_a_run_as_it_is() -> None:

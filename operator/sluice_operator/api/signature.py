@@ -1,0 +1,39 @@
+"""What the requests and the responses of a model look like, as its model server reports them at `/metadata`."""
+
+from typing import Any
+
+import msgspec
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One input of a model. `type` is that of JSON: number, integer or boolean."""
+
+    name: str
+    type: str
+    required: bool = True
+
+
+class Predictions(msgspec.Struct, frozen=True):
+    """What a response has for each row. `classes`: of a classifier, in the order of its probabilities."""
+
+    type: str
+    values: int = 1
+    classes: tuple[Any, ...] | None = None
+    probabilities: bool = False
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Inputs in the order that rows without names have, and what comes back."""
+
+    columns: tuple[Column, ...]
+    predictions: Predictions
+
+
+def parse(metadata: Any) -> Signature | None:
+    """The signature in the JSON of `/metadata`; None if that does not say, as those of older model servers."""
+    if not isinstance(metadata, dict):
+        return None
+    try:
+        return msgspec.convert(metadata.get("signature"), Signature)
+    except msgspec.ValidationError:
+        return None
