@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from sluice_server import logs
-from sluice_server.settings import MLFLOW_DEFAULTS, SettingError, fetch_settings, serve_settings
+from sluice_server.settings import REGISTRY_CA, SettingError, fetch_settings, mlflow_defaults, serve_settings
 
 
 def main(arguments: Sequence[str], env: MutableMapping[str, str]) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str], env: MutableMapping[str, str]) -> int:
 def _fetch(env: MutableMapping[str, str]) -> int:
     settings = fetch_settings(env)
     logs.configure(settings.log)
-    for name, value in MLFLOW_DEFAULTS.items():
+    for name, value in mlflow_defaults(REGISTRY_CA).items():
         env.setdefault(name, value)
     from sluice_server.fetch import fetch  # noqa: PLC0415 - MLflow is imported after its variables are set, and never by serve
 

@@ -24,6 +24,7 @@ MLFLOW_DEFAULTS: Mapping[str, str] = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+REGISTRY_CA = Path("/etc/sluice/registry/ca.crt")  # of the Secret with the registry's credentials, if it has one
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -89,6 +90,12 @@ class ServeSettings:
     prediction_log_sample: float
     correlation_header: str
     log: LogSettings
+
+
+def mlflow_defaults(authority: Path) -> dict[str, str]:
+    """What MLflow's client reads, where the environment does not say it. `authority`: file of the registry's CA."""
+    trusted = {"MLFLOW_TRACKING_SERVER_CERT_PATH": str(authority)} if authority.is_file() else {}
+    return {**MLFLOW_DEFAULTS, **trusted}
 
 
 def fetch_settings(env: Mapping[str, str]) -> FetchSettings:

@@ -31,7 +31,14 @@ NO_MODEL_OF_RUN = "does not say which model of the run; write runs:/<run id>/<pa
 NOT_AN_ALIAS = (
     'not a possible alias in MLflow; write letters, digits, "_" and "-", such as champion, but not latest or v1'
 )
-NO_ADDRESS = "not the address of an MLflow server; write it with its scheme, such as http://mlflow.mlflow.svc:5000"
+PASSWORD_IN_ADDRESS = (
+    "holds a user or a password, which everybody could read here; write them into the Secret that credentialsSecret"
+    " names"
+)
+NO_SECRET = "not the name of a Secret; write one such as mlflow-credentials"
+NO_ADDRESS = (
+    "not the address of an MLflow server; write scheme, host, and port or path, such as http://mlflow.mlflow.svc:5000"
+)
 NO_PROMETHEUS = "not an address; write scheme, host, and port or path, such as https://prometheus.team-a.svc:9090"
 HOST = 'not a host name; write one in lower case without scheme, port, path or "*", such as iris.example.com'
 NAME = (
@@ -106,6 +113,9 @@ def put(manifest: dict[str, Any], path: str, value: Any) -> None:
         ("spec.model.onPromote.setAlias", "latest", NOT_AN_ALIAS),
         ("spec.model.onPromote.setAlias", "v3", NOT_AN_ALIAS),
         ("spec.model.registry.trackingURI", "mlflow:5000", NO_ADDRESS),
+        ("spec.model.registry.trackingURI", "https://ada:s3cret@mlflow.example", PASSWORD_IN_ADDRESS),
+        ("spec.model.registry.credentialsSecret", "others/secret", NO_SECRET),
+        ("spec.model.registry.artifactSecret", "others/secret", NO_SECRET),
         (
             "spec.server.image",
             "a b",
@@ -356,3 +366,14 @@ def test_an_accuracy_has_a_limit_or_a_margin_or_both(
     """For both sources of labels."""
     iris["spec"]["objectives"][2]["accuracy"] = {"source": source, **limits}
     assert kubectl.accepts(iris)["spec"]["objectives"][2]["accuracy"] == {"source": source, **limits}
+
+
+def test_a_variable_that_sluice_sets_is_refused(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """Another revision or other ports would tear pods, route and metrics apart. Other settings are free."""
+    iris["spec"]["server"] = {"env": [{"name": "SLUICE_MAX_ROWS", "value": "5"}]}
+    kubectl.accepts(iris)
+    iris["spec"]["server"] = {"env": [{"name": "SLUICE_REVISION", "value": "mine"}]}
+    assert kubectl.refuses(iris) == (
+        f'{REFUSED}spec.server.env[0].name: Invalid value: "SLUICE_REVISION": set by Sluice itself, so that pods, route'
+        " and metrics fit together; write another name"
+    )

@@ -107,7 +107,7 @@ def _serve(owner: Owner, revision: Revision) -> Manifest:
     }
     return {
         **container,
-        "env": [*_env(env), *revision.env],
+        "env": [*_env(env), *(entry for entry in revision.env if entry["name"] not in env)],
         "ports": [
             {"name": "http", "containerPort": names.PORT_HTTP},
             {"name": "gateway", "containerPort": names.PORT_GATEWAY},

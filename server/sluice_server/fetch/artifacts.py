@@ -22,6 +22,7 @@ from sluice_server.model.refusal import Refused
 
 _VERSION = re.compile(r"models:/(?P<name>[^/:]+)/(?P<version>[0-9]+)")
 _LOGGED_MODEL = re.compile(r"models:/(?P<id>m-[0-9a-fA-F]+)")
+_LOGIN_REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
 _RUN = re.compile(r"runs:/[^/]+/.+")
 
 
@@ -42,13 +43,27 @@ def locate(uri: str) -> Artifacts | Refused | Unavailable:
                 "BadModelURI",
                 f"{uri!r} is not a pinned model: write models:/<name>/<version>, models:/m-<id> or runs:/<run>/<path>",
             )
-        return Artifacts(get_artifact_repository(place), place)
     except RestException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return Refused("ModelNotFound", f"the registry has no {uri}: {_brief(error)}")
-        return Unavailable("RegistryUnreachable", f"the registry did not serve {uri}: {_brief(error)}")
+        return _unavailable("RegistryUnreachable", f"the registry did not serve {uri}", error)
     except (MlflowException, OSError) as error:
-        return Unavailable("RegistryUnreachable", f"no answer from the registry for {uri}: {_brief(error)}")
+        return _unavailable("RegistryUnreachable", f"no answer from the registry for {uri}", error)
+    return _at(place)
+
+
+def _at(place: str) -> Artifacts | Refused | Unavailable:
+    """The files at a place. Some clients of object stores are missed here, the others when files are listed."""
+    try:
+        return Artifacts(get_artifact_repository(place), place)
+    except ImportError as error:
+        return _unsupported(place, error)
+    except (MlflowException, OSError) as error:
+        if isinstance(error, MlflowException) and "registered artifact repository" in str(error):
+            scheme = place.partition(":")[0]
+            hint = "start MLflow with --serve-artifacts, or move the files"
+            return Refused("UnsupportedStore", f"MLflow knows no store for {scheme}: addresses such as {place}: {hint}")
+        return _unavailable("RegistryUnreachable", f"no answer from the registry for {place}", error)
 
 
 def list_files(artifacts: Artifacts) -> tuple[ListedFile, ...] | Unavailable | Refused:
@@ -61,10 +76,9 @@ def list_files(artifacts: Artifacts) -> tuple[ListedFile, ...] | Unavailable | R
                 break
         return tuple(files)
     except ImportError as error:  # the client of an object store that MLflow does not stand in front of
-        hint = "start MLflow with --serve-artifacts, or use an image with that package"
-        return Refused("UnsupportedStore", f"the files at {artifacts.uri} need {error.name}, which is not here: {hint}")
+        return _unsupported(artifacts.uri, error)
     except (MlflowException, OSError) as error:  # HTTP errors of requests are OSErrors
-        return Unavailable("ArtifactsUnreachable", f"the files at {artifacts.uri} cannot be listed: {_brief(error)}")
+        return _unavailable("ArtifactsUnreachable", f"the files at {artifacts.uri} cannot be listed", error)
 
 
 def download(artifacts: Artifacts, paths: Iterable[str], target: Path) -> Unavailable | None:
@@ -73,7 +87,7 @@ def download(artifacts: Artifacts, paths: Iterable[str], target: Path) -> Unavai
         try:
             artifacts.repository.download_artifacts(path, str(target))
         except (MlflowException, OSError) as error:
-            return Unavailable("ArtifactsUnreachable", f"{path} at {artifacts.uri} cannot be read: {_brief(error)}")
+            return _unavailable("ArtifactsUnreachable", f"{path} at {artifacts.uri} cannot be read", error)
     return None
 
 
@@ -91,6 +105,20 @@ def _walk(repository: Any, folder: str | None) -> Iterator[ListedFile]:
             yield from _walk(repository, entry.path)
         else:
             yield ListedFile(entry.path, entry.file_size)
+
+
+def _unsupported(place: str, error: ImportError) -> Refused:
+    hint = "start MLflow with --serve-artifacts, or use an image with that package"
+    return Refused("UnsupportedStore", f"the files at {place} need {error.name}, which is not here: {hint}")
+
+
+def _unavailable(reason: str, what: str, error: Exception) -> Unavailable:
+    """A login that is refused is told as that: it is no outage, and another try helps when it was corrected."""
+    status = getattr(getattr(error, "response", None), "status_code", None)  # of errors of requests
+    if status in (401, 403) or getattr(error, "error_code", "") in _LOGIN_REFUSED:
+        hint = "correct the Secret that model.registry.credentialsSecret names, or name one"
+        return Unavailable("RegistryLoginRefused", f"{what}, the login is refused ({_brief(error)}): {hint}")
+    return Unavailable(reason, f"{what}: {_brief(error)}")
 
 
 def _brief(error: Exception) -> str:

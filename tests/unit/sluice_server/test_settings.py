@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from sluice_server.settings import SettingError, Trust, fetch_settings, serve_settings
+from sluice_server.settings import SettingError, Trust, fetch_settings, mlflow_defaults, serve_settings
 
 
 def test_defaults_are_those_of_the_pod() -> None:
@@ -55,3 +57,11 @@ def test_an_empty_list_of_types_trusts_none() -> None:
     """The operator's list is the whole list: set but empty means no type beyond those of skops itself."""
     assert serve_settings({"SLUICE_TRUSTED_TYPES": ""}).trusted_types == ()
     assert serve_settings({"SLUICE_TRUSTED_TYPES": "a.B, c.D"}).trusted_types == ("a.B", "c.D")
+
+
+def test_the_registry_s_authority_is_used_if_its_secret_has_one(tmp_path: Path) -> None:
+    """MLflow's client reads the path of a file."""
+    authority = tmp_path / "ca.crt"
+    assert "MLFLOW_TRACKING_SERVER_CERT_PATH" not in mlflow_defaults(authority)
+    authority.write_text("certificate")
+    assert mlflow_defaults(authority)["MLFLOW_TRACKING_SERVER_CERT_PATH"] == str(authority)

@@ -280,3 +280,12 @@ def test_without_credentials_a_pod_names_no_secret_but_its_own() -> None:
     """The operator's own credentials never go to a pod."""
     assert "envFrom" not in fetch_of()
     assert "secretKeyRef" not in json.dumps(fetch_of())
+
+
+def test_what_the_operator_sets_is_not_set_by_a_user() -> None:
+    """An object that was stored before the CRD refused this runs all the same, without that variable."""
+    entry = {"name": "SLUICE_TRUSTED_TYPES", "value": "os.system"}
+    custom = a_spec(server__env=[entry, {"name": "THREADS", "value": "2"}])
+    server = pod_of(custom, again(an_observation(spec=custom)).status)["containers"][0]
+    assert entry not in server["env"]
+    assert {"name": "THREADS", "value": "2"} in server["env"]

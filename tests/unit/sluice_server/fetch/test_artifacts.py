@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import RestException
 
 from sluice_server.fetch import artifacts, fetch
 from sluice_server.fetch.artifacts import Artifacts
@@ -62,3 +63,38 @@ def test_the_exit_code_says_whether_another_try_may_help(
     assert list(message) == [key]
     assert message[key]["reason"] == reason
     assert BUCKET in message[key]["message"]
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        (
+            "gs://bucket/m-1",
+            "need google.cloud, which is not here: start MLflow with --serve-artifacts",
+        ),
+        ("wasbs://c@a.blob.core.windows.net/m-1", "need azure, which is not here"),
+        ("nowhere://bucket/m-1", "MLflow knows no store for nowhere: addresses such as nowhere://bucket/m-1"),
+    ],
+)
+def test_a_store_that_mlflow_s_client_cannot_open_is_refused(
+    place: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ImportError ended the container with a trace before, and never with a sentence."""
+    monkeypatch.setattr(artifacts, "_artifact_uri", lambda uri: place)
+    found = artifacts.locate("models:/iris/3")
+    assert isinstance(found, Refused)
+    assert (found.reason, says in found.message) == ("UnsupportedStore", True)
+
+
+@pytest.mark.parametrize("error_code", ["UNAUTHENTICATED", "PERMISSION_DENIED"])
+def test_a_refused_login_is_no_outage(error_code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again, because credentials can be corrected, and the message says where."""
+
+    def refuse(uri: str) -> str:
+        raise RestException({"error_code": error_code, "message": "no"})
+
+    monkeypatch.setattr(artifacts, "_artifact_uri", refuse)
+    found = artifacts.locate("models:/iris/3")
+    assert isinstance(found, Unavailable)
+    assert found.reason == "RegistryLoginRefused"
+    assert found.message.endswith("correct the Secret that model.registry.credentialsSecret names, or name one")
