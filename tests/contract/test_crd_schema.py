@@ -171,6 +171,7 @@ def test_the_smallest_object_gets_all_defaults(kubectl: Kubectl) -> None:
             "onDeadline": "Hold",
             "watchAfterPromotion": "15m",
             "scaleDownDelay": "30s",
+            "stableDeadDeadline": "5m",
         },
         "objectives": [
             {
