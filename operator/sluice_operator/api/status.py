@@ -397,15 +397,19 @@ def parse(raw: Any) -> Status:
     return parsed
 
 
+_WRITTEN = dict(zip(Status.__struct_fields__, Status.__struct_encode_fields__, strict=True))
+_KEPT = ("route", "alias", "rejected", "former", "history", "last_command", "retry_token", "conditions")
+
+
 def kept(raw: Any) -> Status:
     """What of an unreadable `raw` stands by itself, and holds whatever else is going on."""
-    parts = {name: _part(raw, name) for name in ("route", "alias", "rejected", "history", "conditions")}
+    parts = {name: _part(raw, name) for name in _KEPT}
     return Status(**{name: value for name, value in parts.items() if value is not None})
 
 
 def _part(raw: Any, name: str) -> Any:
     try:
-        return getattr(msgspec.convert({name: raw[name]}, Status, dec_hook=decode), name)
+        return getattr(msgspec.convert({_WRITTEN[name]: raw[_WRITTEN[name]]}, Status, dec_hook=decode), name)
     except (msgspec.ValidationError, KeyError, TypeError):
         return None
 

@@ -17,6 +17,7 @@ from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.controller.workqueue import Key, Work
 from sluice_operator.kubernetes.cache import Cache, DryRun
 from sluice_operator.manifests.render import render
+from sluice_operator.rollout.commands import waits
 from sluice_operator.rollout.decide import decide
 
 _LOOK_AGAIN = 3600.0  # seconds, if nothing happens: changes wake the object, and this is for those that got lost
@@ -53,7 +54,7 @@ class AtRest:
         if snapshot is None or is_rollout(snapshot.observation.status.phase):
             return None
         seen = snapshot.observation
-        if isinstance(seen.resolution, NotAnswered):
+        if isinstance(seen.resolution, NotAnswered) and not waits(seen.command, seen.status):
             return _ANSWER_COMES
         if not _is_settled(seen.status) or decide(seen) != seen.status or not await _is_applied(self.cache, snapshot):
             return None

@@ -34,6 +34,7 @@ from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.rollout import crashes
+from sluice_operator.rollout.commands import waits
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
@@ -118,6 +119,8 @@ class Observer:
         compared = await self._proofs.signatures(current, workloads, smoke)
         if isinstance(compared, Proof):  # the gateway led elsewhere: as if the smoke request had
             compared, smoke = None, compared
+        urgent = waits(asked(body), current)  # a person has asked for something: nobody waits for Prometheus then
+        unjudged = urgent or _in_doubt(current, edits, trouble)
         observation = Observation(
             now=self._clock(),
             name=name,
@@ -146,10 +149,10 @@ class Observer:
             swap=await self._proofs.swap(owner, wanted.server.replicas, current, pods, workloads),
             signatures=compared,
             hold_outs=self._hold_outs(owner, wanted, current),
-            rate=await self._rate(owner, current),
-            latency_thresholds=await self._latency_thresholds(owner, current, smoke),
+            rate=None if urgent else await self._rate(owner, current),
+            latency_thresholds=None if urgent else await self._latency_thresholds(owner, current, smoke),
             metrics_refusal=await self._metrics_refusal(owner, current),
-            verdict=None if _in_doubt(current, edits, trouble) else await self._verdict(owner, current, workloads),
+            verdict=None if unjudged else await self._verdict(owner, current, workloads),
             alias_version=self._alias_version(owner, wanted, current),
             command=asked(body),
         )

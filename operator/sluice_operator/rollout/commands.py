@@ -38,6 +38,11 @@ class Refused:
 Answered = Accepted | Refused
 
 
+def waits(asked: Asked | None, status: Status) -> bool:
+    """Whether a command has not been answered yet."""
+    return asked is not None and (status.last_command is None or status.last_command.id != asked.id)
+
+
 def answer(seen: Observation, command: Command, asked: Asked) -> Answered:
     """What `command` leads to."""
     return _VERBS[command.verb](seen, command, asked.by or "somebody")

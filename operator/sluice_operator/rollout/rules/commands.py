@@ -1,5 +1,7 @@
 """Rules by which people steer a rollout: commands, pauses, `spec.suspend`, and objectives with `onFail: Hold`."""
 
+from datetime import timedelta
+
 from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked, parse
@@ -10,11 +12,13 @@ from sluice_operator.rollout.commands import Accepted, Answered, Refused, with_p
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.transitions import enter, with_command, write_weight
 
+_SAME_TIME = timedelta(minutes=1)  # clocks differ, and the API server's times are whole seconds
+
 
 def a_command_is_answered(seen: Observation) -> Status | None:
     """Once, in the pass that first sees it: it is carried out, or refused with a sentence that says why."""
-    asked, last = seen.command, seen.status.last_command
-    if asked is None or (last is not None and last.id == asked.id):
+    asked = seen.command
+    if asked is None or not commands.waits(asked, seen.status):
         return None
     result = _answer(seen, asked)
     taken = TakenCommand(
@@ -107,6 +111,14 @@ def _answer(seen: Observation, asked: Asked) -> Answered:
         command = parse(asked.text)
     except ValueError as error:
         return Refused(str(error))
-    if seen.status.phase_started_at is None:  # a copy or a backup of an object brings its old command with it
+    if _outdated(seen.status, asked):
         return Refused("it is older than the status of this object: ask again")
     return commands.answer(seen, command, asked)
+
+
+def _outdated(status: Status, asked: Asked) -> bool:
+    """A copy of an object, a backup of it, and an object whose status was lost bring an old command with them."""
+    began = status.phase_started_at
+    if began is None:
+        return True
+    return status.last_command is None and asked.at is not None and asked.at < began - _SAME_TIME

@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 
 from sluice_operator.api import names, status
+from sluice_operator.api.command import Verb, text_of
 from sluice_operator.api.observation import Observation
+from sluice_operator.api.owner import Owner
 from sluice_operator.api.status import Outcome, Revision, Verdict
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.evaluate import Evaluator
@@ -21,6 +23,7 @@ from sluice_operator.controller.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.controller.workqueue import Key, Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
+from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.prometheus.reader import Reader
@@ -40,6 +43,14 @@ class FailingCanary(Evaluator):
 
     async def verdict(self, *_: Any) -> Verdict:
         return FAIL
+
+
+class HangingPrometheus(Evaluator):
+    """No evaluation ever ends."""
+
+    async def verdict(self, *_: Any) -> Verdict:
+        await asyncio.sleep(10_000)
+        raise AssertionError
 
 
 async def never(request: httpx.Request) -> httpx.Response:
@@ -67,7 +78,7 @@ def outcome(kube: FakeKube) -> Outcome | None:
     return run.outcome if run else None
 
 
-async def seconds_to_rollback(kube: FakeKube) -> float:
+async def seconds_to_rollback(kube: FakeKube, evaluates: type[Evaluator] = FailingCanary) -> float:
     """How long the operator needs to decide that the run of iris has failed; at most five minutes."""
     loop = asyncio.get_running_loop()
     transport = httpx.MockTransport(never)
@@ -87,7 +98,7 @@ async def seconds_to_rollback(kube: FakeKube) -> float:
             queue.add(key)
 
         registry = BackgroundRegistry(asked, wake, chance, loop.time)
-        evaluator = FailingCanary(Reader(FakePrometheus()), Intervals(5, 5))
+        evaluator = evaluates(Reader(FakePrometheus()), Intervals(5, 5))
         observer = Observer(kube, registry, evaluator, HostClaims(kube), settings, clock, chance)
         publisher, archive = EventPublisher(kube, "test"), Archive(kube, FakeEndedRuns())
         operator = Reconciler(kube, observer, registry, publisher, archive, 5.0, lanes=lanes)
@@ -115,5 +126,25 @@ def test_a_failing_canary_does_not_wait_for_the_registry_of_idle_objects() -> No
         for version, number in ((1, 0), (1, 1), (2, 0)):
             put_pod(kube, revision(version), number)
         assert await seconds_to_rollback(kube) < 1.0
+
+    simulated(scenario)
+
+
+def test_an_abort_waits_neither_for_the_registry_nor_for_prometheus() -> None:
+    """Weight 0 is in status and in the route after the first look, while both take requests and never answer."""
+
+    async def scenario() -> None:
+        kube, seen = FakeKube(), stepping()
+        put(kube, "iris", seen)
+        for manifest in render(Owner("models", "iris", "uid-iris"), seen.spec, seen.status):
+            kube.put(manifest)
+        body = kube.objects[names.KIND, "iris"]
+        command = text_of(Verb.ABORT, revision(2).revision, 0, NOW)
+        kube.put({**body, "metadata": {**body["metadata"], "annotations": {names.ANNOTATION_COMMAND: command}}})
+        for version, number in ((1, 0), (1, 1), (2, 0)):
+            put_pod(kube, revision(version), number)
+        assert await seconds_to_rollback(kube, HangingPrometheus) < 0.2
+        route = kube.objects["Ingress", "iris-canary"]["metadata"]["annotations"]
+        assert route["nginx.ingress.kubernetes.io/canary-weight"] == "0"
 
     simulated(scenario)

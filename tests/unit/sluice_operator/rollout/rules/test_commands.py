@@ -50,7 +50,7 @@ HOLDS = Verdict(Result.UNDECIDED, "ErrorRateAboveLimit", "errors 5% breaks its l
 
 def asking(seen: Observation, verb: str, of: str = OF_2, step: int = 0, time: str = "12:00:00") -> Observation:
     """`seen`, with a command that Jane has just written."""
-    return replace_seen(seen, command=Asked(f"{verb}/{of}/{step}/2026-03-01T{time}Z", JANE, NOW))
+    return replace_seen(seen, command=Asked(f"{verb}/{of}/{step}/2026-03-01T{time}Z", JANE, seen.now))
 
 
 def answered(status: Status) -> tuple[Answer, str]:
@@ -103,7 +103,7 @@ def test_the_answer_says_who_asked_and_when() -> None:
     ended = decide(again(aborted, weight=LIVE))
     last = ended.last_command
     assert last is not None
-    assert (last.by, last.at, last.id) == (JANE, NOW, aborted.command and aborted.command.text)
+    assert (last.by, last.at, last.id) == (JANE, aborted.now, aborted.command and aborted.command.text)
     assert ended.history[0].commands == (last,)
     assert ended.history[0].reason == "Aborted"
 
@@ -118,6 +118,12 @@ def test_a_command_of_a_copied_object_is_not_carried_out() -> None:
     """Whoever copies an object, or restores a backup of it, copies the annotation, too."""
     seen = asking(an_observation(), "abort")
     assert "older than the status" in answered(decide(seen))[1]
+
+
+def test_a_status_that_was_made_anew_carries_out_no_old_command() -> None:
+    """One that is adopted from what serves has no lastCommand, and the annotation may be weeks old."""
+    adopted = with_status(promoted(), last_command=None, phase_started_at=NOW + timedelta(hours=2))
+    assert "older than the status" in refusal(asking(adopted, "undo"))
 
 
 def test_no_command_needs_registry_or_metrics() -> None:
