@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
+
+import msgspec
 
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes.port import Conflict
@@ -27,11 +28,16 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("waits for something outside")
 
 
+def copied(value: Any) -> Any:
+    """What comes out of an API server after `value` was sent there: plain JSON, shared with nobody."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
 def merged(live: Any, change: Any) -> Any:
     """`change` applied to `live`: mappings are merged by key, everything else is replaced."""
     if isinstance(live, dict) and isinstance(change, dict):
         return {**live, **{key: merged(live.get(key), value) for key, value in change.items()}}
-    return copy.deepcopy(change)
+    return copied(change)
 
 
 class FakeKube:
@@ -46,11 +52,12 @@ class FakeKube:
         self._version = 0
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
-        return copy.deepcopy(self.objects.get((kind, name)))
+        stored: Manifest | None = copied(self.objects.get((kind, name)))
+        return stored
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
         return [
-            copy.deepcopy(manifest)
+            copied(manifest)
             for (stored_kind, _), manifest in self.objects.items()
             if stored_kind == kind and labels.items() <= manifest["metadata"].get("labels", {}).items()
         ]
@@ -89,7 +96,7 @@ class FakeKube:
     async def update_status(self, manifest: Manifest) -> None:
         live = self._guarded(manifest)
         self.before_write("status", manifest)
-        self.put({**live, "status": copy.deepcopy(manifest["status"])})
+        self.put({**live, "status": copied(manifest["status"])})
         self._written()
 
     async def replace(self, manifest: Manifest) -> None:
@@ -101,7 +108,7 @@ class FakeKube:
         self._version += 1
         stored = self.objects.get(_reference(manifest), {"metadata": {"uid": f"uid-{self._version}"}})
         metadata = {"uid": stored["metadata"]["uid"], **manifest["metadata"], "resourceVersion": str(self._version)}
-        self.objects[_reference(manifest)] = copy.deepcopy({**manifest, "metadata": metadata})
+        self.objects[_reference(manifest)] = copied({**manifest, "metadata": metadata})
 
     def touch(self, reference: Reference) -> None:
         """Write the object as somebody else would, without any change but that of its resourceVersion."""

@@ -213,6 +213,12 @@ class World(Observer):
         race()
         return Snapshot(body, OWNER, owned, self._with_proofs(seen), followed.adopted)
 
+    @property
+    def selected(self) -> str:
+        """The revision that Service iris selects; empty before there is one."""
+        service = self.kube.objects.get(("Service", "iris"))
+        return str(service["spec"]["selector"][names.LABEL_REVISION]) if service else ""
+
     def ready(self, revision: Revision | None) -> int:
         return self._ready.get(revision.revision, 0) if revision else 0
 
@@ -263,13 +269,19 @@ class World(Observer):
             weight = int(manifest["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
             assert weight == 0 or self._may_take_traffic(current), f"weight {weight} in {current.phase}"
         if (manifest["kind"], name) == ("Service", "iris"):
-            selected = manifest["spec"]["selector"][names.LABEL_REVISION]
-            assert ("Deployment", f"iris-{selected}") in self.kube.objects, "Service iris selects pods of a Deployment"
+            selected = "none" if verb == "delete" else manifest["spec"]["selector"][names.LABEL_REVISION]
+            exists = ("Deployment", f"iris-{selected}") in self.kube.objects
+            assert exists or selected == "none", "Service iris selects pods of a Deployment"
+            answered = self._ready.get(self.selected, 0) > 0
+            refused = verb != "delete" and selected == "none"  # a first revision that must not serve
+            kept = self._ready.get(selected, 0) > 0 or refused
+            assert kept or not answered, "a Service that had ready endpoints keeps some"
         if manifest["kind"] == "Deployment":
             revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
             needed = {role.revision for role in (current.stable, current.previous) if role}
             full = manifest["spec"]["replicas"] == self.spec["server"]["replicas"]
             assert revision not in needed or (full and verb != "delete"), "stable and previous have all of their pods"
+            assert verb != "delete" or revision != self.selected, "the pods that Service iris selects stay"
 
     def _follows_status(self, verb: str, manifest: Manifest) -> None:
         """Status is written first: an object is written as the stored status asks, or deleted if it does not."""
