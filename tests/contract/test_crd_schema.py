@@ -29,6 +29,7 @@ REVISION = {
     "resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": "250m"}},
     "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
     "readyReplicas": 2,
+    "editedBy": "kubectl-edit",
     "trust": "TrustedTypes",
     "trackingURI": "http://mlflow.example:5000",
 }
@@ -46,6 +47,9 @@ STATUS: dict[str, Any] = {
     "phase": "Stepping",
     "phaseStartedAt": NOW,
     "message": "Version 4 gets 10 % of the requests.",
+    "replicas": 2,
+    "selector": "sluice.dev/model-deployment=iris",
+    "scaledTo": 4,
     "stable": REVISION,
     "canary": REVISION | {"revision": "f6e5d4c3b2", "model": REVISION["model"] | {"version": "4"}},  # type: ignore[operator]
     "previous": REVISION,

@@ -91,6 +91,9 @@ class Workload:
     """
 
     ready: int = 0  # pods
+    pods: int = 0  # ready or not
+    scaled_to: int = 0  # replicas of its Deployment, if somebody else than Sluice has set them last
+    edited_by: str = ""  # who else has written the containers of its Deployment
     ends: tuple[ServerEnd, ...] = ()  # one for each pod whose model server was started again
     digest: str = ""  # of the model's files, once a pod has fetched them
     runtime: str = ""  # that loads the model, likewise

@@ -37,6 +37,18 @@ class Owner:
         }
 
 
+def is_orphan(manifest: Manifest, name: str) -> bool:
+    """Whether the object says that it is the ModelDeployment's of this name, and has no owner.
+
+    `kubectl delete --cascade=orphan` leaves such objects, and so does somebody who removes an owner reference.
+    """
+    metadata = manifest["metadata"]
+    labels = metadata.get("labels") or {}
+    if any(reference.get("controller") for reference in metadata.get("ownerReferences") or ()):
+        return False
+    return labels.get(names.LABEL_OWNER) == name and labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY
+
+
 def is_owned(manifest: Manifest, uid: str) -> bool:
     """Whether the ModelDeployment with this `uid` is the controlling owner of the object."""
     owners = manifest["metadata"].get("ownerReferences", ())

@@ -99,6 +99,7 @@ class Revision(_Part, frozen=True):
     resources: dict[str, Any] = {}
     env: tuple[dict[str, Any], ...] = ()
     ready_replicas: int = 0
+    edited_by: str = ""  # who else has written the containers of its Deployment
 
 
 class LiveWeight(_Part, frozen=True):
@@ -361,6 +362,9 @@ class Status(_Part, frozen=True):
     phase: Phase = Phase.PENDING
     phase_started_at: datetime | None = None
     message: str = ""
+    replicas: int = 0  # pods of the revision that serves; with `selector`, what the scale subresource shows
+    selector: str = ""
+    scaled_to: int = 0  # pods that somebody else has scaled stable up to
     stable: Revision | None = None
     canary: Revision | None = None
     previous: Revision | None = None  # that Watching can roll back to

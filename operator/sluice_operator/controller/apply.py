@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest, Owner, Reference, is_owned
+from sluice_operator.api.owner import Manifest, Owner, Reference, is_orphan, is_owned
 from sluice_operator.kubernetes.children import OWNED_KINDS, Children
+from sluice_operator.kubernetes.field_managers import editor_of, last_other
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.builders import feedback_secret
 
@@ -82,18 +83,32 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     if live is None:
         return await _create(kube, manifest)
-    if not is_owned(live, owner.uid):
+    adopts = is_orphan(live, owner.name)
+    if not adopts and not is_owned(live, owner.uid):
         return ""
-    if kind == "Deployment":  # pods that were proven are not replaced: only their number changes
-        replicas = manifest["spec"]["replicas"]
-        if live["spec"].get("replicas") != replicas:
-            await kube.scale(live, replicas)
-            return f"scaled {name} to {replicas}"
-    elif not covers(live, manifest):
-        version = live["metadata"]["resourceVersion"]
-        await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
-        return f"changed {kind} {name}"
-    return ""
+    if kind == "Deployment":  # pods that were proven are not replaced: only their number and the metadata change
+        if await _scale(kube, live, manifest["spec"]["replicas"]):
+            return f"scaled {name} to {manifest['spec']['replicas']}{_by_whom(live, manifest)}"
+        manifest = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")}
+    if covers(live, manifest):
+        return ""
+    version = live["metadata"]["resourceVersion"]
+    await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
+    return f"{'adopted' if adopts else 'changed'} {kind} {name}{_by_whom(live, manifest)}"
+
+
+async def _scale(kube: Kube, live: Manifest, replicas: int) -> bool:
+    """Whether the number of pods was written. More pods than are needed are left to whoever has scaled them up."""
+    present = live["spec"].get("replicas", 1)
+    if present == replicas or (present > replicas and editor_of(live, "spec", "replicas")):
+        return False
+    await kube.scale(live, replicas)
+    return True
+
+
+def _by_whom(live: Manifest, wanted: Manifest) -> str:
+    writer = last_other(live, wanted)
+    return f" (written by {writer.name})" if writer else ""
 
 
 def covers(live: Any, wanted: Any) -> bool:
@@ -113,5 +128,10 @@ def covers(live: Any, wanted: Any) -> bool:
 
 
 def _covers_field(name: str, live: Any, wanted: Any) -> bool:
-    """As `covers`, but a selector must be equal: with one more label it selects other pods, or none."""
+    """As `covers`, but a selector must be equal: with one more label it selects other pods, or none.
+
+    Others may be owners too, because a write of ours cannot remove them.
+    """
+    if name == "ownerReferences":
+        return all(any(covers(each, reference) for each in live) for reference in wanted)
     return bool(live == wanted) if name == "selector" else covers(live, wanted)

@@ -57,6 +57,9 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
     yield from _route_edited(before, after)
     if after.last_command is not None and after.last_command != before.last_command:
         yield _answered(after.last_command)
+    if after.stable and after.stable.edited_by and not (before.stable and before.stable.edited_by):
+        edited = f"{after.stable.edited_by} has edited the pod template of revision {after.stable.revision}"
+        yield Event("TemplateEdited", f"{edited}: its pods are no longer those that were judged", warning=True)
     yield from _conditions_changed(before, after)
 
 

@@ -35,6 +35,7 @@ from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.rollout import crashes
 from sluice_operator.rollout.commands import waits
+from sluice_operator.rollout.roles import full_size
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
@@ -146,7 +147,7 @@ class Observer:
             unreadable=owned.unreadable,
             weight=weight,
             smoke=smoke,
-            swap=await self._proofs.swap(owner, wanted.server.replicas, current, pods, workloads),
+            swap=await self._proofs.swap(owner, full_size(wanted, current), current, pods, workloads),
             signatures=compared,
             hold_outs=self._hold_outs(owner, wanted, current),
             rate=None if urgent else await self._rate(owner, current),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest, Reference, is_owned
+from sluice_operator.api.owner import Manifest, Reference, is_orphan, is_owned
 from sluice_operator.api.status import Status
 from sluice_operator.kubernetes.port import ReadRefused, Reads
 
@@ -54,7 +54,11 @@ async def read(
     for kind, needed in (*_fixed_names(name), *routes, *_workload_names(name, status)):
         if (kind, needed) not in objects and (unlabelled := await kube.get(kind, namespace, needed)) is not None:
             objects[kind, needed] = {**unlabelled, "kind": kind}
-    foreign = tuple(f"{kind} {taken}" for (kind, taken), manifest in objects.items() if not is_owned(manifest, uid))
+    foreign = tuple(
+        f"{kind} {taken}"
+        for (kind, taken), manifest in objects.items()
+        if not is_owned(manifest, uid) and not is_orphan(manifest, name)
+    )
     return Children(objects, foreign, has_key, unreadable)
 
 

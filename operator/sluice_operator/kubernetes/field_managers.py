@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sluice_operator.api.owner import Manifest
@@ -25,11 +25,19 @@ def last_other(live: Manifest, wanted: Manifest) -> Writer | None:
     If nobody has a name for these fields (they were removed), it is the latest other writer of any field. Controllers
     that write only the status are none. None if nobody but us has left a name.
     """
-    entries = [entry for entry in live["metadata"].get("managedFields") or () if _is_other(entry)]
+    entries = [entry for entry in live["metadata"].get("managedFields") or () if is_other(entry) and _is_dated(entry)]
     paths = list(differences(live, wanted))
     owners = [entry for entry in entries if any(_owns(entry.get("fieldsV1") or {}, path) for path in paths)]
-    writers = [Writer(entry["manager"], datetime.fromisoformat(entry["time"])) for entry in owners or entries]
+    writers = [Writer(entry["manager"], _time(entry)) for entry in owners or entries]
     return max(writers, key=lambda writer: writer.at, default=None)
+
+
+def editor_of(live: Manifest, *path: str) -> str:
+    """Who else has written the field at `path`; empty if nobody has."""
+    for entry in live["metadata"].get("managedFields") or ():
+        if is_other(entry) and _owns(entry.get("fieldsV1") or {}, path):
+            return str(entry["manager"])
+    return ""
 
 
 def differences(live: Any, wanted: Any, path: Path = ()) -> Iterator[Path]:
@@ -42,9 +50,18 @@ def differences(live: Any, wanted: Any, path: Path = ()) -> Iterator[Path]:
         yield from differences(live.get(name), value, (*path, name))
 
 
-def _is_other(entry: Mapping[str, Any]) -> bool:
-    named = bool(entry.get("manager") and entry.get("time"))
-    return named and entry["manager"] != FIELD_MANAGER and not entry.get("subresource")
+def is_other(entry: Mapping[str, Any]) -> bool:
+    """Whether this entry of `managedFields` is of somebody else, and about more than what he sees."""
+    return entry.get("manager") not in (None, "", FIELD_MANAGER) and entry.get("subresource") != "status"
+
+
+def _is_dated(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("time") or entry.get("subresource"))
+
+
+def _time(entry: Mapping[str, Any]) -> datetime:
+    """Writes by the subresource `scale` have no time; they count as the newest."""
+    return datetime.fromisoformat(entry["time"]) if entry.get("time") else datetime.max.replace(tzinfo=UTC)
 
 
 def _owns(fields: Mapping[str, Any], path: Path) -> bool:

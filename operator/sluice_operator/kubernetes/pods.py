@@ -7,6 +7,7 @@ from sluice_operator.api import names
 from sluice_operator.api.observation import Refusal, ServerEnd, Workload
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes import fetch_report, pod_trouble
+from sluice_operator.kubernetes.field_managers import editor_of
 from sluice_operator.kubernetes.pod_trouble import FETCH, SERVER, Trouble
 
 # How Kubernetes calls the end of a container that it has not seen end: the node, or its container runtime, went down.
@@ -36,6 +37,9 @@ def _workload(pods: list[Manifest], deployment: Manifest | None) -> Workload:
     trouble = _worst([*_of_deployment(deployment, pods), *filter(None, map(pod_trouble.of_pod, pods))])
     return Workload(
         ready=sum(map(pod_trouble.is_ready, pods)),
+        pods=len(pods),
+        scaled_to=_scaled_to(deployment),
+        edited_by=editor_of(deployment, "spec", "template", "spec") if deployment else "",
         ends=tuple(end for pod in pods for end in _server_ends(pod)),
         digest=fetched.digest,
         runtime=fetched.runtime,
@@ -44,6 +48,12 @@ def _workload(pods: list[Manifest], deployment: Manifest | None) -> Workload:
         obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
         registry_unreachable=any(report.unavailable for report in reports),
     )
+
+
+def _scaled_to(deployment: Manifest | None) -> int:
+    if deployment is None or not editor_of(deployment, "spec", "replicas"):
+        return 0
+    return int(deployment["spec"].get("replicas", 1))
 
 
 def _worst(troubles: list[Trouble]) -> Trouble | None:

@@ -16,6 +16,7 @@ import msgspec
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
+from sluice_operator.kubernetes import field_managers
 from sluice_operator.kubernetes.port import Expired, NoAnswer, ReadRefused
 
 _log = logging.getLogger(__name__)
@@ -152,8 +153,14 @@ class Reflector:
 
 
 def _compact(manifest: Manifest) -> bytes:
-    """JSON without the record of who owns which field: it is half of an object, and nobody reads it here."""
+    """JSON without the record of what we and the cluster's controllers wrote: it is half of an object.
+
+    What others wrote is kept, of all but pods: somebody may have scaled or edited a Deployment.
+    """
     metadata = {field: value for field, value in manifest["metadata"].items() if field != "managedFields"}
+    managers = manifest["metadata"].get("managedFields") or () if manifest["kind"] != "Pod" else ()
+    if others := [entry for entry in managers if field_managers.is_other(entry)]:
+        metadata["managedFields"] = others
     return msgspec.json.encode({**manifest, "metadata": metadata})
 
 

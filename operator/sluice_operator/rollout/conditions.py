@@ -6,6 +6,7 @@ Everything here is derived from the status and what was seen; no rule reads it b
 from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria
+from sluice_operator.api.names import workload
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.status import (
     METRICS_UNAVAILABLE,
@@ -18,7 +19,7 @@ from sluice_operator.api.status import (
     Status,
 )
 from sluice_operator.rollout import pauses
-from sluice_operator.rollout.roles import endpoints_to_keep, serves
+from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
 from sluice_operator.rollout.traffic_conditions import (
     UNPROVEN_AFTER_SECONDS,
     ConditionState,
@@ -70,10 +71,13 @@ def _ready(seen: Observation, status: Status) -> ConditionState:
     serving = serves(status) if status.stable is not None else None
     if serving is None:
         return "False", "NoRevision", "no revision serves yet"
-    pods, replicas = seen.workload(serving), seen.spec.server.replicas
+    pods, replicas = seen.workload(serving), full_size(seen.spec, status)
     words = f"{serving.model.uri} serves on {pods.ready} of {replicas} pods"
     if pods.ready == 0:
         return "False", "NoReadyPods", f"{words}: {pods.trouble or 'none is ready'}"
+    if serving.edited_by:
+        deployment = workload(seen.name, serving.revision)
+        words += f"; {serving.edited_by} has edited the pod template of Deployment {deployment}"
     return "True", "Serving", words
 
 
@@ -178,7 +182,7 @@ def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | Non
         )
         return "True", "TooFewRequests" if quiet else METRICS_UNAVAILABLE, waits
     if status.phase is Phase.PROMOTING:
-        has = f"{pods.ready} of {seen.spec.server.replicas} pods that the promotion needs are ready"
+        has = f"{pods.ready} of {full_size(seen.spec, status)} pods that the promotion needs are ready"
         return "True", "NoCapacity", f"{has}, traffic stays as it is: {pods.trouble or 'make room for more pods'}"
     if status.phase is Phase.WATCHING and status.verdict is not None and status.verdict.reason == METRICS_UNAVAILABLE:
         return "True", METRICS_UNAVAILABLE, f"the watch does not end without metrics: {status.verdict.message}"
@@ -280,7 +284,7 @@ def _run_message(seen: Observation, status: Status, run: Run) -> str:
         case Phase.STEPPING:
             step, weight = str(run.strategy), run.strategy.weight
             if status.weight is not None and status.weight.desired != weight:
-                needed = run.strategy.pods(seen.spec.server.replicas)
+                needed = run.strategy.pods(full_size(seen.spec, status))
                 return f"{canary}, {step}: {pods.ready} of the {needed} pods that weight {weight} needs are ready"
             says = f": {status.verdict.message}" if status.verdict and status.verdict.message else ""
             return f"{canary}, {step}, weight {weight}{says}"

@@ -33,9 +33,14 @@ def is_refused(run: Run) -> bool:
     return run.outcome is Outcome.REJECTED and run.reason != PROGRESS_DEADLINE_EXCEEDED
 
 
+def full_size(spec: Spec, status: Status) -> int:
+    """Pods of a revision that serves all requests: those of the spec, or as many as somebody has scaled stable to."""
+    return max(spec.server.replicas, status.scaled_to)
+
+
 def sizes(spec: Spec, status: Status) -> list[tuple[Revision, int]]:
     """Revisions that have pods, each with its number of replicas."""
-    full = spec.server.replicas
+    full = full_size(spec, status)
     active = [(revision, full) for revision in (status.stable, status.previous) if revision]
     if status.canary is not None:
         active.append((status.canary, _canary(status, full)))

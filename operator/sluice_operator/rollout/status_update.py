@@ -4,10 +4,12 @@ from dataclasses import replace as replace_seen
 
 from msgspec.structs import replace
 
+from sluice_operator.api import names
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
 from sluice_operator.api.status import Phase, Revision, Route, Status, Verification, Weight
 from sluice_operator.rollout import contest, crashes, revisions
 from sluice_operator.rollout.registries import with_registry
+from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.transitions import in_doubt, now_live
 
 _STALE = Proof(False, "the route is written anew just now")
@@ -17,7 +19,7 @@ def with_observations(seen: Observation) -> Observation:
     """`seen` with its status brought up to date with what was seen, and the revision that it asks for."""
     status = _shared_host(seen, _edited_route(seen, _route(seen, seen.status)))
     seen = _without_stale_proofs(seen, status)
-    for note in (with_registry, _pods, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
+    for note in (with_registry, _pods, _scale, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
     status = replace(status, observed_generation=seen.generation, url=url)
@@ -88,13 +90,29 @@ def _pods(seen: Observation, status: Status) -> Status:
             return None
         pods, model = seen.workload(revision), revision.model
         pinned = replace(model, digest=model.digest or pods.digest, runtime=model.runtime or pods.runtime)
-        return replace(revision, model=pinned, ready_replicas=pods.ready)
+        return replace(revision, model=pinned, ready_replicas=pods.ready, edited_by=pods.edited_by)
 
     return replace(
         status,
         stable=with_pods(status.stable),
         canary=with_pods(status.canary),
         previous=with_pods(status.previous),
+    )
+
+
+def _scale(seen: Observation, status: Status) -> Status:
+    """What the scale subresource shows, and the pods that somebody else gives to what serves or may serve again."""
+    serving = serves(status)
+    selector = names.LABEL_OWNER + f"={seen.name}"
+    if serving is not None:
+        selector += f",{names.LABEL_REVISION}={serving.revision}"
+    scaled = (seen.workload(revision).scaled_to for revision in (status.stable, status.previous) if revision)
+    others = max(scaled, default=0)
+    return replace(
+        status,
+        replicas=seen.workload(serving).pods,
+        selector=selector,
+        scaled_to=others if others > seen.spec.server.replicas else 0,
     )
 
 

@@ -29,7 +29,7 @@ from sluice_operator.api.status import (
     Weight,
 )
 from sluice_operator.rollout import revisions
-from sluice_operator.rollout.roles import sizes
+from sluice_operator.rollout.roles import full_size, sizes
 
 REJECTED_KEPT = 20
 HISTORY_KEPT = 10
@@ -110,7 +110,7 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
         traffic=seen.status.route.traffic if seen.status.route else seen.spec.traffic,
         rollout=seen.spec.rollout,
         generation=seen.generation,
-        replicas=seen.spec.server.replicas,
+        replicas=full_size(seen.spec, seen.status),
         canary=_reference(canary),
         stable=_reference(seen.status.stable) if seen.status.stable else None,
         objectives=seen.spec.objectives,

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Outcome, Phase, Status
 from sluice_operator.rollout.phases import run_in, time_in_phase
+from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.transitions import alias_after, end_run, ended, enter, not_live, roll_back
 
 # After this a rollback ends without a proof, because removing the route is safer than waiting. A swap that is not
@@ -17,7 +18,7 @@ PROOF_PATIENCE = timedelta(seconds=30)
 def a_full_canary_is_swapped_in(seen: Observation) -> Status | None:
     """Service NAME selects the canary only when as many of its pods are ready as stable should have."""
     run = run_in(seen, Phase.PROMOTING)
-    if run is None or seen.workload(seen.status.canary).ready < seen.spec.server.replicas:
+    if run is None or seen.workload(seen.status.canary).ready < full_size(seen.spec, seen.status):
         return None
     return enter(seen.status, Phase.SWAPPING, seen.now)
 

@@ -8,6 +8,7 @@ from sluice_operator.api.status import Outcome, Phase, Result, Status
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.contest import contested_by
 from sluice_operator.rollout.phases import run_in
+from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.transitions import (
     begin_again,
     begin_run,
@@ -100,7 +101,7 @@ def a_step_with_ready_pods_gets_its_weight(seen: Observation) -> Status | None:
     status, run = seen.status, run_in(seen, Phase.STEPPING)
     if run is None or status.weight is None or status.weight.desired == run.strategy.weight:
         return None
-    if seen.workload(status.canary).ready < run.strategy.pods(seen.spec.server.replicas):
+    if seen.workload(status.canary).ready < run.strategy.pods(full_size(seen.spec, status)):
         return None
     weighted = replace(run, traffic_started_at=run.traffic_started_at or seen.now, step_started_at=None)
     return write_weight(replace(status, run=weighted), run.strategy.weight, seen.now)

@@ -42,7 +42,7 @@ def test_everything_is_created_once() -> None:
     kube = FakeKube()
     two = revision(2).revision
     created = write(kube, read_children(kube), stepping())
-    assert created[3:5] == [f"created Deployment iris-{two}", f"created Service iris-{two}"]
+    assert created[4:6] == [f"created Deployment iris-{two}", f"created Service iris-{two}"]
     assert [line for line in created if "iris-canary" in line] == created[-1:]
     assert write(kube, read_children(kube), stepping()) == []
 
@@ -85,7 +85,7 @@ def test_an_object_of_another_owner_is_left_alone() -> None:
     theirs = {"kind": "Ingress", "metadata": {"name": "iris-canary", "namespace": "models"}, "spec": {"theirs": True}}
     kube.put(theirs)
     before = kube.objects[CANARY_ROUTE]
-    assert len(write(kube, read_children(kube), stepping())) == 8
+    assert len(write(kube, read_children(kube), stepping())) == 9
     write(kube, read_children(kube), again(rolling_back(weight=LIVE)))
     assert kube.objects[CANARY_ROUTE] == before
 

@@ -22,14 +22,14 @@ def test_pods_are_counted_by_revision() -> None:
     leaving = pod(ready=True)
     leaving["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
     pods = [pod(True, **server()), pod(True, **server()), pod(False, **server()), leaving, pod(True, "bbb", **server())]
-    assert by_revision(pods) == {"aaa": Workload(ready=2), "bbb": Workload(ready=1)}
+    assert by_revision(pods) == {"aaa": Workload(ready=2, pods=3), "bbb": Workload(ready=1, pods=1)}
 
 
 def test_digest_and_runtime_are_those_that_fetch_reports() -> None:
     """Of the model that it has prepared."""
     report = {"digest": "sha256:aa", "runtime": "skops", "flavor": "sklearn"}
     assert by_revision([pod(**server()), pod(True, report=report)]) == {
-        "aaa": Workload(ready=1, digest="sha256:aa", runtime="skops")
+        "aaa": Workload(ready=1, pods=2, digest="sha256:aa", runtime="skops")
     }
 
 
@@ -202,3 +202,29 @@ def test_the_end_of_a_node_is_no_failure() -> None:
         fetched = {"terminated": {"exitCode": 0, "startedAt": f"2026-03-01T{later}Z"}}
         rebooted["status"]["initContainerStatuses"] = [{"name": "fetch", "state": fetched}]
         assert by_revision([rebooted])["aaa"].ends == (_end(1, failure),)
+
+
+def _written_by(manager: str, *path: str, subresource: str = "") -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name in reversed(path):
+        fields = {f"f:{name}": fields}
+    where = {"subresource": subresource} if subresource else {}
+    return {"manager": manager, "time": "2026-03-01T13:00:00Z", "fieldsV1": fields, **where}
+
+
+@pytest.mark.parametrize(
+    ("entry", "scaled_to", "edited_by"),
+    [
+        (_written_by("sluice", "spec", "replicas", subresource="scale"), 0, ""),
+        (_written_by("kube-controller-manager", "spec", "replicas", subresource="scale"), 5, ""),
+        (_written_by("kubectl-edit", "spec", "template", "spec", "containers"), 0, "kubectl-edit"),
+        (_written_by("kubectl-rollout", "spec", "template", "metadata", "annotations"), 0, ""),
+        (_written_by("kube-controller-manager", "status", "replicas", subresource="status"), 0, ""),
+    ],
+)
+def test_whoever_scales_or_edits_a_deployment_is_known(entry: dict[str, Any], scaled_to: int, edited_by: str) -> None:
+    """From the field managers. A restart by an annotation changes nothing in the containers."""
+    scaled = deployment(replicas=5)
+    scaled["metadata"]["managedFields"] = [_written_by("sluice", "spec", "selector"), entry]
+    workload = by_revision([pod(True)], [scaled])["aaa"]
+    assert (workload.scaled_to, workload.edited_by) == (scaled_to, edited_by)
