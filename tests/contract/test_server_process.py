@@ -20,6 +20,8 @@ import skops.io
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
+from sluice_operator.api import signature
+from sluice_operator.api.signature import Column, Predictions, Signature
 from sluice_server.model import manifest
 from sluice_server.model.manifest import FILES, Manifest, SignatureText
 
@@ -123,6 +125,29 @@ def test_a_client_that_goes_away_is_a_499(served: Served) -> None:
     wait_until("499", lambda: sample(served, "ml_requests_total", 'code="499" entry="gateway"') == 1, served.log)
     assert sample(served, "ml_requests_total", 'code="500" entry="gateway"') == 0
     assert sample(served, "ml_requests_in_progress", 'entry="gateway"') == 0
+
+
+def test_refused_and_abandoned_requests_are_what_the_operator_counts_as_refusals(served: Served) -> None:
+    """A row without the columns that the model needs, a format that it does not read: 4xx, and no error."""
+    assert httpx.post(f"{served.gateway}/predict", json={"features": [5.1, 3.5, 1.4]}).status_code == 422
+    assert (
+        httpx.post(f"{served.gateway}/predict", content=b"5.1", headers={"content-type": "text/csv"}).status_code == 415
+    )
+    for path in ("/", "/.env", "/predict/v1", "/health/ready"):
+        httpx.get(f"{served.gateway}{path}")
+    assert httpx.get(f"{served.gateway}/predict").status_code == 405
+    counted = {
+        code: sample(served, "ml_requests_total", f'code="{code}" entry="gateway"')
+        for code in (200, 413, 415, 422, 499, 500, 503)
+    }
+    assert counted == {200: 0, 413: 0, 415: 1, 422: 1, 499: 0, 500: 0, 503: 0}
+
+
+def test_metadata_is_what_the_operator_compares(served: Served) -> None:
+    """The model server writes it, and the operator reads it: they share no code."""
+    columns = tuple(Column(str(place), "number") for place in range(4))
+    answers = Predictions("integer", classes=(0, 1, 2), probabilities=True)
+    assert signature.parse(httpx.get(f"{served.gateway}/metadata").json()) == Signature(columns, answers)
 
 
 class Stream:

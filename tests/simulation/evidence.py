@@ -32,8 +32,8 @@ _SPEC: list[dict[str, Any]] = [
     {"name": "latency", "latency": {"quantile": "0.95", "max": "200ms", "maxRatio": "1.5"}},
     {"name": "accuracy", "accuracy": {"source": "Feedback", "min": "0.70", "maxDrop": "0.02"}},
 ]
-ASKED = msgspec.convert(_SPEC, tuple[Objective, ...], dec_hook=decode)
-OBJECTIVES = (*ASKED, *default_objectives(ASKED))
+OBJECTIVES = msgspec.convert(_SPEC, tuple[Objective, ...], dec_hook=decode)
+WITH_REFUSALS = (*OBJECTIVES, *default_objectives(OBJECTIVES))  # as the operator judges a run with these objectives
 
 
 class Evidence:

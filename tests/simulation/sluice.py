@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sluice_operator.api.spec import Objective
 from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.rollout.automatic_steps import steps_for
 from tests.simulation.evidence import OBJECTIVES, Evidence
@@ -57,10 +58,10 @@ class Timed:
 class Automatic:
     """The operator's automatic steps for the rate. A run's next step begins when this step's margins are ruled out."""
 
-    def __init__(self, world: World, runs: int, random: Random) -> None:
+    def __init__(self, world: World, runs: int, random: Random, objectives: Sequence[Objective] = OBJECTIVES) -> None:
         steps = steps_for(world.rate)
         self._weights = np.array([step.weight / 100 for step in steps])
-        self._evidence = Evidence(world, runs, len(steps), random)
+        self._evidence = Evidence(world, runs, len(steps), random, objectives)
         self._min_requests = steps[0].min_requests  # the same for all steps, as is the time
         self._min_seconds = steps[0].min_duration.total_seconds()
         self._tick, self._step = world.tick, np.zeros(runs, int)

@@ -1,13 +1,18 @@
 """The main results of docs/simulation.md with few runs, for every change. A wrong formula breaks these bounds."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
+from tests.simulation.evidence import WITH_REFUSALS
 from tests.simulation.figures import medians_until_rollback
 from tests.simulation.plan import full_study
 from tests.simulation.report import page
-from tests.simulation.runner import Outcomes
-from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.runner import Outcomes, PolicyMaker, simulate
+from tests.simulation.scenarios import SCENARIOS, USUAL
+from tests.simulation.sluice import Automatic
 from tests.simulation.study import (
     ARGO,
     ARGO_GUIDES,
@@ -22,6 +27,7 @@ from tests.simulation.study import (
     batches,
     run,
 )
+from tests.simulation.world import Quality
 
 
 def test_identical_canaries_are_not_rolled_back_in_a_calm_service() -> None:
@@ -56,6 +62,22 @@ def test_clear_regressions_cost_few_requests(regression: str, max_requests: floa
     outcomes = _outcomes(AUTOMATIC, regression, runs=100, minutes=5)
     assert outcomes.rolled_back.all()
     assert medians_until_rollback(outcomes)[1] <= max_requests
+
+
+def test_refusals_cost_a_healthy_canary_no_time_and_a_refusing_one_its_run() -> None:
+    """Each run has this objective. Both revisions refuse 1 %; then the canary refuses 5 % more, or everybody."""
+    make = partial(Automatic, objectives=WITH_REFUSALS)
+    callers = Quality(refused=0.01)
+
+    def outcomes(refused: float, make: PolicyMaker = make) -> Outcomes:
+        world = replace(USUAL, rate=1000, stable=callers, canary=Quality(refused=refused))
+        return simulate(world, make, runs=30, minutes=10, random=np.random.default_rng(1))
+
+    with_refusals, without = outcomes(0.01), outcomes(0.01, Automatic)
+    assert with_refusals.rolled_back.sum() <= 2
+    assert with_refusals.median_seconds(with_refusals.promoted) <= 1.1 * without.median_seconds(without.promoted)
+    assert medians_until_rollback(outcomes(1.0))[0] <= 10
+    assert medians_until_rollback(outcomes(0.06))[0] <= 60
 
 
 def test_without_errors_the_margin_is_ruled_out_by_the_tolerance() -> None:
