@@ -5,6 +5,7 @@ for it, the oldest object gets it. All objects are listed once, and then the wat
 reconcile of one object does not read all others.
 """
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -41,6 +42,7 @@ class HostClaims:
         self._claims: dict[_Key, dict[str, _Claim]] = {}  # by host
         self._keys: dict[str, set[_Key]] = defaultdict(set)  # of the objects with a claim to this host
         self._listed = False
+        self._listing = asyncio.Lock()
 
     def see(self, body: Manifest) -> None:
         """Note the claims of an object as it is now."""
@@ -65,10 +67,7 @@ class HostClaims:
         Whoever is named was read again, because the watch may have missed a change. And before a host is granted, all
         who have a claim to it are read again.
         """
-        if not self._listed:
-            for listed in await self._kube.find(names.KIND, "", {}):
-                self.see(listed)
-            self._listed = True
+        await self._list_once()
         me = body["metadata"]["namespace"], body["metadata"]["name"]
         mine = _claims(body).get(host) or _claim(body, _Rank.ASKED)
         if served_since is not None and mine.rank is _Rank.ASKED:
@@ -82,6 +81,15 @@ class HostClaims:
             if self._claims.get(first, {}).get(host) == claim:
                 return "/".join(first)
         return ""
+
+    async def _list_once(self) -> None:
+        """The workers that need the list wait for the first of them: it is large."""
+        async with self._listing:
+            if self._listed:
+                return
+            for listed in await self._kube.find(names.KIND, "", {}):
+                self.see(listed)
+            self._listed = True
 
     async def _read(self, key: _Key) -> None:
         live = await self._kube.get(names.KIND, *key)

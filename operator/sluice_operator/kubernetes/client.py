@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 from kubernetes.aio import client
 
 from sluice_operator.api import names
@@ -151,8 +152,8 @@ class ApiServer:
         if response.status >= 400:
             _raise_for(method, path, response.status, text)
         try:
-            answer: Manifest = json.loads(text)
-        except ValueError as error:
+            answer: Manifest = msgspec.json.decode(text)  # several times as fast, and lists have megabytes
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NoAnswer(f"{method} {path}: what came is no JSON") from error
         return answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -63,6 +64,26 @@ def test_of_those_that_ask_the_oldest_object_gets_the_host() -> None:
     hosts = HostClaims(Counting(*everyone))
     asked = [(body, body["spec"]["traffic"]["ingress"]["host"]) for body in everyone]
     assert [holder(hosts, body, host) for body, host in asked] == ["models/a", "", "models/a", ""]
+
+
+def test_workers_that_begin_together_share_one_list() -> None:
+    """Of a thousand objects it is megabytes: one for each worker kept a starting operator from renewing its Lease."""
+
+    class Slow(Counting):
+        async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+            listed = await super().find(kind, namespace, labels)
+            await asyncio.sleep(0)
+            return listed
+
+    bodies = [an_object(str(number), host=f"{number}.example.com") for number in range(8)]
+    kube = Slow(*bodies)
+    hosts = HostClaims(kube)
+
+    async def together() -> None:
+        await asyncio.gather(*(hosts.holder(body, f"{number}.example.com") for number, body in enumerate(bodies)))
+
+    asyncio.run(together())
+    assert kube.lists == 1
 
 
 def test_all_objects_are_listed_only_once() -> None:
