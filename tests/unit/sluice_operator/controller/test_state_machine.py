@@ -165,6 +165,8 @@ class Rollouts(RuleBasedStateMachine):
         world, before = self.world, self.world.status
         if before.run is None or before.run.stable is None or before.phase not in (Phase.STARTING, Phase.STEPPING):
             return
+        if world.ready(before.stable) == 0:  # then the canary may be the only one that answers
+            return
         world.ask(Verb.ABORT, before.run.canary.revision, 0)
         world.reconcile()
         after = world.status

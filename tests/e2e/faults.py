@@ -1,0 +1,149 @@
+"""The faults of the matrix: how each begins and ends, and what it may cost."""
+
+import asyncio
+import subprocess
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from dev.demo.cluster import CLUSTER_SH
+from dev.demo.status import Status
+from tests.e2e.kills import Operator
+from tests.e2e.matrix import Matrix
+from tests.e2e.rollouts import Rollout
+
+OUTAGE = 20.0  # seconds that a dependency is away
+WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    matrix: Matrix
+    operator: Operator
+
+
+Act = Callable[[Site], Awaitable[object]]
+
+
+async def _nothing(site: Site) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`costs`: requests fail because of the fault itself, in the phases named. `goes_back`: the rollouts end where they
+    began. `in_ci`: it is tried in every run of all tests, the others by `make faults`."""
+
+    name: str
+    begin: Act
+    end: Act = _nothing
+    lasts: float = 0.0  # seconds
+    costs: tuple[str, ...] = ()
+    goes_back: bool = False
+    in_ci: bool = False
+
+
+def _scaled(namespace: str, deployment: str, replicas: int) -> Act:
+    async def act(site: Site) -> None:
+        kubectl = site.matrix.place.kubectl
+        await kubectl.text("-n", namespace, "scale", f"deployment/{deployment}", f"--replicas={replicas}")
+        if replicas:
+            await kubectl.text("-n", namespace, "rollout", "status", f"deployment/{deployment}", "--timeout=180s")
+
+    return act
+
+
+def _away(namespace: str, deployment: str) -> tuple[Act, Act]:
+    return _scaled(namespace, deployment, 0), _scaled(namespace, deployment, 1)
+
+
+def _killed(program: str) -> tuple[Act, Act]:
+    """A program of the node, which does not come back by itself."""
+
+    async def kill(site: Site) -> None:
+        process = await _cluster("node", "pidof", "-s", program)
+        await _cluster("node", "kill", "-9", process.strip())
+
+    async def start(site: Site) -> None:
+        await _cluster("up")
+
+    return kill, start
+
+
+async def _cluster(*arguments: str) -> str:
+    def run() -> str:
+        return subprocess.run([CLUSTER_SH, *arguments], capture_output=True, text=True, check=True).stdout
+
+    return await asyncio.to_thread(run)
+
+
+def _for_each(rollouts: Callable[[Matrix], Iterable[Rollout]], *arguments: str) -> Act:
+    """kubectl on an object of each rollout, whose name may stand in `arguments` as {name}."""
+
+    async def act(site: Site) -> None:
+        commands = [
+            rollout.command(*(argument.replace("{name}", rollout.name) for argument in arguments))
+            for rollout in rollouts(site.matrix)
+        ]
+        await asyncio.gather(*commands)
+
+    return act
+
+
+def _everybody(matrix: Matrix) -> list[Rollout]:
+    return [subject.rollout for subject in matrix.subjects.values()]
+
+
+def _with_canary(matrix: Matrix) -> list[Rollout]:
+    return [rollout for rollout in matrix.moving if rollout.status.canary is not None]
+
+
+def _pods_of(role: Callable[[Status], object]) -> Act:
+    """The pods of the revision that has this role are deleted, without waiting for anything."""
+
+    async def act(site: Site) -> None:
+        for rollout in _everybody(site.matrix):
+            revision = getattr(role(rollout.status), "revision", None)
+            if revision:
+                labels = f"sluice.dev/model-deployment={rollout.name},sluice.dev/revision={revision}"
+                gone = ("--force", "--grace-period=0", "--wait=false")
+                await rollout.command("delete", "pods", "-l", labels, *gone)
+
+    return act
+
+
+async def _back(site: Site) -> None:
+    for rollout in site.matrix.moving:
+        await rollout.follow(site.matrix.now)
+
+
+async def _operator_killed(site: Site) -> None:
+    await site.operator.kill()
+
+
+async def _operator_upgraded(site: Site) -> None:
+    await site.operator.replace()
+
+
+ALL = ("Starting", "Stepping", "Watching", "Stable")
+WIPE = ("patch", "modeldeployment", "{name}", "--subresource=status", "--type=merge", "-p", '{"status":null}')
+FAULTS = (
+    Fault("none", _nothing, in_ci=True),
+    Fault("operator killed", _operator_killed),
+    Fault("operator replaced in mid-run", _operator_upgraded),
+    Fault("Prometheus away for 20 s", *_away("monitoring", "prometheus"), lasts=OUTAGE, in_ci=True),
+    Fault("MLflow away for 20 s", *_away("mlflow", "mlflow"), lasts=OUTAGE),
+    Fault("API server killed", *_killed("kube-apiserver"), lasts=5.0),
+    Fault("kubelet killed", *_killed("kubelet"), lasts=5.0),
+    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=ALL, in_ci=True),
+    Fault("all pods of the canary deleted", _pods_of(lambda now: now.canary), costs=("Stepping",)),
+    Fault(
+        "weight edited", _for_each(_with_canary, "annotate", "ingress", "{name}-canary", f"{WEIGHT}=90", "--overwrite")
+    ),
+    Fault(
+        "canary Ingress deleted", _for_each(_with_canary, "delete", "ingress", "{name}-canary", "--ignore-not-found")
+    ),
+    Fault("Service NAME deleted", _for_each(_everybody, "delete", "service", "{name}"), costs=ALL),
+    Fault("status wiped", _for_each(_everybody, *WIPE), in_ci=True),
+    Fault("feedback Secret deleted", _for_each(_everybody, "delete", "secret", "{name}-feedback")),
+    Fault("alias moved back", _back, goes_back=True),
+)

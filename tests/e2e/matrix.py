@@ -1,0 +1,146 @@
+"""Four ModelDeployments, each in another phase when something breaks: Starting, Stepping, Watching and Stable.
+
+Each has a steady stream of requests. They are made once: every fault sees the next rollout, from one of two good
+versions to the other one and back.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from dev.demo.models import Version
+from dev.demo.status import Status
+from dev.demo.traffic import Stream
+from tests.e2e.rollouts import Place, Rollout, deployed, manifest
+
+PHASES = ("Starting", "Stepping", "Watching", "Stable")
+RATE = 10.0  # predictions per second and object
+ENDS_WITHIN = 240.0  # seconds from the end of a fault to the end of all rollouts
+STREAM_SECONDS = 7_200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What became of one object: the end of its rollout, its requests since the fault began, and the time it took."""
+
+    phase: str
+    end: str
+    requests: int
+    failed: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.end}, {self.failed} of {self.requests} failed, {self.seconds:.0f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One of the objects, with its stream."""
+
+    rollout: Rollout
+    stream: Stream
+
+    def failed_since(self, since: float) -> tuple[int, int]:
+        """How many requests began since then, and how many of them failed."""
+        requests = [request for request in self.stream.requests if request.at >= since]
+        return len(requests), sum(bool(request.failure) for request in requests)
+
+
+def document(phase: str) -> dict[str, Any]:
+    """An object whose rollout is short. That of Stepping waits for a person at its only step."""
+    made = manifest(f"iris-{phase.lower()}")
+    step: dict[str, Any] = {"weight": 50, "minRequests": 20, "minDuration": "2s"}
+    watch = "20s" if phase == "Watching" else "2s"
+    made["spec"]["rollout"] |= {
+        "canary": {"steps": [step | ({"pause": {}} if phase == "Stepping" else {})]},
+        "watchAfterPromotion": watch,
+        "stableDeadDeadline": "20s",
+    }
+    made["spec"]["objectives"] = [{"name": "errors", "errorRate": {"max": "30%"}}]
+    return made
+
+
+class Matrix:
+    """The four objects. `versions`: the one that serves, and the one of the next rollout."""
+
+    def __init__(self, place: Place, subjects: Mapping[str, Subject], versions: Sequence[Version]) -> None:
+        self.place, self.subjects = place, subjects
+        self.now, self.next = versions
+
+    @property
+    def moving(self) -> list[Rollout]:
+        """The objects that have a rollout."""
+        return [self.subjects[phase].rollout for phase in PHASES if phase != "Stable"]
+
+    async def bring_into_phases(self) -> None:
+        """Each object is in its phase; that in Starting last, because it stays there for seconds only."""
+        starting, stepping, watching = (self.subjects[phase].rollout for phase in PHASES[:3])
+        await asyncio.gather(stepping.follow(self.next), watching.follow(self.next))
+        await stepping.until("it is paused at its step", _is_paused)
+        await watching.until("it is watched", lambda now: now.phase == "Watching", within=ENDS_WITHIN)
+        await starting.follow(self.next)
+        await starting.until("it starts", lambda now: now.phase == "Starting")
+
+    async def after(self, begun: Mapping[str, float], ends_on: Version) -> list[Cell]:
+        """Resume what waits for a person, wait for all ends, and count. `begun`: when the fault did, by stream."""
+        since = time.monotonic()
+        resuming = asyncio.create_task(self._resume_what_waits())
+        try:
+            return await asyncio.gather(*(self._cell(phase, begun[phase], ends_on, since) for phase in PHASES))
+        finally:
+            resuming.cancel()
+
+    async def _cell(self, phase: str, begun: float, ends_on: Version, since: float) -> Cell:
+        subject = self.subjects[phase]
+        wanted = self.now if phase == "Stable" else ends_on
+        settled = partial(_has_settled_on, wanted)
+        end = await subject.rollout.until(f"it is Stable on {wanted.uri}", settled, within=ENDS_WITHIN)
+        seconds = time.monotonic() - since
+        requests, failed = subject.failed_since(begun)
+        outcome = end.history[0].outcome if phase != "Stable" and end.history else "Stable"
+        return Cell(phase, outcome, requests, failed, seconds)
+
+    async def _resume_what_waits(self) -> None:
+        rollout = self.subjects["Stepping"].rollout
+        while True:
+            now = rollout.status
+            if _is_paused(now) and now.canary is not None and now.run is not None:
+                at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                command = f"sluice.dev/command=resume/{now.canary.revision}/{now.run.step}/{at}"
+                await rollout.command("annotate", "modeldeployment", rollout.name, command, "--overwrite")
+            await asyncio.sleep(2.0)  # between two looks; a command is asked for again if it came too early
+
+
+@asynccontextmanager
+async def matrix(place: Place, versions: Sequence[Version]) -> AsyncIterator[Matrix]:
+    """The objects, all of them serving the first of `versions`."""
+    async with AsyncExitStack() as stack:
+        subjects = {}
+        for phase in PHASES:
+            rollout = await stack.enter_async_context(deployed(place, document(phase), versions[0]))
+            stream = Stream(place.gateway, rollout.host, rate=RATE, max_seconds=STREAM_SECONDS, max_requests=100_000)
+            subjects[phase] = Subject(rollout, stream)
+        for subject in subjects.values():
+            await subject.rollout.until_ready()
+            await stack.enter_async_context(subject.stream)
+        yield Matrix(place, subjects, versions)
+
+
+def table(rows: Mapping[str, Sequence[Cell]], line: Callable[[Sequence[str]], str]) -> str:
+    """The matrix as text, a row for each fault. `line` joins the cells of one row."""
+    rule = "|".join(["", *("---" for _ in range(len(PHASES) + 1)), ""])
+    return "\n".join([line(["fault", *PHASES]), rule, *(line([name, *map(str, row)]) for name, row in rows.items())])
+
+
+def _is_paused(now: Status) -> bool:
+    return now.has("Paused", "True") and now.phase == "Stepping"
+
+
+def _has_settled_on(version: Version, now: Status) -> bool:
+    ready = now.has("Ready", "True") and not now.has("Stalled", "True")
+    return now.phase == "Stable" and now.stable is not None and now.stable.model.uri == version.uri and ready

@@ -1,0 +1,59 @@
+"""The fault matrix: whatever breaks while a rollout is in any of four phases, it ends as it should.
+
+Requests fail only where the fault itself must cost some. The table of all faults is printed at the end.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dev.demo.models import Versions
+from tests.e2e.faults import FAULTS, Fault, Site
+from tests.e2e.kills import Operator
+from tests.e2e.matrix import PHASES, Cell, Matrix, matrix, table
+from tests.e2e.rollouts import Place
+
+pytestmark = pytest.mark.anyio
+
+EVERY_FAULT = bool(os.environ.get("EVERY_FAULT"))  # `make faults`; otherwise those that are marked
+CHOSEN = [fault for fault in FAULTS if fault.in_ci or EVERY_FAULT]
+
+
+@pytest.fixture(scope="module")
+async def subjects(place: Place, versions: Versions) -> AsyncIterator[Matrix]:
+    async with matrix(place, (versions.first, versions.better)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, list[Cell]]:
+    return {}
+
+
+@pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: fault.name.replace(" ", "-"))
+async def test_a_fault_changes_no_end(
+    fault: Fault, subjects: Matrix, operator: Operator, rows: dict[str, list[Cell]]
+) -> None:
+    """The rollouts are promoted (or go back, where somebody asked for that), and nothing fails but by the fault."""
+    await subjects.bring_into_phases()
+    site = Site(subjects, operator)
+    begun = {phase: subject.stream.now for phase, subject in subjects.subjects.items()}
+    await fault.begin(site)
+    await asyncio.sleep(fault.lasts)  # the fault's own duration, not a wait for something
+    await fault.end(site)
+    cells = await subjects.after(begun, subjects.now if fault.goes_back else subjects.next)
+    rows[fault.name] = cells
+    if not fault.goes_back:
+        subjects.now, subjects.next = subjects.next, subjects.now
+    print(f"\n{fault.name}: " + "; ".join(f"{cell.phase} {cell}" for cell in cells))
+    failed = {cell.phase: cell.failed for cell in cells if cell.failed and cell.phase not in fault.costs}
+    assert not failed, f"requests failed, and not because of the fault: {failed}"
+
+
+async def test_the_matrix(rows: dict[str, list[Cell]]) -> None:
+    """No row and no cell is left out."""
+    print("\n" + table(rows, lambda cells: "| " + " | ".join(cells) + " |"))
+    assert list(rows) == [fault.name for fault in CHOSEN]
+    assert all([cell.phase for cell in row] == list(PHASES) for row in rows.values())
