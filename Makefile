@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test simulate imports demo canaries cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test simulate imports demo faults canaries cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ imports: .venv/installed ## What imports what in operator and server: a table, a
 
 demo: .venv/installed ## One model promoted, a worse one rolled back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo
+
+faults: .venv/installed ## All faults of the fault matrix, each in four phases of a rollout, on the cluster: about half an hour
+	EVERY_FAULT=1 $(BIN)/python -m pytest -v -s tests/e2e/test_faults.py
 
 canaries: .venv/installed ## Identical canaries must stay, bad ones must be found, on the cluster: about 35 minutes
 	$(BIN)/python -m dev.bench.canaries
