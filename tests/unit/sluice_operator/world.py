@@ -263,6 +263,8 @@ class World(Observer):
         if manifest["kind"] == names.KIND:
             assert (verb, manifest["spec"]) == ("status", self.spec), "the spec is the user's"
             return
+        if "spec" not in manifest and "data" not in manifest:  # labels and owner of a Deployment
+            return
         self._follows_status(verb, manifest)
         current, name = self.status, manifest["metadata"]["name"]
         if name == "iris-canary" and verb != "delete":

@@ -16,6 +16,7 @@ from sluice_operator.manifests.render import render
 from sluice_operator.routing.nginx import NginxIngress
 from tests.unit.sluice_operator.build import (
     OWNER,
+    condition,
     promoting,
     revision,
     rolling_back,
@@ -25,8 +26,10 @@ from tests.unit.sluice_operator.build import (
     watching,
 )
 from tests.unit.sluice_operator.fakes import FakeKube, Reference, finish
+from tests.unit.sluice_operator.world import World
 
 STABLE = f"iris-{revision(1).revision}"
+KINDS = ("Deployment", "Service", "Ingress")
 PHASES = {
     Phase.STABLE: lambda: stable_on(1),
     Phase.STARTING: starting,
@@ -107,6 +110,20 @@ def test_orphans_of_an_object_of_this_name_are_adopted(phase: Phase) -> None:
     assert {reference: live["spec"] for reference, live in kube.objects.items() if "spec" in live} == templates
     assert kube.objects["Secret", "iris-feedback"]["stringData"] == key
     assert _repair(kube, rendered) == []
+
+
+def test_adoption_is_told_once_and_stalls_nothing() -> None:
+    """By the whole loop, with one Event."""
+    world = World()
+    world.calm_down(20)
+    for live in world.kube.objects.values():
+        live["metadata"].pop("ownerReferences", None)
+    world.kube.events.clear()
+    world.calm_down(3)
+    assert world.kube.events == ["DriftRepaired"]
+    assert condition(world.status, "Stalled")[:2] == ("False", "Progressing")
+    owned = [live["metadata"].get("ownerReferences") for (kind, _), live in world.kube.objects.items() if kind in KINDS]
+    assert all(owned)
 
 
 def test_what_another_object_owns_or_nobody_labelled_is_not_adopted() -> None:
