@@ -27,6 +27,10 @@ class WhenNoLabels(StrEnum):
     SKIP = "Skip"
 
 
+class UnreadableSpecError(ValueError):
+    """The spec is not one that this operator knows: the CRD is of another version."""
+
+
 class _Section(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One mapping of the YAML."""
 
@@ -247,8 +251,8 @@ def host(raw: Any) -> str:
 
 
 def parse(raw: Any) -> Spec:
-    """Parse `raw`, the `spec` mapping as the API server returns it. Raises ValueError that names the field."""
+    """Parse `raw`, the `spec` mapping as the API server returns it. Raises UnreadableSpecError that names the field."""
     try:
         return msgspec.convert(raw, Spec, dec_hook=decode)
     except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from error
+        raise UnreadableSpecError(str(error)) from error

@@ -441,4 +441,4 @@ def route(raw: Any) -> Route | None:
 def dump(status: Status) -> dict[str, Any]:
     """`status` as the mapping that is written. Fields with their default values are left out."""
     plain: dict[str, Any] = msgspec.to_builtins(status, enc_hook=encode)
-    return {"version": VERSION, **plain}
+    return plain

@@ -4,7 +4,7 @@ The cluster shows what serves: Service NAME selects a revision, and the revision
 annotation. That revision is stable. Whatever else was going on begins again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,20 +46,44 @@ async def read(reads: Reads, owner: Owner, body: Manifest, routes: Iterable[Refe
     objects = await children.read(reads, owner.namespace, owner.name, owner.uid, current, routes)
     if current.phase is not Phase.PENDING:
         return Followed(current, objects)
-    serving = objects.objects.get(("Deployment", names.workload(owner.name, objects.selected(owner.name, owner.uid))))
-    if serving is None or not is_owned(serving, owner.uid):  # nothing serves yet: there is nothing to lose
+    if not (deployments := _deployments(owner, objects)):  # nothing serves yet: there is nothing to lose
         return Followed(current, objects, why)
     labels = {names.LABEL_OWNER: owner.name, names.LABEL_RECORD: names.RUN_RECORD}
     records = await reads.find("ConfigMap", owner.namespace, labels)
-    status = adopted(current, why, serving, [record for record in records if is_owned(record, owner.uid)], now)
+    rejected = current.rejected or tuple(_rejections(record for record in records if is_owned(record, owner.uid)))
+    serving = _serving(deployments, objects.selected(owner.name, owner.uid), {entry.revision for entry in rejected})
+    status = adopted(replace(current, rejected=rejected), why, serving, now)
     return Followed(status, objects, why or "the status was lost")
 
 
-def adopted(kept: Status, why: str, deployment: Manifest, records: Iterable[Manifest], now: datetime) -> Status:
+def _deployments(owner: Owner, children: Children) -> dict[str, Manifest]:
+    """The Deployments of the object that are to stay, by revision."""
+    return {
+        manifest["metadata"]["labels"].get(names.LABEL_REVISION, ""): manifest
+        for (kind, _), manifest in children.objects.items()
+        if kind == "Deployment" and is_owned(manifest, owner.uid) and not manifest["metadata"].get("deletionTimestamp")
+    }
+
+
+def _serving(deployments: Mapping[str, Manifest], selected: str, rejected: Container[str]) -> Manifest:
+    """The one that Service NAME selects. Without that, the largest one that was not rejected, and the oldest.
+
+    A canary is not larger than stable before it takes over, and it is younger.
+    """
+    if selected in deployments:
+        return deployments[selected]
+    accepted = [manifest for revision, manifest in deployments.items() if revision not in rejected]
+
+    def order(manifest: Manifest) -> tuple[int, str]:
+        return -int(manifest["spec"].get("replicas", 1)), str(manifest["metadata"].get("creationTimestamp", ""))
+
+    return min(accepted or deployments.values(), key=order)
+
+
+def adopted(kept: Status, why: str, deployment: Manifest, now: datetime) -> Status:
     """A status in which the revision of `deployment` is stable, with what could be kept of the last one.
 
-    `why`: what is wrong with the last status. `records`: the run records of the object, which say what was rejected.
-    Raises StatusLostError.
+    `why`: what is wrong with the last status. Raises StatusLostError.
     """
     try:
         settings = deployment["metadata"]["annotations"][names.ANNOTATION_REVISION]
@@ -70,8 +94,7 @@ def adopted(kept: Status, why: str, deployment: Manifest, records: Iterable[Mani
             f"{why or 'the status is empty'}, and Deployment {serves}, which serves, lacks the annotation "
             f"{names.ANNOTATION_REVISION} to make it from; nothing is changed: {hint}"
         ) from error
-    rejected = kept.rejected or tuple(_rejections(records))
-    return replace(kept, phase=Phase.STABLE, phase_started_at=now, stable=revision, rejected=rejected)
+    return replace(kept, phase=Phase.STABLE, phase_started_at=now, stable=revision)
 
 
 def _rejections(records: Iterable[Manifest]) -> Iterable[Rejection]:

@@ -11,10 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
+from sluice_operator.api.spec import UnreadableSpecError
 from sluice_operator.controller.adoption import StatusLostError
 from sluice_operator.controller.events import Event, EventPublisher
 from sluice_operator.controller.workqueue import Key, Work
@@ -68,8 +67,8 @@ def explained(error: Exception) -> tuple[str, str]:
             return "StatusRefused", f"the API server refuses the status: {error}: {hint}"
         case StatusLostError():
             return "StatusLost", str(error)
-        case msgspec.ValidationError():
-            return "CannotRead", f"spec or status is not in a form that this operator knows: {error}"
+        case UnreadableSpecError():
+            return "CannotRead", f"the spec is not in a form that this operator knows: {error}"
         case OSError():
             return "CannotRead", f"a connection of the operator broke ({type(error).__name__}): see its log"
         case _:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api import names
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
-from sluice_operator.api.status import Phase, Revision, Route, Status, Verification, Weight
+from sluice_operator.api.status import VERSION, Phase, Revision, Route, Status, Verification, Weight
 from sluice_operator.rollout import contest, crashes, revisions
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves
@@ -22,7 +22,7 @@ def with_observations(seen: Observation) -> Observation:
     for note in (with_registry, _pods, _scale, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
         status = note(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
-    status = replace(status, observed_generation=seen.generation, url=url)
+    status = replace(status, version=VERSION, observed_generation=seen.generation, url=url)
     desired = _desired(seen)
     return replace_seen(seen, status=_retry_token(seen, status, desired), desired=desired)
 

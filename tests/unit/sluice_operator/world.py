@@ -274,7 +274,8 @@ class World(Observer):
             selected = "none" if verb == "delete" else manifest["spec"]["selector"][names.LABEL_REVISION]
             exists = ("Deployment", f"iris-{selected}") in self.kube.objects
             assert exists or selected == "none", "Service iris selects pods of a Deployment"
-            answered = self._ready.get(self.selected, 0) > 0
+            there = ("Deployment", f"iris-{self.selected}") in self.kube.objects
+            answered = there and self._ready.get(self.selected, 0) > 0
             refused = verb != "delete" and selected == "none"  # a first revision that must not serve
             kept = self._ready.get(selected, 0) > 0 or refused
             assert kept or not answered, "a Service that had ready endpoints keeps some"

@@ -239,6 +239,6 @@ def test_a_first_version_needs_a_good_hold_out_too() -> None:
     """It would get all requests."""
     first = again(an_observation(spec=LIMITED), workloads=pods((revision(1), 2)), hold_outs=HoldOuts(BAD))
     status = decide(first)
-    assert (status.phase, status.stable) == (Phase.STARTING, None)
+    assert (status.phase, status.stable) == (Phase.INITIALIZING, None)
     assert status.run is not None
     assert status.run.outcome is Outcome.REJECTED

@@ -25,6 +25,7 @@ REVENUE: dict[str, Any] = {
     "name": "revenue",
     "query": {"expr": "sum(revenue)", "min": "10", "max": "20", "interval": "10s", "failureLimit": 1},
 }
+CONFINED = 'sum({__name__="revenue", namespace="models"})'
 OBJECTIVE = a_spec(objectives=[REVENUE]).objectives[0]
 
 
@@ -96,7 +97,7 @@ class Measuring:
         return self.served.custom_query(query, params)
 
     def custom_query_range(self, query: str, start_time: Any, end_time: Any, step: str) -> Any:
-        if not query.startswith("sum(revenue"):
+        if not query.startswith('sum({__name__="revenue"'):
             return self.served.custom_query_range(query, start_time, end_time, step)
         self.measured.append((query, start_time.timestamp() - START, end_time.timestamp() - START, step))
         return self.answer
@@ -117,7 +118,7 @@ def test_a_query_is_measured_from_the_first_traffic_on() -> None:
     """At its own interval. So a restarted operator takes the same measurements again."""
     verdict, prometheus = measured([series(15, 15)])
     assert verdict.result is Result.PASS
-    assert prometheus.measured == [("sum(revenue)", 10, 100, "10s")]
+    assert prometheus.measured == [(CONFINED, 10, 100, "10s")]
 
 
 def test_a_query_fails_a_run() -> None:
@@ -182,4 +183,4 @@ def test_the_canary_is_measured() -> None:
     raw = {**REVENUE, "query": {**REVENUE["query"], "expr": 'sum(revenue{revision="{{ revision }}"})'}}
     prometheus = Measuring([series(15)])
     verdict_at(evaluator_for(prometheus), 100, a_run(objectives=a_spec(objectives=[raw]).objectives))
-    assert prometheus.measured[0][0] == f'sum(revenue{{revision="{CANARY}"}})'
+    assert prometheus.measured[0][0] == f'sum({{__name__="revenue", revision="{CANARY}", namespace="models"}})'

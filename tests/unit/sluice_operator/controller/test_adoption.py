@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sluice_operator.api import status
-from sluice_operator.api.status import Phase, Status
+from sluice_operator.api.status import Phase
 from sluice_operator.controller.adoption import StatusLostError
 from sluice_operator.rollout.roles import serves
 from tests.unit.sluice_operator.build import FAIL, resolved
@@ -58,6 +58,17 @@ def test_the_settings_of_what_serves_are_kept() -> None:
     with_raw(world, None)
     world.reconcile()
     assert world.status.stable == stable
+
+
+def test_without_the_service_the_largest_and_oldest_revision_is_adopted() -> None:
+    """A canary is smaller and younger. Everything was lost but the pods."""
+    world = world_in(Phase.STEPPING)
+    served = selected(world)
+    del world.kube.objects["Service", "iris"]
+    with_raw(world, None)
+    world.reconcile()
+    assert selected(world) == served
+    assert ("Deployment", f"iris-{served}") in world.kube.objects
 
 
 def test_what_was_rejected_is_known_from_the_run_records() -> None:
@@ -148,4 +159,6 @@ def test_before_anything_serves_a_wiped_status_is_a_new_object() -> None:
 
 def test_each_status_says_its_version() -> None:
     """Also the first one, so that an older operator knows that it is not one of its own."""
-    assert status.dump(Status())["version"] == status.VERSION
+    world = World()
+    world.reconcile()
+    assert world.kube.objects[IRIS]["status"]["version"] == status.VERSION

@@ -73,12 +73,14 @@ def test_an_error_is_a_condition_after_one_pass(trouble: Exception, reason: str,
     assert condition(world.status, "Stalled")[0] == "False"
 
 
-def test_the_place_of_a_fault_is_told() -> None:
-    """So that a report of it says more than its kind."""
+def test_a_spec_that_nobody_can_read_names_its_field() -> None:
+    """As the CRD of another version would let it pass."""
     world = stepping()
-    world.kube.objects[IRIS]["status"]["canary"] = {"revision": "x"}
+    world.spec["server"]["replicas"] = world.kube.objects[IRIS]["spec"]["server"]["replicas"] = "two"
     fails(telling(world))
-    assert world.kube.objects[IRIS]["status"]["message"].startswith("spec or status is not in a form that this ope")
+    told = world.kube.objects[IRIS]["status"]["message"]
+    assert told.startswith("the spec is not in a form that this operator knows: Expected `int`, got `str`")
+    assert told.endswith("at `$.server.replicas`")
 
 
 @pytest.mark.parametrize("trouble", [NoAnswer("status 503"), TimeoutError(), ConnectionResetError()])
