@@ -9,10 +9,9 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import httpx
 import kopf
@@ -26,6 +25,7 @@ from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.at_rest import AtRest
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
+from sluice_operator.controller.first_looks import FirstLooks
 from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.lanes import Key, Lanes
 from sluice_operator.controller.listeners import Listeners, StatusListener
@@ -39,7 +39,9 @@ from sluice_operator.kubernetes.cache import Cache
 from sluice_operator.kubernetes.children import OWNED_KINDS
 from sluice_operator.kubernetes.client import ApiServer
 from sluice_operator.kubernetes.guard import Guarded
+from sluice_operator.kubernetes.guarded_rest import GuardedRest
 from sluice_operator.kubernetes.lease import Lease, LeaseLostError
+from sluice_operator.kubernetes.lease_thread import LeaseThread
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.kubernetes.reflector import Reflector, Source
 from sluice_operator.mlflow.background import BackgroundRegistry
@@ -60,9 +62,8 @@ class Parts:
     """What watches and work."""
 
     queue: WorkQueue
-    hosts: HostClaims
-    lanes: Lanes
-    cache: Cache
+    first_looks: FirstLooks
+    handlers: kopf.OperatorRegistry
     reflectors: list[Reflector]
 
 
@@ -71,44 +72,47 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
     main_task = asyncio.current_task()
     assert main_task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main_task.cancel)  # until kopf has its own
-    configuration = client.Configuration()
-    if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        config.load_incluster_config(configuration)
-    else:
-        await config.load_kube_config(client_configuration=configuration)
+    lease_api = client.ApiClient(await _configuration())  # of its own, because it is used in a thread of its own
+    lease = Lease(ApiServer(lease_api), settings.lease_namespace, settings.lease_name, socket.gethostname())
     async with (
-        client.ApiClient(configuration) as api,
-        client.ApiClient(configuration) as lease_api,  # of its own, so that no other request delays a renewal
+        client.ApiClient(await _configuration()) as api,
         MeasuredClient("mlflow") as http,
     ):
+        api.rest_client = GuardedRest(api.configuration, lease.held)
         server = ApiServer(api, settings.namespaces)
-        lease = Lease(ApiServer(lease_api), settings.lease_namespace, settings.lease_name, socket.gethostname())
         parts = build(server, Guarded(server, lease.held), http, settings, tracing)
         checks = [parts.queue.trouble, *(reflector.trouble for reflector in parts.reflectors)]
         await first_to_end(
             health.serve(checks, partial(_role, lease), settings.health_port),
             endpoint.serve(metrics.REGISTRY, settings.metrics_port),
-            lead(server, lease, parts, settings.namespaces),
+            lead(server, LeaseThread(lease, lease_api.close), parts, settings.namespaces),
         )
 
 
-async def lead(server: ApiServer, lease: Lease, parts: Parts, namespaces: Sequence[str]) -> None:
+async def _configuration() -> client.Configuration:
+    """Where the API server is, and how to log in."""
+    configuration = client.Configuration()
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        config.load_incluster_config(configuration)
+    else:
+        await config.load_kube_config(client_configuration=configuration)
+    return configuration
+
+
+async def lead(server: ApiServer, lease: LeaseThread, parts: Parts, namespaces: Sequence[str]) -> None:
     """Work as soon as this process holds the Lease, and as long. Raises LeaseLostError."""
-    await lease.acquire()
-    metrics.LEADER.set(1)
-    try:
+    async with lease.acquired() as lost:
+        metrics.LEADER.set(1)
         if not await server.has_kind():
             raise SystemExit(f"the API server knows no {names.PLURAL}.{names.GROUP}: install the CRD first")
         watcher = kopf.operator(
-            registry=watch.registry(parts.queue, parts.hosts, parts.lanes, parts.cache),
+            registry=parts.handlers,
             settings=watch.settings(),
             clusterwide=not namespaces,
             namespaces=namespaces,
         )
         reflectors = (reflector.run() for reflector in parts.reflectors)
-        await first_to_end(parts.queue.run(), watcher, lease.keep(), *reflectors)
-    finally:
-        await lease.release()
+        await first_to_end(parts.queue.run(), parts.first_looks.run(), watcher, lost, *reflectors)
 
 
 def _role(lease: Lease) -> str:
@@ -127,6 +131,7 @@ def build(
         return datetime.now(UTC)
 
     def wake(key: Key) -> None:
+        first_looks.forget(key)
         queue.add(key)
 
     logins = Logins(http, kube, settings.registry_credentials)
@@ -145,21 +150,24 @@ def build(
     publisher = EventPublisher(kube, instance=socket.gethostname())
     interval, listeners = settings.evaluation_interval, Listeners(rollouts, *tracing)
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
-    reflectors = [Reflector(source, kind, wake, chance, settings.namespaces or ("",)) for kind in (*OWNED_KINDS, "Pod")]
+    first_looks, namespaces = FirstLooks(wake, lanes), settings.namespaces or ("",)
+    kinds = (*OWNED_KINDS, "Pod")
+    reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
     cache = Cache(kube, reflectors)
     at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, listeners, chance)
     work = TellingTrouble(at_rest, kube, publisher, clock)
     queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
     metrics.REGISTRY.register(Waiting(queue.ages))
-    return Parts(queue, hosts, lanes, cache, reflectors)
+    handlers = watch.registry(wake, first_looks, hosts, lanes, cache)
+    return Parts(queue, first_looks, handlers, reflectors)
 
 
-async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:
+async def first_to_end(*work: Awaitable[None]) -> None:
     """Run all of them until the first one ends; then cancel the others, and raise what the first one raised.
 
     Without this, an operator whose queue has died would look healthy and do nothing.
     """
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    tasks = [asyncio.ensure_future(each) for each in work]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()

@@ -1,26 +1,34 @@
-"""kopf is used only as a watcher: each event of an object puts a key on the work queue.
+"""kopf is used only as a watcher: each event of an object wakes it.
 
 Its change handlers, timers, daemons and indexes are not used, because they write annotations and finalizers. An event
 only says that something changed: the state itself is read again. What ModelDeployments own is watched by
 `kubernetes/reflector.py`, because kopf does not tell which objects have gone while it was cut off.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import kopf
 
 from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Phase
+from sluice_operator.controller.first_looks import FirstLooks
 from sluice_operator.controller.host_claims import HostClaims
-from sluice_operator.controller.lanes import Lanes
-from sluice_operator.controller.workqueue import WorkQueue
+from sluice_operator.controller.lanes import Key, Lanes
 from sluice_operator.kubernetes.cache import Cache
 
 _REOPENED = 40  # seconds, after which the watch is opened anew: a connection that died silently is deaf no longer
 
 
-def registry(queue: WorkQueue, hosts: HostClaims, lanes: Lanes, cache: Cache) -> kopf.OperatorRegistry:
-    """Handlers that put the ModelDeployment of an event on `queue`, and report what it asks for and does."""
+def registry(
+    wake: Callable[[Key], None], first_looks: FirstLooks, hosts: HostClaims, lanes: Lanes, cache: Cache
+) -> kopf.OperatorRegistry:
+    """Handlers that wake the ModelDeployment of an event, and report what it asks for and does.
+
+    One that is in a list for the first time waits for its turn. One that is listed again, because the API server has
+    forgotten what had changed, is woken if it has another version.
+    """
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -29,15 +37,20 @@ def registry(queue: WorkQueue, hosts: HostClaims, lanes: Lanes, cache: Cache) ->
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
     async def model_deployment(event: kopf.RawEvent, namespace: str | None, name: str | None, **_: Any) -> None:
-        key = namespace or "", name or ""
+        key, body = (namespace or "", name or ""), cast(Manifest, dict(event["object"]))
         if event["type"] == "DELETED":
             hosts.forget(*key)
             cache.forget(key)
-        else:
-            hosts.see(dict(event["object"]))
-            cache.see(dict(event["object"]))
-            lanes.see(key, event["object"].get("status", {}).get("phase", Phase.PENDING))
-        queue.add(key)
+            wake(key)
+            return
+        known = cache.version(key)
+        hosts.see(body)
+        cache.see(body)
+        lanes.see(key, body.get("status", {}).get("phase", Phase.PENDING))
+        if event["type"] is None and not known:
+            first_looks.add(key)
+        elif event["type"] is not None or known != body["metadata"]["resourceVersion"]:
+            wake(key)
 
     return handlers
 

@@ -11,7 +11,7 @@ import msgspec
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes.port import Reads
-from sluice_operator.kubernetes.reflector import Key, Reflector
+from sluice_operator.kubernetes.reflector import Key, Reflector, compact
 
 
 class Cache:
@@ -20,11 +20,16 @@ class Cache:
     def __init__(self, live: Reads, reflectors: Sequence[Reflector]) -> None:
         self._live = live
         self._reflectors = {reflector.kind: reflector for reflector in reflectors}
-        self._bodies: dict[Key, bytes] = {}  # ModelDeployments, as JSON
+        self._bodies: dict[Key, tuple[str, bytes]] = {}  # of ModelDeployments: version, JSON
 
     def see(self, body: Manifest) -> None:
         """Note a ModelDeployment as it is now."""
-        self._bodies[body["metadata"]["namespace"], body["metadata"]["name"]] = msgspec.json.encode(body)
+        metadata = body["metadata"]
+        self._bodies[metadata["namespace"], metadata["name"]] = metadata["resourceVersion"], compact(body)
+
+    def version(self, key: Key) -> str:
+        """The resourceVersion of a ModelDeployment that was seen; empty for all others."""
+        return self._bodies[key][0] if key in self._bodies else ""
 
     def forget(self, key: Key) -> None:
         """Drop a ModelDeployment that is gone."""
@@ -33,7 +38,7 @@ class Cache:
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         if kind == names.KIND:
             body = self._bodies.get((namespace, name))
-            found: Manifest | None = msgspec.json.decode(body) if body else None
+            found: Manifest | None = msgspec.json.decode(body[1]) if body else None
         else:
             found = reflector.get(namespace, name) if (reflector := self._reflectors.get(kind)) else None
         return await self._live.get(kind, namespace, name) if found is None else found

@@ -22,7 +22,7 @@ _ATTEMPT = 4.0  # seconds that one attempt may take, so that there are several w
 
 
 class LeaseLostError(Exception):
-    """The Lease was not renewed within its deadline: another operator may hold it."""
+    """The Lease was not renewed within its deadline, or it is given up: another operator may hold it."""
 
 
 class LeaseStore(Protocol):
@@ -80,10 +80,15 @@ class Lease:
             await asyncio.sleep(RETRY)
         _log.info("%s holds the Lease %s/%s", self._identity, *self._metadata.values())
 
-    async def keep(self) -> None:
-        """Renew the Lease until that has not worked for too long. Raises LeaseLostError then."""
+    async def keep(self, trouble: Callable[[], str] = str) -> None:
+        """Renew the Lease until that has not worked for too long, or there is `trouble`. Raises LeaseLostError then.
+
+        `trouble`: why this operator should not hold it any more; empty if it should.
+        """
         while self.held():
             await asyncio.sleep(RETRY)
+            if reason := trouble():
+                raise LeaseLostError(f"the Lease is given up: {reason}")
             await self._attempt()
         raise LeaseLostError(f"the Lease was not renewed for {RENEW_DEADLINE:.0f} s, and {self.holder} may hold it")
 

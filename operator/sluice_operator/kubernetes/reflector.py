@@ -40,13 +40,18 @@ class Source(Protocol):
 
 
 class Reflector:
-    """The copies of one kind. `wake`: is called with namespace and name of the ModelDeployment of a changed object."""
+    """The copies of one kind.
+
+    `wake`: is called with namespace and name of the ModelDeployment of a changed object. `found`: the same, if the
+    change was found in a list, where there may be thousands.
+    """
 
     def __init__(
         self,
         source: Source,
         kind: str,
         wake: Callable[[Key], None],
+        found: Callable[[Key], None],
         chance: random.Random,
         namespaces: Sequence[str] = ("",),
         clock: Callable[[], float] = time.monotonic,
@@ -54,6 +59,7 @@ class Reflector:
         self._source = source
         self.kind = kind
         self._wake = wake
+        self._found = found
         self._chance = chance
         self._namespaces = namespaces
         self._clock = clock
@@ -113,7 +119,7 @@ class Reflector:
         listed, version = await self._source.list_all(self.kind, namespace, _LABELS)
         there = {(manifest["metadata"]["namespace"], manifest["metadata"]["name"]) for manifest in listed}
         for manifest in listed:
-            self._put(manifest)
+            self._put(manifest, self._found)
         for key in [key for key in self._objects if key not in there and namespace in ("", key[0])]:
             self._drop(key)
         self._heard_at[namespace] = self._clock()
@@ -124,11 +130,11 @@ class Reflector:
 
     def _take(self, change: str, manifest: Manifest) -> None:
         if change in ("ADDED", "MODIFIED"):
-            self._put(manifest)
+            self._put(manifest, self._wake)
         elif change == "DELETED":
             self._drop((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
 
-    def _put(self, manifest: Manifest) -> None:
+    def _put(self, manifest: Manifest, wake: Callable[[Key], None]) -> None:
         metadata = manifest["metadata"]
         key, version = (metadata["namespace"], metadata["name"]), metadata["resourceVersion"]
         known = self._objects.get(key)
@@ -137,9 +143,9 @@ class Reflector:
         owner = metadata.get("labels", {}).get(names.LABEL_OWNER, "")
         if known is not None and known[1] != owner:
             self._drop(key)
-        self._objects[key] = version, owner, _compact({**manifest, "kind": self.kind})
+        self._objects[key] = version, owner, compact({**manifest, "kind": self.kind})
         self._by_owner[key[0], owner].add(key[1])
-        self._wake((key[0], owner))
+        wake((key[0], owner))
 
     def _drop(self, key: Key) -> None:
         known = self._objects.pop(key, None)
@@ -152,8 +158,8 @@ class Reflector:
         self._wake(owner)
 
 
-def _compact(manifest: Manifest) -> bytes:
-    """JSON without the record of what we and the cluster's controllers wrote: it is half of an object.
+def compact(manifest: Manifest) -> bytes:
+    """An object as JSON, without the record of what we and the cluster's controllers wrote: it is half of an object.
 
     What others wrote is kept, of all but pods: somebody may have scaled or edited a Deployment.
     """
