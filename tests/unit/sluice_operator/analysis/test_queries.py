@@ -145,7 +145,7 @@ def test_a_query_that_holds_pauses_the_run() -> None:
     assert (verdict.result, verdict.reason, verdict.holding) == (
         Result.UNDECIDED,
         "QueryOutsideLimit",
-        (verdict.objectives[0].name,),
+        ("revenue",),
     )
 
 
