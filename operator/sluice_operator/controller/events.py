@@ -14,7 +14,6 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Answer, Condition, Outcome, Phase, Status, TakenCommand
 from sluice_operator.kubernetes.port import Kube
-from sluice_operator.rollout.contest import named
 
 _log = logging.getLogger(__name__)
 _HOST_TROUBLE = ("HostAnsweredByAnother", "HostNotAnswered", "GatewayUnreachable")  # at rest, when no run tells it
@@ -71,7 +70,8 @@ def _route_edited(before: Status, after: Status) -> Iterator[Event]:
     known = {writer.manager: writer.edits for writer in before.run.route_writers} if before.run and same_run else {}
     for writer in after.run.route_writers:
         if writer.edits != known.get(writer.manager):
-            edited = f"{writer.what} was edited by {named(writer.manager)} (edit {writer.edits} in this run)"
+            by = f"edited by {writer.manager}" if writer.manager else "deleted, or edited by somebody who left no name"
+            edited = f"{writer.what} was {by} (edit {writer.edits} in this run)"
             yield Event("DriftRepaired", f"{edited}: written again as status asks for, to be proven anew", warning=True)
 
 
