@@ -202,8 +202,10 @@ async def test_a_rejection_does_not_move_the_alias(rejection: Run, place: Place,
 async def test_a_rejection_has_its_events(rejection: Run) -> None:
     """One event per transition, in order, with the reason of the rejection."""
     reasons = [reason for reason, _ in rejection.events]
-    assert reasons == ["CanaryStarted", "WeightProven", "WeightProven", "RollingBack", "RolledBack"]
-    assert all(note.startswith("AccuracyBelowLimit: accuracy 0.") for _, note in rejection.events[3:])
+    begun, proven, ended = reasons[:1], reasons[1:-2], reasons[-2:]
+    assert (begun, set(proven), ended) == (["CanaryStarted"], {"WeightProven"}, ["RollingBack", "RolledBack"])
+    assert 2 <= len(proven) <= 3, "weight 0 and that of the first step; its labels may come late"
+    assert all(note.startswith("AccuracyBelowLimit: accuracy 0.") for _, note in rejection.events[-2:])
 
 
 async def test_a_rejected_version_is_not_tried_again(
@@ -213,7 +215,9 @@ async def test_a_rejected_version_is_not_tried_again(
     await operator.replace()
     await iris.patch({"model": {"pollInterval": "1s"}})
     stalled = await iris.until_condition("Stalled", "False", "Rejected")
-    assert stalled.message == f"{versions.bad.uri} was rejected before and is not tried again as it is"
+    not_again = f"{versions.bad.uri} was rejected before and is not tried again as it is"
+    way = f"kubectl sluice retry {iris.name}, or another rollout.retryToken, tries it again"
+    assert stalled.message == f"{not_again}: {way}"
     assert iris.status.phase == "Stable"
     assert iris.status.history == rejection.end.history
 
