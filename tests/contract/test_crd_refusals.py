@@ -74,7 +74,6 @@ def put(manifest: dict[str, Any], path: str, value: Any) -> None:
         ("spec.rollout.canary.steps[0].minRequests", 0, "a step that nobody has used cannot pass; write 1 or more"),
         ("spec.rollout.canary.steps[0].minDuration", "5 s", DURATION),
         ("spec.server.replicas", 0, REPLICAS),
-        ("spec.server.replicas", -1, REPLICAS),
         ("spec.rollout.deadline", "soon", DURATION),
         ("spec.rollout.deadline", "10", DURATION),
         ("spec.rollout.deadline", "-5m", DURATION),
@@ -140,6 +139,14 @@ def test_a_bad_value_is_refused_and_the_message_says_what_to_write(
     """The message has the field, the value and that sentence, and nothing else."""
     put(iris, path, value)
     assert kubectl.refuses(iris) == f"{REFUSED}{path}: Invalid value: {json.dumps(value)}: {message}"
+
+
+def test_a_negative_size_is_refused_twice(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """The API server has a rule of its own for the field of the scale subresource; ours says what to write."""
+    put(iris, "spec.server.replicas", -1)
+    refused = kubectl.refuses(iris)
+    assert "* .spec.server.replicas: Invalid value: -1: should be a non-negative integer" in refused
+    assert f"* spec.server.replicas: Invalid value: -1: {REPLICAS}" in refused
 
 
 @pytest.mark.parametrize(

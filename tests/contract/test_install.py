@@ -58,6 +58,7 @@ def test_the_overlay_has_the_local_image_and_addresses(installed: Kubectl) -> No
         "SLUICE_EVALUATION_INTERVAL": "2s",
         "SLUICE_LOG_LEVEL": "info",
         "SLUICE_PROMETHEUS_CREDENTIALS": "/etc/sluice/prometheus",
+        "SLUICE_REGISTRY_CREDENTIALS": "/etc/sluice/registry",
     }
 
 
@@ -84,12 +85,12 @@ def test_the_base_has_no_local_addresses(installed: Kubectl) -> None:
         ("get list watch", "modeldeployments.sluice.dev"),
         ("update", "modeldeployments.sluice.dev/status"),
         ("update", "modeldeployments.sluice.dev/finalizers"),
-        ("get list watch create delete", "deployments.apps"),
+        ("get list watch create patch delete", "deployments.apps"),
         ("patch", "deployments.apps/scale"),
         ("get list watch create patch delete", "services"),
         ("get list watch create patch delete", "ingresses.networking.k8s.io"),
         ("get create", "secrets"),
-        ("get list create delete", "configmaps"),
+        ("get list create patch delete", "configmaps"),
         ("list watch", "pods"),
         ("list", "endpointslices.discovery.k8s.io"),
         ("create", "events.events.k8s.io"),

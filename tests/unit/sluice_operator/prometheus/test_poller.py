@@ -113,10 +113,12 @@ def test_memory_does_not_grow_with_the_run() -> None:
     """Of the samples that are already in the evidence, only the last ones are kept."""
     prometheus = serving(scrapes=300)
     evaluator = evaluator_for(prometheus)
-    sizes: set[int] = set()
+    samples: set[int] = set()
+    scrapes: set[int] = set()
     for now in range(5, 2900, 200):
         verdict_at(evaluator, now)
         counters = evaluator._samples["models", "iris"][1].polled.counters
-        sizes.add(max(len(series.times) for of_pod in counters._known.values() for series in of_pod.values()))
-        sizes.add(max(len(pod.scrapes) for pod in counters.pods.values()))
-    assert max(sizes) <= 3
+        samples.add(max(len(series.times) for of_pod in counters._known.values() for series in of_pod.values()))
+        scrapes.add(max(len(pod.scrapes) for pod in counters.pods.values()))
+    assert max(samples) <= 3
+    assert max(scrapes) == 4, "as many as the time between scrapes is measured from"
