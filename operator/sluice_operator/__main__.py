@@ -145,7 +145,7 @@ def build(
     evaluator = Evaluator(
         Reader(prometheus), intervals, servers, rollouts.weighed, UserQueries(settings.unconfined_queries)
     )
-    hosts, lanes, archive = HostClaims(kube), Lanes(), Archive(kube, evaluator)
+    hosts, lanes, archive = HostClaims(kube, settings.allowed_routes), Lanes(), Archive(kube, evaluator)
     observer = Observer(kube, registry, evaluator, hosts, settings, clock, chance, wake)
     publisher = EventPublisher(kube, instance=socket.gethostname())
     interval, listeners = settings.evaluation_interval, Listeners(rollouts, *tracing)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sluice_operator.api import urls
+from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
 from sluice_operator.api.quantities import Duration
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_NAME_PATTERN = re.compile(r"[a-z0-9*.-]+")
 _TREES = "sklearn.tree._tree.Tree"
 
 
@@ -32,6 +34,8 @@ class Settings:
     trusted_types: tuple[str, ...] = (_TREES,)  # that a skops file may hold, for `trust: TrustedTypes`
     unconfined_queries: tuple[str, ...] = ()  # namespace patterns whose queries may read all namespaces
     allowed_registries: tuple[str, ...] = ()  # host:port patterns that `registry.trackingURI` may name
+    allowed_hosts: tuple[Allowed, ...] = ()  # that `traffic.ingress.host` may name; empty: all
+    allowed_ingress_classes: tuple[Allowed, ...] = ()  # likewise `traffic.ingress.className`
     namespaces: tuple[str, ...] = ()  # that are watched; empty: all
     lease_namespace: str = "sluice-system"
     lease_name: str = "sluice-leader"
@@ -40,6 +44,11 @@ class Settings:
     health_port: int = 8082
     metrics_port: int = 8083
     log_level: str = "info"
+
+    @property
+    def allowed_routes(self) -> AllowedRoutes:
+        """Both lists about routes."""
+        return AllowedRoutes(self.allowed_hosts, self.allowed_ingress_classes)
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -62,6 +71,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         trusted_types=variables.words("TRUSTED_TYPES", (_TREES,)),
         unconfined_queries=variables.words("UNCONFINED_QUERIES", ()),
         allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
+        allowed_hosts=variables.allowed("ALLOWED_HOSTS", "team-a=*.team-a.example.com"),
+        allowed_ingress_classes=variables.allowed("ALLOWED_INGRESS_CLASSES", "team-a=nginx-internal"),
         namespaces=variables.words("NAMESPACES", ()),
         lease_namespace=variables.text("LEASE_NAMESPACE", "sluice-system"),
         lease_name=variables.text("LEASE_NAME", "sluice-leader"),
@@ -114,6 +125,16 @@ class _Variables:
     def words(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         text = self.environment.get(f"SLUICE_{name}")
         return default if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
+
+    def allowed(self, name: str, example: str) -> tuple[Allowed, ...]:
+        """A list of `NAMESPACE=PATTERN`, in which only `*` has a meaning of its own."""
+        entries = []
+        for word in self.words(name, ()):
+            namespace, _, pattern = (part.strip() for part in word.partition("="))
+            if not _NAME_PATTERN.fullmatch(namespace) or not _NAME_PATTERN.fullmatch(pattern):
+                raise ValueError(f"SLUICE_{name}: {word!r} is not NAMESPACE=PATTERN: write for example {example}")
+            entries.append(Allowed(namespace, pattern))
+        return tuple(entries)
 
     def headers(self, name: str) -> dict[str, str]:
         """A list of `Name: value`. A wrong entry is not shown, because it may hold a token."""

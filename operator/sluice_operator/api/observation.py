@@ -201,6 +201,7 @@ class Observation:
     foreign: tuple[str, ...] = ()  # "kind name" of objects that have a name of ours and another owner
     host_taken: str = ""  # namespace/name of another ModelDeployment that has the host of the spec
     route_taken: str = ""  # likewise the host of the present route
+    route_refusal: Refusal | None = None  # why the namespace may not have the route of the spec
     granted_at: datetime | None = None  # since when the host is its own, where status has no route yet but served one
     route_edits: tuple[RouteEdit, ...] = ()
     host_trouble: HostTrouble | None = None

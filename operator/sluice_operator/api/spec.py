@@ -244,10 +244,9 @@ class Spec(_Section, frozen=True):
     suspend: bool = False  # no run starts, and the one under way pauses
 
 
-def host(raw: Any) -> str:
-    """The host that a `spec` mapping asks for, whatever else is in it: the one place that knows where it stands."""
-    asked: str = raw["traffic"]["ingress"]["host"]
-    return asked
+def traffic(raw: Any) -> Traffic:
+    """The route that a `spec` mapping asks for, whatever else is in it."""
+    return msgspec.convert(raw["traffic"], Traffic)
 
 
 def parse(raw: Any) -> Spec:

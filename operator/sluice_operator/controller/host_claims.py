@@ -1,8 +1,10 @@
 """Which ModelDeployment has a host. Two with the same host would get a share of each other's requests.
 
 The first that was granted a host keeps it, whatever was created earlier; status says since when. Of those that only ask
-for it, the oldest object gets it. All objects are listed once, and then the watch keeps the list up to date. So a
-reconcile of one object does not read all others.
+for it, the oldest object gets it; one that may not have it, by the administrator's setting, keeps it from nobody.
+
+All objects are listed once, and then the watch keeps the list up to date. So a reconcile of one object does not read
+all others.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from sluice_operator.api import names, spec, status
+from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.api.status import Phase
 from sluice_operator.kubernetes.children import Children
@@ -37,8 +40,9 @@ class _Claim:
 class HostClaims:
     """The hosts that all ModelDeployments have or ask for."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, allowed: AllowedRoutes) -> None:
         self._kube = kube
+        self._allowed = allowed
         self._claims: dict[_Key, dict[str, _Claim]] = {}  # by host
         self._keys: dict[str, set[_Key]] = defaultdict(set)  # of the objects with a claim to this host
         self._listed = False
@@ -48,7 +52,7 @@ class HostClaims:
         """Note the claims of an object as it is now."""
         key = body["metadata"]["namespace"], body["metadata"]["name"]
         self.forget(*key)
-        self._claims[key] = _claims(body)
+        self._claims[key] = self._claims_of(body)
         for host in self._claims[key]:
             self._keys[host].add(key)
 
@@ -69,7 +73,7 @@ class HostClaims:
         """
         await self._list_once()
         me = body["metadata"]["namespace"], body["metadata"]["name"]
-        mine = _claims(body).get(host) or _claim(body, _Rank.ASKED)
+        mine = self._claims_of(body).get(host) or _claim(body, _Rank.ASKED)
         if served_since is not None and mine.rank is _Rank.ASKED:
             mine = replace(mine, rank=_Rank.GRANTED, since=served_since)
         if mine.rank is _Rank.ASKED:
@@ -98,6 +102,16 @@ class HostClaims:
         else:
             self.see(live)
 
+    def _claims_of(self, body: Manifest) -> dict[str, _Claim]:
+        """The claims of an object by host: what it was granted, and what it asks for and may have."""
+        served, asked = granted_before_noted(body), spec.traffic(body["spec"])
+        claims = {}
+        if served or self._allowed.refusal(body["metadata"]["namespace"], asked) is None:
+            claims[asked.host] = _claim(body, _Rank.GRANTED if served else _Rank.ASKED)
+        if (route := status.route(body.get("status"))) is not None:
+            claims[route.traffic.host] = replace(_claim(body, _Rank.GRANTED), since=route.since)
+        return claims
+
     def _first_before(self, me: _Key, mine: _Claim, host: str) -> _Key | None:
         others = self._keys.get(host, set()) - {me}
         earlier = [key for key in others if self._claims[key][host] < mine]
@@ -123,15 +137,6 @@ def served_since(owned: Children, owner: Owner, host: str) -> datetime | None:
     if all(rule.get("host") != host for rule in ingress["spec"].get("rules") or ()):
         return None
     return datetime.fromisoformat(ingress["metadata"]["creationTimestamp"])
-
-
-def _claims(body: Manifest) -> dict[str, _Claim]:
-    """The claims of an object by host: what it asks for, and what it was granted."""
-    rank = _Rank.GRANTED if granted_before_noted(body) else _Rank.ASKED
-    claims = {spec.host(body["spec"]): _claim(body, rank)}
-    if (route := status.route(body.get("status"))) is not None:
-        claims[route.traffic.host] = replace(_claim(body, _Rank.GRANTED), since=route.since)
-    return claims
 
 
 def _claim(body: Manifest, rank: _Rank) -> _Claim:

@@ -140,6 +140,7 @@ class Observer:
             foreign=owned.foreign,
             host_taken=await self._hosts.holder(body, wanted.traffic.host, had_since),
             route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",
+            route_refusal=self._settings.allowed_routes.refusal(namespace, wanted.traffic),
             granted_at=had_since,
             route_edits=edits,
             host_trouble=trouble,

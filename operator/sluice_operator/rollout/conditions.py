@@ -24,9 +24,9 @@ from sluice_operator.rollout.traffic_conditions import (
     UNPROVEN_AFTER_SECONDS,
     ConditionState,
     contested,
-    host_taken,
     traffic_verified,
     unproven,
+    withheld,
 )
 from sluice_operator.rollout.transitions import is_rejected, is_resting
 
@@ -90,7 +90,7 @@ def _reconciling(status: Status) -> ConditionState:
 
 def _stalled(seen: Observation, status: Status) -> ConditionState:
     run = status.run
-    for finding in (_needs_a_change, host_taken, _stable_dead, _kept, contested, unproven, _waiting_too_long):
+    for finding in (_needs_a_change, withheld, _stable_dead, _kept, contested, unproven, _waiting_too_long):
         if (state := finding(seen, status)) is not None:
             return state
     if run is not None and status.phase is Phase.STEPPING and not run.pause and seen.now >= run.deadline_at:

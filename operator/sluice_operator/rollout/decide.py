@@ -23,7 +23,7 @@ RULES: tuple[Rule, ...] = (
     commands.a_command_is_answered,
     finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
     finishing.a_rollback_is_finished,
-    starting.a_taken_name_or_host_holds_the_start,
+    starting.a_taken_name_or_route_holds_the_start,
     initializing.a_corrected_spec_starts_the_first_revision_anew,
     starting.a_refused_model_is_rejected,
     starting.a_model_without_a_good_hold_out_is_rejected,

@@ -10,6 +10,7 @@ from sluice_operator.api.status import VERSION, Phase, Revision, Route, Status, 
 from sluice_operator.rollout import contest, crashes, revisions
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves
+from sluice_operator.rollout.traffic_conditions import is_withheld
 from sluice_operator.rollout.transitions import in_doubt, now_live
 
 _STALE = Proof(False, "the route is written anew just now")
@@ -52,11 +53,11 @@ def _desired(seen: Observation) -> Revision | None:
 
 
 def _route(seen: Observation, status: Status) -> Status:
-    """The route of the spec is granted unless another object has its host; then the last one stays."""
+    """The route of the spec is granted unless another object has its host, or it is not allowed; the last one stays."""
     asked, route = seen.spec.traffic, status.route
     if route is not None and seen.route_taken:  # two were granted in the same moment, and the other one was first
         return replace(status, route=None)
-    if seen.host_taken or (route is not None and route.traffic == asked):
+    if is_withheld(seen) or (route is not None and route.traffic == asked):
         return status
     same_host = route is not None and route.traffic.host == asked.host
     since = route.since if route is not None and same_host else seen.granted_at or seen.now

@@ -30,8 +30,31 @@ def traffic_verified(seen: Observation, status: Status) -> ConditionState:
     return "Unknown", "Proving", f"weight {weight.desired} was written"
 
 
-def host_taken(seen: Observation, status: Status) -> ConditionState | None:
-    """Stalled: another object has the host that the spec asks for."""
+def is_withheld(seen: Observation) -> bool:
+    """Whether the route of the spec is not granted. What serves keeps its route, also where status does not note it."""
+    not_allowed = seen.route_refusal is not None and seen.granted_at is None
+    return bool(seen.host_taken) or not_allowed
+
+
+def withheld(seen: Observation, status: Status) -> ConditionState | None:
+    """Stalled: the route that the spec asks for is not granted, or would not be granted any more.
+
+    Only to whom a host is allowed is told who has it.
+    """
+    return _not_allowed(seen, status) or _host_taken(seen, status)
+
+
+def _not_allowed(seen: Observation, status: Status) -> ConditionState | None:
+    if seen.route_refusal is None:
+        return None
+    kept = "it has no route"
+    if status.route is not None:
+        ingress = status.route.traffic.ingress
+        kept = f"it keeps the host {ingress.host} with the IngressClass {ingress.class_name}"
+    return "True", seen.route_refusal.reason, f"{seen.route_refusal.message}; {kept}"
+
+
+def _host_taken(seen: Observation, status: Status) -> ConditionState | None:
     if not seen.host_taken:
         return None
     had = f"{seen.spec.traffic.host} is the host of ModelDeployment {seen.host_taken}, which had it first"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
 from sluice_operator.settings import Settings, read
 
 REQUIRED = {
@@ -37,6 +38,8 @@ def test_each_setting_is_read_from_its_variable() -> None:
         "SLUICE_EVALUATION_INTERVAL": "500ms",
         "SLUICE_TRUSTED_TYPES": "a.B, c.D,",
         "SLUICE_ALLOWED_REGISTRIES": "*.models.svc:5000",
+        "SLUICE_ALLOWED_HOSTS": "team-a=*.team-a.example.com, team-* = iris.example.com",
+        "SLUICE_ALLOWED_INGRESS_CLASSES": "*=nginx,",
         "SLUICE_WORKERS": "9",
         "SLUICE_HEALTH_PORT": "9000",
         "SLUICE_METRICS_PORT": "9001",
@@ -55,11 +58,19 @@ def test_each_setting_is_read_from_its_variable() -> None:
         evaluation_interval=0.5,
         trusted_types=("a.B", "c.D"),
         allowed_registries=("*.models.svc:5000",),
+        allowed_hosts=(Allowed("team-a", "*.team-a.example.com"), Allowed("team-*", "iris.example.com")),
+        allowed_ingress_classes=(Allowed("*", "nginx"),),
         workers=9,
         health_port=9000,
         metrics_port=9001,
         log_level="debug",
     )
+
+
+def test_the_two_lists_about_routes_are_used_together() -> None:
+    """By the names of their settings."""
+    lists = {"SLUICE_ALLOWED_HOSTS": "a=b", "SLUICE_ALLOWED_INGRESS_CLASSES": "c=d"}
+    assert read({**REQUIRED, **lists}).allowed_routes == AllowedRoutes((Allowed("a", "b"),), (Allowed("c", "d"),))
 
 
 def test_the_list_of_trusted_types_can_be_empty() -> None:
@@ -91,6 +102,12 @@ def test_a_url_with_a_password_is_refused_and_not_shown(url: str) -> None:
         ("SLUICE_WORKERS", "0", "'0' is not a whole number above 0"),
         ("SLUICE_WORKERS", "²", "'²' is not a whole number above 0"),
         ("SLUICE_HEALTH_PORT", "http", "'http' is not a whole number above 0"),
+        ("SLUICE_ALLOWED_HOSTS", "iris.example.com", "'iris.example.com' is not NAMESPACE=PATTERN: write for example"),
+        ("SLUICE_ALLOWED_HOSTS", "team-a=", "'team-a=' is not NAMESPACE=PATTERN"),
+        ("SLUICE_ALLOWED_HOSTS", "a=b.example.com=c", "is not NAMESPACE=PATTERN"),
+        ("SLUICE_ALLOWED_HOSTS", "team-[ab]=iris.example.com", "is not NAMESPACE=PATTERN"),
+        ("SLUICE_ALLOWED_HOSTS", "team-a=Iris.example.com", "is not NAMESPACE=PATTERN"),
+        ("SLUICE_ALLOWED_INGRESS_CLASSES", "nginx", "write for example team-a=nginx-internal"),
         ("SLUICE_LOG_LEVEL", "loud", "'loud' is none of debug, info, warning, error"),
     ],
 )

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from sluice_operator.api import names, spec, status
+from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.command import Verb, asked, text_of
 from sluice_operator.api.observation import Observation, Proof, Resolution, Signatures, Workload
 from sluice_operator.api.owner import Manifest
@@ -80,6 +81,7 @@ class World(Observer):
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass for all others
         self.signatures: dict[str, Signature | None] = {}  # by model version; `SIGNATURE` for all others
         self.registry = Aliases()
+        self.allowed_routes = AllowedRoutes()
         self.race: Callable[[], None] = lambda: None  # happens between an observation and the writes that follow it
         self._ready: dict[str, int] = {}  # pods of a revision, as the kubelet left them
         self._role = ""  # the revision that plain requests reach
@@ -202,6 +204,8 @@ class World(Observer):
             workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
             selected=owned.selected(name, OWNER.uid),
             foreign=owned.foreign,
+            granted_at=self.now if followed.adopted and ("Ingress", name) in owned.objects else None,
+            route_refusal=self.allowed_routes.refusal(namespace, wanted.traffic),
             route_edits=edits,
             refused=refused,
             unreadable=owned.unreadable,

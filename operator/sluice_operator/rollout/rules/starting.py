@@ -8,16 +8,17 @@ from sluice_operator.api.status import SIGNATURE_CHANGED, Outcome, Phase, Run, S
 from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
+from sluice_operator.rollout.traffic_conditions import is_withheld
 from sluice_operator.rollout.transitions import begin_run, ended, enter, is_rejected, is_resting, roll_back
 
 _BEFORE_TRAFFIC = Phase.INITIALIZING, Phase.STARTING
 
 
-def a_taken_name_or_host_holds_the_start(seen: Observation) -> Status | None:
-    """Nothing new begins while a Service, an Ingress or the host that we need is somebody else's."""
-    without_host = bool(seen.host_taken) and seen.status.route is None
+def a_taken_name_or_route_holds_the_start(seen: Observation) -> Status | None:
+    """Nothing new begins while a Service, an Ingress or the host that we need is somebody else's, or not allowed."""
+    without_route = is_withheld(seen) and seen.status.route is None
     before = seen.status.phase in (Phase.PENDING, *_BEFORE_TRAFFIC)
-    if (seen.foreign or without_host) and before:
+    if (seen.foreign or without_route) and before:
         return seen.status
     return None
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sluice_operator.api import names, status
 from sluice_operator.api.observation import NotAnswered, Resolution
@@ -94,7 +95,8 @@ class Told:
 class Scenario:
     """Version 1 of iris serves, everything is as it should be, and the caches are up to date."""
 
-    def __init__(self) -> None:
+    def __init__(self, **changes: Any) -> None:
+        """`changes`: of the settings."""
         self.kube, self.registry, self.now = CountingKube(), Named(), NOW
         metadata = {"name": "iris", "namespace": "models", "uid": "0f1e", "generation": 1}
         metadata["creationTimestamp"] = "2026-03-01T00:00:00Z"
@@ -106,8 +108,9 @@ class Scenario:
             self.kube.put({**pod, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
         chance, self.told, self.lanes = random.Random(1), list[Status](), Lanes()
         listeners = Listeners(Told(self.told))
-        settings = Settings(DEFAULTS.image, "http://mlflow", "http://prometheus", "http://gateway")
-        evaluator, hosts = Evaluator(Reader(FakePrometheus()), Intervals(5, 5)), HostClaims(self.kube)
+        settings = Settings(DEFAULTS.image, "http://mlflow", "http://prometheus", "http://gateway", **changes)
+        evaluator = Evaluator(Reader(FakePrometheus()), Intervals(5, 5))
+        hosts = HostClaims(self.kube, settings.allowed_routes)
         observer = Observer(self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance)
         archive = Archive(self.kube, FakeEndedRuns())
         reconciler = Reconciler(
@@ -138,9 +141,9 @@ class Scenario:
         return pause, list(self.kube.read), self.kube.writes - writes
 
 
-def scenario(steps: Callable[[Scenario], Awaitable[None]]) -> None:
+def scenario(steps: Callable[[Scenario], Awaitable[None]], **changes: Any) -> None:
     async def run() -> None:
-        world = Scenario()
+        world = Scenario(**changes)
         await world.settle()
         await steps(world)
 

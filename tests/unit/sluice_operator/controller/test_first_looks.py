@@ -10,6 +10,7 @@ import kopf
 import pytest
 
 from sluice_operator.api import names
+from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.controller import watch
 from sluice_operator.controller.first_looks import FirstLooks
 from sluice_operator.controller.host_claims import HostClaims
@@ -30,7 +31,7 @@ class Watched:
         self.looks: list[tuple[float, str]] = []
         self.lanes = Lanes()
         self.first = FirstLooks(self.wake, self.lanes)
-        handlers = watch.registry(self.wake, self.first, HostClaims(kube), self.lanes, Cache(kube, []))
+        handlers = watch.registry(self.wake, self.first, HostClaims(kube, AllowedRoutes()), self.lanes, Cache(kube, []))
         (handler,) = handlers._watching.get_all_handlers()
         self._handler = cast(Event, handler.fn)
         self.running = asyncio.create_task(self.first.run())

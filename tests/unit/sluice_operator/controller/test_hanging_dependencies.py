@@ -99,7 +99,9 @@ async def seconds_to_rollback(kube: FakeKube, evaluates: type[Evaluator] = Faili
 
         registry = BackgroundRegistry(asked, wake, chance, loop.time)
         evaluator = evaluates(Reader(FakePrometheus()), Intervals(5, 5))
-        observer = Observer(kube, registry, evaluator, HostClaims(kube), settings, clock, chance)
+        observer = Observer(
+            kube, registry, evaluator, HostClaims(kube, settings.allowed_routes), settings, clock, chance
+        )
         publisher, archive = EventPublisher(kube, "test"), Archive(kube, FakeEndedRuns())
         operator = Reconciler(kube, observer, registry, publisher, archive, 5.0, lanes=lanes)
         queue = WorkQueue(operator.reconcile, Workers(WORKERS, WORKERS), chance, lanes)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
 from sluice_operator.controller.host_claims import HostClaims, granted_before_noted, served_since
 from sluice_operator.kubernetes.children import Children
 from tests.unit.sluice_operator.build import OWNER
@@ -23,7 +24,7 @@ def an_object(
     return {
         "kind": "ModelDeployment",
         "metadata": {**metadata, "uid": uid or name},
-        "spec": {"traffic": {"ingress": {"host": host}}},
+        "spec": {"traffic": {"ingress": {"className": "nginx", "host": host}}},
         "status": status or {},
     }
 
@@ -61,9 +62,22 @@ def holder(hosts: HostClaims, body: dict[str, Any], host: str = HOST) -> str:
 def test_of_those_that_ask_the_oldest_object_gets_the_host() -> None:
     """Of objects from the same second it is the one whose uid sorts first, so that exactly one object has the host."""
     everyone = [an_object("c", 13), an_object("d", 10, "d.example.com"), an_object("b"), an_object("a")]
-    hosts = HostClaims(Counting(*everyone))
+    hosts = HostClaims(Counting(*everyone), AllowedRoutes())
     asked = [(body, body["spec"]["traffic"]["ingress"]["host"]) for body in everyone]
     assert [holder(hosts, body, host) for body, host in asked] == ["models/a", "", "models/a", ""]
+
+
+def test_who_may_not_use_a_host_does_not_keep_it_from_others() -> None:
+    """Not by asking for it first. What was granted before stays, until it is given up."""
+    squatter, entitled = an_object("squatter"), an_object("entitled", 13)
+    squatter["metadata"]["namespace"] = "others"
+    allowed = AllowedRoutes(hosts=(Allowed("models", HOST),))
+    everybody = HostClaims(Counting(squatter, entitled), AllowedRoutes())
+    assert holder(everybody, entitled) == "others/squatter", "without such a setting"
+    assert holder(HostClaims(Counting(squatter, entitled), allowed), entitled) == ""
+    for served in (granted(9), WITHOUT_ROUTE):
+        squatter["status"] = served
+        assert holder(HostClaims(Counting(squatter, entitled), allowed), entitled) == "others/squatter"
 
 
 def test_workers_that_begin_together_share_one_list() -> None:
@@ -77,7 +91,7 @@ def test_workers_that_begin_together_share_one_list() -> None:
 
     bodies = [an_object(str(number), host=f"{number}.example.com") for number in range(8)]
     kube = Slow(*bodies)
-    hosts = HostClaims(kube)
+    hosts = HostClaims(kube, AllowedRoutes())
 
     async def together() -> None:
         await asyncio.gather(*(hosts.holder(body, f"{number}.example.com") for number, body in enumerate(bodies)))
@@ -90,7 +104,7 @@ def test_all_objects_are_listed_only_once() -> None:
     """The watch reports later ones."""
     mine = an_object("mine", 13)
     kube = Counting(mine)
-    hosts = HostClaims(kube)
+    hosts = HostClaims(kube, AllowedRoutes())
     assert holder(hosts, mine) == ""
     first = an_object("first")
     kube.put(first)
@@ -103,7 +117,7 @@ def test_a_host_that_its_object_gave_up_is_free() -> None:
     """By a change of its host, by a later object with the same name, or by its deletion."""
     mine, first = an_object("mine", 13), an_object("first")
     kube = Counting(mine, first)
-    hosts = HostClaims(kube)
+    hosts = HostClaims(kube, AllowedRoutes())
     assert holder(hosts, mine) == "models/first"
     for changed in (an_object("first", host="first.example.com"), an_object("first", 14, uid="second life")):
         kube.put(changed)
@@ -118,7 +132,7 @@ def test_a_missed_event_does_not_keep_a_host_taken() -> None:
     """The object that seems to have the host is read again."""
     mine, first, second = an_object("mine", 13), an_object("first", 11), an_object("second", 12)
     kube = Counting(mine, first, second)
-    hosts = HostClaims(kube)
+    hosts = HostClaims(kube, AllowedRoutes())
     assert holder(hosts, mine) == "models/first"
     del kube.objects["ModelDeployment", "first"]
     assert holder(hosts, mine) == "models/second"
@@ -129,7 +143,7 @@ def test_a_missed_event_does_not_keep_a_host_taken() -> None:
 def test_an_older_object_cannot_take_a_host_that_was_granted() -> None:
     """It is the first claim that counts, and not the age of the object: the older one asks for the host today."""
     old, young = an_object("old", 10), an_object("young", 14, status=granted(9))
-    hosts = HostClaims(Counting(old, young))
+    hosts = HostClaims(Counting(old, young), AllowedRoutes())
     assert [holder(hosts, old), holder(hosts, young)] == ["models/young", ""]
 
 
@@ -137,7 +151,7 @@ def test_a_host_that_was_granted_just_now_is_not_granted_again() -> None:
     """Before a host is granted, all who ask for it are read again: the watch may not have told yet."""
     old, young = an_object("old", 10), an_object("young", 14)
     kube = Counting(old, young)
-    hosts = HostClaims(kube)
+    hosts = HostClaims(kube, AllowedRoutes())
     assert holder(hosts, young) == "models/old"
     kube.put(an_object("young", 14, status=granted(9)))
     assert holder(hosts, old) == "models/young"
@@ -146,7 +160,7 @@ def test_a_host_that_was_granted_just_now_is_not_granted_again() -> None:
 def test_of_two_that_were_granted_the_same_host_the_first_has_it() -> None:
     """Two operators may have decided in the same moment. Each of the two objects sees the same one."""
     first, second = an_object("z", 14, status=granted(9)), an_object("a", 10, status=granted(9, minute=1))
-    hosts = HostClaims(Counting(first, second))
+    hosts = HostClaims(Counting(first, second), AllowedRoutes())
     assert [holder(hosts, first), holder(hosts, second)] == ["", "models/z"]
 
 
@@ -154,7 +168,7 @@ def test_an_object_keeps_the_host_that_it_has_while_it_asks_for_another() -> Non
     """Nobody gets the first one before the second was granted."""
     moving = an_object("moving", 13, "taken.example.com", status=granted(9))
     other, third = an_object("other", 14, "taken.example.com", status=granted(8, "taken.example.com")), an_object("c")
-    hosts = HostClaims(Counting(moving, other, third))
+    hosts = HostClaims(Counting(moving, other, third), AllowedRoutes())
     assert holder(hosts, moving, "taken.example.com") == "models/other"
     assert [holder(hosts, moving), holder(hosts, third)] == ["", "models/moving"]
 
@@ -163,7 +177,7 @@ def test_after_an_upgrade_the_order_is_what_it_was() -> None:
     """Objects that an operator without `status.route` served have had their hosts since they were created."""
     first, second = an_object("z", 10, status=WITHOUT_ROUTE), an_object("a", 11, status=WITHOUT_ROUTE)
     late = an_object("late", 9)
-    hosts = HostClaims(Counting(first, second, late))
+    hosts = HostClaims(Counting(first, second, late), AllowedRoutes())
     assert [holder(hosts, body) for body in (first, second, late)] == ["", "models/z", "models/z"]
     assert [granted_before_noted(body) is not None for body in (first, late)] == [True, False]
     upgraded = an_object("z", 10, status={**granted(9), "url": f"http://{HOST}/"})
@@ -173,7 +187,7 @@ def test_after_an_upgrade_the_order_is_what_it_was() -> None:
 def test_an_object_that_lost_its_route_asks_again() -> None:
     """Otherwise it would take it back from the first one."""
     lost, first = an_object("lost", 10, status={"phase": "Stable"}), an_object("first", 12, status=granted(9))
-    hosts = HostClaims(Counting(lost, first))
+    hosts = HostClaims(Counting(lost, first), AllowedRoutes())
     assert [holder(hosts, lost), holder(hosts, first)] == ["models/first", ""]
 
 
@@ -184,7 +198,7 @@ def test_an_object_whose_status_was_lost_keeps_the_host_that_it_serves() -> None
     ingress = {"kind": "Ingress", "metadata": metadata, "spec": {"rules": [{"host": HOST}]}}
     since = served_since(Children({("Ingress", "iris"): ingress}, (), True), OWNER, HOST)
     assert since == datetime(2026, 3, 1, 13, tzinfo=UTC)
-    hosts = HostClaims(Counting(waiting, lost))
+    hosts = HostClaims(Counting(waiting, lost), AllowedRoutes())
     assert finish(hosts.holder(lost, HOST)) == "models/waiting", "its claim of that moment is the younger one"
     assert finish(hosts.holder(lost, HOST, since)) == ""
 

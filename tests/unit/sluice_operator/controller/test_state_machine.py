@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sluice_operator.api import spec
+from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
 from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Unreachable, Unresolved
 from sluice_operator.api.owner import is_owned
@@ -44,6 +45,7 @@ CHILDREN: list[Reference] = [
     ("Ingress", "iris-canary"),
     *(("Deployment", f"iris-{revision(version).revision}") for version in (1, 2, 3)),
 ]
+NOT_THIS_HOST = AllowedRoutes(hosts=(Allowed("models", "other.example.com"),))
 OWNED = st.sampled_from(CHILDREN[1:])
 
 
@@ -184,6 +186,12 @@ class Rollouts(RuleBasedStateMachine):
             server=now["server"], objectives=now["objectives"], rollout={**now["rollout"], "retryToken": token}
         )
 
+    @rule(allowed=st.booleans())
+    def the_administrator_changes_what_is_allowed(self, allowed: bool) -> None:
+        """Whether the host may be used; with another setting the operator starts anew."""
+        self.world.allowed_routes = AllowedRoutes() if allowed else NOT_THIS_HOST
+        self.world.start_operator()
+
     @rule(version=VERSIONS)
     def all_pods_of_a_version_die(self, version: str) -> None:
         """Those of its Deployment come back when the kubelet has its next turn."""
@@ -274,6 +282,7 @@ class Rollouts(RuleBasedStateMachine):
         if world.spec.get("suspend"):
             self.the_spec_is_suspended(suspend=False)
         world.broken = set()
+        world.allowed_routes = AllowedRoutes()
         held = (LOST, HOLDS)
         remaining = {version: verdict for version, verdict in world.verdicts.items() if verdict not in held}
         world.verdicts = remaining | {"1": PASS}

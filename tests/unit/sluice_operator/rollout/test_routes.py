@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.observation import HostTrouble, Observation
+from sluice_operator.api.observation import HostTrouble, Observation, Refusal
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Outcome, Phase, Status
 from sluice_operator.controller.events import transitions
@@ -40,6 +40,7 @@ from tests.unit.sluice_operator.build import (
     with_status,
 )
 
+REFUSED = Refusal("HostNotAllowed", "namespace models may not use the host refused.example.com")
 MOVED = "moved.example.com"
 PHASES = [starting, stepping, promoting, swapped, watching, rolling_back]
 
@@ -70,6 +71,56 @@ def test_the_host_of_another_object_is_never_rendered(phase: Callable[..., Obser
         "taken.example.com is the host of ModelDeployment models/first, which had it first; this one has the host"
         " iris.example.com, as before: change one of the two",
     )
+
+
+@pytest.mark.parametrize("wanted", [to("refused.example.com"), to(class_name="refused")])
+@pytest.mark.parametrize("phase", [stable_on, *PHASES])
+def test_a_route_that_the_namespace_may_not_have_is_never_rendered(
+    phase: Callable[..., Observation], wanted: Spec
+) -> None:
+    """In no phase, and nothing that is under way is disturbed."""
+    seen = stable_on(1) if phase is stable_on else phase()
+    refused = again(with_status(seen), spec=wanted, route_refusal=REFUSED, weight=LIVE)
+    status = decide(refused)
+    assert routes(refused, status) == {("nginx", "iris.example.com")}
+    as_before = decide(again(with_status(seen), weight=LIVE))
+    assert (at(status), status.run and status.run.id) == (at(as_before), as_before.run and as_before.run.id)
+    assert condition(status, "Stalled") == (
+        "True",
+        "HostNotAllowed",
+        f"{REFUSED.message}; it keeps the host iris.example.com with the IngressClass nginx",
+    )
+
+
+@pytest.mark.parametrize("phase", [stable_on, *PHASES])
+def test_a_granted_route_that_is_no_longer_allowed_goes_on_and_is_told(phase: Callable[..., Observation]) -> None:
+    """A setting breaks nothing that serves; the administrator finds by the condition what is outside of his list."""
+    seen = stable_on(1) if phase is stable_on else phase()
+    as_before = decide(again(with_status(seen), weight=LIVE, swap=LIVE))
+    status = decide(again(with_status(seen), weight=LIVE, swap=LIVE, route_refusal=REFUSED))
+    assert (at(status), status.route, status.run) == (at(as_before), as_before.route, as_before.run)
+    assert condition(status, "Stalled")[:2] == ("True", "HostNotAllowed")
+    assert condition(status, "Ready") == condition(as_before, "Ready")
+
+
+def test_without_a_route_that_is_allowed_nothing_starts() -> None:
+    """The object waits without pods. That another one has the host, too, is not told to those who may not use it."""
+    seen = an_observation(route_refusal=REFUSED, host_taken="team-b/secret")
+    status = decide(seen)
+    assert (at(status), status.route, status.url) == (At(Phase.PENDING), None, "")
+    assert render(OWNER, seen.spec, status) == ()
+    assert condition(status, "Stalled") == ("True", "HostNotAllowed", f"{REFUSED.message}; it has no route")
+    corrected = decide(again(seen, spec=to(MOVED), route_refusal=None, host_taken=""))
+    assert corrected.phase is Phase.INITIALIZING
+    assert routes(seen, corrected) == {("nginx", MOVED)}
+
+
+def test_what_serves_without_a_noted_route_keeps_it() -> None:
+    """After an upgrade, or after its status was lost: an Ingress that is there is not deleted for a setting."""
+    for seen in (stable_on(1), stepping(weight=LIVE)):
+        status = decide(replace_seen(with_status(seen, route=None), granted_at=NOW, route_refusal=REFUSED))
+        assert routes(seen, status) == {("nginx", "iris.example.com")}
+        assert condition(status, "Stalled")[1] == "HostNotAllowed"
 
 
 def test_a_host_that_was_never_granted_is_not_rendered() -> None:

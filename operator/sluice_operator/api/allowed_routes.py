@@ -1,0 +1,40 @@
+"""Which hosts and IngressClasses a namespace may use, as the administrator has set it. Pure."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from sluice_operator.api.observation import Refusal
+from sluice_operator.api.spec import Traffic
+
+_HOSTS, _CLASSES = "SLUICE_ALLOWED_HOSTS", "SLUICE_ALLOWED_INGRESS_CLASSES"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Namespaces with a name like `namespace` may use what is like `pattern`. In both, `*` stands for any text."""
+
+    namespace: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedRoutes:
+    """A list without entries allows everything to everybody; one with entries allows what they say, and no more."""
+
+    hosts: tuple[Allowed, ...] = ()
+    ingress_classes: tuple[Allowed, ...] = ()
+
+    def refusal(self, namespace: str, traffic: Traffic) -> Refusal | None:
+        """Why an object in `namespace` may not have this route; None if it may."""
+        host, ingress_class = traffic.ingress.host, traffic.ingress.class_name
+        asked = (
+            (self.hosts, host, "HostNotAllowed", "host", _HOSTS),
+            (self.ingress_classes, ingress_class, "IngressClassNotAllowed", "IngressClass", _CLASSES),
+        )
+        for entries, value, reason, kind, setting in asked:
+            patterns = [entry.pattern for entry in entries if fnmatchcase(namespace, entry.namespace)]
+            if entries and not any(fnmatchcase(value, pattern) for pattern in patterns):
+                may = f"it may use {', '.join(patterns)}" if patterns else "none is allowed there"
+                remedy = f"write another one, or let the administrator add '{namespace}={value}' to {setting}"
+                return Refusal(reason, f"namespace {namespace} may not use the {kind} {value} ({may}): {remedy}")
+        return None

@@ -1,0 +1,79 @@
+"""Which hosts and IngressClasses a namespace may use."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
+from sluice_operator.api.observation import Refusal
+from sluice_operator.api.spec import Ingress, Traffic
+
+ROUTES = AllowedRoutes(
+    hosts=(
+        Allowed("team-a", "*.team-a.example.com"),
+        Allowed("team-a", "shop.example.com"),
+        Allowed("team-*", "*.models.example.com"),
+    ),
+    ingress_classes=(Allowed("*", "nginx-internal"), Allowed("team-a", "nginx-public")),
+)
+
+
+def refusal(namespace: str, host: str, class_name: str = "nginx-internal", of: AllowedRoutes = ROUTES) -> Refusal:
+    return of.refusal(namespace, Traffic(Ingress(class_name, host))) or Refusal("", "")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "host", "class_name"),
+    [
+        ("team-a", "iris.team-a.example.com", "nginx-internal"),
+        ("team-a", "a.b.team-a.example.com", "nginx-internal"),
+        ("team-a", "shop.example.com", "nginx-public"),
+        ("team-b", "iris.models.example.com", "nginx-internal"),
+    ],
+)
+def test_what_an_entry_allows_may_be_used(namespace: str, host: str, class_name: str) -> None:
+    """One that matches is enough; in both parts `*` stands for any text."""
+    assert refusal(namespace, host, class_name).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("namespace", "host"),
+    [
+        ("team-b", "iris.team-a.example.com"),
+        ("team-a", "team-a.example.com"),
+        ("team-a", "shopXexample.com"),
+        ("team-a", "iris.team-a.example.com.evil.example"),
+        ("steam-a", "iris.models.example.com"),
+        ("team-a2", "shop.example.com"),
+        ("others", "anything.example.com"),
+    ],
+)
+def test_what_no_entry_allows_may_not_be_used(namespace: str, host: str) -> None:
+    """A pattern is the whole name, and a dot is a dot. A namespace without an entry may use nothing."""
+    assert refusal(namespace, host).reason == "HostNotAllowed"
+
+
+def test_a_list_without_entries_allows_everything() -> None:
+    """As without the setting; each of the two lists is for itself."""
+    assert refusal("others", "anything.example.com", "any", AllowedRoutes()).reason == ""
+    hosts = AllowedRoutes(hosts=ROUTES.hosts)
+    assert refusal("team-b", "iris.models.example.com", "any", hosts).reason == ""
+
+
+def test_a_refusal_says_what_is_allowed_and_what_to_ask_for() -> None:
+    """The person paged may be neither the administrator nor know the settings."""
+    assert refusal("team-a", "iris.example.com").message == (
+        "namespace team-a may not use the host iris.example.com (it may use *.team-a.example.com, shop.example.com,"
+        " *.models.example.com): write another one, or let the administrator add 'team-a=iris.example.com' to"
+        " SLUICE_ALLOWED_HOSTS"
+    )
+    assert refusal("others", "iris.example.com").message == (
+        "namespace others may not use the host iris.example.com (none is allowed there): write another one, or let the"
+        " administrator add 'others=iris.example.com' to SLUICE_ALLOWED_HOSTS"
+    )
+    refused = refusal("team-b", "iris.models.example.com", "nginx-public")
+    assert (refused.reason, refused.message) == (
+        "IngressClassNotAllowed",
+        "namespace team-b may not use the IngressClass nginx-public (it may use nginx-internal): write another one, or"
+        " let the administrator add 'team-b=nginx-public' to SLUICE_ALLOWED_INGRESS_CLASSES",
+    )
