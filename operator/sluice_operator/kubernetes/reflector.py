@@ -28,10 +28,10 @@ Key = tuple[str, str]  # namespace, name
 
 
 class Source(Protocol):
-    """List and watch. Both raise ReadRefused, NoAnswer or TimeoutError; `watch` also Expired."""
+    """List and watch. Both raise ReadRefused, NoAnswer, TimeoutError or Expired."""
 
-    async def list_all(self, kind: str, namespace: str, labels: dict[str, str]) -> tuple[list[Manifest], str]:
-        """The objects, and the version from which a watch goes on."""
+    def pages(self, kind: str, namespace: str, labels: dict[str, str]) -> AsyncIterator[tuple[list[Manifest], str]]:
+        """The objects, in parts; with the last one, the version from which a watch goes on."""
 
     def watch(
         self, kind: str, namespace: str, labels: dict[str, str], version: str
@@ -116,10 +116,12 @@ class Reflector:
             pause = min(_PAUSE_MAX, 2 * pause)
 
     async def _list(self, namespace: str) -> str:
-        listed, version = await self._source.list_all(self.kind, namespace, _LABELS)
-        there = {(manifest["metadata"]["namespace"], manifest["metadata"]["name"]) for manifest in listed}
-        for manifest in listed:
-            self._put(manifest, self._found)
+        there, version = set[Key](), ""
+        async for listed, version in self._source.pages(self.kind, namespace, _LABELS):  # noqa: B007 - the last one
+            for manifest in listed:
+                there.add((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
+                self._put(manifest, self._found)
+            self._heard_at[namespace] = self._clock()
         for key in [key for key in self._objects if key not in there and namespace in ("", key[0])]:
             self._drop(key)
         self._heard_at[namespace] = self._clock()

@@ -42,11 +42,18 @@ class FakeSource:
         version = {"resourceVersion": str(len(self.changes) + 1)}
         self.changes.append(("DELETED", {**gone, "metadata": {**gone["metadata"], **version}}))
 
-    async def list_all(self, kind: str, namespace: str, labels: dict[str, str]) -> tuple[list[Manifest], str]:
+    async def pages(
+        self, kind: str, namespace: str, labels: dict[str, str]
+    ) -> AsyncIterator[tuple[list[Manifest], str]]:
+        """One object a page. A page takes half a second, if there are more."""
         if self.trouble is not None:
             raise self.trouble
         self.lists += 1
-        return list(self.services.values()), str(len(self.changes))
+        services = list(self.services.values())
+        yield services[:1], str(len(self.changes))
+        for service in services[1:]:
+            await asyncio.sleep(0.5)
+            yield [service], str(len(self.changes))
 
     async def watch(
         self, kind: str, namespace: str, labels: dict[str, str], version: str
@@ -118,6 +125,24 @@ def test_an_object_that_went_while_the_watch_was_cut_off_is_noticed() -> None:
         world.source.trouble = None
         assert await world.wakes(10) == [IRIS]
         assert world.source.lists == 2
+        world.running.cancel()
+
+    simulated(scenario)
+
+
+def test_the_first_objects_of_a_long_list_are_there_while_the_others_are_read() -> None:
+    """The list comes in pages; but what is in none of them may only be dropped after the last one."""
+
+    async def scenario() -> None:
+        world = Scenario()
+        for number in range(10):
+            world.source.put(f"iris-{number}", owner=f"iris-{number}")
+        await asyncio.sleep(2.1)
+        assert [key[1] for key in world.found] == [f"iris-{number}" for number in range(5)]
+        assert not world.reflector.listed.is_set()
+        await asyncio.sleep(3)
+        assert len(world.found) == 10
+        assert world.reflector.listed.is_set()
         world.running.cancel()
 
     simulated(scenario)
