@@ -9,7 +9,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -30,10 +30,11 @@ from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.lanes import Key, Lanes
 from sluice_operator.controller.listeners import Listeners, StatusListener
 from sluice_operator.controller.observe import Observer
+from sluice_operator.controller.own_namespaces import OwnNamespaces
 from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.controller.user_queries import UserQueries
-from sluice_operator.controller.workqueue import Workers, WorkQueue
+from sluice_operator.controller.workqueue import Work, Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.cache import Cache
 from sluice_operator.kubernetes.children import OWNED_KINDS
@@ -44,6 +45,7 @@ from sluice_operator.kubernetes.lease import Lease, LeaseLostError
 from sluice_operator.kubernetes.lease_thread import LeaseThread
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.kubernetes.reflector import Reflector, Source
+from sluice_operator.kubernetes.shard import Shard
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Logins
@@ -65,6 +67,7 @@ class Parts:
     first_looks: FirstLooks
     handlers: kopf.OperatorRegistry
     reflectors: list[Reflector]
+    wake_namespace: Callable[[str], None]
 
 
 async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
@@ -78,14 +81,20 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
         client.ApiClient(await _configuration()) as api,
         MeasuredClient("mlflow") as http,
     ):
-        api.rest_client = GuardedRest(api.configuration, lease.held)
         server = ApiServer(api, settings.namespaces)
-        parts = build(server, Guarded(server, lease.held), http, settings, tracing)
+        shard = Shard(server, settings.namespace_selector) if settings.namespace_selector else None
+
+        def leads(namespace: str) -> bool:
+            return lease.held() and (shard is None or shard.may_write(namespace))
+
+        api.rest_client = GuardedRest(api.configuration, leads)
+        parts = build(server, Guarded(server, leads), http, settings, tracing, shard)
         checks = [parts.queue.trouble, *(reflector.trouble for reflector in parts.reflectors)]
         await first_to_end(
             health.serve(checks, partial(_role, lease), settings.health_port),
             endpoint.serve(metrics.REGISTRY, settings.metrics_port),
             lead(server, LeaseThread(lease, lease_api.close), parts, settings.namespaces),
+            *([shard.run(parts.wake_namespace)] if shard else []),
         )
 
 
@@ -122,9 +131,14 @@ def _role(lease: Lease) -> str:
 
 
 def build(
-    source: Source, kube: Kube, http: httpx.AsyncClient, settings: Settings, tracing: tuple[StatusListener, ...]
+    source: Source,
+    kube: Kube,
+    http: httpx.AsyncClient,
+    settings: Settings,
+    tracing: tuple[StatusListener, ...],
+    shard: Shard | None,
 ) -> Parts:
-    """Build the parts and connect them."""
+    """Build the parts and connect them. `shard`: the namespaces to work in, if not all."""
     chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
 
     def clock() -> datetime:
@@ -155,11 +169,18 @@ def build(
     reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
     cache = Cache(kube, reflectors)
     at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, listeners, chance)
-    work = TellingTrouble(at_rest, kube, publisher, clock)
+    work: Work = TellingTrouble(at_rest, kube, publisher, clock)
+    if shard is not None:
+        work = OwnNamespaces(work, shard, reconciler.forget)
     queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
     metrics.REGISTRY.register(Waiting(queue.ages))
     handlers = watch.registry(wake, first_looks, hosts, lanes, cache)
-    return Parts(queue, first_looks, handlers, reflectors)
+
+    def wake_namespace(namespace: str) -> None:
+        for key in cache.keys(namespace):
+            first_looks.add(key)
+
+    return Parts(queue, first_looks, handlers, reflectors, wake_namespace)
 
 
 async def first_to_end(*work: Awaitable[None]) -> None:

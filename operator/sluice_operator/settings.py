@@ -37,6 +37,7 @@ class Settings:
     allowed_hosts: tuple[Allowed, ...] = ()  # that `traffic.ingress.host` may name; empty: all
     allowed_ingress_classes: tuple[Allowed, ...] = ()  # likewise `traffic.ingress.className`
     namespaces: tuple[str, ...] = ()  # that are watched; empty: all
+    namespace_selector: str = ""  # labels of the namespaces that this operator works in; empty: all
     lease_namespace: str = "sluice-system"
     lease_name: str = "sluice-leader"
     workers: int = 4  # for objects at rest
@@ -74,6 +75,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         allowed_hosts=variables.allowed("ALLOWED_HOSTS", "team-a=*.team-a.example.com"),
         allowed_ingress_classes=variables.allowed("ALLOWED_INGRESS_CLASSES", "team-a=nginx-internal"),
         namespaces=variables.words("NAMESPACES", ()),
+        namespace_selector=variables.selector("NAMESPACE_SELECTOR", besides="NAMESPACES"),
         lease_namespace=variables.text("LEASE_NAMESPACE", "sluice-system"),
         lease_name=variables.text("LEASE_NAME", "sluice-leader"),
         workers=variables.number("WORKERS", 4),
@@ -135,6 +137,13 @@ class _Variables:
                 raise ValueError(f"SLUICE_{name}: {word!r} is not NAMESPACE=PATTERN: write for example {example}")
             entries.append(Allowed(namespace, pattern))
         return tuple(entries)
+
+    def selector(self, name: str, besides: str) -> str:
+        """A label selector. The API server checks it."""
+        value = self.text(name, "")
+        if value and self.text(besides, ""):
+            raise ValueError(f"SLUICE_{name} and SLUICE_{besides} cannot both be set: one names labels, one namespaces")
+        return value
 
     def headers(self, name: str) -> dict[str, str]:
         """A list of `Name: value`. A wrong entry is not shown, because it may hold a token."""

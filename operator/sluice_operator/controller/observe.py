@@ -90,15 +90,19 @@ class Observer:
         """None if the object is gone or being deleted. `refused`: why the API server refused the last writes."""
         return await self.observe_in(self._kube, namespace, name, refused)
 
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop what is known of an object that is gone."""
+        self._evaluator.forget(namespace, name)
+        self._route_edits.forget(namespace, name)
+        self._callers.forget(namespace, name)
+        self._registry.forget((namespace, name))
+
     async def observe_in(self, reads: Reads, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         """As `observe`, with objects from a cache or from the API server."""
         with stage("read"):
             body = await reads.get(names.KIND, namespace, name)
         if body is None or body["metadata"].get("deletionTimestamp"):
-            self._evaluator.forget(namespace, name)
-            self._route_edits.forget(namespace, name)
-            self._callers.forget(namespace, name)
-            self._registry.forget((namespace, name))
+            self.forget(namespace, name)
             return None
         wanted = spec.parse(body["spec"])
         owner = Owner(

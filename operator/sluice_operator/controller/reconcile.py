@@ -65,9 +65,8 @@ class Reconciler:
         unfinished = self.unfinished.pop(key, None)
         snapshot = await self.observer.observe(namespace, name, unfinished.refused if unfinished else "")
         if snapshot is None:
-            self.archive.forget(namespace, name)
+            self._forget(key)
             self.lanes.forget(key)
-            self.listeners.forget(namespace, name)
             return await self._let_go(namespace, name)
         before, now = snapshot.observation.status, snapshot.observation.now
         _log_about(before)
@@ -108,6 +107,16 @@ class Reconciler:
         with stage("record"):
             await self.archive.keep(snapshot.owner, after, now)
         return AT_ONCE if _moved(before, after) else self._pause(snapshot.observation, after)
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop what is known of an object that another operator has."""
+        self.unfinished.pop((namespace, name), None)
+        self.observer.forget(namespace, name)
+        self._forget((namespace, name))
+
+    def _forget(self, key: Key) -> None:
+        self.archive.forget(*key)
+        self.listeners.forget(*key)
 
     async def _let_go(self, namespace: str, name: str) -> float | None:
         """The object is gone, or only a finalizer still holds it."""

@@ -31,6 +31,10 @@ class Cache:
         """The resourceVersion of a ModelDeployment that was seen; empty for all others."""
         return self._bodies[key][0] if key in self._bodies else ""
 
+    def keys(self, namespace: str) -> list[Key]:
+        """The ModelDeployments of a namespace."""
+        return [key for key in self._bodies if key[0] == namespace]
+
     def forget(self, key: Key) -> None:
         """Drop a ModelDeployment that is gone."""
         self._bodies.pop(key, None)

@@ -113,6 +113,12 @@ class ApiServer:
         finally:
             stream.close()
 
+    async def namespaces(self, selector: str) -> frozenset[str]:
+        """The namespaces with these labels; `selector` is written as for kubectl."""
+        answer = await self._request("GET", "/api/v1/namespaces", query=[("labelSelector", selector)])
+        assert answer is not None
+        return frozenset(item["metadata"]["name"] for item in answer["items"])
+
     async def has_kind(self) -> bool:
         """Whether the API server knows ModelDeployments."""
         path = _path(names.KIND, self._namespaces[0])

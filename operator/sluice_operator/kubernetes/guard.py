@@ -1,4 +1,7 @@
-"""Lets only the holder of the Lease write. An operator that was stalled for a while learns here that it is too late."""
+"""Lets only the holder of the Lease write, and only in its namespaces.
+
+An operator that was stalled for a while learns here that it is too late.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,15 +11,15 @@ from sluice_operator.kubernetes.port import Kube
 
 
 class NotLeading(Exception):  # noqa: N818 - an expected answer and not an error
-    """The Lease was not renewed in time. Nothing was written."""
+    """The Lease was not renewed in time, or another operator has the namespace. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """`Kube` whose writes raise NotLeading unless `leads()` is true at that moment."""
+    """`Kube` whose writes raise NotLeading unless `leads(namespace)` is true at that moment."""
 
     kube: Kube
-    leads: Callable[[], bool]
+    leads: Callable[[str], bool]
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         return await self.kube.get(kind, namespace, name)
@@ -25,21 +28,21 @@ class Guarded:
         return await self.kube.find(kind, namespace, labels)
 
     async def create(self, manifest: Manifest) -> None:
-        await self._writer().create(manifest)
+        await self._writer(manifest).create(manifest)
 
     async def apply(self, manifest: Manifest) -> None:
-        await self._writer().apply(manifest)
+        await self._writer(manifest).apply(manifest)
 
     async def scale(self, deployment: Manifest, replicas: int) -> None:
-        await self._writer().scale(deployment, replicas)
+        await self._writer(deployment).scale(deployment, replicas)
 
     async def delete(self, manifest: Manifest) -> None:
-        await self._writer().delete(manifest)
+        await self._writer(manifest).delete(manifest)
 
     async def update_status(self, manifest: Manifest) -> None:
-        await self._writer().update_status(manifest)
+        await self._writer(manifest).update_status(manifest)
 
-    def _writer(self) -> Kube:
-        if not self.leads():
-            raise NotLeading("another operator may lead by now: nothing is written")
+    def _writer(self, manifest: Manifest) -> Kube:
+        if not self.leads(namespace := manifest["metadata"]["namespace"]):
+            raise NotLeading(f"another operator may lead by now: nothing is written in namespace {namespace}")
         return self.kube

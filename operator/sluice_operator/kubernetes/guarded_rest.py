@@ -15,9 +15,9 @@ from sluice_operator.kubernetes.guard import NotLeading
 
 
 class GuardedRest(RESTClientObject):  # type: ignore[misc] # its package has no types
-    """Sends writes only while `leads()` is true. Raises NotLeading."""
+    """Sends writes only while `leads(namespace)` is true. Raises NotLeading."""
 
-    def __init__(self, configuration: Configuration, leads: Callable[[], bool]) -> None:
+    def __init__(self, configuration: Configuration, leads: Callable[[str], bool]) -> None:
         super().__init__(configuration)
         self._leads = leads
 
@@ -26,13 +26,17 @@ class GuardedRest(RESTClientObject):  # type: ignore[misc] # its package has no 
 
 
 class _GuardedConnector(aiohttp.TCPConnector):
-    def __init__(self, leads: Callable[[], bool], **arguments: Any) -> None:
+    def __init__(self, leads: Callable[[str], bool], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._leads = leads
 
     async def connect(self, req: aiohttp.ClientRequest, *arguments: Any, **named: Any) -> Any:
         connection = await super().connect(req, *arguments, **named)
-        if req.method != "GET" and not self._leads():
+        if req.method != "GET" and not self._leads(namespace := _namespace(req.url.path)):
             connection.release()
-            raise NotLeading("another operator may lead by now: nothing was sent")
+            raise NotLeading(f"another operator may lead by now: nothing was sent to namespace {namespace}")
         return connection
+
+
+def _namespace(path: str) -> str:
+    return path.partition("/namespaces/")[2].partition("/")[0]

@@ -40,6 +40,7 @@ def test_each_setting_is_read_from_its_variable() -> None:
         "SLUICE_ALLOWED_REGISTRIES": "*.models.svc:5000",
         "SLUICE_ALLOWED_HOSTS": "team-a=*.team-a.example.com, team-* = iris.example.com",
         "SLUICE_ALLOWED_INGRESS_CLASSES": "*=nginx,",
+        "SLUICE_NAMESPACE_SELECTOR": "sluice.dev/shard=a",
         "SLUICE_WORKERS": "9",
         "SLUICE_HEALTH_PORT": "9000",
         "SLUICE_METRICS_PORT": "9001",
@@ -60,6 +61,7 @@ def test_each_setting_is_read_from_its_variable() -> None:
         allowed_registries=("*.models.svc:5000",),
         allowed_hosts=(Allowed("team-a", "*.team-a.example.com"), Allowed("team-*", "iris.example.com")),
         allowed_ingress_classes=(Allowed("*", "nginx"),),
+        namespace_selector="sluice.dev/shard=a",
         workers=9,
         health_port=9000,
         metrics_port=9001,
@@ -76,6 +78,13 @@ def test_the_two_lists_about_routes_are_used_together() -> None:
 def test_the_list_of_trusted_types_can_be_empty() -> None:
     """An empty variable is not the same as no variable."""
     assert read({**REQUIRED, "SLUICE_TRUSTED_TYPES": ""}).trusted_types == ()
+
+
+def test_namespaces_are_chosen_by_name_or_by_label() -> None:
+    """Both together could mean either."""
+    both = {"SLUICE_NAMESPACES": "models", "SLUICE_NAMESPACE_SELECTOR": "sluice.dev/shard=a"}
+    with pytest.raises(ValueError, match="SLUICE_NAMESPACE_SELECTOR and SLUICE_NAMESPACES cannot both be set"):
+        read({**REQUIRED, **both})
 
 
 @pytest.mark.parametrize("name", REQUIRED)

@@ -167,12 +167,13 @@ def test_a_deleted_lease_is_made_again() -> None:
     simulated(scenario)
 
 
+IRIS: Manifest = {"metadata": {"namespace": "models", "name": "iris"}}
 WRITES: dict[str, tuple[Any, ...]] = {
-    "create": ({},),
-    "apply": ({},),
-    "scale": ({}, 3),
-    "delete": ({},),
-    "update_status": ({},),
+    "create": (IRIS,),
+    "apply": (IRIS,),
+    "scale": (IRIS, 3),
+    "delete": (IRIS,),
+    "update_status": (IRIS,),
 }
 
 
@@ -182,7 +183,7 @@ def test_an_operator_that_was_stalled_writes_nothing_any_more(verb: str) -> None
     now = 0.0
     kube = FakeKube()
     lease = Lease(kube, "sluice-system", "sluice-operator", "a", lambda: now)
-    guarded = Guarded(kube, lease.held)
+    guarded = Guarded(kube, lambda namespace: lease.held())
     asyncio.run(lease.acquire())
     now = RENEW_DEADLINE
     with pytest.raises(NotLeading):

@@ -126,12 +126,12 @@ def test_a_write_that_waited_for_its_connection_is_refused_when_the_lease_is_los
         return web.json_response({"metadata": {}})
 
     async def scenario() -> None:
-        leads = True
+        leads = {"models"}
         async with api_server(answer) as api:
-            api.rest_client = GuardedRest(api.configuration, lambda: leads)
+            api.rest_client = GuardedRest(api.configuration, leads.__contains__)
             server, manifest = ApiServer(api), {"kind": "Service", "metadata": {"namespace": "models", "name": "iris"}}
             await server.replace(manifest)
-            leads = False
+            leads.clear()
             with pytest.raises(NotLeading):
                 await server.replace(manifest)
             await server.get("Service", "models", "iris")
