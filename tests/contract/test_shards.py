@@ -88,3 +88,15 @@ def test_a_namespace_whose_label_moves_is_handed_over(shards: Shards, kubectl: K
     eventually("rose is seen", lambda: is_seen(kubectl, "others", "rose"))
     assert namespaces(shards.a) == {"models", "others"}
     assert shards.b.read_text().count('"namespace": "others"') == before
+
+
+def test_an_operator_may_hold_the_lease_of_its_own_shard_only(shards: Shards, kubectl: Kubectl) -> None:
+    """And list namespaces, but neither read nor change one."""
+    operator = "--as=system:serviceaccount:sluice-system:sluice-operator-a"
+
+    def may(verb: str, what: str) -> bool:
+        return kubectl.run("auth", "can-i", verb, what, operator, "--namespace=sluice-system").returncode == 0
+
+    leases = [may("update", f"leases.coordination.k8s.io/sluice-leader-{shard}") for shard in "ab"]
+    assert leases == [True, False]
+    assert [verb for verb in ("get", "list", "watch", "update", "patch") if may(verb, "namespaces")] == ["list"]
