@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from sluice_operator.analysis.run_evidence import RunEvidence
-from sluice_operator.api.status import Run
+from sluice_operator.api.run import Run
 from sluice_operator.controller import evaluate
 from sluice_operator.counting import ticks
 from sluice_operator.counting.counters import Counters

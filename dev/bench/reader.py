@@ -22,6 +22,8 @@ from dev.bench.exporter import NAMESPACE, PAST, PODS, SCRAPE_SECONDS, revision
 from dev.bench.prometheus import Prometheus
 from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.quantities import Duration, Ratio, Share
+from sluice_operator.api.revision import RevisionRef
+from sluice_operator.api.run import LiveWeight, Phase, Run
 from sluice_operator.api.spec import (
     Accuracy,
     ErrorRate,
@@ -34,7 +36,7 @@ from sluice_operator.api.spec import (
     Step,
     Traffic,
 )
-from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Phase, RevisionRef, Run, Status
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Status
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals

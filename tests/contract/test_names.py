@@ -6,8 +6,8 @@ from prometheus_client import generate_latest
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Owner
+from sluice_operator.api.revision import Model, Revision
 from sluice_operator.api.spec import Trust
-from sluice_operator.api.status import Model, Revision
 from sluice_operator.counting import latency_buckets
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import tally

@@ -13,8 +13,9 @@ from kubernetes.aio import client, config
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.revision import Model, Revision
 from sluice_operator.api.spec import Trust
-from sluice_operator.api.status import Model, Revision, Status
+from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children

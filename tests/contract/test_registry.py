@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from sluice_operator.api.observation import HoldOut, HoldOutAnswer, Resolution, Resolved, Rows, Unreachable, Unresolved
-from sluice_operator.api.status import Model
+from sluice_operator.api.revision import Model
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection
 

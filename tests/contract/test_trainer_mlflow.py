@@ -17,8 +17,8 @@ import yaml
 from sluice_operator.analysis.hold_out import refusal
 from sluice_operator.api.observation import HoldOut, HoldOutAnswer, HoldOuts, Rows
 from sluice_operator.api.quantities import Share
+from sluice_operator.api.revision import Model
 from sluice_operator.api.spec import Accuracy, Confidence, Objective, Source
-from sluice_operator.api.status import Model
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection
 

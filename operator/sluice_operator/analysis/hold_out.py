@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sluice_operator.api.observation import HoldOut, HoldOuts, Refusal, Rows, Unresolved
 from sluice_operator.api.quantities import Share
+from sluice_operator.api.revision import Revision
 from sluice_operator.api.spec import Confidence, Objective
-from sluice_operator.api.status import Revision
 from sluice_operator.evalues.hold_out import at_least, at_most, chance_of_losses, drop_at_most, total_for
 
 

@@ -18,8 +18,9 @@ from sluice_operator.analysis import forecast
 from sluice_operator.analysis.baseline import Baseline
 from sluice_operator.analysis.finding import Finding, ObjectiveEvidence, single
 from sluice_operator.analysis.forecast import ObjectiveTraffic, Outlook
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Judge, Objective, OnFail, WhenNoLabels
-from sluice_operator.api.status import ObjectiveVerdict, Run
+from sluice_operator.api.status import ObjectiveVerdict
 from sluice_operator.counting.tick_log import TickLog
 from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.chain import Pods

@@ -7,8 +7,9 @@ caller can notice is none: a column that may be left out, at the end; a number w
 from collections.abc import Iterator, Sequence
 
 from sluice_operator.api.observation import Signatures
+from sluice_operator.api.run import SignatureCheck
 from sluice_operator.api.signature import Column, Predictions, Signature
-from sluice_operator.api.status import SIGNATURE_CHANGED, SignatureCheck
+from sluice_operator.api.status import SIGNATURE_CHANGED
 
 # What a value of one type may be read as: each pair is (the type before, the type now).
 _ACCEPTED_INPUTS = {("integer", "number")}  # 3 is a number, but 2.9 is no whole number

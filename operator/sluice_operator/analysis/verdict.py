@@ -15,8 +15,9 @@ from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.thresholds import Progress, Thresholds, against, averaged
 from sluice_operator.api.observation import Crashes
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Confidence, Judge, Objective, OnFail, Step, WhenNoLabels
-from sluice_operator.api.status import ObjectiveVerdict, Result, Run
+from sluice_operator.api.status import ObjectiveVerdict, Result
 
 VERDICT_VERSION = 1  # raised by each change after which the same counts may get another verdict, or other numbers
 CRASHES_TOLERATED = 1  # so many more times may the canary's model servers fail than stable's

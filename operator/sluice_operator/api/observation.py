@@ -9,9 +9,10 @@ from datetime import datetime
 
 from sluice_operator.api.command import Asked
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.revision import Model, Revision
 from sluice_operator.api.signature import Signature
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Model, Revision, Status, Verdict
+from sluice_operator.api.status import Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,17 @@ All objects in the cluster follow from spec and status. So whatever must survive
 here, and the operator keeps no other state.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from sluice_operator.api.quantities import Number, decode, encode
-from sluice_operator.api.spec import Confidence, Objective, Prometheus, Rollout, Step, Traffic, Trust
-from sluice_operator.api.strategy import CanarySteps
+from sluice_operator.api.quantities import decode, encode
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Outcome, Phase, Run, TakenCommand
+from sluice_operator.api.spec import Traffic
+from sluice_operator.api.status_part import StatusPart
 
 VERSION = 1  # of the form of a status; a higher one is for operators that come after this one
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict without samples
@@ -23,40 +25,11 @@ class UnreadableStatusError(ValueError):
     """The status is not one that this operator can follow."""
 
 
-class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One mapping of the status."""
-
-
-class Phase(StrEnum):
-    """What a rollout does now; `render` says which objects belong to each phase."""
-
-    PENDING = "Pending"
-    INITIALIZING = "Initializing"  # the first revision; nothing serves beside it
-    STARTING = "Starting"
-    STEPPING = "Stepping"
-    PROMOTING = "Promoting"
-    SWAPPING = "Swapping"
-    WATCHING = "Watching"
-    ROLLING_BACK = "RollingBack"
-    FAILOVER = "Failover"  # stable has no ready pods, so that the canary takes all requests
-    STABLE = "Stable"
-
-
 _WITH_CANARY = frozenset(Phase) - {Phase.PENDING, Phase.WATCHING, Phase.STABLE}
 _WITH_STABLE = frozenset(Phase) - {Phase.PENDING, Phase.INITIALIZING}
 _WITH_RUN = frozenset(Phase) - {Phase.PENDING, Phase.STABLE}
 _WITH_WEIGHT = frozenset((Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.FAILOVER))
 _WITH_STEPS = frozenset((Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING))
-
-
-class Outcome(StrEnum):
-    """How a run ended."""
-
-    PROMOTED = "Promoted"
-    REJECTED = "Rejected"
-    SUPERSEDED = "Superseded"  # a newer revision took its place
-    WITHDRAWN = "Withdrawn"  # the spec went back to the stable revision
-    ABANDONED = "Abandoned"  # it could not be judged: no room, no image, not enough evidence in time
 
 
 class Result(StrEnum):
@@ -74,178 +47,7 @@ class Verification(StrEnum):
     ASSUMED = "Assumed"
 
 
-class Model(_Part, frozen=True):
-    """The model version that an MLflow URI names. `uri` is the pinned form, which can never name another version."""
-
-    uri: str
-    name: str
-    version: str
-    run_id: str = ""
-    source: str = ""
-    digest: str = ""
-    runtime: str = ""
-
-
-class Revision(_Part, frozen=True):
-    """One model version with its server settings, as they were when the revision was made."""
-
-    revision: str
-    model: Model
-    image: str
-    trust: Trust
-    tracking_uri: str = msgspec.field(name="trackingURI", default="")  # empty: the operator's, wherever that is now
-    credentials_secret: str = ""
-    artifact_secret: str = ""
-    resources: dict[str, Any] = {}
-    env: tuple[dict[str, Any], ...] = ()
-    ready_replicas: int = 0
-    edited_by: str = ""  # who else has written the containers of its Deployment
-
-
-class LiveWeight(_Part, frozen=True):
-    """A time in which a weight was live. `since`: when it was proven. `until`: when the next one was written.
-
-    `disturbed`: it ended because somebody else changed the route, so until the next one nothing is known.
-    """
-
-    weight: int
-    since: datetime
-    until: datetime | None = None
-    disturbed: bool = False
-
-
-class RouteWriter(_Part, frozen=True):
-    """Somebody else who wrote the route in this run. `manager`: the field manager; empty if no name was left."""
-
-    manager: str
-    edits: int
-    last_at: datetime
-    what: str  # kind and name of the object that was written last
-
-
-class PhaseStart(_Part, frozen=True):
-    """When a run entered a phase."""
-
-    phase: Phase
-    since: datetime
-
-
-class RevisionRef(_Part, frozen=True):
-    """A revision that a run compares, by name and by the pinned URI of its model."""
-
-    revision: str
-    model: str
-
-
-class PodCrashes(_Part, frozen=True):
-    """How often the model server of one pod failed in a run. `last`: the last time, in words."""
-
-    uid: str
-    revision: str
-    restarts: int = 0  # ever, as they were counted last
-    crashes: int = 0
-    last: str = ""
-
-
-class Answer(StrEnum):
-    """What became of a command."""
-
-    ACCEPTED = "Accepted"
-    REFUSED = "Refused"
-
-
-class TakenCommand(_Part, frozen=True):
-    """A command that was answered. `by`: the field manager that wrote it, which is what its client calls itself."""
-
-    id: str
-    by: str
-    at: datetime  # when it was written
-    answer: Answer
-    message: str
-
-
-class Pause(_Part, frozen=True):
-    """A run that goes no further until `until`, or until a person says so. A failure still takes traffic back."""
-
-    reason: str
-    message: str
-    since: datetime
-    weight: int = 0  # that the canary had
-    until: datetime | None = None
-
-
-class SignatureCheck(_Part, frozen=True):
-    """What comparing the signatures of canary and stable showed: a reason for machines, and a sentence for people."""
-
-    reason: str
-    message: str = ""
-
-
-class Run(_Part, frozen=True):
-    """One rollout of one revision. Its terms are copies of the spec at its start.
-
-    `default_objectives` are judged too, though the spec does not ask for them. They are frozen like the others, so an
-    operator that adds none, or others, judges a run as it began.
-    """
-
-    id: str
-    started_at: datetime
-    traffic: Traffic
-    rollout: Rollout
-    canary: RevisionRef
-    generation: int = 0  # of the spec that these copies are of; 0: not known
-    replicas: int = 1  # pods of each revision at full size
-    stable: RevisionRef | None = None
-    objectives: tuple[Objective, ...] = ()
-    default_objectives: tuple[Objective, ...] = ()
-    confidence: Confidence = Confidence()
-    prometheus: Prometheus | None = None  # that the spec names now: a connection, and no term of the run
-    signature: SignatureCheck | None = None  # of the canary, compared with stable's before the first weight
-    steps: tuple[Step, ...] = ()  # those of the spec, or automatic ones, chosen when the canary was ready
-    latency_thresholds: dict[str, Number] = {}  # seconds, by objective without a limit: stable's quantile
-    crashes: tuple[PodCrashes, ...] = ()  # of pods whose model server ended in this run
-    on_hold_since: datetime | None = None  # in Starting: the registry, the gateway or the cluster has a problem
-    step: int = 0
-    step_started_at: datetime | None = None  # when the weight of this step was proven
-    traffic_started_at: datetime | None = None  # the first write that could let traffic in
-    first_live_at: datetime | None = None  # when the first weight above 0 was proven
-    live_weights: tuple[LiveWeight, ...] = ()  # the newest ones, oldest first
-    phases: tuple[PhaseStart, ...] = ()  # likewise, up to Stable, in which the run is over
-    route_writers: tuple[RouteWriter, ...] = ()  # the newest ones
-    promoted_at: datetime | None = None  # when the swap was proven and the watch began
-    pause: Pause | None = None
-    pause_over: int = -1  # the newest step whose own pause is over
-    paused_seconds: int = 0  # of pauses that are over; the deadline comes so much later
-    overruled: tuple[str, ...] = ()  # objectives with onFail: Hold that failed, and a person went on
-    returning: bool = False  # an undo brings back a revision that served before: no steps, nothing is judged
-    commands: tuple[TakenCommand, ...] = ()  # the newest ones
-    outcome: Outcome | None = None  # set when the end of the run is decided
-    ended_at: datetime | None = None  # likewise
-    reason: str = ""
-    message: str = ""
-
-    @property
-    def strategy(self) -> CanarySteps:
-        """The steps and the present one. Only for a run that has steps."""
-        return CanarySteps(self.steps, self.step)
-
-    @property
-    def deadline_at(self) -> datetime:
-        """When the evidence must be complete, if the run does not pause again."""
-        return self.started_at + self.rollout.deadline + timedelta(seconds=self.paused_seconds)
-
-    @property
-    def judged(self) -> tuple[Objective, ...]:
-        """The objectives that are judged by counts. A latency objective without a limit gets this run's threshold."""
-        thresholds = self.latency_thresholds
-        return tuple(
-            objective.with_threshold(thresholds[objective.name]) if objective.name in thresholds else objective
-            for objective in (*self.objectives, *self.default_objectives)
-            if not objective.decided_by_hold_out and objective.query is None
-        )
-
-
-class Weight(_Part, frozen=True):
+class Weight(StatusPart, frozen=True):
     """The percentage of the requests for the canary: `desired` is decided and written, `live` is proven."""
 
     desired: int
@@ -255,7 +57,7 @@ class Weight(_Part, frozen=True):
     verification: Verification | None = None
 
 
-class Route(_Part, frozen=True):
+class Route(StatusPart, frozen=True):
     """What callers reach the model by: a traffic section of the spec that was granted, and since when it has its host.
 
     Only this is ever rendered. What the spec asks for instead waits while another object has that host.
@@ -265,7 +67,7 @@ class Route(_Part, frozen=True):
     since: datetime
 
 
-class ObjectiveVerdict(_Part, frozen=True):
+class ObjectiveVerdict(StatusPart, frozen=True):
     name: str
     result: Result
     reason: str = ""
@@ -277,7 +79,7 @@ class ObjectiveVerdict(_Part, frozen=True):
     needs: str = ""
 
 
-class Verdict(_Part, frozen=True):
+class Verdict(StatusPart, frozen=True):
     result: Result
     reason: str
     message: str
@@ -289,7 +91,7 @@ class Verdict(_Part, frozen=True):
     holding: tuple[str, ...] = ()  # objectives with onFail: Hold that fail; a person decides what follows
 
 
-class Rejection(_Part, frozen=True):
+class Rejection(StatusPart, frozen=True):
     """A revision that failed. It is remembered so that it is not tried again."""
 
     revision: str
@@ -301,7 +103,7 @@ class Rejection(_Part, frozen=True):
     objectives_hash: str = ""  # of the objectives that it failed; with other ones it is tried again. Empty: not known
 
 
-class Abandoned(_Part, frozen=True):
+class Abandoned(StatusPart, frozen=True):
     """A revision whose last run ended without a verdict on it. It is tried again.
 
     That is at `retry_at`, or when the spec has other terms: steps, deadlines, objectives.
@@ -315,7 +117,7 @@ class Abandoned(_Part, frozen=True):
     retry_at: datetime | None = None
 
 
-class Retiring(_Part, frozen=True):
+class Retiring(StatusPart, frozen=True):
     """A revision without traffic whose pods are kept until `until`."""
 
     revision: Revision
@@ -323,7 +125,7 @@ class Retiring(_Part, frozen=True):
     until: datetime
 
 
-class HistoryEntry(_Part, frozen=True):
+class HistoryEntry(StatusPart, frozen=True):
     revision: str
     model: str
     outcome: Outcome
@@ -334,7 +136,7 @@ class HistoryEntry(_Part, frozen=True):
     commands: tuple[TakenCommand, ...] = ()  # that people gave in this run
 
 
-class Alias(_Part, frozen=True):
+class Alias(StatusPart, frozen=True):
     """The alias in the registry that the last promotion moves to `version`. `done`: it points there."""
 
     name: str
@@ -344,7 +146,7 @@ class Alias(_Part, frozen=True):
     done: bool = False
 
 
-class Condition(_Part, frozen=True):
+class Condition(StatusPart, frozen=True):
     """A `metav1.Condition` of Kubernetes."""
 
     type: str
@@ -355,7 +157,7 @@ class Condition(_Part, frozen=True):
     observed_generation: int = 0
 
 
-class Status(_Part, frozen=True):
+class Status(StatusPart, frozen=True):
     version: int = 0  # of this form of the status; 0 in what operators wrote that did not say
     observed_generation: int = 0
     url: str = ""

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from sluice_operator.analysis import baseline, criteria, wording
 from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.analysis.run_evidence import RunEvidence
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Run, Status
+from sluice_operator.api.status import Status
 from sluice_operator.cli import cluster, run_sources, text_table, times
 from sluice_operator.cli.cluster import CommandError
 from sluice_operator.controller.evaluate import Evaluator

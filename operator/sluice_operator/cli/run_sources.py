@@ -16,8 +16,9 @@ from sluice_operator.analysis import criteria
 from sluice_operator.analysis.evaluation import EndedRun
 from sluice_operator.api import names, spec
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Objective
-from sluice_operator.api.status import Run, Status
+from sluice_operator.api.status import Status
 from sluice_operator.cli import cluster
 from sluice_operator.cli.cluster import CommandError
 from sluice_operator.controller.evaluate import Evaluator

@@ -7,7 +7,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from sluice_operator.api.status import Phase, Result, Revision, Status
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Result, Status
 from sluice_operator.cli.text_table import span
 
 _BAR_WIDTH = 30

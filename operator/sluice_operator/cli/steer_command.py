@@ -9,7 +9,8 @@ from typing import Any
 
 from sluice_operator.api import names
 from sluice_operator.api.command import Asked, Verb, asked, text_of
-from sluice_operator.api.status import Answer, Phase, Status
+from sluice_operator.api.run import Answer, Phase
+from sluice_operator.api.status import Status
 from sluice_operator.cli import cluster, times
 from sluice_operator.cli.cluster import CommandError
 

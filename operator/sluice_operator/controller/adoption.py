@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from sluice_operator.api import names
 from sluice_operator.api import status as statuses
 from sluice_operator.api.owner import Manifest, Owner, Reference, is_owned
-from sluice_operator.api.status import Outcome, Phase, Rejection, Revision, Status, UnreadableStatusError
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import Rejection, Status, UnreadableStatusError
 from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.port import Reads

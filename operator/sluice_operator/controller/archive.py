@@ -11,7 +11,8 @@ from typing import Protocol
 from sluice_operator.analysis.evaluation import EndedRun
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, is_owned
-from sluice_operator.api.status import Run, Status
+from sluice_operator.api.run import Run
+from sluice_operator.api.status import Status
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from sluice_operator.api.observation import HostTrouble, Workload
 from sluice_operator.api.owner import Owner
-from sluice_operator.api.status import Phase, Status
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Status
 from sluice_operator.controller.proofs import Workloads
 from sluice_operator.kubernetes.hosts import other_ingresses
 from sluice_operator.kubernetes.port import Kube

@@ -22,8 +22,9 @@ from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.verdict import Judgement, Stage, judge
 from sluice_operator.api.observation import Crashes, Refusal
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Objective, Prometheus
-from sluice_operator.api.status import ObjectiveVerdict, Run, Status, Verdict
+from sluice_operator.api.status import ObjectiveVerdict, Status, Verdict
 from sluice_operator.controller import stable_history
 from sluice_operator.controller.measurements import Measurements
 from sluice_operator.controller.run_samples import RunSamples, Subject

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Answer, Condition, Outcome, Phase, Status, TakenCommand
+from sluice_operator.api.run import Answer, Outcome, Phase, TakenCommand
+from sluice_operator.api.status import Condition, Status
 from sluice_operator.kubernetes.port import Kube
 
 _log = logging.getLogger(__name__)

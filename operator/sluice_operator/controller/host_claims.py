@@ -16,7 +16,7 @@ from enum import IntEnum
 from sluice_operator.api import names, spec, status
 from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.owner import Manifest, Owner, is_owned
-from sluice_operator.api.status import Phase
+from sluice_operator.api.run import Phase
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.port import Kube
 

@@ -1,6 +1,6 @@
 """Which objects are in a rollout. All others are at rest: they need nothing until something changes."""
 
-from sluice_operator.api.status import Phase
+from sluice_operator.api.run import Phase
 
 Key = tuple[str, str]  # namespace, name
 _AT_REST = frozenset((Phase.PENDING, Phase.STABLE))

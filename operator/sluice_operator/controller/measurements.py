@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from sluice_operator.analysis import queries
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Objective
-from sluice_operator.api.status import ObjectiveVerdict, Run
+from sluice_operator.api.status import ObjectiveVerdict
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 
 

@@ -15,8 +15,10 @@ from sluice_operator.api.command import asked
 from sluice_operator.api.observation import Defaults, HoldOuts, HostTrouble, Observation, Proof, Refusal, RouteEdit
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Phase
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Alias, Phase, Revision, Status, Verdict
+from sluice_operator.api.status import Alias, Status, Verdict
 from sluice_operator.controller import adoption
 from sluice_operator.controller.callers import Callers
 from sluice_operator.controller.evaluate import Evaluator

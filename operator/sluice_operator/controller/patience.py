@@ -9,7 +9,8 @@ from datetime import datetime
 
 from sluice_operator.analysis.evaluation import without_metrics
 from sluice_operator.api.observation import Crashes
-from sluice_operator.api.status import Phase, Status, Verdict
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.controller.workqueue import Key

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sluice_operator.api import names
 from sluice_operator.api.observation import Proof, Signatures, Workload
 from sluice_operator.api.owner import Manifest, Owner
-from sluice_operator.api.status import Phase, Route, Status
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Route, Status
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing import probes, signatures

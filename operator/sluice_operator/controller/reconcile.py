@@ -12,8 +12,9 @@ from sluice_operator import logs
 from sluice_operator.api import names
 from sluice_operator.api import status as statuses
 from sluice_operator.api.observation import NotAnswered, Observation
+from sluice_operator.api.run import Phase
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Phase, Status
+from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.departure import take_traffic_back

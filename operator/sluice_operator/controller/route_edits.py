@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sluice_operator.api.observation import RouteEdit
 from sluice_operator.api.owner import Owner, is_owned
-from sluice_operator.api.status import Phase, Status
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import covers
 from sluice_operator.kubernetes import field_managers
 from sluice_operator.kubernetes.children import Children

@@ -12,7 +12,7 @@ import kopf
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Phase
+from sluice_operator.api.run import Phase
 from sluice_operator.controller.first_looks import FirstLooks
 from sluice_operator.controller.host_claims import HostClaims
 from sluice_operator.controller.lanes import Key, Lanes

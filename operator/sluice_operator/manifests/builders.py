@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
-from sluice_operator.api.status import Revision
+from sluice_operator.api.revision import Revision
 from sluice_operator.manifests import registry
 
 DRAIN_SECONDS = 10  # for which a pod still takes requests after its SIGTERM

@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
-from sluice_operator.api.status import Revision
+from sluice_operator.api.revision import Revision
 
 _LOGIN = {
     "MLFLOW_TRACKING_USERNAME": "username",

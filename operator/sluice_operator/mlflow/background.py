@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Resolved, Unreachable
-from sluice_operator.api.status import Model
+from sluice_operator.api.revision import Model
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from sluice_operator.api.observation import Denied, HoldOutAnswer, Resolution, Resolved, Unreachable, Unresolved
-from sluice_operator.api.status import Model
+from sluice_operator.api.revision import Model
 from sluice_operator.mlflow import connection, hold_out, uris
 from sluice_operator.mlflow.connection import Connection, Login, Logins
 from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError

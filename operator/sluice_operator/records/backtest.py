@@ -13,8 +13,10 @@ from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.analysis.evaluation import evaluate
 from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.revision import RevisionRef
+from sluice_operator.api.run import LiveWeight, Outcome, Run
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import LiveWeight, Outcome, Result, RevisionRef, Run, Verdict
+from sluice_operator.api.status import Result, Verdict
 from sluice_operator.counting.ticks import Tick
 from sluice_operator.records.replay import Replay, ReplayedTick, findings_of_tick
 from sluice_operator.rollout import automatic_steps

@@ -16,8 +16,9 @@ from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.thresholds import Thresholds, averaged
 from sluice_operator.analysis.verdict import VERDICT_VERSION, Stage, judge
 from sluice_operator.api.observation import Crashes
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import OnFail
-from sluice_operator.api.status import METRICS_UNAVAILABLE, Run, Verdict
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Verdict
 from sluice_operator.counting.ticks import Tick
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.records.run_record import RunRecord, baseline_of, evidence_of, ticks_of

@@ -20,7 +20,7 @@ from sluice_operator.analysis.evaluation import EndedRun, Evaluation
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.analysis.verdict import VERDICT_VERSION
 from sluice_operator.api.quantities import decode, encode
-from sluice_operator.api.status import Run
+from sluice_operator.api.run import Run
 from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.chain import BurstLaw
 from sluice_operator.evalues.objective import ObjectiveBaseline

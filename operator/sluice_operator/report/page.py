@@ -10,8 +10,9 @@ from sluice_operator.analysis import display
 from sluice_operator.analysis.evaluation import query_results
 from sluice_operator.analysis.finding import Finding
 from sluice_operator.analysis.thresholds import against
+from sluice_operator.api.run import Outcome, Run
 from sluice_operator.api.spec import Objective, OnFail
-from sluice_operator.api.status import ObjectiveVerdict, Outcome, Result, Run
+from sluice_operator.api.status import ObjectiveVerdict, Result
 from sluice_operator.records.replay import Replay
 from sluice_operator.report import panels, series
 from sluice_operator.report.chart import elapsed

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked, Command, Verb
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Outcome, Phase, Result, Run, Status
+from sluice_operator.api.run import Outcome, Phase, Run
+from sluice_operator.api.status import Result, Status
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.transitions import ABORTED, UNDONE, begin_return, begin_run, enter, next_step, roll_back

@@ -8,16 +8,8 @@ from msgspec.structs import replace
 from sluice_operator.analysis import criteria
 from sluice_operator.api.names import workload
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
-from sluice_operator.api.status import (
-    METRICS_UNAVAILABLE,
-    SIGNATURE_CHANGED,
-    Condition,
-    Outcome,
-    Phase,
-    Result,
-    Run,
-    Status,
-)
+from sluice_operator.api.run import Outcome, Phase, Run
+from sluice_operator.api.status import METRICS_UNAVAILABLE, SIGNATURE_CHANGED, Condition, Result, Status
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
 from sluice_operator.rollout.traffic_conditions import (

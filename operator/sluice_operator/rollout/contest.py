@@ -10,7 +10,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import RouteEdit
-from sluice_operator.api.status import RouteWriter, Run
+from sluice_operator.api.run import RouteWriter, Run
 
 FIGHT = 2  # edits by the same writer
 _KEPT = 10  # writers

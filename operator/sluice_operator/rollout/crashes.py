@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Crashes, ServerEnd, Workload
-from sluice_operator.api.status import PodCrashes, Run
+from sluice_operator.api.run import PodCrashes, Run
 
 PODS_KEPT = 40  # of a run, the newest
 

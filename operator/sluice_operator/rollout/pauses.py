@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Pause, Revision, Run, Status
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Pause, Run
+from sluice_operator.api.status import Status
 
 BY_COMMAND = "PausedByCommand"
 BY_STEP = "PausedByStep"

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Phase, Run
+from sluice_operator.api.run import Phase, Run
 
 
 def run_in(seen: Observation, *phases: Phase) -> Run | None:

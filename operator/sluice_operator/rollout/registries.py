@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Revision, Status
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.status import Status
 from sluice_operator.rollout import revisions
 
 

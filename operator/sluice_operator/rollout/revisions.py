@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from sluice_operator.api.observation import Defaults
 from sluice_operator.api.quantities import Duration, encode
+from sluice_operator.api.revision import Model, Revision
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Objective, Spec
-from sluice_operator.api.status import Model, Revision, Run
 
 _FORM = 1  # of the canonical form below; a new form must give old objects their old names
 

@@ -1,8 +1,10 @@
 """Which revision serves, and how many pods each one has, as a function of spec and status. Pure."""
 
 from sluice_operator.api.observation import Observation, Workload
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Outcome, Phase, Revision, Run, Status
+from sluice_operator.api.status import Status
 
 PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 

@@ -6,7 +6,9 @@ from msgspec.structs import replace
 
 from sluice_operator.api import names
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
-from sluice_operator.api.status import VERSION, Phase, Revision, Route, Status, Verification, Weight
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import VERSION, Route, Status, Verification, Weight
 from sluice_operator.rollout import contest, crashes, revisions
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Phase, Status
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Status
 from sluice_operator.rollout.contest import contested_by, named
 
 ConditionState = tuple[str, str, str]  # status, reason, message

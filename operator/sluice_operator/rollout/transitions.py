@@ -9,23 +9,16 @@ from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.api import names
 from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Observation
+from sluice_operator.api.revision import Revision, RevisionRef
+from sluice_operator.api.run import Answer, LiveWeight, Outcome, Phase, PhaseStart, Run, TakenCommand
 from sluice_operator.api.status import (
     SIGNATURE_CHANGED,
     Abandoned,
     Alias,
-    Answer,
     HistoryEntry,
-    LiveWeight,
-    Outcome,
-    Phase,
-    PhaseStart,
     Rejection,
     Retiring,
-    Revision,
-    RevisionRef,
-    Run,
     Status,
-    TakenCommand,
     Weight,
 )
 from sluice_operator.rollout import revisions

@@ -6,7 +6,8 @@ counts, read `status.history`.
 
 from datetime import datetime
 
-from sluice_operator.api.status import Run, Status
+from sluice_operator.api.run import Run
+from sluice_operator.api.status import Status
 from sluice_operator.telemetry.metrics import RUN_DURATION, RUNS, STEP_DURATION
 
 

@@ -14,7 +14,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sluice_operator.api.owner import Owner
-from sluice_operator.api.status import Phase, Run, Status, Verdict, Weight
+from sluice_operator.api.run import Phase, Run
+from sluice_operator.api.status import Status, Verdict, Weight
 from sluice_operator.telemetry import outcomes
 
 Key = tuple[str, str]  # namespace and name of a ModelDeployment

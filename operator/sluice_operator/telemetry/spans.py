@@ -12,7 +12,8 @@ from hashlib import sha256
 from itertools import pairwise, takewhile
 
 from sluice_operator.api.owner import Owner
-from sluice_operator.api.status import LiveWeight, Outcome, Phase, Run, Status, Verdict
+from sluice_operator.api.run import LiveWeight, Outcome, Phase, Run
+from sluice_operator.api.status import Status, Verdict
 
 _DECIDED_BY_A_VERDICT = (Phase.PROMOTING, Phase.ROLLING_BACK)
 _JUDGED = ("weight", Phase.STEPPING, Phase.SWAPPING, Phase.WATCHING)  # spans that a verdict may end

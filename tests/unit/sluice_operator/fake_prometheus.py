@@ -12,7 +12,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Crashes
-from sluice_operator.api.status import METRICS_UNAVAILABLE, LiveWeight, Result, Run, Status, Verdict
+from sluice_operator.api.run import LiveWeight, Run
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals

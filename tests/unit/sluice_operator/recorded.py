@@ -14,7 +14,9 @@ from sluice_operator.analysis import baseline
 from sluice_operator.analysis.evaluation import EndedRun, Evaluation, evaluate
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.analysis.verdict import Stage
-from sluice_operator.api.status import LiveWeight, Outcome, Result, RevisionRef, Run, Status
+from sluice_operator.api.revision import RevisionRef
+from sluice_operator.api.run import LiveWeight, Outcome, Run
+from sluice_operator.api.status import Result, Status
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import Tally, Tick

@@ -17,8 +17,10 @@ from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.command import Verb, asked, text_of
 from sluice_operator.api.observation import Observation, Proof, Resolution, Signatures, Workload
 from sluice_operator.api.owner import Manifest
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Phase
 from sluice_operator.api.signature import Signature
-from sluice_operator.api.status import SIGNATURE_CHANGED, Phase, Revision, Status, Verdict
+from sluice_operator.api.status import SIGNATURE_CHANGED, Status, Verdict
 from sluice_operator.controller import adoption
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.events import EventPublisher

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked, parse
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Answer, Phase, Result, Status, TakenCommand
+from sluice_operator.api.run import Answer, Phase, TakenCommand
+from sluice_operator.api.status import Result, Status
 from sluice_operator.rollout import commands, pauses
 from sluice_operator.rollout.commands import Accepted, Answered, Refused, with_pause
 from sluice_operator.rollout.phases import run_in

@@ -7,7 +7,8 @@ A revision that was rejected takes over from nobody.
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Outcome, Phase, Status
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import Status
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.transitions import begin_run, end_run, ended, enter, not_live
 

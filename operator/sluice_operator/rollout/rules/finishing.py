@@ -5,7 +5,8 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import METRICS_UNAVAILABLE, Outcome, Phase, Status
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Status
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.transitions import alias_after, end_run, ended, enter, not_live, roll_back

@@ -6,7 +6,8 @@ So nothing of the spec is frozen, and every correction acts at once.
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Outcome, Phase, Status
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import Status
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import is_refused

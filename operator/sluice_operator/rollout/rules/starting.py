@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria, hold_out, signature_change
 from sluice_operator.api.observation import Denied, Observation, Refusal, Unreachable
-from sluice_operator.api.status import SIGNATURE_CHANGED, Outcome, Phase, Run, Status
+from sluice_operator.api.run import Outcome, Phase, Run
+from sluice_operator.api.status import SIGNATURE_CHANGED, Status
 from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from sluice_operator.analysis import hold_out
 from sluice_operator.analysis.hold_out import refusal
 from sluice_operator.api.observation import HoldOut, HoldOuts, Refusal, Rows, Unreachable, Unresolved
+from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.spec import Confidence, Spec
-from sluice_operator.api.status import Outcome, Phase
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     LIVE,

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from sluice_operator.analysis import baseline
 from sluice_operator.analysis.finding import Finding
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
+from sluice_operator.api.run import LiveWeight, Run
 from sluice_operator.api.spec import Objective
-from sluice_operator.api.status import LiveWeight, Run
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.tick_log import TickLog
 from sluice_operator.counting.ticks import Tally, Tick

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from sluice_operator.api import names, status
+from sluice_operator.api import names, run, status
 from sluice_operator.cli.__main__ import main
 from sluice_operator.controller.archive import summary
 from sluice_operator.manifests import builders
@@ -66,9 +66,9 @@ class Terminal:
         body = {"kind": names.KIND, "metadata": metadata, "spec": wanted, "status": current}
         (self.folder / "object").write_text(json.dumps(body, indent=4) + "\n")
 
-    def set_answer(self, answer: status.Answer, message: str) -> None:
+    def set_answer(self, answer: run.Answer, message: str) -> None:
         """What the operator answers to the next command."""
-        taken = status.TakenCommand("abort/x/0/2026-03-01T12:00:00Z", "kubectl-sluice:jane", NOW, answer, message)
+        taken = run.TakenCommand("abort/x/0/2026-03-01T12:00:00Z", "kubectl-sluice:jane", NOW, answer, message)
         current = status.dump(status.Status(last_command=taken))
         body = {"kind": names.KIND, "metadata": {"name": "iris"}, "spec": raw_spec(), "status": current}
         (self.folder / "answer").write_text(json.dumps(body))

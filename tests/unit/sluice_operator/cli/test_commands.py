@@ -12,7 +12,8 @@ import yaml
 from msgspec.structs import replace
 
 from sluice_operator.api import names
-from sluice_operator.api.status import Answer, Result, TakenCommand, Verdict
+from sluice_operator.api.run import Answer, TakenCommand
+from sluice_operator.api.status import Result, Verdict
 from sluice_operator.records.replay import replayed
 from tests.unit.sluice_operator.cli.terminal import Terminal, a_record, config_map
 from tests.unit.sluice_operator.recorded import BEGAN

@@ -13,7 +13,7 @@ import yaml
 
 from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.api import names, spec, status
-from sluice_operator.api.status import Run
+from sluice_operator.api.run import Run
 from sluice_operator.cli.forecast_command import expected
 from sluice_operator.rollout.automatic_steps import steps_for
 from tests.unit.sluice_operator.build import raw_spec, stable_on, stepping

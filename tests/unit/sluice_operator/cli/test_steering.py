@@ -8,7 +8,8 @@ import pytest
 
 from sluice_operator.api.command import Command, Verb, parse
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Answer, dump
+from sluice_operator.api.run import Answer
+from sluice_operator.api.status import dump
 from tests.unit.sluice_operator.build import PASS, again, raw_spec, revision, rolling_back, stable_on, stepping
 from tests.unit.sluice_operator.cli.terminal import Terminal
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sluice_operator.api import status
-from sluice_operator.api.status import Phase
+from sluice_operator.api.run import Phase
 from sluice_operator.controller.adoption import StatusLostError
 from sluice_operator.rollout.roles import serves
 from tests.unit.sluice_operator.build import FAIL, resolved

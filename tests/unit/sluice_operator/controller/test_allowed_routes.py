@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
-from sluice_operator.api.status import Outcome, Phase
+from sluice_operator.api.run import Outcome, Phase
 from tests.unit.sluice_operator.build import condition, resolved
 from tests.unit.sluice_operator.controller.test_at_rest import IRIS, Scenario, scenario
 from tests.unit.sluice_operator.world import World

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Run, Status
+from sluice_operator.api.run import Run
+from sluice_operator.api.status import Status
 from sluice_operator.controller.archive import KEPT, Archive
 from sluice_operator.kubernetes.port import WriteRefused
 from sluice_operator.prometheus.reader import MetricsLostError

@@ -11,7 +11,8 @@ from typing import Any
 from sluice_operator.api import names, status
 from sluice_operator.api.observation import NotAnswered, Resolution
 from sluice_operator.api.owner import Manifest, Owner
-from sluice_operator.api.status import Phase, Status
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Status
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.at_rest import AtRest
 from sluice_operator.controller.evaluate import Evaluator

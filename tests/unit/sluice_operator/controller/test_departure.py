@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sluice_operator.api.status import Phase, Result
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Result
 from sluice_operator.kubernetes.port import Conflict
 from tests.unit.sluice_operator.build import At, at, resolved, verdict
 from tests.unit.sluice_operator.fakes import finish

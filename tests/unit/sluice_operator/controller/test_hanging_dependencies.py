@@ -13,7 +13,9 @@ from sluice_operator.api import names, status
 from sluice_operator.api.command import Verb, text_of
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Owner
-from sluice_operator.api.status import Outcome, Revision, Verdict
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Outcome
+from sluice_operator.api.status import Verdict
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher

@@ -9,7 +9,8 @@ import pytest
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Phase, Status
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.kubernetes.children import Children, read
 from sluice_operator.manifests.render import render

@@ -8,7 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Crashes
-from sluice_operator.api.status import METRICS_UNAVAILABLE, Phase, Result, Status, Verdict
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Status, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.patience import PatientEvaluator
 from sluice_operator.controller.run_samples import Subject

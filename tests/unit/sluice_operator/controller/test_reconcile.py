@@ -13,7 +13,8 @@ import pytest
 from sluice_operator.api import names
 from sluice_operator.api.observation import Unresolved
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Alias, Outcome, Phase, Result, Verdict
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import Alias, Result, Verdict
 from tests.unit.sluice_operator.build import (
     FAIL,
     PASS,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.status import Outcome, Phase, Run
+from sluice_operator.api.run import Outcome, Phase, Run
 from tests.unit.sluice_operator.build import FAIL, PASS, UNDECIDED, At, at, condition, resolved
 from tests.unit.sluice_operator.fakes import Reference
 from tests.unit.sluice_operator.world import World

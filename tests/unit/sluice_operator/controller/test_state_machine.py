@@ -16,7 +16,8 @@ from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
 from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Unreachable, Unresolved
 from sluice_operator.api.owner import is_owned
-from sluice_operator.api.status import Outcome, Phase, Result, Verdict
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import Result, Verdict
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.transitions import is_rejected

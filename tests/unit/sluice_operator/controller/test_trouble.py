@@ -6,7 +6,7 @@ import pytest
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.status import Outcome
+from sluice_operator.api.run import Outcome
 from sluice_operator.controller.events import EventPublisher
 from sluice_operator.controller.observe import Snapshot
 from sluice_operator.controller.trouble import TellingTrouble

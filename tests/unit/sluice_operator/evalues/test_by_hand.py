@@ -20,8 +20,9 @@ from sluice_operator.analysis.evaluation import EndedRun, Evaluation, evaluate
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.quantities import Duration
+from sluice_operator.api.run import Outcome
 from sluice_operator.api.spec import Step
-from sluice_operator.api.status import Outcome, Result
+from sluice_operator.api.status import Result
 from sluice_operator.cli.__main__ import main
 from sluice_operator.counting.ticks import Tally
 from sluice_operator.counting.ticks import Tick as CountedTick

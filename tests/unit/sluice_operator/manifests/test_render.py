@@ -15,8 +15,9 @@ import yaml
 from sluice_operator.api import names
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Manifest
+from sluice_operator.api.run import Phase
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Phase, Status
+from sluice_operator.api.status import Status
 from sluice_operator.manifests.builders import feedback_secret
 from sluice_operator.manifests.render import render
 from tests.unit.sluice_operator.build import (

@@ -12,7 +12,7 @@ import pytest
 
 from sluice_operator import logs
 from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Unreachable, Unresolved
-from sluice_operator.api.status import Model
+from sluice_operator.api.revision import Model
 from sluice_operator.mlflow.background import BackgroundRegistry, Key
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from sluice_operator.api.owner import Manifest
+from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Prometheus
-from sluice_operator.api.status import Result, Run
+from sluice_operator.api.status import Result
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.reader import Reader

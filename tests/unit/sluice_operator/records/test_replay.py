@@ -13,17 +13,9 @@ from msgspec.structs import replace
 from sluice_operator.analysis.finding import Finding
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.analysis.verdict import VERDICT_VERSION
-from sluice_operator.api.status import (
-    METRICS_UNAVAILABLE,
-    LiveWeight,
-    ObjectiveVerdict,
-    Outcome,
-    Phase,
-    Result,
-    RevisionRef,
-    Run,
-    Verdict,
-)
+from sluice_operator.api.revision import RevisionRef
+from sluice_operator.api.run import LiveWeight, Outcome, Phase, Run
+from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions

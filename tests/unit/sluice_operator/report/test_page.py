@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sluice_operator import report
+from sluice_operator.api.revision import RevisionRef
 from sluice_operator.api.spec import Objective
-from sluice_operator.api.status import ObjectiveVerdict, Result, RevisionRef
+from sluice_operator.api.status import ObjectiveVerdict, Result
 from sluice_operator.records.replay import Replay, replayed
 from sluice_operator.report import series
 from sluice_operator.report.chart import elapsed, round_ticks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sluice_operator.api.observation import Crashes, ServerEnd, Workload
-from sluice_operator.api.status import Run
+from sluice_operator.api.run import Run
 from sluice_operator.rollout import crashes
 from tests.unit.sluice_operator.build import NOW, revision, stepping
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Defaults, Observation
-from sluice_operator.api.status import Phase
+from sluice_operator.api.run import Phase
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sluice_operator.api.observation import HostTrouble, Observation, Refusal
+from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Outcome, Phase, Status
+from sluice_operator.api.status import Status
 from sluice_operator.controller.events import transitions
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.decide import decide

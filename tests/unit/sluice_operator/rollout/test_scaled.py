@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace as replace_seen
 
 from sluice_operator.api.observation import Observation, Workload
-from sluice_operator.api.status import Phase
+from sluice_operator.api.run import Phase
 from sluice_operator.controller.events import transitions
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import sizes

@@ -12,7 +12,9 @@ import yaml
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Outcome, Revision, Run, Status
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Outcome, Run
+from sluice_operator.api.status import Status
 from sluice_operator.rollout import transitions
 from tests.unit.sluice_operator.build import NOW, revision, stepping, with_status
 

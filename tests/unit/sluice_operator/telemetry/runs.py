@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sluice_operator.api.status import Phase
+from sluice_operator.api.run import Phase
 from sluice_operator.controller.listeners import Listeners, StatusListener
 from sluice_operator.telemetry.spans import Span
 from sluice_operator.telemetry.tracing import Tracing

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 
 from sluice_operator.api.owner import Owner
-from sluice_operator.api.status import Condition, Phase, Status
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Condition, Status
 from sluice_operator.telemetry.metrics import REGISTRY
 from sluice_operator.telemetry.rollouts import Evidence, Rollouts
 from tests.unit.sluice_operator.build import FAIL, NOW, OWNER, again, revision, rolling_back, stable_on, stepping

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator.api.status import Phase
+from sluice_operator.api.run import Phase
 from sluice_operator.telemetry import spans
 from sluice_operator.telemetry.spans import Span
 from sluice_operator.telemetry.tracing import Tracing

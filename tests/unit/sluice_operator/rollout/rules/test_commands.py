@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked
 from sluice_operator.api.observation import Observation, Unreachable
-from sluice_operator.api.status import Answer, Outcome, Phase, Result, Status, Verdict
+from sluice_operator.api.run import Answer, Outcome, Phase
+from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     FAIL,

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.status import Outcome, Phase, Verdict
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import Verdict
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     FAIL,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.status import Outcome, Phase
+from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import serves, sizes
 from tests.unit.sluice_operator.build import (

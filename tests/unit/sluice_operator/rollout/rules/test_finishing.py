@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from sluice_operator.api.observation import Observation, Resolved, Unreachable, Workload
-from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Retiring, Verification, dump, parse
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import Alias, HistoryEntry, Retiring, Verification, dump, parse
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.transitions import HISTORY_KEPT, REJECTED_KEPT, RETIRING_KEPT

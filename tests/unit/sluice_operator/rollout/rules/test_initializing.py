@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sluice_operator.api.observation import HoldOut, HoldOuts, Observation, Unresolved, Workload
-from sluice_operator.api.status import Outcome, Phase, Status
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import Status
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import serves

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sluice_operator.api.observation import Observation, Refusal, Workload
-from sluice_operator.api.status import HistoryEntry, Outcome, Phase
+from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.status import HistoryEntry
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     REPLICAS,

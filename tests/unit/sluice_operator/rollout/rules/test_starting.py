@@ -19,8 +19,9 @@ from sluice_operator.api.observation import (
     Workload,
 )
 from sluice_operator.api.quantities import Number
+from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.spec import LatencyAt, Spec
-from sluice_operator.api.status import Alias, HistoryEntry, Outcome, Phase, Rejection, Retiring
+from sluice_operator.api.status import Alias, HistoryEntry, Rejection, Retiring
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     FAIL,

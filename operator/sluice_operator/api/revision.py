@@ -1,0 +1,43 @@
+"""A model version with the settings that it is served with: what pods are made of."""
+
+from typing import Any
+
+import msgspec
+
+from sluice_operator.api.spec import Trust
+from sluice_operator.api.status_part import StatusPart
+
+
+class Model(StatusPart, frozen=True):
+    """The model version that an MLflow URI names. `uri` is the pinned form, which can never name another version."""
+
+    uri: str
+    name: str
+    version: str
+    run_id: str = ""
+    source: str = ""
+    digest: str = ""
+    runtime: str = ""
+
+
+class Revision(StatusPart, frozen=True):
+    """One model version with its server settings, as they were when the revision was made."""
+
+    revision: str
+    model: Model
+    image: str
+    trust: Trust
+    tracking_uri: str = msgspec.field(name="trackingURI", default="")  # empty: the operator's, wherever that is now
+    credentials_secret: str = ""
+    artifact_secret: str = ""
+    resources: dict[str, Any] = msgspec.field(default_factory=dict)
+    env: tuple[dict[str, Any], ...] = ()
+    ready_replicas: int = 0
+    edited_by: str = ""  # who else has written the containers of its Deployment
+
+
+class RevisionRef(StatusPart, frozen=True):
+    """A revision that a run compares, by name and by the pinned URI of its model."""
+
+    revision: str
+    model: str
