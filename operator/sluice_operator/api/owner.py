@@ -53,3 +53,8 @@ def is_owned(manifest: Manifest, uid: str) -> bool:
     """Whether the ModelDeployment with this `uid` is the controlling owner of the object."""
     owners = manifest["metadata"].get("ownerReferences", ())
     return any(reference.get("controller") and reference["uid"] == uid for reference in owners)
+
+
+def is_or_becomes_owned(manifest: Manifest, owner: Owner) -> bool:
+    """Whether the object is one of `owner`, or one that it adopts: left behind by an object of the same name."""
+    return is_owned(manifest, owner.uid) or is_orphan(manifest, owner.name)

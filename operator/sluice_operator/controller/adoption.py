@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api import names
 from sluice_operator.api import status as statuses
-from sluice_operator.api.owner import Manifest, Owner, Reference, is_owned
+from sluice_operator.api.owner import Manifest, Owner, Reference, is_or_becomes_owned
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.status import Rejection, Status, UnreadableStatusError
@@ -52,8 +52,10 @@ async def read(reads: Reads, owner: Owner, body: Manifest, routes: Iterable[Refe
         return Followed(current, objects, why)
     labels = {names.LABEL_OWNER: owner.name, names.LABEL_RECORD: names.RUN_RECORD}
     records = await reads.find("ConfigMap", owner.namespace, labels)
-    rejected = current.rejected or tuple(_rejections(record for record in records if is_owned(record, owner.uid)))
-    serving = _serving(deployments, objects.selected(owner.name, owner.uid), {entry.revision for entry in rejected})
+    rejected = current.rejected or tuple(
+        _rejections(record for record in records if is_or_becomes_owned(record, owner))
+    )
+    serving = _serving(deployments, objects.selected(owner), {entry.revision for entry in rejected})
     status = adopted(replace(current, rejected=rejected), why, serving, now)
     return Followed(status, objects, why or "the status was lost")
 
@@ -63,7 +65,9 @@ def _deployments(owner: Owner, children: Children) -> dict[str, Manifest]:
     return {
         manifest["metadata"]["labels"].get(names.LABEL_REVISION, ""): manifest
         for (kind, _), manifest in children.objects.items()
-        if kind == "Deployment" and is_owned(manifest, owner.uid) and not manifest["metadata"].get("deletionTimestamp")
+        if kind == "Deployment"
+        and is_or_becomes_owned(manifest, owner)
+        and not manifest["metadata"].get("deletionTimestamp")
     }
 
 

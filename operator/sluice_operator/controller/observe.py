@@ -142,7 +142,7 @@ class Observer:
                 wanted.model.poll_interval.total_seconds(),
             ),
             workloads=workloads,
-            selected=owned.selected(name, owner.uid),
+            selected=owned.selected(owner),
             foreign=owned.foreign,
             host_taken=await self._hosts.holder(body, wanted.traffic.host, had_since),
             route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",

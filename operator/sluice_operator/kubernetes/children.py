@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest, Reference, is_orphan, is_owned
+from sluice_operator.api.owner import Manifest, Owner, Reference, is_or_becomes_owned, is_orphan, is_owned
 from sluice_operator.api.status import Status
 from sluice_operator.kubernetes.port import ReadRefused, Reads
 
@@ -24,10 +24,10 @@ class Children:
     has_feedback_key: bool  # the Secret with the key that signs prediction ids exists, as far as is known
     unreadable: str = ""  # why that is not known
 
-    def selected(self, name: str, uid: str) -> str:
-        """The revision that Service `name` selects; empty if the Service is not there, or not ours."""
-        service = self.objects.get(("Service", name))
-        if service is None or not is_owned(service, uid):
+    def selected(self, owner: Owner) -> str:
+        """The revision that Service NAME selects; empty if the Service is not there, or somebody else's."""
+        service = self.objects.get(("Service", owner.name))
+        if service is None or not is_or_becomes_owned(service, owner):
             return ""
         return str(service["spec"].get("selector", {}).get(names.LABEL_REVISION, ""))
 

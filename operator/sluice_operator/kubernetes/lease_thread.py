@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -43,16 +44,16 @@ class LeaseThread:
         alive = asyncio.create_task(self._show_life())
         with _Thread(self._new_loop()) as thread:
             try:
-                await thread.does(self._lease.acquire())
-                keeping = thread.does(self._keep())
+                await asyncio.wrap_future(thread.starts(self._lease.acquire()))
+                keeping = thread.starts(self._keep())
                 try:
-                    yield keeping
+                    yield asyncio.wrap_future(keeping)
                 finally:
-                    keeping.cancel()
+                    keeping.cancel()  # reaches the thread before what it is to do next
             finally:
                 alive.cancel()
-                await thread.does(self._lease.release())
-                await thread.does(self._close())
+                await asyncio.wrap_future(thread.starts(self._lease.release()))
+                await asyncio.wrap_future(thread.starts(self._close()))
 
     async def _keep(self) -> None:
         try:
@@ -86,9 +87,9 @@ class _Thread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    def does(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
-        """What is done when `work` is, in the thread."""
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+    def starts(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        """Begins `work` in the thread. To cancel what is returned cancels the work, in the order of the calls."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _main(self) -> None:
         self._loop.run_forever()

@@ -204,7 +204,7 @@ class World(Observer):
             defaults=DEFAULTS,
             resolution=self.resolution,
             workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
-            selected=owned.selected(name, OWNER.uid),
+            selected=owned.selected(OWNER),
             foreign=owned.foreign,
             granted_at=self.now if followed.adopted and ("Ingress", name) in owned.objects else None,
             route_refusal=self.allowed_routes.refusal(namespace, wanted.traffic),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api import status
+from sluice_operator.api import names, status
 from sluice_operator.api.run import Phase
 from sluice_operator.controller.adoption import StatusLostError
 from sluice_operator.rollout.roles import serves
@@ -69,6 +69,21 @@ def test_without_the_service_the_largest_and_oldest_revision_is_adopted() -> Non
     world.reconcile()
     assert selected(world) == served
     assert ("Deployment", f"iris-{served}") in world.kube.objects
+
+
+def test_what_an_object_of_the_same_name_left_behind_goes_on_serving() -> None:
+    """After `kubectl delete --cascade=orphan` and another apply, the newest version is a canary of what serves."""
+    world = world_in(Phase.STABLE)
+    served = selected(world)
+    for manifest in list(world.kube.objects.values()):
+        if manifest["kind"] not in (names.KIND, "Secret"):
+            world.kube.put({**manifest, "metadata": {**manifest["metadata"], "ownerReferences": []}})
+    with_raw(world, None)
+    world.reconcile()
+    assert selected(world) == served
+    world.advance_until(Phase.STEPPING)
+    assert world.status.stable is not None
+    assert world.status.stable.revision == served
 
 
 def test_what_was_rejected_is_known_from_the_run_records() -> None:
