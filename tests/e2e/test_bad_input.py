@@ -92,7 +92,7 @@ async def test_a_uri_that_names_no_model(
         stalled = await serving.until_condition("Stalled", "True", reason)
         assert (stalled.message, serving.status.message) == (message, message)
         assert serving.status.has("Ready", "True")
-        assert serving.status.has("RegistryReachable", "Unknown" if reason == "RegistryNotAllowed" else "True")
+        assert serving.status.has("RegistryReachable", "False" if reason == "RegistryNotAllowed" else "True")
         good = manifest(serving.name)["spec"]["model"]
         await serving.patch({"model": good | {"registry": None}})
         await serving.until_condition("Stalled", "False", "Progressing")
