@@ -30,9 +30,9 @@ class Cell:
 
     phase: str
     end: str
+    seconds: float
     requests: int
     failed: int
-    seconds: float
 
     def __str__(self) -> str:
         return f"{self.end}, {self.failed} of {self.requests} failed, {self.seconds:.0f} s"
@@ -66,11 +66,12 @@ def document(phase: str) -> dict[str, Any]:
 
 
 class Matrix:
-    """The four objects. `versions`: the one that serves, and the one of the next rollout."""
+    """The four objects. `versions`: the one that serves, and the one of the next rollout; they change places."""
 
     def __init__(self, place: Place, subjects: Mapping[str, Subject], versions: Sequence[Version]) -> None:
         self.place, self.subjects = place, subjects
         self.now, self.next = versions
+        self.resting = versions[0]  # that of the object without a rollout
 
     @property
     def moving(self) -> list[Rollout]:
@@ -91,19 +92,19 @@ class Matrix:
         since = time.monotonic()
         resuming = asyncio.create_task(self._resume_what_waits())
         try:
-            return await asyncio.gather(*(self._cell(phase, begun[phase], ends_on, since) for phase in PHASES))
+            ends = await asyncio.gather(*(self._end(phase, ends_on, since) for phase in PHASES))
         finally:
             resuming.cancel()
+        counts = [self.subjects[phase].failed_since(begun[phase]) for phase in PHASES]  # of all until the last end
+        return [Cell(phase, *end, *count) for phase, end, count in zip(PHASES, ends, counts, strict=True)]
 
-    async def _cell(self, phase: str, begun: float, ends_on: Version, since: float) -> Cell:
-        subject = self.subjects[phase]
-        wanted = self.now if phase == "Stable" else ends_on
+    async def _end(self, phase: str, ends_on: Version, since: float) -> tuple[str, float]:
+        """The outcome of the rollout, and how many seconds it took."""
+        wanted = self.resting if phase == "Stable" else ends_on
         settled = partial(_has_settled_on, wanted)
-        end = await subject.rollout.until(f"it is Stable on {wanted.uri}", settled, within=ENDS_WITHIN)
-        seconds = time.monotonic() - since
-        requests, failed = subject.failed_since(begun)
+        end = await self.subjects[phase].rollout.until(f"it is Stable on {wanted.uri}", settled, within=ENDS_WITHIN)
         outcome = end.history[0].outcome if phase != "Stable" and end.history else "Stable"
-        return Cell(phase, outcome, requests, failed, seconds)
+        return outcome, time.monotonic() - since
 
     async def _resume_what_waits(self) -> None:
         rollout = self.subjects["Stepping"].rollout
