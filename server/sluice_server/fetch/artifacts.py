@@ -44,9 +44,7 @@ def locate(uri: str) -> Artifacts | Refused | Unavailable:
                 f"{uri!r} is not a pinned model: write models:/<name>/<version>, models:/m-<id> or runs:/<run>/<path>",
             )
     except RestException as error:
-        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-            return Refused("ModelNotFound", f"the registry has no {uri}: {_brief(error)}")
-        return _unavailable("RegistryUnreachable", f"the registry did not serve {uri}", error)
+        return _not_served(uri, error)
     except (MlflowException, OSError) as error:
         return _unavailable("RegistryUnreachable", f"no answer from the registry for {uri}", error)
     return _at(place)
@@ -58,6 +56,8 @@ def _at(place: str) -> Artifacts | Refused | Unavailable:
         return Artifacts(get_artifact_repository(place), place)
     except ImportError as error:
         return _unsupported(place, error)
+    except RestException as error:  # the place of a run's model is asked for here
+        return _not_served(place, error)
     except (MlflowException, OSError) as error:
         if isinstance(error, MlflowException) and "registered artifact repository" in str(error):
             scheme = place.partition(":")[0]
@@ -105,6 +105,13 @@ def _walk(repository: Any, folder: str | None) -> Iterator[ListedFile]:
             yield from _walk(repository, entry.path)
         else:
             yield ListedFile(entry.path, entry.file_size)
+
+
+def _not_served(uri: str, error: RestException) -> Refused | Unavailable:
+    """The registry answered, and not with a model."""
+    if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+        return Refused("ModelNotFound", f"the registry has no {uri}: {_brief(error)}")
+    return _unavailable("RegistryUnreachable", f"the registry did not serve {uri}", error)
 
 
 def _unsupported(place: str, error: ImportError) -> Refused:
