@@ -134,7 +134,7 @@ FAULTS = (
     Fault("MLflow away for 20 s", *_away("mlflow", "mlflow"), lasts=OUTAGE),
     Fault("API server killed", *_killed("kube-apiserver"), lasts=5.0),
     Fault("kubelet killed", *_killed("kubelet"), lasts=5.0),
-    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=ALL, in_ci=True),
+    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=ALL),
     Fault("all pods of the canary deleted", _pods_of(lambda now: now.canary), costs=("Stepping",)),
     Fault(
         "weight edited", _for_each(_with_canary, "annotate", "ingress", "{name}-canary", f"{WEIGHT}=90", "--overwrite")
@@ -143,7 +143,7 @@ FAULTS = (
         "canary Ingress deleted", _for_each(_with_canary, "delete", "ingress", "{name}-canary", "--ignore-not-found")
     ),
     Fault("Service NAME deleted", _for_each(_everybody, "delete", "service", "{name}"), costs=ALL),
-    Fault("status wiped", _for_each(_everybody, *WIPE), in_ci=True),
+    Fault("status wiped", _for_each(_everybody, *WIPE)),
     Fault("feedback Secret deleted", _for_each(_everybody, "delete", "secret", "{name}-feedback")),
     Fault("alias moved back", _back, goes_back=True),
 )
