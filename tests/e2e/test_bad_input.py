@@ -133,7 +133,6 @@ async def test_an_ingress_of_another_owner_has_the_canary_s_name(
     """A new version does not start while it exists, and starts when it is deleted."""
     name = f"{serving.name}-canary"
     await place.kubectl.apply(_ingress(name))
-    await serving.until_condition("Stalled", "True", "NameTaken")
     await serving.follow(versions.better)
     await serving.until("it is held in Starting", lambda now: now.phase == "Starting")
     stalled = await serving.until_condition("Stalled", "True", "NameTaken")
