@@ -27,6 +27,11 @@ class Phase(StrEnum):
     STABLE = "Stable"
 
 
+AT_REST = (Phase.PENDING, Phase.STABLE)  # no rollout is under way
+BEFORE_TRAFFIC = (Phase.INITIALIZING, Phase.STARTING)
+JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
+
+
 class Outcome(StrEnum):
     """How a run ended."""
 

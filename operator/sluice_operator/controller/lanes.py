@@ -1,14 +1,13 @@
 """Which objects are in a rollout. All others are at rest: they need nothing until something changes."""
 
-from sluice_operator.api.run import Phase
+from sluice_operator.api.run import AT_REST
 
 Key = tuple[str, str]  # namespace, name
-_AT_REST = frozenset((Phase.PENDING, Phase.STABLE))
 
 
 def is_rollout(phase: str) -> bool:
     """Whether an object in this phase moves on by itself. A phase that is not known counts as a rollout."""
-    return phase not in _AT_REST
+    return phase not in AT_REST
 
 
 class Lanes:

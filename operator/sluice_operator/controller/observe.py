@@ -16,7 +16,7 @@ from sluice_operator.api.observation import Defaults, HoldOuts, HostTrouble, Obs
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import Phase
+from sluice_operator.api.run import BEFORE_TRAFFIC, JUDGED, Phase
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Alias, Status, Verdict
 from sluice_operator.controller import adoption
@@ -42,9 +42,6 @@ from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry.stages import stage
-
-_BEFORE_TRAFFIC = (Phase.INITIALIZING, Phase.STARTING)
-_JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +123,8 @@ class Observer:
         compared = await self._proofs.signatures(current, workloads, smoke)
         if isinstance(compared, Proof):  # the gateway led elsewhere: as if the smoke request had
             compared, smoke = None, compared
-        urgent = waits(asked(body), current)  # a person has asked for something: nobody waits for Prometheus then
+        command = asked(body)
+        urgent = waits(command, current)  # a person has asked for something: nobody waits for Prometheus then
         unjudged = urgent or _in_doubt(current, edits, trouble)
         observation = Observation(
             now=self._clock(),
@@ -162,23 +160,23 @@ class Observer:
             metrics_refusal=await self._metrics_refusal(owner, current),
             verdict=None if unjudged else await self._verdict(owner, current, workloads),
             alias_version=self._alias_version(owner, wanted, current),
-            command=asked(body),
+            command=command,
         )
         return Snapshot(body, owner, owned, observation, followed.adopted)
 
     def _hold_outs(self, owner: Owner, wanted: Spec, current: Status) -> HoldOuts | None:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""
-        if current.phase not in _BEFORE_TRAFFIC or current.run is None or current.canary is None:
+        if current.phase not in BEFORE_TRAFFIC or current.run is None or current.canary is None:
             return None
         revisions = hold_out.revisions_to_read(current.run.objectives, current.canary, current.stable)
         key = owner.namespace, owner.name
-        asked = [(revision.model, _registry_of(revision, owner, wanted)) for revision in revisions]
-        results = self._registry.hold_outs(key, asked)
+        questions = [(revision.model, _registry_of(revision, owner, wanted)) for revision in revisions]
+        results = self._registry.hold_outs(key, questions)
         return HoldOuts(*results) if results else None
 
     async def _metrics_refusal(self, owner: Owner, current: Status) -> Refusal | None:
         """May the Prometheus be asked that the run names? Asked already in Starting, before there is any traffic."""
-        if current.run is None or current.phase not in (*_BEFORE_TRAFFIC, *_JUDGED):
+        if current.run is None or current.phase not in (*BEFORE_TRAFFIC, *JUDGED):
             return None
         run = current.run
         return await self._evaluator.refusal((owner.namespace, owner.name), run.prometheus, run.objectives)
@@ -211,7 +209,7 @@ class Observer:
     async def _verdict(self, owner: Owner, current: Status, workloads: Workloads) -> Verdict | None:
         """What does the evidence say? Asked while the run is judged; at all other times its samples are dropped."""
         run = current.run
-        if current.phase not in _JUDGED or run is None or run.traffic_started_at is None:
+        if current.phase not in JUDGED or run is None or run.traffic_started_at is None:
             self._evaluator.forget(owner.namespace, owner.name)
             return None
         watching = current.phase is Phase.WATCHING  # then the canary has become stable

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sluice_operator.analysis import criteria
 from sluice_operator.api.names import workload
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
-from sluice_operator.api.run import Outcome, Phase, Run
+from sluice_operator.api.run import BEFORE_TRAFFIC, JUDGED, Outcome, Phase, Run
 from sluice_operator.api.status import METRICS_UNAVAILABLE, SIGNATURE_CHANGED, Condition, Result, Status
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
@@ -22,9 +22,7 @@ from sluice_operator.rollout.traffic_conditions import (
 )
 from sluice_operator.rollout.transitions import is_rejected, is_resting
 
-_BEGINNING = Phase.INITIALIZING, Phase.STARTING
-_MOVING = Phase.PENDING, *_BEGINNING, Phase.ROLLING_BACK, Phase.FAILOVER
-_JUDGED = Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING
+_MOVING = Phase.PENDING, *BEFORE_TRAFFIC, Phase.ROLLING_BACK, Phase.FAILOVER
 
 
 def with_conditions(seen: Observation, status: Status) -> Status:
@@ -161,12 +159,12 @@ def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | Non
     if seen.now < began + run.rollout.progress_deadline:
         return None
     pods = seen.workload(status.canary)
-    if status.phase in _BEGINNING and pods.registry_unreachable:
+    if status.phase in BEFORE_TRAFFIC and pods.registry_unreachable:
         return "True", "RegistryUnreachable", pods.trouble
-    if status.phase in _BEGINNING and (obstacle := seen.obstacle(status.canary)):
+    if status.phase in BEFORE_TRAFFIC and (obstacle := seen.obstacle(status.canary)):
         return "True", obstacle.reason, obstacle.message
     proof = seen.smoke or seen.weight or seen.swap
-    if status.phase in _BEGINNING and proof is not None and not proof.live:
+    if status.phase in BEFORE_TRAFFIC and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail
     if proof is not None and (waits := _waits(seen, status, run)):
         quiet = seen.latency_thresholds is not None and criteria.lacks_threshold(
@@ -225,7 +223,7 @@ def _evidence_reachable(status: Status) -> ConditionState:
 
 
 def _is_judged(status: Status) -> bool:
-    return status.phase in _JUDGED
+    return status.phase in JUDGED
 
 
 def _signature_unchanged(status: Status) -> ConditionState:

@@ -14,12 +14,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sluice_operator.api.owner import Owner
-from sluice_operator.api.run import Phase, Run
+from sluice_operator.api.run import AT_REST, Phase, Run
 from sluice_operator.api.status import Status, Verdict, Weight
 from sluice_operator.telemetry import outcomes
 
 Key = tuple[str, str]  # namespace and name of a ModelDeployment
-_AT_REST = (Phase.PENDING, Phase.STABLE)
 _OBJECT = ("namespace", "name")
 _OBJECTIVE = (*_OBJECT, "objective", "claim")
 FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -73,7 +72,7 @@ class Rollouts(Collector):
         if shown is None or shown.run is None or after.run is None or shown.run.id != after.run.id:
             self._evidence.pop(key, None)  # of another run
         stalled = next((entry.reason for entry in after.conditions if _is_stalled(entry.type, entry.status)), "")
-        if after.phase in _AT_REST or after.run is None:
+        if after.phase in AT_REST or after.run is None:
             self._seen[key] = _Seen(after.phase, stalled)
         else:
             self._seen[key] = _Seen(after.phase, stalled, after.run, after.weight, after.verdict)

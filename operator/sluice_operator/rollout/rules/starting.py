@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria, hold_out, signature_change
 from sluice_operator.api.observation import Denied, Observation, Refusal, Unreachable
-from sluice_operator.api.run import Outcome, Phase, Run
+from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase, Run
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status
 from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
@@ -12,13 +12,11 @@ from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
 from sluice_operator.rollout.traffic_conditions import is_withheld
 from sluice_operator.rollout.transitions import begin_run, ended, enter, is_rejected, is_resting, roll_back
 
-_BEFORE_TRAFFIC = Phase.INITIALIZING, Phase.STARTING
-
 
 def a_taken_name_or_route_holds_the_start(seen: Observation) -> Status | None:
     """Nothing new begins while a Service, an Ingress or the host that we need is somebody else's, or not allowed."""
     without_route = is_withheld(seen) and seen.status.route is None
-    before = seen.status.phase in (Phase.PENDING, *_BEFORE_TRAFFIC)
+    before = seen.status.phase in (Phase.PENDING, *BEFORE_TRAFFIC)
     if (seen.foreign or without_route) and before:
         return seen.status
     return None
@@ -36,13 +34,13 @@ def a_new_revision_starts_a_run(seen: Observation) -> Status | None:
 
 def a_refused_model_is_rejected(seen: Observation) -> Status | None:
     """A model that the preflight refuses never gets traffic. Without a stable one there is nothing to go back to."""
-    run, refusal = run_in(seen, *_BEFORE_TRAFFIC), seen.workload(seen.status.canary).refusal
+    run, refusal = run_in(seen, *BEFORE_TRAFFIC), seen.workload(seen.status.canary).refusal
     return None if run is None or refusal is None else _reject_before_traffic(seen, run, refusal)
 
 
 def a_model_without_a_good_hold_out_is_rejected(seen: Observation) -> Status | None:
     """Where an objective asks for it, a model gets no traffic unless its own hold-out shows that it is good enough."""
-    run, hold_outs = run_in(seen, *_BEFORE_TRAFFIC), seen.hold_outs
+    run, hold_outs = run_in(seen, *BEFORE_TRAFFIC), seen.hold_outs
     if run is None or hold_outs is None:
         return None
     for objective in hold_out.decided_by_hold_outs(run.objectives):
@@ -86,7 +84,7 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | 
 
     A gateway, a registry or a cluster in trouble holds.
     """
-    run, pods = run_in(seen, *_BEFORE_TRAFFIC), seen.workload(seen.status.canary)
+    run, pods = run_in(seen, *BEFORE_TRAFFIC), seen.workload(seen.status.canary)
     if run is None or time_in_phase(seen) < run.rollout.progress_deadline:
         return None
     answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
