@@ -182,7 +182,7 @@ def attempts(unservable: Unservable) -> dict[str, Attempt]:
             waited + r"container fetch: (ErrImagePull|ImagePullBackOff): .*registry\.local/absent:1.*",
         ),
         "setting": Attempt(
-            {"server": {"env": [{"name": "SLUICE_DRAIN_DELAY", "value": "soon"}]}} | short,
+            {"server": {"env": [{"name": "SLUICE_MAX_ROWS", "value": "many"}]}} | short,
             too_late,
             waited + r"container server: (CrashLoopBackOff: back-off .*, )?last exit code 2 \(Error\)",
         ),
@@ -290,7 +290,7 @@ async def test_a_name_that_is_taken(place: Place, versions: Versions, kind: str)
         assert (rollout.status.phase, rollout.status.message) == ("Pending", stalled.message)
         assert await rollout.get(kind, name) == before
         await rollout.command("delete", kind, name)
-        await rollout.until("it starts", lambda now: now.phase == "Starting")
+        await rollout.until_ready()
 
 
 # A request is wrong ---------------------------------------------------------------------------------------------------
