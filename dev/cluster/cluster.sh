@@ -41,6 +41,7 @@ locked() {
 print_env() {
   echo "KUBECONFIG=$KUBECONFIG"
   echo "KUBECTL=$(kubectl_path)"
+  echo "SLUICE_AUDIT_LOG=${AUDIT_LOG:-}"
   echo "SLUICE_GATEWAY=http://$NODE_ADDRESS:$GATEWAY_PORT"
   echo "SLUICE_PROMETHEUS=http://$NODE_ADDRESS:$PROMETHEUS_PORT"
   echo "SLUICE_MLFLOW=http://$NODE_ADDRESS:$MLFLOW_PORT"

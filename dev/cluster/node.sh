@@ -31,7 +31,7 @@ link_programs() {
 write_settings() {
   local file
   mkdir -p "$STATE/settings"
-  for file in containerd.toml kubelet.yaml kube-proxy.yaml; do settings "$file" "$STATE/settings/$file"; done
+  for file in audit.yaml containerd.toml kubelet.yaml kube-proxy.yaml; do settings "$file" "$STATE/settings/$file"; done
   settings cni.conflist "$STATE/cni/10-pods.conflist"
   : >>"$STATE/resolv.conf"
 }
@@ -86,5 +86,7 @@ start_api_server() {
     --requestheader-client-ca-file="$pki/front-ca.crt" --requestheader-allowed-names=front-proxy \
     --requestheader-extra-headers-prefix=X-Remote-Extra- --requestheader-group-headers=X-Remote-Group \
     --requestheader-username-headers=X-Remote-User \
-    --proxy-client-cert-file="$pki/front.crt" --proxy-client-key-file="$pki/front.key" --enable-aggregator-routing=true
+    --proxy-client-cert-file="$pki/front.crt" --proxy-client-key-file="$pki/front.key" --enable-aggregator-routing=true \
+    --audit-policy-file="$STATE/settings/audit.yaml" --audit-log-path="$AUDIT_LOG" \
+    --audit-log-maxsize=100 --audit-log-maxbackup=5
 }

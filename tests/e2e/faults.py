@@ -1,15 +1,18 @@
 """The faults of the matrix: how each begins and ends, and what it may cost."""
 
 import asyncio
+import json
+import os
+import signal
 import subprocess
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dev.demo.cluster import CLUSTER_SH
+from dev.demo.cluster import CLUSTER_SH, process_of
 from dev.demo.status import Status
 from tests.e2e.kills import Operator
-from tests.e2e.matrix import Matrix
-from tests.e2e.rollouts import Rollout
+from tests.e2e.matrix import PHASES, Matrix
+from tests.e2e.rollouts import NAMESPACE, Rollout
 
 OUTAGE = 20.0  # seconds that a dependency is away
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
@@ -37,7 +40,7 @@ class Fault:
     begin: Act
     end: Act = _nothing
     lasts: float = 0.0  # seconds
-    costs: tuple[str, ...] = ()
+    costs: Sequence[str] = ()
     goes_back: bool = False
     in_ci: bool = False
 
@@ -90,25 +93,68 @@ def _for_each(rollouts: Callable[[Matrix], Iterable[Rollout]], *arguments: str) 
 
 
 def _everybody(matrix: Matrix) -> list[Rollout]:
-    return [subject.rollout for subject in matrix.subjects.values()]
+    return matrix.all
 
 
 def _with_canary(matrix: Matrix) -> list[Rollout]:
-    return [rollout for rollout in matrix.moving if rollout.status.canary is not None]
+    return [rollout for rollout in matrix.all if rollout.status.weight is not None]
 
 
 def _pods_of(role: Callable[[Status], object]) -> Act:
     """The pods of the revision that has this role are deleted, without waiting for anything."""
 
     async def act(site: Site) -> None:
-        for rollout in _everybody(site.matrix):
-            revision = getattr(role(rollout.status), "revision", None)
-            if revision:
-                labels = f"sluice.dev/model-deployment={rollout.name},sluice.dev/revision={revision}"
-                gone = ("--force", "--grace-period=0", "--wait=false")
-                await rollout.command("delete", "pods", "-l", labels, *gone)
+        for rollout, revision in _in_role(site, role):
+            labels = f"sluice.dev/model-deployment={rollout.name},sluice.dev/revision={revision}"
+            gone = ("--force", "--grace-period=0", "--wait=false")
+            await rollout.command("delete", "pods", "-l", labels, *gone)
 
     return act
+
+
+def _servers_of(role: Callable[[Status], object]) -> Act:
+    """The server of each pod of the revision that has this role is killed, as when the memory of the node is short."""
+
+    async def act(site: Site) -> None:
+        for rollout, revision in _in_role(site, role):
+            for pod in await rollout.pod_documents(revision):
+                for container in pod["status"].get("containerStatuses", ()):
+                    if "running" in container["state"]:
+                        os.kill(process_of(container["containerID"]), signal.SIGKILL)
+
+    return act
+
+
+def _in_role(site: Site, role: Callable[[Status], object]) -> list[tuple[Rollout, str]]:
+    """The objects that have a revision in this role, with it."""
+    found = [(rollout, getattr(role(rollout.status), "revision", None)) for rollout in site.matrix.all]
+    return [(rollout, revision) for rollout, revision in found if revision is not None]
+
+
+def _host(prefix: str) -> Act:
+    """The host of each object is edited: `prefix` stands before the right one."""
+
+    async def act(site: Site) -> None:
+        for rollout in site.matrix.all:
+            change = {"spec": {"traffic": {"ingress": {"host": f"{prefix}{rollout.host}"}}}}
+            await rollout.command("patch", "modeldeployment", rollout.name, "--type=merge", "-p", json.dumps(change))
+
+    return act
+
+
+async def _foreign_ingress(site: Site) -> None:
+    """Somebody else's Ingress of the same host, with a longer path: it takes the requests."""
+    for rollout in site.matrix.all:
+        backend = {"service": {"name": "nobody", "port": {"number": 80}}}
+        path = {"path": "/predict", "pathType": "Exact", "backend": backend}
+        await site.matrix.place.kubectl.apply(
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "Ingress",
+                "metadata": {"name": f"foreign-{rollout.name}", "namespace": NAMESPACE},
+                "spec": {"rules": [{"host": rollout.host, "http": {"paths": [path]}}]},
+            }
+        )
 
 
 async def _back(site: Site) -> None:
@@ -120,29 +166,48 @@ async def _operator_killed(site: Site) -> None:
     await site.operator.kill()
 
 
+async def _leader_stopped(site: Site) -> None:
+    await site.operator.stop()
+
+
+async def _leader_goes_on(site: Site) -> None:
+    await site.operator.go_on()
+
+
 async def _operator_upgraded(site: Site) -> None:
     await site.operator.replace()
 
 
-ALL = ("Starting", "Stepping", "Watching", "Stable")
 WIPE = ("patch", "modeldeployment", "{name}", "--subresource=status", "--type=merge", "-p", '{"status":null}')
 FAULTS = (
     Fault("none", _nothing, in_ci=True),
     Fault("operator killed", _operator_killed),
     Fault("operator replaced in mid-run", _operator_upgraded),
+    Fault("leading operator stopped for 30 s, then two of them", _leader_stopped, _leader_goes_on, lasts=30.0),
     Fault("Prometheus away for 20 s", *_away("monitoring", "prometheus"), lasts=OUTAGE, in_ci=True),
     Fault("MLflow away for 20 s", *_away("mlflow", "mlflow"), lasts=OUTAGE),
     Fault("API server killed", *_killed("kube-apiserver"), lasts=5.0),
     Fault("kubelet killed", *_killed("kubelet"), lasts=5.0),
-    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=ALL),
+    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=PHASES),
     Fault("all pods of the canary deleted", _pods_of(lambda now: now.canary), costs=("Stepping",)),
+    Fault("servers of stable killed", _servers_of(lambda now: now.stable), costs=PHASES),
+    Fault("servers of the canary killed", _servers_of(lambda now: now.canary), costs=("Stepping",)),
+    Fault("gateway away for 20 s", *_away("traefik", "traefik"), lasts=OUTAGE, costs=PHASES),
+    Fault("host edited and set back", _host("other-"), _host(""), lasts=5.0, costs=PHASES),
+    Fault(
+        "foreign Ingress of the host for 20 s",
+        _foreign_ingress,
+        _for_each(_everybody, "delete", "ingress", "foreign-{name}"),
+        lasts=OUTAGE,
+        costs=PHASES,
+    ),
     Fault(
         "weight edited", _for_each(_with_canary, "annotate", "ingress", "{name}-canary", f"{WEIGHT}=90", "--overwrite")
     ),
     Fault(
         "canary Ingress deleted", _for_each(_with_canary, "delete", "ingress", "{name}-canary", "--ignore-not-found")
     ),
-    Fault("Service NAME deleted", _for_each(_everybody, "delete", "service", "{name}"), costs=ALL),
+    Fault("Service NAME deleted", _for_each(_everybody, "delete", "service", "{name}"), costs=PHASES),
     Fault("status wiped", _for_each(_everybody, *WIPE)),
     Fault("feedback Secret deleted", _for_each(_everybody, "delete", "secret", "{name}-feedback")),
     Fault("alias moved back", _back, goes_back=True),

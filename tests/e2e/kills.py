@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
 from dev.demo.chaos import DEPLOYMENT, NAMESPACE, leading_container
@@ -15,6 +16,7 @@ class Operator:
     def __init__(self, kubectl: Kubectl) -> None:
         self.kills = 0
         self._kubectl = kubectl
+        self._stopped: int | None = None
 
     async def kill(self) -> None:
         """Kill the process, and do not wait.
@@ -28,6 +30,19 @@ class Operator:
         if container["restartCount"]:
             pods = ("delete", "pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={DEPLOYMENT}")
             await self._kubectl.text(*pods, "--force", "--grace-period=0", "--wait=false")
+
+    async def stop(self) -> None:
+        """Stop the process of the one that leads, as a machine does that is out of breath. It does not end."""
+        container = await eventually("the operator runs", self._running)
+        self._stopped = process_of(container["containerID"])
+        os.kill(self._stopped, signal.SIGSTOP)
+
+    async def go_on(self) -> None:
+        """The one that was stopped goes on, unless the kubelet has ended it."""
+        if self._stopped is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._stopped, signal.SIGCONT)
+        await self.available()
 
     async def replace(self) -> None:
         """Replace the pod by one that has never been killed, and wait until it is ready."""

@@ -1,7 +1,7 @@
-"""Four ModelDeployments, each in another phase when something breaks: Starting, Stepping, Watching and Stable.
+"""Five ModelDeployments, each in another phase when something breaks.
 
 Each has a steady stream of requests. They are made once: every fault sees the next rollout, from one of two good
-versions to the other one and back.
+versions to the other one and back. In RollingBack, a person takes back the same version each time.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from dev.demo.status import Status
 from dev.demo.traffic import Stream
 from tests.e2e.rollouts import Place, Rollout, deployed, manifest
 
-PHASES = ("Starting", "Stepping", "Watching", "Stable")
+PHASES = ("Starting", "Stepping", "Watching", "RollingBack", "Stable")
+AT_REST = ("RollingBack", "Stable")  # they end where they began
 RATE = 10.0  # predictions per second and object
 ENDS_WITHIN = 240.0  # seconds from the end of a fault to the end of all rollouts
 STREAM_SECONDS = 7_200.0
@@ -52,12 +53,12 @@ class Subject:
 
 
 def document(phase: str) -> dict[str, Any]:
-    """An object whose rollout is short. That of Stepping waits for a person at its only step."""
+    """An object whose rollout is short. Those of Stepping and RollingBack wait for a person at their only step."""
     made = manifest(f"iris-{phase.lower()}")
     step: dict[str, Any] = {"weight": 50, "minRequests": 20, "minDuration": "2s"}
     watch = "20s" if phase == "Watching" else "2s"
     made["spec"]["rollout"] |= {
-        "canary": {"steps": [step | ({"pause": {}} if phase == "Stepping" else {})]},
+        "canary": {"steps": [step | ({"pause": {}} if phase in ("Stepping", "RollingBack") else {})]},
         "watchAfterPromotion": watch,
         "stableDeadDeadline": "20s",
     }
@@ -66,54 +67,73 @@ def document(phase: str) -> dict[str, Any]:
 
 
 class Matrix:
-    """The four objects. `versions`: the one that serves, and the one of the next rollout; they change places."""
+    """The objects. `versions`: the one that serves, and the one of the next rollout; they change places."""
 
     def __init__(self, place: Place, subjects: Mapping[str, Subject], versions: Sequence[Version]) -> None:
         self.place, self.subjects = place, subjects
         self.now, self.next = versions
-        self.resting = versions[0]  # that of the object without a rollout
+        self.resting, self.rejected = versions  # those of the objects that end where they began
 
     @property
     def moving(self) -> list[Rollout]:
-        """The objects that have a rollout."""
-        return [self.subjects[phase].rollout for phase in PHASES if phase != "Stable"]
+        """The objects whose rollout promotes."""
+        return [self.subjects[phase].rollout for phase in PHASES if phase not in AT_REST]
+
+    @property
+    def all(self) -> list[Rollout]:
+        return [subject.rollout for subject in self.subjects.values()]
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases in which the objects are now, in the order of PHASES."""
+        return [self.subjects[phase].rollout.status.phase for phase in PHASES]
 
     async def bring_into_phases(self) -> None:
-        """Each object is in its phase; that in Starting last, because it stays there for seconds only."""
-        starting, stepping, watching = (self.subjects[phase].rollout for phase in PHASES[:3])
-        await asyncio.gather(stepping.follow(self.next), watching.follow(self.next))
+        """Each object is in its phase; Starting and RollingBack last, because these phases take seconds only."""
+        starting, stepping, watching, back = (self.subjects[phase].rollout for phase in PHASES[:4])
+        await asyncio.gather(stepping.follow(self.next), watching.follow(self.next), self._try_again(back))
         await stepping.until("it is paused at its step", _is_paused)
+        await back.until("it is paused at its step", _is_paused)
         await watching.until("it is watched", lambda now: now.phase == "Watching", within=ENDS_WITHIN)
         await starting.follow(self.next)
         await starting.until("it starts", lambda now: now.phase == "Starting")
+        await _ask(back, "abort")
+        await back.until("it rolls back", lambda now: now.phase == "RollingBack")
+
+    async def _try_again(self, rollout: Rollout) -> None:
+        """The version that was taken back is tried once more."""
+        await rollout.follow(self.rejected)
+        if rollout.status.rejected:
+            await _annotate(rollout, f"retry/{rollout.status.rejected[-1].revision}/0")
 
     async def after(self, begun: Mapping[str, float], ends_on: Version) -> list[Cell]:
         """Resume what waits for a person, wait for all ends, and count. `begun`: when the fault did, by stream."""
         since = time.monotonic()
-        resuming = asyncio.create_task(self._resume_what_waits())
+        asking = [
+            asyncio.create_task(self._ask_again(*work)) for work in (("Stepping", "resume"), ("RollingBack", "abort"))
+        ]
         try:
             ends = await asyncio.gather(*(self._end(phase, ends_on, since) for phase in PHASES))
         finally:
-            resuming.cancel()
+            for task in asking:
+                task.cancel()
         counts = [self.subjects[phase].failed_since(begun[phase]) for phase in PHASES]  # of all until the last end
         return [Cell(phase, *end, *count) for phase, end, count in zip(PHASES, ends, counts, strict=True)]
 
     async def _end(self, phase: str, ends_on: Version, since: float) -> tuple[str, float]:
         """The outcome of the rollout, and how many seconds it took."""
-        wanted = self.resting if phase == "Stable" else ends_on
+        wanted = self.resting if phase in AT_REST else ends_on
         settled = partial(_has_settled_on, wanted)
         end = await self.subjects[phase].rollout.until(f"it is Stable on {wanted.uri}", settled, within=ENDS_WITHIN)
         outcome = end.history[0].outcome if phase != "Stable" and end.history else "Stable"
         return outcome, time.monotonic() - since
 
-    async def _resume_what_waits(self) -> None:
-        rollout = self.subjects["Stepping"].rollout
+    async def _ask_again(self, phase: str, verb: str) -> None:
+        """Ask whenever the rollout waits for a person: also after a fault has cost the answer to the last command."""
+        rollout = self.subjects[phase].rollout
         while True:
-            now = rollout.status
-            if _is_paused(now) and now.canary is not None and now.run is not None:
-                at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                command = f"sluice.dev/command=resume/{now.canary.revision}/{now.run.step}/{at}"
-                await rollout.command("annotate", "modeldeployment", rollout.name, command, "--overwrite")
+            if _is_paused(rollout.status):
+                await _ask(rollout, verb)
             await asyncio.sleep(2.0)  # between two looks; a command is asked for again if it came too early
 
 
@@ -136,6 +156,20 @@ def table(rows: Mapping[str, Sequence[Cell]], line: Callable[[Sequence[str]], st
     """The matrix as text, a row for each fault. `line` joins the cells of one row."""
     rule = "|".join(["", *("---" for _ in range(len(PHASES) + 1)), ""])
     return "\n".join([line(["fault", *PHASES]), rule, *(line([name, *map(str, row)]) for name, row in rows.items())])
+
+
+async def _ask(rollout: Rollout, verb: str) -> None:
+    """A command for the present run."""
+    now = rollout.status
+    if now.canary is not None and now.run is not None:
+        await _annotate(rollout, f"{verb}/{now.canary.revision}/{now.run.step}")
+
+
+async def _annotate(rollout: Rollout, command: str) -> None:
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    await rollout.command(
+        "annotate", "modeldeployment", rollout.name, f"sluice.dev/command={command}/{at}", "--overwrite"
+    )
 
 
 def _is_paused(now: Status) -> bool:

@@ -155,6 +155,7 @@ class Attempt:
     spec: Manifest
     reason: str
     message: str
+    rejected: bool = True  # or the run is abandoned, because what is missing says nothing about the model
 
 
 def attempts(unservable: Unservable) -> dict[str, Attempt]:
@@ -177,9 +178,11 @@ def attempts(unservable: Unservable) -> dict[str, Attempt]:
             r"`trust: TrustedTypes`",
         ),
         "image": Attempt(
-            {"server": {"image": "registry.local/absent:1"}} | short,
-            too_late,
-            waited + r"container fetch: (ErrImagePull|ImagePullBackOff): .*registry\.local/absent:1.*",
+            {"server": {"image": "registry.local/absent:1"}, "rollout": {"deadline": "60s"}},
+            "ImageUnavailable",
+            r"did not start within deadline 60s: pod iris-{name}-[-a-z0-9]+, container fetch: "
+            r"(ErrImagePull|ImagePullBackOff): .*registry\.local/absent:1.*",
+            rejected=False,
         ),
         "setting": Attempt(
             {"server": {"env": [{"name": "SLUICE_MAX_ROWS", "value": "many"}]}} | short,
@@ -239,19 +242,26 @@ async def ended(tried: dict[str, Tried], versions: Versions) -> dict[str, Tried]
 
 
 @pytest.mark.parametrize("name", ["artefact", "pickle", "image", "setting", "memory"])
-async def test_a_revision_that_cannot_serve_is_rejected_before_it_gets_traffic(
+async def test_a_revision_that_cannot_serve_is_rolled_back_before_it_gets_traffic(
     ended: dict[str, Tried], name: str, versions: Versions
 ) -> None:
-    """The message is in a condition, in status.message and in status.rejected. Only the stable model gets requests."""
+    """The message is in a condition, in status.message and in status.rejected. Only the stable model gets requests.
+
+    A model is not rejected for an image that cannot be pulled: it is tried again.
+    """
     rollout, attempt, stream = ended[name].rollout, ended[name].attempt, ended[name].stream
     succeeded = rollout.status.condition("RolloutSucceeded")
     assert succeeded is not None
     assert (succeeded.status, succeeded.reason) == ("False", attempt.reason)
     assert re.fullmatch(attempt.message.format(name=name), succeeded.message, re.DOTALL), succeeded.message
+    again = f"; kubectl sluice retry {rollout.name}, or another rollout.retryToken, tries it again"
     assert rollout.status.message == (
         f"{versions.first.uri} serves on 1 of 1 pods; the last run was rolled back: {succeeded.message}"
+        f"{again if attempt.rejected else ''}"
     )
-    assert [(entry.reason, entry.message) for entry in rollout.status.rejected] == [(attempt.reason, succeeded.message)]
+    rejected = [(attempt.reason, succeeded.message)] if attempt.rejected else []
+    assert [(entry.reason, entry.message) for entry in rollout.status.rejected] == rejected
+    assert rollout.status.history[0].outcome == ("Rejected" if attempt.rejected else "Abandoned")
     assert rollout.status.has("Ready", "True")
     assert all(state.status.weight is None or state.status.weight.desired == 0 for state in rollout.states)
     assert {request.version for request in stream.requests} == {versions.first.version}

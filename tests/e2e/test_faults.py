@@ -1,4 +1,4 @@
-"""The fault matrix: whatever breaks while a rollout is in any of four phases, it ends as it should.
+"""The fault matrix: whatever breaks while a rollout is in any of five phases, it ends as it should.
 
 Requests fail only where the fault itself must cost some. The table of all faults is printed at the end.
 """
@@ -40,11 +40,13 @@ async def test_a_fault_changes_no_end(
     await subjects.bring_into_phases()
     site = Site(subjects, operator)
     begun = {phase: subject.stream.now for phase, subject in subjects.subjects.items()}
+    in_phases = subjects.phases
     await fault.begin(site)
     await asyncio.sleep(fault.lasts)  # the fault's own duration, not a wait for something
     await fault.end(site)
     cells = await subjects.after(begun, subjects.now if fault.goes_back else subjects.next)
     rows[fault.name] = cells
+    assert in_phases == list(PHASES), f"the fault was too late: it found {in_phases}"
     if not fault.goes_back:
         subjects.now, subjects.next = subjects.next, subjects.now
     print(f"\n{fault.name}: " + "; ".join(f"{cell.phase} {cell}" for cell in cells))
