@@ -44,7 +44,7 @@ class Rose:
     def resolve(self, uri: str, tracking_uri: str = "") -> Resolution:
         async def ask() -> Resolution:
             async with httpx.AsyncClient() as client:
-                return await Registry(client, self.url).resolve(uri, Connection(tracking_uri), 1.0)
+                return await Registry(client, self.url).resolve(uri, Connection(tracking_uri))
 
         return asyncio.run(ask())
 
@@ -119,7 +119,7 @@ def test_an_answer_that_is_not_mlflow_s_is_an_outage(rose: Rose) -> None:
 
     async def ask() -> Resolution:
         async with httpx.AsyncClient() as client:
-            return await Registry(client, f"{rose.url}/nowhere").resolve("models:/rose/1", Connection(), 1.0)
+            return await Registry(client, f"{rose.url}/nowhere").resolve("models:/rose/1", Connection())
 
     assert isinstance(asyncio.run(ask()), Unreachable)
 

@@ -1,13 +1,17 @@
 """An object that is being deleted, while somebody's finalizer still holds it: its canary gets no more requests.
 
 Nobody judges the canary any more, so weight 0 is written, in status and in the route that exists. Nothing is created.
+Where the status is lost or cannot be read, nobody knows what the canary's route should say: it is deleted.
 """
 
 from datetime import datetime
 
+from sluice_operator.api import spec
 from sluice_operator.api import status as statuses
 from sluice_operator.api.owner import Manifest, Owner, is_owned
-from sluice_operator.api.status import Status
+from sluice_operator.api.run import Phase
+from sluice_operator.api.spec import UnreadableSpecError
+from sluice_operator.api.status import Status, UnreadableStatusError
 from sluice_operator.controller.apply import covers
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.transitions import write_weight
@@ -16,23 +20,50 @@ from sluice_operator.routing.router import router_for
 
 async def take_traffic_back(kube: Kube, body: Manifest, now: datetime) -> None:
     """Weight 0 for the object with the manifest `body`. Raises Conflict or WriteRefused."""
-    current = statuses.parse(body.get("status"))
+    try:
+        current = statuses.parse(body.get("status"))
+    except UnreadableStatusError:
+        current = Status()
+    if current.phase is Phase.PENDING:
+        await _delete_split(kube, body)
     if current.weight is None or current.canary is None:
         return
     if current.weight.desired != 0:
         current = write_weight(current, 0, now)
         await kube.update_status({**body, "status": statuses.dump(current)})
     for manifest in _split(body, current):
-        live = await kube.get(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-        if live is not None and is_owned(live, body["metadata"]["uid"]) and not covers(live, manifest):
+        live = await _owned(kube, body, manifest["kind"], manifest["metadata"]["name"])
+        if live is not None and not covers(live, manifest):
             version = live["metadata"]["resourceVersion"]
             await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
 
 
 def _split(body: Manifest, current: Status) -> list[Manifest]:
     """The routes of the canary, as `current` asks for them."""
-    metadata, route, canary, weight = body["metadata"], current.route, current.canary, current.weight
+    route, canary, weight = current.route, current.canary, current.weight
     if route is None or canary is None or weight is None:
         return []
-    owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
-    return list(router_for(route.traffic).split(owner, route.traffic, canary.revision, weight))
+    return list(router_for(route.traffic).split(_owner(body), route.traffic, canary.revision, weight))
+
+
+async def _delete_split(kube: Kube, body: Manifest) -> None:
+    """Delete the routes of the canary. Those that lead to Service NAME stay."""
+    try:
+        traffic = spec.parse(body["spec"]).traffic
+    except UnreadableSpecError:
+        return
+    router = router_for(traffic)
+    kept = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in router.routes(_owner(body), traffic)}
+    for kind, name in router.objects(body["metadata"]["name"]):
+        if (kind, name) not in kept and (live := await _owned(kube, body, kind, name)) is not None:
+            await kube.delete(live)
+
+
+async def _owned(kube: Kube, body: Manifest, kind: str, name: str) -> Manifest | None:
+    live = await kube.get(kind, body["metadata"]["namespace"], name)
+    return live if live is not None and is_owned(live, body["metadata"]["uid"]) else None
+
+
+def _owner(body: Manifest) -> Owner:
+    metadata = body["metadata"]
+    return Owner(metadata["namespace"], metadata["name"], metadata["uid"])

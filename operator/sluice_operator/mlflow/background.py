@@ -79,7 +79,7 @@ class BackgroundRegistry:
         """The model version that `uri` names, polled every `poll_seconds` from now on."""
 
         def ask() -> Awaitable[Resolution]:
-            return self._registry.resolve(uri, via, 0)
+            return self._registry.resolve(uri, via)
 
         question = self._question(key, "resolve", via, (uri, poll_seconds), ask, poll_seconds)
         if question.answered_at is not None:

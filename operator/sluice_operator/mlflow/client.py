@@ -4,9 +4,6 @@ Three results must never be mixed up: a model, no such model, and no usable answ
 the operator does not need MLflow's own client with its long retries.
 """
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -17,8 +14,6 @@ from sluice_operator.mlflow import connection, hold_out, uris
 from sluice_operator.mlflow.connection import Connection, Login, Logins
 from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
 
-_ERROR_CACHED_SECONDS = 5.0
-_FORGOTTEN_AFTER_SECONDS = 3600.0
 _UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError)  # what the parsing of another answer raises
 
 
@@ -26,25 +21,11 @@ class RegistryError(Exception):
     """The registry did not do what it was asked to. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Cached:
-    """A resolution, and when MLflow gave it (seconds of a monotonic clock)."""
-
-    resolution: Resolution
-    asked_at: float
-
-    def is_fresh(self, now: float, poll_seconds: float) -> bool:
-        """Whether it can be used without a new request. Without a model, the next request comes sooner."""
-        is_model = isinstance(self.resolution, Resolved)
-        return now < self.asked_at + (poll_seconds if is_model else min(poll_seconds, _ERROR_CACHED_SECONDS))
-
-
 class Registry:
     """Resolves model URIs, and moves aliases.
 
     `default_uri`: of the registry for objects that name none. `allowed_hosts`: patterns of `host:port` that other
-    tracking URIs may name. An answer is cached for the poll interval, and shared by all objects with the same URI that
-    ask with the same credentials.
+    tracking URIs may name.
     """
 
     def __init__(
@@ -52,35 +33,25 @@ class Registry:
         client: httpx.AsyncClient,
         default_uri: str,
         allowed_hosts: tuple[str, ...] = (),
-        clock: Callable[[], float] = time.monotonic,
         logins: Logins | None = None,
     ) -> None:
         self._client = client
         self._default = default_uri.rstrip("/")
         self._allowed = allowed_hosts
-        self._clock = clock
         self._logins = logins
-        self._cache: dict[tuple[str, ...], _Cached] = {}
 
-    async def resolve(self, uri: str, via: Connection, poll_seconds: float) -> Resolution:
-        """The model version that `uri` names now, at most `poll_seconds` old."""
-        now = self._clock()
+    async def resolve(self, uri: str, via: Connection) -> Resolution:
+        """The model version that `uri` names now."""
+        form = uris.parse(uri)
         try:
             api = await self._api(via)
+            return await self._resolve(form, api)
+        except NotFoundError as error:
+            return _not_found(form, str(error))
         except DeniedError as error:
             return error.denied
-        secret = (via.namespace, via.credentials_secret) if via.credentials_secret else ("", "")
-        key = (api.base, via.tracking_uri and "named", *secret, uri)
-        cached = self._cache.get(key)
-        if cached is not None and cached.is_fresh(now, poll_seconds):
-            return cached.resolution
-        resolution = await self._ask(uri, api)
-        self._forget_before(now - _FORGOTTEN_AFTER_SECONDS)
-        self._cache[key] = _Cached(resolution, self._clock())
-        return resolution
-
-    def _forget_before(self, moment: float) -> None:
-        self._cache = {key: cached for key, cached in self._cache.items() if cached.asked_at > moment}
+        except (UnusableError, *_UNEXPECTED) as error:
+            return _unreachable(api.base, error)
 
     async def alias_version(self, via: Connection, name: str, alias: str) -> str | None:
         """The version that `alias` of model `name` points to. None if there is no such alias, or no usable answer."""
@@ -121,17 +92,6 @@ class Registry:
 
     async def _login(self, via: Connection) -> Login | Denied:
         return Login(self._client) if self._logins is None else await self._logins.of(via)
-
-    async def _ask(self, uri: str, api: Api) -> Resolution:
-        form = uris.parse(uri)
-        try:
-            return await self._resolve(form, api)
-        except NotFoundError as error:
-            return _not_found(form, str(error))
-        except DeniedError as error:
-            return error.denied
-        except (UnusableError, *_UNEXPECTED) as error:
-            return _unreachable(api.base, error)
 
     async def _resolve(self, form: uris.ModelUri, api: Api) -> Resolution:
         match form:

@@ -58,6 +58,18 @@ def test_it_does_so_after_a_crash_or_a_lost_race_as_well() -> None:
     assert CANARY not in world.kube.objects
 
 
+@pytest.mark.parametrize("status", [None, {"phase": "Levitating"}, {"version": 99, "phase": "Stepping"}])
+def test_a_canary_whose_status_is_lost_gets_no_more_requests_either(status: object) -> None:
+    """Nobody knows its weight any more: its route goes, and the one that leads to Service NAME stays."""
+    world = _stepping()
+    _delete(world)
+    world.kube.put({**world.kube.objects[IRIS], "status": status})
+    finish(world.operator.reconcile("models", "iris"))
+    assert CANARY not in world.kube.objects
+    assert ("Ingress", "iris") in world.kube.objects
+    assert world.kube.objects[IRIS].get("status") == status
+
+
 @pytest.mark.parametrize("revision", [1, 2])
 def test_an_object_without_a_canary_is_left_alone(revision: int) -> None:
     """Whoever deletes it takes care of the rest."""

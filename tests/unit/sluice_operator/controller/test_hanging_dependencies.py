@@ -94,7 +94,7 @@ async def seconds_to_rollback(kube: FakeKube, evaluates: type[Evaluator] = Faili
 
     async with httpx.AsyncClient(transport=transport) as client:
         lanes = Lanes()
-        asked = Registry(client, settings.tracking_uri, clock=loop.time)
+        asked = Registry(client, settings.tracking_uri)
 
         def wake(key: Key) -> None:
             queue.add(key)

@@ -32,7 +32,7 @@ class FakeRegistry(Registry):
         self.asked: list[tuple[float, str]] = []
         self.alias = "1"
 
-    async def resolve(self, uri: str, via: Connection, poll_seconds: float) -> Resolution:
+    async def resolve(self, uri: str, via: Connection) -> Resolution:
         self.asked.append((asyncio.get_running_loop().time(), uri))
         if via.tracking_uri == HANGING:
             await asyncio.sleep(5)
@@ -81,6 +81,19 @@ def test_the_first_answer_wakes_whoever_asked() -> None:
         assert world.resolve() == NotAnswered()
         await asyncio.sleep(1)
         assert (world.woken, world.resolve()) == ([(0.1, A)], resolved(1))
+
+    simulated(scenario)
+
+
+def test_an_answer_for_one_s_credentials_is_not_given_to_others() -> None:
+    """What an object may read with its Secret is asked for again by one that has none."""
+
+    async def scenario() -> None:
+        world = Scenario()
+        world.registry.resolve(A, URI, Connection("", "models", "mlflow"), 30.0)
+        world.registry.resolve(B, URI, Connection(), 30.0)
+        await asyncio.sleep(1)
+        assert len(world.fake.asked) == 2
 
     simulated(scenario)
 

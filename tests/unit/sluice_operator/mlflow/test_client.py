@@ -27,16 +27,15 @@ class Server:
     def __init__(self, answer: Answer, **settings: Any) -> None:
         self.answer = answer
         self.requests: list[str] = []
-        self.now = 0.0
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
-        self.registry = Registry(client, HOME, clock=lambda: self.now, **settings)
+        self.registry = Registry(client, HOME, **settings)
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(f"{request.method} {request.url}")
         return self.answer(request)
 
-    def resolve(self, uri: str = "models:/iris/3", tracking_uri: str = "", poll: float = 30) -> object:
-        return asyncio.run(self.registry.resolve(uri, Connection(tracking_uri), poll))
+    def resolve(self, uri: str = "models:/iris/3", tracking_uri: str = "") -> object:
+        return asyncio.run(self.registry.resolve(uri, Connection(tracking_uri)))
 
 
 def answers(body: Any, status: int = 200) -> Answer:
@@ -178,27 +177,6 @@ def test_an_unusable_answer_is_an_outage(uri: str, answer: Answer) -> None:
         assert resolution.message.startswith(f"MLflow at {HOME} gave no usable answer: ")
         assert not resolution.message.endswith(": ")
     assert asyncio.run(server.registry.alias_version(Connection(), "iris", "champion")) is None
-
-
-def test_an_answer_is_cached_for_the_poll_interval() -> None:
-    """Many objects that follow one alias need one request."""
-    server = Server(answers({"model_version": VERSION}))
-    assert [server.resolve(poll=30), server.resolve(poll=30)] == [IRIS_3, IRIS_3]
-    server.now = 29.9
-    server.resolve(poll=30)
-    assert len(server.requests) == 1
-    server.now = 30
-    server.resolve(poll=30)
-    assert len(server.requests) == 2
-
-
-@pytest.mark.parametrize("answer", [refuses, missing("not found")])
-def test_a_failure_is_cached_for_a_short_time(answer: Answer) -> None:
-    """After 5 s MLflow is asked again, however long the poll interval is."""
-    server = Server(answer)
-    server.resolve(poll=3600)
-    server.answer, server.now = answers({"model_version": VERSION}), 5.0
-    assert server.resolve(poll=3600) == IRIS_3
 
 
 def test_each_registry_has_its_own_answers() -> None:

@@ -29,7 +29,7 @@ class World:
         self.status = 200
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
         logins = Logins(client, self.kube, str(folder or ""), lambda: self.now)
-        self.registry = Registry(client, HOME, ("mlflow.team-a.svc:5000",), lambda: self.now, logins)
+        self.registry = Registry(client, HOME, ("mlflow.team-a.svc:5000",), logins)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append((request.url.host, request.headers.get("Authorization", "")))
@@ -41,7 +41,7 @@ class World:
 
     def resolve(self, namespace: str = "models", **fields: Any) -> Resolution:
         via = Connection.of(namespace, spec.Registry(**fields))
-        return asyncio.run(self.registry.resolve("models:/iris/3", via, 0.0))
+        return asyncio.run(self.registry.resolve("models:/iris/3", via))
 
 
 def basic(user: str, password: str) -> str:
@@ -121,16 +121,6 @@ def test_a_refused_login_names_the_place_of_the_credentials_and_not_their_conten
     denied = world.resolve(credentials_secret="mlflow")
     assert isinstance(denied, Denied)
     assert "does not allow this with the credentials in Secret models/mlflow (HTTP 403)" in denied.message
-
-
-def test_an_answer_is_shared_by_those_who_ask_alike() -> None:
-    """What one object may read with its credentials is not given to another one that has none."""
-    world = World()
-    world.secret("mlflow", token="t0ken")
-    via = Connection.of("models", spec.Registry(credentials_secret="mlflow"))
-    for asks in (via, Connection.of("others", spec.Registry()), via, Connection.of("models", spec.Registry())):
-        asyncio.run(world.registry.resolve("models:/iris/3", asks, 60.0))
-    assert [said for _, said in world.asked] == ["Bearer t0ken", ""]
 
 
 def test_what_came_from_another_registry_is_asked_for_without_today_s_secrets() -> None:
