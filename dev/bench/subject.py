@@ -1,0 +1,102 @@
+"""One ModelDeployment of a benchmark on the local cluster: the demo's example under another name, with requests."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from dev.demo import example, models, screen
+from dev.demo.board import Board
+from dev.demo.cluster import Addresses, Kubectl
+from dev.demo.example import Example
+from dev.demo.models import Aliases, Version
+from dev.demo.status import Status
+from dev.demo.traffic import Stream
+
+NAMESPACE = "bench"
+READY_WITHIN = 300.0  # seconds; on a small machine several servers start at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`board` has its status, and `stream` its requests."""
+
+    name: str
+    board: Board
+    stream: Stream
+    kubectl: Kubectl
+    aliases: Aliases
+
+    async def follow(self, version: Version) -> None:
+        """Point its alias to the version."""
+        await self.aliases.set(self.name, version.version)
+
+    async def patch(self, spec: dict[str, Any]) -> None:
+        await self._command("patch", "modeldeployment", self.name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    async def ask(self, verb: str, status: Status) -> None:
+        """A command for the run that `status` shows (docs/commands.md)."""
+        if status.canary is not None and status.run is not None:
+            await self.command(f"{verb}/{status.canary.revision}/{status.run.step}")
+
+    async def command(self, fenced: str) -> None:
+        """A command with its fences, such as `retry/<revision>/0`."""
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = f"sluice.dev/command={fenced}/{at}"
+        await self._command("annotate", "modeldeployment", self.name, text, "--overwrite")
+
+    async def _command(self, *arguments: str) -> None:
+        await self.kubectl.text("-n", NAMESPACE, *arguments)
+
+
+def manifest(name: str, rollout: dict[str, Any]) -> dict[str, Any]:
+    """The example with an alias and a host of its own. `rollout`: what is different there."""
+    document: dict[str, Any] = yaml.safe_load(example.PATH.read_text())
+    document["metadata"] = {"name": name, "namespace": NAMESPACE}
+    spec = document["spec"]
+    spec["model"] |= {"uri": f"models:/{models.NAME}@{name}", "onPromote": {"setAlias": f"{name}-champion"}}
+    spec["traffic"]["ingress"]["host"] = _host(name)
+    spec["rollout"] |= rollout
+    return document
+
+
+@asynccontextmanager
+async def serving(
+    addresses: Addresses, document: dict[str, Any], version: Version, rate: float, seconds: float
+) -> AsyncIterator[Subject]:
+    """The object with the manifest `document`, while it serves `version` and gets `rate` predictions per second."""
+    name, kubectl, aliases = document["metadata"]["name"], Kubectl(addresses), Aliases(addresses.mlflow)
+    board = Board(print_line=lambda line: print(f"  {name}: {line}", flush=True))
+    limits = {"max_seconds": seconds, "max_requests": int(seconds * rate)}
+    stream = Stream(addresses.gateway, _host(name), rate=rate, **limits)  # type: ignore[arg-type]
+    subject = Subject(name, board, stream, kubectl, aliases)
+    await subject.follow(version)
+    await kubectl.apply(document)
+    async with screen.watched(board, kubectl, Example(example.PATH, name, NAMESPACE, _host(name), ())):
+        await board.until("the first version serves", lambda now: now.phase == "Stable", READY_WITHIN)
+        async with stream:
+            yield subject
+
+
+@asynccontextmanager
+async def namespace(kubectl: Kubectl) -> AsyncIterator[None]:
+    """An empty namespace for the objects. It is removed afterwards, also after an error."""
+    await _clear(kubectl)
+    for name in (NAMESPACE, models.NAMESPACE):
+        await kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        yield
+    finally:
+        await _clear(kubectl)
+
+
+async def _clear(kubectl: Kubectl) -> None:
+    await kubectl.text("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", "--timeout=180s")
+
+
+def _host(name: str) -> str:
+    return f"{name}.{NAMESPACE}.example.com"
