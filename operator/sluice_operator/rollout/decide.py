@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     failover.a_stable_that_stays_dead_yields_to_the_newest_revision,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_the_canary,
     finishing.the_previous_revision_asked_for_again_comes_back,
+    stepping.a_canary_without_ready_pods_gets_no_traffic,  # whatever is asked: that is answered in the next pass
     commands.a_command_is_answered,
     finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
     finishing.a_rollback_is_finished,
@@ -29,7 +30,6 @@ RULES: tuple[Rule, ...] = (
     starting.a_model_without_a_good_hold_out_is_rejected,
     starting.a_changed_signature_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
-    stepping.a_canary_without_ready_pods_gets_no_traffic,
     commands.a_failed_objective_that_holds_pauses_the_run,
     stepping.a_newer_revision_replaces,
     stepping.a_changed_route_restarts_the_run,

@@ -80,7 +80,7 @@ class Rollouts(RuleBasedStateMachine):
             assert world.ready(status.canary) > 0 or serves(status) == status.canary
         route = world.kube.objects.get(("Ingress", "iris-canary"))
         weight = route and int(route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
-        assert weight == (status.weight.desired if status.weight else None)
+        assert weight == (status.weight.desired if status.weight and status.route else None)
         if self.another_revision_could_serve():  # a run that has just begun: then with its next pass
             world.reconcile()
             assert not self.another_revision_could_serve()
@@ -172,7 +172,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule()
     def an_abort_is_answered_in_one_pass(self) -> None:
-        """Whatever the registry and Prometheus do, the weight is 0 and the route says so."""
+        """Whatever the registry and Prometheus do, the weight is 0. Without pods that comes first, then the answer."""
         world, before = self.world, self.world.status
         if before.run is None or before.run.stable is None or before.phase not in (Phase.STARTING, Phase.STEPPING):
             return
@@ -180,6 +180,10 @@ class Rollouts(RuleBasedStateMachine):
             return
         world.ask(Verb.ABORT, before.run.canary.revision, 0)
         world.reconcile()
+        assert world.status.weight is not None
+        assert world.status.weight.desired == 0
+        if world.ready(before.canary) == 0:
+            world.reconcile()
         after = world.status
         assert (after.phase, after.weight and after.weight.desired) == (Phase.ROLLING_BACK, 0)
 

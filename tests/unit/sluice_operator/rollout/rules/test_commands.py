@@ -109,6 +109,16 @@ def test_the_answer_says_who_asked_and_when() -> None:
     assert ended.history[0].reason == "Aborted"
 
 
+@pytest.mark.parametrize("verb", ["pause", "undo", "abort"])
+def test_no_command_leaves_requests_to_a_canary_without_pods(verb: str) -> None:
+    """Weight 0 comes first, and the answer in the next pass."""
+    gone = stepping(workloads=both_ready(2, 0))
+    first = decide(asking(gone, verb))
+    assert (first.weight and first.weight.desired, first.last_command) == (0, None)
+    second = decide(again(asking(gone, verb), workloads=both_ready(2, 0)))
+    assert (second.weight and second.weight.desired, answered(second)[0] is Answer.ACCEPTED) == (0, verb != "undo")
+
+
 def test_a_text_that_is_no_command_is_refused() -> None:
     """With what to write instead."""
     seen = replace_seen(stepping(), command=Asked("abort it!", JANE, NOW))
