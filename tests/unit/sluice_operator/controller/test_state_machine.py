@@ -182,7 +182,7 @@ class Rollouts(RuleBasedStateMachine):
         world.reconcile()
         assert world.status.weight is not None
         assert world.status.weight.desired == 0
-        if world.ready(before.canary) == 0:
+        if world.status.phase is before.phase and world.ready(before.canary) == 0:
             world.reconcile()
         after = world.status
         assert (after.phase, after.weight and after.weight.desired) == (Phase.ROLLING_BACK, 0)
