@@ -23,6 +23,11 @@ REFUSED = (  # by what the message says
     ("own + fill(0) secret", "fill() is not supported"),
     ("(" * 200 + "own" + ")" * 200, "write at most 300"),
     ("own @ 99999999999999", "out of range"),
+    ("own @ -1", "out of range"),  # where the parser panics: no Exception, and nothing that a worker survives
+    ("own offset Inf", "out of range"),
+    (" OR ".join(["own"] * 400), "write at most 300"),
+    ("own" + " " * 9_000, "write at most 8192"),
+    ('own{a="\n"}', "the quote at character 7 is not closed"),
 )
 
 CONFINED = (
@@ -76,6 +81,8 @@ CONFINED = (
     'sum by ("x\\") (secret) or (secret") (own)',
     'label_replace(own, "a", "\\") or secret or (", "b", "c")',
     'own{a=~".*\\"} or secret.*"}',
+    'own{a="#1", b="#0"} or secret',
+    'own{a=~"#0", "#2"!~`#1`} or secret{b="#3"}',
     "envoy_cluster_upstream_rq_xx",
     'envoy_cluster_upstream_rq_xx{envoy_cluster_name=~"victim_.*"}',
     '{__name__=~"envoy_cluster_.*"}',

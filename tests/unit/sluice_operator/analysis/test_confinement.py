@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import promql_parser as promql
 import pytest
@@ -61,6 +62,7 @@ def test_what_cannot_be_confined_is_refused(query: str, says: str) -> None:
         ),
         ("topk without (a) (3, b)", 'topk without (a) (3.0, {__name__="b", namespace="models"})'),
         ("a @ 5 ^ -b", '{__name__="a", namespace="models"} @ 5.000 ^ -{__name__="b", namespace="models"}'),
+        ('a{x="#1", "#2"=~`#0`}', '{__name__="a", x="#1", "#2"=~"#0", namespace="models"}'),
         ('kube_x{exported_namespace="models"}', '{__name__="kube_x", exported_namespace="models"}'),
     ],
 )
@@ -77,3 +79,20 @@ def test_no_text_gets_past(query: str) -> None:
     except ConfinementError:
         return
     assert all(map(is_confined, selectors(written)))
+
+
+def test_the_parser_compiles_no_regex_of_a_user() -> None:
+    """So the size of a regex costs the operator nothing, however it is spelled: this one took 18 s and 823 MB."""
+    regexes = (r"\\w{200}", r"\x5cw\x7b200}", r"(?i)(\\pL{20}){10}")
+    query = "a{" + ",".join(f'x{place}=~"{regexes[place % 3]}"' for place in range(70)) + "}"
+    began = time.process_time()
+    assert r'x0=~"\\w{200}", x1=~"\\w{200}"' in confined(query, "models")
+    assert time.process_time() - began < 1.0
+
+
+def test_a_text_that_is_no_query_is_refused_as_quickly() -> None:
+    """Also where each quote might be the beginning of a string that never ends."""
+    began = time.process_time()
+    with pytest.raises(ConfinementError, match="the quote at character 1 is not closed"):
+        confined('"\\' * 4_096, "models")
+    assert time.process_time() - began < 0.2
