@@ -5,7 +5,7 @@ A hold-out has a fixed size and is judged once, so exact binomial bounds decide.
 
 from collections.abc import Sequence
 
-from sluice_operator.api.observation import HoldOut, HoldOuts, Refusal, Rows, Unresolved
+from sluice_operator.api.observation import Denied, HoldOut, HoldOuts, Refusal, Rows, Unreachable, Unresolved
 from sluice_operator.api.quantities import Share
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.spec import Confidence, Objective
@@ -32,6 +32,14 @@ def revisions_to_read(
     if stable is None or stable.model.uri == canary.model.uri or not compared:
         return (canary,) if accuracies else ()
     return canary, stable
+
+
+def unknown(objectives: Sequence[Objective], answers: HoldOuts | None) -> Unreachable | Denied | None:
+    """Why a hold-out that `objectives` need is not known; None if none is missing."""
+    if answers is None or not decided_by_hold_outs(objectives):
+        return None
+    silent = (answer for answer in (answers.canary, answers.stable) if isinstance(answer, Unreachable | Denied))
+    return next(silent, None)
 
 
 def refusal(objective: Objective, trained: HoldOuts, confidence: Confidence) -> Refusal | None:

@@ -12,6 +12,7 @@ from sluice_operator.api.run import BEFORE_TRAFFIC, JUDGED, Outcome, Phase, Run
 from sluice_operator.api.status import METRICS_UNAVAILABLE, SIGNATURE_CHANGED, Condition, Result, Status
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
+from sluice_operator.rollout.start_conditions import hold_out_unknown, waits_for
 from sluice_operator.rollout.traffic_conditions import (
     UNPROVEN_AFTER_SECONDS,
     ConditionState,
@@ -114,6 +115,8 @@ def _needs_a_change(seen: Observation, status: Status) -> ConditionState | None:
         return "True", "CannotRead", f"the API server refuses what this needs to read: {seen.unreadable}"
     if isinstance(seen.resolution, Unresolved | Denied):
         return "True", seen.resolution.reason, seen.resolution.message
+    if (silent := hold_out_unknown(seen, status)) is not None:
+        return silent
     if seen.metrics_refusal is not None:
         return "True", seen.metrics_refusal.reason, seen.metrics_refusal.message
     if run is not None and status.phase is Phase.INITIALIZING and run.outcome is Outcome.REJECTED:
@@ -140,9 +143,9 @@ def _stable_dead(seen: Observation, status: Status) -> ConditionState | None:
 
 def _kept(seen: Observation, status: Status) -> ConditionState | None:
     serving, kept = serves(status), endpoints_to_keep(seen, status)
-    if not kept or serving is None:
+    if not kept:
         return None
-    waits = f"revision {serving.revision}, which should serve, has no ready pods"
+    waits = f"revision {serving.revision}, which should serve, has no ready pods" if serving else "none may serve yet"
     return "True", "EndpointsKept", f"{waits}: Service {seen.name} goes on selecting revision {kept}, which answers"
 
 
@@ -166,7 +169,7 @@ def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | Non
     proof = seen.smoke or seen.weight or seen.swap
     if status.phase in BEFORE_TRAFFIC and proof is not None and not proof.live:
         return "True", "GatewayUnreachable", proof.detail
-    if proof is not None and (waits := _waits(seen, status, run)):
+    if proof is not None and (waits := waits_for(seen, status, run)):
         quiet = seen.latency_thresholds is not None and criteria.lacks_threshold(
             run.objectives, seen.latency_thresholds
         )
@@ -235,21 +238,6 @@ def _signature_unchanged(status: Status) -> ConditionState:
     return states.get(check.reason, "Unknown"), check.reason, check.message
 
 
-def _waits(seen: Observation, status: Status, run: Run) -> str:
-    """What a canary that is ready and answers still waits for, in Starting; nothing if it is something else."""
-    if status.phase is not Phase.STARTING or status.stable is None or seen.smoke is None or not seen.smoke.live:
-        return ""
-    if seen.latency_thresholds is None:
-        words = "Prometheus says how long stable's requests take; write latency.max to go on without"
-    elif criteria.lacks_threshold(run.objectives, seen.latency_thresholds):
-        words = "stable has answered requests that a latency can be compared with: send some, or write latency.max"
-    elif not run.steps and seen.rate is None:
-        words = "Prometheus says how many requests there are; write rollout.canary.steps to choose it"
-    else:
-        return ""
-    return f"the first weight waits until {words}"
-
-
 def _message(seen: Observation, status: Status, findings: dict[str, ConditionState]) -> str:
     for name, bad in (("Stalled", "True"), ("RegistryReachable", "False"), ("TrafficVerified", "False")):
         if findings[name][0] == bad:
@@ -261,7 +249,9 @@ def _message(seen: Observation, status: Status, findings: dict[str, ConditionSta
     rejected = findings["RolloutSucceeded"]
     if rejected[0] == "False":
         again = f"; {_to_retry(seen)}" if findings["Stalled"][1] == "Rejected" else ""
-        return f"{findings['Ready'][2]}; the last run was rolled back: {rejected[2]}{again}"
+        tried = status.run.canary.revision if status.run else ""
+        what = "" if status.stable and status.stable.revision == tried else "the last run was rolled back: "
+        return f"{findings['Ready'][2]}; {what}{rejected[2]}{again}"
     return findings["Ready"][2]
 
 
@@ -269,7 +259,7 @@ def _run_message(seen: Observation, status: Status, run: Run) -> str:
     canary, pods = status.canary.model.uri if status.canary else "", seen.workload(status.canary)
     match status.phase:
         case Phase.INITIALIZING | Phase.STARTING:
-            why = pods.trouble or _waits(seen, status, run)
+            why = pods.trouble or waits_for(seen, status, run)
             return f"{canary} is starting" + (f": {why}" if why else "")
         case Phase.STEPPING:
             step, weight = str(run.strategy), run.strategy.weight

@@ -13,9 +13,9 @@ _CANARY_SERVES = (Phase.SWAPPING, Phase.FAILOVER)
 
 
 def serves(status: Status) -> Revision | None:
-    """The revision that Service NAME selects. None before the first one, and for a first one that was refused."""
+    """The revision that Service NAME selects. None before the first one, and for a first one that may not serve."""
     if status.phase is Phase.INITIALIZING:
-        return None if status.run is not None and is_refused(status.run) else status.canary
+        return status.canary if status.run is not None and _may_serve(status.run) else None
     return status.canary if status.phase in _CANARY_SERVES else status.stable
 
 
@@ -25,14 +25,15 @@ def endpoints_to_keep(seen: Observation, status: Status) -> str:
     Whatever led here (a status from a backup, pods that died in between): callers keep the answers that they get.
     """
     serving = serves(status)
-    if serving is None or seen.selected in ("", serving.revision) or seen.workload(serving).ready > 0:
+    if serving is not None and (seen.selected in ("", serving.revision) or seen.workload(serving).ready > 0):
         return ""
     return seen.selected if seen.workloads.get(seen.selected, Workload()).ready > 0 else ""
 
 
-def is_refused(run: Run) -> bool:
-    """Whether a first revision must not serve, even if its pods get ready. One that is only late may."""
-    return run.outcome is Outcome.REJECTED and run.reason != PROGRESS_DEADLINE_EXCEEDED
+def _may_serve(run: Run) -> bool:
+    """Whether a first revision may serve when its pods get ready: it was not refused. One that is only late may."""
+    refused = run.outcome is Outcome.REJECTED and run.reason != PROGRESS_DEADLINE_EXCEEDED
+    return not refused and not run.awaits_hold_out
 
 
 def full_size(spec: Spec, status: Status) -> int:

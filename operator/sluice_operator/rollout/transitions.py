@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from sluice_operator.analysis.default_objectives import default_objectives
+from sluice_operator.analysis.hold_out import decided_by_hold_outs
 from sluice_operator.api import names
 from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Observation
@@ -112,6 +113,7 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
         prometheus=seen.spec.prometheus,
         steps=seen.spec.rollout.canary.steps,
         commands=_asked_for(seen.status, canary),
+        awaits_hold_out=seen.status.stable is None and bool(decided_by_hold_outs(seen.spec.objectives)),
     )
     retiring = tuple(entry for entry in seen.status.retiring if entry.revision.revision != canary.revision)
     status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring, abandoned=None)

@@ -3,18 +3,22 @@
 from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria, hold_out, signature_change
-from sluice_operator.api.observation import Denied, Observation, Refusal, Unreachable
+from sluice_operator.api.observation import Observation, Refusal
 from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase, Run
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status
 from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
+from sluice_operator.rollout.rules import initializing
 from sluice_operator.rollout.traffic_conditions import is_withheld
-from sluice_operator.rollout.transitions import begin_run, ended, enter, is_rejected, is_resting, roll_back
+from sluice_operator.rollout.transitions import begin_run, enter, is_rejected, is_resting, roll_back
 
 
 def a_taken_name_or_route_holds_the_start(seen: Observation) -> Status | None:
-    """Nothing new begins while a Service, an Ingress or the host that we need is somebody else's, or not allowed."""
+    """Nothing goes forward while a Service, an Ingress or the host that we need is somebody else's, or not allowed.
+
+    What ends or restarts a run comes before: a correction, a newer revision, or stable asked for again.
+    """
     without_route = is_withheld(seen) and seen.status.route is None
     before = seen.status.phase in (Phase.PENDING, *BEFORE_TRAFFIC)
     if (seen.foreign or without_route) and before:
@@ -46,8 +50,13 @@ def a_model_without_a_good_hold_out_is_rejected(seen: Observation) -> Status | N
     for objective in hold_out.decided_by_hold_outs(run.objectives):
         if (refusal := hold_out.refusal(objective, hold_outs, run.confidence)) is not None:
             return _reject_before_traffic(seen, run, refusal)
-    unknown = any(isinstance(answer, Unreachable | Denied) for answer in (hold_outs.canary, hold_outs.stable))
-    return seen.status if unknown else None
+    return None
+
+
+def a_hold_out_that_is_not_known_holds_the_start(seen: Observation) -> Status | None:
+    """Nothing goes forward without it. What ends or restarts a run comes before: a correction, a newer revision."""
+    run = run_in(seen, *BEFORE_TRAFFIC)
+    return None if run is None or hold_out.unknown(run.objectives, seen.hold_outs) is None else seen.status
 
 
 def a_changed_signature_is_rejected(seen: Observation) -> Status | None:
@@ -120,8 +129,6 @@ def a_ready_canary_that_answers_begins_to_step(seen: Observation) -> Status | No
 
 
 def _reject_before_traffic(seen: Observation, run: Run, refusal: Refusal) -> Status | None:
-    if seen.status.stable is not None:
-        return roll_back(seen, run, Outcome.REJECTED, refusal.reason, refusal.message)
-    if run.outcome is Outcome.REJECTED:
-        return None
-    return replace(seen.status, run=ended(run, Outcome.REJECTED, refusal.reason, refusal.message, seen.now))
+    if seen.status.stable is None:
+        return initializing.refused(seen, run, refusal)
+    return roll_back(seen, run, Outcome.REJECTED, refusal.reason, refusal.message)

@@ -6,13 +6,23 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.observation import HoldOut, HoldOuts, Observation, Unresolved, Workload
+from sluice_operator.api.observation import (
+    Denied,
+    HoldOut,
+    HoldOuts,
+    Observation,
+    Refusal,
+    Unreachable,
+    Unresolved,
+    Workload,
+)
 from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.status import Status
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.decide import decide
-from sluice_operator.rollout.roles import serves
+from sluice_operator.rollout.roles import endpoints_to_keep, serves
 from tests.unit.sluice_operator.build import (
+    LIVE,
     OWNER,
     ROLLOUT,
     SPEC,
@@ -30,6 +40,10 @@ from tests.unit.sluice_operator.build import (
 
 PROGRESS = 600.0
 ONE_OF_TWO = pods((revision(1), 1))
+
+
+TRAINED = a_spec(objectives=[{"name": "trained", "accuracy": {"source": "Training", "min": "0.9"}}])
+GOOD, POOR = (HoldOuts(HoldOut("iris/1", right, 100, Unresolved("NoRows", "no rows"))) for right in (99, 23))
 
 
 def settled(seen: Observation, passes: int = 4) -> Status:
@@ -115,3 +129,59 @@ def test_the_objectives_of_the_first_revision_are_those_of_today() -> None:
     status = decide(seen)
     assert status.run is not None
     assert [objective.name for objective in status.run.objectives] == ["errors"]
+
+
+def test_what_callers_use_is_kept_when_it_is_refused_too_late() -> None:
+    """A pod that fetches again and is refused takes nothing from callers: the revision is stable, and that is told."""
+    refusal = Refusal("ModelNotFound", "MLflow has no such version any more")
+    serving = again(an_observation(), workloads=ONE_OF_TWO, swap=not_live())
+    part = {revision(1).revision: Workload(ready=1, pods=2, refusal=refusal)}
+    status = decide(again(serving, workloads=part, swap=LIVE))
+    assert at(status) == At(Phase.STABLE, stable="1", outcome=Outcome.ABANDONED)
+    assert serves(status) == status.stable
+    stays = f"{refusal.message}; callers get its answers, so it stays until the spec names another version"
+    assert condition(status, "RolloutSucceeded") == ("False", "ModelNotFound", stays)
+    assert status.message == f"models:/iris/1 serves on 1 of 2 pods; {stays}"
+    next_one = again(again(serving, workloads=part), workloads=part, resolution=resolved(2))
+    assert at(decide(next_one)) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=0)
+
+
+def test_another_objective_takes_nothing_from_callers() -> None:
+    """What serves was started by other terms; it becomes stable by them, and the new ones judge what comes after."""
+    serving = again(an_observation(), workloads=ONE_OF_TWO)
+    edited = again(serving, spec=TRAINED, workloads=ONE_OF_TWO, swap=LIVE, hold_outs=POOR)
+    status = settled(edited)
+    assert (serves(status), status.run and status.run.outcome) == (edited.status.canary, None)
+    assert at(decide(again(edited, after=PROGRESS, swap=LIVE))) == At(
+        Phase.STABLE, stable="1", outcome=Outcome.PROMOTED
+    )
+
+
+@pytest.mark.parametrize("answer", [Denied("RegistryLoginRefused", "MLflow answers 403"), Unreachable("timed out")])
+def test_no_caller_reaches_a_first_revision_before_its_hold_out_is_known(answer: Denied | Unreachable) -> None:
+    """However ready its pods are. Why it waits is told, and the answer of MLflow lets callers in, or does not."""
+    unknown: dict[str, Any] = {"workloads": pods((revision(1), 2)), "hold_outs": HoldOuts(answer)}
+    waiting = again(again(an_observation(spec=TRAINED), **unknown), after=PROGRESS, **unknown)
+    assert serves(waiting.status) is None
+    state, reason, message = condition(decide(waiting), "Stalled")
+    assert (state, reason) == ("True", getattr(answer, "reason", "RegistryUnreachable"))
+    assert message == f"{answer.message}; the start waits for the result on the hold-out, or for objectives without it"
+    assert serves(decide(again(waiting, hold_outs=GOOD))) == waiting.status.canary
+    assert settled(again(waiting, hold_outs=GOOD)).phase is Phase.STABLE
+    refused = settled(again(waiting, hold_outs=POOR))
+    assert (serves(refused), condition(refused, "Stalled")[1]) == (None, "TrainingAccuracyBelowLimit")
+
+
+def test_a_newer_version_does_not_wait_for_the_hold_out_of_the_one_before() -> None:
+    """Nobody uses that one."""
+    unknown = HoldOuts(Unreachable("timed out"))
+    waiting = again(an_observation(spec=TRAINED), workloads=pods((revision(1), 2)), hold_outs=unknown)
+    assert at(decide(again(waiting, resolution=resolved(2)))) == At(Phase.INITIALIZING, canary="2")
+
+
+def test_endpoints_are_kept_where_status_says_that_none_may_serve() -> None:
+    """A status of an older operator, which had let callers in before a hold-out was known, takes nothing from them."""
+    waiting = again(an_observation(spec=TRAINED), workloads=pods((revision(1), 2)), selected=revision(1).revision)
+    status = decide(waiting)
+    assert (serves(status), endpoints_to_keep(waiting, status)) == (None, revision(1).revision)
+    assert condition(status, "Stalled")[1] == "EndpointsKept"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sluice_operator.api.observation import (
+    Denied,
     HoldOut,
     HoldOuts,
     Proof,
@@ -284,6 +285,39 @@ def test_a_first_revision_without_a_good_hold_out_does_not_serve() -> None:
         )
         seen = again(seen)
     assert condition(status, "Stalled")[:2] == ("True", "TrainingAccuracyBelowLimit")
+
+
+TRAINED = a_spec(objectives=[{"name": "trained", "accuracy": {"source": "Training", "min": "0.9"}}])
+
+
+@pytest.mark.parametrize("answer", [Denied("RegistryLoginRefused", "MLflow answers 403"), Unreachable("timed out")])
+def test_a_hold_out_that_cannot_be_read_holds_the_start_and_is_told(answer: Denied | Unreachable) -> None:
+    """It gets no traffic meanwhile, and it is not rejected."""
+    ready: dict[str, Any] = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE, "hold_outs": HoldOuts(answer)}
+    status = decide(again(starting(spec=TRAINED, **ready), after=LATE, **ready))
+    assert (status.phase, status.rejected) == (Phase.STARTING, ())
+    assert condition(status, "Stalled")[:2] == ("True", getattr(answer, "reason", "RegistryUnreachable"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"resolution": resolved(1)}, Outcome.WITHDRAWN),
+        ({"resolution": resolved(3)}, Outcome.SUPERSEDED),
+        ({"spec": a_spec(objectives=[{"name": "errors", "errorRate": {"max": "2%"}}])}, None),
+    ],
+)
+@pytest.mark.parametrize("held", [{"hold_outs": HoldOuts(Unreachable("timed out"))}, {"foreign": ("Service x",)}])
+def test_a_start_that_is_held_yields_to_what_ends_or_restarts_it(
+    held: dict[str, Any], changes: dict[str, Any], outcome: Outcome | None
+) -> None:
+    """Stable asked for again, a newer version, other objectives: none of them waits for a registry, or for a name."""
+    waiting = again(starting(spec=TRAINED, **held), **held)
+    assert waiting.status.phase is Phase.STARTING
+    status = decide(again(waiting, **{**held, **changes}))
+    assert status.run is not None
+    assert status.run.outcome is outcome
+    assert outcome is not None or status.run.objectives == changes["spec"].objectives
 
 
 def test_a_name_that_somebody_else_took_holds_a_first_revision() -> None:
