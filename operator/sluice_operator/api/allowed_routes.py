@@ -24,6 +24,10 @@ class AllowedRoutes:
     hosts: tuple[Allowed, ...] = ()
     ingress_classes: tuple[Allowed, ...] = ()
 
+    def admits(self, namespace: str, host: str) -> bool:
+        """Whether an object in `namespace` may have this host, with whatever IngressClass."""
+        return not self.hosts or any(fnmatchcase(host, pattern) for pattern in _patterns(self.hosts, namespace))
+
     def refusal(self, namespace: str, traffic: Traffic) -> Refusal | None:
         """Why an object in `namespace` may not have this route; None if it may."""
         host, ingress_class = traffic.ingress.host, traffic.ingress.class_name
@@ -32,9 +36,13 @@ class AllowedRoutes:
             (self.ingress_classes, ingress_class, "IngressClassNotAllowed", "IngressClass", _CLASSES),
         )
         for entries, value, reason, kind, setting in asked:
-            patterns = [entry.pattern for entry in entries if fnmatchcase(namespace, entry.namespace)]
+            patterns = _patterns(entries, namespace)
             if entries and not any(fnmatchcase(value, pattern) for pattern in patterns):
                 may = f"it may use {', '.join(patterns)}" if patterns else "none is allowed there"
                 remedy = f"write another one, or let the administrator add '{namespace}={value}' to {setting}"
                 return Refusal(reason, f"namespace {namespace} may not use the {kind} {value} ({may}): {remedy}")
         return None
+
+
+def _patterns(entries: tuple[Allowed, ...], namespace: str) -> list[str]:
+    return [entry.pattern for entry in entries if fnmatchcase(namespace, entry.namespace)]

@@ -6,7 +6,7 @@ here, and the operator keeps no other state.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -64,7 +64,7 @@ class Route(StatusPart, frozen=True):
     """
 
     traffic: Traffic
-    since: datetime
+    since: Annotated[datetime, msgspec.Meta(tz=True)]  # it is compared with those of other objects
 
 
 class ObjectiveVerdict(StatusPart, frozen=True):

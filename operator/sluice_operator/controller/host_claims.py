@@ -3,6 +3,10 @@
 The first that was granted a host keeps it, whatever was created earlier; status says since when. Of those that only ask
 for it, the oldest object gets it; one that may not have it, by the administrator's setting, keeps it from nobody.
 
+Only the operator writes `status.route`. Whatever else seems to show that an object had a host, as after an upgrade or
+with a lost status, somebody in its namespace may have made: it helps against those that ask, never against a route that
+is noted.
+
 All objects are listed once, and then the watch keeps the list up to date. So a reconcile of one object does not read
 all others.
 """
@@ -24,8 +28,11 @@ _Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
 
 class _Rank(IntEnum):
-    GRANTED = 0
-    ASKED = 1
+    NOTED = 0
+    SERVED_BEFORE_NOTED = 1
+    SHOWN = 2  # by an Ingress
+    ASKED = 3
+    NOT_ALLOWED = 4  # any more: it keeps what it has until somebody asks who may have it
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,13 +55,16 @@ class HostClaims:
         self._listed = False
         self._listing = asyncio.Lock()
 
-    def see(self, body: Manifest) -> None:
-        """Note the claims of an object as it is now."""
+    def see(self, body: Manifest) -> set[_Key]:
+        """Note the claims of an object as it is now. The others with a claim to a host that this concerns."""
         key = body["metadata"]["namespace"], body["metadata"]["name"]
+        before, after = self._claims.get(key, {}), self._claims_of(body)
         self.forget(*key)
-        self._claims[key] = self._claims_of(body)
-        for host in self._claims[key]:
+        self._claims[key] = after
+        for host in after:
             self._keys[host].add(key)
+        changed = {host for host in before.keys() | after.keys() if before.get(host) != after.get(host)}
+        return {other for host in changed for other in self._keys.get(host, ())} - {key}
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop an object that was deleted."""
@@ -67,16 +77,16 @@ class HostClaims:
     async def holder(self, body: Manifest, host: str, served_since: datetime | None = None) -> str:
         """`namespace/name` of the object that has `host`, if that is another one than `body`; else empty.
 
-        `served_since`: when `body` got the host, if its status does not say it: what serves keeps its host.
+        `served_since`: when `body` got the host by what its objects show, if its status is lost.
         Whoever is named was read again, because the watch may have missed a change. And before a host is granted, all
         who have a claim to it are read again.
         """
         await self._list_once()
         me = body["metadata"]["namespace"], body["metadata"]["name"]
-        mine = self._claims_of(body).get(host) or _claim(body, _Rank.ASKED)
+        mine = self._claims_of(body).get(host) or _claim(body, _Rank.NOT_ALLOWED)
         if served_since is not None and mine.rank is _Rank.ASKED:
-            mine = replace(mine, rank=_Rank.GRANTED, since=served_since)
-        if mine.rank is _Rank.ASKED:
+            mine = replace(mine, rank=_Rank.SHOWN, since=served_since)
+        if mine.rank is not _Rank.NOTED:
             for other in sorted(self._keys.get(host, set()) - {me}):
                 await self._read(other)
         while (first := self._first_before(me, mine, host)) is not None:
@@ -104,12 +114,17 @@ class HostClaims:
 
     def _claims_of(self, body: Manifest) -> dict[str, _Claim]:
         """The claims of an object by host: what it was granted, and what it asks for and may have."""
-        served, asked = granted_before_noted(body), spec.traffic(body["spec"])
+        namespace, asked = body["metadata"]["namespace"], spec.traffic(body["spec"])
         claims = {}
-        if served or self._allowed.refusal(body["metadata"]["namespace"], asked) is None:
-            claims[asked.host] = _claim(body, _Rank.GRANTED if served else _Rank.ASKED)
+        if granted_before_noted(body):
+            allowed = self._allowed.admits(namespace, asked.host)
+            claims[asked.host] = _claim(body, _Rank.SERVED_BEFORE_NOTED if allowed else _Rank.NOT_ALLOWED)
+        elif self._allowed.refusal(namespace, asked) is None:
+            claims[asked.host] = _claim(body, _Rank.ASKED)
         if (route := status.route(body.get("status"))) is not None:
-            claims[route.traffic.host] = replace(_claim(body, _Rank.GRANTED), since=route.since)
+            allowed = self._allowed.admits(namespace, route.traffic.host)
+            noted = _claim(body, _Rank.NOTED if allowed else _Rank.NOT_ALLOWED)
+            claims[route.traffic.host] = replace(noted, since=max(noted.since, route.since))
         return claims
 
     def _first_before(self, me: _Key, mine: _Claim, host: str) -> _Key | None:

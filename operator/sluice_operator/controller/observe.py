@@ -115,7 +115,7 @@ class Observer:
             pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
         workloads = by_revision(pods, owned.objects.values())
         lost = bool(followed.adopted)
-        had_since = served_since(owned, owner, wanted.traffic.host) if lost else granted_before_noted(body)
+        shown_since = served_since(owned, owner, wanted.traffic.host) if lost else None
         edits = self._route_edits.look(owner, current, owned, looked_at)
         trouble = self._callers.look(owner, current, workloads)
         weight = await self._proofs.weight(current, workloads)
@@ -142,10 +142,10 @@ class Observer:
             workloads=workloads,
             selected=owned.selected(owner),
             foreign=owned.foreign,
-            host_taken=await self._hosts.holder(body, wanted.traffic.host, had_since),
+            host_taken=await self._hosts.holder(body, wanted.traffic.host, shown_since),
             route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",
             route_refusal=self._settings.allowed_routes.refusal(namespace, wanted.traffic),
-            granted_at=had_since,
+            granted_at=None if lost else granted_before_noted(body),
             route_edits=edits,
             host_trouble=trouble,
             refused=refused,

@@ -44,7 +44,8 @@ def registry(
             wake(key)
             return
         known = cache.version(key)
-        hosts.see(body)
+        for other in hosts.see(body):  # whoever loses its host by this is to give it up now
+            wake(other)
         cache.see(body)
         lanes.see(key, body.get("status", {}).get("phase", Phase.PENDING))
         if event["type"] is None and not known:

@@ -32,7 +32,7 @@ def traffic_verified(seen: Observation, status: Status) -> ConditionState:
 
 
 def is_withheld(seen: Observation) -> bool:
-    """Whether the route of the spec is not granted. What serves keeps its route, also where status does not note it."""
+    """Whether the route of the spec is not granted. What an operator served that noted no route keeps it."""
     not_allowed = seen.route_refusal is not None and seen.granted_at is None
     return bool(seen.host_taken) or not_allowed
 

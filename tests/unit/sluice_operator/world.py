@@ -206,7 +206,6 @@ class World(Observer):
             workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
             selected=owned.selected(OWNER),
             foreign=owned.foreign,
-            granted_at=self.now if followed.adopted and ("Ingress", name) in owned.objects else None,
             route_refusal=self.allowed_routes.refusal(namespace, wanted.traffic),
             route_edits=edits,
             refused=refused,

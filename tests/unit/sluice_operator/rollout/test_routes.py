@@ -117,7 +117,7 @@ def test_without_a_route_that_is_allowed_nothing_starts() -> None:
 
 
 def test_what_serves_without_a_noted_route_keeps_it() -> None:
-    """After an upgrade, or after its status was lost: an Ingress that is there is not deleted for a setting."""
+    """After an upgrade an Ingress that is there is not deleted for a setting."""
     for seen in (stable_on(1), stepping(weight=LIVE)):
         status = decide(replace_seen(with_status(seen, route=None), granted_at=NOW, route_refusal=REFUSED))
         assert routes(seen, status) == {("nginx", "iris.example.com")}
