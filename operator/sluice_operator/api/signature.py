@@ -29,11 +29,18 @@ class Signature(msgspec.Struct, frozen=True):
     predictions: Predictions
 
 
-def parse(metadata: Any) -> Signature | None:
-    """The signature in the JSON of `/metadata`; None if that does not say, as those of older model servers."""
-    if not isinstance(metadata, dict):
-        return None
+class _Metadata(msgspec.Struct):
+    """The part of `/metadata` that is looked at."""
+
+    signature: Signature
+
+
+def parse(metadata: bytes) -> Signature | None:
+    """The signature in the JSON of `/metadata`; None if that does not say, as those of older model servers.
+
+    Whatever an image answers, nothing is raised.
+    """
     try:
-        return msgspec.convert(metadata.get("signature"), Signature)
-    except msgspec.ValidationError:
+        return msgspec.json.decode(metadata, type=_Metadata).signature
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None

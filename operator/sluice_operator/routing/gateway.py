@@ -2,15 +2,19 @@
 
 A gateway that sends http to https is followed there, on the same host and nowhere else. Every failure becomes one
 sentence for the person paged, which names the setting that helps.
+
+The answers come from pods of users. So each is bounded in length and in total time, and what is shown of it is short
+and printable.
 """
 
+import asyncio
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -19,6 +23,11 @@ from sluice_operator.telemetry.calls import MeasuredClient
 
 _CONNECTIONS = 8
 _UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
+_GRACE = 1.0  # seconds after the timeout, which is that of each read: then an answer in small parts is given up, too
+_MAX_BYTES = 4_500_000  # of a body: an input example is a request, and the model server takes 4 MiB by default
+_REVISION = re.compile(r"[a-z0-9]{1,16}")
+_SET_ADDRESS = "set SLUICE_GATEWAY_ADDRESS to the https address of the gateway, with its port"
+_SHOWN = 200  # characters of a text that comes from outside
 
 
 class GatewayError(Exception):
@@ -31,13 +40,40 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How the operator reaches the gateway: its settings. Timeouts are in seconds, `authority` is a PEM file."""
+    """How the operator reaches the gateway: its settings. Timeouts are in seconds, `authority` is a PEM file.
+
+    `tls_port`: beside that of `address`, the only one to which a redirect is followed. A pod can answer with one, too,
+    and must not choose where the headers go.
+    """
 
     address: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a token
     authority: str = ""
     probe_timeout: float = 5.0
     smoke_timeout: float = 30.0
+    tls_port: int = 443
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. `revision`: empty unless the header has the form of one. `body`: None if it is too long."""
+
+    status: int
+    revision: str = ""
+    redirect: str = ""
+    body: bytes | None = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """`timeout`: seconds for each read. `wants_body`: or only the headers are read."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    timeout: float
+    wants_body: bool = True
+    content: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,73 +85,112 @@ class Gateway:
 
     def client(self) -> httpx.AsyncClient:
         """A client that opens a new connection for each request. Raises GatewayError."""
+        # Not compressed: a few bytes could become as many as there is memory.
+        fixed = {"Host": self.host, names.HEADER_PROBE: "1", "Accept-Encoding": "identity"}
         return MeasuredClient(
             "gateway",
             base_url=self.access.address,
-            headers={**self.access.headers, "Host": self.host, names.HEADER_PROBE: "1"},
+            headers={**self.access.headers, **fixed},
             limits=httpx.Limits(max_keepalive_connections=0, max_connections=_CONNECTIONS),
             verify=_trust(self.access.authority),
             follow_redirects=False,
             trust_env=False,
         )
 
-    async def get(self, client: httpx.AsyncClient, path: str, headers: Mapping[str, str]) -> httpx.Response:
-        """The answer to a probe. Raises GatewayError."""
-        return await self._ask(client, "GET", path, headers, self.access.probe_timeout)
+    async def who(self, client: httpx.AsyncClient, headers: Mapping[str, str]) -> Reply:
+        """Who answers a probe, without a body. Raises GatewayError."""
+        return await self._ask(client, _Request("GET", "/metadata", headers, self.access.probe_timeout, False))
 
-    async def post(self, client: httpx.AsyncClient, path: str, headers: Mapping[str, str], body: Any) -> httpx.Response:
-        """The answer to a smoke request. Raises GatewayError."""
-        return await self._ask(client, "POST", path, headers, self.access.smoke_timeout, json=body)
+    async def metadata(self, client: httpx.AsyncClient, headers: Mapping[str, str]) -> Reply:
+        """What the model server says of itself. Raises GatewayError."""
+        return await self._ask(client, _Request("GET", "/metadata", headers, self.access.probe_timeout))
 
-    async def _ask(
-        self,
-        client: httpx.AsyncClient,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        timeout: float,  # noqa: ASYNC109 - handed to the client, which tells connecting from answering
-        **body: Any,
-    ) -> httpx.Response:
-        as_host = {"sni_hostname": self.host}
-        url = path
+    async def predict(self, client: httpx.AsyncClient, headers: Mapping[str, str], body: bytes) -> Reply:
+        """The answer to a smoke request, whose `body` is JSON. Raises GatewayError."""
+        typed = {**headers, "Content-Type": "application/json"}
+        return await self._ask(client, _Request("POST", "/predict", typed, self.access.smoke_timeout, content=body))
+
+    async def _ask(self, client: httpx.AsyncClient, request: _Request) -> Reply:
+        url = request.path
         try:
-            answer = await client.request(method, url, headers=headers, timeout=timeout, extensions=as_host, **body)
-            if (secure := self._secure(answer, path)) is not None:
-                url = secure
-                answer = await client.request(method, url, headers=headers, timeout=timeout, extensions=as_host, **body)
-        except httpx.ReadTimeout as error:
-            raise GatewayError(
-                f"no answer to {path} through {self._shown(url)} within {timeout:g} s", slow=True
-            ) from error
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(request.timeout + _GRACE):
+                reply = await self._send(client, url, request)
+                if (secure := self._secure(reply, request.path)) is not None:
+                    url = secure
+                    reply = await self._send(client, url, request)
+        except (httpx.ReadTimeout, TimeoutError) as error:
+            where = f"{request.path} through {self._shown(url)}"
+            raise GatewayError(f"no answer to {where} within {request.timeout:g} s", slow=True) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise GatewayError(self._why(url, error)) from error
-        return answer
+        return reply
 
-    def _secure(self, answer: httpx.Response, path: str) -> str | None:
-        """Where the gateway listens for TLS, if it sends this host from http there; None for any other answer."""
-        if not answer.has_redirect_location or answer.url.scheme != "http":
+    async def _send(self, client: httpx.AsyncClient, url: str, request: _Request) -> Reply:
+        as_host = {"sni_hostname": self.host}
+        async with client.stream(
+            request.method,
+            url,
+            headers=request.headers,
+            content=request.content,
+            timeout=request.timeout,
+            extensions=as_host,
+        ) as answer:
+            redirect = answer.headers["Location"] if answer.has_redirect_location else ""
+            body = await _body(answer) if request.wants_body and not redirect else b""
+        revision = answer.headers.get(names.HEADER_REVISION, "")
+        return Reply(answer.status_code, revision if _REVISION.fullmatch(revision) else "", redirect, body)
+
+    def _secure(self, reply: Reply, path: str) -> str | None:
+        """Where the gateway listens for TLS, if it sends this host from http there; None for any other answer.
+
+        Raises GatewayError for a port that is not followed.
+        """
+        address = urlsplit(self.access.address)
+        target, port = _split(reply.redirect)
+        if address.scheme != "http" or (target.scheme, target.hostname) != ("https", self.host.lower()):
             return None
-        target = urlsplit(answer.headers["Location"])
-        if (target.scheme, target.hostname) != ("https", self.host.lower()):
-            return None
-        address = urlsplit(self.access.address).hostname or ""
-        return f"https://{f'[{address}]' if ':' in address else address}:{target.port or 443}{path}"
+        if port not in (self.access.tls_port, address.port):
+            followed = f"and only port {self.access.tls_port} is followed"
+            raise GatewayError(f"{self.access.address} sends {self.host} to port {port}, {followed}: {_SET_ADDRESS}")
+        name = address.hostname or ""
+        return f"https://{f'[{name}]' if ':' in name else name}:{port}{path}"
 
     def _shown(self, url: str) -> str:
         return self.access.address if url.startswith("/") else url.rpartition("/")[0]
 
-    def _why(self, url: str, error: httpx.HTTPError) -> str:
+    def _why(self, url: str, error: Exception) -> str:
         """Why there is no answer, and what to set."""
         redirected = not url.startswith("/")
         if (failed := _tls_failure(error)) is not None:
             return f"{self._shown(url)}: {_about_tls(failed, self.host)}"
         why = f"{self._shown(url)} gave no answer: {str(error) or type(error).__name__}"
         if redirected:
-            why += (
-                f"; {self.access.address} sends {self.host} there: set SLUICE_GATEWAY_ADDRESS to the https address of"
-                " the gateway, with its port"
-            )
+            why += f"; {self.access.address} sends {self.host} there: {_SET_ADDRESS}"
         return why
+
+
+def printable(text: str) -> str:
+    """The beginning of a text that comes from outside, without characters that steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_SHOWN])
+
+
+async def _body(answer: httpx.Response) -> bytes | None:
+    """As it came over the wire; None if it is too long, and then the rest is not read."""
+    body = bytearray()
+    async for part in answer.aiter_raw():
+        body += part
+        if len(body) > _MAX_BYTES:
+            return None
+    return bytes(body)
+
+
+def _split(location: str) -> tuple[SplitResult, int]:
+    """The parts of an address and its port, 0 for none; nothing for what is no address."""
+    try:
+        parts = urlsplit(location)
+        return parts, parts.port or (443 if parts.scheme == "https" else 0)
+    except ValueError:
+        return urlsplit(""), 0
 
 
 def _tls_failure(error: BaseException | None) -> ssl.SSLError | None:

@@ -9,18 +9,19 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import httpx
+import msgspec
 
-from sluice_operator.api import names
 from sluice_operator.api.observation import Proof
-from sluice_operator.routing.gateway import Gateway, GatewayError
+from sluice_operator.routing.gateway import Gateway, GatewayError, Reply, printable
 from sluice_operator.telemetry.stages import in_stage
 
 PROBES = 24  # a gateway with the old weight answers all of them as expected with probability 2 ** -24
 _NO_ENDPOINTS = (502, 503, 504)  # what a gateway answers for a Service without ready pods
-_SHOWN = 100  # characters of an address that comes from outside
+_NOTHING = (b"[]", b"{}", b"null", b'""', b"false", b"0")  # no predictions
+Form = TypeVar("Form", "_Metadata", "_Predictions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,18 @@ class _Probe:
         return not self.headers
 
 
+class _Metadata(msgspec.Struct):
+    """The part of `/metadata` that is sent back; not parsed, so that it costs no memory."""
+
+    input_example: msgspec.Raw
+
+
+class _Predictions(msgspec.Struct):
+    """The answer to a smoke request."""
+
+    predictions: msgspec.Raw
+
+
 @in_stage("gateway")
 async def weight(gateway: Gateway, split: Split, chance: random.Random) -> Proof:
     """Whether the probe header decides which revision answers, and nobody but these two answers callers.
@@ -113,38 +126,38 @@ async def smoke(gateway: Gateway, header: str, canary: str) -> Proof:
     to_canary = {header: "always"}
     try:
         async with gateway.client() as client:
-            metadata = await gateway.get(client, "/metadata", to_canary)
-            example, failure = _field(metadata, canary, "input_example")
-            if failure is not None:
-                return failure
+            metadata = _read(await gateway.metadata(client, to_canary), canary, "/metadata", _Metadata)
+            if isinstance(metadata, Proof):
+                return metadata
             try:
-                answer = await gateway.post(client, "/predict", to_canary, example)
+                reply = await gateway.predict(client, to_canary, bytes(metadata.input_example))
             except GatewayError as error:
                 if not error.slow:
                     raise
                 return Proof(False, f"the smoke request: {error} (SLUICE_SMOKE_TIMEOUT)", by_canary=True)
     except GatewayError as error:
         return Proof(False, f"no smoke request: {error}")
-    predictions, failure = _field(answer, canary, "predictions")
-    if failure is not None:
-        return failure
-    if not predictions:
+    answer = _read(reply, canary, "/predict", _Predictions)
+    if isinstance(answer, Proof):
+        return answer
+    if bytes(answer.predictions).translate(None, b" \t\r\n") in _NOTHING:
         return Proof(False, "the canary answered its own input example without a prediction", by_canary=True)
     return Proof(True)
 
 
-def _field(answer: httpx.Response, canary: str, field: str) -> tuple[Any, Proof | None]:
-    """`field` of the canary's JSON answer and None; or None and what is wrong with the answer."""
-    if answer.headers.get(names.HEADER_REVISION) != canary:
-        return None, Proof(False, f"the smoke request was answered by {_seen(answer)} instead of {canary}")
+def _read(reply: Reply, canary: str, path: str, form: type[Form]) -> Form | Proof:
+    """The canary's JSON answer, or what is wrong with it. Whatever its image answers, nothing is raised."""
+    if reply.revision != canary:
+        return Proof(False, f"the smoke request was answered by {_seen(reply)} instead of {canary}")
+    if reply.body is None:
+        return Proof(False, f"the canary's answer to {path} is too long, and was not read", by_canary=True)
     try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    if answer.status_code != httpx.codes.OK or not isinstance(body, dict) or field not in body:
-        shown = f"{answer.status_code}, without {field}: {answer.text[:200]}"
-        return None, Proof(False, f"the canary answered {answer.request.url.path} with {shown}", by_canary=True)
-    return body[field], None
+        if reply.status == httpx.codes.OK:
+            return msgspec.json.decode(reply.body, type=form)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass  # it is told below
+    needed, shown = ", ".join(form.__struct_fields__), printable(reply.body[:800].decode(errors="replace"))
+    return Proof(False, f"the canary answered {path} with {reply.status}, without {needed}: {shown}", by_canary=True)
 
 
 async def _answered_otherwise(gateway: Gateway, sent: Sequence[_Probe]) -> list[tuple[_Probe, Answer]]:
@@ -160,14 +173,13 @@ async def _answered_otherwise(gateway: Gateway, sent: Sequence[_Probe]) -> list[
 
 async def _answer(gateway: Gateway, client: httpx.AsyncClient, headers: Mapping[str, str]) -> Answer:
     try:
-        return _seen(await gateway.get(client, "/metadata", headers))
+        return _seen(await gateway.who(client, headers))
     except GatewayError as error:
         return Answer(error=f"{error} (SLUICE_PROBE_TIMEOUT)" if error.slow else str(error))
 
 
-def _seen(answer: httpx.Response) -> Answer:
-    redirect = answer.headers["Location"].partition("?")[0][:_SHOWN] if answer.has_redirect_location else ""
-    return Answer(answer.headers.get(names.HEADER_REVISION, ""), answer.status_code, redirect)
+def _seen(reply: Reply) -> Answer:
+    return Answer(reply.revision, reply.status, printable(reply.redirect.partition("?")[0]))
 
 
 def _is_stranger(answer: Answer, split: Split) -> bool:

@@ -3,9 +3,7 @@
 What really serves is compared, and not what the registry says of it: only the server knows which columns it needs.
 """
 
-import httpx
-
-from sluice_operator.api import names, signature
+from sluice_operator.api import signature
 from sluice_operator.api.observation import Proof, Signatures
 from sluice_operator.api.signature import Signature
 from sluice_operator.routing.gateway import Gateway, GatewayError
@@ -19,18 +17,11 @@ async def signatures(gateway: Gateway, header: str, stable: str, canary: str) ->
     try:
         async with gateway.client() as client:
             for value, revision in (("never", stable), ("always", canary)):
-                answer = await gateway.get(client, "/metadata", {header: value})
-                if answer.headers.get(names.HEADER_REVISION) != revision:
-                    status = answer.status_code
-                    return Proof(False, f"another server than revision {revision} says what it takes (status {status})")
-                answered.append(signature.parse(_json(answer)))
+                reply = await gateway.metadata(client, {header: value})
+                if reply.revision != revision:
+                    other = f"another server than revision {revision} says what it takes (status {reply.status})"
+                    return Proof(False, other)
+                answered.append(signature.parse(reply.body or b""))
     except GatewayError as error:
         return Proof(False, f"the revisions do not say what they take: {error}")
     return Signatures(*answered)
-
-
-def _json(answer: httpx.Response) -> object:
-    try:
-        return answer.json()
-    except ValueError:
-        return None

@@ -61,7 +61,7 @@ def test_a_gateway_that_sends_http_to_https_is_followed_there(authority: Authori
         async with serving(stable, certificate(authority)) as secure:
             location = {"Location": f"https://{HOST}:{secure.port}/metadata"}
             async with serving(lambda _: Reply(status, headers=location)) as plain:
-                proof = await role(Access(plain.http, authority=str(authority.certificate)))
+                proof = await role(Access(plain.http, authority=str(authority.certificate), tls_port=secure.port))
         assert {asked.server_name for asked in secure.asked} == {HOST}
         return proof
 
@@ -82,7 +82,8 @@ def test_the_smoke_request_follows_to_https_too(authority: Authority) -> None:
                 return Reply(308, headers={"Location": f"https://{HOST}:{secure.port}{asked.path}"})
 
             async with serving(redirect) as plain:
-                gateway = Gateway(Access(plain.http, authority=str(authority.certificate)), HOST)
+                access = Access(plain.http, authority=str(authority.certificate), tls_port=secure.port)
+                gateway = Gateway(access, HOST)
                 proof = await probes.smoke(gateway, "x-route", "canary")
         assert [(asked.method, asked.path) for asked in secure.asked] == [("GET", "/metadata"), ("POST", "/predict")]
         return proof
@@ -142,9 +143,39 @@ def test_a_redirect_to_a_port_that_does_not_answer_says_what_to_set() -> None:
         async with serving(stable) as closed:
             pass
         async with serving(lambda _: Reply(308, headers={"Location": f"https://{HOST}:{closed.port}/"})) as gateway:
-            return await role(Access(gateway.http))
+            return await role(Access(gateway.http, tls_port=closed.port))
 
     assert "set SLUICE_GATEWAY_ADDRESS to the https address of the gateway, with its port" in finish(story()).detail
+
+
+def test_a_redirect_to_any_other_port_is_not_followed(authority: Authority) -> None:
+    """A pod can answer with one, and would choose where in the cluster the operator's headers go."""
+
+    async def story() -> Proof:
+        async with serving(stable, certificate(authority)) as elsewhere:
+            location = {"Location": f"https://{HOST}:{elsewhere.port}/metadata"}
+            async with serving(lambda _: Reply(308, headers=location)) as gateway:
+                proof = await role(Access(gateway.http, authority=str(authority.certificate)))
+        assert not elsewhere.asked
+        assert (
+            f"sends {HOST} to port {elsewhere.port}, and only port 443 is followed: set SLUICE_GATEWAY_" in proof.detail
+        )
+        return proof
+
+    assert not finish(story()).live
+
+
+@pytest.mark.parametrize("location", [f"https://{HOST}:99999/", "https://[", "https://:x", "//\x1b]0;x"])
+def test_a_location_that_is_no_address_is_told(location: str) -> None:
+    """It raises nothing, and what is shown of it steers no terminal."""
+
+    async def story() -> Proof:
+        async with serving(lambda _: Reply(302, headers={"Location": location})) as gateway:
+            return await role(Access(gateway.http))
+
+    proof = finish(story())
+    assert not proof.live
+    assert proof.detail.isprintable()
 
 
 def test_an_answer_that_is_too_slow_for_a_probe_names_the_setting() -> None:
