@@ -267,6 +267,7 @@ class World(Observer):
             return
         if manifest["kind"] == names.KIND:
             assert (verb, manifest["spec"]) == ("status", self.spec), "the spec is the user's"
+            status.parse(manifest["status"])  # what is written can be read again
             return
         if "spec" not in manifest and "data" not in manifest:  # labels and owner of a Deployment
             return

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sluice_operator.api import names
+from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Unresolved
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.run import Outcome, Phase
@@ -317,3 +318,20 @@ def test_a_missing_alias_does_not_change_what_serves() -> None:
     world.calm_down(5)
     assert world.end() == before
     assert world.status.message == "MLflow has no alias 'challenger' of model 'iris'"
+
+
+def test_an_undo_goes_all_the_way() -> None:
+    """Each status on its way can be read again. The revision before serves, and the one that was left is rejected."""
+    world = stable_world()
+    world.resolution = resolved(2)
+    world.calm_down(30)
+    assert world.status.stable is not None
+    assert world.status.stable.revision == revision(2).revision
+    world.ask(Verb.UNDO, revision(2).revision, 0)
+    phases = set()
+    for _ in range(30):
+        world.calm_down(1)
+        phases.add(world.status.phase)
+    assert {Phase.STARTING, Phase.PROMOTING} <= phases
+    assert (world.status.phase, world.status.stable.revision) == (Phase.STABLE, revision(1).revision)
+    assert [entry.reason for entry in world.status.rejected] == ["Undone"]
