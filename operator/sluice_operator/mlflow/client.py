@@ -4,17 +4,16 @@ Three results must never be mixed up: a model, no such model, and no usable answ
 the operator does not need MLflow's own client with its long retries.
 """
 
-from typing import Any
-
 import httpx
+import msgspec
 
 from sluice_operator.api.observation import Denied, HoldOutAnswer, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.api.revision import Model
-from sluice_operator.mlflow import connection, hold_out, uris
+from sluice_operator.mlflow import answers, connection, hold_out, uris
 from sluice_operator.mlflow.connection import Connection, Login, Logins
-from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
+from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError, short
 
-_UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError)  # what the parsing of another answer raises
+_UNEXPECTED = (msgspec.ValidationError, ArithmeticError)  # what reading another answer raises
 
 
 class RegistryError(Exception):
@@ -56,7 +55,7 @@ class Registry:
     async def alias_version(self, via: Connection, name: str, alias: str) -> str | None:
         """The version that `alias` of model `name` points to. None if there is no such alias, or no usable answer."""
         try:
-            return str((await self._by_alias(await self._api(via), name, alias))["version"])
+            return str((await self._by_alias(await self._api(via), name, alias)).version)
         except (NotFoundError, DeniedError, UnusableError, *_UNEXPECTED):
             return None
 
@@ -64,7 +63,8 @@ class Registry:
         """The result of `model` on its hold-out, from metrics and tags of the MLflow run that made it."""
         try:
             api = await self._api(via)
-            return hold_out.parse(model, (await api.get("runs/get", run_id=model.run_id))["run"]["data"])
+            answer = answers.read(await api.get("runs/get", run_id=model.run_id), answers.OneRun)
+            return hold_out.parse(model, answer.run.data)
         except NotFoundError as error:
             return Unresolved("HoldOutMissing", f"MLflow does not have the {hold_out.run_of(model)} ({error})")
         except DeniedError as error:
@@ -99,41 +99,40 @@ class Registry:
                 return Unresolved("InvalidURI", message)
             case uris.ByVersion(name, version):
                 answer = await api.get("model-versions/get", name=name, version=version)
-                return _registered(answer["model_version"])
+                return _registered(answers.read(answer, answers.OneVersion).model_version)
             case uris.ByAlias(name, alias):
                 return _registered(await self._by_alias(api, name, alias))
             case uris.ByStage(name, stage):
                 answer = await api.get("registered-models/get-latest-versions", name=name, stages=stage)
-                if not answer.get("model_versions"):
+                if not (found := answers.read(answer, answers.Versions).model_versions):
                     raise NotFoundError(f"no version of {name} is in stage {stage}")
-                return _registered(answer["model_versions"][0])
+                return _registered(found[0])
             case uris.LoggedModel(model_id):
-                info = (await api.get(f"logged-models/{model_id}"))["model"]["info"]
-                run_id = info.get("source_run_id", "")
-                return Resolved(Model(f"models:/{model_id}", info.get("name", model_id), model_id, run_id))
+                logged = answers.read(await api.get(f"logged-models/{model_id}"), answers.OneLoggedModel).model.info
+                named = short(logged.name or model_id)
+                return Resolved(Model(f"models:/{model_id}", named, model_id, logged.source_run_id or ""))
             case uris.RunModel(run_id, path):
-                run = (await api.get("runs/get", run_id=run_id))["run"]
-                name = run["info"].get("run_name", run_id)
+                run = answers.read(await api.get("runs/get", run_id=run_id), answers.OneRun).run
+                name = short(run.info.run_name or run_id)
                 return Resolved(Model(f"runs:/{run_id}/{path}", name, run_id[:8], run_id))
 
-    async def _by_alias(self, api: Api, name: str, alias: str) -> dict[str, Any]:
+    async def _by_alias(self, api: Api, name: str, alias: str) -> answers.ModelVersion:
         answer = await api.get("registered-models/alias", name=name, alias=alias)
-        model_version: dict[str, Any] = answer["model_version"]
-        return model_version
+        return answers.read(answer, answers.OneVersion).model_version
 
 
 def _unreachable(base: str, error: Exception) -> Unreachable:
-    other = f"its JSON is not an answer of MLflow ({type(error).__name__})"
-    what = str(error) if isinstance(error, UnusableError) else other
+    what = str(error) if isinstance(error, UnusableError) else f"its JSON is not an answer of MLflow ({error})"
     return Unreachable(f"MLflow at {base} gave no usable answer: {what}")
 
 
-def _registered(model_version: dict[str, Any]) -> Resolution:
-    name, version = model_version["name"], str(model_version["version"])
-    uri = f"models:/{name}/{version}"
-    if (state := model_version.get("status", "READY")) != "READY":
-        return Unresolved("ModelNotReady", f"{uri} is {state} in the registry: wait, or register it again")
-    return Resolved(Model(uri, name, version, model_version.get("run_id", ""), model_version.get("source", "")))
+def _registered(found: answers.ModelVersion) -> Resolution:
+    uri = f"models:/{found.name}/{found.version}"
+    if found.status != "READY":
+        return Unresolved(
+            "ModelNotReady", f"{uri} is {short(found.status)} in the registry: wait, or register it again"
+        )
+    return Resolved(Model(uri, found.name, str(found.version), found.run_id or "", found.source or ""))
 
 
 def _not_found(form: uris.ModelUri, answer: str) -> Unresolved:

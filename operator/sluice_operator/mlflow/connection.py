@@ -3,6 +3,7 @@
 The operator's own credentials go to the operator's own registry only, and never in place of those that an object names.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from sluice_operator.telemetry.calls import MeasuredClient
 OF_A_POD = ("token", "username", "password", "ca.crt")  # what a pod's fetch container can use, too
 _READ_AGAIN_SECONDS = 10.0
 _SECRETS_KEPT, _CLIENTS_KEPT = 1_000, 32
+_IN_USE_SECONDS = 30.0  # longer than a request takes
 _NO_CREDENTIALS = Credentials()
 
 
@@ -69,7 +71,8 @@ class Logins:
         self._folder = folder
         self._clock = clock
         self._secrets: dict[tuple[str, str], tuple[float, Entries | None]] = {}  # when it was read, and its content
-        self._clients: dict[tuple[str, str, str], httpx.AsyncClient] = {}  # by authority, certificate and key
+        self._clients: dict[tuple[str, str, str], httpx.AsyncClient] = {}  # by trust, the last used last
+        self._closing = set[asyncio.Task[None]]()
 
     async def of(self, connection: Connection) -> Login | Denied:
         """The login for a connection, or which of its Secrets is missing or cannot be used."""
@@ -96,11 +99,13 @@ class Logins:
         trust = found.authority, found.certificate, found.key
         if not any(trust):
             return Login(self._client, found, where)
-        if trust not in self._clients:
-            if len(self._clients) >= _CLIENTS_KEPT:
-                await self._clients.pop(next(iter(self._clients))).aclose()
-            self._clients[trust] = MeasuredClient("mlflow", verify=tls.context(found))
-        return Login(self._clients[trust], found, where)
+        client = self._clients.pop(trust, None) or MeasuredClient("mlflow", verify=tls.context(found))
+        if len(self._clients) >= _CLIENTS_KEPT:
+            closing = asyncio.create_task(_closed(self._clients.pop(next(iter(self._clients)))))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        self._clients[trust] = client
+        return Login(client, found, where)
 
     async def _entries(self, namespace: str, name: str) -> Entries | None:
         key, now = (namespace, name), self._clock()
@@ -112,6 +117,12 @@ class Logins:
             if len(self._secrets) > _SECRETS_KEPT:
                 self._secrets.pop(next(iter(self._secrets)))
         return found
+
+
+async def _closed(client: httpx.AsyncClient) -> None:
+    """Close a client when the requests that were begun with it are over: somebody may have it in hand."""
+    await asyncio.sleep(_IN_USE_SECONDS)
+    await client.aclose()
 
 
 def address(connection: Connection, default: str, allowed: tuple[str, ...]) -> str | Denied:

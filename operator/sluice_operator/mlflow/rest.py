@@ -21,6 +21,7 @@ from sluice_operator.mlflow.connection import Login
 _TIMEOUT_SECONDS = 5.0  # for the whole answer: a server that sends a byte now and then must not keep us
 _MAX_BYTES = 4_000_000
 _MAX_CHARACTERS = 200  # of a text that comes from outside
+_PLAIN = "identity"  # a kilobyte that is compressed twice can be a gigabyte
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -57,7 +58,7 @@ class Api:
         request = self.login.client.build_request(
             method,
             f"{self.base}/api/2.0/mlflow/{path}",
-            headers=_headers(self.login.credentials),
+            headers={**_headers(self.login.credentials), "Accept-Encoding": _PLAIN},
             timeout=_TIMEOUT_SECONDS,
             **content,
         )
@@ -101,6 +102,8 @@ def short(text: str) -> str:
 async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
     response = await client.send(request, stream=True)
     try:
+        if (encoding := response.headers.get("Content-Encoding", _PLAIN)) != _PLAIN:
+            raise UnusableError(f"it is compressed ({short(encoding)}), which was not asked for")
         content = bytearray()
         async for part in response.aiter_bytes():
             content += part

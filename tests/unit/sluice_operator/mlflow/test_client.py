@@ -251,3 +251,33 @@ def test_the_version_that_an_alias_points_to() -> None:
         asyncio.run(server.registry.alias_version(Connection(), "iris", "champion")) for server in (existing, absent)
     ]
     assert versions == ["3", None]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"run_id": 5},
+        {"source": {"a": 1}},
+        {"source": "x" * 4_001},
+        {"source": "a\x00b"},
+        {"name": ["iris"]},
+        {"name": "n" * 257},
+        {"name": "../iris"},
+        {"name": "\ud800"},
+        {"version": "9" * 65},
+        {"version": "2/../7"},
+        {"status": None},
+    ],
+)
+def test_a_field_of_another_kind_or_length_is_no_answer(fields: dict[str, Any]) -> None:
+    """A status was made of it that could not be read again, or was refused for its size; and pods from it."""
+    body = json.dumps({"model_version": {**VERSION, **fields}})
+    assert isinstance(Server(lambda _: httpx.Response(200, text=body)).resolve(), Unreachable)
+
+
+def test_a_field_that_is_null_is_missing() -> None:
+    """As other servers of the same API write it."""
+    answer = {"model_version": {**VERSION, "run_id": None, "source": None, "version": 3}}
+    assert Server(answers(answer)).resolve() == Resolved(Model("models:/iris/3", "iris", "3"))
+    run: dict[str, Any] = {"run": {"info": {"run_name": None}}}
+    assert Server(answers(run)).resolve("runs:/abc/model") == Resolved(Model("runs:/abc/model", "abc", "abc", "abc"))

@@ -12,9 +12,11 @@ import httpx
 from sluice_operator.api import spec
 from sluice_operator.api.observation import Denied, Resolution
 from sluice_operator.mlflow.client import Registry
-from sluice_operator.mlflow.connection import Connection, Logins
+from sluice_operator.mlflow.connection import Connection, Login, Logins
+from tests.unit.sluice_operator.certificates import Authority
 from tests.unit.sluice_operator.fakes import FakeKube
 from tests.unit.sluice_operator.mlflow.test_client import HOME, IRIS_3, VERSION
+from tests.unit.sluice_operator.simulated_time import simulated
 
 ELSEWHERE = "http://mlflow.team-a.svc:5000"
 
@@ -128,3 +130,25 @@ def test_what_came_from_another_registry_is_asked_for_without_today_s_secrets() 
     today = spec.Registry(tracking_uri=ELSEWHERE, credentials_secret="mlflow")
     assert Connection.to(ELSEWHERE, "models", today) == Connection(ELSEWHERE, "models", "mlflow")
     assert Connection.to("", "models", today) == Connection()
+
+
+def test_a_client_is_not_closed_while_somebody_may_have_it_in_hand(tmp_path: Path) -> None:
+    """33 authorities in one namespace broke off the requests of another one."""
+    world = World()
+    authority = Authority.made(tmp_path / "ca").certificate.read_text()
+    for number in range(33):
+        world.secret(f"s{number}", ca__crt=authority * (number + 1))
+
+    async def scenario() -> None:
+        logins = Logins(httpx.AsyncClient(), world.kube)
+        made = [await logins.of(Connection("", "models", f"s{number}")) for number in range(33)]
+        first, second, *_ = (login.client for login in made if isinstance(login, Login))
+        assert first is not second
+        assert [first.is_closed, second.is_closed] == [False, False]
+        again = await logins.of(Connection("", "models", "s1"))
+        assert isinstance(again, Login)
+        assert again.client is second, "it was not the one that nobody had used for longest"
+        await asyncio.sleep(60)
+        assert [first.is_closed, second.is_closed] == [True, False]
+
+    simulated(scenario)

@@ -30,6 +30,9 @@ NO_METRICS = Unresolved(
 )
 
 
+TOO_MANY = Unresolved("HoldOutMissing", "the metric total of run 'r1' of iris/3 is more than 10,000,000 rows")
+
+
 NO_DIGEST = Unresolved("HoldOutMissing", "run 'r1' of iris/3 has no tag sluice.holdout.digest")
 
 
@@ -42,6 +45,21 @@ NO_DIGEST = Unresolved("HoldOutMissing", "run 'r1' of iris/3 has no tag sluice.h
         (answers(run_with(correct=46, total=45)), NO_METRICS),
         (answers(run_with(correct=4.5, total=45)), NO_METRICS),
         (answers(run_with(correct=0, total=0)), NO_METRICS),
+        (answers({"run": {"data": {"metrics": [{"key": "total", "value": "NaN"}]}}}), NO_METRICS),
+        (answers(run_with(correct=9e7, total=1e8)), TOO_MANY),
+        (answers(run_with(correct=9e307, total=1e308)), TOO_MANY),
+        (
+            answers(run_with({"sluice.holdout.digest": "d" * 129}, correct=43, total=45)),
+            HoldOut(
+                "iris/3",
+                43,
+                45,
+                Unresolved(
+                    "HoldOutMissing",
+                    "the tag sluice.holdout.digest of run 'r1' of iris/3 is longer than 128 characters",
+                ),
+            ),
+        ),
         (
             missing("no run r1"),
             Unresolved("HoldOutMissing", "MLflow does not have the run 'r1' of iris/3 (no run r1)"),

@@ -18,6 +18,14 @@ def html(page: str, status: int = 200) -> Answer:
     return lambda _: httpx.Response(status, html=page)
 
 
+class Unreadable(httpx.AsyncByteStream):
+    """Of a compressed answer not one byte may be unpacked: a kilobyte took 1.26 GB and 17 s."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        raise AssertionError
+        yield b""
+
+
 AT_HOME = f"MLflow at {HOME} gave no usable answer"
 NO_API = f"where MLflow's API should be: is the address right, with its path, such as {HOME}/mlflow?"
 
@@ -39,7 +47,14 @@ NO_API = f"where MLflow's API should be: is the address right, with its path, su
         ),
         (answers({"error_code": "INTERNAL_ERROR", "message": "boom"}, 500), f"{AT_HOME}: HTTP 500, boom"),
         (answers(["x"]), f"{AT_HOME}: HTTP 200, its JSON is not an answer of MLflow"),
-        (answers({"model_version": 3}), f"{AT_HOME}: its JSON is not an answer of MLflow (TypeError)"),
+        (
+            answers({"model_version": 3}),
+            f"{AT_HOME}: its JSON is not an answer of MLflow (Expected `object`, got `int` - at `$.model_version`)",
+        ),
+        (
+            lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip, gzip"}, stream=Unreadable()),
+            f"{AT_HOME}: it is compressed (gzip, gzip), which was not asked for",
+        ),
     ],
 )
 def test_the_message_names_what_was_found_at_the_address(answer: Answer, message: str) -> None:
