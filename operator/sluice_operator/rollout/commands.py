@@ -17,7 +17,7 @@ from sluice_operator.rollout import pauses
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.transitions import ABORTED, UNDONE, begin_return, begin_run, enter, next_step, roll_back
 
-_PAUSABLE = (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING)
+_PAUSABLE = (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING, Phase.FAILOVER)
 _CANARY_SERVES = (Phase.SWAPPING, Phase.WATCHING, Phase.FAILOVER)
 
 
@@ -180,11 +180,14 @@ def _other_revision(run: Run, command: Command) -> Refused:
 
 
 def _go_back(seen: Observation, run: Run, reason: str, message: str) -> Answered:
-    """Roll back by hand. From the swap on, only to a revision that can answer."""
+    """Roll back by hand. Callers that get answers go on getting some: from the swap on, and in Failover."""
     status = seen.status
-    back = status.previous if status.phase is Phase.WATCHING else status.stable
-    if back is None or (status.phase in _CANARY_SERVES and seen.workload(back).ready == 0):
-        return Refused(f"{back.model.uri if back else 'the previous revision'} has no ready pods to go back to")
+    watching = status.phase is Phase.WATCHING
+    serving, back = (status.stable, status.previous) if watching else (status.canary, status.stable)
+    answered = status.phase in _CANARY_SERVES and seen.workload(serving).ready > 0
+    if back is None or (answered and seen.workload(back).ready == 0):
+        stays = "; kubectl sluice pause keeps the canary from becoming stable" if status.phase is Phase.FAILOVER else ""
+        return Refused(f"{back.model.uri if back else 'the previous revision'} has no ready pods to go back to{stays}")
     status = roll_back(seen, pauses.resumed(run, seen.now), Outcome.REJECTED, reason, message)
     return Accepted(status, f"traffic goes back to {back.model.uri}")
 

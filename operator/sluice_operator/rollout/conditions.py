@@ -9,9 +9,10 @@ from sluice_operator.analysis import criteria
 from sluice_operator.api.names import workload
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.run import BEFORE_TRAFFIC, JUDGED, Outcome, Phase, Run
-from sluice_operator.api.status import METRICS_UNAVAILABLE, SIGNATURE_CHANGED, Condition, Result, Status
+from sluice_operator.api.status import METRICS_UNAVAILABLE, SIGNATURE_CHANGED, Condition, Status
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
+from sluice_operator.rollout.stable_dead import stable_dead
 from sluice_operator.rollout.start_conditions import hold_out_unknown, waits_for
 from sluice_operator.rollout.traffic_conditions import (
     UNPROVEN_AFTER_SECONDS,
@@ -81,7 +82,7 @@ def _reconciling(status: Status) -> ConditionState:
 
 def _stalled(seen: Observation, status: Status) -> ConditionState:
     run = status.run
-    for finding in (_needs_a_change, withheld, _stable_dead, _kept, contested, unproven, _waiting_too_long):
+    for finding in (_needs_a_change, withheld, stable_dead, _kept, contested, unproven, _waiting_too_long):
         if (state := finding(seen, status)) is not None:
             return state
     if run is not None and status.phase is Phase.STEPPING and not run.pause and seen.now >= run.deadline_at:
@@ -122,23 +123,6 @@ def _needs_a_change(seen: Observation, status: Status) -> ConditionState | None:
     if run is not None and status.phase is Phase.INITIALIZING and run.outcome is Outcome.REJECTED:
         return "True", run.reason, run.message
     return None
-
-
-def _stable_dead(seen: Observation, status: Status) -> ConditionState | None:
-    """Requests are answered by a canary that nobody has judged, or by nobody."""
-    stable, canary, began = status.stable, status.canary, status.phase_started_at
-    if status.phase is Phase.WATCHING:
-        stable, canary = status.previous, status.stable
-        if seen.verdict is None or seen.verdict.result is not Result.FAIL or seen.workload(stable).ready > 0:
-            return None
-        says = f"{canary.model.uri if canary else ''} fails ({seen.verdict.message})"
-        return "True", "StableDead", f"{says}, but the previous revision has no ready pods to go back to"
-    if status.phase is not Phase.FAILOVER or status.run is None or stable is None or canary is None or began is None:
-        return None
-    until = began + status.run.rollout.stable_dead_deadline
-    dead = f"{stable.model.uri} has no ready pods: {seen.workload(stable).trouble or 'none is there'}"
-    takes = f"{canary.model.uri} takes all requests without a verdict, and is stable at {until:%H:%M:%S} UTC"
-    return "True", "StableDead", f"{dead}; {takes} unless they come back"
 
 
 def _kept(seen: Observation, status: Status) -> ConditionState | None:

@@ -19,6 +19,8 @@ RULES: tuple[Rule, ...] = (
     failover.a_stable_that_is_ready_again_takes_its_requests_back,
     failover.a_stable_that_stays_dead_yields_to_the_newest_revision,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_the_canary,
+    failover.a_swap_without_ready_pods_on_either_side_is_a_failover,
+    failover.a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision,
     finishing.the_previous_revision_asked_for_again_comes_back,
     stepping.a_canary_without_ready_pods_gets_no_traffic,  # whatever is asked: that is answered in the next pass
     commands.a_command_is_answered,

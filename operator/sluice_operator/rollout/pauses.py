@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import Pause, Run
+from sluice_operator.api.run import Pause, Phase, Run
 from sluice_operator.api.status import Status
 
 BY_COMMAND = "PausedByCommand"
@@ -38,9 +38,16 @@ def resumed(run: Run, now: datetime) -> Run:
     pause = run.pause
     if pause is None:
         return run
-    seconds = run.paused_seconds + round((now - pause.since).total_seconds())
+    since = max(pause.since, run.started_at)  # a run that began again has a deadline of its own
+    seconds = run.paused_seconds + round((now - since).total_seconds())
     over = run.step if pause.reason == BY_STEP else run.pause_over
     return replace(run, pause=None, paused_seconds=seconds, pause_over=over)
+
+
+def kept(run: Run) -> Pause | None:
+    """The pause of `run` where it has to begin again from weight 0; that of a step comes again with the step."""
+    pause = run.pause
+    return None if pause is None or pause.reason == BY_STEP else replace(pause, weight=0)
 
 
 def overruled(run: Run, holding: tuple[str, ...]) -> Run:
@@ -54,6 +61,8 @@ def condition(seen: Observation, status: Status) -> tuple[str, str, str]:
     if run is not None and run.pause is not None:
         pause = run.pause
         held = f"the canary keeps weight {pause.weight}" if status.weight else "the previous revision stays ready"
+        if status.phase is Phase.FAILOVER:
+            held = "the canary takes all requests and does not become stable"
         message = f"{pause.message}; since {pause.since:%H:%M:%S} UTC {held}: {_way_on(seen.name, pause)}"
         return "True", pause.reason, message
     if seen.spec.suspend:

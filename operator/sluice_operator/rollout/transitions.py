@@ -22,7 +22,7 @@ from sluice_operator.api.status import (
     Status,
     Weight,
 )
-from sluice_operator.rollout import revisions
+from sluice_operator.rollout import pauses, revisions
 from sluice_operator.rollout.roles import full_size, sizes
 
 REJECTED_KEPT = 20
@@ -132,8 +132,18 @@ def begin_return(seen: Observation, revision: Revision, message: str) -> Status:
 
 
 def begin_again(seen: Observation, run: Run, canary: Revision) -> Status:
-    """The same canary from weight 0. What comes back by an undo needs no steps then, either."""
+    """The same canary from weight 0, and what people asked of it. What comes back by an undo needs no steps."""
     status = begin_run(seen, canary)
+    assert status.run is not None
+    begun = replace(
+        status.run,
+        pause=pauses.kept(run),
+        overruled=run.overruled,
+        commands=(*run.commands, *status.run.commands)[-COMMANDS_KEPT:],
+        failover_seconds=run.failover_seconds,
+        stable_ready_since=run.stable_ready_since,
+    )
+    status = replace(status, run=begun)
     return _without_steps(status, run.message) if run.returning else status
 
 

@@ -115,13 +115,14 @@ class World(Observer):
         generation = body["metadata"]["generation"] + 1
         self.kube.put({**body, "metadata": {**body["metadata"], "generation": generation}, "spec": self.spec})
 
-    def ask(self, verb: Verb, named: str, step: int) -> None:
-        """A person writes a command, each at another time."""
+    def ask(self, verb: Verb, named: str, step: int) -> str:
+        """A person writes a command, each at another time. Its id."""
         self.asked += 1
         body = self.kube.objects[IRIS]
         text = text_of(verb, named, step, NOW + timedelta(seconds=self.asked))
         metadata = {**body["metadata"], "annotations": {names.ANNOTATION_COMMAND: text}}
         self.kube.put({**body, "metadata": metadata})
+        return text
 
     def run_pods(self) -> None:
         """The kubelet catches up with the Deployments."""
@@ -283,6 +284,7 @@ class World(Observer):
             there = ("Deployment", f"iris-{self.selected}") in self.kube.objects
             answered = there and self._ready.get(self.selected, 0) > 0
             assert self._ready.get(selected, 0) > 0 or not answered, "a Service that had ready endpoints keeps some"
+            assert current.phase is not Phase.FAILOVER or not self._is_rejected(current), "rejected, and all requests"
         if manifest["kind"] == "Deployment":
             revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
             needed = {role.revision for role in (current.stable, current.previous) if role}
@@ -302,18 +304,24 @@ class World(Observer):
             part = "replicas" if verb == "scale" else "selector" if manifest["kind"] == "Service" else "rules"
             assert stored["spec"].get(part) == manifest["spec"].get(part), "written otherwise than status asks for"
 
+    def _is_rejected(self, current: Status) -> bool:
+        """Whether the canary failed before under the objectives that it is judged by."""
+        run, canary = current.run, current.canary
+        assert run is not None
+        assert canary is not None
+        judged_by = canary.revision, revisions.objectives_hash(run.objectives)
+        allowed = SIGNATURE_CHANGED if self.spec["model"].get("allowSignatureChange") else ""
+        return any(
+            (entry.revision, entry.objectives_hash) == judged_by and entry.reason != allowed
+            for entry in current.rejected
+        )
+
     def _may_take_traffic(self, current: Status) -> bool:
         run, canary = current.run, current.canary
         taking = Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.FAILOVER
         if run is None or canary is None or current.phase not in taking:
             return False
-        judged_by = canary.revision, revisions.objectives_hash(run.objectives)
-        allowed = SIGNATURE_CHANGED if self.spec["model"].get("allowSignatureChange") else ""
-        rejected = any(
-            (entry.revision, entry.objectives_hash) == judged_by and entry.reason != allowed
-            for entry in current.rejected
-        )
-        return not rejected and (self.ready(canary) > 0 or serves(current) == canary)
+        return not self._is_rejected(current) and (self.ready(canary) > 0 or serves(current) == canary)
 
     # The state in the end
 

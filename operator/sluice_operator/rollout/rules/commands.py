@@ -11,6 +11,7 @@ from sluice_operator.api.status import Result, Status
 from sluice_operator.rollout import commands, pauses
 from sluice_operator.rollout.commands import Accepted, Answered, Refused, with_pause
 from sluice_operator.rollout.phases import run_in
+from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.transitions import enter, with_command, write_weight
 
 _SAME_TIME = timedelta(minutes=1)  # clocks differ, and the API server's times are whole seconds
@@ -34,7 +35,7 @@ def a_command_is_answered(seen: Observation) -> Status | None:
 
 def spec_suspend_pauses_the_run(seen: Observation) -> Status | None:
     """And it goes on without. A first revision serves nobody yet, and a watch moves no traffic: neither pauses."""
-    status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING)
+    status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.FAILOVER)
     if run is None or run.returning:
         return None
     if seen.spec.suspend and run.pause is None:
@@ -70,7 +71,7 @@ def a_paused_run_goes_no_further(seen: Observation) -> Status | None:
     weight = run.pause.weight
     if status.weight is None or status.phase is not Phase.STEPPING or status.weight.desired == weight:
         return status
-    if seen.workload(status.canary).ready < run.strategy.pods(seen.spec.server.replicas):
+    if seen.workload(status.canary).ready < run.strategy.pods(full_size(seen.spec, status)):
         return status
     return write_weight(replace(status, run=replace(run, step_started_at=None)), weight, seen.now)
 

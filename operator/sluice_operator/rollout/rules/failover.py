@@ -1,38 +1,85 @@
-"""Rules for a stable revision that has no ready pods. Requests never go to it while the canary could answer them.
+"""Rules for a stable revision that has no ready pods. Requests never go to it while somebody else could answer them.
 
 The canary then takes all requests, unjudged. If stable stays dead, its successor does not wait for a comparison.
-A revision that was rejected takes over from nobody.
+A revision that was rejected, or fails, takes over from nobody for good.
 """
+
+from datetime import timedelta
 
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import Status
+from sluice_operator.rollout import pauses
 from sluice_operator.rollout.phases import run_in, time_in_phase
-from sluice_operator.rollout.transitions import begin_run, end_run, ended, enter, not_live
+from sluice_operator.rollout.roles import full_size
+from sluice_operator.rollout.stable_dead import failure, newer_revision, yields_at
+from sluice_operator.rollout.transitions import (
+    begin_again,
+    begin_run,
+    end_run,
+    ended,
+    enter,
+    not_live,
+    roll_back,
+    write_weight,
+)
+
+_STEADY = timedelta(minutes=1)  # for which a stable that was dead must be ready in one piece
 
 
 def a_stable_without_ready_pods_leaves_its_requests_to_the_canary(seen: Observation) -> Status | None:
     """At once: Service NAME selects the canary, which gets all of its pods. Its weight stays as it is."""
     status = seen.status
     run = run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.ROLLING_BACK)
-    if run is None or run.outcome is Outcome.REJECTED or run.returning or status.weight is None:
+    if run is None or run.outcome is Outcome.REJECTED or run.returning:
         return None
     if seen.workload(status.stable).ready > 0 or seen.workload(status.canary).ready == 0:
         return None
-    going_on = replace(
-        not_live(run, seen.now), step_started_at=None, outcome=None, ended_at=None, reason="", message=""
-    )
-    return enter(replace(status, run=going_on, verdict=None), Phase.FAILOVER, seen.now)
+    return _fail_over(seen, run)
+
+
+def a_swap_without_ready_pods_on_either_side_is_a_failover(seen: Observation) -> Status | None:
+    """After `stableDeadDeadline`, or at once for a newer revision: nothing can be proven, whoever is ready serves."""
+    run = run_in(seen, Phase.SWAPPING)
+    if run is None or seen.workload(seen.status.stable).ready > 0 or seen.workload(seen.status.canary).ready > 0:
+        return None
+    waits = newer_revision(seen) is None and time_in_phase(seen) < run.rollout.stable_dead_deadline
+    return None if waits else _fail_over(seen, run)
+
+
+def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen: Observation) -> Status | None:
+    """Of those that still have ready pods the newest, if none that has a role can answer. It was not rejected."""
+    status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.FAILOVER)
+    if status.phase is not Phase.STABLE and (run is None or run.returning):
+        return None
+    if any(seen.workload(role).ready > 0 for role in (status.stable, status.canary)):
+        return None
+    rejected = {entry.revision for entry in status.rejected}
+    for entry in reversed(status.retiring):
+        if entry.revision.revision not in rejected and seen.workload(entry.revision).ready > 0:
+            return enter(begin_run(seen, entry.revision), Phase.FAILOVER, seen.now)
+    return None
 
 
 def a_stable_that_is_ready_again_takes_its_requests_back(seen: Observation) -> Status | None:
-    """The canary begins again at weight 0: nothing that it did alone can be compared."""
+    """With half of its pods, for a minute in one piece: one that flaps takes callers along. From a dead one at once.
+
+    The canary begins again at weight 0: nothing that it did alone can be compared. One that fails is rejected now.
+    """
     status, run = seen.status, run_in(seen, Phase.FAILOVER)
-    if run is None or status.canary is None or seen.workload(status.stable).ready == 0:
+    if run is None or status.canary is None:
         return None
-    return begin_run(seen, status.canary)
+    ready, failed = seen.workload(status.stable).ready, failure(status)
+    if ready > 0 and failed is not None:
+        return _reject(seen, run, failed.reason, failed.message)
+    since = (run.stable_ready_since or seen.now) if 2 * ready >= full_size(seen.spec, status) else None
+    steady = since is not None and seen.now - since >= _STEADY
+    if steady or (ready > 0 and seen.workload(status.canary).ready == 0):
+        return _give_back(seen, run, status.canary)
+    return None if since == run.stable_ready_since else replace(status, run=replace(run, stable_ready_since=since))
 
 
 def a_stable_that_stays_dead_yields_to_the_newest_revision(seen: Observation) -> Status | None:
@@ -40,16 +87,47 @@ def a_stable_that_stays_dead_yields_to_the_newest_revision(seen: Observation) ->
 
     Without any ready pod the newest revision of the spec is tried in the canary's place.
     """
-    status, run, wanted = seen.status, run_in(seen, Phase.FAILOVER), seen.desired
-    if run is None or status.canary is None or status.stable is None:
+    status, run, newer = seen.status, run_in(seen, Phase.FAILOVER), newer_revision(seen)
+    if run is None or status.canary is None or status.stable is None or run.stable_ready_since is not None:
         return None
-    newer = wanted is not None and wanted.revision not in (status.canary.revision, status.stable.revision)
     if seen.workload(status.canary).ready == 0:
-        return begin_run(seen, wanted) if newer and wanted is not None else status
-    if not newer and time_in_phase(seen) < run.rollout.stable_dead_deadline:
-        return status
-    message = f"{status.stable.model.uri} had no ready pods; {status.canary.model.uri} took over without a verdict"
+        return None if newer is None else begin_run(seen, newer)
+    if (failed := failure(status)) is not None:
+        return None if newer is None else _reject(seen, run, failed.reason, failed.message)
+    over = yields_at(seen, status)
+    if newer is None and (over is None or seen.now < over):
+        return None
+    dead = f"{status.stable.model.uri} had {seen.workload(status.stable).ready or 'no'} ready pods"
+    message = f"{dead}; {status.canary.model.uri} took over without a verdict"
     ending = ended(run, Outcome.PROMOTED, "StableDead", message, seen.now)
-    return end_run(
-        seen, replace(status, stable=status.canary, verdict=None), ending, status.canary, leaving=status.stable
+    promoted = replace(status, stable=status.canary, verdict=None)
+    return end_run(seen, promoted, ending, status.canary, leaving=status.stable)
+
+
+def _fail_over(seen: Observation, run: Run) -> Status:
+    """A run that had ended goes on. A Fail and the pause of a person are kept; who flaps gets no new deadline."""
+    status, recent = seen.status, run.stable_ready_since
+    flaps = recent is not None and seen.now - recent < run.rollout.stable_dead_deadline
+    going_on = replace(
+        not_live(run, seen.now),
+        step_started_at=None,
+        failover_seconds=run.failover_seconds if flaps else 0,
+        stable_ready_since=None,
     )
+    if run.outcome is not None:
+        going_on = replace(going_on, outcome=None, ended_at=None, reason="", message="")
+    if status.weight is None:
+        status = write_weight(status, 0, seen.now)
+    entered = enter(replace(status, run=going_on, verdict=failure(status)), Phase.FAILOVER, seen.now)
+    return replace(entered, run=replace(entered.run, pause=pauses.kept(run))) if entered.run else entered
+
+
+def _give_back(seen: Observation, run: Run, canary: Revision) -> Status:
+    """The time without stable is remembered until stable has been ready for as long as it may be dead."""
+    seconds = run.failover_seconds + round(time_in_phase(seen).total_seconds())
+    noted = replace(run, failover_seconds=seconds, stable_ready_since=run.stable_ready_since or seen.now)
+    return begin_again(seen, noted, canary)
+
+
+def _reject(seen: Observation, run: Run, reason: str, message: str) -> Status:
+    return roll_back(seen, pauses.resumed(run, seen.now), Outcome.REJECTED, reason, message)

@@ -17,7 +17,7 @@ from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Unreachable, Unresolved
 from sluice_operator.api.owner import is_owned
 from sluice_operator.api.run import Outcome, Phase
-from sluice_operator.api.status import Result, Verdict
+from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.transitions import is_rejected
@@ -38,6 +38,7 @@ from tests.unit.sluice_operator.fakes import Reference
 from tests.unit.sluice_operator.world import IRIS, World
 
 HOLDS = Verdict(Result.UNDECIDED, "ErrorRateAboveLimit", "errors 5% breaks its limit", holding=("errors",))
+LATE = (Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING, Phase.FAILOVER)
 VERSIONS = st.sampled_from(["1", "2", "3"])
 CHILDREN: list[Reference] = [
     IRIS,
@@ -58,13 +59,16 @@ class Rollouts(RuleBasedStateMachine):
         self.world = World()
         self.backup: Any = None
 
-    @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING]))
+    @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, *LATE]))
     def start_in_a_phase(self, first: Phase) -> None:
         """A phase that random rules rarely reach."""
-        for version, phase in ((1, Phase.STABLE), (2, first)):
+        for version, phase in ((1, Phase.STABLE), (2, Phase.STEPPING if first is Phase.FAILOVER else first)):
             self.world.resolution = resolved(version)
             while first is not Phase.PENDING and self.world.status.phase is not phase:
                 self.advance()
+        if first is Phase.FAILOVER:
+            self.pods_break_or_recover("1")
+            self.the_operator_reconciles()
 
     @rule(cut_after=st.integers(1, 6))
     def the_operator_is_killed(self, cut_after: int) -> None:
@@ -73,9 +77,10 @@ class Rollouts(RuleBasedStateMachine):
     @rule()
     def the_operator_reconciles(self) -> None:
         """These are true after a reconcile that nothing disturbed."""
-        world = self.world
+        world, before = self.world, self.world.status
         world.reconcile()
         status = world.status
+        self.check_the_way_to_stable(before, status)
         if status.weight is not None and status.weight.desired > 0:
             assert world.ready(status.canary) > 0 or serves(status) == status.canary
         route = world.kube.objects.get(("Ingress", "iris-canary"))
@@ -85,16 +90,45 @@ class Rollouts(RuleBasedStateMachine):
             world.reconcile()
             assert not self.another_revision_could_serve()
 
+    def check_the_way_to_stable(self, before: Status, after: Status) -> None:
+        """Nobody becomes stable who is known as bad, or while a person holds the run; and who waits says so."""
+        run, stable = before.run, after.stable
+        if run is not None and before.stable is not None and stable is not None and after.phase is Phase.STABLE:
+            promoted = before.phase is Phase.FAILOVER and stable.revision != before.stable.revision
+            assert not promoted or run.pause is None
+            assert not promoted or before.verdict is None
+        if after.phase in (Phase.SWAPPING, Phase.WATCHING, Phase.FAILOVER):
+            nobody = not any(map(self.world.ready, filter(None, (after.stable, after.canary, after.previous))))
+            stalled = next(condition.status for condition in after.conditions if condition.type == "Stalled")
+            assert not nobody or stalled == "True"
+
     def another_revision_could_serve(self) -> bool:
         """While callers get no answer, and nothing bad is known of it."""
         world, status = self.world, self.world.status
         serving, run = serves(status), status.run
         if status.stable is None or serving is None or world.ready(serving) > 0:
             return False
+        if status.phase is Phase.STABLE:
+            rejected = {entry.revision for entry in status.rejected}
+            leaving = [entry.revision for entry in status.retiring if entry.until > world.now]
+            return any(world.ready(revision) for revision in leaving if revision.revision not in rejected)
         roles = (status.stable, status.previous, status.canary)
         others = [revision for revision in roles if revision and revision != serving]
         known_as_bad = run is not None and run.outcome is Outcome.REJECTED
         return not known_as_bad and any(map(world.ready, others))
+
+    @rule(verb=st.sampled_from(Verb))
+    def a_command_is_answered(self, verb: Verb) -> None:
+        """In each phase it is carried out or refused, as soon as dead pods were dealt with."""
+        run = self.world.status.run
+        if run is None:
+            return
+        asked = self.world.ask(verb, run.canary.revision, run.step)
+        for _ in range(3):
+            self.world.reconcile()
+        answered = self.world.status.last_command
+        assert answered is not None
+        assert answered.id == asked
 
     @rule()
     def everything_advances(self) -> None:
@@ -270,7 +304,7 @@ class Rollouts(RuleBasedStateMachine):
         """A run pauses beside a stable revision, in a phase in which a person can resume or abort it."""
         status = self.world.status
         if status.run is not None and status.run.pause is not None:
-            assert status.phase in (Phase.STARTING, Phase.STEPPING, Phase.WATCHING)
+            assert status.phase in (Phase.STARTING, Phase.STEPPING, Phase.WATCHING, Phase.FAILOVER)
             assert status.run.stable is not None
             assert not status.run.returning
 

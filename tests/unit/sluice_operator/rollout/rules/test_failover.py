@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.command import Asked
+from sluice_operator.api.observation import Observation
+from sluice_operator.api.run import Answer, Outcome, Phase
+from sluice_operator.api.status import Rejection
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import serves, sizes
 from tests.unit.sluice_operator.build import (
     FAIL,
+    LIVE,
+    NOW,
     REPLICAS,
+    UNDECIDED,
     At,
     a_spec,
     again,
@@ -26,6 +32,9 @@ from tests.unit.sluice_operator.build import (
     stable_on,
     starting,
     stepping,
+    swapped,
+    watching,
+    with_status,
 )
 
 STABLE_DEAD = a_spec().rollout.stable_dead_deadline.total_seconds()
@@ -64,13 +73,82 @@ def test_a_canary_that_was_only_withdrawn_takes_over() -> None:
     assert decide(withdrawn).phase is Phase.FAILOVER
 
 
+def failing_over(**changes: Any) -> Observation:
+    """Stable is dead, and the canary takes all requests."""
+    return again(stepping(workloads=ONLY_CANARY), **{"workloads": ONLY_CANARY, **changes})
+
+
 def test_a_stable_that_comes_back_takes_its_requests_back() -> None:
-    """The canary begins again from weight 0: what it did alone can be compared with nothing."""
-    alone = again(stepping(workloads=ONLY_CANARY), workloads=both_ready(1, 2))
+    """Once it is ready for a minute. The canary begins again at 0: what it did alone can be compared with nothing."""
+    back = again(failing_over(), workloads=both_ready(2, 2))
+    assert decide(again(back, after=59)).phase is Phase.FAILOVER
+    alone = again(back, after=60)
     status = decide(alone)
     assert at(status) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=10)
     assert status.run is not None
     assert (status.run.started_at, status.run.traffic_started_at) == (alone.now, None)
+
+
+def test_a_stable_that_flaps_is_replaced() -> None:
+    """A moment of readiness neither takes all callers along nor begins `stableDeadDeadline` anew."""
+    seen = stepping(workloads=ONLY_CANARY)
+    for second in range(0, 600, 5):
+        seen = again(seen, after=5, workloads=both_ready(2 if second % 60 == 0 else 0, 2))
+        assert seen.status.phase in (Phase.FAILOVER, Phase.STABLE)
+    assert at(seen.status)[:2] == (Phase.STABLE, "2")
+
+
+def test_a_stable_that_is_ready_for_minutes_in_between_is_replaced_too() -> None:
+    """The times without it add up, until it has been ready for `stableDeadDeadline`."""
+    seen, deaths = stepping(workloads=ONLY_CANARY), 0
+    while at(seen.status).stable == "1" and deaths < 10:
+        deaths += 1
+        seen = again(again(seen, workloads=ONLY_CANARY), after=60, workloads=ONLY_CANARY)
+        seen = again(seen, workloads=both_ready(2, 2))
+        seen = again(again(seen, after=61), workloads=both_ready(2, 2))
+    assert deaths == 3
+
+
+def test_a_stable_that_was_well_for_long_gets_all_of_its_deadline() -> None:
+    """What was days ago says nothing about today."""
+    back = again(again(failing_over(after=STABLE_DEAD - 1), workloads=both_ready(2, 2)), after=60)
+    begun = again(back, workloads=both_ready(2, 2))
+    dead = again(begun, workloads=ONLY_CANARY, after=STABLE_DEAD)
+    assert decide(dead).phase is Phase.FAILOVER
+    assert decide(again(dead, after=STABLE_DEAD - 1)).phase is Phase.FAILOVER
+
+
+def test_too_few_pods_of_stable_take_nothing_back() -> None:
+    """One pod of four cannot answer what all of the canary's answer; two can."""
+    wide = a_spec(server__replicas=4)
+    one, two = (again(failing_over(spec=wide), workloads=both_ready(ready, 4), spec=wide) for ready in (1, 2))
+    assert decide(again(one, after=60)).phase is Phase.FAILOVER
+    assert decide(again(two, after=60)).phase is Phase.STARTING
+
+
+def test_a_canary_that_dies_gives_the_requests_back_at_once() -> None:
+    """Any pod of stable is better than none."""
+    assert decide(again(failing_over(), workloads=both_ready(1, 0))).phase is Phase.STARTING
+
+
+def test_a_canary_that_fails_takes_over_for_no_longer_than_stable_is_dead() -> None:
+    """Its answers are better than none, but it is neither stable after the deadline nor tried again."""
+    failing = again(stepping(verdict=FAIL, workloads=ONLY_CANARY), workloads=ONLY_CANARY)
+    assert failing.status.phase is Phase.FAILOVER
+    assert decide(again(failing, after=STABLE_DEAD)).phase is Phase.FAILOVER
+    assert "fails (errors 5% breaks its limit)" in condition(failing.status, "Stalled")[2]
+    back = decide(again(failing, workloads=both_ready(1, 2)))
+    assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=10, outcome=Outcome.REJECTED)
+    assert [(entry.revision, entry.reason) for entry in back.rejected] == [(revision(2).revision, FAIL.reason)]
+
+
+def test_a_newer_revision_ends_the_time_of_a_canary_that_fails() -> None:
+    """It is rejected, and the newer one starts."""
+    failing = again(stepping(verdict=FAIL, workloads=ONLY_CANARY), workloads=ONLY_CANARY, resolution=resolved(3))
+    ended = again(again(failing, workloads=ONLY_CANARY), workloads=ONLY_CANARY, after=60)
+    started = decide(again(ended))
+    assert at(started)[:3] == (Phase.STARTING, "1", "3")
+    assert [entry.revision for entry in started.rejected] == [revision(2).revision]
 
 
 def test_a_stable_that_stays_dead_is_replaced() -> None:
@@ -105,3 +183,107 @@ def test_a_new_revision_of_a_dead_stable_serves_as_soon_as_it_is_ready() -> None
     dead = stable_on(1, ready=2, workloads=pods(), resolution=resolved(2))
     ready = again(dead, workloads=ONLY_CANARY)
     assert decide(ready).phase is Phase.FAILOVER
+
+
+REJECTED = Rejection(revision(3).revision, "models:/iris/3", "ErrorRateAboveLimit", "errors 5%", NOW)
+
+
+@pytest.mark.parametrize("workloads", [NOBODY, ONLY_CANARY])
+def test_a_revision_that_was_rejected_is_no_newer_one(workloads: Any) -> None:
+    """Neither does it take over without a verdict, nor does the canary become stable at once for its sake."""
+    seen = with_status(failing_over(), rejected=(REJECTED,))
+    named = again(seen, workloads=workloads, resolution=resolved(3))
+    assert at(decide(named))[:3] == (Phase.FAILOVER, "1", "2")
+    assert condition(decide(named), "Stalled")[:2] == ("True", "StableDead")
+
+
+def test_no_newer_revision_starts_while_the_spec_is_suspended() -> None:
+    """And nobody becomes stable for good without a verdict."""
+    suspended = failing_over(resolution=resolved(3), spec=a_spec(suspend=True))
+    assert at(decide(again(suspended, after=STABLE_DEAD)))[:3] == (Phase.FAILOVER, "1", "2")
+    assert at(decide(again(suspended, after=STABLE_DEAD, workloads=NOBODY)))[:3] == (Phase.FAILOVER, "1", "2")
+
+
+def test_a_canary_that_the_spec_left_does_not_become_stable() -> None:
+    """It answers until stable is back, because the spec names stable again."""
+    left = failing_over(resolution=resolved(1), after=STABLE_DEAD)
+    assert decide(again(left, after=STABLE_DEAD)).phase is Phase.FAILOVER
+    assert "because the spec names the stable revision" in condition(decide(left), "Stalled")[2]
+    back = again(again(left, workloads=both_ready(2, 2)), after=60)
+    assert at(decide(again(back)))[-1] is Outcome.WITHDRAWN
+
+
+@pytest.mark.parametrize("build", [stepping, starting])
+def test_a_pause_outlives_a_failover(build: Any) -> None:
+    """A person who holds a run holds it, whatever happens to stable: nobody takes over for good, nothing goes on."""
+    asked = Asked(f"pause/{revision(2).revision}/0/2026-03-01T12:00:00Z", "ann", NOW)
+    paused = again(build(workloads=both_ready(2, 1), command=asked), workloads=ONLY_CANARY)
+    dead = again(paused, after=STABLE_DEAD)
+    held = again(dead, after=STABLE_DEAD)
+    assert held.status.phase is Phase.FAILOVER
+    assert condition(held.status, "Paused")[:2] == ("True", "PausedByCommand")
+    back = again(again(held, workloads=both_ready(2, 2)), after=60)
+    begun = again(back, weight=LIVE, smoke=LIVE, workloads=both_ready(2, 2))
+    assert at(begun.status)[:2] == (Phase.STARTING, "1")
+    status = decide(begun)
+    assert (status.phase, condition(status, "Paused")[:2]) == (Phase.STARTING, ("True", "PausedByCommand"))
+    assert status.run is not None
+    assert [entry.id for entry in status.run.commands] == [asked.id]
+
+
+def test_a_pause_in_a_failover_keeps_the_canary_from_becoming_stable() -> None:
+    """And resume lets the deadline act."""
+    pause, resume = (
+        Asked(f"{verb}/{revision(2).revision}/0/2026-03-01T12:00:00Z", "ann", NOW) for verb in ("pause", "resume")
+    )
+    held = again(failing_over(command=pause), after=2 * STABLE_DEAD)
+    assert decide(held).phase is Phase.FAILOVER
+    assert decide(again(again(held, command=resume))).phase is Phase.STABLE
+
+
+def test_an_abort_in_a_failover_is_answered() -> None:
+    """Callers who get answers keep them; where nobody gets one, the run ends."""
+    abort = Asked(f"abort/{revision(2).revision}/0/2026-03-01T12:00:00Z", "ann", NOW)
+    refused = decide(failing_over(command=abort))
+    assert refused.last_command is not None
+    assert (refused.phase, refused.last_command.answer) == (Phase.FAILOVER, Answer.REFUSED)
+    assert "models:/iris/1 has no ready pods to go back to" in refused.last_command.message
+    assert decide(failing_over(command=abort, workloads=NOBODY)).phase is Phase.ROLLING_BACK
+
+
+def test_a_swap_that_nobody_answers_leaves_room_for_a_newer_revision() -> None:
+    """At once; without one it is a failover after `stableDeadDeadline`, and whoever is ready first serves."""
+    dead = swapped(workloads=NOBODY, swap=not_live())
+    assert condition(decide(dead), "Stalled")[:2] == ("True", "StableDead")
+    newer = again(dead, resolution=resolved(3))
+    assert at(decide(again(newer)))[:3] == (Phase.STARTING, "1", "3")
+    late = again(dead, after=STABLE_DEAD)
+    assert at(decide(late))[:3] == (Phase.FAILOVER, "1", "2")
+
+
+def test_a_revision_that_left_its_watch_takes_the_requests_of_a_dead_stable() -> None:
+    """The spec has gone back to version 1, whose pods then die: those of version 2 are still there."""
+    withdrawn = again(watching(resolution=resolved(1)), workloads=both_ready(0, 2))
+    status = decide(withdrawn)
+    assert (status.phase, serves(status)) == (Phase.FAILOVER, status.canary)
+    assert at(status)[:3] == (Phase.FAILOVER, "1", "2")
+
+
+def test_a_retiring_revision_takes_the_requests_of_a_dead_stable() -> None:
+    """Its pods are still there, and it was stable before. It serves until stable is back."""
+    promoted = again(watching(after=900, verdict=UNDECIDED, resolution=resolved(2)), workloads=both_ready(2, 0))
+    assert promoted.status.phase is Phase.STABLE
+    status = decide(promoted)
+    assert at(status)[:3] == (Phase.FAILOVER, "2", "1")
+    held = again(again(promoted), after=2 * STABLE_DEAD)
+    assert decide(held).phase is Phase.FAILOVER
+    back = again(again(again(held, workloads=both_ready(2, 2)), after=60), weight=LIVE)
+    ended = again(back, weight=LIVE)
+    assert at(decide(again(ended)))[:2] == (Phase.STABLE, "2")
+
+
+def test_a_retiring_revision_that_was_rejected_serves_nobody() -> None:
+    """Its answers are known to be bad."""
+    ended = again(again(stepping(verdict=FAIL), weight=LIVE), workloads=ONLY_CANARY)
+    assert [entry.revision.model.version for entry in ended.status.retiring] == ["2"]
+    assert decide(ended).phase is Phase.STABLE

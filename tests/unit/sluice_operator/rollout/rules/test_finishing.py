@@ -278,12 +278,12 @@ def test_an_unproven_swap_is_in_the_conditions() -> None:
 
 
 def test_a_swap_is_not_waited_for_without_end() -> None:
-    """One pod that never gets ready does not block all later versions. Without any ready one there is no watch."""
+    """One pod that never gets ready does not block all later versions. Without any ready one it is a failover."""
     waiting = again(
         swapped(swap=not_live()), swap=not_live("one endpoint of two"), after=600, workloads=both_ready(2, 1)
     )
     assert decide(waiting).phase is Phase.WATCHING
-    assert decide(replace_seen(waiting, workloads=both_ready(0, 0))).phase is Phase.SWAPPING
+    assert decide(replace_seen(waiting, workloads=both_ready(0, 0))).phase is Phase.FAILOVER
 
 
 def test_a_watch_that_sees_nothing_does_not_end() -> None:

@@ -1,0 +1,84 @@
+"""A stable revision without ready pods: what takes its place for good and when, and what is told meanwhile. Pure."""
+
+from datetime import datetime, timedelta
+
+from sluice_operator.api.observation import Observation, Workload
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Result, Status, Verdict
+from sluice_operator.rollout.traffic_conditions import ConditionState
+from sluice_operator.rollout.transitions import is_rejected, is_resting
+
+
+def failure(status: Status) -> Verdict | None:
+    """The Fail that is known of what is judged, and could not act: there was nobody to give the requests back to."""
+    verdict = status.verdict
+    return verdict if verdict is not None and verdict.result is Result.FAIL else None
+
+
+def newer_revision(seen: Observation) -> Revision | None:
+    """What the spec asks for, if it has no role yet and may be tried: not rejected, not resting, not suspended."""
+    status, wanted = seen.status, seen.desired
+    known = [role.revision for role in (status.stable, status.canary, status.previous) if role is not None]
+    if wanted is None or wanted.revision in known or seen.spec.suspend:
+        return None
+    return None if is_rejected(seen, wanted) or is_resting(seen, wanted) else wanted
+
+
+def yields_at(seen: Observation, status: Status) -> datetime | None:
+    """When the canary that answers in stable's place becomes stable; None if it does not, however long that takes.
+
+    It does not while somebody has paused the run, or if it fails, or if the spec names the stable revision again.
+    """
+    run, began, wanted = status.run, status.phase_started_at, seen.desired
+    if run is None or began is None or run.pause is not None or seen.spec.suspend or failure(status) is not None:
+        return None
+    if wanted is not None and status.stable is not None and wanted.revision == status.stable.revision:
+        return None
+    return began + run.rollout.stable_dead_deadline - timedelta(seconds=run.failover_seconds)
+
+
+def stable_dead(seen: Observation, status: Status) -> ConditionState | None:
+    """The condition while requests are answered by a canary that nobody has judged, by one that fails, or by nobody."""
+    if status.phase is Phase.WATCHING:
+        serves, other = status.stable, status.previous
+    elif status.phase in (Phase.SWAPPING, Phase.FAILOVER):
+        serves, other = status.canary, status.stable
+    else:
+        return None
+    if serves is None or other is None:
+        return None
+    pods, others, failed = seen.workload(serves), seen.workload(other), failure(status)
+    if pods.ready == 0 and others.ready == 0:
+        nobody = f"neither {serves.model.uri} ({_why(pods)}) nor {other.model.uri} ({_why(others)}) has ready pods"
+        return "True", "StableDead", f"{nobody}: mend one of them, or name another revision, which is tried at once"
+    if status.phase is Phase.FAILOVER:
+        return "True", "StableDead", f"{_dead(other, others, status)}; {_in_its_place(seen, status, serves)}"
+    if status.phase is Phase.SWAPPING or failed is None or others.ready > 0:
+        return None
+    says = f"{serves.model.uri} fails ({failed.message})"
+    return "True", "StableDead", f"{says}, but the previous revision has no ready pods to go back to"
+
+
+def _dead(stable: Revision, pods: Workload, status: Status) -> str:
+    since = status.run.stable_ready_since if status.run else None
+    if since is not None:
+        return f"{stable.model.uri} is ready again since {since:%H:%M:%S} UTC, but not for long enough yet"
+    if pods.ready > 0:
+        return f"{stable.model.uri} has only {pods.ready} ready pods: {_why(pods)}"
+    return f"{stable.model.uri} has no ready pods: {_why(pods)}"
+
+
+def _in_its_place(seen: Observation, status: Status, canary: Revision) -> str:
+    takes, until = f"{canary.model.uri} takes all requests", yields_at(seen, status)
+    if until is not None:
+        return f"{takes} without a verdict, and is stable at {until:%H:%M:%S} UTC unless they come back"
+    if (failed := failure(status)) is not None:
+        return f"{takes} though it fails ({failed.message}), and is rejected as soon as they come back"
+    if seen.spec.suspend or (status.run is not None and status.run.pause is not None):
+        return f"{takes} without a verdict, and is not stable while the run is paused"
+    return f"{takes} until they come back, because the spec names the stable revision"
+
+
+def _why(pods: Workload) -> str:
+    return pods.trouble or "none is there"
