@@ -107,12 +107,17 @@ def process_of(container_id: str) -> int:
 
     The kubelet puts each container into a cgroup that has its name. Raises CommandError.
     """
+    return min(processes_of(container_id))
+
+
+def processes_of(container_id: str) -> list[int]:
+    """As `process_of`: all of its processes, at least one."""
     name = container_id.rpartition("/")[2]
     folders = (folder for folder in Path("/proc").iterdir() if folder.name.isdecimal())
     processes = [int(folder.name) for folder in folders if _in_cgroup(folder, name)]
     if not name or not processes:
         raise CommandError(f"no process of container '{container_id}' on this machine")
-    return min(processes)
+    return processes
 
 
 def _in_cgroup(process: Path, name: str) -> bool:

@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dev.demo.cluster import CLUSTER_SH, process_of
+from dev.demo.cluster import CLUSTER_SH, process_of, processes_of
 from dev.demo.status import Status
-from tests.e2e.kills import Operator
+from tests.e2e.kills import Operator, kill_server
 from tests.e2e.matrix import PHASES, Matrix
 from tests.e2e.rollouts import NAMESPACE, Rollout
 
@@ -57,6 +57,40 @@ def _scaled(namespace: str, deployment: str, replicas: int) -> Act:
 
 def _away(namespace: str, deployment: str) -> tuple[Act, Act]:
     return _scaled(namespace, deployment, 0), _scaled(namespace, deployment, 1)
+
+
+def _hanging(namespace: str, labels: str) -> tuple[Act, Act]:
+    """Its processes stop: they take connections and do not answer. Its files stay."""
+
+    def send(number: signal.Signals) -> Act:
+        async def act(site: Site) -> None:
+            for pod in await site.matrix.place.kubectl.items("pods", "-n", namespace, "-l", labels):
+                for container in pod["status"]["containerStatuses"]:
+                    for process in processes_of(container["containerID"]):
+                        os.kill(process, number)
+
+        return act
+
+    return send(signal.SIGSTOP), send(signal.SIGCONT)
+
+
+def _refusing(namespace: str, service: str) -> tuple[Act, Act]:
+    """Its Service selects no pod, and its open connections are ended. Its files stay."""
+
+    def patch(operation: str) -> str:
+        return f'[{{"op": "{operation}", "path": "/spec/selector/nobody", "value": "here"}}]'
+
+    async def begin(site: Site) -> None:
+        kubectl = site.matrix.place.kubectl
+        await kubectl.text("-n", namespace, "patch", "service", service, "--type=json", "-p", patch("add"))
+        for pod in await kubectl.items("pods", "-n", namespace, "-l", f"app={service}"):
+            await kill_server(kubectl, namespace, pod["metadata"]["name"])
+
+    async def end(site: Site) -> None:
+        kubectl = site.matrix.place.kubectl
+        await kubectl.text("-n", namespace, "patch", "service", service, "--type=json", "-p", patch("remove"))
+
+    return begin, end
 
 
 def _killed(program: str) -> tuple[Act, Act]:
@@ -185,7 +219,9 @@ FAULTS = (
     Fault("operator replaced in mid-run", _operator_upgraded),
     Fault("leading operator stopped for 30 s, then two of them", _leader_stopped, _leader_goes_on, lasts=30.0),
     Fault("Prometheus away for 20 s", *_away("monitoring", "prometheus"), lasts=OUTAGE, in_ci=True),
-    Fault("MLflow away for 20 s", *_away("mlflow", "mlflow"), lasts=OUTAGE),
+    Fault("Prometheus hangs for 20 s", *_hanging("monitoring", "app=prometheus"), lasts=OUTAGE),
+    Fault("MLflow away for 20 s", *_refusing("mlflow", "mlflow"), lasts=OUTAGE),
+    Fault("MLflow hangs for 20 s", *_hanging("mlflow", "app=mlflow"), lasts=OUTAGE),
     Fault("API server killed", *_killed("kube-apiserver"), lasts=5.0),
     Fault("kubelet killed", *_killed("kubelet"), lasts=5.0),
     Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=PHASES),
