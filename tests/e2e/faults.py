@@ -5,8 +5,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from dev.demo.cluster import CLUSTER_SH, process_of, processes_of
 from dev.demo.status import Status
@@ -33,14 +33,17 @@ async def _nothing(site: Site) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`costs`: requests fail because of the fault itself, in the phases named. `goes_back`: the rollouts end where they
-    began. `in_ci`: it is tried in every run of all tests, the others by `make faults`."""
+    """`costs`: the phases in which requests fail because of the fault itself, and for how many seconds after its end.
+
+    `goes_back`: the rollouts end where they began. `in_ci`: it is tried in every run of all tests, the others by
+    `make faults`.
+    """
 
     name: str
     begin: Act
     end: Act = _nothing
     lasts: float = 0.0  # seconds
-    costs: Sequence[str] = ()
+    costs: Mapping[str, float] = field(default_factory=dict)
     goes_back: bool = False
     in_ci: bool = False
 
@@ -212,6 +215,7 @@ async def _operator_upgraded(site: Site) -> None:
     await site.operator.replace()
 
 
+ALL = dict.fromkeys(PHASES, 60.0)  # a pod that starts on a small machine, and a gateway that hears of it
 WIPE = ("patch", "modeldeployment", "{name}", "--subresource=status", "--type=merge", "-p", '{"status":null}')
 FAULTS = (
     Fault("none", _nothing, in_ci=True),
@@ -224,18 +228,18 @@ FAULTS = (
     Fault("MLflow hangs for 20 s", *_hanging("mlflow", "app=mlflow"), lasts=OUTAGE),
     Fault("API server killed", *_killed("kube-apiserver"), lasts=5.0),
     Fault("kubelet killed", *_killed("kubelet"), lasts=5.0),
-    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=PHASES),
-    Fault("all pods of the canary deleted", _pods_of(lambda now: now.canary), costs=("Stepping",)),
-    Fault("servers of stable killed", _servers_of(lambda now: now.stable), costs=PHASES),
-    Fault("servers of the canary killed", _servers_of(lambda now: now.canary), costs=("Stepping",)),
-    Fault("gateway away for 20 s", *_away("traefik", "traefik"), lasts=OUTAGE, costs=PHASES),
-    Fault("host edited and set back", _host("other-"), _host(""), lasts=5.0, costs=PHASES),
+    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=ALL),
+    Fault("all pods of the canary deleted", _pods_of(lambda now: now.canary), costs={"Stepping": 15.0}),
+    Fault("servers of stable killed", _servers_of(lambda now: now.stable), costs=ALL),
+    Fault("servers of the canary killed", _servers_of(lambda now: now.canary), costs={"Stepping": 15.0}),
+    Fault("gateway away for 20 s", *_away("traefik", "traefik"), lasts=OUTAGE, costs=ALL),
+    Fault("host edited and set back", _host("other-"), _host(""), lasts=5.0, costs=ALL),
     Fault(
         "foreign Ingress of the host for 20 s",
         _foreign_ingress,
         _for_each(_everybody, "delete", "ingress", "foreign-{name}"),
         lasts=OUTAGE,
-        costs=PHASES,
+        costs=ALL,
     ),
     Fault(
         "weight edited", _for_each(_with_canary, "annotate", "ingress", "{name}-canary", f"{WEIGHT}=90", "--overwrite")
@@ -243,7 +247,7 @@ FAULTS = (
     Fault(
         "canary Ingress deleted", _for_each(_with_canary, "delete", "ingress", "{name}-canary", "--ignore-not-found")
     ),
-    Fault("Service NAME deleted", _for_each(_everybody, "delete", "service", "{name}"), costs=PHASES),
+    Fault("Service NAME deleted", _for_each(_everybody, "delete", "service", "{name}"), costs=ALL),
     Fault("status wiped", _for_each(_everybody, *WIPE)),
     Fault("feedback Secret deleted", _for_each(_everybody, "delete", "secret", "{name}-feedback")),
     Fault("alias moved back", _back, goes_back=True),

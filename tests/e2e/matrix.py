@@ -6,6 +6,7 @@ versions to the other one and back. In RollingBack, a person takes back the same
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from dev.demo.traffic import Stream
 from tests.e2e.rollouts import Place, Rollout, deployed, manifest
 
 PHASES = ("Starting", "Stepping", "Watching", "RollingBack", "Stable")
-AT_REST = ("RollingBack", "Stable")  # they end where they began
+ENDS_WHERE_IT_BEGAN = ("RollingBack", "Stable")
 RATE = 10.0  # predictions per second and object
 ENDS_WITHIN = 240.0  # seconds from the end of a fault to the end of all rollouts
 STREAM_SECONDS = 7_200.0
@@ -27,16 +28,23 @@ STREAM_SECONDS = 7_200.0
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What became of one object: the end of its rollout, its requests since the fault began, and the time it took."""
+    """What became of one object: the end of its rollout, its requests since the fault began, and the time it took.
+
+    `seconds`: from the end of the fault to the end of the rollout. `broken`: from the end of the fault to the start of
+    the last request that failed; negative if all were before. `why`: how requests failed, the most frequent first.
+    """
 
     phase: str
     end: str
     seconds: float
     requests: int
     failed: int
+    broken: float
+    why: str
 
     def __str__(self) -> str:
-        return f"{self.end}, {self.failed} of {self.requests} failed, {self.seconds:.0f} s"
+        until = f" (until {self.broken:+.0f} s)" if self.failed else ""
+        return f"{self.end}, {self.failed} of {self.requests} failed{until}, {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +54,13 @@ class Subject:
     rollout: Rollout
     stream: Stream
 
-    def failed_since(self, since: float) -> tuple[int, int]:
-        """How many requests began since then, and how many of them failed."""
-        requests = [request for request in self.stream.requests if request.at >= since]
-        return len(requests), sum(bool(request.failure) for request in requests)
+    def since(self, began: float, ended: float) -> tuple[int, int, float, str]:
+        """The requests of a cell, from two moments of the stream on: when the fault began, and when it ended."""
+        requests = [request for request in self.stream.requests if request.at >= began]
+        failed = [request for request in requests if request.failure]
+        broken = max((request.at for request in failed), default=ended) - ended
+        why = Counter(request.failure for request in failed).most_common(2)
+        return len(requests), len(failed), broken, "; ".join(f"{count} times {text}" for text, count in why)
 
 
 def document(phase: str) -> dict[str, Any]:
@@ -77,7 +88,7 @@ class Matrix:
     @property
     def moving(self) -> list[Rollout]:
         """The objects whose rollout promotes."""
-        return [self.subjects[phase].rollout for phase in PHASES if phase not in AT_REST]
+        return [self.subjects[phase].rollout for phase in PHASES if phase not in ENDS_WHERE_IT_BEGAN]
 
     @property
     def all(self) -> list[Rollout]:
@@ -108,7 +119,7 @@ class Matrix:
 
     async def after(self, begun: Mapping[str, float], ends_on: Version) -> list[Cell]:
         """Resume what waits for a person, wait for all ends, and count. `begun`: when the fault did, by stream."""
-        since = time.monotonic()
+        since, over = time.monotonic(), {phase: subject.stream.now for phase, subject in self.subjects.items()}
         asking = [
             asyncio.create_task(self._ask_again(*work)) for work in (("Stepping", "resume"), ("RollingBack", "abort"))
         ]
@@ -117,12 +128,15 @@ class Matrix:
         finally:
             for task in asking:
                 task.cancel()
-        counts = [self.subjects[phase].failed_since(begun[phase]) for phase in PHASES]  # of all until the last end
-        return [Cell(phase, *end, *count) for phase, end, count in zip(PHASES, ends, counts, strict=True)]
+        cells = []
+        for phase, (end, seconds) in zip(PHASES, ends, strict=True):  # after the last end: all have equal time
+            requests, failed, broken, why = self.subjects[phase].since(begun[phase], over[phase])
+            cells.append(Cell(phase, end, seconds, requests, failed, broken, why))
+        return cells
 
     async def _end(self, phase: str, ends_on: Version, since: float) -> tuple[str, float]:
         """The outcome of the rollout, and how many seconds it took."""
-        wanted = self.resting if phase in AT_REST else ends_on
+        wanted = self.resting if phase in ENDS_WHERE_IT_BEGAN else ends_on
         settled = partial(_has_settled_on, wanted)
         end = await self.subjects[phase].rollout.until(f"it is Stable on {wanted.uri}", settled, within=ENDS_WITHIN)
         outcome = end.history[0].outcome if phase != "Stable" and end.history else "Stable"

@@ -4,6 +4,7 @@ Requests fail only where the fault itself must cost some. The table of all fault
 """
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator
 
@@ -50,12 +51,12 @@ async def test_a_fault_changes_no_end(
     if not fault.goes_back:
         subjects.now, subjects.next = subjects.next, subjects.now
     print(f"\n{fault.name}: " + "; ".join(f"{cell.phase} {cell}" for cell in cells))
-    failed = {cell.phase: cell.failed for cell in cells if cell.failed and cell.phase not in fault.costs}
-    assert not failed, f"requests failed, and not because of the fault: {failed}"
+    wrong = [cell for cell in cells if cell.failed and cell.broken > fault.costs.get(cell.phase, -math.inf)]
+    told = "; ".join(f"{cell.phase}: {cell.why}, the last one {cell.broken:.0f} s after its end" for cell in wrong)
+    assert not wrong, f"requests failed, and not because of the fault: {told}"
 
 
 async def test_the_matrix(rows: dict[str, list[Cell]]) -> None:
-    """No row and no cell is left out."""
+    """No row is left out."""
     print("\n" + table(rows, lambda cells: "| " + " | ".join(cells) + " |"))
     assert list(rows) == [fault.name for fault in CHOSEN]
-    assert all([cell.phase for cell in row] == list(PHASES) for row in rows.values())
