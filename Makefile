@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test simulate imports demo faults canaries cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test promises steps simulate imports demo faults canaries cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ check: .venv/installed ## Lint, types and unit tests: under two minutes, on any 
 	$(BIN)/python -m pytest -q tests/unit tests/simulation/test_quick.py
 
 test: check ## All tests: the check, contract, and end to end (a cluster that did not run before is ended afterwards)
-	$(BIN)/python -m pytest -v tests/simulation/test_promises.py
+	$(MAKE) --jobs 2 --output-sync=target promises steps
 	@echo "== programs and images of the cluster"
 	$(CLUSTER) build
 	$(CLUSTER) images
@@ -35,6 +35,12 @@ test: check ## All tests: the check, contract, and end to end (a cluster that di
 	$(BIN)/python -m pytest -v tests/contract
 	@echo "== end-to-end tests: the cluster"
 	$(BIN)/python -m pytest -v tests/e2e
+
+promises: .venv/installed
+	$(BIN)/python -m pytest -v tests/simulation/test_promises.py
+
+steps: .venv/installed ## 100,000 steps of everything that can happen to a rollout: about five minutes
+	STATEFUL_STEPS=100000 $(BIN)/python -m pytest -v tests/unit/sluice_operator/controller/test_state_machine.py
 
 simulate: .venv/installed ## All promises about verdicts by simulation, into docs/simulation.md: about half an hour
 	$(BIN)/python -m tests.simulation

@@ -9,7 +9,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from sluice_operator.api import spec
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
@@ -37,6 +44,7 @@ from tests.unit.sluice_operator.build import (
 from tests.unit.sluice_operator.fakes import Reference
 from tests.unit.sluice_operator.world import IRIS, World
 
+HOW_MANY = int(os.environ.get("STATEFUL_STEPS", "10000"))  # `make test` tries ten times as many
 HOLDS = Verdict(Result.UNDECIDED, "ErrorRateAboveLimit", "errors 5% breaks its limit", holding=("errors",))
 LATE = (Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING, Phase.FAILOVER)
 VERSIONS = st.sampled_from(["1", "2", "3"])
@@ -52,7 +60,9 @@ OWNED = st.sampled_from(CHILDREN[1:])
 
 
 class Rollouts(RuleBasedStateMachine):
-    """One ModelDeployment and everything that can happen to it."""
+    """One ModelDeployment and everything that can happen to it. `steps`: how many were taken, in all sequences."""
+
+    steps = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -282,6 +292,7 @@ class Rollouts(RuleBasedStateMachine):
     @invariant()
     def the_phase_has_the_roles_that_it_needs(self) -> None:
         """And it has a weight only if there is one in this phase."""
+        Rollouts.steps += 1
         status = self.world.status
         roles = (status.stable, status.canary, status.previous, status.weight)
         has = tuple(role is not None for role in roles)
@@ -371,10 +382,13 @@ class Rollouts(RuleBasedStateMachine):
         assert world.kube.writes == before, "an object without a run needs no write"
 
 
-Rollouts.TestCase.settings = settings(
-    max_examples=int(os.environ.get("STATEFUL_EXAMPLES", "40")),
-    stateful_step_count=250,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-TestRollouts = Rollouts.TestCase
+def test_the_promises_are_kept_and_the_end_is_right() -> None:
+    """In at least HOW_MANY steps, in sequences of up to 1,000: short ones do not get far from where they begin."""
+    one_go = settings(
+        max_examples=10,
+        stateful_step_count=1_000,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    while Rollouts.steps < HOW_MANY:
+        run_state_machine_as_test(Rollouts, settings=one_go)
