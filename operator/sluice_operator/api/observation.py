@@ -221,6 +221,7 @@ class Observation:
     metrics_refusal: Refusal | None = None  # why the Prometheus that the run names may not be asked
     verdict: Verdict | None = None
     alias_version: str | None = None  # that the alias of the last promotion points to
+    alias_trouble: str = ""  # why the registry has not moved it
     command: Asked | None = None  # the newest one, taken or not
 
     def obstacle(self, revision: Revision | None) -> Refusal | None:

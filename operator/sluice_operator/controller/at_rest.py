@@ -56,7 +56,7 @@ class AtRest:
         seen = snapshot.observation
         if isinstance(seen.resolution, NotAnswered) and not waits(seen.command, seen.status):
             return _ANSWER_COMES
-        if not _is_settled(seen.status) or decide(seen) != seen.status or not await _is_applied(self.cache, snapshot):
+        if not _is_settled(seen) or decide(seen) != seen.status or not await _is_applied(self.cache, snapshot):
             return None
         await self.archive.keep(snapshot.owner, seen.status, seen.now)
         self.listeners.saw(snapshot.owner, seen.status, seen.status, seen.now)
@@ -74,9 +74,10 @@ def _is_stalled(current: Status) -> bool:
     return any(condition.type == "Stalled" and condition.status == "True" for condition in current.conditions)
 
 
-def _is_settled(current: Status) -> bool:
-    """Whether the alias of the last promotion points where it should."""
-    return current.alias is None or current.alias.done
+def _is_settled(seen: Observation) -> bool:
+    """Whether the alias of the last promotion points where it should, or it is known why not, and tried again."""
+    alias = seen.status.alias
+    return alias is None or alias.done or bool(seen.alias_trouble)
 
 
 async def _is_applied(cache: Cache, snapshot: Snapshot) -> bool:

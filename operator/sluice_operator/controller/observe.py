@@ -160,6 +160,7 @@ class Observer:
             metrics_refusal=await self._metrics_refusal(owner, current),
             verdict=None if unjudged else await self._verdict(owner, current, workloads),
             alias_version=self._alias_version(owner, wanted, current),
+            alias_trouble=self._registry.alias_trouble((namespace, name)),
             command=command,
         )
         return Snapshot(body, owner, owned, observation, followed.adopted)

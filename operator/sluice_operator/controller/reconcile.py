@@ -154,7 +154,9 @@ class Reconciler:
     def _move_alias(self, key: Key, wanted: Spec, after: Status) -> None:
         """Have the alias of the last promotion pointed to the promoted version. It is tried until it is observed."""
         alias = after.alias
-        if alias is not None and not alias.done:
+        if alias is None or alias.done:
+            self.registry.leave_alias(key)
+        else:
             via = Connection.to(alias.tracking_uri, key[0], wanted.model.registry)
             self.registry.move_alias(key, via, alias.model, alias.name, alias.version)
 
@@ -168,7 +170,8 @@ class Reconciler:
             return _PROBE_AGAIN
         if is_rollout(after.phase):
             return self.evaluation_interval
-        return min(observation.spec.model.poll_interval.total_seconds(), _until_next(after, now))
+        asked_again = after.alias is not None and not after.alias.done and not observation.alias_trouble
+        return min(observation.spec.model.poll_interval.total_seconds(), _until_next(after, now, asked_again))
 
 
 def _log_about(current: Status) -> None:
@@ -183,9 +186,9 @@ def _moved(before: Status, after: Status) -> bool:
     return earlier != (after.phase, after.run, after.weight, after.last_command)
 
 
-def _until_next(after: Status, now: datetime) -> float:
-    """Seconds until pods of a retiring revision go, or until the alias is read again."""
+def _until_next(after: Status, now: datetime, asked_again: bool) -> float:
+    """Seconds until pods of a retiring revision go, or until the alias is read again, if nobody tells of it."""
     waits = [(entry.until - now).total_seconds() for entry in after.retiring]
-    if after.alias is not None and not after.alias.done:
+    if asked_again:
         waits.append(_RETRY)
     return max(AT_ONCE, min(waits, default=float("inf")))

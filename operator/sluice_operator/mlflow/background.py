@@ -14,7 +14,8 @@ from typing import Any
 
 from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Resolved, Unreachable
 from sluice_operator.api.revision import Model
-from sluice_operator.mlflow.client import Registry, RegistryError
+from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
+from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection
 
 _log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class BackgroundRegistry:
         self._servers: dict[Connection, _Server] = {}
         self._questions: dict[_Id, _Question] = {}
         self._asked: dict[tuple[Key, str], _Question] = {}  # by object and kind of question
-        self._moves: dict[_Id, asyncio.Task[None]] = {}  # aliases that are being moved
+        self._moves = AliasMoves(registry, self._alias_moved, wake, chance)
 
     def resolve(self, key: Key, uri: str, via: Connection, poll_seconds: float) -> Resolution:
         """The model version that `uri` names, polled every `poll_seconds` from now on."""
@@ -103,13 +104,20 @@ class BackgroundRegistry:
         return answer
 
     def move_alias(self, key: Key, via: Connection, name: str, alias: str, version: str) -> None:
-        """Begin to point `alias` of model `name` to `version`, and wake the object when that is done."""
-        move = (via, name, alias, version)
-        if move not in self._moves:
-            self._moves[move] = self._start(self._move(key, move))
+        """Begin to point `alias` of model `name` to `version`. The object is woken when that is done, or refused."""
+        self._moves.begin(key, AliasMove(via, name, alias, version))
+
+    def leave_alias(self, key: Key) -> None:
+        """The object wants no alias to be moved, or has seen that it is done."""
+        self._moves.leave(key)
+
+    def alias_trouble(self, key: Key) -> str:
+        """Why the alias that the object wants was not moved the last time; empty if nothing is known to be wrong."""
+        return self._moves.trouble(key)
 
     def forget(self, key: Key) -> None:
         """Drop the questions of an object that is gone."""
+        self._moves.leave(key)
         for asked in [asked for asked in self._asked if asked[0] == key]:
             self._leave(asked)
 
@@ -123,16 +131,7 @@ class BackgroundRegistry:
         answer: HoldOutAnswer = question.answer
         return answer
 
-    async def _move(self, key: Key, move: tuple[Connection, str, str, str]) -> None:
-        via, name, alias, version = move
-        try:
-            async with asyncio.timeout(_LONGEST):
-                await self._registry.set_alias(via, name, alias, version)
-        except (RegistryError, TimeoutError) as error:
-            _log.warning("alias %s of %s was not moved to %s yet: %s", alias, name, version, error)
-            return
-        finally:
-            del self._moves[move]
+    def _alias_moved(self, key: Key) -> None:
         if (question := self._asked.get((key, "alias"))) is not None:
             self._refresh(question)
 

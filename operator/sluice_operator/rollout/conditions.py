@@ -10,7 +10,7 @@ from sluice_operator.api.names import workload
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.run import BEFORE_TRAFFIC, JUDGED, Outcome, Phase, Run
 from sluice_operator.api.status import METRICS_UNAVAILABLE, SIGNATURE_CHANGED, Condition, Status
-from sluice_operator.rollout import pauses
+from sluice_operator.rollout import aliases, pauses
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
 from sluice_operator.rollout.stable_dead import stable_dead
 from sluice_operator.rollout.start_conditions import hold_out_unknown, waits_for
@@ -97,7 +97,7 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
         by_itself = f"at {status.abandoned.retry_at:%H:%M} UTC, or " if status.abandoned.retry_at else ""
         words = f"is tried again {by_itself}with other steps, deadlines or objectives"
         return "False", "Abandoned", f"{revision.model.uri} {words}, or by kubectl sluice retry {seen.name}"
-    return "False", "Progressing", ""
+    return aliases.refused(seen, status) or ("False", "Progressing", "")
 
 
 def _to_retry(seen: Observation) -> str:

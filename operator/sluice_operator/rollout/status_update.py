@@ -9,7 +9,7 @@ from sluice_operator.api.observation import Denied, NotAnswered, Observation, Pr
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import VERSION, Route, Status, Verification, Weight
-from sluice_operator.rollout import contest, crashes, revisions
+from sluice_operator.rollout import aliases, contest, crashes, revisions
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.traffic_conditions import is_withheld
@@ -22,8 +22,9 @@ def with_observations(seen: Observation) -> Observation:
     """`seen` with its status brought up to date with what was seen, and the revision that it asks for."""
     status = _shared_host(seen, _edited_route(seen, _route(seen, seen.status)))
     seen = _without_stale_proofs(seen, status)
-    for note in (with_registry, _pods, _scale, _connections, _crashes, _hold, _live_weight, _verdict, _retired, _alias):
+    for note in (with_registry, _pods, _scale, _connections, _crashes, _hold, _live_weight, _verdict, _retired):
         status = note(seen, status)
+    status = aliases.noted(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
     status = replace(status, version=VERSION, observed_generation=seen.generation, url=url)
     desired = _desired(seen)
@@ -170,13 +171,6 @@ def _verdict(seen: Observation, status: Status) -> Status:
 
 def _retired(seen: Observation, status: Status) -> Status:
     return replace(status, retiring=tuple(entry for entry in status.retiring if entry.until > seen.now))
-
-
-def _alias(seen: Observation, status: Status) -> Status:
-    alias = status.alias
-    if alias is None or alias.done or seen.alias_version != alias.version:
-        return status
-    return replace(status, alias=replace(alias, done=True))
 
 
 def _retry_token(seen: Observation, status: Status, desired: Revision | None) -> Status:

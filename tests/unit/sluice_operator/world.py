@@ -66,6 +66,8 @@ class Aliases(BackgroundRegistry):
         if self.answers:
             self.champion = version
 
+    def leave_alias(self, key: Key) -> None: ...
+
     def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
         return self.champion if self.answers else None
 

@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from sluice_operator.api import names, status
 from sluice_operator.api.observation import NotAnswered, Resolution
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.run import Phase
-from sluice_operator.api.status import Status
+from sluice_operator.api.status import Alias, Status
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.at_rest import AtRest
 from sluice_operator.controller.evaluate import Evaluator
@@ -29,7 +31,7 @@ from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.settings import Settings
-from tests.unit.sluice_operator.build import DEFAULTS, NOW, REPLICAS, raw_spec, resolved, revision, stable_on
+from tests.unit.sluice_operator.build import DEFAULTS, NOW, REPLICAS, condition, raw_spec, resolved, revision, stable_on
 from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
 from tests.unit.sluice_operator.fakes import FakeKube
 from tests.unit.sluice_operator.recorded import FakeEndedRuns
@@ -73,9 +75,22 @@ class Named(BackgroundRegistry):
 
     def __init__(self) -> None:
         self.resolution: Resolution = resolved(1)
+        self.trouble, self.moving = "", ""
 
     def resolve(self, key: Key, uri: str, via: Connection, poll_seconds: float) -> Resolution:
         return self.resolution
+
+    def alias_trouble(self, key: Key) -> str:
+        return self.trouble
+
+    def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
+        return None
+
+    def move_alias(self, key: Key, via: Connection, name: str, alias: str, version: str) -> None:
+        self.moving = alias
+
+    def leave_alias(self, key: Key) -> None:
+        self.moving = ""
 
     def forget(self, key: Key) -> None:
         """Nothing."""
@@ -272,5 +287,26 @@ def test_an_object_that_is_stalled_is_looked_at_each_poll_interval() -> None:
         assert "NameTaken" in {condition["reason"] for condition in conditions}
         pause, _, _ = await world.look()
         assert pause == 30.0
+
+    scenario(steps)
+
+
+def test_an_object_whose_alias_is_refused_rests() -> None:
+    """It was read completely every five seconds, for ever, and no condition said why."""
+
+    async def steps(world: Scenario) -> None:
+        body = world.kube.objects[IRIS]
+        asked = replace(status.parse(body["status"]), alias=Alias("champion", "iris", "1"))
+        world.kube.put({**body, "status": status.dump(asked)})
+        world.catch_up()
+        await world.settle()
+        assert world.registry.moving == "champion"
+        world.registry.trouble = "HTTP 403"
+        await world.settle()
+        assert condition(world.told[-1], "Stalled")[:2] == ("True", "AliasNotMoved")
+        pause, read, writes = await world.look()
+        assert (len(read), writes) == (3, 0)
+        assert pause is not None
+        assert pause >= 30
 
     scenario(steps)

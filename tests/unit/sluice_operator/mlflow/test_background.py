@@ -247,18 +247,6 @@ def test_a_moved_alias_is_read_again_at_once() -> None:
     simulated(scenario)
 
 
-def test_an_alias_that_cannot_be_moved_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The next reconcile tries it again."""
-
-    async def scenario() -> None:
-        world = Scenario()
-        world.registry.move_alias(A, Connection(HANGING), "iris", "champion", "2")
-        await asyncio.sleep(1)
-
-    simulated(scenario)
-    assert "alias champion of iris was not moved to 2 yet: no answer" in caplog.text
-
-
 def test_what_is_logged_about_a_shared_question_names_no_object() -> None:
     """Otherwise it would name the one that happened to ask first, for ever."""
     logged: list[dict[str, str]] = []

@@ -239,6 +239,24 @@ def test_the_alias_is_done_when_the_registry_says_so() -> None:
     assert decide(again(done, alias_version="1")).alias == Alias("champion", "iris", "2", "", done=True)
 
 
+def test_an_alias_that_the_registry_does_not_move_is_told() -> None:
+    """With its answer, and with what ends it: another alias, or none, in the spec. What serves goes on to serve."""
+    refused = replace_seen(
+        with_status(stable_on(1), alias=Alias("champion", "iris", "1")), alias_trouble="HTTP 403, no"
+    )
+    status = decide(refused)
+    assert condition(status, "Stalled") == (
+        "True",
+        "AliasNotMoved",
+        "the alias champion of iris was not moved to version 1: HTTP 403, no; it is tried again, at least every 5"
+        " minutes: let it be written, or take model.onPromote out of the spec of iris",
+    )
+    assert condition(status, "Ready")[0] == "True"
+    assert decide(again(refused, spec=a_spec(model__onPromote={}))).alias is None
+    renamed = decide(again(refused, spec=a_spec(model__onPromote={"setAlias": "best"})))
+    assert renamed.alias == Alias("best", "iris", "1")
+
+
 def test_no_alias_is_moved_unasked() -> None:
     """Without `onPromote.setAlias`, or for a model outside the registry, nothing is written to it."""
     unasked = a_spec(model={**SPEC["model"], "onPromote": {}})
