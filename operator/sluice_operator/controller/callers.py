@@ -17,6 +17,7 @@ from sluice_operator.api.observation import HostTrouble, Workload
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Status
+from sluice_operator.controller.namespace_limit import NamespaceLimit
 from sluice_operator.controller.proofs import Workloads
 from sluice_operator.kubernetes.hosts import other_ingresses
 from sluice_operator.kubernetes.port import Kube
@@ -32,7 +33,8 @@ _AT_REST = 60.0  # seconds between two probes of an object at rest
 _IN_A_STEP = 15.0  # between two groups of them, in a rollout
 _IN_TROUBLE = 5.0
 _PER_SECOND = 10.0  # probes of all objects at rest together: in a large fleet each is probed less often
-_AT_ONCE = 4  # objects that are probed at the same time
+_AT_ONCE = 32  # objects that are probed at the same time
+_OF_ONE_NAMESPACE = 2  # of these: pods that answer slowly or never delay only their neighbours
 _NOT_FOUND = 404
 
 
@@ -92,6 +94,7 @@ class Callers:
         self._timers: dict[_Key, Timer] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._limit = asyncio.Semaphore(_AT_ONCE)
+        self._turns = NamespaceLimit(_OF_ONE_NAMESPACE)
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop an object that is gone, or whose callers are not asked about now."""
@@ -134,12 +137,12 @@ class Callers:
 
     async def _probe(self, key: _Key, asked: _Asked) -> None:
         try:
-            async with self._limit:
+            async with self._turns.turn(key[0]), self._limit:
                 known = await self._seen(asked, self._known.get(key, _Known()))
         finally:
             if self._asked.get(key) is asked:
                 in_trouble = self._known.get(key, _Known()).trouble is not None
-                self._set_timer(key, _IN_TROUBLE if in_trouble else self._pause(asked))
+                self._set_timer(key, max(_IN_TROUBLE, self._of_the_fleet()) if in_trouble else self._pause(asked))
         if self._asked.get(key) is not asked:
             return
         before = self._known.get(key, _Known())
@@ -164,7 +167,11 @@ class Callers:
         """Seconds until the next probes, as long as nothing is wrong."""
         if not asked.at_rest:
             return _IN_A_STEP
-        return max(_AT_REST, len(self._asked) / _PER_SECOND) * self._chance.uniform(0.8, 1.2)
+        return max(_AT_REST, self._of_the_fleet()) * self._chance.uniform(0.8, 1.2)
+
+    def _of_the_fleet(self) -> float:
+        """Seconds in which each object can be probed once."""
+        return len(self._asked) / _PER_SECOND
 
 
 def _expected(current: Status, workloads: Workloads) -> set[str]:

@@ -4,6 +4,7 @@ One method answers one question, and fills in one field of the Observation. Only
 are hints: what is true is read here.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from sluice_operator.controller.callers import Callers
 from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.host_claims import HostClaims, granted_before_noted, served_since
 from sluice_operator.controller.lanes import Key
-from sluice_operator.controller.patience import PatientEvaluator
+from sluice_operator.controller.patience import PATIENCE, Patience, PatientEvaluator
 from sluice_operator.controller.proofs import Proofs, Workloads
 from sluice_operator.controller.route_edits import RouteEdits
 from sluice_operator.controller.run_samples import Subject
@@ -82,7 +83,9 @@ class Observer:
         self._clock = clock
         self._route_edits = RouteEdits()
         access = _access(settings)
-        self._proofs = Proofs(kube, access, chance)
+        self._proofs = Proofs(kube, access, chance, wake)
+        self._rates = Patience[float | None](wake)
+        self._thresholds = Patience[Mapping[str, Number] | None](wake)
         self._callers = Callers(kube, access, chance, clock, wake)
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
@@ -95,6 +98,8 @@ class Observer:
         self._route_edits.forget(namespace, name)
         self._callers.forget(namespace, name)
         self._registry.forget((namespace, name))
+        for asking in (self._proofs, self._rates, self._thresholds):
+            asking.forget((namespace, name))
 
     async def observe_in(self, reads: Reads, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         """As `observe`, with objects from a cache or from the API server."""
@@ -118,13 +123,14 @@ class Observer:
         shown_since = served_since(owned, owner, wanted.traffic.host) if lost else None
         edits = self._route_edits.look(owner, current, owned, looked_at)
         trouble = self._callers.look(owner, current, workloads)
-        weight = await self._proofs.weight(current, workloads)
-        smoke = await self._proofs.smoke(current, weight)
-        compared = await self._proofs.signatures(current, workloads, smoke)
+        command = asked(body)
+        urgent = waits(command, current)  # a person has asked for something: then nobody else is waited for
+        key, until = (namespace, name), asyncio.get_running_loop().time() + (0.0 if urgent else PATIENCE)
+        weight = await self._proofs.weight(key, current, workloads, until)
+        smoke = await self._proofs.smoke(key, current, weight, until)
+        compared = await self._proofs.signatures(key, current, workloads, smoke, until)
         if isinstance(compared, Proof):  # the gateway led elsewhere: as if the smoke request had
             compared, smoke = None, compared
-        command = asked(body)
-        urgent = waits(command, current)  # a person has asked for something: nobody waits for Prometheus then
         unjudged = urgent or _in_doubt(current, edits, trouble)
         observation = Observation(
             now=self._clock(),
@@ -152,11 +158,11 @@ class Observer:
             unreadable=owned.unreadable,
             weight=weight,
             smoke=smoke,
-            swap=await self._proofs.swap(owner, full_size(wanted, current), current, pods, workloads),
+            swap=await self._proofs.swap(owner, full_size(wanted, current), current, pods, workloads, until),
             signatures=compared,
             hold_outs=self._hold_outs(owner, wanted, current),
-            rate=None if urgent else await self._rate(owner, current),
-            latency_thresholds=None if urgent else await self._latency_thresholds(owner, current, smoke),
+            rate=await self._rate(key, current),
+            latency_thresholds=await self._latency_thresholds(key, current, smoke),
             metrics_refusal=await self._metrics_refusal(owner, current),
             verdict=None if unjudged else await self._verdict(owner, current, workloads),
             alias_version=self._alias_version(owner, wanted, current),
@@ -182,30 +188,32 @@ class Observer:
         run = current.run
         return await self._evaluator.refusal((owner.namespace, owner.name), run.prometheus, run.objectives)
 
-    async def _rate(self, owner: Owner, current: Status) -> float | None:
+    async def _rate(self, key: Key, current: Status) -> float | None:
         """How many requests per second does stable get? Asked in Starting, if the run needs automatic steps."""
-        run, stable = current.run, current.stable
+        run, stable, now = current.run, current.stable, self._clock()
         if current.phase is not Phase.STARTING or run is None or run.steps or run.returning or stable is None:
             return None
-        now = self._clock()
-        return await self._evaluator.rate(owner.namespace, owner.name, stable.revision, now, run.prometheus)
+        revision, server = stable.revision, run.prometheus
+        return await self._rates.answer(
+            key, (revision, server), lambda: self._evaluator.rate(*key, revision, now, server)
+        )
 
-    async def _latency_thresholds(
-        self, owner: Owner, current: Status, smoke: Proof | None
-    ) -> Mapping[str, Number] | None:
+    async def _latency_thresholds(self, key: Key, current: Status, smoke: Proof | None) -> Mapping[str, Number] | None:
         """Above how many seconds is a request slow? Asked for latency objectives without a limit, once smoke passes."""
-        run, stable = current.run, current.stable
+        run, stable, now = current.run, current.stable, self._clock()
         if smoke is None or not smoke.live or run is None or stable is None:
             return {}
         if not criteria.without_limit(run.objectives):
             return {}
-        key = owner.namespace, owner.name
-        try:
-            return await self._evaluator.latency_thresholds(
-                key, stable.revision, run.objectives, self._clock(), run.prometheus
-            )
-        except MetricsLostError:
-            return None
+        revision, objectives, server = stable.revision, run.objectives, run.prometheus
+
+        async def ask() -> Mapping[str, Number] | None:
+            try:
+                return await self._evaluator.latency_thresholds(key, revision, objectives, now, server)
+            except MetricsLostError:
+                return None
+
+        return await self._thresholds.answer(key, (revision, objectives, server), ask)
 
     async def _verdict(self, owner: Owner, current: Status, workloads: Workloads) -> Verdict | None:
         """What does the evidence say? Asked while the run is judged; at all other times its samples are dropped."""

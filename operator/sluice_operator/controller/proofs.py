@@ -1,14 +1,20 @@
-"""Asks through the gateway what a phase needs to know: is the weight live, does the canary answer, who serves?"""
+"""Asks through the gateway what a phase needs to know: is the weight live, does the canary answer, who serves?
+
+A look waits for that a moment only: the answers come from pods of users, and may take as long as these like.
+"""
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from sluice_operator.api import names
 from sluice_operator.api.observation import Proof, Signatures, Workload
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Route, Status
+from sluice_operator.controller.namespace_limit import NamespaceLimit
+from sluice_operator.controller.patience import Patience
+from sluice_operator.controller.workqueue import Key
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing import probes, signatures
@@ -16,19 +22,36 @@ from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.router import router_for
 
 _NO_ROUTE = Proof(False, "there is no route: no host was granted yet")
+_AWAITED = Proof(False, "the gateway has not answered yet")
+_AT_ONCE = 8  # questions of one namespace
 
+Answer = TypeVar("Answer", Proof, Signatures | Proof)
 Workloads = Mapping[str, Workload]  # by revision
 
 
-@dataclass(frozen=True, slots=True)
 class Proofs:
-    """Proofs for one look at an object. Each method answers one question, or None where the phase does not ask it."""
+    """Proofs for one look at an object. Each method answers one question, or None where the phase does not ask it.
 
-    kube: Kube
-    access: Access
-    chance: random.Random
+    What the gateway says is waited for until `until`, by the clock of the event loop. After that, nothing is proven.
+    `wake`: is called with an object whose answer came later.
+    """
 
-    async def weight(self, current: Status, workloads: Workloads) -> Proof | None:
+    def __init__(
+        self, kube: Kube, access: Access, chance: random.Random, wake: Callable[[Key], None] = lambda key: None
+    ) -> None:
+        self._kube = kube
+        self._access = access
+        self._chance = chance
+        self._limit = NamespaceLimit(_AT_ONCE)
+        self._weights, self._smokes, self._swaps = Patience[Proof](wake), Patience[Proof](wake), Patience[Proof](wake)
+        self._signatures = Patience[Signatures | Proof](wake)
+
+    def forget(self, key: Key) -> None:
+        """Drop an object that is gone."""
+        for kind in (self._weights, self._smokes, self._swaps, self._signatures):
+            kind.forget(key)
+
+    async def weight(self, key: Key, current: Status, workloads: Workloads, until: float) -> Proof | None:
         """Is the desired weight live? None without a canary that has ready pods."""
         weight, stable, canary = current.weight, current.stable, current.canary
         if current.run is None or weight is None or stable is None or canary is None:
@@ -46,20 +69,23 @@ class Proofs:
             weight.desired,
             stable_ready=workloads.get(stable.revision, Workload()).ready > 0,
         )
-        return await probes.weight(self._gateway(current.route), split, self.chance)
+        gateway = self._gateway(current.route)
+        return await self._asked(
+            self._weights, key, (gateway, split), lambda: probes.weight(gateway, split, self._chance), until
+        )
 
-    async def smoke(self, current: Status, weight_proof: Proof | None) -> Proof | None:
+    async def smoke(self, key: Key, current: Status, weight_proof: Proof | None, until: float) -> Proof | None:
         """Does the canary answer a real prediction? Asked in Starting, as soon as weight 0 is live."""
         route, weight, canary = current.route, current.weight, current.canary
         if route is None or weight is None or canary is None or current.phase is not Phase.STARTING:
             return None
         if weight_proof is None or not weight_proof.live:
             return None
-        header = router_for(route.traffic).probe_header(weight)
-        return await probes.smoke(self._gateway(route), header, canary.revision)
+        question = self._gateway(route), router_for(route.traffic).probe_header(weight), canary.revision
+        return await self._asked(self._smokes, key, question, lambda: probes.smoke(*question), until)
 
     async def signatures(
-        self, current: Status, workloads: Workloads, smoke_proof: Proof | None
+        self, key: Key, current: Status, workloads: Workloads, smoke_proof: Proof | None, until: float
     ) -> Signatures | Proof | None:
         """What do stable and the canary take and answer? Asked in Starting, once the smoke request was answered.
 
@@ -71,10 +97,11 @@ class Proofs:
         if stable is None or canary is None or workloads.get(stable.revision, Workload()).ready == 0:
             return None
         header = router_for(route.traffic).probe_header(weight)
-        return await signatures.signatures(self._gateway(route), header, stable.revision, canary.revision)
+        question = self._gateway(route), header, stable.revision, canary.revision
+        return await self._asked(self._signatures, key, question, lambda: signatures.signatures(*question), until)
 
     async def swap(
-        self, owner: Owner, replicas: int, current: Status, pods: list[Manifest], workloads: Workloads
+        self, owner: Owner, replicas: int, current: Status, pods: list[Manifest], workloads: Workloads, until: float
     ) -> Proof | None:
         """Do Service NAME and the gateway lead to the revision that should serve? None while that does not change."""
         run, serving = current.run, serves(current)
@@ -89,7 +116,23 @@ class Proofs:
             return Proof(False, detail)
         if current.route is None:
             return _NO_ROUTE
-        return await probes.role(self._gateway(current.route), serving.revision)
+        key, question = (owner.namespace, owner.name), (self._gateway(current.route), serving.revision)
+        asked = (*question, current.phase, run.id)
+        return await self._asked(self._swaps, key, asked, lambda: probes.role(*question), until)
+
+    async def _asked(
+        self,
+        patience: Patience[Answer],
+        key: Key,
+        question: object,
+        ask: Callable[[], Coroutine[Any, Any, Answer]],
+        until: float,
+    ) -> Answer:
+        async def in_turn() -> Answer:
+            async with self._limit.turn(key[0]):
+                return await ask()
+
+        return await patience.answer(key, question, in_turn, until) or _AWAITED
 
     async def _revisions_of_endpoints(self, owner: Owner, pods: list[Manifest]) -> list[str | None]:
         """The revision of each ready endpoint of Service NAME; None for a pod that is not ours."""
@@ -97,13 +140,13 @@ class Proofs:
         service = {"kubernetes.io/service-name": owner.name}
         return [
             revision_of.get(endpoint.get("targetRef", {}).get("name"))
-            for endpoint_slice in await self.kube.find("EndpointSlice", owner.namespace, service)
+            for endpoint_slice in await self._kube.find("EndpointSlice", owner.namespace, service)
             for endpoint in endpoint_slice.get("endpoints") or ()
             if endpoint.get("conditions", {}).get("ready")
         ]
 
     def _gateway(self, route: Route) -> Gateway:
-        return Gateway(self.access, route.traffic.host)
+        return Gateway(self._access, route.traffic.host)
 
 
 def _who_serves_changes(current: Status, workloads: Workloads) -> bool:

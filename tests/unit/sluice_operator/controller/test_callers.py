@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sluice_operator.api.observation import HostTrouble, Observation, Workload
 from sluice_operator.api.owner import Manifest
@@ -231,3 +232,33 @@ def test_nobody_is_asked_while_who_answers_is_changing_or_nobody_could() -> None
         return len(watcher.gateway.asked)
 
     assert watched(lambda _: Reply(200), story) == 0
+
+
+def test_pods_of_one_namespace_that_never_answer_delay_nobody_elsewhere() -> None:
+    """However many there are; all others hear of a stranger as soon as ever."""
+
+    async def story(watcher: Watcher) -> None:
+        seen = at_rest()
+        assert seen.status.route is not None
+        host = structs.replace(seen.status.route.traffic.ingress, host="pit.example.com")
+        route = structs.replace(seen.status.route, traffic=structs.replace(seen.status.route.traffic, ingress=host))
+        pit = structs.replace(seen.status, route=route)
+        for number in range(40):
+            watcher.callers.look(replace(OWNER, namespace="theirs", name=f"pit-{number}"), pit, seen.workloads)
+        watcher.callers.look(OWNER, seen.status, seen.workloads)
+        for callback in watcher._due:
+            callback()
+        async with asyncio.timeout(3):  # less than a probe waits
+            await answered.wait()
+        for task in watcher.callers._running:
+            task.cancel()
+        await asyncio.gather(*watcher.callers._running, return_exceptions=True)
+
+    answered = asyncio.Event()
+
+    def behaviour(asked: Asked) -> Reply:
+        if asked.headers["host"] == HOST:
+            answered.set()
+        return Reply(revision=STABLE, silent=asked.headers["host"] != HOST)
+
+    watched(behaviour, story)

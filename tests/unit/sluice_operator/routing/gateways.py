@@ -54,11 +54,12 @@ class FakeGateway:
 @asynccontextmanager
 async def serving(behaviour: Behaviour, certificate: ssl.SSLContext | None = None) -> AsyncIterator[FakeGateway]:
     """A gateway that listens on a free port, with TLS if there is a certificate."""
-    gateway, server_names = FakeGateway(), list[str | None]()
+    gateway, server_names, open_ones = FakeGateway(), list[str | None](), set[asyncio.StreamWriter]()
     if certificate is not None:
         certificate.sni_callback = lambda _connection, name, _context: server_names.append(name)
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones.add(writer)
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         method, path, _ = first.split(" ")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
@@ -74,8 +75,12 @@ async def serving(behaviour: Behaviour, certificate: ssl.SSLContext | None = Non
             shown = "".join(f"{name}: {value}\r\n" for name, value in answered.items())
             writer.write(f"HTTP/1.1 {reply.status} X\r\n{shown}\r\n{reply.body}".encode())
         writer.close()
+        open_ones.discard(writer)
 
     server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=certificate)
     gateway.port = server.sockets[0].getsockname()[1]
     async with server:
         yield gateway
+        for writer in open_ones:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in open_ones), return_exceptions=True)

@@ -72,7 +72,8 @@ def asked(workloads: dict[str, Workload], smoke: Proof | None) -> Any:
     async def story() -> Any:
         async with serving(gateway_of) as gateway:
             proofs = Proofs(FakeKube(), Access(gateway.http), random.Random(1))
-            return await proofs.signatures(status, workloads, smoke)
+            until = asyncio.get_running_loop().time() + 30
+            return await proofs.signatures(("models", "iris"), status, workloads, smoke, until)
 
     return asyncio.run(asyncio.wait_for(story(), 30))
 
