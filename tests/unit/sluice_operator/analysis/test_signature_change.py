@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sluice_operator.analysis.signature_change import changes, checked
@@ -135,7 +136,7 @@ def test_a_message_stays_short_however_many_columns_there_are() -> None:
 )
 def test_metadata_of_an_older_server_is_unknown(metadata: object) -> None:
     """Whatever an image answers, nothing is raised."""
-    assert parse(metadata) is None
+    assert parse(msgspec.json.encode(metadata)) is None
 
 
 def test_metadata_of_a_server_that_says_more_is_read() -> None:
@@ -147,4 +148,10 @@ def test_metadata_of_a_server_that_says_more_is_read() -> None:
             "predictions": {"type": "string", "values": 1, "classes": list(CLASSES), "probabilities": True},
         }
     }
-    assert parse(raw) == takes("a")
+    assert parse(msgspec.json.encode(raw)) == takes("a")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[" * 100_000, b'{"signature": ' + b"[" * 100_000, b"\xff\xfe"])
+def test_what_is_no_json_is_unknown(body: bytes) -> None:
+    """Also when it is nested deeper than any parser goes."""
+    assert parse(body) is None
