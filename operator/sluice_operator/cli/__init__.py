@@ -1,1 +1,4 @@
-"""`kubectl sluice`: shows the recorded runs and judges them again. It writes nothing to a cluster."""
+"""`kubectl sluice`: shows rollouts and recorded runs, judges them again, and asks the operator to steer a rollout.
+
+It writes one thing to a cluster: the annotation with a command.
+"""

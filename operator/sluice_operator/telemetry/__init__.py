@@ -1,4 +1,4 @@
-"""What the operator reports about itself: metrics, traces, and the fields of its log lines.
+"""What the operator reports about itself: metrics and traces. (Log lines are made in `logs.py`.)
 
 This folder decides nothing and is asked nothing by what decides. Folders that do input or output say here what they
 asked and how long it took. Values are counts, times, and names that a status or the code already has: never the text of

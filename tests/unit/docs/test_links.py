@@ -79,3 +79,30 @@ def test_links_are_found() -> None:
 def test_an_anchor_is_what_github_makes_of_a_heading(heading: str, name: str) -> None:
     """Without punctuation and code marks."""
     assert anchor(heading) == name
+
+
+MODULE = re.compile(r"`([a-z_]+/[a-z_/]+\.py)`")
+PACKAGES = tuple(ROOT / path for path in ("operator/sluice_operator", "server/sluice_server", "trainer/sluice_trainer"))
+BELOW = (ROOT, *PACKAGES, *(ROOT / "tests" / "unit" / package.name for package in PACKAGES), ROOT / "tests")
+
+
+OURS = tuple(
+    page for page in PAGES if page.name != "other-servers.md"
+)  # that page names modules of KServe and MLServer
+
+
+@pytest.mark.parametrize("page", OURS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_module_that_a_page_names_exists(page: Path) -> None:
+    """`folder/module.py` in code is below the project, one of its packages or their tests."""
+    named = set(MODULE.findall(page.read_text(encoding="utf-8")))
+    assert {module for module in named if not any((below / module).exists() for below in BELOW)} == set()
+
+
+def test_the_architecture_has_a_row_for_each_folder() -> None:
+    """And CONTRIBUTING names each module of rules."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = {path.parent.name for path in PACKAGES[0].glob("*/__init__.py")}
+    assert {folder for folder in folders if f"| `{folder}/` |" not in page} == set()
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rules = {path.name for path in (PACKAGES[0] / "rollout" / "rules").glob("[a-z]*.py")}
+    assert {module for module in rules if module not in guide} == set()
