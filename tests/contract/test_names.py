@@ -1,9 +1,12 @@
 """Names that operator and model server both define must be equal."""
 
+import ast
 import re
+from pathlib import Path
 
 from prometheus_client import generate_latest
 
+import sluice_server
 from sluice_operator.api import names
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.revision import Model, Revision
@@ -11,6 +14,7 @@ from sluice_operator.api.spec import Trust
 from sluice_operator.counting import latency_buckets
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import tally
+from sluice_operator.kubernetes.fetch_report import REASONS
 from sluice_operator.manifests import builders
 from sluice_operator.prometheus.selection import COUNTERS
 from sluice_server import settings
@@ -77,6 +81,19 @@ def _scraped(exported: served.Metrics, at: float) -> list[tuple[dict[str, str], 
 def _samples(text: str) -> list[tuple[str, dict[str, str], float]]:
     lines = (re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line) for line in text.splitlines())
     return [(line[1], dict(re.findall(r'(\w+)="([^"]*)"', line[2])), float(line[3])) for line in lines if line]
+
+
+def test_the_operator_knows_the_reasons_of_fetch() -> None:
+    """Any other word is that of another image, and is told as one fixed word."""
+    folder = Path(sluice_server.__file__).parent
+    calls = (node for file in folder.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
+    reasons = {
+        call.args[0].value
+        for call in calls
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("Refused", "Unavailable")
+        if call.args and isinstance(call.args[0], ast.Constant)
+    }
+    assert reasons - {"RegistryUnavailable"} == REASONS
 
 
 def test_probes_have_the_header_that_the_server_does_not_count() -> None:

@@ -4,7 +4,7 @@ The image is the user's choice, and Kubernetes cuts a message after 4,096 bytes:
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
@@ -12,6 +12,31 @@ from sluice_operator.api.observation import Refusal
 from sluice_operator.api.owner import Manifest
 
 _SHOWN = 300  # characters of a text that is no report
+_MESSAGE = 2_000  # characters of a message in a report
+REASONS = frozenset(  # of `fetch`, for machines: conditions, and metrics with a series for each
+    {
+        "BadMLmodel",
+        "BadModelFile",
+        "BadModelURI",
+        "LibraryMismatch",
+        "ModelNotFound",
+        "ModelTooLarge",
+        "NoMLmodel",
+        "NoSignature",
+        "PickleNotServed",
+        "PickleNotTrusted",
+        "RegistryLoginRefused",
+        "SkopsNotTrusted",
+        "TooManyFiles",
+        "UnsafePath",
+        "UnsupportedFlavor",
+        "UnsupportedSignature",
+        "UnsupportedStore",
+        "UntrustedTypes",
+    }
+)
+_OTHER = "ModelRefused"  # by an image with reasons of its own
+_Word = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[\w.:+/-]*$")]
 
 
 class _Reason(msgspec.Struct):
@@ -20,8 +45,8 @@ class _Reason(msgspec.Struct):
 
 
 class _Written(msgspec.Struct):
-    digest: str = ""
-    runtime: str | None = ""
+    digest: _Word = ""
+    runtime: _Word | None = ""
     refused: _Reason | None = None
     unavailable: _Reason | None = None
 
@@ -60,7 +85,7 @@ def parse(message: str, *, failed: bool) -> FetchReport:
     try:
         written = msgspec.json.decode(message.encode(errors="replace"), type=_Written)
     except (msgspec.MsgspecError, RecursionError):
-        return FetchReport(text=_first_line(message) if failed else "")
+        return FetchReport(text=_in_one_line(message, _SHOWN) if failed else "")
     return FetchReport(
         written.digest,
         written.runtime or "",
@@ -69,11 +94,14 @@ def parse(message: str, *, failed: bool) -> FetchReport:
     )
 
 
-def _refusal(reason: Any) -> Refusal | None:
-    return None if reason is None else Refusal(reason.reason, reason.message)
+def _refusal(written: _Reason | None) -> Refusal | None:
+    if written is None:
+        return None
+    reason = written.reason if written.reason in REASONS else _OTHER
+    return Refusal(reason, _in_one_line(written.message, _MESSAGE))
 
 
-def _first_line(message: str) -> str:
+def _in_one_line(message: str, longest: int) -> str:
     printable = "".join(character if character.isprintable() else " " for character in message)
     words = " ".join(printable.split())
-    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
+    return words if len(words) <= longest else f"{words[:longest]}..."

@@ -55,3 +55,17 @@ def test_after_a_failure_the_words_are_kept() -> None:
 def test_a_report_of_another_version_is_read(extra: dict[str, Any]) -> None:
     """Fields that this operator does not know do not matter."""
     assert parse(json.dumps(REFUSED | extra), failed=True).refusal == Refusal("ModelTooLarge", "it needs 3 GiB")
+
+
+@pytest.mark.parametrize("reason", ["", "card-number-17", "R" * 2_000])
+def test_a_reason_of_another_image_is_one_fixed_word(reason: str) -> None:
+    """An empty or a long one made a status that the API server refuses, and each one a series of the metrics."""
+    message = json.dumps({"refused": {"reason": reason, "message": "\x1b]0;it\nneeds " + "x" * 5_000}})
+    assert parse(message, failed=True).refusal == Refusal("ModelRefused", "]0;it needs " + "x" * 1_988 + "...")
+
+
+@pytest.mark.parametrize("field", ["digest", "runtime"])
+def test_a_digest_or_a_runtime_is_one_word(field: str) -> None:
+    """They are written into status as they are."""
+    assert parse(json.dumps({field: "x" * 129}), failed=False) == FetchReport()
+    assert parse(json.dumps({field: "a\x00b"}), failed=False) == FetchReport()
