@@ -5,10 +5,11 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dev.demo.cluster import CLUSTER_SH, process_of, processes_of
+from dev.demo.models import Version
 from dev.demo.status import Status
 from tests.e2e.kills import Operator, kill_server
 from tests.e2e.matrix import PHASES, Matrix
@@ -20,8 +21,11 @@ WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 
 @dataclass(frozen=True, slots=True)
 class Site:
+    """Where a fault acts. `serves`: the version that each object served before its rollout, by phase."""
+
     matrix: Matrix
     operator: Operator
+    serves: Mapping[str, Version]
 
 
 Act = Callable[[Site], Awaitable[object]]
@@ -35,8 +39,8 @@ async def _nothing(site: Site) -> None:
 class Fault:
     """`costs`: the phases in which requests fail because of the fault itself, and for how many seconds after its end.
 
-    `goes_back`: the rollouts end where they began. `in_ci`: it is tried in every run of all tests, the others by
-    `make faults`.
+    `goes_back`: the phases whose rollouts end where they began. `in_ci`: it is tried in every run of all tests, the
+    others by `make faults`.
     """
 
     name: str
@@ -44,7 +48,7 @@ class Fault:
     end: Act = _nothing
     lasts: float = 0.0  # seconds
     costs: Mapping[str, float] = field(default_factory=dict)
-    goes_back: bool = False
+    goes_back: Collection[str] = ()
     in_ci: bool = False
 
 
@@ -195,8 +199,8 @@ async def _foreign_ingress(site: Site) -> None:
 
 
 async def _back(site: Site) -> None:
-    for rollout in site.matrix.moving:
-        await rollout.follow(site.matrix.now)
+    for phase in ("Starting", "Stepping", "Watching"):
+        await site.matrix.subjects[phase].rollout.follow(site.serves[phase])
 
 
 async def _operator_killed(site: Site) -> None:
@@ -228,9 +232,9 @@ FAULTS = (
     Fault("MLflow hangs for 20 s", *_hanging("mlflow", "app=mlflow"), lasts=OUTAGE),
     Fault("API server killed", *_killed("kube-apiserver"), lasts=5.0),
     Fault("kubelet killed", *_killed("kubelet"), lasts=5.0),
-    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=ALL),
+    Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=ALL, goes_back=("Watching",)),
     Fault("all pods of the canary deleted", _pods_of(lambda now: now.canary), costs={"Stepping": 15.0}),
-    Fault("servers of stable killed", _servers_of(lambda now: now.stable), costs=ALL),
+    Fault("servers of stable killed", _servers_of(lambda now: now.stable), costs=ALL, goes_back=("Watching",)),
     Fault("servers of the canary killed", _servers_of(lambda now: now.canary), costs={"Stepping": 15.0}),
     Fault("gateway away for 20 s", *_away("traefik", "traefik"), lasts=OUTAGE, costs=ALL),
     Fault("host edited and set back", _host("other-"), _host(""), lasts=5.0, costs=ALL),
@@ -250,5 +254,5 @@ FAULTS = (
     Fault("Service NAME deleted", _for_each(_everybody, "delete", "service", "{name}"), costs=ALL),
     Fault("status wiped", _for_each(_everybody, *WIPE)),
     Fault("feedback Secret deleted", _for_each(_everybody, "delete", "secret", "{name}-feedback")),
-    Fault("alias moved back", _back, goes_back=True),
+    Fault("alias moved back", _back, goes_back=PHASES),
 )

@@ -7,7 +7,7 @@ versions to the other one and back. In RollingBack, a person takes back the same
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,17 +78,11 @@ def document(phase: str) -> dict[str, Any]:
 
 
 class Matrix:
-    """The objects. `versions`: the one that serves, and the one of the next rollout; they change places."""
+    """The objects. Each rollout leads from one of two `versions` to the other one."""
 
     def __init__(self, place: Place, subjects: Mapping[str, Subject], versions: Sequence[Version]) -> None:
         self.place, self.subjects = place, subjects
-        self.now, self.next = versions
-        self.resting, self.rejected = versions  # those of the objects that end where they began
-
-    @property
-    def moving(self) -> list[Rollout]:
-        """The objects whose rollout promotes."""
-        return [self.subjects[phase].rollout for phase in PHASES if phase not in ENDS_WHERE_IT_BEGAN]
+        self._versions = versions
 
     @property
     def all(self) -> list[Rollout]:
@@ -99,32 +93,64 @@ class Matrix:
         """The phases in which the objects are now, in the order of PHASES."""
         return [self.subjects[phase].rollout.status.phase for phase in PHASES]
 
-    async def bring_into_phases(self) -> None:
-        """Each object is in its phase; Starting and RollingBack last, because these phases take seconds only."""
+    async def bring_into_phases(self) -> dict[str, Version]:
+        """Each object is in its phase; Starting and RollingBack last, because these phases take seconds only.
+
+        Returns the version that each one serves.
+        """
+        serves = {phase: await self._at_rest(subject.rollout) for phase, subject in self.subjects.items()}
         starting, stepping, watching, back = (self.subjects[phase].rollout for phase in PHASES[:4])
-        await asyncio.gather(stepping.follow(self.next), watching.follow(self.next), self._try_again(back))
+        await asyncio.gather(*(self._move(self.subjects[phase].rollout, serves[phase]) for phase in PHASES[1:4]))
         await stepping.until("it is paused at its step", _is_paused)
         await back.until("it is paused at its step", _is_paused)
         await watching.until("it is watched", lambda now: now.phase == "Watching", within=ENDS_WITHIN)
-        await starting.follow(self.next)
+        await self._move(starting, serves["Starting"])
         await starting.until("it starts", lambda now: now.phase == "Starting")
         await _ask(back, "abort")
         await back.until("it rolls back", lambda now: now.phase == "RollingBack")
+        return serves
 
-    async def _try_again(self, rollout: Rollout) -> None:
-        """The version that was taken back is tried once more."""
-        await rollout.follow(self.rejected)
-        if rollout.status.rejected:
-            await _annotate(rollout, f"retry/{rollout.status.rejected[-1].revision}/0")
+    async def _at_rest(self, rollout: Rollout) -> Version:
+        """Without a rollout, also after a row that failed. Returns the version that serves."""
 
-    async def after(self, begun: Mapping[str, float], ends_on: Version) -> list[Cell]:
-        """Resume what waits for a person, wait for all ends, and count. `begun`: when the fault did, by stream."""
+        def serving(now: Status) -> Version | None:
+            uri = now.stable.model.uri if now.stable is not None else ""
+            return next((version for version in self._versions if version.uri == uri), None)
+
+        version = serving(rollout.status)
+        if version is not None and rollout.status.phase != "Stable":
+            await rollout.follow(version)
+        await rollout.until("it rests", lambda now: now.phase == "Stable", within=ENDS_WITHIN)
+        version = serving(rollout.status)
+        assert version is not None
+        return version
+
+    async def _move(self, rollout: Rollout, serves: Version) -> None:
+        """Follow the other version, which may have been taken back before."""
+        wanted = self._other(serves)
+        await rollout.follow(wanted)
+        for entry in rollout.status.rejected:
+            if entry.model == wanted.uri:
+                await _annotate(rollout, f"retry/{entry.revision}/0")
+
+    def _other(self, version: Version) -> Version:
+        return next(other for other in self._versions if other != version)
+
+    async def after(
+        self, begun: Mapping[str, float], serves: Mapping[str, Version], goes_back: Collection[str]
+    ) -> list[Cell]:
+        """Resume what waits for a person, wait for all ends, and count.
+
+        `begun`: when the fault did, by stream. `serves`: what each object served then; those of the phases `goes_back`
+        end with it.
+        """
         since, over = time.monotonic(), {phase: subject.stream.now for phase, subject in self.subjects.items()}
-        asking = [
-            asyncio.create_task(self._ask_again(*work)) for work in (("Stepping", "resume"), ("RollingBack", "abort"))
-        ]
+        waiting = (("Stepping", "resume"), ("RollingBack", "abort"))
+        asking = [asyncio.create_task(self._ask_again(phase, verb)) for phase, verb in waiting]
+        stays = {*goes_back, *ENDS_WHERE_IT_BEGAN}
+        wanted = {phase: serves[phase] if phase in stays else self._other(serves[phase]) for phase in PHASES}
         try:
-            ends = await asyncio.gather(*(self._end(phase, ends_on, since) for phase in PHASES))
+            ends = await asyncio.gather(*(self._end(phase, wanted[phase], since) for phase in PHASES))
         finally:
             for task in asking:
                 task.cancel()
@@ -134,9 +160,8 @@ class Matrix:
             cells.append(Cell(phase, end, seconds, requests, failed, broken, why))
         return cells
 
-    async def _end(self, phase: str, ends_on: Version, since: float) -> tuple[str, float]:
+    async def _end(self, phase: str, wanted: Version, since: float) -> tuple[str, float]:
         """The outcome of the rollout, and how many seconds it took."""
-        wanted = self.resting if phase in ENDS_WHERE_IT_BEGAN else ends_on
         settled = partial(_has_settled_on, wanted)
         end = await self.subjects[phase].rollout.until(f"it is Stable on {wanted.uri}", settled, within=ENDS_WITHIN)
         outcome = end.history[0].outcome if phase != "Stable" and end.history else "Stable"

@@ -38,18 +38,16 @@ async def test_a_fault_changes_no_end(
     fault: Fault, subjects: Matrix, operator: Operator, rows: dict[str, list[Cell]]
 ) -> None:
     """The rollouts are promoted (or go back, where somebody asked for that), and nothing fails but by the fault."""
-    await subjects.bring_into_phases()
-    site = Site(subjects, operator)
+    serves = await subjects.bring_into_phases()
+    site = Site(subjects, operator, serves)
     begun = {phase: subject.stream.now for phase, subject in subjects.subjects.items()}
     in_phases = subjects.phases
     await fault.begin(site)
     await asyncio.sleep(fault.lasts)  # the fault's own duration, not a wait for something
     await fault.end(site)
-    cells = await subjects.after(begun, subjects.now if fault.goes_back else subjects.next)
+    cells = await subjects.after(begun, serves, fault.goes_back)
     rows[fault.name] = cells
     assert in_phases == list(PHASES), f"the fault was too late: it found {in_phases}"
-    if not fault.goes_back:
-        subjects.now, subjects.next = subjects.next, subjects.now
     print(f"\n{fault.name}: " + "; ".join(f"{cell.phase} {cell}" for cell in cells))
     wrong = [cell for cell in cells if cell.failed and cell.broken > fault.costs.get(cell.phase, -math.inf)]
     told = "; ".join(f"{cell.phase}: {cell.why}, the last one {cell.broken:.0f} s after its end" for cell in wrong)
