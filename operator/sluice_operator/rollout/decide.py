@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     failover.a_stable_that_stays_dead_yields_to_the_newest_revision,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_the_canary,
     failover.a_swap_without_ready_pods_on_either_side_is_a_failover,
+    failover.a_watch_without_ready_pods_on_either_side_yields_to_a_newer_revision,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision,
     finishing.the_previous_revision_asked_for_again_comes_back,
     stepping.a_canary_without_ready_pods_gets_no_traffic,  # whatever is asked: that is answered in the next pass
@@ -53,7 +54,7 @@ RULES: tuple[Rule, ...] = (
     stepping.a_clean_run_past_its_deadline_is_promoted,
     stepping.a_run_past_its_deadline_is_rolled_back,
     finishing.a_full_canary_is_swapped_in,
-    finishing.a_quiet_watch_ends_in_stable,
+    finishing.a_watch_that_is_over_ends_in_stable,
     commands.a_suspended_object_starts_no_run,
     starting.a_new_revision_starts_a_run,
 )

@@ -234,7 +234,7 @@ def end_run(
         previous=None,
         weight=None,
         retiring=retiring[-RETIRING_KEPT:],
-        former=_former(status, leaving if run.outcome is Outcome.PROMOTED else None),
+        former=_former(status, leaving if run.outcome is Outcome.PROMOTED or status.previous else None),
         history=(entry, *status.history)[:HISTORY_KEPT],
     )
     return enter(settled, Phase.STABLE, seen.now)

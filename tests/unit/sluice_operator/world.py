@@ -15,7 +15,7 @@ from typing import Any
 from sluice_operator.api import names, spec, status
 from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.command import Verb, asked, text_of
-from sluice_operator.api.observation import Observation, Proof, Resolution, Signatures, Workload
+from sluice_operator.api.observation import Observation, Proof, Refusal, Resolution, Signatures, Workload
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Phase
@@ -52,6 +52,7 @@ from tests.unit.sluice_operator.recorded import FakeEndedRuns
 
 IRIS: Reference = (names.KIND, "iris")
 SIGNATURE = signature("length", "width")
+NO_NODE = Refusal("NoCapacity", "0/3 nodes are available")
 JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
 
 
@@ -82,6 +83,7 @@ class World(Observer):
         self.records = FakeEndedRuns()
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
+        self.without_room: set[str] = set()  # likewise, whose pods get no node
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass for all others
         self.signatures: dict[str, Signature | None] = {}  # by model version; `SIGNATURE` for all others
         self.registry = Aliases()
@@ -131,7 +133,7 @@ class World(Observer):
         self._ready = {}
         for (kind, _), manifest in self.kube.objects.items():
             if kind == "Deployment":
-                healthy = _version(manifest) not in self.broken
+                healthy = _version(manifest) not in self.broken | self.without_room
                 revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
                 self._ready[revision] = manifest["spec"]["replicas"] if healthy else 0
 
@@ -206,7 +208,7 @@ class World(Observer):
             status=current,
             defaults=DEFAULTS,
             resolution=self.resolution,
-            workloads={revision: Workload(ready=ready) for revision, ready in self._ready.items()},
+            workloads={revision: self._workload(revision) for revision in self._ready},
             selected=owned.selected(OWNER),
             foreign=owned.foreign,
             route_refusal=self.allowed_routes.refusal(namespace, wanted.traffic),
@@ -226,6 +228,11 @@ class World(Observer):
         """The revision that Service iris selects; empty before there is one."""
         service = self.kube.objects.get(("Service", "iris"))
         return str(service["spec"]["selector"][names.LABEL_REVISION]) if service else ""
+
+    def _workload(self, named: str) -> Workload:
+        deployment, ready = self.kube.objects.get(("Deployment", f"iris-{named}")), self._ready[named]
+        no_node = deployment is not None and _version(deployment) in self.without_room and ready == 0
+        return Workload(ready=ready, obstacle=NO_NODE if no_node else None)
 
     def ready(self, revision: Revision | None) -> int:
         return self._ready.get(revision.revision, 0) if revision else 0

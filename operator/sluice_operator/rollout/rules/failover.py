@@ -50,6 +50,18 @@ def a_swap_without_ready_pods_on_either_side_is_a_failover(seen: Observation) ->
     return None if waits else _fail_over(seen, run)
 
 
+def a_watch_without_ready_pods_on_either_side_yields_to_a_newer_revision(seen: Observation) -> Status | None:
+    """At once: there is nobody to watch and nobody to go back to. The alias does not move."""
+    status, run, newer = seen.status, run_in(seen, Phase.WATCHING), newer_revision(seen)
+    if run is None or status.stable is None or newer is None:
+        return None
+    if any(seen.workload(role).ready > 0 for role in (status.stable, status.previous)):
+        return None
+    message = f"{newer.model.uri} is newer, and neither {status.stable.model.uri} nor the one before has ready pods"
+    ending = ended(run, Outcome.SUPERSEDED, "Superseded", message, seen.now)
+    return end_run(seen, replace(status, verdict=None), ending, status.stable, leaving=status.previous)
+
+
 def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen: Observation) -> Status | None:
     """Of those that still have ready pods the newest, if none that has a role can answer. It was not rejected."""
     status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.FAILOVER)

@@ -4,16 +4,19 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observation
-from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.observation import Observation, Refusal
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Status
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import full_size
+from sluice_operator.rollout.stable_dead import failure
 from sluice_operator.rollout.transitions import alias_after, end_run, ended, enter, not_live, roll_back
 
 # After this a rollback ends without a proof, because removing the route is safer than waiting. A swap that is not
-# proven by then no longer keeps other rules from acting: a Fail or a newer revision may end the promotion.
+# proven by then no longer keeps other rules from acting: a Fail may end the promotion.
 PROOF_PATIENCE = timedelta(seconds=30)
+NO_READY_PODS = "NoReadyPods"
 
 
 def a_full_canary_is_swapped_in(seen: Observation) -> Status | None:
@@ -25,7 +28,10 @@ def a_full_canary_is_swapped_in(seen: Observation) -> Status | None:
 
 
 def a_promoted_revision_without_ready_pods_is_rolled_back(seen: Observation) -> Status | None:
-    """Callers get no answer from it and would get one from the old revision: no evidence and no proof is needed."""
+    """Callers get no answer from it and would get one from the old revision: no evidence and no proof is needed.
+
+    What keeps its pods from running, such as a full cluster, is nothing to remember of the model: it is tried again.
+    """
     status, run = seen.status, run_in(seen, Phase.SWAPPING, Phase.WATCHING)
     if run is None:
         return None
@@ -34,8 +40,14 @@ def a_promoted_revision_without_ready_pods_is_rolled_back(seen: Observation) -> 
     pods, others = seen.workload(promoted), seen.workload(old)
     if pods.ready > 0 or others.ready == 0:
         return None
-    message = f"no pod of it is ready any more, {others.ready} of the old revision are: {pods.trouble or 'they left'}"
-    return roll_back(seen, run, Outcome.REJECTED, "NoReadyPods", message)
+    message = f"no pod of it is ready any more, {others.ready} of the old revision are: {_why(seen, promoted)}"
+    obstacle = seen.obstacle(promoted)
+    if pods.registry_unreachable:
+        obstacle = Refusal("RegistryUnreachable", pods.trouble)
+    if obstacle is None:
+        return roll_back(seen, run, Outcome.REJECTED, NO_READY_PODS, message)
+    rest = run.rollout.progress_deadline
+    return roll_back(seen, run, Outcome.ABANDONED, obstacle.reason, message, retry_after=rest)
 
 
 def a_promotion_once_swapped_is_finished(seen: Observation) -> Status | None:
@@ -74,28 +86,30 @@ def the_previous_revision_asked_for_again_comes_back(seen: Observation) -> Statu
     return roll_back(seen, run, Outcome.WITHDRAWN, "Withdrawn", message)
 
 
-def a_quiet_watch_ends_in_stable(seen: Observation) -> Status | None:
-    """The old revision leaves, and the alias moves to the promoted version.
+def a_watch_that_is_over_ends_in_stable(seen: Observation) -> Status | None:
+    """The old revision leaves. If the watch was quiet, the alias moves to the promoted version.
 
-    A watch without metrics has `deadline` more time, unless a newer revision waits for its end.
+    Without metrics, or with a failure that nobody is left to go back from, it has `deadline` more time, unless a newer
+    revision waits for its end.
     """
     status, run = seen.status, run_in(seen, Phase.WATCHING)
     if run is None or status.stable is None:
         return None
     newer = seen.desired is not None and seen.desired.revision != status.stable.revision
     blind = seen.verdict is not None and seen.verdict.reason == METRICS_UNAVAILABLE
-    patience = run.rollout.deadline if blind and not newer else timedelta(0)
+    ending = _with_failure(seen, run, status.stable)
+    patience = run.rollout.deadline if (blind or ending is not None) and not newer else timedelta(0)
     if time_in_phase(seen) < run.rollout.watch_after_promotion + patience:
         return None
-    reason = run.reason or "Promoted"
-    message = run.message or f"{status.stable.model.uri} was promoted"
-    promoted = replace(
-        status,
-        alias=alias_after(seen, status.stable),
-        verdict=None,  # the watch looked for a failure, and there was none
-    )
-    ending = ended(run, Outcome.PROMOTED, reason, message, seen.now)
-    return end_run(seen, promoted, ending, status.stable, leaving=status.previous)
+    alias = status.alias
+    if ending is None:
+        reason, message = run.reason or "Promoted", run.message or f"{status.stable.model.uri} was promoted"
+        alias, ending = (
+            alias_after(seen, status.stable),
+            ended(run, Outcome.PROMOTED, reason, message, seen.now),
+        )
+    over = replace(status, alias=alias, verdict=None)
+    return end_run(seen, over, ending, status.stable, leaving=status.previous)
 
 
 def a_rollback_is_finished(seen: Observation) -> Status | None:
@@ -108,3 +122,20 @@ def a_rollback_is_finished(seen: Observation) -> Status | None:
     if not proven and time_in_phase(seen) < PROOF_PATIENCE:
         return status
     return end_run(seen, status, run, status.canary, leaving=status.canary, unproven_route=not proven)
+
+
+def _with_failure(seen: Observation, run: Run, promoted: Revision) -> Run | None:
+    """`run` at the end of a watch in which the promoted revision failed; None after a quiet one."""
+    failed, stays = failure(seen.status), "it stays, because the previous revision had no ready pods to go back to"
+    if failed is not None:
+        message = f"{promoted.model.uri} fails ({failed.message}); {stays}"
+        return ended(run, Outcome.REJECTED, failed.reason, message, seen.now)
+    if seen.workload(promoted).ready == 0:
+        message = f"no pod of {promoted.model.uri} is ready: {_why(seen, promoted)}; {stays}"
+        return ended(run, Outcome.ABANDONED, NO_READY_PODS, message, seen.now)
+    return None
+
+
+def _why(seen: Observation, revision: Revision | None) -> str:
+    obstacle = seen.obstacle(revision)
+    return seen.workload(revision).trouble or (obstacle.message if obstacle else "they left")

@@ -107,6 +107,12 @@ class Rollouts(RuleBasedStateMachine):
             promoted = before.phase is Phase.FAILOVER and stable.revision != before.stable.revision
             assert not promoted or run.pause is None
             assert not promoted or before.verdict is None
+        if before.phase is Phase.WATCHING and after.phase is Phase.STABLE and after.alias != before.alias:
+            assert self.world.ready(stable) > 0, "the alias follows a quiet watch"
+            assert stable is None or self.world.verdicts.get(stable.model.version) != FAIL
+        for entry in after.rejected:
+            blameless = entry.model.rpartition("/")[2] in self.world.without_room
+            assert entry in before.rejected or not blameless or entry.reason != "NoReadyPods"
         if after.phase in (Phase.SWAPPING, Phase.WATCHING, Phase.FAILOVER):
             nobody = not any(map(self.world.ready, filter(None, (after.stable, after.canary, after.previous))))
             stalled = next(condition.status for condition in after.conditions if condition.type == "Stalled")
@@ -185,6 +191,11 @@ class Rollouts(RuleBasedStateMachine):
     @rule(version=VERSIONS)
     def pods_break_or_recover(self, version: str) -> None:
         self.world.broken ^= {version}
+        self.world.run_pods()
+
+    @rule(version=VERSIONS)
+    def room_runs_out_or_comes_back(self, version: str) -> None:
+        self.world.without_room ^= {version}
         self.world.run_pods()
 
     @rule(reference=st.sampled_from(CHILDREN))
@@ -339,7 +350,7 @@ class Rollouts(RuleBasedStateMachine):
         world = self.world
         if world.spec.get("suspend"):
             self.the_spec_is_suspended(suspend=False)
-        world.broken = set()
+        world.broken, world.without_room = set(), set()
         world.allowed_routes = AllowedRoutes()
         held = (LOST, HOLDS)
         remaining = {version: verdict for version, verdict in world.verdicts.items() if verdict not in held}

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked
-from sluice_operator.api.observation import Observation, Unreachable
+from sluice_operator.api.observation import Observation, Unreachable, Workload
 from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.rollout.decide import decide
@@ -259,6 +259,27 @@ def test_a_canary_that_loses_its_pods_in_a_pause_gets_its_weight_back() -> None:
     assert at(decide(gone)).weight == 0
     back = again(again(gone, workloads=both_ready()), workloads=both_ready())
     assert at(back.status).weight == 10
+
+
+def test_a_paused_canary_gets_its_weight_back_with_as_many_pods_as_stable_needs() -> None:
+    """Stable was scaled up by somebody: 10 % of its requests are more than the spec's replicas would answer."""
+    wide = Workload(ready=20, pods=20, scaled_to=20)
+    paused = again(asking(stepping(), "pause"), workloads={**both_ready(), revision(1).revision: wide})
+    gone = again(paused, workloads={revision(1).revision: wide})
+    for ready, weight in ((1, 0), (3, 10)):
+        workloads = {revision(1).revision: wide, OF_2: Workload(ready=ready)}
+        assert at(decide(again(again(gone), workloads=workloads))).weight == weight
+
+
+def test_a_pause_outlives_another_host() -> None:
+    """The run begins again on the new route, and goes no further than that."""
+    paused = again(asking(stepping(), "pause"))
+    moved = a_spec(traffic={"ingress": {"className": "nginx", "host": "new.example.com"}})
+    begun = again(again(paused, spec=moved), workloads=both_ready(), weight=LIVE, smoke=LIVE)
+    held = decide(again(begun, weight=LIVE, smoke=LIVE))
+    assert (held.phase, condition(held, "Paused")[:2]) == (Phase.STARTING, ("True", "PausedByCommand"))
+    resumed = again(asking(begun, "resume", time="12:01:00"), weight=LIVE, smoke=LIVE)
+    assert decide(resumed).phase is Phase.STEPPING
 
 
 def test_a_pause_does_not_use_up_the_deadline() -> None:

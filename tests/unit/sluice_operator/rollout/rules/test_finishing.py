@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace as replace_seen
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from sluice_operator.api.observation import Observation, Resolved, Unreachable, Workload
+from sluice_operator.api.observation import Observation, Refusal, Resolved, Unreachable, Workload
 from sluice_operator.api.run import Outcome, Phase
-from sluice_operator.api.status import Alias, HistoryEntry, Retiring, Verification, dump, parse
+from sluice_operator.api.status import Alias, HistoryEntry, Retiring, Verdict, Verification, dump, parse
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.transitions import HISTORY_KEPT, REJECTED_KEPT, RETIRING_KEPT
@@ -138,6 +140,71 @@ def test_a_revision_that_took_over_and_has_no_ready_pods_left_yields(build: obje
     assert (at(back).phase, at(back).stable, at(back).canary) == (Phase.ROLLING_BACK, "1", "2")
     assert back.run is not None
     assert (back.run.outcome, back.run.reason) == (Outcome.REJECTED, "NoReadyPods")
+
+
+NO_ROOM = Workload(pods=2, obstacle=Refusal("NoCapacity", "0/3 nodes are available"), trouble="pod a has no node")
+SILENT = Workload(pods=2, registry_unreachable=True, trouble="pod a waits for MLflow")
+
+
+@pytest.mark.parametrize(("workload", "reason"), [(NO_ROOM, "NoCapacity"), (SILENT, "RegistryUnreachable")])
+@pytest.mark.parametrize("build", [swapped, watching])
+def test_what_keeps_promoted_pods_from_running_is_no_rejection(build: Any, workload: Workload, reason: str) -> None:
+    """The way back is the same, but nothing bad is known of the model: it is tried again after `progressDeadline`."""
+    seen = again(build(), workloads={**both_ready(2, 0), revision(2).revision: workload})
+    back = decide(seen)
+    assert at(back)[:3] == (Phase.ROLLING_BACK, "1", "2")
+    assert back.run is not None
+    assert (back.run.outcome, back.run.reason, back.rejected) == (Outcome.ABANDONED, reason, ())
+    ended = again(again(seen, weight=LIVE, swap=LIVE, workloads=both_ready(2, 2)), workloads=both_ready(2, 2))
+    assert decide(ended).phase is Phase.STABLE
+    assert at(decide(again(ended, after=600)))[:3] == (Phase.STARTING, "1", "2")
+
+
+def failing_to_the_end(**changes: Any) -> Observation:
+    """The watch is over, version 2 fails, and version 1 has no pods to go back to."""
+    return watching(after=WATCH, **{"verdict": FAIL, "workloads": both_ready(0, 2), **changes})
+
+
+def test_a_watch_that_fails_to_its_end_moves_no_alias() -> None:
+    """It waits for pods to go back to, for `deadline` at most. Then the version serves on, and that is told."""
+    seen = failing_to_the_end()
+    assert decide(seen).phase is Phase.WATCHING
+    status = decide(again(seen, after=4 * 3600, verdict=FAIL))
+    assert at(status)[:2] == (Phase.STABLE, "2")
+    assert status.alias is None or status.alias.version == "1"
+    assert (status.history[0].outcome, status.history[0].reason) == (Outcome.REJECTED, FAIL.reason)
+    assert condition(status, "RolloutSucceeded")[:2] == ("False", FAIL.reason)
+    assert "models:/iris/2 fails (errors 5% breaks its limit); it stays" in status.message
+    assert [entry.model.version for entry in status.former] == ["1"]
+
+
+def test_a_watch_that_fails_goes_back_as_soon_as_it_can() -> None:
+    """The pods of the previous revision are back in time."""
+    back = again(failing_to_the_end(), after=3600, verdict=FAIL, workloads=both_ready(1, 2))
+    assert at(decide(back))[:3] == (Phase.ROLLING_BACK, "1", "2")
+
+
+def test_a_watch_of_a_dead_revision_moves_no_alias() -> None:
+    """No answer at all is no quiet watch. One that is back in time is promoted."""
+    seen = failing_to_the_end(verdict=LOST, workloads=both_ready(0, 0))
+    assert condition(decide(seen), "Stalled")[:2] == ("True", "StableDead")
+    gone = decide(again(seen, after=4 * 3600))
+    assert (gone.phase, gone.history[0].outcome) == (Phase.STABLE, Outcome.ABANDONED)
+    assert gone.alias is None or gone.alias.version == "1"
+    back = decide(again(seen, after=60, verdict=UNDECIDED, workloads=both_ready(0, 2)))
+    assert back.alias == Alias("champion", "iris", "2")
+
+
+@pytest.mark.parametrize("verdict", [LOST, replace(UNDECIDED, holding=("revenue",))])
+def test_a_watch_without_pods_on_either_side_ends_for_a_newer_revision(verdict: Verdict) -> None:
+    """At once, paused or not: nobody gets an answer, and the newer revision may be the fix."""
+    dead = again(watching(verdict=verdict), workloads=both_ready(0, 0), verdict=verdict)
+    assert decide(dead).phase is Phase.WATCHING
+    newer = again(dead, resolution=resolved(3))
+    status = decide(newer)
+    assert (status.phase, status.history[0].outcome) == (Phase.STABLE, Outcome.SUPERSEDED)
+    assert status.alias is None or status.alias.version == "1"
+    assert at(decide(again(newer)))[:3] == (Phase.STARTING, "2", "3")
 
 
 @pytest.mark.parametrize("build", [swapped, watching])
