@@ -4,7 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sluice_operator.cli import forecast_command, history_command, replay_command, status_command, steer_command
+from sluice_operator.cli import (
+    forecast_command,
+    history_command,
+    replay_command,
+    status_command,
+    steer_command,
+    text_table,
+)
 from sluice_operator.cli.cluster import CommandError
 
 
@@ -18,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except CommandError as error:
-        print(f"kubectl sluice: {error}", file=sys.stderr)
+        print(text_table.plain(f"kubectl sluice: {error}"), file=sys.stderr)
         return 2
     return code
 

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(f"{error}: check --prometheus") from error
     if outlook is None:
         raise CommandError("Prometheus has fewer than 100 requests in that hour: too few for a forecast")
-    print(*_lines(expected_run, outlook), sep="\n")
+    print(*map(text_table.plain, _lines(expected_run, outlook)), sep="\n")
     return 0
 
 

@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
         data = config_map["data"]
         cells = (data[key] for key in ("model", "stable", "outcome", "reason", "message"))
         rows.append((config_map["metadata"]["name"], data["endedAt"][:19] + "Z", *cells))
-        commands += data.get("commands", "").splitlines()  # a record of an older operator has none
+        commands += map(
+            text_table.plain, data.get("commands", "").splitlines()
+        )  # a record of an older operator has none
     print(*text_table.lines(rows), *commands, sep="\n")
     return 0

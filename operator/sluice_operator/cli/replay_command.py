@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         conclusion = _comparison_lines(replay, differences)
         code = int(bool(differences))
     rows = tick_table.every(replay, backtest) if options.ticks else tick_table.changed(replay)
-    print(*rows, "", *conclusion, sep="\n")
+    print(*rows, "", *map(text_table.plain, conclusion), sep="\n")
     if options.report:
         _write(options.report, report.page(replay))
         print(f"report: {options.report}")

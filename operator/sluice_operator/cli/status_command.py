@@ -45,7 +45,8 @@ def _follow(console: Console, options: argparse.Namespace) -> None:
     for body in bodies:
         status = cluster.status_of(body)
         if (line := status_view.headline(status)) != before:
-            console.print(f"{datetime.now(UTC):%H:%M:%S}  {line}. {status.message}", soft_wrap=True, highlight=False)
+            words = f"{datetime.now(UTC):%H:%M:%S}  {line}. {status.message}"
+            console.print(status_view.text(words), soft_wrap=True)
         before = line
 
 

@@ -1,4 +1,7 @@
-"""Draws the status of one ModelDeployment for a terminal. Pure: rich prints what it returns."""
+"""Draws the status of one ModelDeployment for a terminal. Pure: rich prints what it returns.
+
+rich takes each bare text as markup, with links and colours. So every text here is a `text`, which is none.
+"""
 
 from datetime import datetime
 
@@ -10,7 +13,7 @@ from rich.text import Text
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Result, Status
-from sluice_operator.cli.text_table import span
+from sluice_operator.cli.text_table import plain, span
 
 _BAR_WIDTH = 30
 _COLOURS = {Result.PASS: "green", Result.FAIL: "red", Result.UNDECIDED: "yellow"}
@@ -21,7 +24,12 @@ _HISTORY = 3  # the newest runs that are shown
 def render(title: str, status: Status, now: datetime) -> RenderableType:
     """All that a person wants to know at a glance. `title`: the object's name."""
     parts = [_rollout(status, now), _verdict(status), _commands(status), _history(status)]
-    return Panel(Group(*(part for part in parts if part is not None)), title=title, border_style="blue")
+    return Panel(Group(*(part for part in parts if part is not None)), title=text(title), border_style="blue")
+
+
+def text(words: str, style: str = "") -> Text:
+    """Words of whomever, exactly as they are."""
+    return Text(plain(words), style)
 
 
 def headline(status: Status) -> str:
@@ -48,14 +56,14 @@ def _stage(status: Status) -> str:
 def _rollout(status: Status, now: datetime) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     since = f" for {span((now - status.phase_started_at).total_seconds())}" if status.phase_started_at else ""
-    table.add_row("phase", Text(f"{_stage(status)}{since}", style=f"bold {_STYLES.get(status.phase, 'yellow')}"))
-    table.add_row("stable", f"{_model(status.stable)}{_pods(status.stable)}")
+    table.add_row("phase", text(f"{_stage(status)}{since}", f"bold {_STYLES.get(status.phase, 'yellow')}"))
+    table.add_row("stable", text(f"{_model(status.stable)}{_pods(status.stable)}"))
     if status.canary is not None:
-        table.add_row("canary", f"{_model(status.canary)}{_pods(status.canary)}")
+        table.add_row("canary", text(f"{_model(status.canary)}{_pods(status.canary)}"))
     if status.weight is not None:
         table.add_row("weight", f"{bar(status.weight.desired)} {status.weight.desired} % desired")
         table.add_row("", f"{bar(status.weight.live)} {status.weight.live} % live")
-    table.add_row("", Text(status.message, style="italic"))
+    table.add_row("", text(status.message, "italic"))
     return table
 
 
@@ -73,12 +81,13 @@ def _verdict(status: Status) -> RenderableType | None:
         return None
     table = Table("objective", "result", "canary", "stable", "limit", "needs", box=None, header_style="dim")
     for objective in verdict.objectives:
-        result = Text(objective.result, style=_COLOURS[objective.result])
-        table.add_row(objective.name, result, objective.canary, objective.stable, objective.limit, objective.needs)
+        result = text(objective.result, _COLOURS[objective.result])
+        numbers = map(text, (objective.canary, objective.stable, objective.limit, objective.needs))
+        table.add_row(text(objective.name), result, *numbers)
     title = Text("\nverdict  ").append(verdict.result, style=f"bold {_COLOURS[verdict.result]}")
     if verdict.message not in status.message:
-        title.append(f"  {verdict.message}")
-    forecast = [Text(verdict.forecast, style="dim")] if verdict.forecast else []
+        title.append(text(f"  {verdict.message}"))
+    forecast = [text(verdict.forecast, "dim")] if verdict.forecast else []
     return Group(title, table, *forecast)
 
 
@@ -87,7 +96,8 @@ def _commands(status: Status) -> RenderableType | None:
     if taken is None:
         return None
     by = taken.by or "somebody"
-    return Text(f"\nlast command  {taken.id} by {by}: {taken.answer}, {taken.message}", style="magenta")
+    said = text(f"last command  {taken.id} by {by}: {taken.answer}, {taken.message}", "magenta")
+    return Group(Text(), said)
 
 
 def _history(status: Status) -> RenderableType | None:
@@ -96,5 +106,6 @@ def _history(status: Status) -> RenderableType | None:
     table = Table("ended", "model", "outcome", "reason", "commands", box=None, header_style="dim")
     for entry in status.history[:_HISTORY]:
         commands = ", ".join(f"{taken.id.partition('/')[0]} ({taken.by})" for taken in entry.commands)
-        table.add_row(f"{entry.ended_at:%m-%d %H:%M:%S}", entry.model, entry.outcome, entry.reason, commands)
+        cells = f"{entry.ended_at:%m-%d %H:%M:%S}", entry.model, entry.outcome, entry.reason, commands
+        table.add_row(*map(text, cells))
     return Group(Text(), table)

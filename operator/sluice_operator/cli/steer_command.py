@@ -11,7 +11,7 @@ from sluice_operator.api import names
 from sluice_operator.api.command import Asked, Verb, asked, text_of
 from sluice_operator.api.run import Answer, Phase
 from sluice_operator.api.status import Status
-from sluice_operator.cli import cluster, times
+from sluice_operator.cli import cluster, text_table, times
 from sluice_operator.cli.cluster import CommandError
 
 _ATTEMPTS = 5  # the operator writes status in the same moment now and then
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     status = cluster.answered(body, command.id, seconds)
     if status is None or status.last_command is None:
         raise CommandError(f"no answer within {options.timeout}: {command.id} waits until an operator runs")
-    print(f"{status.last_command.answer}: {status.last_command.message}")
+    print(text_table.plain(f"{status.last_command.answer}: {status.last_command.message}"))
     return int(status.last_command.answer is Answer.REFUSED)
 
 

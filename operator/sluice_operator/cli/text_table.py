@@ -1,12 +1,25 @@
-"""Text in columns, and numbers and times as they are printed."""
+"""Text in columns, and texts, numbers and times as they are printed."""
 
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 
+def plain(text: str) -> str:
+    """A text of somebody else in one line, with an escape in place of what a terminal would obey.
+
+    Models, messages and commands are chosen by whoever may write them, and read by an administrator.
+    """
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return " " if letter.isspace() else letter.encode("unicode_escape").decode()
+
+
 def lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines of text. Each column is as wide as its widest cell; `rows` include the heading."""
+    """The rows as lines of plain text. Each column is as wide as its widest cell; `rows` include the heading."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

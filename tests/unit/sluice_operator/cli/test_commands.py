@@ -57,6 +57,14 @@ def test_history_tells_who_gave_which_command(terminal: Terminal) -> None:
     assert out.splitlines()[2:] == ["pause/x/0/2026-03-01T12:00:00Z by kubectl-sluice:jane: Accepted, it stays"]
 
 
+def test_history_is_plain_text(terminal: Terminal) -> None:
+    """A ConfigMap may be written by others: it forges no row, and its escapes are shown."""
+    terminal.set_records(a_record(message="\x1b]0;x\x07\nFAKE ROW"))
+    _, out, _ = terminal.run("history", "iris")
+    assert len(out.splitlines()) == 2
+    assert "\\x1b]0;x\\x07 FAKE ROW" in out
+
+
 def test_replay_shows_the_ticks_with_changes_and_the_recorded_verdict(terminal: Terminal) -> None:
     """A row per objective at each tick at which the weight, the step or a Pass changed; exit code 0."""
     record = a_record()

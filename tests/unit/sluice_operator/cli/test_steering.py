@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from sluice_operator.api.command import Command, Verb, parse
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.run import Answer
-from sluice_operator.api.status import dump
-from tests.unit.sluice_operator.build import PASS, again, raw_spec, revision, rolling_back, stable_on, stepping
+from sluice_operator.api.run import Answer, Outcome, TakenCommand
+from sluice_operator.api.status import HistoryEntry, ObjectiveVerdict, Result, Status, Verdict, dump
+from tests.unit.sluice_operator.build import NOW, PASS, again, raw_spec, revision, rolling_back, stable_on, stepping
 from tests.unit.sluice_operator.cli.terminal import Terminal
 
 OF_1, OF_2 = revision(1).revision, revision(2).revision
@@ -126,3 +127,40 @@ def test_status_watch_prints_a_line_for_each_change(terminal: Terminal) -> None:
     assert (code, len(out.splitlines())) == (2, 1)
     assert f"Stepping, step 2 of 2: stable models:/iris/1 ({OF_1}), canary models:/iris/2 ({OF_2})" in out
     assert "the watch has ended" in err
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J[/bold] [link=http://evil]x[/link] \u202e\nFAKE ROW"
+SHOWN = "\\x1b]0;owned\\x07\\x1b[2J[/bold] [link=http://evil]x[/link] \\u202e FAKE ROW"
+
+
+def hostile() -> Status:
+    """Somebody else's text in each place of a status that people read."""
+    verdict = Verdict(Result.FAIL, "R", HOSTILE, (ObjectiveVerdict(HOSTILE, Result.FAIL, needs=HOSTILE),))
+    taken = TakenCommand(HOSTILE, HOSTILE, NOW, Answer.ACCEPTED, HOSTILE)
+    entry = HistoryEntry(HOSTILE, HOSTILE, Outcome.REJECTED, HOSTILE, NOW, NOW, commands=(taken,))
+    now = stepping().status
+    assert now.canary is not None
+    canary = replace(now.canary, model=replace(now.canary.model, uri=HOSTILE))
+    return replace(now, message=HOSTILE, canary=canary, verdict=verdict, last_command=taken, history=(entry,))
+
+
+@pytest.mark.parametrize("arguments", [("status", "iris"), ("status", "iris", "--watch")])
+def test_the_text_of_a_status_is_neither_obeyed_nor_taken_for_markup(
+    terminal: Terminal, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write a ModelDeployment or a model would otherwise write to an administrator's terminal."""
+    monkeypatch.setenv("COLUMNS", "2000")
+    terminal.set_object(raw_spec(), dump(hostile()))
+    _, out, _ = terminal.run(*arguments)
+    assert SHOWN in out
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
+
+
+def test_an_answer_and_an_error_are_plain(terminal: Terminal) -> None:
+    """Also where a command prints one line only."""
+    terminal.set_answer(Answer.REFUSED, HOSTILE)
+    _, out, _ = terminal.run("abort", "iris")
+    assert out == f"Refused: {SHOWN}\n"
+    terminal.set_object(raw_spec(), dump(replace(stable_on(1).status, message=HOSTILE)))
+    _, _, err = terminal.run("retry", "iris")
+    assert err.endswith(f"{SHOWN}\n")
