@@ -5,7 +5,8 @@ because they work only inside its handlers.
 """
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -14,6 +15,7 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.run import Answer, Outcome, Phase, TakenCommand
 from sluice_operator.api.status import Condition, Status
+from sluice_operator.controller.event_limit import EventLimit
 from sluice_operator.kubernetes.port import Kube
 
 _log = logging.getLogger(__name__)
@@ -129,21 +131,27 @@ def _condition(status: Status, kind: str) -> Condition | None:
 class EventPublisher:
     """Posts events about ModelDeployments. An event that cannot be posted is logged, and nothing else happens."""
 
-    def __init__(self, kube: Kube, instance: str) -> None:
+    def __init__(self, kube: Kube, instance: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._kube = kube
         self._instance = instance
+        self._limit = EventLimit(clock)
 
     async def post(self, body: Manifest, events: Iterator[Event]) -> None:
         """Post `events` about the object with the manifest `body`."""
         for event in events:
+            kind = body["metadata"]["uid"], event.reason
+            if not self._limit.allows(kind):
+                continue
+            left_out = self._limit.left_out(kind)
             _log.info("%s/%s %s: %s", body["metadata"]["namespace"], body["metadata"]["name"], event.reason, event.note)
             try:
-                await self._kube.create(self._manifest(body, event))
+                await self._kube.create(self._manifest(body, event, left_out))
             except Exception as error:
                 _log.warning("event %s was not posted: %s", event.reason, error)
 
-    def _manifest(self, body: Manifest, event: Event) -> Manifest:
+    def _manifest(self, body: Manifest, event: Event, left_out: int) -> Manifest:
         metadata = body["metadata"]
+        more = f" (and {left_out} more like this before)" if left_out else ""
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -153,7 +161,7 @@ class EventPublisher:
             "reportingInstance": self._instance,
             "action": event.reason,
             "reason": event.reason,
-            "note": event.note[:_NOTE_LIMIT],
+            "note": event.note[: _NOTE_LIMIT - len(more)] + more,
             "type": "Warning" if event.warning else "Normal",
             "regarding": {
                 "apiVersion": names.API_VERSION,

@@ -8,6 +8,7 @@ import pytest
 
 from sluice_operator.api.observation import Observation, Refusal, Unreachable, Unresolved, Workload
 from sluice_operator.api.owner import Manifest
+from sluice_operator.controller.event_limit import EventLimit
 from sluice_operator.controller.events import Event, EventPublisher, transitions
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
@@ -172,3 +173,33 @@ def test_after_a_failed_post_the_next_event_is_posted() -> None:
     kube: Any = Refusing()
     finish(EventPublisher(kube, "pod-1").post(BODY, iter([Event("One", ""), Event("Two", "")])))
     assert [event["reason"] for event in kube.stored] == ["One", "Two"]
+
+
+def test_events_of_one_kind_are_limited() -> None:
+    """200 edits of a Service were 200 Events. What is left out is counted, and other objects and reasons go on."""
+    kube, now = Storing(), 0.0
+    publisher = EventPublisher(kube, "pod-1", lambda: now)
+
+    def post(reason: str = "DriftRepaired", uid: str = "0f1e") -> None:
+        body = {**BODY, "metadata": {**BODY["metadata"], "uid": uid}}
+        finish(publisher.post(body, iter([Event(reason, "repaired")])))
+
+    for _ in range(200):
+        post()
+    assert len(kube.stored) == 25
+    post("RolledBack")
+    post(uid="other")
+    assert len(kube.stored) == 27
+    now = 301.0
+    post()
+    post()
+    assert [event["note"] for event in kube.stored[27:]] == ["repaired (and 175 more like this before)"]
+
+
+def test_what_is_kept_of_the_limits_is_bounded() -> None:
+    """An object that is made and deleted has another uid each time."""
+    limit = EventLimit(lambda: 0.0)
+    for number in range(12_000):
+        limit.allows((str(number), "DriftRepaired"))
+    assert not all(limit.allows(("11999", "DriftRepaired")) for _ in range(25))
+    assert all(limit.allows(("0", "DriftRepaired")) for _ in range(25)), "it was forgotten"
