@@ -36,6 +36,7 @@ class _Question:
     """Mutable: one question to one registry, its newest answer, and the objects that want to know."""
 
     id: _Id
+    via: Connection
     server: "_Server"
     ask: Callable[[], Awaitable[Any]]
     poll: float | None  # seconds between two requests; None: only when somebody reads it
@@ -53,6 +54,7 @@ class _Server:
     """Mutable: one registry. Only a few questions are with it at a time, so a silent one holds nobody else up."""
 
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    questions: int = 0  # that there are
     silent_at: float = float("-inf")  # when a request had failed after a long wait, of a monotonic clock
     trouble: Unreachable = field(default_factory=lambda: Unreachable(""))
 
@@ -152,7 +154,8 @@ class BackgroundRegistry:
         question = self._questions.get(wanted)
         if question is None:
             server = self._servers.setdefault(via, _Server())
-            question = self._questions[wanted] = _Question(wanted, server, ask, poll, self._clock())
+            server.questions += 1
+            question = self._questions[wanted] = _Question(wanted, via, server, ask, poll, self._clock())
         self._asked[key, kind] = question
         question.askers.add(key)
         stale = question.answered_at is None or (poll is None and self._clock() >= question.answered_at + _STALE)
@@ -165,6 +168,9 @@ class BackgroundRegistry:
         question.askers.discard(asked[0])
         if not question.askers:
             del self._questions[question.id]
+            question.server.questions -= 1
+            if not question.server.questions:
+                del self._servers[question.via]
             if question.timer is not None:
                 question.timer.cancel()
 

@@ -247,6 +247,23 @@ def test_a_moved_alias_is_read_again_at_once() -> None:
     simulated(scenario)
 
 
+def test_nothing_is_kept_of_a_registry_that_nobody_asks() -> None:
+    """2,000 edits of credentialsSecret left 2,000 registries behind, and the object's deletion none fewer."""
+
+    async def scenario() -> None:
+        world = Scenario()
+        for number in range(50):
+            via = Connection("", "models", f"secret-{number}")
+            world.registry.resolve(A, URI, via, 30.0)
+            world.registry.alias_version(A, via, "iris", "champion")
+        await asyncio.sleep(1)
+        assert len(world.registry._servers) == 1
+        world.registry.forget(A)
+        assert len(world.registry._servers) == 0
+
+    simulated(scenario)
+
+
 def test_what_is_logged_about_a_shared_question_names_no_object() -> None:
     """Otherwise it would name the one that happened to ask first, for ever."""
     logged: list[dict[str, str]] = []
