@@ -88,7 +88,7 @@ BELOW = (ROOT, *PACKAGES, *(ROOT / "tests" / "unit" / package.name for package i
 
 OURS = tuple(
     page for page in PAGES if page.name != "other-servers.md"
-)  # that page names modules of KServe and MLServer
+)  # it names those of others
 
 
 @pytest.mark.parametrize("page", OURS, ids=lambda page: str(page.relative_to(ROOT)))
