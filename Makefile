@@ -52,7 +52,7 @@ imports: .venv/installed ## What imports what in operator and server: a table, a
 demo: .venv/installed ## One model promoted, a worse one rolled back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo
 
-faults: .venv/installed ## All faults of the fault matrix, each in four phases of a rollout, on the cluster: about half an hour
+faults: .venv/installed ## All faults of the fault matrix, each in five phases of a rollout, on the cluster: about 40 minutes
 	EVERY_FAULT=1 $(BIN)/python -m pytest -v -s tests/e2e/test_faults.py
 
 canaries: .venv/installed ## Identical canaries must stay, bad ones must be found, on the cluster: about 35 minutes

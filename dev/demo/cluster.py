@@ -26,6 +26,7 @@ class Addresses:
     kubeconfig: str
     gateway: str
     mlflow: str
+    audit_log: Path | None = None  # the operator's requests to the API server; kind keeps none
 
 
 def run_part(*command: str) -> None:
@@ -44,6 +45,7 @@ def addresses() -> Addresses:
         kubeconfig=values["KUBECONFIG"],
         gateway=values["SLUICE_GATEWAY"],
         mlflow=values["SLUICE_MLFLOW"],
+        audit_log=Path(values["SLUICE_AUDIT_LOG"]) if values.get("SLUICE_AUDIT_LOG") else None,
     )
 
 

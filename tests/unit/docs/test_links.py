@@ -86,9 +86,7 @@ PACKAGES = tuple(ROOT / path for path in ("operator/sluice_operator", "server/sl
 BELOW = (ROOT, *PACKAGES, *(ROOT / "tests" / "unit" / package.name for package in PACKAGES), ROOT / "tests")
 
 
-OURS = tuple(
-    page for page in PAGES if page.name != "other-servers.md"
-)  # it names those of others
+OURS = tuple(page for page in PAGES if page.name != "other-servers.md")  # it names those of others
 
 
 @pytest.mark.parametrize("page", OURS, ids=lambda page: str(page.relative_to(ROOT)))
