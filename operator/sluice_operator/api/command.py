@@ -1,12 +1,12 @@
 """What a person asks of a rollout: the annotation `sluice.dev/command` with `<verb>/<revision>/<step>/<time>`. Pure.
 
-The whole text is the command's id, and the annotation is never removed. A command is taken once: when the id in
-`status.lastCommand` is another one.
+The whole text is the command's id, and the annotation is never removed. A command is taken once, also if something
+writes an old one again.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -52,16 +52,26 @@ class Asked:
 
 
 def parse(text: str) -> Command:
-    """Read a command. Raises ValueError with a message that says what to write."""
+    """Read a command. Raises ValueError with a message that says what to write; none repeats a long text."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"a command has at most {_LONGEST} characters, and this text {len(text)}: write {_FORM}")
     try:
-        verb, revision, step, time = text.split("/")
-        datetime.fromisoformat(time)
+        verb, revision, step, _ = text.split("/")
+        given_at(text)
         number = int(step)
     except ValueError:
-        raise ValueError(f"{text[:_LONGEST]!r} is not a command: write {_FORM}") from None
+        raise ValueError(f"{text!r} is not a command: write {_FORM}") from None
+    if not revision.isalnum():
+        raise ValueError(f"{revision!r} is not the name of a revision: write {_FORM}")
     if verb not in list(Verb):
         raise ValueError(f"{verb!r} is not a verb: write one of {', '.join(Verb)}")
     return Command(Verb(verb), revision, number)
+
+
+def given_at(text: str) -> datetime:
+    """When a command was given, by the clock of whoever gave it. Raises ValueError."""
+    time = datetime.fromisoformat(text.rpartition("/")[2])
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def text_of(verb: Verb, revision: str, step: int, now: datetime) -> str:

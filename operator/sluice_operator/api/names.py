@@ -11,6 +11,7 @@ PLURAL = "modeldeployments"
 
 LABEL_OWNER = "sluice.dev/model-deployment"
 LABEL_REVISION = "sluice.dev/revision"
+NO_REVISION = "none"  # value of that label in the selector of a Service NAME that leads to nobody
 ANNOTATION_REVISION = "sluice.dev/revision-settings"  # of a Deployment: the frozen settings, as JSON
 LABEL_SCRAPE = "sluice.dev/scrape"
 LABEL_RECORD = "sluice.dev/record"

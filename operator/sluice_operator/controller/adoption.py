@@ -1,7 +1,8 @@
 """What to follow if the status of a ModelDeployment is lost, or was written by somebody with another idea of it.
 
 The cluster shows what serves: Service NAME selects a revision, and the revision's Deployment has its settings in an
-annotation. That revision is stable. Whatever else was going on begins again.
+annotation. That revision is stable. Whatever else was going on begins again, and nothing that was asked for before is
+asked for again.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -11,11 +12,12 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from sluice_operator.api import names
+from sluice_operator.api import names, spec
 from sluice_operator.api import status as statuses
+from sluice_operator.api.command import asked
 from sluice_operator.api.owner import Manifest, Owner, Reference, is_or_becomes_owned
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.run import Answer, Outcome, Phase, TakenCommand
 from sluice_operator.api.status import Rejection, Status, UnreadableStatusError
 from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children
@@ -55,9 +57,20 @@ async def read(reads: Reads, owner: Owner, body: Manifest, routes: Iterable[Refe
     rejected = current.rejected or tuple(
         _rejections(record for record in records if is_or_becomes_owned(record, owner))
     )
+    current = replace(_with_what_is_old(current, body, now), rejected=rejected)
+    if objects.selected(owner) == names.NO_REVISION:  # a first revision that no caller may reach: it begins again
+        return Followed(current, objects, why or "the status was lost")
     serving = _serving(deployments, objects.selected(owner), {entry.revision for entry in rejected})
-    status = adopted(replace(current, rejected=rejected), why, serving, now)
-    return Followed(status, objects, why or "the status was lost")
+    return Followed(adopted(current, why, serving, now), objects, why or "the status was lost")
+
+
+def _with_what_is_old(current: Status, body: Manifest, now: datetime) -> Status:
+    """What the object asked for before its status was lost, and is not carried out again: a token, and a command."""
+    token, command = current.retry_token or spec.parse(body["spec"]).rollout.retry_token, current.last_command
+    if command is None and (given := asked(body)) is not None:
+        message = "the status of this object was lost after it was given: ask again"
+        command = TakenCommand(given.id, given.by, now, Answer.REFUSED, message)
+    return replace(current, retry_token=token, last_command=command)
 
 
 def _deployments(owner: Owner, children: Children) -> dict[str, Manifest]:
@@ -104,10 +117,13 @@ def adopted(kept: Status, why: str, deployment: Manifest, now: datetime) -> Stat
 
 
 def _rejections(records: Iterable[Manifest]) -> Iterable[Rejection]:
-    """One for each run that ended with a rejection, the newest first."""
+    """One for each revision that a run ended with a rejection of, the newest first."""
+    known = set[str]()
     rejected = [record for record in records if record["data"]["outcome"] == Outcome.REJECTED]
     for record in sorted(rejected, key=lambda record: str(record["data"]["endedAt"]), reverse=True):
         data, owner = record["data"], record["metadata"]["labels"][names.LABEL_OWNER]
         run = record["metadata"]["name"].removeprefix(names.run_record(owner, ""))
-        ended_at = datetime.fromisoformat(data["endedAt"])
-        yield Rejection(run.partition("-")[0], data["model"], data["reason"], data["message"], ended_at)
+        revision, ended_at = run.partition("-")[0], datetime.fromisoformat(data["endedAt"])
+        if revision not in known:
+            known.add(revision)
+            yield Rejection(revision, data["model"], data["reason"], data["message"], ended_at)

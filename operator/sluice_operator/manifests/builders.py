@@ -139,7 +139,9 @@ def _env(values: dict[str, str]) -> list[dict[str, str]]:
 
 def role_service(owner: Owner, revision: str | None) -> Manifest:
     """Service NAME, which selects the pods of the stable revision. Without a revision it selects no pod."""
-    return _service(owner, owner.name, {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision or "none"})
+    return _service(
+        owner, owner.name, {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision or names.NO_REVISION}
+    )
 
 
 def revision_service(owner: Owner, revision: str) -> Manifest:

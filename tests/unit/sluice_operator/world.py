@@ -123,7 +123,7 @@ class World(Observer):
         """A person writes a command, each at another time. Its id."""
         self.asked += 1
         body = self.kube.objects[IRIS]
-        text = text_of(verb, named, step, NOW + timedelta(seconds=self.asked))
+        text = text_of(verb, named, step, self.now + timedelta(milliseconds=self.asked))
         metadata = {**body["metadata"], "annotations": {names.ANNOTATION_COMMAND: text}}
         self.kube.put({**body, "metadata": metadata})
         return text
@@ -287,9 +287,9 @@ class World(Observer):
             weight = int(manifest["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
             assert weight == 0 or self._may_take_traffic(current), f"weight {weight} in {current.phase}"
         if (manifest["kind"], name) == ("Service", "iris"):
-            selected = "none" if verb == "delete" else manifest["spec"]["selector"][names.LABEL_REVISION]
+            selected = names.NO_REVISION if verb == "delete" else manifest["spec"]["selector"][names.LABEL_REVISION]
             exists = ("Deployment", f"iris-{selected}") in self.kube.objects
-            assert exists or selected == "none", "Service iris selects pods of a Deployment"
+            assert exists or selected == names.NO_REVISION, "Service iris selects pods of a Deployment"
             there = ("Deployment", f"iris-{self.selected}") in self.kube.objects
             answered = there and self._ready.get(self.selected, 0) > 0
             assert self._ready.get(selected, 0) > 0 or not answered, "a Service that had ready endpoints keeps some"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from sluice_operator.api.command import Asked, parse
+from sluice_operator.api.command import Asked, given_at, parse
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import Answer, Phase, TakenCommand
 from sluice_operator.api.status import Result, Status
@@ -14,7 +14,8 @@ from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.transitions import enter, with_command, write_weight
 
-_SAME_TIME = timedelta(minutes=1)  # clocks differ, and the API server's times are whole seconds
+# The time in a command is that of a person's own clock. What was given in this time and comes back is known by its id.
+_CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 def a_command_is_answered(seen: Observation) -> Status | None:
@@ -113,14 +114,23 @@ def _answer(seen: Observation, asked: Asked) -> Answered:
         command = parse(asked.text)
     except ValueError as error:
         return Refused(str(error))
-    if _outdated(seen.status, asked):
-        return Refused("it is older than the status of this object: ask again")
+    if old := _outdated(seen.status, asked):
+        return Refused(old)
     return commands.answer(seen, command, asked)
 
 
-def _outdated(status: Status, asked: Asked) -> bool:
-    """A copy of an object, a backup of it, and an object whose status was lost bring an old command with them."""
-    began = status.phase_started_at
-    if began is None:
-        return True
-    return status.last_command is None and asked.at is not None and asked.at < began - _SAME_TIME
+def _outdated(status: Status, asked: Asked) -> str:
+    """Why this is not a command of today; empty if it is one.
+
+    A re-sync, a copy of an object, a backup of it, and an object whose status was lost bring an old command with them.
+    """
+    answered = (status.last_command, *(status.run.commands if status.run else ()))
+    earlier = (*filter(None, answered), *(taken for entry in status.history for taken in entry.commands))
+    if before := next((taken for taken in earlier if taken.id == asked.id), None):
+        return f"it was answered before ({before.answer}), and something has written it again: ask again"
+    since = status.last_command.at if status.last_command else status.phase_started_at
+    if since is None:
+        return "it is older than the status of this object: ask again"
+    if given_at(asked.text) < since - _CLOCKS_DIFFER:
+        return f"its time is long before {since:%Y-%m-%dT%H:%M:%SZ}, as if it were an old one: ask again"
+    return ""

@@ -45,6 +45,20 @@ def test_another_text_is_no_command(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize("text", ["x" * 201, "\x01" * 250_000 + "/x/0/2026-03-01T12:00:00Z"])
+def test_a_long_text_is_refused_and_not_repeated(text: str) -> None:
+    """A refusal is stored in status."""
+    with pytest.raises(ValueError, match=f"at most 200 characters, and this text {len(text)}: write") as refused:
+        parse(text)
+    assert len(str(refused.value)) < 250
+
+
+def test_a_revision_is_one_word() -> None:
+    """What is repeated in messages and Events holds no control characters."""
+    with pytest.raises(ValueError, match="is not the name of a revision"):
+        parse("abort/\x1b]0;you/0/2026-03-01T12:00:00Z")
+
+
 def test_an_unknown_verb_is_refused_with_the_known_ones() -> None:
     """People guess words."""
     with pytest.raises(ValueError, match="'stop' is not a verb: write one of promote, promote-full, abort"):

@@ -6,12 +6,14 @@ import copy
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sluice_operator.api import names, status
-from sluice_operator.api.run import Phase
+from sluice_operator.api.command import Verb
+from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.controller.adoption import StatusLostError
 from sluice_operator.rollout.roles import serves
-from tests.unit.sluice_operator.build import FAIL, resolved
+from tests.unit.sluice_operator.build import FAIL, ROLLOUT, resolved
 from tests.unit.sluice_operator.world import IRIS, World
 
 SELECTOR = "sluice.dev/revision"
@@ -97,6 +99,73 @@ def test_what_was_rejected_is_known_from_the_run_records() -> None:
     world.calm_down()
     assert [(entry.revision, entry.reason) for entry in world.status.rejected] == [(rejected.revision, rejected.reason)]
     assert (world.status.phase, world.status.stable and world.status.stable.model.version) == (Phase.STABLE, "1")
+
+
+def orphaned(world: World) -> None:
+    """`kubectl delete --cascade=orphan`, and an apply of the exported object: the annotations come back, too."""
+    for manifest in list(world.kube.objects.values()):
+        if manifest["kind"] not in (names.KIND, "Secret"):
+            world.kube.put({**manifest, "metadata": {**manifest["metadata"], "ownerReferences": []}})
+    written = {"manager": "kubectl-client-side-apply", "operation": "Update", "time": world.now.isoformat()}
+    fields: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{names.ANNOTATION_COMMAND}": {}}}}
+    metadata = {**world.kube.objects[IRIS]["metadata"], "managedFields": [{**written, "fieldsV1": fields}]}
+    world.kube.put({**world.kube.objects[IRIS], "metadata": metadata, "status": {}})
+    world.start_operator()
+
+
+def rejected_again(world: World) -> None:
+    """Version 2 fails, a person retries it, and it fails again."""
+    world.advance_until(Phase.STABLE)
+    world.verdicts["2"], world.resolution = FAIL, resolved(2)
+    world.calm_down()
+    world.ask(Verb.RETRY, world.status.rejected[0].revision, 0)
+    world.calm_down()
+    assert (world.status.phase, len(world.status.rejected)) == (Phase.STABLE, 1)
+
+
+def test_a_command_from_before_is_not_carried_out_again() -> None:
+    """The annotation is as old as the status that was lost; who wants it still asks again."""
+    world = World()
+    rejected_again(world)
+    orphaned(world)
+    runs = len(world.run_records())
+    world.calm_down()
+    assert world.status.last_command is not None
+    assert world.status.last_command.answer is Answer.REFUSED
+    assert "ask again" in world.status.last_command.message
+    assert (len(world.run_records()), len(world.status.rejected)) == (runs, 1)
+    world.ask(Verb.RETRY, world.status.rejected[0].revision, 0)
+    world.advance_until(Phase.STEPPING)
+
+
+def test_a_retry_token_from_before_tries_nothing_again() -> None:
+    """It was used once, and stays in Git. Another one is a new wish."""
+    world = World()
+    world.edit_spec(rollout={**ROLLOUT, "watchAfterPromotion": "60s", "retryToken": "ticket-1"})
+    world.advance_until(Phase.STABLE)
+    world.verdicts["2"], world.resolution = FAIL, resolved(2)
+    world.calm_down()
+    runs = len(world.run_records())
+    with_raw(world, {})
+    world.calm_down()
+    assert (len(world.run_records()), len(world.status.rejected)) == (runs, 1)
+    world.edit_spec(rollout={**ROLLOUT, "watchAfterPromotion": "60s", "retryToken": "ticket-2"})
+    world.advance_until(Phase.STEPPING)
+
+
+def test_a_refused_first_revision_does_not_serve_after_its_status_was_lost() -> None:
+    """Service NAME selects nobody, so nobody serves: what was refused is asked about once more, before any caller."""
+    world = World()
+    world.reconcile()
+    run = world.status.run
+    assert run is not None
+    refused = replace(run, outcome=Outcome.REJECTED, reason="TrainingAccuracyBelowLimit", ended_at=world.now)
+    with_raw(world, status.dump(replace(world.status, run=refused)))
+    world.reconcile()
+    assert selected(world) == names.NO_REVISION
+    with_raw(world, {})
+    world.reconcile()
+    assert (world.status.phase, world.status.stable) == (Phase.INITIALIZING, None)
 
 
 @pytest.mark.parametrize(

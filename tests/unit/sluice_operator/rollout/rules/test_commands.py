@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator.api.command import Asked
+from sluice_operator.api.command import Asked, Verb, text_of
 from sluice_operator.api.observation import Observation, Unreachable, Workload
 from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.api.status import Result, Status, Verdict
@@ -49,9 +49,9 @@ OF_2 = revision(2).revision
 HOLDS = Verdict(Result.UNDECIDED, "ErrorRateAboveLimit", "errors 5% breaks its limit", holding=("errors",))
 
 
-def asking(seen: Observation, verb: str, of: str = OF_2, step: int = 0, time: str = "12:00:00") -> Observation:
+def asking(seen: Observation, verb: str, of: str = OF_2, step: int = 0) -> Observation:
     """`seen`, with a command that Jane has just written."""
-    return replace_seen(seen, command=Asked(f"{verb}/{of}/{step}/2026-03-01T{time}Z", JANE, seen.now))
+    return replace_seen(seen, command=Asked(text_of(Verb(verb), of, step, seen.now), JANE, seen.now))
 
 
 def answered(status: Status) -> tuple[Answer, str]:
@@ -90,7 +90,7 @@ def test_a_command_is_taken_once() -> None:
     """The annotation stays, and its id is remembered."""
     seen = asking(stepping(), "pause")
     first = again(seen)
-    resumed = again(asking(first, "resume", time="12:01:00"))
+    resumed = again(asking(first, "resume"))
     assert resumed.status.run is not None
     assert resumed.status.run.pause is None
     later = again(resumed)
@@ -133,8 +133,53 @@ def test_a_command_of_a_copied_object_is_not_carried_out() -> None:
 
 def test_a_status_that_was_made_anew_carries_out_no_old_command() -> None:
     """One that is adopted from what serves has no lastCommand, and the annotation may be weeks old."""
+    asked = asking(promoted(), "undo").command
     adopted = with_status(promoted(), last_command=None, phase_started_at=NOW + timedelta(hours=2))
-    assert "older than the status" in refusal(asking(adopted, "undo"))
+    assert "as if it were an old one" in refusal(replace_seen(adopted, command=asked))
+
+
+def test_a_command_that_is_written_again_is_not_carried_out_again() -> None:
+    """A re-sync from Git, or somebody's apply of an old file, brings back the text: nothing new was asked for."""
+    first = asking(stepping(), "pause")
+    resumed = again(asking(again(first), "resume"))
+    resynced = replace_seen(again(resumed, after=600), command=first.command)
+    assert "it was answered before (Accepted)" in refusal(resynced)
+    assert condition(decide(resynced), "Paused")[0] == "False"
+    assert decide(asking(again(resynced), "abort")).phase is Phase.ROLLING_BACK
+
+
+def test_a_command_of_an_earlier_run_is_not_carried_out_again() -> None:
+    """The history knows it when the run does not any more."""
+    aborted = asking(stepping(), "abort")
+    ended = again(again(aborted, weight=LIVE))
+    retried = again(again(asking(ended, "retry")))
+    assert retried.status.phase is Phase.STARTING
+    assert "it was answered before" in refusal(replace_seen(retried, command=aborted.command))
+
+
+@pytest.mark.parametrize("minutes", [-9, 9])
+def test_clocks_may_differ(minutes: float) -> None:
+    """That of a person, that of the operator and that of the API server: an abort is not refused for them."""
+    seen = stepping()
+    skewed = seen.now + timedelta(minutes=minutes)
+    asked = Asked(text_of(Verb.ABORT, OF_2, 0, skewed), JANE, seen.now + timedelta(minutes=minutes / 2))
+    assert decide(replace_seen(seen, command=asked)).phase is Phase.ROLLING_BACK
+
+
+def test_a_time_without_a_zone_is_read_as_utc() -> None:
+    """A person who types a command by hand stops no decision."""
+    seen = stepping()
+    asked = Asked(f"abort/{OF_2}/0/{seen.now:%Y-%m-%dT%H:%M:%S}", JANE, seen.now)
+    assert decide(replace_seen(seen, command=asked)).phase is Phase.ROLLING_BACK
+
+
+@pytest.mark.parametrize("text", ["\x7f" * 250_000, "abort/" + "a" * 250_000 + "/0/2026-03-01T12:00:00Z"])
+def test_the_answer_to_a_huge_text_is_short(text: str) -> None:
+    """It is part of the status, whose size has a limit: a rollback in the same run must still be written."""
+    seen = stepping()
+    status = decide(replace_seen(seen, command=Asked(text, JANE, seen.now)))
+    assert answered(status)[0] is Answer.REFUSED
+    assert len(answered(status)[1]) < 300
 
 
 def test_no_command_needs_registry_or_metrics() -> None:
@@ -219,7 +264,7 @@ def test_a_paused_run_keeps_its_weight_and_does_not_pass() -> None:
     assert paused.status.message.startswith(f"paused by {JANE}; since 12:00:0")
     held = again(paused, after=3600, weight=LIVE, verdict=PASS)
     assert at(held.status) == at(stepping().status)
-    resumed = again(asking(held, "resume", time="13:00:00"), verdict=PASS)
+    resumed = again(asking(held, "resume"), verdict=PASS)
     assert at(decide(resumed)).step == 1
 
 
@@ -233,7 +278,7 @@ def test_a_paused_start_gets_no_traffic() -> None:
     """Its pods become ready meanwhile."""
     paused = again(asking(starting(), "pause"), workloads=both_ready(), weight=LIVE, smoke=LIVE)
     assert at(decide(paused)) == At(Phase.STARTING, "1", "2", weight=0, live=0)
-    resumed = again(asking(paused, "resume", time="12:01:00"), workloads=both_ready(), weight=LIVE, smoke=LIVE)
+    resumed = again(asking(paused, "resume"), workloads=both_ready(), weight=LIVE, smoke=LIVE)
     assert decide(resumed).phase is Phase.STEPPING
 
 
@@ -247,7 +292,7 @@ def test_a_paused_watch_keeps_the_previous_revision() -> None:
     """However long; then the watch ends."""
     paused = again(asking(watching(), "pause"), after=10_000, verdict=UNDECIDED)
     assert at(decide(paused)) == At(Phase.WATCHING, "2", previous="1", step=1)
-    resumed = again(asking(paused, "resume", step=1, time="13:00:00"), verdict=UNDECIDED)
+    resumed = again(asking(paused, "resume", step=1), verdict=UNDECIDED)
     assert at(decide(resumed)).phase is Phase.STABLE
 
 
@@ -278,7 +323,7 @@ def test_a_pause_outlives_another_host() -> None:
     begun = again(again(paused, spec=moved), workloads=both_ready(), weight=LIVE, smoke=LIVE)
     held = decide(again(begun, weight=LIVE, smoke=LIVE))
     assert (held.phase, condition(held, "Paused")[:2]) == (Phase.STARTING, ("True", "PausedByCommand"))
-    resumed = again(asking(begun, "resume", time="12:01:00"), weight=LIVE, smoke=LIVE)
+    resumed = again(asking(begun, "resume"), weight=LIVE, smoke=LIVE)
     assert decide(resumed).phase is Phase.STEPPING
 
 
@@ -286,9 +331,7 @@ def test_a_pause_does_not_use_up_the_deadline() -> None:
     """A run that was paused for a night is not rolled back in the morning for being late."""
     rollback = {**ROLLOUT, "onDeadline": "Rollback"}
     paused = again(asking(with_spec(stepping(), rollout=rollback), "pause"), verdict=UNDECIDED)
-    resumed = again(
-        asking(again(paused, after=5 * 3600), "resume", time="17:00:00"), after=60, verdict=UNDECIDED, weight=LIVE
-    )
+    resumed = again(asking(again(paused, after=5 * 3600), "resume"), after=60, verdict=UNDECIDED, weight=LIVE)
     assert decide(resumed).phase is Phase.STEPPING
     late = replace_seen(resumed, now=resumed.now + timedelta(hours=4))
     assert decide(late).phase is Phase.ROLLING_BACK
@@ -297,7 +340,7 @@ def test_a_pause_does_not_use_up_the_deadline() -> None:
 def test_resume_is_fenced_by_its_step() -> None:
     """A person who wants to leave one pause does not want to leave the next one, too."""
     paused = again(asking(stepping(), "pause"))
-    assert "meant for step 3, the run is at step 0" in refusal(asking(paused, "resume", step=3, time="12:01:00"))
+    assert "meant for step 3, the run is at step 0" in refusal(asking(paused, "resume", step=3))
     assert refusal(asking(stepping(), "resume")) == "it is not paused"
 
 
@@ -313,7 +356,7 @@ def test_a_step_with_a_pause_waits_for_a_person() -> None:
     assert "step 1 of 2 has passed" in condition(paused.status, "Paused")[2]
     held = again(paused, weight=LIVE, verdict=PASS)
     assert at(held.status).step == 0
-    resumed = again(asking(held, "resume", time="13:00:00"), verdict=PASS, weight=LIVE)
+    resumed = again(asking(held, "resume"), verdict=PASS, weight=LIVE)
     assert at(decide(resumed)).step == 1
 
 
@@ -364,7 +407,7 @@ def test_promote_full_leaves_out_all_steps() -> None:
 def test_promote_is_fenced_by_revision_and_step() -> None:
     """Two people who press at once move it by one step."""
     first = again(asking(stepping(verdict=UNDECIDED), "promote"))
-    assert "meant for step 0, the run is at step 1" in refusal(asking(first, "promote", time="12:00:01"))
+    assert "meant for step 0, the run is at step 1" in refusal(asking(first, "promote"))
     assert "the run is one of" in refusal(asking(stepping(), "promote", of="k3v9q2x7ma"))
 
 
