@@ -188,7 +188,10 @@ def _go_back(seen: Observation, run: Run, reason: str, message: str) -> Answered
     if back is None or (answered and seen.workload(back).ready == 0):
         stays = "; kubectl sluice pause keeps the canary from becoming stable" if status.phase is Phase.FAILOVER else ""
         return Refused(f"{back.model.uri if back else 'the previous revision'} has no ready pods to go back to{stays}")
-    status = roll_back(seen, pauses.resumed(run, seen.now), Outcome.REJECTED, reason, message)
+    # Whoever ends an undo says nothing against what served before; unless the spec names it, it does not start again.
+    named = seen.desired is None or seen.desired.revision == run.canary.revision
+    outcome = Outcome.WITHDRAWN if run.returning and not named else Outcome.REJECTED
+    status = roll_back(seen, pauses.resumed(run, seen.now), outcome, reason, message)
     return Accepted(status, f"traffic goes back to {back.model.uri}")
 
 

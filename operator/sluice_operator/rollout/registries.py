@@ -37,9 +37,14 @@ def with_registry(seen: Observation, status: Status) -> Status:
         stable=connected(status.stable),
         canary=connected(status.canary),
         previous=connected(status.previous),
+        former=tuple(filter(None, map(connected, status.former))),
+        retiring=tuple(
+            replace(entry, revision=made) for entry in status.retiring if (made := connected(entry.revision))
+        ),
         alias=alias,
     )
 
 
 def _revisions(status: Status) -> tuple[Revision, ...]:
-    return tuple(made for made in (status.stable, status.canary, status.previous) if made is not None)
+    roles = (status.stable, status.canary, status.previous)
+    return (*filter(None, roles), *status.former, *(entry.revision for entry in status.retiring))

@@ -233,11 +233,18 @@ def end_run(
         canary=None,
         previous=None,
         weight=None,
+        rejected=_rejected(status),
         retiring=retiring[-RETIRING_KEPT:],
         former=_former(status, leaving if run.outcome is Outcome.PROMOTED or status.previous else None),
         history=(entry, *status.history)[:HISTORY_KEPT],
     )
     return enter(settled, Phase.STABLE, seen.now)
+
+
+def _rejected(status: Status) -> tuple[Rejection, ...]:
+    """Without what serves when a run has ended, such as after an undo that was not finished."""
+    serving = status.stable.revision if status.stable else ""
+    return tuple(entry for entry in status.rejected if entry.revision != serving)
 
 
 def _retiring(seen: Observation, leaving: Revision, until: datetime) -> Retiring:

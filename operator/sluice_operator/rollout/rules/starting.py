@@ -60,9 +60,12 @@ def a_hold_out_that_is_not_known_holds_the_start(seen: Observation) -> Status | 
 
 
 def a_changed_signature_is_rejected(seen: Observation) -> Status | None:
-    """Where callers would be refused or misled, no share of them is tried, unless the spec says that they are ready."""
+    """Where callers would be refused or misled, no share of them is tried, unless the spec says that they are ready.
+
+    An undo is not asked: a person wants back what callers had before.
+    """
     run, canary, stable = run_in(seen, Phase.STARTING), seen.status.canary, seen.status.stable
-    if run is None or canary is None or stable is None or seen.spec.model.allow_signature_change:
+    if run is None or run.returning or canary is None or stable is None or seen.spec.model.allow_signature_change:
         return None
     check = signature_change.checked(seen.signatures, stable.model.uri)
     if check is None or check.reason != SIGNATURE_CHANGED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api.observation import Defaults, Observation
 from sluice_operator.api.run import Phase
+from sluice_operator.api.status import Retiring
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
@@ -153,3 +155,14 @@ def test_credentials_follow_the_spec() -> None:
     assert (status.phase, status.stable and status.stable.credentials_secret) == (Phase.STABLE, "renewed")
     assert status.stable is not None
     assert status.stable.artifact_secret == "s3"
+
+
+def test_what_undo_brings_back_has_the_connections_of_today() -> None:
+    """A Secret that was renamed since is gone; so is one of what retires and may be adopted again."""
+    renewed = a_spec(model__registry={"credentialsSecret": "renewed"})
+    before = stable_on(2, spec=renewed)
+    old = revision(1)
+    kept = with_status(before, former=(old,), retiring=(Retiring(old, 2, before.now + timedelta(minutes=5)),))
+    status = decide(kept)
+    assert [made.credentials_secret for made in status.former] == ["renewed"]
+    assert [entry.revision.credentials_secret for entry in status.retiring] == ["renewed"]

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked, Verb, text_of
-from sluice_operator.api.observation import Observation, Unreachable, Workload
+from sluice_operator.api.observation import Observation, Signatures, Unreachable, Workload
 from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.rollout.decide import decide
@@ -36,6 +36,7 @@ from tests.unit.sluice_operator.build import (
     resolved,
     revision,
     rolling_back,
+    signature,
     stable_on,
     starting,
     stepping,
@@ -526,6 +527,38 @@ def test_undo_of_a_dead_stable_proves_nothing_first() -> None:
     """Callers get no answer from it, so weight 0 cannot be shown, and one pod is better than none."""
     undone = again(asking(promoted(), "undo"), workloads=pods((revision(1), 1)))
     assert decide(undone).phase is Phase.SWAPPING
+
+
+def test_undo_is_not_refused_for_the_signature_of_what_served_before() -> None:
+    """A promotion that was allowed to change it can be undone, also when the spec allows that no more."""
+    undone = again(asking(promoted(), "undo"), workloads=both_ready(2, 2))
+    changed = Signatures(stable=signature("a", "b", "c"), canary=signature("a", "b"))
+    answers = again(undone, weight=LIVE, smoke=LIVE, signatures=changed)
+    assert decide(answers).phase is Phase.PROMOTING
+
+
+@pytest.mark.parametrize("phase", [Phase.STARTING, Phase.WATCHING])
+def test_an_undo_that_is_aborted_leaves_nothing_behind(phase: Phase) -> None:
+    """What serves is not rejected, and what served before can be brought back another time."""
+    undone = again(asking(promoted(), "undo"), workloads=both_ready(2, 2))
+    if phase is Phase.WATCHING:
+        undone = again(again(again(undone, weight=LIVE, smoke=LIVE)), swap=LIVE)
+        undone = again(undone)
+    assert undone.status.phase is phase
+    aborted = again(asking(undone, "abort", of=revision(1).revision), weight=LIVE, swap=LIVE)
+    ended = again(aborted, weight=LIVE, swap=LIVE)
+    assert at(ended.status)[:2] == (Phase.STABLE, "2")
+    assert ended.status.rejected == ()
+    assert decide(asking(again(ended, after=60), "undo")).phase is Phase.STARTING
+
+
+def test_an_undo_that_is_aborted_does_not_begin_again_by_itself() -> None:
+    """Where the spec names the revision, it is remembered as any other one that was aborted."""
+    undone = again(asking(promoted(), "undo"), workloads=both_ready(2, 2), resolution=resolved(1))
+    aborted = again(asking(undone, "abort", of=revision(1).revision), weight=LIVE)
+    ended = again(aborted, weight=LIVE)
+    assert at(decide(again(ended)))[:2] == (Phase.STABLE, "2")
+    assert [entry.reason for entry in ended.status.rejected] == ["Aborted"]
 
 
 def test_undo_needs_a_revision_that_served_before() -> None:
