@@ -139,6 +139,7 @@ class Run(StatusPart, frozen=True):
     latency_thresholds: dict[str, Number] = msgspec.field(default_factory=dict)
     crashes: tuple[PodCrashes, ...] = ()  # of pods whose model server ended in this run
     awaits_hold_out: bool = False  # a first revision that no caller reaches before its hold-out is known to be good
+    looked_at: datetime | None = None  # before traffic: when the operator has noted last that it looks
     on_hold_since: datetime | None = None  # in Starting: the registry, the gateway or the cluster has a problem
     step: int = 0
     step_started_at: datetime | None = None  # when the weight of this step was proven

@@ -9,7 +9,7 @@ from sluice_operator.api.observation import Denied, NotAnswered, Observation, Pr
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import VERSION, Route, Status, Verification, Weight
-from sluice_operator.rollout import aliases, contest, crashes, revisions
+from sluice_operator.rollout import aliases, clocks, contest, crashes, revisions
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.traffic_conditions import is_withheld
@@ -22,7 +22,7 @@ def with_observations(seen: Observation) -> Observation:
     """`seen` with its status brought up to date with what was seen, and the revision that it asks for."""
     status = _shared_host(seen, _edited_route(seen, _route(seen, seen.status)))
     seen = _without_stale_proofs(seen, status)
-    for note in (with_registry, _pods, _scale, _connections, _crashes, _hold, _live_weight, _verdict, _retired):
+    for note in _NOTES:
         status = note(seen, status)
     status = aliases.noted(seen, status)
     url = f"http://{status.route.traffic.host}/" if status.route else ""
@@ -129,23 +129,6 @@ def _crashes(seen: Observation, status: Status) -> Status:
     return replace(status, run=crashes.noted(status.run, seen.workloads)) if status.run else status
 
 
-def _hold(seen: Observation, status: Status) -> Status:
-    """The time in which something else than the model holds a start is not counted, and nothing else is given back.
-
-    So pods that are ready for a moment again and again do not start for ever.
-    """
-    run, began, pods = status.run, status.phase_started_at, seen.workload(status.canary)
-    held = pods.registry_unreachable or pods.ready > 0 or seen.obstacle(status.canary) is not None
-    if run is None or began is None or status.phase not in (Phase.INITIALIZING, Phase.STARTING):
-        return status
-    if held == (run.on_hold_since is not None):
-        return status
-    if run.on_hold_since is None:
-        return replace(status, run=replace(run, on_hold_since=seen.now))
-    resumed = began + (seen.now - run.on_hold_since)
-    return replace(status, run=replace(run, on_hold_since=None), phase_started_at=resumed)
-
-
 def _live_weight(seen: Observation, status: Status) -> Status:
     weight, run = status.weight, status.run
     if weight is None or run is None or weight.verified_at:
@@ -183,3 +166,18 @@ def _retry_token(seen: Observation, status: Status, desired: Revision | None) ->
     if abandoned is not None and abandoned.revision == desired.revision:
         abandoned = None
     return replace(status, retry_token=token, rejected=rejected, abandoned=abandoned)
+
+
+_NOTES = (
+    clocks.without_times_to_come,
+    with_registry,
+    _pods,
+    _scale,
+    _connections,
+    _crashes,
+    clocks.without_unseen_time,
+    clocks.without_time_on_hold,
+    _live_weight,
+    _verdict,
+    _retired,
+)

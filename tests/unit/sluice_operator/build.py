@@ -13,7 +13,7 @@ from sluice_operator.api import spec, status
 from sluice_operator.api.observation import Defaults, Observation, Proof, Resolved, Workload
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.revision import Model, Revision
-from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase
 from sluice_operator.api.signature import Column, Predictions, Signature
 from sluice_operator.api.spec import Rollout, Spec
 from sluice_operator.api.status import Result, Status, Verdict
@@ -119,11 +119,15 @@ def an_observation(**changes: Any) -> Observation:
     return replace_seen(seen, **changes)
 
 
-def again(seen: Observation, *, after: float = 1.0, **changes: Any) -> Observation:
+def again(seen: Observation, *, after: float = 1.0, away: bool = False, **changes: Any) -> Observation:
     """The next observation, `after` seconds later: its status is what was decided, and it has no proofs yet.
 
-    Another spec is another generation, as the API server has it.
+    Another spec is another generation, as the API server has it. The operator has looked all the time, unless it was
+    `away`.
     """
+    status, now = decide(seen), seen.now + timedelta(seconds=after)
+    if status.run is not None and status.phase in BEFORE_TRAFFIC and not away:
+        status = replace(status, run=replace(status.run, looked_at=now))
     edited = changes.get("spec", seen.spec) != seen.spec
     fresh: Mapping[str, Any] = {
         "generation": seen.generation + edited,
@@ -134,9 +138,7 @@ def again(seen: Observation, *, after: float = 1.0, **changes: Any) -> Observati
         "verdict": None,
         "alias_version": None,
     }
-    return replace_seen(
-        seen, **{**fresh, "status": decide(seen), "now": seen.now + timedelta(seconds=after), **changes}
-    )
+    return replace_seen(seen, **{**fresh, "status": status, "now": now, **changes})
 
 
 def stable_on(version: int, *, ready: int = REPLICAS, **changes: Any) -> Observation:

@@ -27,7 +27,7 @@ from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.roles import serves
-from sluice_operator.rollout.transitions import is_rejected
+from sluice_operator.rollout.transitions import is_rejected, is_resting
 from tests.unit.sluice_operator.build import (
     FAIL,
     LOST,
@@ -346,7 +346,7 @@ class Rollouts(RuleBasedStateMachine):
         assert len(status.retiring) <= 20
 
     def teardown(self) -> None:
-        """When the world calms down, the newest version serves, if it is good and was not rejected before."""
+        """When the world calms down, the newest version serves, if it is good and was neither rejected nor given up."""
         world = self.world
         if world.spec.get("suspend"):
             self.the_spec_is_suspended(suspend=False)
@@ -379,8 +379,8 @@ class Rollouts(RuleBasedStateMachine):
         assert status.phase is Phase.STABLE
         assert status.stable is not None
         wanted = spec.parse(world.spec)
-        seen = an_observation(status=status, spec=wanted, resolution=resolved(version))
-        if not is_rejected(seen, revision(version)):
+        seen = an_observation(now=world.now, status=status, spec=wanted, resolution=resolved(version))
+        if not is_rejected(seen, revision(version)) and not is_resting(seen, revision(version)):
             assert status.stable.model.version == str(version)
         owned = {reference for reference, manifest in world.kube.objects.items() if is_owned(manifest, OWNER.uid)}
         rendered = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in render(OWNER, wanted, status)}

@@ -135,8 +135,9 @@ def test_a_command_of_a_copied_object_is_not_carried_out() -> None:
 def test_a_status_that_was_made_anew_carries_out_no_old_command() -> None:
     """One that is adopted from what serves has no lastCommand, and the annotation may be weeks old."""
     asked = asking(promoted(), "undo").command
-    adopted = with_status(promoted(), last_command=None, phase_started_at=NOW + timedelta(hours=2))
-    assert "as if it were an old one" in refusal(replace_seen(adopted, command=asked))
+    adopted = with_status(promoted(), last_command=None, phase_started_at=promoted().now + timedelta(hours=1))
+    later = replace_seen(adopted, now=adopted.now + timedelta(hours=2), command=asked)
+    assert "as if it were an old one" in refusal(later)
 
 
 def test_a_command_that_is_written_again_is_not_carried_out_again() -> None:

@@ -264,7 +264,7 @@ def test_a_canary_that_answers_wrongly_is_rejected_at_the_deadline() -> None:
         {"workloads": {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_unreachable=True)}},
     ],
 )
-def test_a_gateway_or_registry_in_trouble_rejects_nothing(changes: dict[str, object]) -> None:
+def test_a_gateway_or_registry_in_trouble_rejects_nothing(changes: dict[str, Any]) -> None:
     """What is not the model's fault holds the start beyond the deadline."""
     assert decide(starting(after=LATE, **changes)).phase is Phase.STARTING
 
@@ -400,7 +400,7 @@ def test_a_gateway_that_does_not_answer_holds_a_start_and_is_named() -> None:
 def test_a_canary_whose_prometheus_is_not_asked_gets_no_traffic() -> None:
     """It could not be judged; however long that takes, the model is not to blame, and afterwards the run goes on."""
     refusal = Refusal("CredentialsMissing", "Secret models/prometheus is not there")
-    ready = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
+    ready: dict[str, Any] = {"workloads": both_ready(), "weight": LIVE, "smoke": LIVE}
     held = again(starting(**ready, metrics_refusal=refusal), after=LATE, **ready)
     assert held.status.phase is Phase.STARTING
     status = decide(held)
