@@ -16,6 +16,8 @@ from sluice_operator.api.run import Outcome, Phase, Run, TakenCommand
 from sluice_operator.api.spec import Traffic
 from sluice_operator.api.status_part import StatusPart
 
+LONGEST = 2_000  # characters of a message that others have a part in, such as pods, kubelets and quotas
+LONGEST_REASON = 200
 VERSION = 1  # of the form of a status; a higher one is for operators that come after this one
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict without samples
 SIGNATURE_CHANGED = "SignatureChanged"  # reason of a rejection that the spec can lift

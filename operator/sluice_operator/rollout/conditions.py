@@ -9,7 +9,14 @@ from sluice_operator.analysis import criteria
 from sluice_operator.api.names import workload
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.run import BEFORE_TRAFFIC, JUDGED, Outcome, Phase, Run
-from sluice_operator.api.status import METRICS_UNAVAILABLE, SIGNATURE_CHANGED, Condition, Status
+from sluice_operator.api.status import (
+    LONGEST,
+    LONGEST_REASON,
+    METRICS_UNAVAILABLE,
+    SIGNATURE_CHANGED,
+    Condition,
+    Status,
+)
 from sluice_operator.rollout import aliases, pauses
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
 from sluice_operator.rollout.stable_dead import stable_dead
@@ -43,17 +50,18 @@ def with_conditions(seen: Observation, status: Status) -> Status:
     }
     known = {condition.type: condition for condition in status.conditions}
     conditions = tuple(_condition(seen, name, finding, known.get(name)) for name, finding in findings.items())
-    return replace(status, conditions=conditions, message=_message(seen, status, findings))
+    return replace(status, conditions=conditions, message=_message(seen, status, findings)[:LONGEST])
 
 
 def _condition(seen: Observation, name: str, finding: ConditionState, before: Condition | None) -> Condition:
+    """Cut to what a person reads and the API server takes: no answer of a pod keeps a status from being written."""
     state, reason, message = finding
     since = before.last_transition_time if before and before.status == state else seen.now
     return Condition(
         type=name,
         status=state,
-        reason=reason,
-        message=message,
+        reason=reason[:LONGEST_REASON],
+        message=message[:LONGEST],
         last_transition_time=since,
         observed_generation=seen.generation,
     )

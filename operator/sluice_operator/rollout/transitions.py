@@ -13,6 +13,8 @@ from sluice_operator.api.observation import Observation
 from sluice_operator.api.revision import Revision, RevisionRef
 from sluice_operator.api.run import Answer, LiveWeight, Outcome, Phase, PhaseStart, Run, TakenCommand
 from sluice_operator.api.status import (
+    LONGEST,
+    LONGEST_REASON,
     SIGNATURE_CHANGED,
     Abandoned,
     Alias,
@@ -188,7 +190,7 @@ def roll_back(
 
 def ended(run: Run, outcome: Outcome, reason: str, message: str, now: datetime) -> Run:
     """`run` when its end is decided."""
-    return replace(run, outcome=outcome, reason=reason, message=message, ended_at=now)
+    return replace(run, outcome=outcome, reason=reason[:LONGEST_REASON], message=message[:LONGEST], ended_at=now)
 
 
 def alias_after(seen: Observation, revision: Revision) -> Alias | None:

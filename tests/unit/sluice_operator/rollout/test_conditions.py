@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Refusal, Unreachable, Workload
+from sluice_operator.api.observation import Denied, HostTrouble, Refusal, Unreachable, Workload
+from sluice_operator.api.status import dump
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     LIVE,
@@ -178,3 +180,17 @@ def test_a_prometheus_that_is_not_asked_calls_for_a_person_at_once(build: Any) -
     assert condition(status, "MetricsAvailable") == ("False", refusal.reason, refusal.message)
     mended = decide(build(verdict=UNDECIDED, weight=not_live()))
     assert condition(mended, "Stalled")[0] == "False"
+
+
+@pytest.mark.parametrize("letter", ["a", "\x1b"])
+def test_no_answer_of_a_pod_makes_the_status_too_large(letter: str) -> None:
+    """A gateway, a kubelet and a quota can say more than the API server stores; then a rollback is still written."""
+    huge = letter * 300_000
+    trouble = HostTrouble("HostAnsweredByAnother", huge, by_another=True)
+    denied = Denied(huge, huge)
+    refused = {revision(2).revision: Workload(refusal=Refusal(huge, huge), trouble=huge)}
+    for seen in (stepping(host_trouble=trouble, resolution=denied), starting(workloads=refused, resolution=denied)):
+        status = decide(again(seen, host_trouble=trouble, workloads=refused))
+        assert max(len(condition.message) for condition in status.conditions) <= 2_000
+        assert max(len(condition.reason) for condition in status.conditions) <= 200
+        assert len(json.dumps(dump(status))) < 150_000
