@@ -24,17 +24,15 @@ from sluice_operator.api.status import (
     Status,
     Weight,
 )
-from sluice_operator.rollout import pauses, revisions
+from sluice_operator.rollout import pauses, rejections, revisions
 from sluice_operator.rollout.roles import full_size, sizes
 
-REJECTED_KEPT = 20
 HISTORY_KEPT = 10
 LIVE_KEPT = 40
 PHASES_KEPT = 20
 RETIRING_KEPT = 20  # the oldest leave early
 FORMER_KEPT = 3
 COMMANDS_KEPT = 10  # of one run
-ABORTED, UNDONE = "Aborted", "Undone"  # why a person rejected a revision; no change of objectives forgets that
 
 
 def is_rejected(seen: Observation, revision: Revision) -> bool:
@@ -128,8 +126,8 @@ def begin_return(seen: Observation, revision: Revision, message: str) -> Status:
     """`revision`, which was stable before, comes back without steps; the stable one is rejected. `message`: why."""
     status, left = seen.status, seen.status.stable
     assert left is not None
-    undone = Rejection(left.revision, left.model.uri, UNDONE, message, seen.now)
-    status = replace(status, rejected=_with_rejection(status, undone))
+    undone = Rejection(left.revision, left.model.uri, rejections.UNDONE, message, seen.now)
+    status = replace(status, rejected=rejections.with_newest(status.rejected, undone))
     return _without_steps(begin_run(replace_seen(seen, status=status), revision), message)
 
 
@@ -182,7 +180,8 @@ def roll_back(
     elif status.weight is not None and status.weight.desired != 0:
         status = write_weight(status, 0, seen.now)
     if outcome is Outcome.REJECTED and status.canary is not None:
-        status = replace(status, rejected=_with_rejection(status, _rejection(status.canary, ending, seen.now)))
+        newest = rejections.of_run(ending, status.canary, seen.now)
+        status = replace(status, rejected=rejections.with_newest(status.rejected, newest))
     if outcome is Outcome.ABANDONED and status.canary is not None:
         status = replace(status, abandoned=_abandoned(seen, status.canary, ending, retry_after))
     return enter(status, Phase.ROLLING_BACK, seen.now)
@@ -235,18 +234,12 @@ def end_run(
         canary=None,
         previous=None,
         weight=None,
-        rejected=_rejected(status),
+        rejected=rejections.without(status.rejected, status.stable),
         retiring=retiring[-RETIRING_KEPT:],
         former=_former(status, leaving if run.outcome is Outcome.PROMOTED or status.previous else None),
         history=(entry, *status.history)[:HISTORY_KEPT],
     )
     return enter(settled, Phase.STABLE, seen.now)
-
-
-def _rejected(status: Status) -> tuple[Rejection, ...]:
-    """Without what serves when a run has ended, such as after an undo that was not finished."""
-    serving = status.stable.revision if status.stable else ""
-    return tuple(entry for entry in status.rejected if entry.revision != serving)
 
 
 def _retiring(seen: Observation, leaving: Revision, until: datetime) -> Retiring:
@@ -285,21 +278,3 @@ def _asked_for(status: Status, canary: Revision) -> tuple[TakenCommand, ...]:
 
 def _reference(revision: Revision) -> RevisionRef:
     return RevisionRef(revision=revision.revision, model=revision.model.uri)
-
-
-def _rejection(revision: Revision, run: Run, now: datetime) -> Rejection:
-    return Rejection(
-        revision=revision.revision,
-        model=revision.model.uri,
-        reason=run.reason,
-        message=run.message,
-        at=now,
-        generation=run.generation,
-        objectives_hash="" if run.reason in (ABORTED, UNDONE) else revisions.objectives_hash(run.objectives),
-    )
-
-
-def _with_rejection(status: Status, rejection: Rejection) -> tuple[Rejection, ...]:
-    """The newest first, one for each revision."""
-    others = (earlier for earlier in status.rejected if earlier.revision != rejection.revision)
-    return (rejection, *others)[:REJECTED_KEPT]

@@ -14,7 +14,8 @@ from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.status import Alias, HistoryEntry, Retiring, Verdict, Verification, dump, parse
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
-from sluice_operator.rollout.transitions import HISTORY_KEPT, REJECTED_KEPT, RETIRING_KEPT
+from sluice_operator.rollout.rejections import REJECTED_KEPT
+from sluice_operator.rollout.transitions import HISTORY_KEPT, RETIRING_KEPT
 from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,

@@ -1,0 +1,35 @@
+"""What is remembered of revisions that failed, so that they are not tried again. Pure."""
+
+from datetime import datetime
+
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import Run
+from sluice_operator.api.status import Rejection
+from sluice_operator.rollout import revisions
+
+REJECTED_KEPT = 20
+ABORTED, UNDONE = "Aborted", "Undone"  # why a person rejected a revision; no change of objectives forgets that
+
+
+def of_run(run: Run, revision: Revision, now: datetime) -> Rejection:
+    """That of `revision`, whose run has ended so."""
+    return Rejection(
+        revision=revision.revision,
+        model=revision.model.uri,
+        reason=run.reason,
+        message=run.message,
+        at=now,
+        generation=run.generation,
+        objectives_hash="" if run.reason in (ABORTED, UNDONE) else revisions.objectives_hash(run.objectives),
+    )
+
+
+def with_newest(rejected: tuple[Rejection, ...], newest: Rejection) -> tuple[Rejection, ...]:
+    """The newest first, one for each revision."""
+    others = (earlier for earlier in rejected if earlier.revision != newest.revision)
+    return (newest, *others)[:REJECTED_KEPT]
+
+
+def without(rejected: tuple[Rejection, ...], serving: Revision | None) -> tuple[Rejection, ...]:
+    """Without what serves when a run has ended, such as after an undo that was not finished."""
+    return tuple(entry for entry in rejected if serving is None or entry.revision != serving.revision)
