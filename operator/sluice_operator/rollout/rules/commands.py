@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from sluice_operator.api.command import Asked, given_at, parse
+from sluice_operator.api.command import Asked, Verb, given_at, parse
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import Answer, Phase, TakenCommand
 from sluice_operator.api.status import Result, Status
@@ -114,15 +114,16 @@ def _answer(seen: Observation, asked: Asked) -> Answered:
         command = parse(asked.text)
     except ValueError as error:
         return Refused(str(error))
-    if old := _outdated(seen.status, asked):
+    if old := _outdated(seen.status, asked, command.verb):
         return Refused(old)
     return commands.answer(seen, command, asked)
 
 
-def _outdated(status: Status, asked: Asked) -> str:
+def _outdated(status: Status, asked: Asked, verb: Verb) -> str:
     """Why this is not a command of today; empty if it is one.
 
     A re-sync, a copy of an object, a backup of it, and an object whose status was lost bring an old command with them.
+    An emergency is not refused for a clock.
     """
     answered = (status.last_command, *(status.run.commands if status.run else ()))
     earlier = (*filter(None, answered), *(taken for entry in status.history for taken in entry.commands))
@@ -131,6 +132,7 @@ def _outdated(status: Status, asked: Asked) -> str:
     since = status.last_command.at if status.last_command else status.phase_started_at
     if since is None:
         return "it is older than the status of this object: ask again"
-    if given_at(asked.text) < since - _CLOCKS_DIFFER:
-        return f"its time is long before {since:%Y-%m-%dT%H:%M:%SZ}, as if it were an old one: ask again"
+    if verb not in (Verb.ABORT, Verb.PAUSE) and given_at(asked.text) < since - _CLOCKS_DIFFER:
+        words = f"its time is more than ten minutes before {since:%Y-%m-%dT%H:%M:%SZ}, so it may be an old one"
+        return f"{words}: look at your clock, and ask again"
     return ""

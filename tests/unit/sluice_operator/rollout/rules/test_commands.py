@@ -137,7 +137,7 @@ def test_a_status_that_was_made_anew_carries_out_no_old_command() -> None:
     asked = asking(promoted(), "undo").command
     adopted = with_status(promoted(), last_command=None, phase_started_at=promoted().now + timedelta(hours=1))
     later = replace_seen(adopted, now=adopted.now + timedelta(hours=2), command=asked)
-    assert "as if it were an old one" in refusal(later)
+    assert "so it may be an old one" in refusal(later)
 
 
 def test_a_command_that_is_written_again_is_not_carried_out_again() -> None:
@@ -159,13 +159,23 @@ def test_a_command_of_an_earlier_run_is_not_carried_out_again() -> None:
     assert "it was answered before" in refusal(replace_seen(retried, command=aborted.command))
 
 
-@pytest.mark.parametrize("minutes", [-9, 9])
-def test_clocks_may_differ(minutes: float) -> None:
-    """That of a person, that of the operator and that of the API server: an abort is not refused for them."""
+@pytest.mark.parametrize(
+    ("verb", "minutes", "answer"),
+    [
+        (Verb.ABORT, -60, Answer.ACCEPTED),
+        (Verb.PAUSE, -60, Answer.ACCEPTED),
+        (Verb.PROMOTE, -9, Answer.ACCEPTED),
+        (Verb.PROMOTE, 60, Answer.ACCEPTED),
+        (Verb.PROMOTE, -11, Answer.REFUSED),
+    ],
+)
+def test_clocks_may_differ(verb: Verb, minutes: float, answer: Answer) -> None:
+    """That of a person, that of the operator and that of the API server; and no emergency is refused for one."""
     seen = stepping()
-    skewed = seen.now + timedelta(minutes=minutes)
-    asked = Asked(text_of(Verb.ABORT, OF_2, 0, skewed), JANE, seen.now + timedelta(minutes=minutes / 2))
-    assert decide(replace_seen(seen, command=asked)).phase is Phase.ROLLING_BACK
+    asked = Asked(text_of(verb, OF_2, 0, seen.now + timedelta(minutes=minutes)), JANE, seen.now)
+    status = decide(replace_seen(seen, command=asked))
+    assert answered(status)[0] is answer
+    assert answer is Answer.ACCEPTED or "look at your clock, and ask again" in answered(status)[1]
 
 
 def test_a_time_without_a_zone_is_read_as_utc() -> None:
