@@ -5,12 +5,35 @@ fails when more than `failureLimit` measurements were outside the limit. A value
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
 
 from sluice_operator.api.spec import Objective, Query
 from sluice_operator.api.status import ObjectiveVerdict, Result
 
 _PLAIN = " (a plain rule, without an error rate)"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is known of one query in a run, however long that is. `last_at`: unix seconds, of the last number."""
+
+    number: int = 0
+    outside: int = 0  # of the limit
+    last: float | None = None
+    last_at: float = -math.inf
+
+    def plus(self, query: Query, values: Iterable[tuple[float, float]]) -> Self:
+        """With these measurements too: (unix seconds, value), in their order."""
+        numbers = [(at, value) for at, value in values if math.isfinite(value)]
+        if not numbers:
+            return self
+        outside = sum(not _is_inside(query, value) for _, value in numbers)
+        last_at, last = numbers[-1]
+        return replace(
+            self, number=self.number + len(numbers), outside=self.outside + outside, last=last, last_at=last_at
+        )
 
 
 def rendered(query: Query, namespace: str, name: str, revision: str) -> str:
@@ -21,28 +44,25 @@ def rendered(query: Query, namespace: str, name: str, revision: str) -> str:
     return expr
 
 
-def judged(
-    objective: Objective, values: Sequence[tuple[float, float]], since: float, trouble: str = ""
-) -> ObjectiveVerdict:
-    """The verdict on one query. `values`: since the run's first traffic, as (unix seconds, value).
+def judged(objective: Objective, measured: Measured, since: float, trouble: str = "") -> ObjectiveVerdict:
+    """The verdict on one query, from what was measured since the run's first traffic.
 
     A Pass needs a measurement after `since` (unix seconds), and the last one inside the limit. `trouble`: why there is
     no measurement.
     """
-    query = objective.query
+    query, last = objective.query, measured.last
     assert query is not None
-    numbers = [(at, value) for at, value in values if math.isfinite(value)]
-    outside = sum(not _is_inside(query, value) for _, value in numbers)
-    failed = outside > query.failure_limit
-    passed = bool(numbers) and numbers[-1][0] > since and _is_inside(query, numbers[-1][1])
+    failed = measured.outside > query.failure_limit
+    passed = last is not None and measured.last_at > since and _is_inside(query, last)
+    outside = f"{measured.outside} of {measured.number} measurements outside the limit"
     return ObjectiveVerdict(
         name=objective.name,
         result=Result.FAIL if failed else Result.PASS if passed else Result.UNDECIDED,
         reason="QueryOutsideLimit" if failed else "",
-        canary=f"{numbers[-1][1]:g}" if numbers else "",
+        canary="" if last is None else f"{last:g}",
         limit=_limit(query),
-        requests=len(numbers),
-        evidence=f"{outside} of {len(numbers)} measurements outside the limit, {query.failure_limit} tolerated{_PLAIN}",
+        requests=measured.number,
+        evidence=f"{outside}, {query.failure_limit} tolerated{_PLAIN}",
         needs="" if passed or failed else trouble or "needs a measurement inside the limit",
     )
 

@@ -27,6 +27,7 @@ from sluice_operator.api.spec import Objective, Prometheus
 from sluice_operator.api.status import ObjectiveVerdict, Status, Verdict
 from sluice_operator.controller import stable_history
 from sluice_operator.controller.measurements import Measurements
+from sluice_operator.controller.namespace_limit import NamespaceLimit
 from sluice_operator.controller.run_samples import RunSamples, Subject
 from sluice_operator.controller.user_queries import UserQueries
 from sluice_operator.counting.intervals import Intervals
@@ -38,6 +39,7 @@ from sluice_operator.telemetry.rollouts import Evidence
 from sluice_operator.telemetry.stages import in_stage
 
 _CONFINED = UserQueries()
+_QUERIES_AT_ONCE = 2  # of the users of one namespace
 
 Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
@@ -58,6 +60,7 @@ class Evaluator:
         user_queries: UserQueries = _CONFINED,
     ) -> None:
         self._user_queries = user_queries
+        self._user_turns = NamespaceLimit(_QUERIES_AT_ONCE)
         self._intervals = intervals
         self._report = report
         self._own = Poller(reader, intervals)
@@ -177,9 +180,10 @@ class Evaluator:
             measurements = samples.measurements.setdefault(objective.name, Measurements())
             try:
                 promql = self._user_queries.promql(objective.query, key, subject.revisions.canary, run.prometheus)
-                verdict = await measurements.judged(samples.poller.reader, objective, promql, run, now)
+                async with self._user_turns.turn(subject.namespace):
+                    verdict = await measurements.judged(samples.poller.reader, objective, promql, run, now)
             except ConfinementError as error:
-                verdict = queries.judged(objective, [], now, f"the query is not sent: {error}")
+                verdict = queries.judged(objective, queries.Measured(), now, f"the query is not sent: {error}")
             results.append((objective, verdict))
         return tuple(results)
 

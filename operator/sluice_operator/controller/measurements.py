@@ -6,18 +6,18 @@ from sluice_operator.analysis import queries
 from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import ObjectiveVerdict
-from sluice_operator.prometheus.reader import MetricsLostError, Reader
+from sluice_operator.prometheus.reader import POINTS, MetricsLostError, Reader
 
 
 @dataclass
 class Measurements:
-    """Mutable: the measurements of one query, one per interval since the first traffic of the run.
+    """Mutable: what one query has measured, once per interval since the first traffic of the run.
 
-    `taken`: how many intervals were asked for. `values`: (unix seconds, value), only where the query had a result.
+    `taken`: how many intervals were asked for. The values are not kept: a long run has a million of them.
     """
 
     taken: int = 0
-    values: list[tuple[float, float]] = field(default_factory=list)
+    measured: queries.Measured = field(default_factory=queries.Measured)
 
     async def judged(self, reader: Reader, objective: Objective, promql: str, run: Run, now: float) -> ObjectiveVerdict:
         """The verdict at `now` (unix seconds), after the measurements that are due were taken.
@@ -30,10 +30,10 @@ class Measurements:
         in_step = run.step_started_at.timestamp() if run.step_started_at else since
         due = int((now - since) / step)
         try:
-            if due > self.taken:
-                first, last = since + (self.taken + 1) * step, since + due * step
-                self.values += await reader.values(promql, first, last, step)
-                self.taken = due
+            while self.taken < due:
+                last = min(due, self.taken + POINTS)
+                values = await reader.values(promql, since + (self.taken + 1) * step, since + last * step, step)
+                self.measured, self.taken = self.measured.plus(objective.query, values), last
         except MetricsLostError as error:
-            return queries.judged(objective, [], in_step, str(error))
-        return queries.judged(objective, self.values, in_step)
+            return queries.judged(objective, queries.Measured(), in_step, str(error))
+        return queries.judged(objective, self.measured, in_step)

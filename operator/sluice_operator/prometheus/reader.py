@@ -24,13 +24,22 @@ from sluice_operator.prometheus.selection import COUNTERS, Selection
 Answer = list[tuple[Mapping[str, str], Sequence[tuple[float, str]]]]  # labels, and samples of (unix seconds, value)
 Series = TypeVar("Series", "_Newest", "_Samples")
 
-_POINTS = 10_000  # per range query; Prometheus refuses more than 11,000
+POINTS = 10_000  # per range query; Prometheus refuses more than 11,000
 _THREADS = 4  # for the queries to one server
+_USER_THREADS = 8  # for those of users, which take as long as these like: the samples of others do not wait for them
 _AHEAD_SECONDS = 1.0  # by which a sample may be after the end of a range: Prometheus rounds the end
 
 
 class MetricsLostError(Exception):
     """Prometheus gave no usable answer. The message says what to check."""
+
+
+class UnusableAnswerError(MetricsLostError):
+    """There is an answer, but it is too long, or not what was asked for. That may be because of a part of it."""
+
+    def __init__(self, message: str, *, too_long: bool = False) -> None:
+        super().__init__(message)
+        self.too_long = too_long
 
 
 class _Newest(msgspec.Struct, frozen=True):
@@ -54,6 +63,7 @@ class Reader:
         self._prometheus = prometheus
         self._clock = clock
         self._threads = ThreadPoolExecutor(_THREADS, "prometheus")  # a server that hangs holds no other one's threads
+        self._user_threads = ThreadPoolExecutor(_USER_THREADS, "user-queries")
 
     async def raw(self, selection: Selection, since: float, until: float) -> Answer:
         """All samples after `since` and up to `until` (unix seconds)."""
@@ -90,42 +100,49 @@ class Reader:
         return min(0.0, theirs - asked_at) + max(0.0, theirs - self._clock())
 
     async def values(self, query: str, since: float, until: float, step: float) -> list[tuple[float, float]]:
-        """The results of `query` at every `step` seconds from `since` to `until`, as (unix seconds, value).
+        """The results of a user's `query` at every `step` seconds from `since` to `until`, as (unix seconds, value).
 
-        Raises MetricsLostError also if the query gives more than one series.
+        They are at most POINTS. Raises MetricsLostError also if the query gives more than one series.
         """
-        measured: list[tuple[float, float]] = []
-        while since <= until:
-            last = min(until, since + _POINTS * step)
-            series = await self._range(query, since, last, step)
-            if len(series) > 1:
-                hint = "aggregate them into one, such as by sum(...)"
-                raise MetricsLostError(f"the query gives {len(series)} series: {hint}")
-            measured.extend((at, _number(value)) for single in series for at, value in single.values)
-            since = last + step
-        return measured
+        series = await self._range(query, since, until, step, self._user_threads)
+        if len(series) > 1:
+            hint = "aggregate them into one, such as by sum(...)"
+            raise MetricsLostError(f"the query gives {len(series)} series: {hint}")
+        return [(at, _number(value)) for single in series for at, value in single.values]
 
-    async def _range(self, query: str, since: float, until: float, step: float) -> list[_Samples]:
-        ends = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
-        return await self._query(_Samples, self._prometheus.custom_query_range, query, *ends, f"{step:.0f}s")
+    async def _range(
+        self, query: str, since: float, until: float, step: float, threads: ThreadPoolExecutor | None = None
+    ) -> list[_Samples]:
+        start, end = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
+        asked = partial(self._prometheus.custom_query_range, query, start, end, f"{step:.0f}s")
+        return await self._query(_Samples, asked, threads=threads)
 
-    async def _query(self, kind: type[Series], query: Callable[..., Any], *arguments: Any) -> list[Series]:
-        """The series in the answer to `query(*arguments)`, which runs in a thread of this server.
+    async def _query(
+        self,
+        kind: type[Series],
+        query: Callable[..., Any],
+        *arguments: Any,
+        threads: ThreadPoolExecutor | None = None,
+    ) -> list[Series]:
+        """The series in the answer to `query(*arguments)`, which runs in one of `threads`, or of this server.
 
         Raises MetricsLostError and nothing else, so that no answer of Prometheus can stop a reconcile.
         """
         inside = contextvars.copy_context()
         try:
             loop = asyncio.get_running_loop()
-            result = await loop.run_in_executor(self._threads, partial(inside.run, query, *arguments))
+            result = await loop.run_in_executor(threads or self._threads, partial(inside.run, query, *arguments))
         except CredentialsError as error:
             raise MetricsLostError(str(error)) from error
         except (OSError, PrometheusApiClientException, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise MetricsLostError(f"Prometheus gave no answer: {session.describe(error)}") from error
+            message = f"Prometheus gave no answer: {session.describe(error)}"
+            if session.is_too_long(error):
+                raise UnusableAnswerError(message, too_long=True) from error
+            raise MetricsLostError(message) from error
         try:
             return msgspec.convert(result, list[kind])  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
-            raise MetricsLostError(f"Prometheus answered with something else than series: {error}") from error
+            raise UnusableAnswerError(f"Prometheus answered with something else than series: {error}") from error
 
 
 def _answer(series: Iterable[_Samples], until: float) -> Answer:
@@ -136,7 +153,7 @@ def _answer(series: Iterable[_Samples], until: float) -> Answer:
     answer: Answer = [(single.metric, single.values) for single in series]
     latest = max((samples[-1][0] for _, samples in answer if samples), default=until)
     if not latest <= until + _AHEAD_SECONDS:
-        raise MetricsLostError("Prometheus answered with samples of the future: are its times in seconds?")
+        raise UnusableAnswerError("Prometheus answered with samples of the future: are its times in seconds?")
     return answer
 
 

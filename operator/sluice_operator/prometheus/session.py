@@ -41,6 +41,10 @@ class AnswerError(requests.RequestException):
     """An answer that cannot be used. The message says why."""
 
 
+class TooLongError(AnswerError):
+    """An answer that is longer than its bound, and was not read."""
+
+
 class _Refusal(msgspec.Struct):
     """The JSON of Prometheus with a status other than 200."""
 
@@ -63,7 +67,7 @@ class _Bounded:
         while part := self._body.read1(min(size, _PART_BYTES), decode_content=decode_content):
             received += len(part)
             if received > self._max_bytes:
-                raise AnswerError(f"it is longer than {self._max_bytes / 1e6:g} MB, and is not read")
+                raise TooLongError(f"it is longer than {self._max_bytes / 1e6:g} MB, and is not read")
             if time.monotonic() > until:
                 raise AnswerError(f"it had not ended after {self._seconds:g} s")
             yield part
@@ -82,6 +86,11 @@ def bounded(seconds: float, max_bytes: int, credentials: Credentials) -> request
     session.auth = partial(_authorized, credentials=credentials)  # always set, or a .netrc file would be used
     session.headers.update(credentials.headers)
     return session
+
+
+def is_too_long(error: Exception) -> bool:
+    """Whether a query failed because of the length of its answer."""
+    return isinstance(_innermost(error), TooLongError)
 
 
 def describe(error: Exception) -> str:

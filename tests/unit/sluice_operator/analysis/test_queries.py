@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 
-from sluice_operator.analysis.queries import judged, rendered
+from sluice_operator.analysis.queries import Measured, judged, rendered
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Result
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
@@ -29,6 +29,15 @@ CONFINED = 'sum({__name__="revenue", namespace="models"})'
 OBJECTIVE = a_spec(objectives=[REVENUE]).objectives[0]
 
 
+def measured_as(values: Iterable[tuple[float, float]]) -> Measured:
+    """In parts, as they come."""
+    assert OBJECTIVE.query is not None
+    found = Measured()
+    for value in values:
+        found = found.plus(OBJECTIVE.query, [value])
+    return found
+
+
 @pytest.mark.parametrize(
     ("values", "result", "needs"),
     [
@@ -46,19 +55,19 @@ def test_too_many_measurements_outside_the_limit_are_a_fail(
     values: Sequence[float], result: Result, needs: str
 ) -> None:
     """A value that is not a number is left out, and the last measurement decides a Pass."""
-    verdict = judged(OBJECTIVE, [(100.0 + at, value) for at, value in enumerate(values)], since=50)
+    verdict = judged(OBJECTIVE, measured_as((100.0 + at, value) for at, value in enumerate(values)), since=50)
     assert (verdict.result, verdict.needs) == (result, needs)
 
 
 def test_a_pass_needs_a_measurement_of_this_step() -> None:
     """A measurement from before its weight was live does not count."""
-    assert judged(OBJECTIVE, [(100.0, 15.0)], since=100).result is Result.UNDECIDED
-    assert judged(OBJECTIVE, [(100.0, 15.0)], since=99).result is Result.PASS
+    assert judged(OBJECTIVE, measured_as([(100.0, 15.0)]), since=100).result is Result.UNDECIDED
+    assert judged(OBJECTIVE, measured_as([(100.0, 15.0)]), since=99).result is Result.PASS
 
 
 def test_a_query_is_shown_with_its_numbers() -> None:
     """The last measurement, the limit, and how many measurements were outside it."""
-    verdict = judged(OBJECTIVE, [(1.0, 9.0), (2.0, 21.0), (3.0, 8.25)], since=0)
+    verdict = judged(OBJECTIVE, measured_as([(1.0, 9.0), (2.0, 21.0), (3.0, 8.25)]), since=0)
     assert (verdict.canary, verdict.limit, verdict.requests, verdict.evidence) == (
         "8.25",
         "at least 10, at most 20",

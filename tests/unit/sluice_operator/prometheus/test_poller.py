@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from sluice_operator.analysis.verdict import NO_CRASHES
-from sluice_operator.api.status import Verdict
+from sluice_operator.api.status import METRICS_UNAVAILABLE, Verdict
+from sluice_operator.controller.evaluate import Evaluator
 from sluice_operator.controller.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
+from sluice_operator.prometheus.session import TooLongError
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
     STABLE,
@@ -122,3 +125,69 @@ def test_memory_does_not_grow_with_the_run() -> None:
         scrapes.add(max(len(pod.scrapes) for pod in counters.pods.values()))
     assert max(samples) <= 3
     assert max(scrapes) == 4, "as many as the time between scrapes is measured from"
+
+
+class Crowded(FakePrometheus):
+    """The pods of one object have more series than an answer can hold."""
+
+    def custom_query(self, query: str, params: dict[str, Any]) -> Any:
+        if "crowd" in query and self.crowded:
+            self.queries.append(query)
+            raise TooLongError("it is longer than 32 MB, and is not read")
+        return "an error page" if self.wrong else super().custom_query(query, params)
+
+    crowded, wrong = True, False
+
+
+def crowd() -> tuple[Crowded, Evaluator, list[str]]:
+    """Twenty-four runs and one that spoils every answer it is in; all have begun."""
+    prometheus, names = Crowded(), [*(f"iris{number}" for number in range(24)), "crowd"]
+    for name in names:
+        pod(prometheus, [10 * scrape for scrape in range(60)], pod_uid=f"c-{name}", model_deployment=name)
+        pod(
+            prometheus,
+            [90 * scrape for scrape in range(60)],
+            pod_uid=f"s-{name}",
+            model_deployment=name,
+            revision=STABLE,
+        )
+    prometheus.crowded = False
+    evaluator = evaluator_for(prometheus)
+    for now in (95, 100):
+        for name in names:
+            verdict_at(evaluator, now, name=name)
+    prometheus.crowded = True
+    return prometheus, evaluator, names
+
+
+def test_a_run_with_too_many_series_takes_no_metrics_from_the_others() -> None:
+    """It alone is told that its answer is too long, and from then on it is asked for alone and seldom."""
+    prometheus, evaluator, names = crowd()
+    found = {name: verdict_at(evaluator, 105, name=name) for name in names}
+    assert [name for name, verdict in found.items() if verdict.reason == METRICS_UNAVAILABLE] == ["crowd"]
+    assert "longer than 32 MB" in found["crowd"].message
+    prometheus.queries.clear()
+    found = {name: verdict_at(evaluator, 110, name=name) for name in names}
+    assert [name for name, verdict in found.items() if verdict.reason == METRICS_UNAVAILABLE] == ["crowd"]
+    assert len(prometheus.queries) == 1, "one for the others, and none for the one that would be as long again"
+
+
+def test_a_run_whose_answer_is_short_again_is_judged_again() -> None:
+    """With all the samples that it has missed."""
+    prometheus, evaluator, names = crowd()
+    for name in names:
+        verdict_at(evaluator, 105, name=name)
+    prometheus.crowded = False
+    assert verdict_at(evaluator, 110, name="crowd").reason == METRICS_UNAVAILABLE
+    assert verdict_at(evaluator, 170, name="crowd") == verdict_at(evaluator_for(prometheus), 170, name="crowd")
+    assert all(verdict_at(evaluator, 175, name=name).reason != METRICS_UNAVAILABLE for name in names)
+
+
+def test_an_answer_in_a_wrong_form_is_asked_for_again_at_once() -> None:
+    """A proxy that gives an error page to all is back for all with the next evaluation."""
+    prometheus, evaluator, names = crowd()
+    prometheus.crowded, prometheus.wrong = False, True
+    for name in names:
+        assert verdict_at(evaluator, 105, name=name).reason == METRICS_UNAVAILABLE
+    prometheus.wrong = False
+    assert all(verdict_at(evaluator, 110, name=name).reason != METRICS_UNAVAILABLE for name in names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
@@ -153,13 +154,23 @@ def test_a_query_must_give_one_series() -> None:
         read("values", answer)
 
 
-def test_a_long_run_is_measured_in_parts() -> None:
-    """Prometheus refuses more than 11,000 measurements per query. No time is asked for twice."""
-    prometheus = FakePrometheus([{"metric": {}, "values": [[1, "7"]]}])
-    found = asyncio.run(Reader(prometheus).values("sum(revenue)", 1000, 26_005, 1))
-    spans = [(since.timestamp(), until.timestamp()) for _, since, until, _ in prometheus.queries]
-    assert spans == [(1000, 11_000), (11_001, 21_001), (21_002, 26_005)]
-    assert found == [(1, 7)] * 3
+def test_slow_queries_of_users_do_not_delay_samples() -> None:
+    """They have threads of their own, however many of them there are."""
+    hang = threading.Event()
+
+    class Slow(FakePrometheus):
+        def custom_query_range(self, *_: Any) -> Any:
+            hang.wait(10)
+            return []
+
+    async def story() -> None:
+        reader = Reader(Slow([]))
+        slow = [asyncio.create_task(reader.values("slow", 0, 10, 1)) for _ in range(50)]
+        await asyncio.wait_for(reader.raw(IRIS, 100, 130), 5)
+        hang.set()
+        await asyncio.gather(*slow)
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize(("theirs", "ahead"), [(99.0, -1.0), (100.0, 0.0), (101.5, 0.0), (102.0, 0.0), (145.0, 43.0)])
