@@ -4,10 +4,17 @@ from datetime import datetime, timedelta
 
 from sluice_operator.api.observation import Observation, Workload
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import Phase
+from sluice_operator.api.run import Phase, Run
 from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.rollout.traffic_conditions import ConditionState
 from sluice_operator.rollout.transitions import is_rejected, is_resting
+
+_STEADY = timedelta(minutes=1)
+
+
+def steady_after(run: Run) -> timedelta:
+    """For how long a stable that was dead must be ready again: a minute, and not longer than it may be dead."""
+    return min(_STEADY, run.rollout.stable_dead_deadline)
 
 
 def failure(status: Status) -> Verdict | None:
@@ -53,20 +60,21 @@ def stable_dead(seen: Observation, status: Status) -> ConditionState | None:
         nobody = f"neither {serves.model.uri} ({_why(pods)}) nor {other.model.uri} ({_why(others)}) has ready pods"
         return "True", "StableDead", f"{nobody}: mend one of them, or name another revision, which is tried at once"
     if status.phase is Phase.FAILOVER:
-        return "True", "StableDead", f"{_dead(other, others, status)}; {_in_its_place(seen, status, serves)}"
+        return "True", "StableDead", _failover(seen, status, other, serves)
     if status.phase is Phase.SWAPPING or failed is None or others.ready > 0:
         return None
     says = f"{serves.model.uri} fails ({failed.message})"
     return "True", "StableDead", f"{says}, but the previous revision has no ready pods to go back to"
 
 
-def _dead(stable: Revision, pods: Workload, status: Status) -> str:
-    since = status.run.stable_ready_since if status.run else None
-    if since is not None:
-        return f"{stable.model.uri} is ready again since {since:%H:%M:%S} UTC, but not for long enough yet"
-    if pods.ready > 0:
-        return f"{stable.model.uri} has only {pods.ready} ready pods: {_why(pods)}"
-    return f"{stable.model.uri} has no ready pods: {_why(pods)}"
+def _failover(seen: Observation, status: Status, stable: Revision, canary: Revision) -> str:
+    pods, run = seen.workload(stable), status.run
+    if run is not None and run.stable_ready_since is not None:
+        back = run.stable_ready_since + steady_after(run)
+        ready = f"{stable.model.uri} is ready again, and gets its requests back at {back:%H:%M:%S} UTC if it stays so"
+        return f"{ready}; until then {canary.model.uri} takes them all"
+    has = f"has only {pods.ready}" if pods.ready > 0 else "has no"
+    return f"{stable.model.uri} {has} ready pods: {_why(pods)}; {_in_its_place(seen, status, canary)}"
 
 
 def _in_its_place(seen: Observation, status: Status, canary: Revision) -> str:

@@ -4,8 +4,6 @@ The canary then takes all requests, unjudged. If stable stays dead, its successo
 A revision that was rejected, or fails, takes over from nobody for good.
 """
 
-from datetime import timedelta
-
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
@@ -15,7 +13,7 @@ from sluice_operator.api.status import Status
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import full_size
-from sluice_operator.rollout.stable_dead import failure, newer_revision, yields_at
+from sluice_operator.rollout.stable_dead import failure, newer_revision, steady_after, yields_at
 from sluice_operator.rollout.transitions import (
     begin_again,
     begin_run,
@@ -26,8 +24,6 @@ from sluice_operator.rollout.transitions import (
     roll_back,
     write_weight,
 )
-
-_STEADY = timedelta(minutes=1)  # for which a stable that was dead must be ready in one piece
 
 
 def a_stable_without_ready_pods_leaves_its_requests_to_the_canary(seen: Observation) -> Status | None:
@@ -77,7 +73,7 @@ def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen:
 
 
 def a_stable_that_is_ready_again_takes_its_requests_back(seen: Observation) -> Status | None:
-    """With half of its pods, for a minute in one piece: one that flaps takes callers along. From a dead one at once.
+    """With half of its pods, for a minute without a break: else each flap takes callers along. From a dead one at once.
 
     The canary begins again at weight 0: nothing that it did alone can be compared. One that fails is rejected now.
     """
@@ -88,7 +84,7 @@ def a_stable_that_is_ready_again_takes_its_requests_back(seen: Observation) -> S
     if ready > 0 and failed is not None:
         return _reject(seen, run, failed.reason, failed.message)
     since = (run.stable_ready_since or seen.now) if 2 * ready >= full_size(seen.spec, status) else None
-    steady = since is not None and seen.now - since >= _STEADY
+    steady = since is not None and seen.now - since >= steady_after(run)
     if steady or (ready > 0 and seen.workload(status.canary).ready == 0):
         return _give_back(seen, run, status.canary)
     return None if since == run.stable_ready_since else replace(status, run=replace(run, stable_ready_since=since))

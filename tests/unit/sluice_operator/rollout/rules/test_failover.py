@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_seen
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked
 from sluice_operator.api.observation import Observation
@@ -17,6 +19,7 @@ from tests.unit.sluice_operator.build import (
     LIVE,
     NOW,
     REPLICAS,
+    ROLLOUT,
     UNDECIDED,
     At,
     a_spec,
@@ -81,12 +84,24 @@ def failing_over(**changes: Any) -> Observation:
 def test_a_stable_that_comes_back_takes_its_requests_back() -> None:
     """Once it is ready for a minute. The canary begins again at 0: what it did alone can be compared with nothing."""
     back = again(failing_over(), workloads=both_ready(2, 2))
+    assert "gets its requests back at 12:01:0" in condition(decide(back), "Stalled")[2]
     assert decide(again(back, after=59)).phase is Phase.FAILOVER
     alone = again(back, after=60)
     status = decide(alone)
     assert at(status) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=10)
     assert status.run is not None
     assert (status.run.started_at, status.run.traffic_started_at) == (alone.now, None)
+
+
+def test_a_short_deadline_asks_for_no_longer_readiness() -> None:
+    """Who lets stable be dead for 20 s waits no minute for it to come back."""
+    short = a_spec(rollout={**ROLLOUT, "stableDeadDeadline": "20s"})
+    run = failing_over().status.run
+    assert run is not None
+    seen = with_status(failing_over(), run=replace(run, rollout=short.rollout))
+    back = again(replace_seen(seen, spec=short), workloads=both_ready(2, 2))
+    assert decide(again(back, after=19)).phase is Phase.FAILOVER
+    assert decide(again(back, after=20)).phase is Phase.STARTING
 
 
 def test_a_stable_that_flaps_is_replaced() -> None:
