@@ -11,7 +11,7 @@ from sluice_operator.api.observation import NotAnswered, Observation
 from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
-from sluice_operator.controller.lanes import Lanes, is_rollout
+from sluice_operator.controller.lanes import Lanes, is_rollout, moments
 from sluice_operator.controller.listeners import Listeners
 from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.controller.workqueue import Key, Work
@@ -63,7 +63,7 @@ class AtRest:
         return self._until_next(seen)
 
     def _until_next(self, seen: Observation) -> float:
-        waits = [(entry.until - seen.now).total_seconds() for entry in seen.status.retiring]
+        waits = [(moment - seen.now).total_seconds() for moment in moments(seen.status, seen.now)]
         if _is_stalled(seen.status):  # by something that may end without an event, such as a name that is taken
             waits.append(seen.spec.model.poll_interval.total_seconds())
         jittered = _LOOK_AGAIN * self.chance.uniform(1 - _JITTER, 1 + _JITTER)

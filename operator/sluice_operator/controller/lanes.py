@@ -1,6 +1,10 @@
-"""Which objects are in a rollout. All others are at rest: they need nothing until something changes."""
+"""Which objects are in a rollout. All others are at rest: they need nothing until something changes or is due."""
+
+from collections.abc import Iterator
+from datetime import datetime
 
 from sluice_operator.api.run import AT_REST
+from sluice_operator.api.status import Status
 
 Key = tuple[str, str]  # namespace, name
 
@@ -8,6 +12,14 @@ Key = tuple[str, str]  # namespace, name
 def is_rollout(phase: str) -> bool:
     """Whether an object in this phase moves on by itself. A phase that is not known counts as a rollout."""
     return phase not in AT_REST
+
+
+def moments(current: Status, now: datetime) -> Iterator[datetime]:
+    """When an object at rest has something to do by itself: pods of a retiring revision go, or a retry begins."""
+    yield from (entry.until for entry in current.retiring)
+    abandoned = current.abandoned
+    if abandoned is not None and abandoned.retry_at is not None and abandoned.retry_at > now:
+        yield abandoned.retry_at
 
 
 class Lanes:

@@ -19,7 +19,7 @@ from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.departure import take_traffic_back
 from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, status_adopted, transitions
-from sluice_operator.controller.lanes import Key, Lanes, is_rollout
+from sluice_operator.controller.lanes import Key, Lanes, is_rollout, moments
 from sluice_operator.controller.listeners import Listeners
 from sluice_operator.controller.observe import Observer, Snapshot
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
@@ -187,8 +187,8 @@ def _moved(before: Status, after: Status) -> bool:
 
 
 def _until_next(after: Status, now: datetime, asked_again: bool) -> float:
-    """Seconds until pods of a retiring revision go, or until the alias is read again, if nobody tells of it."""
-    waits = [(entry.until - now).total_seconds() for entry in after.retiring]
+    """Seconds until something of its own is due, or until the alias is read again, if nobody tells of it."""
+    waits = [(moment - now).total_seconds() for moment in moments(after, now)]
     if asked_again:
         waits.append(_RETRY)
     return max(AT_ONCE, min(waits, default=float("inf")))

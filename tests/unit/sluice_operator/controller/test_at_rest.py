@@ -14,7 +14,7 @@ from sluice_operator.api import names, status
 from sluice_operator.api.observation import NotAnswered, Resolution
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.run import Phase
-from sluice_operator.api.status import Alias, Status
+from sluice_operator.api.status import Abandoned, Alias, Status
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.at_rest import AtRest
 from sluice_operator.controller.evaluate import Evaluator
@@ -30,8 +30,19 @@ from sluice_operator.kubernetes.reflector import Reflector
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import Reader
+from sluice_operator.rollout.revisions import terms_hash
 from sluice_operator.settings import Settings
-from tests.unit.sluice_operator.build import DEFAULTS, NOW, REPLICAS, condition, raw_spec, resolved, revision, stable_on
+from tests.unit.sluice_operator.build import (
+    DEFAULTS,
+    NOW,
+    REPLICAS,
+    a_spec,
+    condition,
+    raw_spec,
+    resolved,
+    revision,
+    stable_on,
+)
 from tests.unit.sluice_operator.fake_prometheus import FakePrometheus
 from tests.unit.sluice_operator.fakes import FakeKube
 from tests.unit.sluice_operator.recorded import FakeEndedRuns
@@ -308,5 +319,28 @@ def test_an_object_whose_alias_is_refused_rests() -> None:
         assert (len(read), writes) == (3, 0)
         assert pause is not None
         assert pause >= 30
+
+    scenario(steps)
+
+
+def test_an_abandoned_run_is_looked_at_when_it_says_that_it_is_tried_again() -> None:
+    """No event comes at that time, and the condition has told it to people."""
+
+    async def steps(world: Scenario) -> None:
+        world.registry.resolution = resolved(2)
+        body = world.kube.objects[IRIS]
+        abandoned = Abandoned(
+            revision(2).revision, "NoCapacity", "no room", terms_hash(a_spec()), 1, NOW + timedelta(minutes=10)
+        )
+        current = replace(status.parse(body["status"]), abandoned=abandoned)
+        world.kube.put({**body, "status": status.dump(current)})
+        world.catch_up()
+        await world.look()
+        world.catch_up()
+        pause, _, _ = await world.look()
+        assert pause == 600
+        world.now = NOW + timedelta(minutes=10)
+        await world.look()
+        assert status.parse(world.kube.objects[IRIS]["status"]).phase is Phase.STARTING
 
     scenario(steps)
