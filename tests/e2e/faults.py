@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from dev.demo.cluster import CLUSTER_SH, process_of, processes_of
+from dev.demo.cluster import CLUSTER_SH, CommandError, process_of, processes_of
 from dev.demo.models import Version
 from dev.demo.status import Status
 from tests.e2e.kills import Operator, kill_server
@@ -137,8 +138,12 @@ def _everybody(matrix: Matrix) -> list[Rollout]:
     return matrix.all
 
 
-def _with_canary(matrix: Matrix) -> list[Rollout]:
-    return [rollout for rollout in matrix.all if rollout.status.weight is not None]
+async def _weight_edited(site: Site) -> None:
+    for rollout in site.matrix.all:
+        route = f"{rollout.name}-canary"
+        with suppress(CommandError):  # a rollback may have deleted it a moment ago
+            if await rollout.get("ingress", route) is not None:
+                await rollout.command("annotate", "ingress", route, f"{WEIGHT}=90", "--overwrite")
 
 
 def _pods_of(role: Callable[[Status], object]) -> Act:
@@ -245,14 +250,17 @@ FAULTS = (
         lasts=OUTAGE,
         costs=ALL,
     ),
+    Fault("weight edited", _weight_edited),
     Fault(
-        "weight edited", _for_each(_with_canary, "annotate", "ingress", "{name}-canary", f"{WEIGHT}=90", "--overwrite")
-    ),
-    Fault(
-        "canary Ingress deleted", _for_each(_with_canary, "delete", "ingress", "{name}-canary", "--ignore-not-found")
+        "canary Ingress deleted",
+        _for_each(_everybody, "delete", "ingress", "{name}-canary", "--ignore-not-found"),
     ),
     Fault("Service NAME deleted", _for_each(_everybody, "delete", "service", "{name}"), costs=ALL),
     Fault("status wiped", _for_each(_everybody, *WIPE)),
-    Fault("feedback Secret deleted", _for_each(_everybody, "delete", "secret", "{name}-feedback")),
+    Fault(
+        "feedback Secret deleted",
+        _for_each(_everybody, "delete", "secret", "{name}-feedback"),
+        costs=dict.fromkeys(PHASES, 100.0),  # labels of the lost key, until all pods have the new one
+    ),
     Fault("alias moved back", _back, goes_back=PHASES),
 )

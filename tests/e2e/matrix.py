@@ -67,7 +67,7 @@ def document(phase: str) -> dict[str, Any]:
     """An object whose rollout is short. Those of Stepping and RollingBack wait for a person at their only step."""
     made = manifest(f"iris-{phase.lower()}")
     step: dict[str, Any] = {"weight": 50, "minRequests": 20, "minDuration": "2s"}
-    watch = "20s" if phase == "Watching" else "2s"
+    watch = "45s" if phase == "Watching" else "2s"  # until the others are in their phases
     made["spec"]["rollout"] |= {
         "canary": {"steps": [step | ({"pause": {}} if phase in ("Stepping", "RollingBack") else {})]},
         "watchAfterPromotion": watch,

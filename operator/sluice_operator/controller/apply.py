@@ -15,6 +15,8 @@ from sluice_operator.kubernetes.field_managers import editor_of, last_other
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.builders import feedback_secret
 
+_WORKLOADS = ("Service", "Deployment")  # in the order in which they are deleted
+
 
 async def apply(
     kube: Kube, owner: Owner, children: Children, rendered: Iterable[Manifest], keep: str = ""
@@ -23,8 +25,9 @@ async def apply(
 
     `keep`: a revision that Service NAME goes on selecting, and whose objects stay.
 
-    All writes are tried, even if one fails: a weight must not wait for a pod. Raises WriteRefused, or Conflict if an
-    object has changed since `children` were read; then observe again.
+    All objects are written and routes are deleted, even if one of these writes fails: a weight must not wait for a pod.
+    Pods and Services go only when nothing has failed: a Service that was not written may still lead to them. Raises
+    WriteRefused, or Conflict if an object has changed since `children` were read; then observe again.
     """
     wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in rendered}
     if keep:
@@ -32,8 +35,14 @@ async def apply(
         for reference in (("Service", owner.name), ("Deployment", workload), ("Service", workload)):
             if (live := children.objects.get(reference)) is not None:
                 wanted[reference] = live
+    written = await _all_of(_writes(kube, owner, children, wanted))
+    return written + await _all_of(_deletions(kube, owner, children, wanted, _WORKLOADS))
+
+
+async def _all_of(writes: Iterable[Awaitable[str]]) -> list[str]:
+    """Try all of them. Raises what one of them raised."""
     written, failed = [], list[Conflict | WriteRefused]()
-    for write in _writes(kube, owner, children, wanted):
+    for write in writes:
         try:
             if change := await write:
                 written.append(change)
@@ -51,7 +60,13 @@ def _writes(
         yield _create(kube, feedback_secret(owner, secrets.token_hex(32)))
     for reference, manifest in wanted.items():
         yield _create_or_change(kube, owner, children.objects.get(reference), manifest)
-    for kind in reversed(OWNED_KINDS):  # routes before the pods that they lead to
+    yield from _deletions(kube, owner, children, wanted, [kind for kind in OWNED_KINDS if kind not in _WORKLOADS])
+
+
+def _deletions(
+    kube: Kube, owner: Owner, children: Children, wanted: Container[Reference], kinds: Iterable[str]
+) -> Iterator[Awaitable[str]]:
+    for kind in kinds:
         for live in _superfluous(owner, children, kind, wanted):
             yield _delete(kube, live)
 

@@ -56,15 +56,17 @@ class HostClaims:
         self._listing = asyncio.Lock()
 
     def see(self, body: Manifest) -> set[_Key]:
-        """Note the claims of an object as it is now. The others with a claim to a host that this concerns."""
+        """Note the claims of an object as it is now. Returns the others with a claim to a host whose holder changes."""
         key = body["metadata"]["namespace"], body["metadata"]["name"]
         before, after = self._claims.get(key, {}), self._claims_of(body)
+        changed = {host for host in before.keys() | after.keys() if before.get(host) != after.get(host)}
+        holders = {host: self._holder_of(host) for host in changed}
         self.forget(*key)
         self._claims[key] = after
         for host in after:
             self._keys[host].add(key)
-        changed = {host for host in before.keys() | after.keys() if before.get(host) != after.get(host)}
-        return {other for host in changed for other in self._keys.get(host, ())} - {key}
+        moved = [host for host, holder in holders.items() if holder != self._holder_of(host)]
+        return {other for host in moved for other in self._keys.get(host, ())} - {key}
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop an object that was deleted."""
@@ -126,6 +128,9 @@ class HostClaims:
             noted = _claim(body, _Rank.NOTED if allowed else _Rank.NOT_ALLOWED)
             claims[route.traffic.host] = replace(noted, since=max(noted.since, route.since))
         return claims
+
+    def _holder_of(self, host: str) -> _Key | None:
+        return min(self._keys.get(host, ()), key=lambda key: self._claims[key][host], default=None)
 
     def _first_before(self, me: _Key, mine: _Claim, host: str) -> _Key | None:
         others = self._keys.get(host, set()) - {me}

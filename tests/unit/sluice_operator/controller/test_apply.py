@@ -163,6 +163,20 @@ def test_all_writes_are_tried_although_one_fails() -> None:
     assert CANARY_ROUTE in kube.objects
 
 
+def test_no_pods_are_deleted_while_a_service_may_still_lead_to_them() -> None:
+    """The write of Service NAME lost a race. Routes go all the same."""
+    kube = cluster_with(rolling_back())
+    ended = again(again(rolling_back(weight=LIVE)), after=60)
+    two, service = revision(2).revision, kube.objects["Service", "iris"]
+    kube.put({**service, "spec": {**service["spec"], "selector": {"sluice.dev/revision": two}}})
+    children = read_children(kube)
+    kube.touch(("Service", "iris"))
+    with pytest.raises(Conflict):
+        write(kube, children, again(ended))
+    assert CANARY_ROUTE not in kube.objects
+    assert ("Deployment", f"iris-{two}") in kube.objects
+
+
 def test_a_label_that_was_added_to_a_selector_is_removed() -> None:
     """A selector with a label that no pod has selects no pod."""
     kube = cluster_with(stepping())

@@ -252,11 +252,16 @@ def test_a_list_of_classes_does_not_give_a_host_to_others() -> None:
     assert [holder(hosts, first), holder(hosts, second)] == ["", "models/first"]
 
 
-def test_who_has_or_wants_the_same_host_is_told_of_a_change() -> None:
-    """So that a route that is no longer allowed ends as soon as somebody asks for its host who may have it."""
-    hosts = HostClaims(Counting(), AllowedRoutes())
-    first, second = an_object("first", 13, status=granted(9)), an_object("second", 14)
-    assert hosts.see(first) == set()
-    assert hosts.see(second) == {("models", "first")}
-    assert hosts.see(second) == set(), "nothing is different"
-    assert hosts.see(an_object("second", 14, "free.example.com")) == {("models", "first")}
+def test_those_with_the_same_host_are_told_when_it_changes_hands() -> None:
+    """So a route that is no longer allowed ends when somebody asks who may have it. Else a thousand would wake each."""
+    hosts = HostClaims(Counting(), AllowedRoutes(hosts=(Allowed("others", HOST), Allowed("*", "free.example.com"))))
+    had, entitled = an_object("had", 13, status=granted(9)), an_object("entitled", 14)
+    entitled["metadata"]["namespace"] = "others"
+    assert hosts.see(had) == set()
+    assert hosts.see(entitled) == {("models", "had")}
+    assert hosts.see(entitled) == set(), "nothing is different"
+    later = an_object("later", 15)
+    later["metadata"]["namespace"] = "others"
+    assert hosts.see(later) == set(), "the host stays where it is"
+    entitled["spec"] = an_object("entitled", 14, "free.example.com")["spec"]
+    assert hosts.see(entitled) == {("models", "had"), ("others", "later")}
