@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from sluice_operator.api import spec
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
 from sluice_operator.api.command import Verb
-from sluice_operator.api.observation import Unreachable, Unresolved
+from sluice_operator.api.observation import Resolved, Unreachable, Unresolved
 from sluice_operator.api.owner import is_owned
 from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.status import Result, Status, Verdict
@@ -107,7 +107,9 @@ class Rollouts(RuleBasedStateMachine):
         if run is not None and before.stable is not None and stable is not None and after.phase is Phase.STABLE:
             promoted = before.phase is Phase.FAILOVER and stable.revision != before.stable.revision
             resumes = run.pause is not None and run.pause.reason == SUSPENDED and not self.world.spec.get("suspend")
-            assert not promoted or run.pause is None or resumes
+            resolution = self.world.resolution  # a newer revision replaces a paused run, too
+            newer = isinstance(resolution, Resolved) and resolution.model.version != stable.model.version
+            assert not promoted or run.pause is None or resumes or newer
             assert not promoted or before.verdict is None
         if before.phase is Phase.WATCHING and after.phase is Phase.STABLE and after.alias != before.alias:
             assert self.world.ready(stable) > 0, "the alias follows a quiet watch"
