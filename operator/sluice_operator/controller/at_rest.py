@@ -7,22 +7,22 @@ which reads everything from the API server. So a cache that is behind costs a mo
 import random
 from dataclasses import dataclass
 
-from sluice_operator.api.observation import NotAnswered, Observation
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.lanes import Lanes, is_rollout, moments
 from sluice_operator.controller.listeners import Listeners
 from sluice_operator.controller.observe import Observer, Snapshot
+from sluice_operator.controller.reconcile import ANSWER_COMES, waits_for_registry
 from sluice_operator.controller.workqueue import Key, Work
 from sluice_operator.kubernetes.cache import Cache, DryRun
 from sluice_operator.manifests.render import render
-from sluice_operator.rollout.commands import waits
 from sluice_operator.rollout.decide import decide
+from sluice_operator.rollout.roles import endpoints_to_keep
 
 _LOOK_AGAIN = 3600.0  # seconds, if nothing happens: changes wake the object, and this is for those that got lost
 _JITTER = 0.25  # so that objects that were created together are not looked at together
-_ANSWER_COMES = 10.0  # seconds; the registry wakes the object earlier, with its answer or when it is silent
 _SOON = 0.05  # seconds
 
 
@@ -54,8 +54,8 @@ class AtRest:
         if snapshot is None or is_rollout(snapshot.observation.status.phase):
             return None
         seen = snapshot.observation
-        if isinstance(seen.resolution, NotAnswered) and not waits(seen.command, seen.status):
-            return _ANSWER_COMES
+        if waits_for_registry(seen):
+            return ANSWER_COMES
         if not _is_settled(seen) or decide(seen) != seen.status or not await _is_applied(self.cache, snapshot):
             return None
         await self.archive.keep(snapshot.owner, seen.status, seen.now)
@@ -82,5 +82,6 @@ def _is_settled(seen: Observation) -> bool:
 
 async def _is_applied(cache: Cache, snapshot: Snapshot) -> bool:
     """Whether the cluster is as spec and status ask for, as far as the caches know."""
-    rendered = render(snapshot.owner, snapshot.observation.spec, snapshot.observation.status)
-    return not await apply(DryRun(cache), snapshot.owner, snapshot.children, rendered)
+    seen = snapshot.observation
+    rendered, keep = render(snapshot.owner, seen.spec, seen.status), endpoints_to_keep(seen, seen.status)
+    return not await apply(DryRun(cache), snapshot.owner, snapshot.children, rendered, keep)

@@ -26,6 +26,7 @@ from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.rollout.commands import waits
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import endpoints_to_keep
 from sluice_operator.telemetry.stages import stage
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 AT_ONCE = 0.05  # seconds; after a lost race, and after a decision that the next one depends on
 _PROBE_AGAIN = 0.3  # seconds between two attempts to prove the same write, while the write is new
 _NEW_WRITE = timedelta(seconds=30)
-_ANSWER_COMES = 10.0  # seconds; the registry wakes the object earlier, with its answer or when it is silent
+ANSWER_COMES = 10.0  # seconds; the registry wakes the object earlier, with its answer or when it is silent
 _RETRY = 5.0  # seconds; after writes that were refused or lost many races, and for an alias that is not moved yet
 
 
@@ -72,8 +73,10 @@ class Reconciler:
         before, now = snapshot.observation.status, snapshot.observation.now
         _log_about(before)
         self.lanes.see(key, before.phase)
-        if isinstance(snapshot.observation.resolution, NotAnswered) and key not in self.lanes:
-            return _ANSWER_COMES
+        if key not in self.lanes and waits_for_registry(snapshot.observation):
+            if unfinished is not None:
+                self.unfinished[key] = unfinished
+            return ANSWER_COMES
         if before.phase is Phase.STABLE:  # a new run may begin now, and would replace the ended one in status
             with stage("record"):
                 await self.archive.keep(snapshot.owner, before, now)
@@ -172,6 +175,11 @@ class Reconciler:
             return self.evaluation_interval
         asked_again = after.alias is not None and not after.alias.done and not observation.alias_trouble
         return min(observation.spec.model.poll_interval.total_seconds(), _until_next(after, now, asked_again))
+
+
+def waits_for_registry(seen: Observation) -> bool:
+    """Whether a look at an object at rest can be later, when the registry has answered. A command does not wait."""
+    return isinstance(seen.resolution, NotAnswered) and not waits(seen.command, seen.status)
 
 
 def _log_about(current: Status) -> None:

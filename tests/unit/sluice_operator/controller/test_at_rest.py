@@ -256,6 +256,44 @@ def test_an_object_waits_for_the_first_answer_of_its_registry() -> None:
     scenario(steps)
 
 
+def test_a_command_waits_for_no_registry() -> None:
+    """It is answered at once, also before the first answer of a registry that is silent."""
+
+    async def steps(world: Scenario) -> None:
+        world.registry.resolution = NotAnswered()
+        body = world.kube.objects[IRIS]
+        command = f"undo/{revision(1).revision}/0/2026-03-01T12:00:00Z"
+        world.kube.put({**body, "metadata": {**body["metadata"], "annotations": {names.ANNOTATION_COMMAND: command}}})
+        world.catch_up()
+        await world.look()
+        assert world.kube.objects[IRIS]["status"]["lastCommand"]["id"] == command
+
+    scenario(steps)
+
+
+def test_endpoints_that_are_kept_are_no_reason_to_look_again() -> None:
+    """The copies are compared with what is written, not with what would be without them."""
+
+    async def steps(world: Scenario) -> None:
+        service, two = world.kube.objects["Service", "iris"], revision(2).revision
+        selector = {**service["spec"]["selector"], names.LABEL_REVISION: two}
+        world.kube.put({**service, "spec": {**service["spec"], "selector": selector}})
+        deployment = world.kube.objects["Deployment", f"iris-{revision(1).revision}"]
+        labels = {**deployment["metadata"]["labels"], names.LABEL_REVISION: two}
+        world.kube.put({**deployment, "metadata": {**deployment["metadata"], "name": f"iris-{two}", "labels": labels}})
+        for pod in [pod for (kind, _), pod in world.kube.objects.items() if kind == "Pod"]:
+            labels = {**pod["metadata"]["labels"], names.LABEL_REVISION: two}
+            world.kube.put({**pod, "metadata": {**pod["metadata"], "labels": labels}})
+        world.catch_up()
+        await world.settle()
+        assert world.kube.objects["Service", "iris"]["spec"]["selector"] == selector
+        pause, read, writes = await world.look()
+        assert (len(read), writes) == (3, 0)
+        assert pause == 30.0, "as whatever is stalled"
+
+    scenario(steps)
+
+
 def test_a_retiring_revision_is_removed_when_its_time_is_over() -> None:
     """The next look does not come later than that."""
 
