@@ -131,8 +131,21 @@ def begin_return(seen: Observation, revision: Revision, message: str) -> Status:
     return _without_steps(begin_run(replace_seen(seen, status=status), revision), message)
 
 
+def withdraw_if_rejected(seen: Observation, run: Run, canary: Revision) -> Status | None:
+    """The end of a run whose canary was rejected before under the objectives of today's spec; None if it was not."""
+    if not is_rejected(seen, canary):
+        return None
+    message = f"{canary.model.uri} was rejected before under these objectives"
+    return roll_back(seen, pauses.resumed(run, seen.now), Outcome.WITHDRAWN, "Rejected", message)
+
+
 def begin_again(seen: Observation, run: Run, canary: Revision) -> Status:
-    """The same canary from weight 0, and what people asked of it. What comes back by an undo needs no steps."""
+    """The same canary from weight 0, and what people asked of it. What comes back by an undo needs no steps.
+
+    Objectives may have changed meanwhile: if it was rejected under today's before, it stays rejected.
+    """
+    if not run.returning and (withdrawn := withdraw_if_rejected(seen, run, canary)) is not None:
+        return withdrawn
     status = begin_run(seen, canary)
     assert status.run is not None
     begun = replace(

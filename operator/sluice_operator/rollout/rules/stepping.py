@@ -14,9 +14,9 @@ from sluice_operator.rollout.transitions import (
     begin_again,
     begin_run,
     enter,
-    is_rejected,
     next_step,
     roll_back,
+    withdraw_if_rejected,
     write_weight,
 )
 
@@ -69,10 +69,7 @@ def changed_terms_restart_the_run(seen: Observation) -> Status | None:
         return None
     if not revisions.terms_changed(run, spec, seen.generation):
         return None
-    if is_rejected(seen, status.canary):
-        message = f"{status.canary.model.uri} was rejected before under these objectives"
-        return roll_back(seen, run, Outcome.WITHDRAWN, "Rejected", message)
-    return begin_run(seen, status.canary)
+    return withdraw_if_rejected(seen, run, status.canary) or begin_run(seen, status.canary)
 
 
 def a_canary_without_ready_pods_gets_no_traffic(seen: Observation) -> Status | None:

@@ -93,6 +93,16 @@ def test_a_stable_that_comes_back_takes_its_requests_back() -> None:
     assert (status.run.started_at, status.run.traffic_started_at) == (alone.now, None)
 
 
+def test_a_canary_that_was_rejected_under_today_s_objectives_does_not_begin_again() -> None:
+    """They were edited and set back while it answered in stable's place."""
+    rejected = (Rejection(revision(2).revision, "models:/iris/2", "ErrorRateAboveLimit", "failed", NOW),)
+    back = again(failing_over(), workloads=both_ready(2, 2))
+    seen = again(with_status(back, rejected=rejected), workloads=both_ready(2, 2), after=60)
+    status = decide(with_status(seen, rejected=rejected))
+    assert (status.phase, status.run and status.run.outcome) == (Phase.ROLLING_BACK, Outcome.WITHDRAWN)
+    assert serves(status) == status.stable
+
+
 def test_a_short_deadline_asks_for_no_longer_readiness() -> None:
     """Who lets stable be dead for 20 s waits no minute for it to come back."""
     short = a_spec(rollout={**ROLLOUT, "stableDeadDeadline": "20s"})
