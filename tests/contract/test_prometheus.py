@@ -160,7 +160,7 @@ def test_a_retention_shorter_than_the_run_loses_counts_and_invents_none(url: str
     ("expr", "message"),
     [
         ('"a string"', """Prometheus gave no answer: HTTP 400, invalid parameter "query": invalid expression type"""),
-        ("sum(", "the query is not sent: it cannot be read as PromQL, unclosed left parenthesis"),
+        ("sum(", "the query is not sent: it cannot be read as PromQL: '(' at character 4 is not closed"),
         ("ml_requests_total[5m]", """Prometheus gave no answer: HTTP 400, invalid parameter "query": invalid expr"""),
         (
             'ml_requests_total{job="pods",code="200"}',
