@@ -16,6 +16,7 @@ from dev.demo import cluster, models
 from dev.demo.cluster import Addresses, Kubectl
 from dev.demo.models import Versions
 from dev.demo.status import Status
+from dev.demo.steering import is_paused
 
 RATE = 20.0  # predictions per second and object
 WITHIN = 180.0  # seconds for each stage of an attempt
@@ -38,7 +39,7 @@ async def abort(tried: Subject, versions: Versions) -> Abort:
     rejected = tried.board.status.rejected
     if rejected:
         await tried.command(f"retry/{rejected[-1].revision}/0")
-    running = await tried.board.until("it is paused at its step", _is_paused, WITHIN)
+    running = await tried.board.until("it is paused at its step", is_paused, WITHIN)
     assert running.canary is not None
     tried.stream.requests.clear()
     asked = tried.stream.now
@@ -90,10 +91,6 @@ def table(aborts: Sequence[Abort]) -> str:
 
 def _figures(values: Sequence[float]) -> tuple[float, float, float]:
     return statistics.median(values), statistics.quantiles(values, n=20, method="inclusive")[-1], max(values)
-
-
-def _is_paused(status: Status) -> bool:
-    return status.phase == "Stepping" and status.has("Paused", "True")
 
 
 def _weight(status: Status) -> int:

@@ -4,12 +4,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
-from dev.demo import example, models, screen
+from dev.demo import example, models, screen, steering
 from dev.demo.board import Board
 from dev.demo.cluster import Addresses, Kubectl
 from dev.demo.example import Example
@@ -40,14 +39,12 @@ class Subject:
 
     async def ask(self, verb: str, status: Status) -> None:
         """A command for the run that `status` shows (docs/commands.md)."""
-        if status.canary is not None and status.run is not None:
-            await self.command(f"{verb}/{status.canary.revision}/{status.run.step}")
+        if (fenced := steering.for_run(verb, status)) is not None:
+            await self.command(fenced)
 
     async def command(self, fenced: str) -> None:
         """A command with its fences, such as `retry/<revision>/0`."""
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        text = f"sluice.dev/command={fenced}/{at}"
-        await self._command("annotate", "modeldeployment", self.name, text, "--overwrite")
+        await self._command("annotate", "modeldeployment", self.name, steering.annotation(fenced), "--overwrite")
 
     async def _command(self, *arguments: str) -> None:
         await self.kubectl.text("-n", NAMESPACE, *arguments)

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from dev.demo import steering
 from dev.demo.models import Version
 from dev.demo.status import Status
+from dev.demo.steering import is_paused
 from dev.demo.traffic import Stream
 from tests.e2e.rollouts import Place, Rollout, deployed, manifest
 
@@ -101,8 +102,8 @@ class Matrix:
         serves = {phase: await self._at_rest(subject.rollout) for phase, subject in self.subjects.items()}
         starting, stepping, watching, back = (self.subjects[phase].rollout for phase in PHASES[:4])
         await asyncio.gather(*(self._move(self.subjects[phase].rollout, serves[phase]) for phase in PHASES[1:4]))
-        await stepping.until("it is paused at its step", _is_paused)
-        await back.until("it is paused at its step", _is_paused)
+        await stepping.until("it is paused at its step", is_paused)
+        await back.until("it is paused at its step", is_paused)
         await watching.until("it is watched", lambda now: now.phase == "Watching", within=ENDS_WITHIN)
         await self._move(starting, serves["Starting"])
         await starting.until("it starts", lambda now: now.phase == "Starting")
@@ -171,7 +172,7 @@ class Matrix:
         """Ask whenever the rollout waits for a person: also after a fault has cost the answer to the last command."""
         rollout = self.subjects[phase].rollout
         while True:
-            if _is_paused(rollout.status):
+            if is_paused(rollout.status):
                 await _ask(rollout, verb)
             await asyncio.sleep(2.0)  # between two looks; a command is asked for again if it came too early
 
@@ -199,20 +200,12 @@ def table(rows: Mapping[str, Sequence[Cell]], line: Callable[[Sequence[str]], st
 
 async def _ask(rollout: Rollout, verb: str) -> None:
     """A command for the present run."""
-    now = rollout.status
-    if now.canary is not None and now.run is not None:
-        await _annotate(rollout, f"{verb}/{now.canary.revision}/{now.run.step}")
+    if (fenced := steering.for_run(verb, rollout.status)) is not None:
+        await _annotate(rollout, fenced)
 
 
-async def _annotate(rollout: Rollout, command: str) -> None:
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    await rollout.command(
-        "annotate", "modeldeployment", rollout.name, f"sluice.dev/command={command}/{at}", "--overwrite"
-    )
-
-
-def _is_paused(now: Status) -> bool:
-    return now.has("Paused", "True") and now.phase == "Stepping"
+async def _annotate(rollout: Rollout, fenced: str) -> None:
+    await rollout.command("annotate", "modeldeployment", rollout.name, steering.annotation(fenced), "--overwrite")
 
 
 def _has_settled_on(version: Version, now: Status) -> bool:

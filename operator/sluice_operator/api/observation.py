@@ -203,9 +203,7 @@ class Observation:
     host_taken: str = ""  # namespace/name of another ModelDeployment that has the host of the spec
     route_taken: str = ""  # likewise the host of the present route
     route_refusal: Refusal | None = None  # why the namespace may not have the route of the spec
-    granted_at: datetime | None = (
-        None  # since when the host is its own, where an older operator served it and noted no route
-    )
+    granted_at: datetime | None = None  # since when the host is its own, by an older operator that noted no route
     route_edits: tuple[RouteEdit, ...] = ()
     host_trouble: HostTrouble | None = None
     refused: str = ""  # why the API server refused the last writes, if it did
