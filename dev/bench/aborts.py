@@ -35,10 +35,7 @@ class Abort:
 
 async def abort(tried: Subject, versions: Versions) -> Abort:
     """Start a canary, wait until it has its weight, and abort it."""
-    await tried.follow(versions.better)
-    rejected = tried.board.status.rejected
-    if rejected:
-        await tried.command(f"retry/{rejected[-1].revision}/0")
+    await tried.try_again(versions.better)
     running = await tried.board.until("it is paused at its step", is_paused, WITHIN)
     assert running.canary is not None
     tried.stream.requests.clear()

@@ -41,11 +41,10 @@ class Load:
         )
         await self._only_answers(version, "promoted")
 
-    async def rollback(self, bad: Version, stable: Version, token: str) -> None:
+    async def rollback(self, bad: Version, stable: Version) -> None:
         """`bad` is rolled back. From the moment when the status says that weight 0 is live, only `stable` answers."""
         board = self._tried.board
-        await self._tried.patch({"rollout": {"retryToken": token}})  # it was rejected in the round before
-        await self._tried.follow(bad)
+        await self._tried.try_again(bad)
         await board.until("the bad version gets requests", _has_traffic, RUN_WITHIN)
         await board.until("weight 0 is live", _has_no_traffic, RUN_WITHIN)
         await self._only_answers(stable, f"{bad.uri} rolled back")
@@ -76,7 +75,7 @@ async def run(options: argparse.Namespace, addresses: Addresses) -> list[Promise
                 print(f"== round {number} of {options.rounds}", flush=True)
                 await load.promotion(other)
                 serves, other = other, serves
-                await load.rollback(versions.bad, serves, str(number))
+                await load.rollback(versions.bad, serves)
             seconds = tried.stream.now
         requests = tried.stream.requests
         print(f"{len(requests)} requests in {seconds:.0f} s: {len(requests) / seconds:.0f} per second")

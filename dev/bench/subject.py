@@ -1,6 +1,5 @@
 """One ModelDeployment of a benchmark on the local cluster: the demo's example under another name, with requests."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,8 +33,12 @@ class Subject:
         """Point its alias to the version."""
         await self.aliases.set(self.name, version.version)
 
-    async def patch(self, spec: dict[str, Any]) -> None:
-        await self._command("patch", "modeldeployment", self.name, "--type=merge", "-p", json.dumps({"spec": spec}))
+    async def try_again(self, version: Version) -> None:
+        """Point its alias to the version, also if it was rejected before."""
+        await self.follow(version)
+        for rejection in self.board.status.rejected:
+            if rejection.model == version.uri:
+                await self.command(f"retry/{rejection.revision}/0")
 
     async def ask(self, verb: str, status: Status) -> None:
         """A command for the run that `status` shows (docs/commands.md)."""
@@ -44,10 +47,8 @@ class Subject:
 
     async def command(self, fenced: str) -> None:
         """A command with its fences, such as `retry/<revision>/0`."""
-        await self._command("annotate", "modeldeployment", self.name, steering.annotation(fenced), "--overwrite")
-
-    async def _command(self, *arguments: str) -> None:
-        await self.kubectl.text("-n", NAMESPACE, *arguments)
+        given = steering.annotation(fenced)
+        await self.kubectl.text("-n", NAMESPACE, "annotate", "modeldeployment", self.name, given, "--overwrite")
 
 
 def manifest(name: str, rollout: dict[str, Any]) -> dict[str, Any]:
