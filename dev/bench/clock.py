@@ -9,7 +9,7 @@ from typing import Any
 
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.run import Run
-from sluice_operator.controller import evaluate
+from sluice_operator.controller.evaluation import evaluate
 from sluice_operator.counting import ticks
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import Tick

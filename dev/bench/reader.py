@@ -37,8 +37,8 @@ from sluice_operator.api.spec import (
     Traffic,
 )
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Status
-from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.evaluate import Evaluator
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.connection import connect

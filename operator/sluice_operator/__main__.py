@@ -1,73 +1,34 @@
-"""`python -m sluice_operator`: wiring only."""
+"""`python -m sluice_operator`: the process. Reads the settings, waits for the Lease, and runs the parts."""
 
 import argparse
 import asyncio
 import dataclasses
 import logging
 import os
-import random
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Sequence
 from functools import partial
 
-import httpx
 import kopf
 from kubernetes.aio import client, config
 
 from sluice_operator import logs
 from sluice_operator import settings as environment
 from sluice_operator.api import names
+from sluice_operator.assembly import Parts, build
 from sluice_operator.controller import health, watch
-from sluice_operator.controller.archive import Archive
-from sluice_operator.controller.at_rest import AtRest
-from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.events import EventPublisher
-from sluice_operator.controller.first_looks import FirstLooks
-from sluice_operator.controller.host_claims import HostClaims
-from sluice_operator.controller.lanes import Key, Lanes
-from sluice_operator.controller.listeners import Listeners, StatusListener
-from sluice_operator.controller.observe import Observer
-from sluice_operator.controller.own_namespaces import OwnNamespaces
-from sluice_operator.controller.reconcile import Reconciler
-from sluice_operator.controller.trouble import TellingTrouble
-from sluice_operator.controller.user_queries import UserQueries
-from sluice_operator.controller.workqueue import Work, Workers, WorkQueue
-from sluice_operator.counting.intervals import Intervals
-from sluice_operator.kubernetes.cache import Cache
-from sluice_operator.kubernetes.children import OWNED_KINDS
+from sluice_operator.controller.listeners import StatusListener
 from sluice_operator.kubernetes.client import ApiServer
 from sluice_operator.kubernetes.guard import Guarded
 from sluice_operator.kubernetes.guarded_rest import GuardedRest
 from sluice_operator.kubernetes.lease import Lease, LeaseLostError
 from sluice_operator.kubernetes.lease_thread import LeaseThread
-from sluice_operator.kubernetes.port import Kube
-from sluice_operator.kubernetes.reflector import Reflector, Source
 from sluice_operator.kubernetes.shard import Shard
-from sluice_operator.mlflow.background import BackgroundRegistry
-from sluice_operator.mlflow.client import Registry
-from sluice_operator.mlflow.connection import Logins
-from sluice_operator.prometheus.reader import Reader
-from sluice_operator.prometheus.renewal import from_folder
-from sluice_operator.prometheus.servers import Servers
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry import endpoint, metrics, otlp
 from sluice_operator.telemetry.calls import MeasuredClient
-from sluice_operator.telemetry.rollouts import Rollouts
-from sluice_operator.telemetry.waiting import Waiting
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Parts:
-    """What watches and work."""
-
-    queue: WorkQueue
-    first_looks: FirstLooks
-    handlers: kopf.OperatorRegistry
-    reflectors: list[Reflector]
-    wake_namespace: Callable[[str], None]
 
 
 async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
@@ -128,59 +89,6 @@ def _role(lease: Lease) -> str:
     if lease.held():
         return "leads"
     return f"stands by: {lease.holder or 'nobody'} leads" if lease.was_read else ""
-
-
-def build(
-    source: Source,
-    kube: Kube,
-    http: httpx.AsyncClient,
-    settings: Settings,
-    tracing: tuple[StatusListener, ...],
-    shard: Shard | None,
-) -> Parts:
-    """Build the parts and connect them. `shard`: the namespaces to work in, if not all."""
-    chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
-
-    def clock() -> datetime:
-        return datetime.now(UTC)
-
-    def wake(key: Key) -> None:
-        first_looks.forget(key)
-        queue.add(key)
-
-    logins = Logins(http, kube, settings.registry_credentials)
-    asked = Registry(http, settings.tracking_uri, settings.allowed_registries, logins=logins)
-    registry = BackgroundRegistry(asked, wake, chance)
-    intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
-    servers = Servers(kube, intervals, settings.allowed_prometheus)
-    prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)
-    rollouts = Rollouts()
-    metrics.REGISTRY.register(rollouts)
-    evaluator = Evaluator(
-        Reader(prometheus), intervals, servers, rollouts.weighed, UserQueries(settings.unconfined_queries)
-    )
-    hosts, lanes, archive = HostClaims(kube, settings.allowed_routes), Lanes(), Archive(kube, evaluator)
-    observer = Observer(kube, registry, evaluator, hosts, settings, clock, chance, wake)
-    publisher = EventPublisher(kube, instance=socket.gethostname())
-    interval, listeners = settings.evaluation_interval, Listeners(rollouts, *tracing)
-    reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
-    first_looks, namespaces = FirstLooks(wake, lanes), settings.namespaces or ("",)
-    kinds = (*OWNED_KINDS, "Pod")
-    reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
-    cache = Cache(kube, reflectors)
-    at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, listeners, chance)
-    work: Work = TellingTrouble(at_rest, kube, publisher, clock)
-    if shard is not None:
-        work = OwnNamespaces(work, shard, reconciler.forget)
-    queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
-    metrics.REGISTRY.register(Waiting(queue.ages))
-    handlers = watch.registry(wake, first_looks, hosts, lanes, cache)
-
-    def wake_namespace(namespace: str) -> None:
-        for key in cache.keys(namespace):
-            first_looks.add(key)
-
-    return Parts(queue, first_looks, handlers, reflectors, wake_namespace)
 
 
 async def first_to_end(*work: Awaitable[None]) -> None:

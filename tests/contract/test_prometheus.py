@@ -21,7 +21,7 @@ import yaml
 from dev.api_server import ROOT, free_ports, running
 from sluice_operator.api.run import Run
 from sluice_operator.api.status import Result, Verdict
-from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.connection import connect

@@ -15,7 +15,7 @@ import yaml
 from dev.api_server import free_ports, running
 from sluice_operator.api.spec import Prometheus
 from sluice_operator.api.status import Verdict
-from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.renewal import from_folder

@@ -22,7 +22,7 @@ from sluice_operator.analysis import queries
 from sluice_operator.api import names
 from sluice_operator.api.spec import Objective, parse
 from sluice_operator.api.status import Result
-from sluice_operator.controller.user_queries import UserQueries
+from sluice_operator.controller.evaluation.user_queries import UserQueries
 from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import Reader
 from tests.contract import replayed

@@ -6,6 +6,7 @@ from typing import Any
 from sluice_operator.api import names
 
 Manifest = dict[str, Any]
+Key = tuple[str, str]  # namespace and name of a ModelDeployment
 Reference = tuple[str, str]  # kind and name of an object
 
 

@@ -18,7 +18,7 @@ from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
 from sluice_operator.cli import cluster, run_sources, text_table, times
 from sluice_operator.cli.cluster import CommandError
-from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import Tally, Tick, tally

@@ -21,8 +21,8 @@ from sluice_operator.api.spec import Objective
 from sluice_operator.api.status import Status
 from sluice_operator.cli import cluster
 from sluice_operator.cli.cluster import CommandError
-from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.evaluate import Evaluator
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.connection import Prometheus

@@ -6,11 +6,11 @@ stalled for a while cannot write an old weight over a newer one.
 
 import secrets
 from collections.abc import Awaitable, Container, Iterable, Iterator, Mapping
-from typing import Any
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, Reference, is_orphan, is_owned
 from sluice_operator.kubernetes.children import OWNED_KINDS, Children
+from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.field_managers import editor_of, last_other
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.builders import feedback_secret
@@ -124,29 +124,3 @@ async def _scale(kube: Kube, live: Manifest, replicas: int) -> bool:
 def _by_whom(live: Manifest, wanted: Manifest) -> str:
     writer = last_other(live, wanted)
     return f" (written by {writer.name})" if writer else ""
-
-
-def covers(live: Any, wanted: Any) -> bool:
-    """Whether `live` has everything that `wanted` has. Fields that the API server or others added do not matter.
-
-    Lists must have the same length.
-    """
-    match wanted:
-        case dict():
-            return isinstance(live, dict) and all(
-                name in live and _covers_field(name, live[name], value) for name, value in wanted.items()
-            )
-        case list():
-            return isinstance(live, list) and len(live) == len(wanted) and all(map(covers, live, wanted))
-        case _:
-            return bool(live == wanted)
-
-
-def _covers_field(name: str, live: Any, wanted: Any) -> bool:
-    """As `covers`, but a selector must be equal: with one more label it selects other pods, or none.
-
-    Others may be owners too, because a write of ours cannot remove them.
-    """
-    if name == "ownerReferences":
-        return all(any(covers(each, reference) for each in live) for reference in wanted)
-    return bool(live == wanted) if name == "selector" else covers(live, wanted)

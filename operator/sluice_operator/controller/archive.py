@@ -13,7 +13,7 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.api.run import Run
 from sluice_operator.api.status import Status
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests import builders

@@ -8,14 +8,15 @@ import random
 from dataclasses import dataclass
 
 from sluice_operator.api.observation import Observation
+from sluice_operator.api.owner import Key
 from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
-from sluice_operator.controller.lanes import Lanes, is_rollout, moments
 from sluice_operator.controller.listeners import Listeners
-from sluice_operator.controller.observe import Observer, Snapshot
+from sluice_operator.controller.observation.observe import Observer, Snapshot
 from sluice_operator.controller.reconcile import ANSWER_COMES, waits_for_registry
-from sluice_operator.controller.workqueue import Key, Work
+from sluice_operator.controller.scheduling.lanes import Lanes, is_rollout, moments
+from sluice_operator.controller.scheduling.workqueue import Work
 from sluice_operator.kubernetes.cache import Cache, DryRun
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.decide import decide

@@ -12,7 +12,7 @@ from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.api.run import Phase
 from sluice_operator.api.spec import UnreadableSpecError
 from sluice_operator.api.status import Status, UnreadableStatusError
-from sluice_operator.controller.apply import covers
+from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.transitions import write_weight
 from sluice_operator.routing.router import router_for

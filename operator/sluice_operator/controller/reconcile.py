@@ -12,6 +12,7 @@ from sluice_operator import logs
 from sluice_operator.api import names
 from sluice_operator.api import status as statuses
 from sluice_operator.api.observation import NotAnswered, Observation
+from sluice_operator.api.owner import Key
 from sluice_operator.api.run import Phase
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
@@ -19,9 +20,9 @@ from sluice_operator.controller.apply import apply
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.departure import take_traffic_back
 from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, status_adopted, transitions
-from sluice_operator.controller.lanes import Key, Lanes, is_rollout, moments
 from sluice_operator.controller.listeners import Listeners
-from sluice_operator.controller.observe import Observer, Snapshot
+from sluice_operator.controller.observation.observe import Observer, Snapshot
+from sluice_operator.controller.scheduling.lanes import Lanes, is_rollout, moments
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
@@ -70,47 +71,25 @@ class Reconciler:
             self._forget(key)
             self.lanes.forget(key)
             return await self._let_go(namespace, name)
-        before, now = snapshot.observation.status, snapshot.observation.now
-        _log_about(before)
-        self.lanes.see(key, before.phase)
-        if key not in self.lanes and waits_for_registry(snapshot.observation):
+        seen = snapshot.observation
+        _log_about(seen.status)
+        self.lanes.see(key, seen.status.phase)
+        if key not in self.lanes and waits_for_registry(seen):
             if unfinished is not None:
                 self.unfinished[key] = unfinished
             return ANSWER_COMES
-        if before.phase is Phase.STABLE:  # a new run may begin now, and would replace the ended one in status
-            with stage("record"):
-                await self.archive.keep(snapshot.owner, before, now)
+        if seen.status.phase is Phase.STABLE:  # a new run may begin now, and would replace the ended one in status
+            await self._record(snapshot, seen.status)
         with stage("decide"):
-            after = decide(snapshot.observation)
+            after = decide(seen)
         self.lanes.see(key, after.phase)
-        try:
-            if after != before:
-                with stage("status"):
-                    await self.kube.update_status({**snapshot.body, "status": statuses.dump(after)})
-        except Conflict:
+        if not await self._write_status(snapshot, after):
             return AT_ONCE
-        _log_about(after)
-        self.listeners.saw(snapshot.owner, before, after, now)
-        events = list(transitions(before, after))
-        if snapshot.adopted:
-            events.append(status_adopted(snapshot.adopted, after))
-        try:
-            with stage("apply"):
-                events += await self._apply(snapshot, after, interrupted=unfinished is not None)
-        except Conflict as conflict:
-            _log.debug("%s/%s moved since it was read: %s", namespace, name, conflict)
-            races = unfinished.lost_races + 1 if unfinished else 1
-            self.unfinished[key] = _Unfinished(lost_races=races)
-            return min(_RETRY, AT_ONCE * races)
-        except WriteRefused as refused:
-            self.unfinished[key] = _Unfinished(refused=str(refused))
-            return _RETRY
-        finally:
-            await self.publisher.post(snapshot.body, iter(events))
-        self._move_alias(key, snapshot.observation.spec, after)
-        with stage("record"):
-            await self.archive.keep(snapshot.owner, after, now)
-        return AT_ONCE if _moved(before, after) else self._pause(snapshot.observation, after)
+        if (again := await self._carry_out(snapshot, after, unfinished)) is not None:
+            return again
+        self._move_alias(key, seen.spec, after)
+        await self._record(snapshot, after)
+        return AT_ONCE if _moved(seen.status, after) else self._pause(seen, after)
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop what is known of an object that another operator has."""
@@ -134,6 +113,44 @@ class Reconciler:
         except WriteRefused as refused:
             _log.warning("%s/%s is being deleted, and weight 0 was refused: %s", namespace, name, refused)
             return _RETRY
+        return None
+
+    async def _record(self, snapshot: Snapshot, current: Status) -> None:
+        with stage("record"):
+            await self.archive.keep(snapshot.owner, current, snapshot.observation.now)
+
+    async def _write_status(self, snapshot: Snapshot, after: Status) -> bool:
+        """False if somebody else has written to the object since it was read."""
+        before, now = snapshot.observation.status, snapshot.observation.now
+        try:
+            if after != before:
+                with stage("status"):
+                    await self.kube.update_status({**snapshot.body, "status": statuses.dump(after)})
+        except Conflict:
+            return False
+        _log_about(after)
+        self.listeners.saw(snapshot.owner, before, after, now)
+        return True
+
+    async def _carry_out(self, snapshot: Snapshot, after: Status, unfinished: _Unfinished | None) -> float | None:
+        """Apply what the new status asks for, and tell. Seconds until it is tried again; None if all was written."""
+        key = snapshot.owner.namespace, snapshot.owner.name
+        events = list(transitions(snapshot.observation.status, after))
+        if snapshot.adopted:
+            events.append(status_adopted(snapshot.adopted, after))
+        try:
+            with stage("apply"):
+                events += await self._apply(snapshot, after, interrupted=unfinished is not None)
+        except Conflict as conflict:
+            _log.debug("%s/%s moved since it was read: %s", *key, conflict)
+            races = unfinished.lost_races + 1 if unfinished else 1
+            self.unfinished[key] = _Unfinished(lost_races=races)
+            return min(_RETRY, AT_ONCE * races)
+        except WriteRefused as refused:
+            self.unfinished[key] = _Unfinished(refused=str(refused))
+            return _RETRY
+        finally:
+            await self.publisher.post(snapshot.body, iter(events))
         return None
 
     async def _apply(self, snapshot: Snapshot, after: Status, *, interrupted: bool) -> list[Event]:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest
+from sluice_operator.api.owner import Key, Manifest
 from sluice_operator.api.spec import UnreadableSpecError
-from sluice_operator.controller.adoption import StatusLostError
 from sluice_operator.controller.events import Event, EventPublisher
-from sluice_operator.controller.workqueue import Key, Work
+from sluice_operator.controller.observation.adoption import StatusLostError
+from sluice_operator.controller.scheduling.workqueue import Work
 from sluice_operator.kubernetes.port import Kube, ReadRefused, WriteRefused
 
 _log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from typing import Any, cast
 import kopf
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest
+from sluice_operator.api.owner import Key, Manifest
 from sluice_operator.api.run import Phase
-from sluice_operator.controller.first_looks import FirstLooks
-from sluice_operator.controller.host_claims import HostClaims
-from sluice_operator.controller.lanes import Key, Lanes
+from sluice_operator.controller.observation.host_claims import HostClaims
+from sluice_operator.controller.scheduling.first_looks import FirstLooks
+from sluice_operator.controller.scheduling.lanes import Lanes
 from sluice_operator.kubernetes.cache import Cache
 
 _REOPENED = 40  # seconds, after which the watch is opened anew: a connection that died silently is deaf no longer

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest
+from sluice_operator.api.owner import Key, Manifest
 from sluice_operator.kubernetes.port import Reads
-from sluice_operator.kubernetes.reflector import Key, Reflector, compact
+from sluice_operator.kubernetes.reflector import Reflector, compact
 
 
 class Cache:

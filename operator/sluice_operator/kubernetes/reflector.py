@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest
+from sluice_operator.api.owner import Key, Manifest
 from sluice_operator.kubernetes import field_managers
 from sluice_operator.kubernetes.port import Expired, NoAnswer, ReadRefused
 
@@ -23,8 +23,6 @@ _log = logging.getLogger(__name__)
 _LABELS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 _PAUSE_FIRST, _PAUSE_MAX = 0.5, 10.0  # seconds, after a request that failed
 _DEAF = 180.0  # seconds without a sign of life from a watch; it is opened anew every minute
-
-Key = tuple[str, str]  # namespace, name
 
 
 class Source(Protocol):

@@ -31,6 +31,12 @@ def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
     yield builders.role_service(owner, serving.revision if serving else None)
 
 
+def canary_service(owner: Owner, status: Status) -> Iterator[Manifest]:
+    """The Service that the canary's share of the requests is led to, while there is one."""
+    if status.canary is not None and status.weight is not None:
+        yield builders.revision_service(owner, status.canary.revision)
+
+
 def routes(owner: Owner, status: Status) -> Iterator[Manifest]:
     """Only the route that was granted: what the spec asks for may be somebody else's host."""
     if status.route is None:

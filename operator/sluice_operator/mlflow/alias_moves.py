@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sluice_operator.api.owner import Key
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
 
@@ -16,8 +17,6 @@ _log = logging.getLogger(__name__)
 _LONGEST = 10.0  # seconds, after which a request is given up
 _RETRY, _MOST = 5.0, 300.0  # seconds between two tries: the first pause, and the longest
 _JITTER = 0.1
-
-Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Resolved, Unreachable
+from sluice_operator.api.owner import Key
 from sluice_operator.api.revision import Model
 from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
 from sluice_operator.mlflow.client import Registry
@@ -27,7 +28,6 @@ _RETRY = 5.0  # seconds, after the first answer that is no model; longer each ti
 _STALE = 5.0  # seconds, after which an answer that is not polled is asked for again
 _JITTER = 0.1  # of a poll interval, so that objects that were created together do not ask together for ever
 
-Key = tuple[str, str]  # namespace and name of a ModelDeployment
 _Id = tuple[object, ...]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.status import Status
 from sluice_operator.rollout.conditions import with_conditions
-from sluice_operator.rollout.rules import commands, failover, finishing, initializing, starting, stepping
+from sluice_operator.rollout.rules import failover, finishing, initializing, starting, steering, stepping
 from sluice_operator.rollout.status_update import with_observations
 
 Rule = Callable[[Observation], Status | None]
@@ -24,7 +24,7 @@ RULES: tuple[Rule, ...] = (
     failover.a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision,
     finishing.the_previous_revision_asked_for_again_comes_back,
     stepping.a_canary_without_ready_pods_gets_no_traffic,  # whatever is asked: that is answered in the next pass
-    commands.a_command_is_answered,
+    steering.a_command_is_answered,
     finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
     finishing.a_rollback_is_finished,
     initializing.a_corrected_spec_starts_the_first_revision_anew,
@@ -32,7 +32,7 @@ RULES: tuple[Rule, ...] = (
     starting.a_model_without_a_good_hold_out_is_rejected,
     starting.a_changed_signature_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
-    commands.a_failed_objective_that_holds_pauses_the_run,
+    steering.a_failed_objective_that_holds_pauses_the_run,
     stepping.a_newer_revision_replaces,
     stepping.a_changed_route_restarts_the_run,
     stepping.changed_terms_restart_the_run,
@@ -42,20 +42,20 @@ RULES: tuple[Rule, ...] = (
     starting.a_hold_out_that_is_not_known_holds_the_start,
     initializing.a_first_revision_with_a_good_hold_out_may_serve,
     initializing.a_first_revision_that_serves_is_stable,
-    commands.spec_suspend_pauses_the_run,
-    commands.a_pause_that_is_over_ends,
-    commands.a_paused_run_goes_no_further,
-    commands.a_returning_revision_that_answers_takes_over,
+    steering.spec_suspend_pauses_the_run,
+    steering.a_pause_that_is_over_ends,
+    steering.a_paused_run_goes_no_further,
+    steering.a_returning_revision_that_answers_takes_over,
     starting.a_ready_canary_that_answers_begins_to_step,
     stepping.a_contested_route_keeps_its_weight,
     stepping.a_step_with_ready_pods_gets_its_weight,
-    commands.a_step_with_a_pause_pauses_once_it_has_passed,
+    steering.a_step_with_a_pause_pauses_once_it_has_passed,
     stepping.a_passed_step_leads_to_the_next,
     stepping.a_clean_run_past_its_deadline_is_promoted,
     stepping.a_run_past_its_deadline_is_rolled_back,
     finishing.a_full_canary_is_swapped_in,
     finishing.a_watch_that_is_over_ends_in_stable,
-    commands.a_suspended_object_starts_no_run,
+    steering.a_suspended_object_starts_no_run,
     starting.a_new_revision_starts_a_run,
 )
 

@@ -13,12 +13,11 @@ from math import isfinite
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from sluice_operator.api.owner import Owner
+from sluice_operator.api.owner import Key, Owner
 from sluice_operator.api.run import AT_REST, Phase, Run
 from sluice_operator.api.status import Status, Verdict, Weight
 from sluice_operator.telemetry import outcomes
 
-Key = tuple[str, str]  # namespace and name of a ModelDeployment
 _OBJECT = ("namespace", "name")
 _OBJECTIVE = (*_OBJECT, "objective", "claim")
 FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from sluice_operator.api.observation import Crashes
 from sluice_operator.api.run import LiveWeight, Run
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Status, Verdict
-from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.evaluate import Evaluator
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.reader import Reader

@@ -17,7 +17,7 @@ from sluice_operator.analysis.verdict import Stage
 from sluice_operator.api.revision import RevisionRef
 from sluice_operator.api.run import LiveWeight, Outcome, Run
 from sluice_operator.api.status import Result, Status
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.chain import Pods

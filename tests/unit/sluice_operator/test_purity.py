@@ -34,5 +34,5 @@ def test_a_pure_module_asks_nothing_of_the_world(module: Path) -> None:
 
 
 def test_a_clock_would_be_found() -> None:
-    """The controller has one, and is not pure."""
-    assert "now" in names_in(ROOT / "__main__.py")
+    """The operator has one, and what builds it is not pure."""
+    assert "now" in names_in(ROOT / "assembly.py")

@@ -16,18 +16,17 @@ from sluice_operator.api import names, spec, status
 from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.command import Verb, asked, text_of
 from sluice_operator.api.observation import Observation, Proof, Refusal, Resolution, Signatures, Workload
-from sluice_operator.api.owner import Manifest
+from sluice_operator.api.owner import Key, Manifest
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Phase
 from sluice_operator.api.signature import Signature
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status, Verdict
-from sluice_operator.controller import adoption
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.events import EventPublisher
-from sluice_operator.controller.lanes import Key
-from sluice_operator.controller.observe import Observer, Snapshot
+from sluice_operator.controller.observation import adoption
+from sluice_operator.controller.observation.observe import Observer, Snapshot
+from sluice_operator.controller.observation.route_edits import RouteEdits
 from sluice_operator.controller.reconcile import Reconciler
-from sluice_operator.controller.route_edits import RouteEdits
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection

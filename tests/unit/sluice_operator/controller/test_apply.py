@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Status
-from sluice_operator.controller.apply import apply, covers
+from sluice_operator.controller.apply import apply
 from sluice_operator.kubernetes.children import Children, read
+from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.port import Conflict, WriteRefused
 from sluice_operator.manifests.render import render
 from sluice_operator.routing.nginx import NginxIngress

@@ -12,18 +12,18 @@ from msgspec.structs import replace
 
 from sluice_operator.api import names, status
 from sluice_operator.api.observation import NotAnswered, Resolution
-from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.owner import Key, Manifest, Owner
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Abandoned, Alias, Status
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.at_rest import AtRest
-from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
-from sluice_operator.controller.host_claims import HostClaims
-from sluice_operator.controller.lanes import Key, Lanes
 from sluice_operator.controller.listeners import Listeners
-from sluice_operator.controller.observe import Observer
+from sluice_operator.controller.observation.host_claims import HostClaims
+from sluice_operator.controller.observation.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.controller.scheduling.lanes import Lanes
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.cache import Cache
 from sluice_operator.kubernetes.reflector import Reflector

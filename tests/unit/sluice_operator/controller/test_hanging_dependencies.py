@@ -14,18 +14,18 @@ from msgspec import structs
 from sluice_operator.api import names, status
 from sluice_operator.api.command import Verb, text_of
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.owner import Owner
+from sluice_operator.api.owner import Key, Owner
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome
 from sluice_operator.api.status import Verdict
 from sluice_operator.controller.archive import Archive
-from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.controller.events import EventPublisher
-from sluice_operator.controller.host_claims import HostClaims
-from sluice_operator.controller.lanes import Lanes
-from sluice_operator.controller.observe import Observer
+from sluice_operator.controller.observation.host_claims import HostClaims
+from sluice_operator.controller.observation.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler
-from sluice_operator.controller.workqueue import Key, Workers, WorkQueue
+from sluice_operator.controller.scheduling.lanes import Lanes
+from sluice_operator.controller.scheduling.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry

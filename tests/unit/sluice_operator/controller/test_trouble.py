@@ -8,7 +8,7 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.run import Outcome
 from sluice_operator.controller.events import EventPublisher
-from sluice_operator.controller.observe import Snapshot
+from sluice_operator.controller.observation.observe import Snapshot
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.kubernetes.port import NoAnswer, ReadRefused, WriteRefused
 from tests.unit.sluice_operator.build import FAIL, NOW, UNDECIDED, condition, resolved

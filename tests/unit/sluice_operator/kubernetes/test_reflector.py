@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest
+from sluice_operator.api.owner import Key, Manifest
 from sluice_operator.kubernetes.cache import Cache
 from sluice_operator.kubernetes.port import Expired, NoAnswer, ReadRefused
-from sluice_operator.kubernetes.reflector import Key, Reflector
+from sluice_operator.kubernetes.reflector import Reflector
 from tests.unit.sluice_operator.fakes import FakeKube
 from tests.unit.sluice_operator.simulated_time import simulated
 

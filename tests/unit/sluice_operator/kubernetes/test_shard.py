@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sluice_operator.controller.own_namespaces import OwnNamespaces
+from sluice_operator.controller.scheduling.own_namespaces import OwnNamespaces
 from sluice_operator.kubernetes.port import NoAnswer
 from sluice_operator.kubernetes.shard import Shard
 from tests.unit.sluice_operator.simulated_time import simulated

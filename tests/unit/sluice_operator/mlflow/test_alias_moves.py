@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
-from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves, Key
+from sluice_operator.api.owner import Key
+from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
 from tests.unit.sluice_operator.simulated_time import simulated

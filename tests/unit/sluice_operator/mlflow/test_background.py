@@ -12,8 +12,9 @@ import pytest
 
 from sluice_operator import logs
 from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Unreachable, Unresolved
+from sluice_operator.api.owner import Key
 from sluice_operator.api.revision import Model
-from sluice_operator.mlflow.background import BackgroundRegistry, Key
+from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
 from tests.unit.sluice_operator.build import model, resolved

@@ -7,8 +7,8 @@ from typing import Any
 
 from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Verdict
-from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.evaluate import Evaluator
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.session import TooLongError
 from tests.unit.sluice_operator.fake_prometheus import (

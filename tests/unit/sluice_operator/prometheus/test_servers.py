@@ -14,7 +14,7 @@ from sluice_operator.api.owner import Manifest
 from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Prometheus
 from sluice_operator.api.status import Result
-from sluice_operator.controller.evaluate import Evaluator
+from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.prometheus.servers import ServerRefusedError, Servers

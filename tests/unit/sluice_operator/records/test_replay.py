@@ -16,8 +16,8 @@ from sluice_operator.analysis.verdict import VERDICT_VERSION
 from sluice_operator.api.revision import RevisionRef
 from sluice_operator.api.run import LiveWeight, Outcome, Phase, Run
 from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
-from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.evaluate import Evaluator
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.records import run_record
 from sluice_operator.records.replay import Replay, replayed

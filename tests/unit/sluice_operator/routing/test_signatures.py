@@ -13,7 +13,7 @@ import pytest
 
 from sluice_operator.api.observation import Proof, Signatures, Workload
 from sluice_operator.api.signature import Signature
-from sluice_operator.controller.proofs import Proofs
+from sluice_operator.controller.observation.proofs import Proofs
 from sluice_operator.routing import signatures
 from sluice_operator.routing.gateway import Access, Gateway
 from tests.unit.sluice_operator.build import LIVE, both_ready, revision, signature, starting

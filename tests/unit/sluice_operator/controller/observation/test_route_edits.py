@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sluice_operator.api import names
 from sluice_operator.api.run import Outcome, Phase, Run
 from tests.unit.sluice_operator.build import FAIL, PASS, UNDECIDED, At, at, condition, resolved
 from tests.unit.sluice_operator.fakes import Reference
@@ -191,3 +192,24 @@ def test_a_write_that_is_late_is_nobody_s_edit() -> None:
     world.calm_down(4)
     assert run_of(world).route_writers == ()
     assert "DriftRepaired" not in world.kube.events
+
+
+def test_an_edit_of_the_canary_s_service_is_an_edit_of_the_route() -> None:
+    """With another selector its share goes elsewhere, whatever the weight is: that is proven again, and told."""
+    world = stepping_world()
+    assert world.status.canary is not None
+    reference: Reference = ("Service", f"iris-{world.status.canary.revision}")
+    for _ in range(2):
+        service = world.kube.objects[reference]
+        fields: dict[str, Any] = {"f:spec": {"f:selector": {}}}
+        written = {"manager": "bob", "time": world.now.strftime("%Y-%m-%dT%H:%M:%SZ"), "fieldsV1": fields}
+        spec = {**service["spec"], "selector": {**service["spec"]["selector"], names.LABEL_REVISION: "another"}}
+        world.kube.put({**service, "spec": spec, "metadata": {**service["metadata"], "managedFields": [written]}})
+        world.reconcile()
+        assert world.status.weight is not None
+        assert world.status.weight.verified_at is None
+        settle(world)
+    assert [(writer.manager, writer.edits, writer.what) for writer in run_of(world).route_writers] == [
+        ("bob", 2, " ".join(reference))
+    ]
+    assert condition(world.status, "Stalled")[:2] == ("True", "RouteContested")

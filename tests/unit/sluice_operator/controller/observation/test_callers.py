@@ -14,7 +14,7 @@ from msgspec import structs
 
 from sluice_operator.api.observation import HostTrouble, Observation, Workload
 from sluice_operator.api.owner import Manifest
-from sluice_operator.controller.callers import Callers
+from sluice_operator.controller.observation.callers import Callers
 from sluice_operator.kubernetes.port import ReadRefused
 from sluice_operator.routing.gateway import Access
 from tests.unit.sluice_operator.build import NOW, OWNER, both_ready, revision, stable_on, starting, stepping

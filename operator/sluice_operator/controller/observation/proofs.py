@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 from sluice_operator.api import names
 from sluice_operator.api.observation import Proof, Signatures, Workload
-from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.owner import Key, Manifest, Owner
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Route, Status
-from sluice_operator.controller.namespace_limit import NamespaceLimit
-from sluice_operator.controller.patience import Patience
-from sluice_operator.controller.workqueue import Key
+from sluice_operator.controller.scheduling.namespace_limit import NamespaceLimit
+from sluice_operator.controller.scheduling.patience import Patience
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing import probes, signatures
@@ -50,6 +49,17 @@ class Proofs:
         """Drop an object that is gone."""
         for kind in (self._weights, self._smokes, self._swaps, self._signatures):
             kind.forget(key)
+
+    async def of_canary(
+        self, key: Key, current: Status, workloads: Workloads, until: float
+    ) -> tuple[Proof | None, Proof | None, Signatures | None]:
+        """Of its weight, of the smoke request, and what it takes and answers: each once the one before is there."""
+        weight = await self.weight(key, current, workloads, until)
+        smoke = await self.smoke(key, current, weight, until)
+        compared = await self.signatures(key, current, workloads, smoke, until)
+        if isinstance(compared, Proof):  # the gateway led elsewhere: as if the smoke request had
+            return weight, compared, None
+        return weight, smoke, compared
 
     async def weight(self, key: Key, current: Status, workloads: Workloads, until: float) -> Proof | None:
         """Is the desired weight live? None without a canary that has ready pods."""

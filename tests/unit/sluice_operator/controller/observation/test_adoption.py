@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sluice_operator.api import names, status
 from sluice_operator.api.command import Verb
 from sluice_operator.api.run import Answer, Outcome, Phase
-from sluice_operator.controller.adoption import StatusLostError
+from sluice_operator.controller.observation.adoption import StatusLostError
 from sluice_operator.rollout.roles import serves
 from tests.unit.sluice_operator.build import FAIL, ROLLOUT, resolved
 from tests.unit.sluice_operator.world import IRIS, World

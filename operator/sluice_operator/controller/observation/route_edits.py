@@ -1,5 +1,7 @@
 """Notices that somebody else has written or deleted the route of a canary, before it is repaired.
 
+The canary's Service is a part of it: with another selector, the canary's share goes elsewhere, whatever the weight is.
+
 A repair is a new write, which must be proven again. And from the last look at which the route was right, nothing is
 known about the weight.
 """
@@ -7,15 +9,14 @@ known about the weight.
 from datetime import datetime
 
 from sluice_operator.api.observation import RouteEdit
-from sluice_operator.api.owner import Owner, is_owned
+from sluice_operator.api.owner import Key, Owner, is_owned
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Status
-from sluice_operator.controller.apply import covers
 from sluice_operator.kubernetes import field_managers
 from sluice_operator.kubernetes.children import Children
-from sluice_operator.manifests.render import routes
+from sluice_operator.kubernetes.coverage import covers
+from sluice_operator.manifests.render import canary_service, routes
 
-_Key = tuple[str, str]  # namespace and name of a ModelDeployment
 _ROUTED = (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.ROLLING_BACK)
 
 
@@ -23,7 +24,7 @@ class RouteEdits:
     """Remembers when each object's route was last right."""
 
     def __init__(self) -> None:
-        self._right: dict[_Key, datetime] = {}
+        self._right: dict[Key, datetime] = {}
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop an object that is gone."""
@@ -47,7 +48,7 @@ class RouteEdits:
 
 def _edits(owner: Owner, current: Status, owned: Children, since: datetime | None) -> list[RouteEdit]:
     edits = []
-    for manifest in routes(owner, current):
+    for manifest in (*routes(owner, current), *canary_service(owner, current)):
         reference = manifest["kind"], manifest["metadata"]["name"]
         live = owned.objects.get(reference)
         if live is None:

@@ -11,10 +11,11 @@ import pytest
 
 from sluice_operator.api import names
 from sluice_operator.api.allowed_routes import AllowedRoutes
+from sluice_operator.api.owner import Key
 from sluice_operator.controller import watch
-from sluice_operator.controller.first_looks import FirstLooks
-from sluice_operator.controller.host_claims import HostClaims
-from sluice_operator.controller.lanes import Key, Lanes
+from sluice_operator.controller.observation.host_claims import HostClaims
+from sluice_operator.controller.scheduling.first_looks import FirstLooks
+from sluice_operator.controller.scheduling.lanes import Lanes
 from sluice_operator.kubernetes.cache import Cache
 from tests.unit.sluice_operator.build import raw_spec
 from tests.unit.sluice_operator.fakes import FakeKube

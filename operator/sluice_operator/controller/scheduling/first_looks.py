@@ -7,7 +7,7 @@ Rollouts do not wait, and a change wakes its object at once: only that nothing w
 import asyncio
 from collections.abc import Callable, Container
 
-from sluice_operator.controller.lanes import Key
+from sluice_operator.api.owner import Key
 
 _PER_SECOND, _AT_ONCE = 20.0, 50  # looks; those of a small cluster need not wait
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sluice_operator.analysis import baseline, criteria
 from sluice_operator.analysis.baseline import Baseline, PodPast
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.reader import Reader

@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from sluice_operator.controller.workqueue import Key, Work, Workers, WorkQueue
+from sluice_operator.api.owner import Key
+from sluice_operator.controller.scheduling.workqueue import Work, Workers, WorkQueue
 from tests.unit.sluice_operator.simulated_time import simulated
 
 A, B = ("models", "a"), ("models", "b")

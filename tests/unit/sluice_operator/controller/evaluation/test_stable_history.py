@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sluice_operator.analysis.baseline import Baseline
-from sluice_operator.controller import stable_history
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation import stable_history
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.reader import Reader

@@ -21,15 +21,16 @@ from sluice_operator.analysis.evaluation import (
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.verdict import Judgement, Stage, judge
 from sluice_operator.api.observation import Crashes, Refusal
+from sluice_operator.api.owner import Key
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Objective, Prometheus
 from sluice_operator.api.status import ObjectiveVerdict, Status, Verdict
-from sluice_operator.controller import stable_history
-from sluice_operator.controller.measurements import Measurements
-from sluice_operator.controller.namespace_limit import NamespaceLimit
-from sluice_operator.controller.run_samples import RunSamples, Subject
-from sluice_operator.controller.user_queries import UserQueries
+from sluice_operator.controller.evaluation import stable_history
+from sluice_operator.controller.evaluation.measurements import Measurements
+from sluice_operator.controller.evaluation.run_samples import RunSamples, Subject
+from sluice_operator.controller.evaluation.user_queries import UserQueries
+from sluice_operator.controller.scheduling.namespace_limit import NamespaceLimit
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.prometheus.poller import Poller
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
@@ -40,8 +41,6 @@ from sluice_operator.telemetry.stages import in_stage
 
 _CONFINED = UserQueries()
 _QUERIES_AT_ONCE = 2  # of the users of one namespace
-
-Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
 
 class Evaluator:

@@ -12,7 +12,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Verdict
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,

@@ -13,22 +13,31 @@ from datetime import datetime
 from sluice_operator.analysis import criteria, hold_out
 from sluice_operator.api import names, spec
 from sluice_operator.api.command import asked
-from sluice_operator.api.observation import Defaults, HoldOuts, HostTrouble, Observation, Proof, Refusal, RouteEdit
-from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.api.observation import (
+    Defaults,
+    HoldOuts,
+    HostTrouble,
+    Observation,
+    Proof,
+    Refusal,
+    Resolution,
+    RouteEdit,
+)
+from sluice_operator.api.owner import Key, Manifest, Owner
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import BEFORE_TRAFFIC, JUDGED, Phase
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Alias, Status, Verdict
-from sluice_operator.controller import adoption
-from sluice_operator.controller.callers import Callers
-from sluice_operator.controller.evaluate import Evaluator
-from sluice_operator.controller.host_claims import HostClaims, granted_before_noted, served_since
-from sluice_operator.controller.lanes import Key
-from sluice_operator.controller.patience import PATIENCE, Patience, PatientEvaluator
-from sluice_operator.controller.proofs import Proofs, Workloads
-from sluice_operator.controller.route_edits import RouteEdits
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.evaluate import Evaluator
+from sluice_operator.controller.evaluation.patient import PatientEvaluator
+from sluice_operator.controller.evaluation.run_samples import Subject
+from sluice_operator.controller.observation import adoption
+from sluice_operator.controller.observation.callers import Callers
+from sluice_operator.controller.observation.host_claims import HostClaims, granted_before_noted, served_since
+from sluice_operator.controller.observation.proofs import Proofs, Workloads
+from sluice_operator.controller.observation.route_edits import RouteEdits
+from sluice_operator.controller.scheduling.patience import PATIENCE, Patience
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.pods import by_revision
@@ -126,11 +135,7 @@ class Observer:
         command = asked(body)
         urgent = waits(command, current)  # a person has asked for something: then nobody else is waited for
         key, until = (namespace, name), asyncio.get_running_loop().time() + (0.0 if urgent else PATIENCE)
-        weight = await self._proofs.weight(key, current, workloads, until)
-        smoke = await self._proofs.smoke(key, current, weight, until)
-        compared = await self._proofs.signatures(key, current, workloads, smoke, until)
-        if isinstance(compared, Proof):  # the gateway led elsewhere: as if the smoke request had
-            compared, smoke = None, compared
+        weight, smoke, compared = await self._proofs.of_canary(key, current, workloads, until)
         unjudged = urgent or _in_doubt(current, edits, trouble)
         observation = Observation(
             now=self._clock(),
@@ -139,12 +144,7 @@ class Observer:
             spec=wanted,
             status=current,
             defaults=Defaults(self._settings.server_image),
-            resolution=self._registry.resolve(
-                (namespace, name),
-                wanted.model.uri,
-                Connection.of(namespace, wanted.model.registry),
-                wanted.model.poll_interval.total_seconds(),
-            ),
+            resolution=self._resolution(owner, wanted),
             workloads=workloads,
             selected=owned.selected(owner),
             foreign=owned.foreign,
@@ -170,6 +170,12 @@ class Observer:
             command=command,
         )
         return Snapshot(body, owner, owned, observation, followed.adopted)
+
+    def _resolution(self, owner: Owner, wanted: Spec) -> Resolution:
+        """Which version does the URI name? Read anew every `pollInterval`, if it has an alias."""
+        model, key = wanted.model, (owner.namespace, owner.name)
+        via = Connection.of(owner.namespace, model.registry)
+        return self._registry.resolve(key, model.uri, via, model.poll_interval.total_seconds())
 
     def _hold_outs(self, owner: Owner, wanted: Spec, current: Status) -> HoldOuts | None:
         """What are the results on hold-outs? Asked in Starting, if objectives need them."""

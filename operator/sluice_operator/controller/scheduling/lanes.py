@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from sluice_operator.api.owner import Key
 from sluice_operator.api.run import AT_REST
 from sluice_operator.api.status import Status
-
-Key = tuple[str, str]  # namespace, name
 
 
 def is_rollout(phase: str) -> bool:

@@ -8,7 +8,7 @@ from sluice_operator.analysis import criteria
 from sluice_operator.analysis.baseline import Baseline
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.api.run import Run
-from sluice_operator.controller.measurements import Measurements
+from sluice_operator.controller.evaluation.measurements import Measurements
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions, closed_ticks, last_scrape

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from sluice_operator.api.status import ObjectiveVerdict
-from sluice_operator.controller.measurements import Measurements
+from sluice_operator.controller.evaluation.measurements import Measurements
 from sluice_operator.prometheus.reader import MetricsLostError
 from tests.unit.sluice_operator.build import a_spec, stepping
 

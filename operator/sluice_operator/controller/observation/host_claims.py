@@ -19,12 +19,10 @@ from enum import IntEnum
 
 from sluice_operator.api import names, spec, status
 from sluice_operator.api.allowed_routes import AllowedRoutes
-from sluice_operator.api.owner import Manifest, Owner, is_owned
+from sluice_operator.api.owner import Key, Manifest, Owner, is_owned
 from sluice_operator.api.run import Phase
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.port import Kube
-
-_Key = tuple[str, str]  # namespace and name of a ModelDeployment
 
 
 class _Rank(IntEnum):
@@ -50,12 +48,12 @@ class HostClaims:
     def __init__(self, kube: Kube, allowed: AllowedRoutes) -> None:
         self._kube = kube
         self._allowed = allowed
-        self._claims: dict[_Key, dict[str, _Claim]] = {}  # by host
-        self._keys: dict[str, set[_Key]] = defaultdict(set)  # of the objects with a claim to this host
+        self._claims: dict[Key, dict[str, _Claim]] = {}  # by host
+        self._keys: dict[str, set[Key]] = defaultdict(set)  # of the objects with a claim to this host
         self._listed = False
         self._listing = asyncio.Lock()
 
-    def see(self, body: Manifest) -> set[_Key]:
+    def see(self, body: Manifest) -> set[Key]:
         """Note the claims of an object as it is now. Returns the others with a claim to a host whose holder changes."""
         key = body["metadata"]["namespace"], body["metadata"]["name"]
         before, after = self._claims.get(key, {}), self._claims_of(body)
@@ -107,7 +105,7 @@ class HostClaims:
                 self.see(listed)
             self._listed = True
 
-    async def _read(self, key: _Key) -> None:
+    async def _read(self, key: Key) -> None:
         live = await self._kube.get(names.KIND, *key)
         if live is None:
             self.forget(*key)
@@ -129,10 +127,10 @@ class HostClaims:
             claims[route.traffic.host] = replace(noted, since=max(noted.since, route.since))
         return claims
 
-    def _holder_of(self, host: str) -> _Key | None:
+    def _holder_of(self, host: str) -> Key | None:
         return min(self._keys.get(host, ()), key=lambda key: self._claims[key][host], default=None)
 
-    def _first_before(self, me: _Key, mine: _Claim, host: str) -> _Key | None:
+    def _first_before(self, me: Key, mine: _Claim, host: str) -> Key | None:
         others = self._keys.get(host, set()) - {me}
         earlier = [key for key in others if self._claims[key][host] < mine]
         return min(earlier, key=lambda key: self._claims[key][host], default=None)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 
 from sluice_operator import logs
+from sluice_operator.api.owner import Key
 from sluice_operator.telemetry import stages
 from sluice_operator.telemetry.metrics import LANES, QUEUE_WAIT
 
@@ -21,7 +22,6 @@ _BACKOFF_MAX, _BACKOFF_MAX_ROLLOUT = 300.0, 15.0  # seconds
 _STUCK = 300.0  # seconds of work on one key, after which the process counts as broken
 _MAX_DOUBLINGS = 16  # more than are needed to get there; without a limit the power overflows
 
-Key = tuple[str, str]  # namespace, name
 Work = Callable[[str, str], Awaitable[float | None]]
 
 

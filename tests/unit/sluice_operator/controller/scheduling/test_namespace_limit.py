@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sluice_operator.controller.namespace_limit import NamespaceLimit
+from sluice_operator.controller.scheduling.namespace_limit import NamespaceLimit
 from tests.unit.sluice_operator.simulated_time import simulated
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from sluice_operator.controller.workqueue import Work
+from sluice_operator.controller.scheduling.workqueue import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.run import LiveWeight, Phase
 from sluice_operator.api.status import Result, Verdict
-from sluice_operator.controller.run_samples import Subject
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.prometheus.reader import MetricsLostError
 from tests.unit.sluice_operator.build import a_spec

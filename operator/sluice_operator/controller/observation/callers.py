@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import Protocol
 
 from sluice_operator.api.observation import HostTrouble, Workload
-from sluice_operator.api.owner import Owner
+from sluice_operator.api.owner import Key, Owner
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Status
-from sluice_operator.controller.namespace_limit import NamespaceLimit
-from sluice_operator.controller.proofs import Workloads
+from sluice_operator.controller.observation.proofs import Workloads
+from sluice_operator.controller.scheduling.namespace_limit import NamespaceLimit
 from sluice_operator.kubernetes.hosts import other_ingresses
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.routing import probes
@@ -26,7 +26,6 @@ from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.probes import PROBES, Answer
 
 _log = logging.getLogger(__name__)
-_Key = tuple[str, str]  # namespace and name of a ModelDeployment
 _RESTING = (Phase.STABLE, Phase.WATCHING)
 _STEPPING = (Phase.STEPPING, Phase.PROMOTING)
 _AT_REST = 60.0  # seconds between two probes of an object at rest
@@ -80,7 +79,7 @@ class Callers:
         access: Access,
         chance: random.Random,
         clock: Callable[[], datetime],
-        wake: Callable[[_Key], None],
+        wake: Callable[[Key], None],
         later: Callable[[float, Callable[[], None]], Timer] | None = None,
     ) -> None:
         self._kube = kube
@@ -89,9 +88,9 @@ class Callers:
         self._clock = clock
         self._wake = wake
         self._later = later
-        self._asked: dict[_Key, _Asked] = {}
-        self._known: dict[_Key, _Known] = {}
-        self._timers: dict[_Key, Timer] = {}
+        self._asked: dict[Key, _Asked] = {}
+        self._known: dict[Key, _Known] = {}
+        self._timers: dict[Key, Timer] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._limit = asyncio.Semaphore(_AT_ONCE)
         self._turns = NamespaceLimit(_OF_ONE_NAMESPACE)
@@ -119,23 +118,23 @@ class Callers:
         known = self._known.get(key, _Known())
         return known.trouble if known.told else None
 
-    def _set_timer(self, key: _Key, seconds: float) -> None:
+    def _set_timer(self, key: Key, seconds: float) -> None:
         later = self._later or asyncio.get_running_loop().call_later
         self._timers[key] = later(seconds, lambda: self._start(key))
 
-    def _start(self, key: _Key) -> None:
+    def _start(self, key: Key) -> None:
         task = asyncio.create_task(self._probe(key, self._asked[key]))
         self._running.add(task)
         task.add_done_callback(lambda done: self._ended(key, done))
 
-    def _ended(self, key: _Key, task: asyncio.Task[None]) -> None:
+    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
             _log.warning("%s/%s: nothing is known of its callers: %s", *key, error)
 
-    async def _probe(self, key: _Key, asked: _Asked) -> None:
+    async def _probe(self, key: Key, asked: _Asked) -> None:
         try:
             async with self._turns.turn(key[0]), self._limit:
                 known = await self._seen(asked, self._known.get(key, _Known()))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
-from sluice_operator.controller.host_claims import HostClaims, granted_before_noted, served_since
+from sluice_operator.controller.observation.host_claims import HostClaims, granted_before_noted, served_since
 from sluice_operator.kubernetes.children import Children
 from tests.unit.sluice_operator.build import OWNER
 from tests.unit.sluice_operator.fakes import FakeKube, finish
