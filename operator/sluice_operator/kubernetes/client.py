@@ -13,6 +13,7 @@ import msgspec
 from kubernetes.aio import client
 
 from sluice_operator.api import names
+from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, Expired, NoAnswer, ReadRefused, WriteRefused
 from sluice_operator.telemetry.calls import measured
@@ -253,4 +254,4 @@ def _message(text: bytes | str) -> str:
     try:
         return str(json.loads(text).get("message", ""))
     except ValueError:
-        return str(text)[:200]
+        return in_one_line(text if isinstance(text, str) else text.decode(errors="replace"))

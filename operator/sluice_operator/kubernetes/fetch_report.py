@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Refusal
 from sluice_operator.api.owner import Manifest
 
@@ -85,7 +86,7 @@ def parse(message: str, *, failed: bool) -> FetchReport:
     try:
         written = msgspec.json.decode(message.encode(errors="replace"), type=_Written)
     except (msgspec.MsgspecError, RecursionError):
-        return FetchReport(text=_in_one_line(message, _SHOWN) if failed else "")
+        return FetchReport(text=in_one_line(message, _SHOWN) if failed else "")
     return FetchReport(
         written.digest,
         written.runtime or "",
@@ -98,10 +99,4 @@ def _refusal(written: _Reason | None) -> Refusal | None:
     if written is None:
         return None
     reason = written.reason if written.reason in REASONS else _OTHER
-    return Refusal(reason, _in_one_line(written.message, _MESSAGE))
-
-
-def _in_one_line(message: str, longest: int) -> str:
-    printable = "".join(character if character.isprintable() else " " for character in message)
-    words = " ".join(printable.split())
-    return words if len(words) <= longest else f"{words[:longest]}..."
+    return Refusal(reason, in_one_line(written.message, _MESSAGE))

@@ -7,11 +7,12 @@ the operator does not need MLflow's own client with its long retries.
 import httpx
 import msgspec
 
+from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied, HoldOutAnswer, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.api.revision import Model
 from sluice_operator.mlflow import answers, connection, hold_out, uris
 from sluice_operator.mlflow.connection import Connection, Login, Logins
-from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError, short
+from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
 
 _UNEXPECTED = (msgspec.ValidationError, ArithmeticError)  # what reading another answer raises
 
@@ -109,11 +110,11 @@ class Registry:
                 return _registered(found[0])
             case uris.LoggedModel(model_id):
                 logged = answers.read(await api.get(f"logged-models/{model_id}"), answers.OneLoggedModel).model.info
-                named = short(logged.name or model_id)
+                named = in_one_line(logged.name or model_id)
                 return Resolved(Model(f"models:/{model_id}", named, model_id, logged.source_run_id or ""))
             case uris.RunModel(run_id, path):
                 run = answers.read(await api.get("runs/get", run_id=run_id), answers.OneRun).run
-                name = short(run.info.run_name or run_id)
+                name = in_one_line(run.info.run_name or run_id)
                 return Resolved(Model(f"runs:/{run_id}/{path}", name, run_id[:8], run_id))
 
     async def _by_alias(self, api: Api, name: str, alias: str) -> answers.ModelVersion:
@@ -130,7 +131,7 @@ def _registered(found: answers.ModelVersion) -> Resolution:
     uri = f"models:/{found.name}/{found.version}"
     if found.status != "READY":
         return Unresolved(
-            "ModelNotReady", f"{uri} is {short(found.status)} in the registry: wait, or register it again"
+            "ModelNotReady", f"{uri} is {in_one_line(found.status)} in the registry: wait, or register it again"
         )
     return Resolved(Model(uri, found.name, str(found.version), found.run_id or "", found.source or ""))
 

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied
 from sluice_operator.credentials.entries import Credentials
 from sluice_operator.mlflow.connection import Login
 
 _TIMEOUT_SECONDS = 5.0  # for the whole answer: a server that sends a byte now and then must not keep us
 _MAX_BYTES = 4_000_000
-_MAX_CHARACTERS = 200  # of a text that comes from outside
 _PLAIN = "identity"  # a kilobyte that is compressed twice can be a gigabyte
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -68,14 +68,14 @@ class Api:
         except (TimeoutError, httpx.TimeoutException) as error:
             raise UnusableError(f"it took more than {_TIMEOUT_SECONDS:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UnusableError(short(str(error)) or type(error).__name__) from error
+            raise UnusableError(in_one_line(str(error)) or type(error).__name__) from error
 
     def _read(self, response: httpx.Response, content: bytes) -> dict[str, Any]:
         status = response.status_code
         if response.has_redirect_location:
             host = urlsplit(response.headers["location"]).netloc.rpartition("@")[2] or "another path"
             hint = "redirects are not followed: write the address that answers, with its path"
-            raise UnusableError(f"HTTP {status} to {short(host)}, and {hint}")
+            raise UnusableError(f"HTTP {status} to {in_one_line(host)}, and {hint}")
         if status in (401, 403):
             raise DeniedError(_login_refused(self.base, self.login, status, content))
         try:
@@ -84,26 +84,20 @@ class Api:
             raise UnusableError(_no_api(self.base, status, content)) from None
         error_code = body.get("error_code") if isinstance(body, dict) else None
         if status in (400, 404) and error_code in _ABSENT:
-            raise NotFoundError(short(str(body.get("message", ""))))
+            raise NotFoundError(in_one_line(str(body.get("message", ""))))
         if status == 404:
             raise UnusableError(_no_api(self.base, status, content))
         if status >= 400 or not isinstance(body, dict):
-            said = short(str(body.get("message") or error_code or "")) if isinstance(body, dict) else ""
+            said = in_one_line(str(body.get("message") or error_code or "")) if isinstance(body, dict) else ""
             raise UnusableError(f"HTTP {status}, {said or 'its JSON is not an answer of MLflow'}")
         return body
-
-
-def short(text: str) -> str:
-    """A text from outside as part of a sentence."""
-    words = " ".join(text.split())
-    return words if len(words) <= _MAX_CHARACTERS else f"{words[:_MAX_CHARACTERS]}..."
 
 
 async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
     response = await client.send(request, stream=True)
     try:
         if (encoding := response.headers.get("Content-Encoding", _PLAIN)) != _PLAIN:
-            raise UnusableError(f"it is compressed ({short(encoding)}), which was not asked for")
+            raise UnusableError(f"it is compressed ({in_one_line(encoding)}), which was not asked for")
         content = bytearray()
         async for part in response.aiter_bytes():
             content += part
@@ -140,7 +134,7 @@ def _no_api(base: str, status: int, content: bytes) -> str:
     """What was found at an address that does not have MLflow's API, and the likely cause."""
     text = content[:65_536].decode(errors="replace")
     title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
-    named = f" ({short(unescape(title[1]))!r})" if title and title[1].strip() else ""
+    named = f" ({in_one_line(unescape(title[1]))!r})" if title and title[1].strip() else ""
     found = f"a page of HTML{named}" if text.lstrip().startswith("<") else "something else"
     likely = "is the address right, with its path, such as " + f"{base}/mlflow?"
     return f"HTTP {status} with {found} where MLflow's API should be: {likely}"

@@ -15,12 +15,12 @@ import msgspec
 import requests
 from requests.auth import HTTPBasicAuth
 
+from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.credentials.entries import Credentials
 from sluice_operator.prometheus import tls
 from sluice_operator.telemetry.calls import measured
 
 _PART_BYTES = 65_536  # read at once, at most
-_MAX_CHARACTERS = 200  # of a text that comes from outside
 
 
 class _MeasuredSession(requests.Session):
@@ -109,7 +109,7 @@ def describe(error: Exception) -> str:
             return "its JSON has no result"
         case _:
             text = cause.strerror if isinstance(cause, OSError) else None
-            return _short(text or str(cause) or type(cause).__name__)
+            return in_one_line(text or str(cause) or type(cause).__name__)
 
 
 def _read(response: requests.Response, *, seconds: float, max_bytes: int, **_: Any) -> None:
@@ -156,8 +156,3 @@ def _innermost(error: BaseException) -> BaseException:
         if inner is None:
             return error
         error = inner
-
-
-def _short(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= _MAX_CHARACTERS else f"{words[:_MAX_CHARACTERS]}..."

@@ -27,7 +27,6 @@ _GRACE = 1.0  # seconds after the timeout, which is that of each read: then an a
 _MAX_BYTES = 4_500_000  # of a body: an input example is a request, and the model server takes 4 MiB by default
 _REVISION = re.compile(r"[a-z0-9]{1,16}")
 _SET_ADDRESS = "set SLUICE_GATEWAY_ADDRESS to the https address of the gateway, with its port"
-_SHOWN = 200  # characters of a text that comes from outside
 
 
 class GatewayError(Exception):
@@ -167,11 +166,6 @@ class Gateway:
         if redirected:
             why += f"; {self.access.address} sends {self.host} there: {_SET_ADDRESS}"
         return why
-
-
-def printable(text: str) -> str:
-    """The beginning of a text that comes from outside, without characters that steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text[:_SHOWN])
 
 
 async def _body(answer: httpx.Response) -> bytes | None:

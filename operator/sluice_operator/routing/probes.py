@@ -14,8 +14,9 @@ from typing import TypeVar
 import httpx
 import msgspec
 
+from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Proof
-from sluice_operator.routing.gateway import Gateway, GatewayError, Reply, printable
+from sluice_operator.routing.gateway import Gateway, GatewayError, Reply
 from sluice_operator.telemetry.stages import in_stage
 
 PROBES = 24  # a gateway with the old weight answers all of them as expected with probability 2 ** -24
@@ -156,7 +157,7 @@ def _read(reply: Reply, canary: str, path: str, form: type[Form]) -> Form | Proo
             return msgspec.json.decode(reply.body, type=form)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass  # it is told below
-    needed, shown = ", ".join(form.__struct_fields__), printable(reply.body[:800].decode(errors="replace"))
+    needed, shown = ", ".join(form.__struct_fields__), in_one_line(reply.body[:800].decode(errors="replace"))
     return Proof(False, f"the canary answered {path} with {reply.status}, without {needed}: {shown}", by_canary=True)
 
 
@@ -179,7 +180,7 @@ async def _answer(gateway: Gateway, client: httpx.AsyncClient, headers: Mapping[
 
 
 def _seen(reply: Reply) -> Answer:
-    return Answer(reply.revision, reply.status, printable(reply.redirect.partition("?")[0]))
+    return Answer(reply.revision, reply.status, in_one_line(reply.redirect.partition("?")[0]))
 
 
 def _is_stranger(answer: Answer, split: Split) -> bool:
