@@ -1,6 +1,6 @@
 """What was observed of one ModelDeployment, as plain values: the only input of `decide`.
 
-Nothing here can read or write; `controller/observe.py` fills these values in.
+Nothing here can read or write; `controller/observation/observe.py` fills these values in.
 """
 
 from collections.abc import Mapping
@@ -100,6 +100,7 @@ class Workload:
     runtime: str = ""  # that loads the model, likewise
     refusal: Refusal | None = None
     trouble: str = ""  # why a pod is not ready, as a sentence for people
+    under_way: str = ""  # what a pod does that is not ready and has no trouble, likewise
     obstacle: Refusal | None = None  # what keeps pods from running that is not the model's: a quota, no room, no image
     registry_unreachable: bool = False  # a pod waits for a registry that does not answer: the model is not to blame
 
@@ -186,7 +187,7 @@ class Observation:
     """All that `decide` needs to know at one moment, and nothing that it could write with.
 
     A field that is None, empty or at its default was not read, because the phase does not need it. `Snapshot` (in
-    `controller/observe.py`) is this value together with the objects as they were read, which `apply` needs.
+    `controller/observation/observe.py`) is this value together with the objects as they were read, which `apply` needs.
     """
 
     now: datetime

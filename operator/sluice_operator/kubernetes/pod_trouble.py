@@ -44,6 +44,18 @@ def of_pod(pod: Manifest) -> Trouble | None:
     return _not_scheduled(pod) or _of_containers(pod) or _not_started(pod)
 
 
+def under_way(pod: Manifest) -> str:
+    """What a pod without any trouble does before it is ready, as a sentence for people. Empty: nothing is known."""
+    if is_ready(pod) or of_pod(pod) is not None:
+        return ""
+    running = next((each for each in containers(pod) if "running" in each.get("state", {})), None)
+    if running is None:
+        return ""
+    since = running["state"]["running"].get("startedAt", "its start")
+    missing = "has not fetched the model yet" if running["name"] == FETCH else "is not ready yet"
+    return f"container {running['name']} of pod {pod['metadata']['name']} runs since {since}, and {missing}"
+
+
 def is_ready(pod: Manifest) -> bool:
     """Whether the pod may get requests."""
     return _condition(pod, "Ready").get("status") == "True"

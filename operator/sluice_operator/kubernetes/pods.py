@@ -45,6 +45,7 @@ def _workload(pods: list[Manifest], deployment: Manifest | None) -> Workload:
         runtime=fetched.runtime,
         refusal=next((report.refusal for report in reports if report.refusal), None),
         trouble="" if trouble is None or trouble.usual else trouble.message,
+        under_way=next(filter(None, map(pod_trouble.under_way, pods)), ""),
         obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
         registry_unreachable=any(report.unavailable for report in reports),
     )

@@ -102,7 +102,7 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | 
     answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
     if pods.registry_unreachable or (pods.ready > 0 and not answers_wrongly) or seen.obstacle(seen.status.canary):
         return None
-    why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or "its pods are not ready"
+    why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or pods.under_way or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"
     return _reject_before_traffic(seen, run, Refusal(PROGRESS_DEADLINE_EXCEEDED, message))
 

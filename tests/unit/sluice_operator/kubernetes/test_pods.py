@@ -22,15 +22,15 @@ def test_pods_are_counted_by_revision() -> None:
     leaving = pod(ready=True)
     leaving["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
     pods = [pod(True, **server()), pod(True, **server()), pod(False, **server()), leaving, pod(True, "bbb", **server())]
-    assert by_revision(pods) == {"aaa": Workload(ready=2, pods=3), "bbb": Workload(ready=1, pods=1)}
+    counted = {revision: (workload.ready, workload.pods) for revision, workload in by_revision(pods).items()}
+    assert counted == {"aaa": (2, 3), "bbb": (1, 1)}
 
 
 def test_digest_and_runtime_are_those_that_fetch_reports() -> None:
     """Of the model that it has prepared."""
     report = {"digest": "sha256:aa", "runtime": "skops", "flavor": "sklearn"}
-    assert by_revision([pod(**server()), pod(True, report=report)]) == {
-        "aaa": Workload(ready=1, pods=2, digest="sha256:aa", runtime="skops")
-    }
+    workload = by_revision([pod(**server()), pod(True, report=report)])["aaa"]
+    assert (workload.digest, workload.runtime) == ("sha256:aa", "skops")
 
 
 def test_a_refusal_is_what_fetch_has_written() -> None:
@@ -59,6 +59,22 @@ def _trouble(status: dict[str, Any]) -> tuple[str, str]:
 def test_a_server_that_runs_and_is_not_ready_yet_has_no_trouble() -> None:
     """Its model loads; nobody but the model is in its way."""
     assert _trouble(server(state={"running": {}})) == ("", "")
+
+
+def _running(name: str) -> dict[str, Any]:
+    return {"name": name, "restartCount": 0, "state": {"running": {"startedAt": "2026-03-01T12:00:05Z"}}}
+
+
+def test_what_a_pod_does_before_it_is_ready_is_told() -> None:
+    """When the time for that is over, a person must know which container took it."""
+    waits = server(state={"waiting": {"reason": "PodInitializing"}})
+    fetches = by_revision([pod(initContainerStatuses=[_running("fetch")], **waits)])["aaa"]
+    assert fetches.under_way == (
+        "container fetch of pod iris-aaa-x runs since 2026-03-01T12:00:05Z, and has not fetched the model yet"
+    )
+    loads = by_revision([pod(containerStatuses=[_running("server")])])["aaa"]
+    assert loads.under_way == "container server of pod iris-aaa-x runs since 2026-03-01T12:00:05Z, and is not ready yet"
+    assert by_revision([pod(ready=True, containerStatuses=[_running("server")])])["aaa"].under_way == ""
 
 
 @pytest.mark.parametrize("reason", ["PodInitializing", "ContainerCreating"])
