@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dev.bench import subject
+from dev.bench import namespaces, subject
 from dev.bench.subject import Subject
 from dev.demo import cluster, models
 from dev.demo.cluster import Addresses, Kubectl
@@ -65,7 +65,7 @@ async def run(options: argparse.Namespace, addresses: Addresses) -> list[Abort]:
                 aborts.append(await abort(tried, versions))
                 print(f"{len(aborts)} of {options.count}: {aborts[-1]}", flush=True)
 
-    async with subject.namespace(kubectl):
+    async with namespaces.empty(kubectl, subject.NAMESPACE):
         versions = await models.train(kubectl)
         async with asyncio.TaskGroup() as lanes:
             for number in range(options.lanes):

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from dev.bench import subject
+from dev.bench import namespaces, subject
 from dev.bench.subject import Subject
 from dev.demo import cluster, models, promises, tally
 from dev.demo.cluster import Addresses, Kubectl
@@ -61,7 +61,7 @@ class Load:
 async def run(options: argparse.Namespace, addresses: Addresses) -> list[Promise]:
     """All rounds. Prints what happens."""
     kubectl = Kubectl(addresses)
-    async with subject.namespace(kubectl):
+    async with namespaces.empty(kubectl, subject.NAMESPACE):
         versions = await models.train(kubectl)
         document = subject.manifest("load", {"watchAfterPromotion": "5s", "scaleDownDelay": "2s"})
         for objective in document["spec"]["objectives"]:

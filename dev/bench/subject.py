@@ -80,21 +80,5 @@ async def serving(
             yield subject
 
 
-@asynccontextmanager
-async def namespace(kubectl: Kubectl) -> AsyncIterator[None]:
-    """An empty namespace for the objects. It is removed afterwards, also after an error."""
-    await _clear(kubectl)
-    for name in (NAMESPACE, models.NAMESPACE):
-        await kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    try:
-        yield
-    finally:
-        await _clear(kubectl)
-
-
-async def _clear(kubectl: Kubectl) -> None:
-    await kubectl.text("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", "--timeout=180s")
-
-
 def _host(name: str) -> str:
     return f"{name}.{NAMESPACE}.example.com"

@@ -8,12 +8,13 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
 from rich.console import Console
 
+from dev.bench import namespaces
 from dev.bench.canaries import catalogue, summary
 from dev.bench.canaries.catalogue import Kind
 from dev.bench.canaries.lane import READY_WITHIN, CanaryResult, Lane
@@ -44,7 +45,7 @@ class Bench:
 
     async def run(self) -> None:
         """Try all canaries, on several ModelDeployments at the same time."""
-        async with self._namespace():
+        async with namespaces.empty(self._kubectl, NAMESPACE):
             versions = await models.trained(self._kubectl, JOB, catalogue.FLAGS)
             for role, version in versions.items():
                 self.log("models", f"{role}: {version.uri}")
@@ -88,21 +89,6 @@ class Bench:
         result = await lane.try_canary(number, kind, versions)
         self.results.append(result)
         self.log(name, f"#{number} {kind.name}: {summary.line(result)}")
-
-    @asynccontextmanager
-    async def _namespace(self) -> AsyncIterator[None]:
-        """The namespaces of canaries and models. That of the canaries is removed afterwards, also after an error."""
-        await self._clear()
-        for name in (NAMESPACE, models.NAMESPACE):
-            await self._kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        try:
-            yield
-        finally:
-            self.log("cluster", f"removing namespace {NAMESPACE}")
-            await self._clear()
-
-    async def _clear(self) -> None:
-        await self._kubectl.text("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", "--timeout=180s")
 
 
 def _console() -> Console:

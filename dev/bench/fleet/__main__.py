@@ -50,8 +50,9 @@ async def _report(arguments: argparse.Namespace, stages: Stages, keys: Sequence[
     print(_cost_row(f"{len(rolling)} rollouts", await stages.cost(arguments.seconds)), flush=True)
     print(_delay_row("newest tick judged after its close", stages.judged_after(rolling, since)), flush=True)
     broken = rolling[: arguments.rollbacks]
-    delays = await stages.break_canaries(broken, _START_SECONDS + _PER_OBJECT_SECONDS * len(broken))
-    print(_delay_row("breach answered to weight 0 written", delays), flush=True)
+    written, live = await stages.break_canaries(broken, _START_SECONDS + _PER_OBJECT_SECONDS * len(broken))
+    print(_delay_row("breach answered to weight 0 written", written), flush=True)
+    print(_delay_row("breach answered to weight 0 proven live", live), flush=True)
 
 
 def _cost_row(what: str, cost: Cost) -> str:

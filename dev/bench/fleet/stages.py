@@ -98,26 +98,29 @@ class Stages:
                     delays.append(at - closed)
         return Delays.of(delays)
 
-    async def break_canaries(self, keys: Sequence[Key], within: float) -> Delays:
-        """Let canaries fail, one after the other. From the answer that shows it to weight 0 in the API server."""
+    async def break_canaries(self, keys: Sequence[Key], within: float) -> tuple[Delays, Delays]:
+        """Let canaries fail, one after the other. From the answer that shows it to weight 0 in the API server, and to
+        the end of the run, for which that weight is proven live."""
         answered = dict[Key, float]()
 
-        async def until_back(key: Key) -> float:
+        async def until_back(key: Key) -> tuple[float, float]:
             tracked, weights = self._prometheus.tracked[key], self._seen(key).weights
             tracked.broken = True
             known = len(weights)
-            while len(weights) == known or weights[-1][1] != 0:
+            while len(weights) == known or weights[-1][1] != 0 or self._seen(key).phase != "Stable":
                 if self._seen(key).phase == "Stepping":
                     answered[key] = tracked.answered
                 await asyncio.sleep(0.005)
-            return next(at for at, weight in weights[known:] if weight == 0) - answered[key]
+            written = next(at for at, weight in weights[known:] if weight == 0)
+            return written - answered[key], time.time() - answered[key]
 
-        async def later(number: int, key: Key) -> float:
+        async def later(number: int, key: Key) -> tuple[float, float]:
             await asyncio.sleep(number * _BETWEEN_BREACHES)
             return await until_back(key)
 
         async with asyncio.timeout(within):
-            return Delays.of(await asyncio.gather(*(later(number, key) for number, key in enumerate(keys))))
+            delays = await asyncio.gather(*(later(number, key) for number, key in enumerate(keys)))
+        return Delays.of([written for written, _ in delays]), Delays.of([live for _, live in delays])
 
     async def settled(self, keys: Sequence[Key], within: float) -> None:
         """Wait until all these are Stable."""
