@@ -23,6 +23,11 @@ from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.port import Reads
 
+_WAY_OUT = (
+    "write the status again from a backup (kubectl replace --subresource=status); do not delete the object, because "
+    "what serves would go with it"
+)
+
 
 class StatusLostError(Exception):
     """The status cannot be followed, and the cluster does not show enough to make another one."""
@@ -108,10 +113,10 @@ def adopted(kept: Status, why: str, deployment: Manifest, now: datetime) -> Stat
         settings = deployment["metadata"]["annotations"][names.ANNOTATION_REVISION]
         revision = msgspec.json.decode(settings, type=Revision)
     except (KeyError, TypeError, msgspec.MsgspecError) as error:
-        serves, hint = deployment["metadata"]["name"], "write the status again from a backup, or delete the object"
+        serves = deployment["metadata"]["name"]
         raise StatusLostError(
             f"{why or 'the status is empty'}, and Deployment {serves}, which serves, lacks the annotation "
-            f"{names.ANNOTATION_REVISION} to make it from; nothing is changed: {hint}"
+            f"{names.ANNOTATION_REVISION} to make it from; nothing is changed: {_WAY_OUT}"
         ) from error
     return replace(kept, phase=Phase.STABLE, phase_started_at=now, stable=revision)
 
