@@ -13,7 +13,7 @@ from sluice_operator.api.command import Asked, Command, Verb
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import Result, Status
-from sluice_operator.rollout import pauses
+from sluice_operator.rollout import pauses, rejections
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.rejections import ABORTED, UNDONE
 from sluice_operator.rollout.transitions import begin_return, begin_run, enter, next_step, roll_back
@@ -113,17 +113,14 @@ def _retry(seen: Observation, command: Command, by: str) -> Answered:
     if run is not None and run.canary.revision == command.revision and _waits_rejected(status, run):
         assert status.canary is not None
         return Accepted(begin_run(seen, status.canary), f"{run.canary.model} is tried again")
-    if status.abandoned is not None and status.abandoned.revision == command.revision:
-        return Accepted(replace(status, abandoned=None), f"it is tried again{_what_next(seen, command)}")
-    rejected = [entry for entry in status.rejected if entry.revision == command.revision]
-    if not rejected:
+    model = next((entry.model for entry in status.rejected if entry.revision == command.revision), "")
+    abandoned = status.abandoned is not None and status.abandoned.revision == command.revision
+    if not model and not abandoned:
         return Refused(f"revision {command.revision} is not among the rejected ones in status.rejected")
     if status.stable is not None and status.stable.revision == command.revision:
         return Refused(f"revision {command.revision} serves: there is nothing to try again")
-    others = tuple(entry for entry in status.rejected if entry.revision != command.revision)
-    return Accepted(
-        replace(status, rejected=others), f"{rejected[0].model} may be tried again{_what_next(seen, command)}"
-    )
+    forgotten = rejections.forgotten(status, command.revision)
+    return Accepted(forgotten, f"{model or 'it'} may be tried again{_what_next(seen, command)}")
 
 
 def _undo(seen: Observation, command: Command, by: str) -> Answered:

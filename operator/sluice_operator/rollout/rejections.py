@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Run
-from sluice_operator.api.status import Rejection
+from sluice_operator.api.status import Rejection, Status
 from sluice_operator.rollout import revisions
 
 REJECTED_KEPT = 20
@@ -28,6 +30,19 @@ def with_newest(rejected: tuple[Rejection, ...], newest: Rejection) -> tuple[Rej
     """The newest first, one for each revision."""
     others = (earlier for earlier in rejected if earlier.revision != newest.revision)
     return (newest, *others)[:REJECTED_KEPT]
+
+
+def with_first(rejected: tuple[Rejection, ...], named: str) -> tuple[Rejection, ...]:
+    """With that of the revision `named` in front, and the others with the newest first."""
+    newest_first = sorted(rejected, key=lambda entry: entry.at, reverse=True)
+    return tuple(sorted(newest_first, key=lambda entry: entry.revision != named))
+
+
+def forgotten(status: Status, revision: str) -> Status:
+    """`status` in which nothing is remembered against `revision` any more, so that it may be tried again."""
+    rejected = tuple(entry for entry in status.rejected if entry.revision != revision)
+    kept = status.abandoned if status.abandoned and status.abandoned.revision != revision else None
+    return replace(status, rejected=rejected, abandoned=kept)
 
 
 def without(rejected: tuple[Rejection, ...], serving: Revision | None) -> tuple[Rejection, ...]:

@@ -9,7 +9,7 @@ from sluice_operator.api.observation import Denied, NotAnswered, Observation, Pr
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import VERSION, Route, Status, Verification, Weight
-from sluice_operator.rollout import aliases, clocks, contest, crashes, revisions
+from sluice_operator.rollout import aliases, clocks, contest, crashes, rejections, revisions
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.traffic_conditions import is_withheld
@@ -28,7 +28,8 @@ def with_observations(seen: Observation) -> Observation:
     url = f"http://{status.route.traffic.host}/" if status.route else ""
     status = replace(status, version=VERSION, observed_generation=seen.generation, url=url)
     desired = _desired(seen)
-    return replace_seen(seen, status=_retry_token(seen, status, desired), desired=desired)
+    status = _named_first(_retry_token(seen, status, desired), desired)
+    return replace_seen(seen, status=status, desired=desired)
 
 
 def _without_stale_proofs(seen: Observation, status: Status) -> Observation:
@@ -161,11 +162,17 @@ def _retry_token(seen: Observation, status: Status, desired: Revision | None) ->
     token = seen.spec.rollout.retry_token
     if desired is None or token == status.retry_token:
         return status
-    rejected = tuple(entry for entry in status.rejected if entry.revision != desired.revision)
-    abandoned = status.abandoned
-    if abandoned is not None and abandoned.revision == desired.revision:
+    return replace(rejections.forgotten(status, desired.revision), retry_token=token)
+
+
+def _named_first(status: Status, desired: Revision | None) -> Status:
+    """What a person retries without naming it is what the spec names: `abandoned`, or the first of `rejected`."""
+    if desired is None:
+        return status
+    rejected, abandoned = rejections.with_first(status.rejected, desired.revision), status.abandoned
+    if rejected and rejected[0].revision == desired.revision != (abandoned and abandoned.revision):
         abandoned = None
-    return replace(status, retry_token=token, rejected=rejected, abandoned=abandoned)
+    return replace(status, rejected=rejected, abandoned=abandoned)
 
 
 _NOTES = (

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sluice_operator.api.command import Asked, Verb, text_of
 from sluice_operator.api.observation import Observation, Signatures, Unreachable, Workload
 from sluice_operator.api.run import Answer, Outcome, Phase
-from sluice_operator.api.status import Result, Status, Verdict
+from sluice_operator.api.status import Abandoned, Result, Status, Verdict
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
     FAIL,
@@ -484,6 +484,49 @@ def test_another_retry_token_forgets_a_rejection() -> None:
     assert at(decide(running)) == at(stepping().status)
     rejected = again(again(replace_seen(running, verdict=FAIL)), weight=LIVE)
     assert decide(again(rejected)).phase is Phase.STABLE
+
+def two_rejections() -> Observation:
+    """Versions 2 and then 3 were rejected, and the spec names version 2 again."""
+    starting = again(again(settled_rejection(), resolution=resolved(3)), workloads=third_ready())
+    third = revision(3).revision
+    ended = again(again(again(asking(starting, "abort", of=third), weight=LIVE), weight=LIVE), resolution=resolved(2))
+    assert {entry.revision for entry in ended.status.rejected} == {OF_2, third}
+    return again(ended)
+
+
+def third_ready() -> dict[str, Workload]:
+    return pods((revision(1), 2), (revision(3), 1))
+
+
+def test_what_the_spec_names_is_the_first_of_the_rejected_ones() -> None:
+    """Clients that take one entry try that again which the condition speaks of, also after a later rejection."""
+    seen = two_rejections()
+    assert [entry.model for entry in seen.status.rejected] == ["models:/iris/2", "models:/iris/3"]
+    assert "models:/iris/2 was rejected before" in condition(seen.status, "Stalled")[2]
+    retried = again(asking(seen, "retry", of=seen.status.rejected[0].revision))
+    assert at(decide(retried))[:3] == (Phase.STARTING, "1", "2")
+    assert [entry.model for entry in retried.status.rejected] == ["models:/iris/3"]
+    back = again(again(seen, resolution=resolved(1)))
+    assert [entry.model for entry in back.status.rejected] == ["models:/iris/3", "models:/iris/2"]
+
+
+def test_an_abandoned_revision_does_not_hide_the_rejected_one_that_the_spec_names() -> None:
+    """Clients retry the abandoned revision first, so only one that the spec may still name is remembered as that."""
+    third = Abandoned(revision(3).revision, "DeadlineExceeded", "too little evidence", generation=1)
+    seen = again(with_status(settled_rejection(), abandoned=third))
+    assert seen.status.abandoned is None
+    assert seen.status.phase is Phase.STABLE
+    named = replace_seen(settled_rejection(), resolution=resolved(3))
+    assert decide(with_status(named, abandoned=third)).abandoned == third
+
+
+def test_retry_forgets_all_that_keeps_a_revision_from_being_tried() -> None:
+    """It may have been rejected under these objectives and abandoned under others: one retry is enough."""
+    both = Abandoned(OF_2, "DeadlineExceeded", "too little evidence", generation=1)
+    retried = again(asking(with_status(settled_rejection(), abandoned=both), "retry"))
+    assert (retried.status.rejected, retried.status.abandoned) == ((), None)
+    assert decide(retried).phase is Phase.STARTING
+
 
 
 def test_a_retry_token_waits_for_the_registry() -> None:
