@@ -133,8 +133,6 @@ def _undo(seen: Observation, command: Command, by: str) -> Answered:
     message = f"{stable.model.uri} was undone by {by}"
     if run is not None:
         return _go_back(seen, run, UNDONE, message)
-    if seen.spec.suspend:
-        return Refused("spec.suspend is true, so no run starts: set it to false first")
     rejected = {entry.revision for entry in status.rejected}
     former = next((revision for revision in status.former if revision.revision not in rejected), None)
     if former is None:

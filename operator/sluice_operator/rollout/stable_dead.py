@@ -38,7 +38,7 @@ def yields_at(seen: Observation, status: Status) -> datetime | None:
     It does not while somebody has paused the run, or if it fails, or if the spec names the stable revision again.
     """
     run, began, wanted = status.run, status.phase_started_at, seen.desired
-    if run is None or began is None or run.pause is not None or seen.spec.suspend or failure(status) is not None:
+    if run is None or began is None or _is_paused(seen, run) or failure(status) is not None:
         return None
     if wanted is not None and status.stable is not None and wanted.revision == status.stable.revision:
         return None
@@ -83,9 +83,14 @@ def _in_its_place(seen: Observation, status: Status, canary: Revision) -> str:
         return f"{takes} without a verdict, and is stable at {until:%H:%M:%S} UTC unless they come back"
     if (failed := failure(status)) is not None:
         return f"{takes} though it fails ({failed.message}), and is rejected as soon as they come back"
-    if seen.spec.suspend or (status.run is not None and status.run.pause is not None):
+    if status.run is not None and _is_paused(seen, status.run):
         return f"{takes} without a verdict, and is not stable while the run is paused"
     return f"{takes} until they come back, because the spec names the stable revision"
+
+
+def _is_paused(seen: Observation, run: Run) -> bool:
+    """`spec.suspend` pauses no way back, such as an undo."""
+    return run.pause is not None or (seen.spec.suspend and not run.returning)
 
 
 def _why(pods: Workload) -> str:

@@ -665,6 +665,31 @@ def test_a_suspended_run_stands_still_and_can_go_back() -> None:
     assert "spec.suspend is true" in refusal(asking(suspended, "promote"))
     assert "spec.suspend is true" in refusal(asking(suspended, "resume"))
     on = again(replace_seen(suspended, spec=a_spec()), weight=LIVE, verdict=PASS)
+def test_undo_goes_back_under_suspend_and_nothing_follows() -> None:
+    """A change freeze is when somebody needs it. A newer version waits, before the return and after it."""
+    full, frozen = both_ready(2, 2), a_spec(suspend=True)
+    undone = again(asking(replace_seen(promoted(), spec=frozen), "undo"), workloads=full, resolution=resolved(3))
+    assert at(undone.status) == At(Phase.STARTING, "2", "1", weight=0, live=0)
+    back = again(again(undone, weight=LIVE, smoke=LIVE), swap=LIVE)
+    watched = again(again(back, swap=LIVE))
+    assert at(watched.status) == At(Phase.WATCHING, "1", previous="2")
+    ended = again(again(watched, after=16 * 60))
+    assert at(ended.status)[:2] == (Phase.STABLE, "1")
+    assert condition(ended.status, "Paused")[2] == "spec.suspend is true: models:/iris/3 waits until it is false"
+    assert decide(again(ended, after=3600)).phase is Phase.STABLE
+
+
+def test_an_undo_under_suspend_that_loses_stable_takes_over() -> None:
+    """Pods on both sides died in the swap: what comes back is stable after `stableDeadDeadline`, as without suspend."""
+    frozen = replace_seen(promoted(), spec=a_spec(suspend=True))
+    undone = again(asking(frozen, "undo"), workloads=both_ready(2, 2), resolution=resolved(3))
+    swapping = again(again(again(undone, weight=LIVE, smoke=LIVE)))
+    assert swapping.status.phase is Phase.SWAPPING
+    alone = again(again(replace_seen(swapping, workloads={}), after=3600), workloads=pods((revision(1), 2)))
+    assert alone.status.phase is Phase.FAILOVER
+    assert at(decide(again(alone, after=3600)))[:2] == (Phase.STABLE, "1")
+
+
     assert at(decide(on)).step == 1
 
 
