@@ -9,6 +9,7 @@ from typing import Any
 
 from sluice_operator.api import names
 from sluice_operator.api.command import Asked, Verb, asked, text_of
+from sluice_operator.api.owner import Manifest
 from sluice_operator.api.run import Answer, Phase
 from sluice_operator.api.status import Status
 from sluice_operator.cli import cluster, text_table, times
@@ -37,7 +38,7 @@ def add(verbs: Any) -> None:
         if verb is Verb.PROMOTE:
             parser.add_argument("--full", action="store_true", help="leave out all steps")
         if verb is Verb.RETRY:
-            parser.add_argument("--revision", help="default: the one that was rejected last")
+            parser.add_argument("--revision", help="default: the rejected one that the spec names, else the last one")
         parser.set_defaults(run=run, verb=verb)
 
 
@@ -47,12 +48,13 @@ def run(options: argparse.Namespace) -> int:
     body, command = _ask(options)
     status = cluster.answered(body, command.id, seconds)
     if status is None or status.last_command is None:
-        raise CommandError(f"no answer within {options.timeout}: {command.id} waits until an operator runs")
+        still = f"{command.id} still waits, and an operator that runs may carry it out"
+        raise CommandError(f"no answer within {options.timeout}: {still}; {_to_take_back(body)}")
     print(text_table.plain(f"{status.last_command.answer}: {status.last_command.message}"))
     return int(status.last_command.answer is Answer.REFUSED)
 
 
-def _ask(options: argparse.Namespace) -> tuple[dict[str, Any], Asked]:
+def _ask(options: argparse.Namespace) -> tuple[Manifest, Asked]:
     """Write the annotation. Returns the object as it was before."""
     user = cluster.user_name()
     manager = f"{_MANAGER}:{user}"[:_LONGEST_MANAGER] if user else _MANAGER
@@ -60,13 +62,18 @@ def _ask(options: argparse.Namespace) -> tuple[dict[str, Any], Asked]:
         body = cluster.found(options.name, options.namespace)
         status, before = cluster.status_of(body), asked(body)
         if before is not None and (status.last_command is None or status.last_command.id != before.id):
-            waits = f"{before.id} has not been answered yet"
-            raise CommandError(f"{waits}: try again when it is, or see whether an operator runs")
+            waits = f"{before.id} has not been answered yet: try again when it is, or see whether an operator runs"
+            raise CommandError(f"{waits}; {_to_take_back(body)}")
         verb = Verb.PROMOTE_FULL if options.verb is Verb.PROMOTE and options.full else options.verb
         text = text_of(verb, _revision(options, status), status.run.step if status.run else 0, datetime.now(UTC))
         if cluster.annotate(body, names.ANNOTATION_COMMAND, text, manager):
             return body, Asked(text)
     raise CommandError(f"{options.name} was changed {_ATTEMPTS} times meanwhile: try again")
+
+
+def _to_take_back(body: Manifest) -> str:
+    name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+    return f"kubectl annotate {names.KIND.lower()} {name} -n {namespace} {names.ANNOTATION_COMMAND}- takes it back"
 
 
 def _revision(options: argparse.Namespace, status: Status) -> str:
@@ -85,7 +92,7 @@ def _revision(options: argparse.Namespace, status: Status) -> str:
 
 
 def _rejected(status: Status, tried: str | None) -> str | None:
-    """The revision that was given up last."""
+    """The revision that was given up: the one that the spec names is first in status."""
     if status.phase is Phase.INITIALIZING:
         return tried
     if status.abandoned is not None:

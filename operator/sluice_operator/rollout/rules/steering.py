@@ -16,6 +16,8 @@ from sluice_operator.rollout.transitions import enter, with_command, write_weigh
 
 # The time in a command is that of a person's own clock. What was given in this time and comes back is known by its id.
 _CLOCKS_DIFFER = timedelta(minutes=10)
+_WAITS_FOR_AN_OPERATOR = timedelta(minutes=10)
+_EMERGENCIES = (Verb.ABORT, Verb.PAUSE)
 
 
 def a_command_is_answered(seen: Observation) -> Status | None:
@@ -114,7 +116,7 @@ def _answer(seen: Observation, asked: Asked) -> Answered:
         command = parse(asked.text)
     except ValueError as error:
         return Refused(str(error))
-    if old := _outdated(seen.status, asked, command.verb):
+    if old := _outdated(seen.status, asked, command.verb) or _too_late(seen, asked, command.verb):
         return Refused(old)
     return commands.answer(seen, command, asked)
 
@@ -132,7 +134,18 @@ def _outdated(status: Status, asked: Asked, verb: Verb) -> str:
     since = status.last_command.at if status.last_command else status.phase_started_at
     if since is None:
         return "it is older than the status of this object: ask again"
-    if verb not in (Verb.ABORT, Verb.PAUSE) and given_at(asked.text) < since - _CLOCKS_DIFFER:
+    if verb not in _EMERGENCIES and given_at(asked.text) < since - _CLOCKS_DIFFER:
         words = f"its time is more than ten minutes before {since:%Y-%m-%dT%H:%M:%SZ}, so it may be an old one"
         return f"{words}: look at your clock, and ask again"
     return ""
+
+
+def _too_late(seen: Observation, asked: Asked, verb: Verb) -> str:
+    """Why nobody expects this command to be carried out any more, as after an outage of the operator; empty if not.
+
+    The API server knows when it was written, whatever a person's clock said.
+    """
+    written = asked.at or given_at(asked.text)
+    if verb in _EMERGENCIES or seen.now - written <= _WAITS_FOR_AN_OPERATOR:
+        return ""
+    return f"it was asked at {written:%Y-%m-%dT%H:%M:%SZ}, and no operator has seen it for ten minutes: ask again"

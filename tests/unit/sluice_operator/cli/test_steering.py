@@ -67,6 +67,7 @@ def test_a_command_that_is_not_answered_yet_is_not_overwritten(terminal: Termina
     code, _, err = terminal.run("abort", "iris")
     assert code == 2
     assert f"pause/{OF_2}/0/2026-03-01T12:00:00Z has not been answered yet" in err
+    assert "kubectl annotate modeldeployment iris -n models sluice.dev/command- takes it back" in err
     assert not any(call.startswith("annotate") for call in terminal.kubectl_calls)
 
 
@@ -77,11 +78,13 @@ def test_a_refusal_is_told_and_is_exit_code_1(terminal: Terminal) -> None:
 
 
 def test_without_an_operator_there_is_no_answer(terminal: Terminal) -> None:
-    """The command stays, and is carried out by the next operator."""
+    """The command stays, and may be carried out by the next operator: the message says so, and how to prevent it."""
     (terminal.folder / "answer").unlink()
     code, _, err = terminal.run("abort", "iris", "--timeout", "5s")
     assert code == 2
     assert "no answer within 5s: abort/" in err
+    assert "still waits, and an operator that runs may carry it out" in err
+    assert "kubectl annotate modeldeployment iris -n models sluice.dev/command- takes it back" in err
     assert any("--timeout=5s" in call for call in terminal.kubectl_calls)
 
 

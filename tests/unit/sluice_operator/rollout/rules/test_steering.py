@@ -178,6 +178,32 @@ def test_clocks_may_differ(verb: Verb, minutes: float, answer: Answer) -> None:
     assert answer is Answer.ACCEPTED or "look at your clock, and ask again" in answered(status)[1]
 
 
+@pytest.mark.parametrize(
+    ("verb", "minutes", "answer"),
+    [
+        (Verb.PROMOTE_FULL, 9, Answer.ACCEPTED),
+        (Verb.PROMOTE_FULL, 11, Answer.REFUSED),
+        (Verb.ABORT, 300, Answer.ACCEPTED),
+        (Verb.PAUSE, 300, Answer.ACCEPTED),
+    ],
+)
+def test_a_command_that_waited_long_for_an_operator_is_refused(verb: Verb, minutes: float, answer: Answer) -> None:
+    """Whoever asked has gone on to something else. An emergency is carried out however late it is seen."""
+    seen = asking(stepping(), verb)
+    status = decide(replace_seen(seen, now=seen.now + timedelta(minutes=minutes)))
+    assert answered(status)[0] is answer
+    assert answer is Answer.ACCEPTED or "no operator has seen it for ten minutes: ask again" in answered(status)[1]
+
+
+def test_a_person_whose_clock_is_slow_does_not_wait_long() -> None:
+    """How long a command has waited, the API server's time of the write says."""
+    seen = asking(stepping(), "promote")
+    assert seen.command is not None
+    slow = text_of(Verb.PROMOTE, OF_2, 0, seen.now - timedelta(minutes=9))
+    later = replace_seen(seen, now=seen.now + timedelta(minutes=5), command=replace_seen(seen.command, text=slow))
+    assert answered(decide(later))[0] is Answer.ACCEPTED
+
+
 def test_a_time_without_a_zone_is_read_as_utc() -> None:
     """A person who types a command by hand stops no decision."""
     seen = stepping()
@@ -459,32 +485,6 @@ def test_a_rejection_names_the_ways_to_try_again() -> None:
     assert "kubectl sluice retry iris, or another rollout.retryToken, tries it again" in message
 
 
-def test_retry_forgets_a_rejection() -> None:
-    """The new run tells who asked for it."""
-    retried = again(asking(settled_rejection(), "retry"))
-    assert retried.status.rejected == ()
-    again_started = decide(retried)
-    assert at(again_started) == At(Phase.STARTING, "1", "2", weight=0, live=0)
-    assert again_started.run is not None
-    assert [command.by for command in again_started.run.commands] == [JANE]
-
-
-def test_a_revision_that_was_not_rejected_cannot_be_retried() -> None:
-    """The message says where to look."""
-    assert "is not among the rejected ones" in refusal(asking(stable_on(1), "retry"))
-
-
-def test_another_retry_token_forgets_a_rejection() -> None:
-    """Once, of the version that the spec names. It restarts nothing."""
-    token = a_spec(rollout={**ROLLOUT, "retryToken": "2"})
-    retried = again(settled_rejection(), spec=token)
-    started = decide(retried)
-    assert (at(started).phase, started.retry_token) == (Phase.STARTING, "2")
-    running = replace_seen(stepping(), spec=token)
-    assert at(decide(running)) == at(stepping().status)
-    rejected = again(again(replace_seen(running, verdict=FAIL)), weight=LIVE)
-    assert decide(again(rejected)).phase is Phase.STABLE
-
 def two_rejections() -> Observation:
     """Versions 2 and then 3 were rejected, and the spec names version 2 again."""
     starting = again(again(settled_rejection(), resolution=resolved(3)), workloads=third_ready())
@@ -527,6 +527,32 @@ def test_retry_forgets_all_that_keeps_a_revision_from_being_tried() -> None:
     assert (retried.status.rejected, retried.status.abandoned) == ((), None)
     assert decide(retried).phase is Phase.STARTING
 
+
+def test_retry_forgets_a_rejection() -> None:
+    """The new run tells who asked for it."""
+    retried = again(asking(settled_rejection(), "retry"))
+    assert retried.status.rejected == ()
+    again_started = decide(retried)
+    assert at(again_started) == At(Phase.STARTING, "1", "2", weight=0, live=0)
+    assert again_started.run is not None
+    assert [command.by for command in again_started.run.commands] == [JANE]
+
+
+def test_a_revision_that_was_not_rejected_cannot_be_retried() -> None:
+    """The message says where to look."""
+    assert "is not among the rejected ones" in refusal(asking(stable_on(1), "retry"))
+
+
+def test_another_retry_token_forgets_a_rejection() -> None:
+    """Once, of the version that the spec names. It restarts nothing."""
+    token = a_spec(rollout={**ROLLOUT, "retryToken": "2"})
+    retried = again(settled_rejection(), spec=token)
+    started = decide(retried)
+    assert (at(started).phase, started.retry_token) == (Phase.STARTING, "2")
+    running = replace_seen(stepping(), spec=token)
+    assert at(decide(running)) == at(stepping().status)
+    rejected = again(again(replace_seen(running, verdict=FAIL)), weight=LIVE)
+    assert decide(again(rejected)).phase is Phase.STABLE
 
 
 def test_a_retry_token_waits_for_the_registry() -> None:
@@ -639,6 +665,31 @@ def test_a_newer_version_waits_for_an_undo() -> None:
 # spec.suspend
 
 
+def test_undo_goes_back_under_suspend_and_nothing_follows() -> None:
+    """A change freeze is when somebody needs it. A newer version waits, before the return and after it."""
+    full, frozen = both_ready(2, 2), a_spec(suspend=True)
+    undone = again(asking(replace_seen(promoted(), spec=frozen), "undo"), workloads=full, resolution=resolved(3))
+    assert at(undone.status) == At(Phase.STARTING, "2", "1", weight=0, live=0)
+    back = again(again(undone, weight=LIVE, smoke=LIVE), swap=LIVE)
+    watched = again(again(back, swap=LIVE))
+    assert at(watched.status) == At(Phase.WATCHING, "1", previous="2")
+    ended = again(again(watched, after=16 * 60))
+    assert at(ended.status)[:2] == (Phase.STABLE, "1")
+    assert condition(ended.status, "Paused")[2] == "spec.suspend is true: models:/iris/3 waits until it is false"
+    assert decide(again(ended, after=3600)).phase is Phase.STABLE
+
+
+def test_an_undo_under_suspend_that_loses_stable_takes_over() -> None:
+    """Pods on both sides died in the swap: what comes back is stable after `stableDeadDeadline`, as without suspend."""
+    frozen = replace_seen(promoted(), spec=a_spec(suspend=True))
+    undone = again(asking(frozen, "undo"), workloads=both_ready(2, 2), resolution=resolved(3))
+    swapping = again(again(again(undone, weight=LIVE, smoke=LIVE)))
+    assert swapping.status.phase is Phase.SWAPPING
+    alone = again(again(replace_seen(swapping, workloads={}), after=3600), workloads=pods((revision(1), 2)))
+    assert alone.status.phase is Phase.FAILOVER
+    assert at(decide(again(alone, after=3600)))[:2] == (Phase.STABLE, "1")
+
+
 def test_a_suspended_object_starts_no_run() -> None:
     """What waits is told."""
     suspended = replace_seen(stable_on(1, resolution=resolved(2)), spec=a_spec(suspend=True))
@@ -665,31 +716,6 @@ def test_a_suspended_run_stands_still_and_can_go_back() -> None:
     assert "spec.suspend is true" in refusal(asking(suspended, "promote"))
     assert "spec.suspend is true" in refusal(asking(suspended, "resume"))
     on = again(replace_seen(suspended, spec=a_spec()), weight=LIVE, verdict=PASS)
-def test_undo_goes_back_under_suspend_and_nothing_follows() -> None:
-    """A change freeze is when somebody needs it. A newer version waits, before the return and after it."""
-    full, frozen = both_ready(2, 2), a_spec(suspend=True)
-    undone = again(asking(replace_seen(promoted(), spec=frozen), "undo"), workloads=full, resolution=resolved(3))
-    assert at(undone.status) == At(Phase.STARTING, "2", "1", weight=0, live=0)
-    back = again(again(undone, weight=LIVE, smoke=LIVE), swap=LIVE)
-    watched = again(again(back, swap=LIVE))
-    assert at(watched.status) == At(Phase.WATCHING, "1", previous="2")
-    ended = again(again(watched, after=16 * 60))
-    assert at(ended.status)[:2] == (Phase.STABLE, "1")
-    assert condition(ended.status, "Paused")[2] == "spec.suspend is true: models:/iris/3 waits until it is false"
-    assert decide(again(ended, after=3600)).phase is Phase.STABLE
-
-
-def test_an_undo_under_suspend_that_loses_stable_takes_over() -> None:
-    """Pods on both sides died in the swap: what comes back is stable after `stableDeadDeadline`, as without suspend."""
-    frozen = replace_seen(promoted(), spec=a_spec(suspend=True))
-    undone = again(asking(frozen, "undo"), workloads=both_ready(2, 2), resolution=resolved(3))
-    swapping = again(again(again(undone, weight=LIVE, smoke=LIVE)))
-    assert swapping.status.phase is Phase.SWAPPING
-    alone = again(again(replace_seen(swapping, workloads={}), after=3600), workloads=pods((revision(1), 2)))
-    assert alone.status.phase is Phase.FAILOVER
-    assert at(decide(again(alone, after=3600)))[:2] == (Phase.STABLE, "1")
-
-
     assert at(decide(on)).step == 1
 
 
