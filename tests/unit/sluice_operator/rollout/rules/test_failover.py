@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sluice_operator.api.command import Asked
+from sluice_operator.api.command import Asked, Verb, text_of
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.api.status import Rejection
@@ -258,11 +258,10 @@ def test_a_pause_outlives_a_failover(build: Any) -> None:
 
 def test_a_pause_in_a_failover_keeps_the_canary_from_becoming_stable() -> None:
     """And resume lets the deadline act."""
-    pause, resume = (
-        Asked(f"{verb}/{revision(2).revision}/0/2026-03-01T12:00:00Z", "ann", NOW) for verb in ("pause", "resume")
-    )
+    pause = Asked(text_of(Verb.PAUSE, revision(2).revision, 0, NOW), "ann", NOW)
     held = again(failing_over(command=pause), after=2 * STABLE_DEAD)
     assert decide(held).phase is Phase.FAILOVER
+    resume = Asked(text_of(Verb.RESUME, revision(2).revision, 0, held.now), "ann", held.now)
     assert decide(again(again(held, command=resume))).phase is Phase.STABLE
 
 
