@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,78 @@ def test_one_operator_works_and_one_stands_by(installed: Kubectl) -> None:
     (container,) = deployment["template"]["spec"]["containers"]
     probes = (container["livenessProbe"], container["readinessProbe"])
     assert [probe["httpGet"]["path"] for probe in probes] == ["/healthz", "/readyz"]
+
+
+OVERLAYS = ("base", "local", "namespaced", "sharded")
+LABEL = "app.kubernetes.io/name"
+
+
+def rendered(kubectl: Kubectl, folder: Path) -> list[dict[str, Any]]:
+    """The manifests of an overlay."""
+    return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
+
+
+def own_overlay(tmp_path: Path, base: str) -> Path:
+    """A copy of the local one with another resource, as docs/install.md asks for."""
+    text = (LOCAL / "kustomization.yaml").read_text(encoding="utf-8")
+    (tmp_path / "kustomization.yaml").write_text(
+        text.replace("../base", os.path.relpath(LOCAL.parent / base, tmp_path.resolve())), encoding="utf-8"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_all_but_the_crd_and_the_namespace_have_the_label_of_the_operator(api_server: Kubectl, overlay: str) -> None:
+    """So an operator can be deleted by its label, and no ModelDeployment goes with it."""
+    manifests = rendered(api_server, LOCAL.parent / overlay)
+    labels = [(manifest["kind"], (manifest["metadata"].get("labels") or {}).get(LABEL)) for manifest in manifests]
+    assert {kind for kind, name in labels if name is None} == {"Namespace", "CustomResourceDefinition"}
+    assert {name for _, name in labels if name is not None} == {"sluice-operator"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_operator_may_hold_the_lease_that_it_asks_for(api_server: Kubectl, overlay: str) -> None:
+    """Its Role names the Lease of its settings, and its binding its own account."""
+    manifests = rendered(api_server, LOCAL.parent / overlay)
+    (settings,) = [manifest["data"] for manifest in manifests if manifest["kind"] == "ConfigMap"]
+    (account,) = [manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "ServiceAccount"]
+    rules = [rule for manifest in manifests if manifest["kind"] == "Role" for rule in manifest["rules"]]
+    named = [rule["resourceNames"] for rule in rules if "resourceNames" in rule]
+    assert named == [[settings.get("SLUICE_LEASE_NAME", "sluice-leader")]]
+    bindings = [manifest for manifest in manifests if manifest["kind"].endswith("RoleBinding")]
+    assert {subject["name"] for binding in bindings for subject in binding["subjects"]} == {account}
+
+
+@pytest.mark.parametrize("base", ["base", "namespaced", "sharded"])
+def test_an_own_overlay_has_its_values_and_those_of_what_it_is_made_from(
+    api_server: Kubectl, tmp_path: Path, base: str
+) -> None:
+    """The image and the addresses of the overlay, and the namespaces and the Lease below it."""
+    manifests = rendered(api_server, own_overlay(tmp_path, base))
+    (settings,) = [manifest["data"] for manifest in manifests if manifest["kind"] == "ConfigMap"]
+    (deployment,) = [manifest["spec"] for manifest in manifests if manifest["kind"] == "Deployment"]
+    assert deployment["template"]["spec"]["containers"][0]["image"] == "registry.local/sluice-operator:dev"
+    assert settings["SLUICE_PROMETHEUS_URL"] == "http://prometheus.monitoring.svc:9090"
+    below = {"namespaced": "SLUICE_NAMESPACES", "sharded": "SLUICE_NAMESPACE_SELECTOR"}
+    assert [name for name in below.values() if name in settings] == ([below[base]] if base in below else [])
+
+
+def test_two_operators_share_nothing_but_crd_and_namespace(api_server: Kubectl) -> None:
+    """So one can be installed next to another, and be deleted without it."""
+    names = [
+        {(manifest["kind"], manifest["metadata"]["name"]) for manifest in rendered(api_server, LOCAL.parent / overlay)}
+        for overlay in ("local", "namespaced", "sharded")
+    ]
+    shared = {("Namespace", "sluice-system"), ("CustomResourceDefinition", "modeldeployments.sluice.dev")}
+    assert names[0] & names[1] == names[0] & names[2] == names[1] & names[2] == shared
+
+
+def test_the_operator_is_deleted_by_its_label_and_the_crd_stays(installed: Kubectl) -> None:
+    """Whoever takes one operator away keeps the models."""
+    deleted = installed("delete", f"--kustomize={LOCAL}", f"-l={LABEL}=sluice-operator", "--dry-run=server", "-o=name")
+    kinds = {line.split("/")[0] for line in deleted.splitlines()}
+    assert {"deployment.apps", "configmap", "clusterrole.rbac.authorization.k8s.io"} <= kinds
+    assert not {"namespace", "customresourcedefinition.apiextensions.k8s.io"} & kinds
 
 
 def may(

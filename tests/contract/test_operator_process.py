@@ -160,11 +160,12 @@ def test_an_operator_for_one_namespace_needs_no_other_one(
     """With the Role of manifests/install/namespaced and nothing else it does its work, and is refused nothing."""
     kubectl("apply", f"--kustomize={Path(__file__).parents[2]}/manifests/install/namespaced")
     kubectl("delete", "clusterrolebinding", "sluice-operator", "--ignore-not-found")  # of another test
-    token = kubectl("create", "token", "sluice-operator", "--namespace=sluice-system").strip()
+    token = kubectl("create", "token", "sluice-operator-models", "--namespace=sluice-system").strip()
     config = yaml.safe_load(kubectl.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": token}
     kubectl("delete", "mdep", "--all", "--namespace=models")
     settings = {"SLUICE_NAMESPACES": "models", "SLUICE_LEASE_NAMESPACE": "sluice-system"}
+    settings["SLUICE_LEASE_NAME"] = "sluice-leader-models"
     with started(tmp_path_factory.mktemp("namespaced"), config, **settings) as log:
         kubectl("apply", f"--filename={Path(__file__).parents[2]}/manifests/examples/iris.yaml")
 
