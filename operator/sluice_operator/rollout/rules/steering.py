@@ -143,9 +143,10 @@ def _outdated(status: Status, asked: Asked, verb: Verb) -> str:
 def _too_late(seen: Observation, asked: Asked, verb: Verb) -> str:
     """Why nobody expects this command to be carried out any more, as after an outage of the operator; empty if not.
 
-    The API server knows when it was written, whatever a person's clock said.
+    Both its own time and that of the API server must say so: the clock of a person may be slow.
     """
-    written = asked.at or given_at(asked.text)
+    given = given_at(asked.text)
+    written = max(given, asked.at or given)
     if verb in _EMERGENCIES or seen.now - written <= _WAITS_FOR_AN_OPERATOR:
         return ""
     return f"it was asked at {written:%Y-%m-%dT%H:%M:%SZ}, and no operator has seen it for ten minutes: ask again"

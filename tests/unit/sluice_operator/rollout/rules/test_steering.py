@@ -196,7 +196,7 @@ def test_a_command_that_waited_long_for_an_operator_is_refused(verb: Verb, minut
 
 
 def test_a_person_whose_clock_is_slow_does_not_wait_long() -> None:
-    """How long a command has waited, the API server's time of the write says."""
+    """The API server's time of the write counts as well."""
     seen = asking(stepping(), "promote")
     assert seen.command is not None
     slow = text_of(Verb.PROMOTE, OF_2, 0, seen.now - timedelta(minutes=9))
