@@ -17,6 +17,7 @@ from sluice_operator.api.run import Answer, Outcome, Phase, TakenCommand
 from sluice_operator.api.status import Condition, Status
 from sluice_operator.controller.event_limit import EventLimit
 from sluice_operator.kubernetes.port import Kube
+from sluice_operator.rollout import pauses
 
 _log = logging.getLogger(__name__)
 _HOST_TROUBLE = ("HostAnsweredByAnother", "HostNotAnswered", "GatewayUnreachable")  # at rest, when no run tells it
@@ -62,7 +63,17 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
     if after.stable and after.stable.edited_by and not (before.stable and before.stable.edited_by):
         edited = f"{after.stable.edited_by} has edited the pod template of revision {after.stable.revision}"
         yield Event("TemplateEdited", f"{edited}: its pods are no longer those that were judged", warning=True)
+    yield from _paused(before, after)
     yield from _conditions_changed(before, after)
+
+
+def _paused(before: Status, after: Status) -> Iterator[Event]:
+    """Somebody has to know that a rollout waits, and that it goes on."""
+    if paused := _changed_to(before, after, "Paused", "True"):
+        yield Event(paused.reason, paused.message, warning=paused.reason == pauses.BY_OBJECTIVE)
+    was, run = before.run, after.run
+    if was is not None and run is not None and was.id == run.id and was.pause and not run.pause and not run.outcome:
+        yield Event("RunResumed", f"the run goes on: {after.message}")
 
 
 def _route_edited(before: Status, after: Status) -> Iterator[Event]:

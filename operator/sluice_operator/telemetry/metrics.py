@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
+from sluice_operator.api.run import Outcome
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing reads them
 REGISTRY = CollectorRegistry()
 
@@ -82,6 +84,8 @@ REQUEST_ERRORS = Counter(
 
 ProcessCollector(registry=REGISTRY)
 BUILD.labels(version("sluice")).set(1)
+for _outcome in Outcome:  # from 0 on, so that the first rollback is an increase
+    RUN_DURATION.labels(_outcome)
 for _dependency in DEPENDENCIES:
     for _kind in ERROR_KINDS:
         REQUEST_ERRORS.labels(_dependency, _kind)

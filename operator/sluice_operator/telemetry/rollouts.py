@@ -1,4 +1,4 @@
-"""Series about objects: how many are in which phase, which are stalled, and where each run under way is.
+"""Series about objects: how many are in which phase, which are stalled or paused, and where each run under way is.
 
 An object at rest costs one number in a count and no series of its own, so thousands of them cost nothing. Series are
 made when Prometheus asks, from what was last seen; those of an object that is gone are not made any more.
@@ -23,6 +23,10 @@ _OBJECTIVE = (*_OBJECT, "objective", "claim")
 FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "sluice_model_deployments": ("ModelDeployments in each phase.", ("phase",)),
     "sluice_model_deployment_stalled": ("ModelDeployments that wait for a person. Always 1.", (*_OBJECT, "reason")),
+    "sluice_model_deployment_paused": (
+        "ModelDeployments that a person, a step, an objective or spec.suspend holds. Always 1.",
+        (*_OBJECT, "reason"),
+    ),
     "sluice_run_info": ("Runs under way. Always 1.", (*_OBJECT, "phase", "canary", "stable")),
     "sluice_run_started_timestamp_seconds": ("When the run started.", _OBJECT),
     "sluice_run_step": ("The present step of the run, from 1.", _OBJECT),
@@ -51,6 +55,7 @@ class _Seen:
 
     phase: Phase
     stalled: str  # reason; empty if it is not
+    paused: str  # the same
     run: Run | None = None
     weight: Weight | None = None
     verdict: Verdict | None = None
@@ -70,11 +75,11 @@ class Rollouts(Collector):
         shown = self._seen.get(key)
         if shown is None or shown.run is None or after.run is None or shown.run.id != after.run.id:
             self._evidence.pop(key, None)  # of another run
-        stalled = next((entry.reason for entry in after.conditions if _is_stalled(entry.type, entry.status)), "")
+        stalled, paused = _reason(after, "Stalled"), _reason(after, "Paused")
         if after.phase in AT_REST or after.run is None:
-            self._seen[key] = _Seen(after.phase, stalled)
+            self._seen[key] = _Seen(after.phase, stalled, paused)
         else:
-            self._seen[key] = _Seen(after.phase, stalled, after.run, after.weight, after.verdict)
+            self._seen[key] = _Seen(after.phase, stalled, paused, after.run, after.weight, after.verdict)
 
     def weighed(self, namespace: str, name: str, evidence: Iterable[Evidence]) -> None:
         """The newest evaluation of the object's run has this evidence."""
@@ -93,14 +98,18 @@ class Rollouts(Collector):
         for key, seen in self._seen.items():
             if seen.stalled:
                 families["sluice_model_deployment_stalled"].add_metric((*key, seen.stalled), 1)
+            if seen.paused:
+                families["sluice_model_deployment_paused"].add_metric((*key, seen.paused), 1)
             if seen.run is not None:
                 _add_run(families, key, seen, seen.run)
                 _add_evidence(families, key, self._evidence.get(key, ()))
         yield from families.values()
 
 
-def _is_stalled(kind: str, status: str) -> bool:
-    return kind == "Stalled" and status == "True"
+def _reason(status: Status, kind: str) -> str:
+    """Why the condition of this type is True; empty if it is not."""
+    true = (entry.reason for entry in status.conditions if entry.type == kind and entry.status == "True")
+    return next(true, "")
 
 
 def _add_run(families: Mapping[str, GaugeMetricFamily], key: Key, seen: _Seen, run: Run) -> None:

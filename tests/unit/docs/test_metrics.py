@@ -4,8 +4,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import promql_parser as promql
+import pytest
+import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from sluice_operator.api.run import Outcome
+from sluice_operator.api.status import METRICS_UNAVAILABLE
+from sluice_operator.rollout import pauses
 from sluice_operator.telemetry import metrics, rollouts, waiting
 
 PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -25,6 +31,47 @@ def exported() -> Iterator[Described]:
             yield family.name + total, family.type, frozenset(metric._labelnames)
     for name, (_, labels) in {**rollouts.FAMILIES, **waiting.FAMILIES}.items():
         yield name, "gauge", frozenset(labels)
+
+
+RULES = [
+    rule
+    for group in yaml.safe_load(re.findall(r"```yaml\n(groups:.*?)```", PAGE, re.DOTALL)[0])["groups"]
+    for rule in group["rules"]
+]
+
+
+def selectors(expression: promql.Expr) -> Iterator[promql.VectorSelector]:
+    """What a query reads, in all of its parts."""
+    for part in (getattr(expression, name, None) for name in ("expr", "lhs", "rhs", "vector_selector")):
+        if part is not None:
+            yield from selectors(part)
+    for part in getattr(expression, "args", ()):
+        yield from selectors(part)
+    if isinstance(expression, promql.VectorSelector):
+        yield expression
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
+def test_each_alert_reads_what_is_exported(rule: dict[str, str]) -> None:
+    """Series and labels that do not exist never raise one."""
+    labels = {name: labels for name, _, labels in exported()}
+    labels |= {f"{name}_count": of for name, kind, of in exported() if kind == "histogram"}
+    read = list(selectors(promql.parse(rule["expr"])))
+    assert read
+    for selector in read:
+        assert {matcher.name for matcher in selector.matchers.matchers} <= labels[selector.name or ""]
+
+
+def test_the_values_that_alerts_ask_for_exist() -> None:
+    """Reasons and outcomes are those of the code."""
+    asked = {value for rule in RULES for value in re.findall(r'"(\w+)"', rule["expr"])}
+    assert asked == {pauses.SUSPENDED, METRICS_UNAVAILABLE, Outcome.REJECTED}
+
+
+def test_the_first_rejection_is_an_increase() -> None:
+    """A series that begins with 1 has none."""
+    known = {sample.labels.get("outcome") for sample in next(iter(metrics.RUN_DURATION.collect())).samples}
+    assert known == set(Outcome)
 
 
 def test_each_metric_is_described_with_its_type_and_labels() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_seen
 from typing import Any
 
 import pytest
 
+from sluice_operator.api.command import Asked, Verb, text_of
 from sluice_operator.api.observation import Observation, Refusal, Unreachable, Unresolved, Workload
 from sluice_operator.api.owner import Manifest
+from sluice_operator.api.status import Result, Verdict
 from sluice_operator.controller.event_limit import EventLimit
 from sluice_operator.controller.events import Event, EventPublisher, transitions
 from sluice_operator.rollout.decide import decide
@@ -17,9 +20,11 @@ from tests.unit.sluice_operator.build import (
     LOST,
     PASS,
     UNDECIDED,
+    a_spec,
     again,
     an_observation,
     both_ready,
+    condition,
     pods,
     promoting,
     resolved,
@@ -34,6 +39,7 @@ from tests.unit.sluice_operator.build import (
 from tests.unit.sluice_operator.fakes import FakeKube, finish
 
 TWO = revision(2).revision
+HOLDS = Verdict(Result.UNDECIDED, "ErrorRateAboveLimit", "errors 5% breaks its limit", holding=("errors",))
 FOREVER = 86_400.0
 
 
@@ -110,6 +116,30 @@ def events(seen: Observation) -> list[Event]:
 def test_each_transition_has_one_event(seen: Observation, event: Event | None) -> None:
     """And without a transition there is no event."""
     assert events(seen) == ([event] if event else [])
+
+
+def test_a_pause_has_an_event_when_it_begins_and_when_it_is_over() -> None:
+    """With the sentence of the condition. One that an objective asked for is a warning: somebody has to decide."""
+    held = again(stepping(verdict=HOLDS))
+    sentence = condition(held.status, "Paused")[2]
+    assert events(stepping(verdict=HOLDS)) == [Event("PausedByObjective", sentence, warning=True)]
+    assert events(replace_seen(held, verdict=HOLDS)) == []
+    resume = Asked(text_of(Verb.RESUME, TWO, 0, held.now), "jane", held.now)
+    assert [event.reason for event in events(replace_seen(held, command=resume))] == ["CommandAccepted", "RunResumed"]
+
+
+def test_a_pause_that_ends_with_the_run_is_not_told_as_a_resume() -> None:
+    """Traffic goes back, and the Event about that says so."""
+    held = again(stepping(verdict=HOLDS))
+    abort = Asked(text_of(Verb.ABORT, TWO, 0, held.now), "jane", held.now)
+    reasons = [event.reason for event in events(replace_seen(held, command=abort))]
+    assert reasons == ["RollingBack", "CommandAccepted"]
+
+
+def test_spec_suspend_has_an_event_also_at_rest() -> None:
+    """Nobody wonders why a new version does not start."""
+    (event,) = events(stable_on(1, resolution=resolved(2), spec=a_spec(suspend=True)))
+    assert event == Event("Suspended", "spec.suspend is true: models:/iris/2 waits until it is false")
 
 
 def test_the_last_pass_has_an_event_when_the_promotion_begins() -> None:

@@ -5,11 +5,23 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.run import Phase
-from sluice_operator.api.status import Condition, Status
+from sluice_operator.api.status import Condition, Result, Status, Verdict
 from sluice_operator.telemetry.metrics import REGISTRY
 from sluice_operator.telemetry.rollouts import Evidence, Rollouts
-from tests.unit.sluice_operator.build import FAIL, NOW, OWNER, again, revision, rolling_back, stable_on, stepping
+from tests.unit.sluice_operator.build import (
+    FAIL,
+    NOW,
+    OWNER,
+    a_spec,
+    again,
+    revision,
+    rolling_back,
+    stable_on,
+    stepping,
+)
 
+PAUSED = "sluice_model_deployment_paused"
+HOLDS = Verdict(Result.UNDECIDED, "ErrorRateAboveLimit", "errors 5% breaks its limit", holding=("errors",))
 RUN = {"namespace": "models", "name": "iris"}
 
 
@@ -42,6 +54,15 @@ def test_a_run_under_way_shows_its_phase_weights_steps_and_verdict() -> None:
     assert registry.get_sample_value("sluice_run_steps", RUN) == 2
     verdict = {**RUN, "result": "Fail", "reason": "ErrorRateAboveLimit"}
     assert registry.get_sample_value("sluice_run_verdict", verdict) == 1
+
+
+def test_what_is_paused_shows_why() -> None:
+    """Also at rest, while spec.suspend is true. Nothing is shown of an object that goes on."""
+    held = again(stepping(verdict=HOLDS)).status
+    assert having_seen(held).get_sample_value(PAUSED, {**RUN, "reason": "PausedByObjective"}) == 1
+    suspended = again(stable_on(1, spec=a_spec(suspend=True))).status
+    assert having_seen(suspended).get_sample_value(PAUSED, {**RUN, "reason": "Suspended"}) == 1
+    assert PAUSED not in "".join(series_about_iris(having_seen(stepping().status)))
 
 
 def test_evidence_has_its_threshold_beside_it() -> None:
