@@ -185,7 +185,7 @@ def _go_back(seen: Observation, run: Run, reason: str, message: str) -> Answered
         stays = "; kubectl sluice pause keeps the canary from becoming stable" if status.phase is Phase.FAILOVER else ""
         return Refused(f"{back.model.uri if back else 'the previous revision'} has no ready pods to go back to{stays}")
     # Whoever ends an undo says nothing against what served before; unless the spec names it, it does not start again.
-    named = seen.desired is None or seen.desired.revision == run.canary.revision
+    named = seen.desired is not None and seen.desired.revision == run.canary.revision
     outcome = Outcome.WITHDRAWN if run.returning and not named else Outcome.REJECTED
     status = roll_back(seen, pauses.resumed(run, seen.now), outcome, reason, message)
     return Accepted(status, f"traffic goes back to {back.model.uri}")

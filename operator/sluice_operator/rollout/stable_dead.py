@@ -35,12 +35,13 @@ def newer_revision(seen: Observation) -> Revision | None:
 def yields_at(seen: Observation, status: Status) -> datetime | None:
     """When the canary that answers in stable's place becomes stable; None if it does not, however long that takes.
 
-    It does not while somebody has paused the run, or if it fails, or if the spec names the stable revision again.
+    It does not while somebody has paused the run, or if it fails, or unless the spec is known to name another revision
+    than stable: a silent registry says nothing.
     """
     run, began, wanted = status.run, status.phase_started_at, seen.desired
     if run is None or began is None or _is_paused(seen, run) or failure(status) is not None:
         return None
-    if wanted is not None and status.stable is not None and wanted.revision == status.stable.revision:
+    if wanted is None or (status.stable is not None and wanted.revision == status.stable.revision):
         return None
     return began + run.rollout.stable_dead_deadline - timedelta(seconds=run.failover_seconds)
 
@@ -85,6 +86,8 @@ def _in_its_place(seen: Observation, status: Status, canary: Revision) -> str:
         return f"{takes} though it fails ({failed.message}), and is rejected as soon as they come back"
     if status.run is not None and _is_paused(seen, status.run):
         return f"{takes} without a verdict, and is not stable while the run is paused"
+    if seen.desired is None:
+        return f"{takes} and is not stable before it is known which version the spec names"
     return f"{takes} until they come back, because the spec names the stable revision"
 
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked, Verb, text_of
-from sluice_operator.api.observation import Observation
+from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.api.status import Rejection
 from sluice_operator.rollout.decide import decide
@@ -20,6 +20,7 @@ from tests.unit.sluice_operator.build import (
     NOW,
     REPLICAS,
     ROLLOUT,
+    SPEC,
     UNDECIDED,
     At,
     a_spec,
@@ -236,6 +237,33 @@ def test_a_canary_that_the_spec_left_does_not_become_stable() -> None:
     assert "because the spec names the stable revision" in condition(decide(left), "Stalled")[2]
     back = again(again(left, workloads=both_ready(2, 2)), after=60)
     assert at(decide(again(back)))[-1] is Outcome.WITHDRAWN
+
+
+UNKNOWN = [
+    NotAnswered(),
+    Unreachable("no answer"),
+    Denied("RegistryDenied", "401"),
+    Unresolved("AliasNotFound", "no such alias"),
+]
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
+def test_a_registry_that_does_not_say_makes_nobody_stable(unknown: Any) -> None:
+    """The spec may name stable again, as before an operator that has just started. The canary answers meanwhile."""
+    left = failing_over(resolution=resolved(1), after=STABLE_DEAD)
+    silent = again(left, resolution=unknown, after=100 * STABLE_DEAD)
+    status = decide(silent)
+    assert (status.phase, serves(status)) == (Phase.FAILOVER, status.canary)
+    assert decide(again(silent, resolution=resolved(2))).phase is Phase.STABLE
+    if isinstance(unknown, NotAnswered):
+        assert "not stable before it is known which version the spec names" in condition(status, "Stalled")[2]
+
+
+def test_a_silent_registry_does_not_hold_a_version_that_the_spec_pins() -> None:
+    """What is pinned in status needs no answer to be named."""
+    pinned = a_spec(model={**SPEC["model"], "uri": "models:/iris/2"})
+    seen = failing_over(resolution=Unreachable("no answer"), spec=pinned)
+    assert decide(again(seen, after=STABLE_DEAD)).phase is Phase.STABLE
 
 
 @pytest.mark.parametrize("build", [stepping, starting])

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked, Verb, text_of
-from sluice_operator.api.observation import Observation, Signatures, Unreachable, Workload
+from sluice_operator.api.observation import NotAnswered, Observation, Signatures, Unreachable, Unresolved, Workload
 from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.api.status import Abandoned, Result, Status, Verdict
 from sluice_operator.rollout.decide import decide
@@ -629,6 +629,16 @@ def test_an_undo_that_is_aborted_leaves_nothing_behind(phase: Phase) -> None:
     ended = again(aborted, weight=LIVE, swap=LIVE)
     assert at(ended.status)[:2] == (Phase.STABLE, "2")
     assert ended.status.rejected == ()
+    assert decide(asking(again(ended, after=60), "undo")).phase is Phase.STARTING
+
+
+@pytest.mark.parametrize("silent", [NotAnswered(), Unreachable("no answer"), Unresolved("AliasNotFound", "none")])
+def test_an_undo_that_is_aborted_while_the_registry_is_silent_rejects_nobody(silent: Any) -> None:
+    """Nobody knows then whether the spec names the revision, and undo can be asked for again."""
+    undone = again(asking(promoted(), "undo"), workloads=both_ready(2, 2))
+    aborted = again(asking(replace_seen(undone, resolution=silent), "abort", of=revision(1).revision), weight=LIVE)
+    ended = again(aborted, weight=LIVE)
+    assert (at(ended.status)[:2], ended.status.rejected) == ((Phase.STABLE, "2"), ())
     assert decide(asking(again(ended, after=60), "undo")).phase is Phase.STARTING
 
 
