@@ -53,6 +53,7 @@ def test_traces_are_wanted_where_an_endpoint_is_set(environment: dict[str, str],
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://user:{SECRET}@collector:4318"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://collector:4318?token={SECRET}"),
+        ("OTEL_TRACES_SAMPLER", "bogus"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(variable: str, value: str) -> None:
