@@ -117,7 +117,7 @@ class RunEvidence:
         finished = self._canary_finished[-1]
         started_by = now - max(overdue_after, _SLOW_FACTOR * self.baseline.nearly_all_within)
         started = self._canary_started[self.ticks.ended_by(started_by)]
-        at_weight = self._at_weight[run.strategy.weight]
+        at_weight = self._at_weight[run.strategy.weight if run.strategy else 0]
         return RunFindings(
             self.objective_findings,
             silent=at_weight.log_silent,

@@ -88,7 +88,8 @@ class Stage:
         if run.promoted_at is not None:
             return cls(step=None, steps=len(run.steps), overruled=run.overruled)
         elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
-        return cls(run.strategy.step, run.step, len(run.steps), elapsed, run.overruled)
+        step = run.strategy.step if run.strategy else None
+        return cls(step, run.step, len(run.steps), elapsed, run.overruled)
 
     @property
     def is_last_step(self) -> bool:

@@ -163,9 +163,9 @@ class Run(StatusPart, frozen=True):
     message: str = ""
 
     @property
-    def strategy(self) -> CanarySteps:
-        """The steps and the present one. Only for a run that has steps."""
-        return CanarySteps(self.steps, self.step)
+    def strategy(self) -> CanarySteps | None:
+        """The steps and the present one. None without steps: of an undo, and as long as none are chosen."""
+        return CanarySteps(self.steps, self.step) if self.steps else None
 
     @property
     def deadline_at(self) -> datetime:

@@ -48,7 +48,7 @@ def bar(percent: int) -> str:
 
 def _stage(status: Status) -> str:
     run, paused = status.run, ", paused" if status.run is not None and status.run.pause else ""
-    if status.phase is Phase.STEPPING and run is not None and run.steps:
+    if status.phase is Phase.STEPPING and run is not None and run.strategy is not None:
         return f"{status.phase}, {run.strategy}{paused}"
     return f"{status.phase}{paused}"
 

@@ -90,7 +90,7 @@ def _resume(seen: Observation, command: Command, by: str) -> Answered:
 
 def _promote(seen: Observation, command: Command, by: str) -> Answered:
     status, run = seen.status, run_in(seen, Phase.STEPPING)
-    if run is None:
+    if run is None or (strategy := run.strategy) is None:
         return _nothing_to_promote(seen)
     if refusal := _elsewhere(seen, run, command):
         return refusal
@@ -98,12 +98,12 @@ def _promote(seen: Observation, command: Command, by: str) -> Answered:
     if verdict is not None and verdict.result is Result.FAIL:
         return Refused(f"the verdict is Fail: {verdict.message}")
     everything = command.verb is Verb.PROMOTE_FULL
-    passed = verdict is not None and verdict.result is Result.PASS and (run.strategy.is_last or not everything)
+    passed = verdict is not None and verdict.result is Result.PASS and (strategy.is_last or not everything)
     run = pauses.overruled(pauses.resumed(run, seen.now), verdict.holding if verdict else ())
     if not passed:
-        message = f"{run.canary.model} was promoted by {by} without a Pass of {run.strategy}"
+        message = f"{run.canary.model} was promoted by {by} without a Pass of {strategy}"
         run = replace(run, reason="PromotedByHand", message=message)
-    if everything or run.strategy.is_last:
+    if everything or strategy.is_last:
         return Accepted(enter(replace(status, run=run), Phase.PROMOTING, seen.now), "the promotion begins")
     return Accepted(next_step(status, run), f"step {run.step + 2} of {len(run.steps)} begins")
 

@@ -253,10 +253,10 @@ def _run_message(seen: Observation, status: Status, run: Run) -> str:
         case Phase.INITIALIZING | Phase.STARTING:
             why = pods.trouble or waits_for(seen, status, run)
             return f"{canary} is starting" + (f": {why}" if why else "")
-        case Phase.STEPPING:
-            step, weight = str(run.strategy), run.strategy.weight
+        case Phase.STEPPING if (step := run.strategy) is not None:
+            weight = step.weight
             if status.weight is not None and status.weight.desired != weight:
-                needed = run.strategy.pods(full_size(seen.spec, status))
+                needed = step.pods(full_size(seen.spec, status))
                 return f"{canary}, {step}: {pods.ready} of the {needed} pods that weight {weight} needs are ready"
             says = f": {status.verdict.message}" if status.verdict and status.verdict.message else ""
             return f"{canary}, {step}, weight {weight}{says}"

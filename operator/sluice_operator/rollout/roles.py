@@ -60,4 +60,4 @@ def _canary(status: Status, full: int) -> int:
     run = status.run
     if status.weight is None or run is None or run.returning or status.phase in (Phase.PROMOTING, *_CANARY_SERVES):
         return full
-    return run.strategy.pods(full) if run.steps else 1
+    return run.strategy.pods(full) if run.strategy else 1

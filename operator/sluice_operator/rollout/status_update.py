@@ -143,7 +143,8 @@ def _live_weight(seen: Observation, status: Status) -> Status:
         status,
         weight=replace(weight, live=weight.desired, verified_at=seen.now, verification=Verification.PROVEN),
     )
-    if status.phase not in (Phase.STEPPING, Phase.PROMOTING) or weight.desired != run.strategy.weight:
+    strategy = run.strategy if status.phase in (Phase.STEPPING, Phase.PROMOTING) else None
+    if strategy is None or weight.desired != strategy.weight:
         return status
     run = replace(run, step_started_at=seen.now, first_live_at=run.first_live_at or seen.now)
     return replace(status, run=now_live(run, weight.desired, seen.now))

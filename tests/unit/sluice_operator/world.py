@@ -83,6 +83,7 @@ class World(Observer):
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
         self.without_room: set[str] = set()  # likewise, whose pods get no node
+        self.partly: set[str] = set()  # likewise, of whose pods only one gets ready
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass for all others
         self.signatures: dict[str, Signature | None] = {}  # by model version; `SIGNATURE` for all others
         self.registry = Aliases()
@@ -134,13 +135,20 @@ class World(Observer):
             if kind == "Deployment":
                 healthy = _version(manifest) not in self.broken | self.without_room
                 revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
-                self._ready[revision] = manifest["spec"]["replicas"] if healthy else 0
+                most = 1 if _version(manifest) in self.partly else manifest["spec"]["replicas"]
+                self._ready[revision] = min(manifest["spec"]["replicas"], most) if healthy else 0
 
     def lose_pods(self, version: str) -> None:
         """No pod of this model version is ready any more."""
         for (kind, _), manifest in self.kube.objects.items():
             if kind == "Deployment" and _version(manifest) == version:
                 self._ready[manifest["metadata"]["labels"][names.LABEL_REVISION]] = 0
+
+    def edit_weight(self, weight: int) -> None:
+        """Somebody else writes the canary's route."""
+        route = self.kube.objects["Ingress", "iris-canary"]
+        route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"] = str(weight)
+        self.kube.put(route)
 
     def sync_gateway(self) -> None:
         """The gateway catches up with Service and Ingress."""

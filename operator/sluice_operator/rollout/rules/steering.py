@@ -71,10 +71,10 @@ def a_paused_run_goes_no_further(seen: Observation) -> Status | None:
     status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.WATCHING)
     if run is None or run.pause is None:
         return None
-    weight = run.pause.weight
-    if status.weight is None or status.phase is not Phase.STEPPING or status.weight.desired == weight:
+    weight, strategy = run.pause.weight, run.strategy if status.phase is Phase.STEPPING else None
+    if status.weight is None or strategy is None or status.weight.desired == weight:
         return status
-    if seen.workload(status.canary).ready < run.strategy.pods(full_size(seen.spec, status)):
+    if seen.workload(status.canary).ready < strategy.pods(full_size(seen.spec, status)):
         return status
     return write_weight(replace(status, run=replace(run, step_started_at=None)), weight, seen.now)
 
@@ -84,12 +84,12 @@ def a_step_with_a_pause_pauses_once_it_has_passed(seen: Observation) -> Status |
     status, run, verdict = seen.status, run_in(seen, Phase.STEPPING), seen.verdict
     if run is None or run.step_started_at is None or verdict is None or verdict.result is not Result.PASS:
         return None
-    pause = run.strategy.step.pause
-    if pause is None or run.pause_over == run.step:
+    strategy = run.strategy
+    if strategy is None or (pause := strategy.step.pause) is None or run.pause_over == run.step:
         return None
     return replace(
         status,
-        run=pauses.paused(status, run, pauses.BY_STEP, f"{run.strategy} has passed", seen.now, pause.duration),
+        run=pauses.paused(status, run, pauses.BY_STEP, f"{strategy} has passed", seen.now, pause.duration),
     )
 
 

@@ -97,12 +97,14 @@ def a_contested_route_keeps_its_weight(seen: Observation) -> Status | None:
 def a_step_with_ready_pods_gets_its_weight(seen: Observation) -> Status | None:
     """Pods first, then the weight that needs them."""
     status, run = seen.status, run_in(seen, Phase.STEPPING)
-    if run is None or status.weight is None or status.weight.desired == run.strategy.weight:
+    if run is None or (strategy := run.strategy) is None or status.weight is None:
         return None
-    if seen.workload(status.canary).ready < run.strategy.pods(full_size(seen.spec, status)):
+    if status.weight.desired == strategy.weight:
+        return None
+    if seen.workload(status.canary).ready < strategy.pods(full_size(seen.spec, status)):
         return None
     weighted = replace(run, traffic_started_at=run.traffic_started_at or seen.now, step_started_at=None)
-    return write_weight(replace(status, run=weighted), run.strategy.weight, seen.now)
+    return write_weight(replace(status, run=weighted), strategy.weight, seen.now)
 
 
 def a_passed_step_leads_to_the_next(seen: Observation) -> Status | None:
@@ -110,7 +112,9 @@ def a_passed_step_leads_to_the_next(seen: Observation) -> Status | None:
     status, run, verdict = seen.status, run_in(seen, Phase.STEPPING), seen.verdict
     if run is None or run.step_started_at is None or verdict is None or verdict.result is not Result.PASS:
         return None
-    return enter(status, Phase.PROMOTING, seen.now) if run.strategy.is_last else next_step(status, run)
+    if (strategy := run.strategy) is None:
+        return None
+    return enter(status, Phase.PROMOTING, seen.now) if strategy.is_last else next_step(status, run)
 
 
 def a_clean_run_past_its_deadline_is_promoted(seen: Observation) -> Status | None:

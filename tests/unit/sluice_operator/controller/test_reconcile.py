@@ -22,6 +22,7 @@ from tests.unit.sluice_operator.build import (
     UNDECIDED,
     At,
     at,
+    condition,
     resolved,
     revision,
     signature,
@@ -335,3 +336,22 @@ def test_an_undo_goes_all_the_way() -> None:
     assert {Phase.STARTING, Phase.PROMOTING} <= phases
     assert (world.status.phase, world.status.stable.revision) == (Phase.STABLE, revision(1).revision)
     assert [entry.reason for entry in world.status.rejected] == ["Undone"]
+
+
+def test_an_undo_with_some_of_its_pods_survives_an_edit_of_its_route() -> None:
+    """The proof of the repaired weight 0 is no proof of a step: an undo has none. An abort is answered all the same."""
+    world = stable_world()
+    world.resolution = resolved(2)
+    world.calm_down(30)
+    world.partly = {"1"}
+    world.ask(Verb.UNDO, revision(2).revision, 0)
+    world.calm_down(3)
+    assert world.status.phase is Phase.PROMOTING
+    world.edit_weight(5)
+    world.calm_down(3)
+    assert world.status.phase is Phase.PROMOTING
+    assert condition(world.status, "TrafficVerified")[1] == "Proven"
+    asked = world.ask(Verb.ABORT, revision(1).revision, 0)
+    world.calm_down(3)
+    assert world.status.last_command is not None
+    assert (world.status.last_command.id, world.status.phase) == (asked, Phase.STABLE)

@@ -70,9 +70,11 @@ class Rollouts(RuleBasedStateMachine):
         self.world = World()
         self.backup: Any = None
 
-    @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, *LATE]))
-    def start_in_a_phase(self, first: Phase) -> None:
-        """A phase that random rules rarely reach."""
+    @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, *LATE, None]))
+    def start_in_a_phase(self, first: Phase | None) -> None:
+        """A phase that random rules rarely reach. None: an undo, what comes back having some of its pods for long."""
+        if first is None:
+            return self.start_with_an_undo()
         for version, phase in ((1, Phase.STABLE), (2, Phase.STEPPING if first is Phase.FAILOVER else first)):
             self.world.resolution = resolved(version)
             while first is not Phase.PENDING and self.world.status.phase is not phase:
@@ -80,6 +82,14 @@ class Rollouts(RuleBasedStateMachine):
         if first is Phase.FAILOVER:
             self.pods_break_or_recover("1")
             self.the_operator_reconciles()
+
+    def start_with_an_undo(self) -> None:
+        self.start_in_a_phase(Phase.WATCHING)
+        self.world.calm_down(5)
+        self.world.partly = {"1"}
+        self.world.ask(Verb.UNDO, revision(2).revision, 0)
+        self.everything_advances()
+        assert self.world.status.phase is Phase.PROMOTING
 
     @rule(cut_after=st.integers(1, 6))
     def the_operator_is_killed(self, cut_after: int) -> None:
@@ -199,6 +209,11 @@ class Rollouts(RuleBasedStateMachine):
         self.world.run_pods()
 
     @rule(version=VERSIONS)
+    def only_one_pod_gets_ready_or_all(self, version: str) -> None:
+        self.world.partly ^= {version}
+        self.world.run_pods()
+
+    @rule(version=VERSIONS)
     def room_runs_out_or_comes_back(self, version: str) -> None:
         self.world.without_room ^= {version}
         self.world.run_pods()
@@ -215,9 +230,7 @@ class Rollouts(RuleBasedStateMachine):
     @precondition(lambda self: ("Ingress", "iris-canary") in self.world.kube.objects)
     @rule(weight=st.integers(0, 100))
     def a_weight_is_edited(self, weight: int) -> None:
-        route = self.world.kube.objects["Ingress", "iris-canary"]
-        route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"] = str(weight)
-        self.world.kube.put(route)
+        self.world.edit_weight(weight)
 
     @rule(verb=st.sampled_from(Verb), step=st.integers(0, 1), version=st.sampled_from([1, 2, 3]), fits=st.booleans())
     def a_person_asks(self, verb: Verb, step: int, version: int, fits: bool) -> None:
@@ -355,7 +368,7 @@ class Rollouts(RuleBasedStateMachine):
         world = self.world
         if world.spec.get("suspend"):
             self.the_spec_is_suspended(suspend=False)
-        world.broken, world.without_room = set(), set()
+        world.broken, world.without_room, world.partly = set(), set(), set()
         world.allowed_routes = AllowedRoutes()
         held = (LOST, HOLDS)
         remaining = {version: verdict for version, verdict in world.verdicts.items() if verdict not in held}

@@ -10,7 +10,16 @@ import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api.command import Asked, Verb, text_of
-from sluice_operator.api.observation import NotAnswered, Observation, Signatures, Unreachable, Unresolved, Workload
+from sluice_operator.api.observation import (
+    HostTrouble,
+    NotAnswered,
+    Observation,
+    RouteEdit,
+    Signatures,
+    Unreachable,
+    Unresolved,
+    Workload,
+)
 from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.api.status import Abandoned, Result, Status, Verdict
 from sluice_operator.rollout.decide import decide
@@ -607,6 +616,36 @@ def test_undo_of_a_dead_stable_proves_nothing_first() -> None:
     """Callers get no answer from it, so weight 0 cannot be shown, and one pod is better than none."""
     undone = again(asking(promoted(), "undo"), workloads=pods((revision(1), 1)))
     assert decide(undone).phase is Phase.SWAPPING
+
+
+UNDER_WAY = (Phase.STARTING, Phase.PROMOTING, Phase.SWAPPING, Phase.FAILOVER, Phase.ROLLING_BACK)
+
+
+def undo_in(phase: Phase) -> Observation:
+    """An undo of version 2, whose version 1 has one of its two pods."""
+    undone = again(asking(promoted(), "undo"), workloads=both_ready(1, 2))
+    return undone if phase is Phase.STARTING else again(with_status(undone, phase=phase))
+
+
+@pytest.mark.parametrize("phase", UNDER_WAY)
+@pytest.mark.parametrize(
+    "disturbed",
+    [
+        {"route_edits": (RouteEdit("Ingress iris-canary", "jane"),)},
+        {"host_trouble": HostTrouble("HostAnsweredByAnother", "another", by_another=True)},
+        {"workloads": both_ready(0, 2)},
+        {"workloads": both_ready(1, 0)},
+    ],
+)
+def test_an_undo_is_never_asked_for_a_step(phase: Phase, disturbed: dict[str, Any]) -> None:
+    """It has none, in whatever phase it is when its route or its pods are disturbed, and for however long."""
+    seen = again(undo_in(phase), **disturbed)
+    seen = again(seen, workloads=both_ready(1, 2), route_edits=(), host_trouble=None)
+    for _ in range(5):
+        seen = again(seen, after=20, weight=LIVE, smoke=LIVE, swap=LIVE)
+        assert seen.status.phase is not Phase.STEPPING
+    aborted = decide(asking(seen, "abort", of=revision(1).revision))
+    assert answered(aborted)[0] is Answer.ACCEPTED or aborted.phase is Phase.STABLE
 
 
 def test_undo_is_not_refused_for_the_signature_of_what_served_before() -> None:
