@@ -16,7 +16,8 @@ from sluice_operator.api.status import Result, Status
 from sluice_operator.rollout import pauses, rejections
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.rejections import ABORTED, UNDONE
-from sluice_operator.rollout.transitions import begin_return, begin_run, enter, next_step, roll_back
+from sluice_operator.rollout.starts import begin_return, begin_run
+from sluice_operator.rollout.transitions import enter, next_step, roll_back
 
 _PAUSABLE = (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING, Phase.FAILOVER)
 _CANARY_SERVES = (Phase.SWAPPING, Phase.WATCHING, Phase.FAILOVER)

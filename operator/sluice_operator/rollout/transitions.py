@@ -1,17 +1,13 @@
 """Transitions that several rules make: small functions from one status to the next. Pure."""
 
-from dataclasses import replace as replace_seen
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from sluice_operator.analysis.default_objectives import default_objectives
-from sluice_operator.analysis.hold_out import decided_by_hold_outs
 from sluice_operator.api import names
-from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Observation
-from sluice_operator.api.revision import Revision, RevisionRef
-from sluice_operator.api.run import Answer, LiveWeight, Outcome, Phase, PhaseStart, Run, TakenCommand
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import LiveWeight, Outcome, Phase, PhaseStart, Run, TakenCommand
 from sluice_operator.api.status import (
     LONGEST,
     LONGEST_REASON,
@@ -19,13 +15,12 @@ from sluice_operator.api.status import (
     Abandoned,
     Alias,
     HistoryEntry,
-    Rejection,
     Retiring,
     Status,
     Weight,
 )
-from sluice_operator.rollout import pauses, rejections, revisions
-from sluice_operator.rollout.roles import full_size, sizes
+from sluice_operator.rollout import rejections, revisions
+from sluice_operator.rollout.roles import sizes
 
 HISTORY_KEPT = 10
 LIVE_KEPT = 40
@@ -96,70 +91,6 @@ def in_doubt(run: Run, since: datetime) -> Run:
     return replace(not_live(run, since, disturbed=True), step_started_at=None)
 
 
-def begin_run(seen: Observation, canary: Revision) -> Status:
-    """`canary` starts beside stable, or alone if there is none. The terms of the run are frozen here."""
-    run = Run(
-        id=f"{canary.revision}-{int(seen.now.timestamp())}",
-        started_at=seen.now,
-        traffic=seen.status.route.traffic if seen.status.route else seen.spec.traffic,
-        rollout=seen.spec.rollout,
-        generation=seen.generation,
-        replicas=full_size(seen.spec, seen.status),
-        canary=_reference(canary),
-        stable=_reference(seen.status.stable) if seen.status.stable else None,
-        objectives=seen.spec.objectives,
-        default_objectives=default_objectives(seen.spec.objectives),
-        confidence=seen.spec.confidence,
-        prometheus=seen.spec.prometheus,
-        steps=seen.spec.rollout.canary.steps,
-        commands=_asked_for(seen.status, canary),
-        awaits_hold_out=seen.status.stable is None and bool(decided_by_hold_outs(seen.spec.objectives)),
-    )
-    retiring = tuple(entry for entry in seen.status.retiring if entry.revision.revision != canary.revision)
-    status = replace(seen.status, canary=canary, run=run, verdict=None, retiring=retiring, abandoned=None)
-    if status.stable is None:
-        return enter(status, Phase.INITIALIZING, seen.now)
-    return enter(write_weight(status, 0, seen.now), Phase.STARTING, seen.now)
-
-
-def begin_return(seen: Observation, revision: Revision, message: str) -> Status:
-    """`revision`, which was stable before, comes back without steps; the stable one is rejected. `message`: why."""
-    status, left = seen.status, seen.status.stable
-    assert left is not None
-    undone = Rejection(left.revision, left.model.uri, rejections.UNDONE, message, seen.now)
-    status = replace(status, rejected=rejections.with_newest(status.rejected, undone))
-    return _without_steps(begin_run(replace_seen(seen, status=status), revision), message)
-
-
-def withdraw_if_rejected(seen: Observation, run: Run, canary: Revision) -> Status | None:
-    """The end of a run whose canary was rejected before under the objectives of today's spec; None if it was not."""
-    if not is_rejected(seen, canary):
-        return None
-    message = f"{canary.model.uri} was rejected before under these objectives"
-    return roll_back(seen, pauses.resumed(run, seen.now), Outcome.WITHDRAWN, "Rejected", message)
-
-
-def begin_again(seen: Observation, run: Run, canary: Revision) -> Status:
-    """The same canary from weight 0, and what people asked of it. What comes back by an undo needs no steps.
-
-    Objectives may have changed meanwhile: if it was rejected under today's before, it stays rejected.
-    """
-    if not run.returning and (withdrawn := withdraw_if_rejected(seen, run, canary)) is not None:
-        return withdrawn
-    status = begin_run(seen, canary)
-    assert status.run is not None
-    begun = replace(
-        status.run,
-        pause=pauses.kept(run),
-        overruled=run.overruled,
-        commands=(*run.commands, *status.run.commands)[-COMMANDS_KEPT:],
-        failover_seconds=run.failover_seconds,
-        stable_ready_since=run.stable_ready_since,
-    )
-    status = replace(status, run=begun)
-    return _without_steps(status, run.message) if run.returning else status
-
-
 def next_step(status: Status, run: Run) -> Status:
     """`status` with `run` at the step after its present one."""
     return replace(status, run=replace(run, step=run.step + 1, step_started_at=None), verdict=None)
@@ -193,11 +124,25 @@ def roll_back(
     elif status.weight is not None and status.weight.desired != 0:
         status = write_weight(status, 0, seen.now)
     if outcome is Outcome.REJECTED and status.canary is not None:
-        newest = rejections.of_run(ending, status.canary, seen.now)
-        status = replace(status, rejected=rejections.with_newest(status.rejected, newest))
+        status = rejected(status, status.canary, ending, seen.now)
     if outcome is Outcome.ABANDONED and status.canary is not None:
-        status = replace(status, abandoned=_abandoned(seen, status.canary, ending, retry_after))
+        status = abandoned(seen, status, status.canary, ending, retry_after)
     return enter(status, Phase.ROLLING_BACK, seen.now)
+
+
+def rejected(status: Status, revision: Revision, run: Run, now: datetime) -> Status:
+    """`status` that remembers that `run` ended against `revision`."""
+    return replace(status, rejected=rejections.with_newest(status.rejected, rejections.of_run(run, revision, now)))
+
+
+def abandoned(
+    seen: Observation, status: Status, revision: Revision, run: Run, retry_after: timedelta | None = None
+) -> Status:
+    """`status` in which `revision` rests after `run`. `retry_after`: None if that ends only under other terms."""
+    retry_at = None if retry_after is None else seen.now + retry_after
+    terms = revisions.terms_hash(seen.spec)
+    rests = Abandoned(revision.revision, run.reason, run.message, terms, seen.generation, retry_at)
+    return replace(status, abandoned=rests)
 
 
 def ended(run: Run, outcome: Outcome, reason: str, message: str, now: datetime) -> Run:
@@ -241,6 +186,7 @@ def end_run(
         rollout = run.rollout
         delay = max(rollout.scale_down_delay, rollout.progress_deadline) if unproven_route else rollout.scale_down_delay
         retiring = (*retiring, _retiring(seen, leaving, until=seen.now + delay))
+    serves = status.stable.revision if status.stable else ""
     settled = replace(
         status,
         run=run,
@@ -248,6 +194,7 @@ def end_run(
         previous=None,
         weight=None,
         rejected=rejections.without(status.rejected, status.stable),
+        abandoned=None if status.abandoned and status.abandoned.revision == serves else status.abandoned,
         retiring=retiring[-RETIRING_KEPT:],
         former=_former(status, leaving if run.outcome is Outcome.PROMOTED or status.previous else None),
         history=(entry, *status.history)[:HISTORY_KEPT],
@@ -261,33 +208,8 @@ def _retiring(seen: Observation, leaving: Revision, until: datetime) -> Retiring
     return Retiring(revision=leaving, replicas=next(pods), until=until)
 
 
-def _abandoned(seen: Observation, revision: Revision, run: Run, retry_after: timedelta | None) -> Abandoned:
-    retry_at = None if retry_after is None else seen.now + retry_after
-    return Abandoned(
-        revision.revision, run.reason, run.message, revisions.terms_hash(seen.spec), seen.generation, retry_at
-    )
-
-
-def _without_steps(status: Status, message: str) -> Status:
-    assert status.run is not None
-    run = replace(status.run, steps=(), objectives=(), returning=True, reason="Returned", message=message)
-    return replace(status, run=run)
-
-
 def _former(status: Status, leaving: Revision | None) -> tuple[Revision, ...]:
     """What undo can bring back once `leaving` is stable no more: neither what serves nor what was rejected."""
     out = {entry.revision for entry in status.rejected} | {status.stable.revision if status.stable else ""}
     newest = {revision.revision: revision for revision in (*([leaving] if leaving else ()), *status.former)}
     return tuple(revision for name, revision in newest.items() if name not in out)[:FORMER_KEPT]
-
-
-def _asked_for(status: Status, canary: Revision) -> tuple[TakenCommand, ...]:
-    """The command that a person retried `canary` with, if no run knows it yet."""
-    last, earlier = status.last_command, status.run.commands if status.run else ()
-    if last is None or last.answer is not Answer.ACCEPTED or last in earlier:
-        return ()
-    return (last,) if last.id.startswith(f"{Verb.RETRY}/{canary.revision}/") else ()
-
-
-def _reference(revision: Revision) -> RevisionRef:
-    return RevisionRef(revision=revision.revision, model=revision.model.uri)

@@ -11,12 +11,12 @@ from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import Status
 from sluice_operator.rollout import pauses
+from sluice_operator.rollout.leaving import give_up
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.stable_dead import failure, newer_revision, steady_after, yields_at
+from sluice_operator.rollout.starts import begin_again, begin_run
 from sluice_operator.rollout.transitions import (
-    begin_again,
-    begin_run,
     end_run,
     ended,
     enter,
@@ -54,22 +54,28 @@ def a_watch_without_ready_pods_on_either_side_yields_to_a_newer_revision(seen: O
     if any(seen.workload(role).ready > 0 for role in (status.stable, status.previous)):
         return None
     message = f"{newer.model.uri} is newer, and neither {status.stable.model.uri} nor the one before has ready pods"
-    ending = ended(run, Outcome.SUPERSEDED, "Superseded", message, seen.now)
-    return end_run(seen, replace(status, verdict=None), ending, status.stable, leaving=status.previous)
+    return give_up(seen, run, Outcome.SUPERSEDED, "Superseded", message)
 
 
 def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen: Observation) -> Status | None:
-    """Of those that still have ready pods the newest, if none that has a role can answer. It was not rejected."""
+    """Of those that still have ready pods the newest, if none that has a role can answer. It was not rejected.
+
+    A run that is under way ends first. A canary that nobody holds starts again beside whoever is stable then.
+    """
     status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.FAILOVER)
     if status.phase is not Phase.STABLE and (run is None or run.returning):
         return None
     if any(seen.workload(role).ready > 0 for role in (status.stable, status.canary)):
         return None
     rejected = {entry.revision for entry in status.rejected}
-    for entry in reversed(status.retiring):
-        if entry.revision.revision not in rejected and seen.workload(entry.revision).ready > 0:
-            return enter(begin_run(seen, entry.revision), Phase.FAILOVER, seen.now)
-    return None
+    ready = (entry.revision for entry in reversed(status.retiring) if seen.workload(entry.revision).ready > 0)
+    answers = next((revision for revision in ready if revision.revision not in rejected), None)
+    if answers is None:
+        return None
+    if run is None:
+        return enter(begin_run(seen, answers), Phase.FAILOVER, seen.now)
+    dead = f"neither {run.canary.model} nor {run.stable.model if run.stable else 'stable'} had ready pods"
+    return give_up(seen, run, Outcome.ABANDONED, "StableDead", f"{dead}, and {answers.model.uri} answered")
 
 
 def a_stable_that_is_ready_again_takes_its_requests_back(seen: Observation) -> Status | None:
@@ -93,13 +99,14 @@ def a_stable_that_is_ready_again_takes_its_requests_back(seen: Observation) -> S
 def a_stable_that_stays_dead_yields_to_the_newest_revision(seen: Observation) -> Status | None:
     """After `stableDeadDeadline`, or at once if an even newer revision is to start beside what serves now.
 
-    Without any ready pod the newest revision of the spec is tried in the canary's place.
+    Without any ready pod the run ends for it: whoever of the two is ready first serves.
     """
     status, run, newer = seen.status, run_in(seen, Phase.FAILOVER), newer_revision(seen)
     if run is None or status.canary is None or status.stable is None or run.stable_ready_since is not None:
         return None
     if seen.workload(status.canary).ready == 0:
-        return None if newer is None else begin_run(seen, newer)
+        message = f"{newer.model.uri} is newer, and nobody had ready pods" if newer else ""
+        return give_up(seen, run, Outcome.SUPERSEDED, "Superseded", message) if newer else None
     if (failed := failure(status)) is not None:
         return None if newer is None else _reject(seen, run, failed.reason, failed.message)
     over = yields_at(seen, status)

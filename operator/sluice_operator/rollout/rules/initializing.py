@@ -11,7 +11,8 @@ from sluice_operator.api.status import Status
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import serves
-from sluice_operator.rollout.transitions import alias_after, begin_run, end_run, ended
+from sluice_operator.rollout.starts import begin_run
+from sluice_operator.rollout.transitions import alias_after, end_run, ended
 
 
 def a_corrected_spec_starts_the_first_revision_anew(seen: Observation) -> Status | None:

@@ -10,8 +10,9 @@ from sluice_operator.rollout import automatic_steps
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
 from sluice_operator.rollout.rules import initializing
+from sluice_operator.rollout.starts import begin_run
 from sluice_operator.rollout.traffic_conditions import is_withheld
-from sluice_operator.rollout.transitions import begin_run, enter, is_rejected, is_resting, roll_back
+from sluice_operator.rollout.transitions import enter, is_rejected, is_resting, roll_back
 
 
 def a_taken_name_or_route_holds_the_start(seen: Observation) -> Status | None:

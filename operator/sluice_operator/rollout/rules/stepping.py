@@ -10,13 +10,11 @@ from sluice_operator.rollout import revisions
 from sluice_operator.rollout.contest import contested_by
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.roles import full_size
+from sluice_operator.rollout.starts import begin_again
 from sluice_operator.rollout.transitions import (
-    begin_again,
-    begin_run,
     enter,
     next_step,
     roll_back,
-    withdraw_if_rejected,
     write_weight,
 )
 
@@ -62,14 +60,15 @@ def a_changed_route_restarts_the_run(seen: Observation) -> Status | None:
 def changed_terms_restart_the_run(seen: Observation) -> Status | None:
     """Other steps or objectives in mid-run: the same canary begins again.
 
-    It begins at weight 0 and without evidence. If it was rejected under these objectives before, it stays rejected.
+    It begins at weight 0 and without evidence; the pause of a person stays. If it was rejected under these objectives
+    before, it stays rejected.
     """
     status, run, spec = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING), seen.spec
     if run is None or status.canary is None or run.returning or spec.suspend:
         return None
     if not revisions.terms_changed(run, spec, seen.generation):
         return None
-    return withdraw_if_rejected(seen, run, status.canary) or begin_run(seen, status.canary)
+    return begin_again(seen, run, status.canary)
 
 
 def a_canary_without_ready_pods_gets_no_traffic(seen: Observation) -> Status | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace as replace_seen
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,13 +12,15 @@ from msgspec.structs import replace
 from sluice_operator.api.command import Asked, Verb, text_of
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Unreachable, Unresolved
 from sluice_operator.api.run import Answer, Outcome, Phase
-from sluice_operator.api.status import Rejection
+from sluice_operator.api.status import Abandoned, Rejection, Retiring
+from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import serves, sizes
 from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,
     NOW,
+    PASS,
     REPLICAS,
     ROLLOUT,
     SPEC,
@@ -201,7 +204,28 @@ def test_a_newer_revision_starts_beside_what_serves() -> None:
 def test_a_dead_canary_of_a_dead_stable_is_replaced_by_a_newer_revision() -> None:
     """With nobody who answers, the newest revision is tried, whoever it is."""
     dead = again(stepping(workloads=ONLY_CANARY), workloads=NOBODY, resolution=resolved(3))
-    assert at(decide(dead))[:3] == (Phase.STARTING, "1", "3")
+    assert at(decide(again(dead)))[:3] == (Phase.STARTING, "1", "3")
+
+
+def test_a_dead_canary_that_a_newer_revision_replaces_answers_once_it_is_ready_again() -> None:
+    """It has left with its pods and a place in the history, so one unready look costs no caller hours of answers."""
+    ended = again(again(stepping(workloads=ONLY_CANARY), workloads=NOBODY, resolution=resolved(3)))
+    assert [(entry.revision, entry.outcome) for entry in ended.status.history][:1] == [
+        (revision(2).revision, Outcome.SUPERSEDED)
+    ]
+    assert [(entry.revision.model.version, entry.replicas) for entry in ended.status.retiring] == [("2", REPLICAS)]
+    ready = again(again(ended, workloads=pods((revision(2), 2))))
+    assert (at(decide(ready)).phase, serves(decide(ready))) == (Phase.FAILOVER, decide(ready).canary)
+    assert at(decide(ready))[:3] == (Phase.FAILOVER, "1", "2")
+
+
+def test_a_canary_that_fails_is_rejected_also_when_a_newer_revision_replaces_it_unready() -> None:
+    """What is known against it outlives its pods."""
+    failing = again(stepping(verdict=FAIL, workloads=ONLY_CANARY), workloads=ONLY_CANARY)
+    ended = again(failing, workloads=NOBODY, resolution=resolved(3))
+    status = decide(ended)
+    assert [(entry.revision, entry.reason) for entry in status.rejected] == [(revision(2).revision, FAIL.reason)]
+    assert status.history[0].outcome is Outcome.REJECTED
 
 
 def test_a_new_revision_of_a_dead_stable_serves_as_soon_as_it_is_ready() -> None:
@@ -307,7 +331,7 @@ def test_a_swap_that_nobody_answers_leaves_room_for_a_newer_revision() -> None:
     """At once; without one it is a failover after `stableDeadDeadline`, and whoever is ready first serves."""
     dead = swapped(workloads=NOBODY, swap=not_live())
     assert condition(decide(dead), "Stalled")[:2] == ("True", "StableDead")
-    newer = again(dead, resolution=resolved(3))
+    newer = again(again(dead, resolution=resolved(3)))
     assert at(decide(again(newer)))[:3] == (Phase.STARTING, "1", "3")
     late = again(dead, after=STABLE_DEAD)
     assert at(decide(late))[:3] == (Phase.FAILOVER, "1", "2")
@@ -332,6 +356,69 @@ def test_a_retiring_revision_takes_the_requests_of_a_dead_stable() -> None:
     back = again(again(again(held, workloads=both_ready(2, 2)), after=60), weight=LIVE)
     ended = again(back, weight=LIVE)
     assert at(decide(again(ended)))[:2] == (Phase.STABLE, "2")
+
+
+def beside_a_retiring_revision(**changes: Any) -> Observation:
+    """Version 1 retires, 2 is stable, and 3 takes 10 %."""
+    keeps = a_spec(rollout={**ROLLOUT, "scaleDownDelay": "1h"})
+    retires = Retiring(revision(1), REPLICAS, NOW + timedelta(hours=1))
+    first = with_status(stable_on(2, ready=2, resolution=resolved(3), spec=keeps), retiring=(retires,))
+    seen = replace_seen(first, workloads=THREE)
+    for _ in range(4):
+        seen = again(seen, workloads=THREE, weight=LIVE, smoke=LIVE)
+    assert at(seen.status)[:3] == (Phase.STEPPING, "2", "3")
+    return again(seen, workloads=THREE, **changes)
+
+
+THREE = pods((revision(1), 2), (revision(2), 2), (revision(3), 1))
+ONLY_RETIRING = pods((revision(1), 2))
+
+
+@pytest.mark.parametrize("after", [0, STABLE_DEAD])
+def test_a_paused_canary_whose_place_a_retiring_revision_takes_waits_for_a_person(after: float) -> None:
+    """Nobody is promoted whom a person holds: its run is in the history, and it starts by `retry` only."""
+    asked = Asked(text_of(Verb.PAUSE, revision(3).revision, 0, NOW), "ann", NOW)
+    paused = beside_a_retiring_revision(command=asked)
+    seen = again(again(paused, workloads=ONLY_RETIRING), workloads=ONLY_RETIRING)
+    assert at(decide(seen))[:3] == (Phase.FAILOVER, "2", "1")
+    entry = seen.status.history[0]
+    assert (entry.revision, entry.outcome, entry.reason) == (revision(3).revision, Outcome.ABANDONED, "StableDead")
+    assert [taken.id for taken in entry.commands] == [asked.id]
+    for _ in range(20):
+        seen = again(seen, workloads=THREE, weight=LIVE, smoke=LIVE, verdict=PASS, after=60)
+        assert seen.status.canary is None or seen.status.canary.model.version != "3"
+    assert at(seen.status)[:2] == (Phase.STABLE, "2")
+    assert condition(seen.status, "Stalled")[1] == "Abandoned"
+
+
+def test_a_canary_whose_place_a_retiring_revision_takes_starts_again_beside_it() -> None:
+    """It is compared with what answers, and does not take over from a dead revision unjudged."""
+    seen = again(again(beside_a_retiring_revision(), workloads=ONLY_RETIRING), workloads=ONLY_RETIRING)
+    again_beside = again(again(again(seen, workloads=ONLY_RETIRING), workloads=ONLY_RETIRING))
+    assert at(decide(again_beside))[:3] == (Phase.STARTING, "1", "3")
+
+
+def test_a_canary_that_fails_is_rejected_also_when_a_retiring_revision_takes_its_place() -> None:
+    """In the very look in which both lose their pods."""
+    failing = beside_a_retiring_revision(verdict=UNDECIDED)
+    status = decide(replace_seen(failing, workloads=ONLY_RETIRING, verdict=FAIL))
+    assert [(entry.revision, entry.reason) for entry in status.rejected] == [(revision(3).revision, FAIL.reason)]
+
+
+@pytest.mark.parametrize("named", [2, 3])
+def test_a_revision_that_was_abandoned_answers_for_others_and_goes_on_resting(named: int) -> None:
+    """It is tried again under other terms only, and one unready look of stable is none; neither is another's run."""
+    terms = revisions.terms_hash(a_spec())
+    rests = Abandoned(revision(named).revision, "DeadlineExceeded", "needs 20 more requests", terms, 1)
+    retires = Retiring(revision(2), REPLICAS, NOW + timedelta(hours=1))
+    first = with_status(stable_on(1, ready=2, resolution=resolved(named)), abandoned=rests, retiring=(retires,))
+    both = pods((revision(1), 2), (revision(2), 2))
+    seen = again(replace_seen(first, workloads=pods((revision(2), 2))), workloads=pods((revision(2), 2)))
+    assert at(decide(seen))[:3] == (Phase.FAILOVER, "1", "2")
+    for _ in range(8):
+        seen = again(seen, workloads=both, weight=LIVE, smoke=LIVE, after=61)
+    assert at(seen.status)[:2] == (Phase.STABLE, "1")
+    assert seen.status.abandoned == rests
 
 
 def test_a_retiring_revision_that_was_rejected_serves_nobody() -> None:

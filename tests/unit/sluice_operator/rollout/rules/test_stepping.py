@@ -12,16 +12,18 @@ from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation, Workload
 from sluice_operator.api.quantities import Duration
-from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.run import Outcome, Pause, Phase
 from sluice_operator.api.spec import Step
 from sluice_operator.api.status import Verdict
 from sluice_operator.api.strategy import CanarySteps
 from sluice_operator.rollout.decide import decide
+from sluice_operator.rollout.pauses import BY_COMMAND
 from sluice_operator.rollout.roles import sizes
 from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,
     LOST,
+    NOW,
     PASS,
     REPLICAS,
     ROLLOUT,
@@ -279,6 +281,20 @@ def test_changed_terms_restart_the_run(build: Any, changes: dict[str, Any]) -> N
     assert (restarted.run.rollout, restarted.run.objectives) == (terms.rollout, terms.objectives)
     assert restarted.run.started_at == seen.now
     assert (restarted.run.traffic_started_at, restarted.run.first_live_at, restarted.verdict) == (None, None, None)
+
+
+@pytest.mark.parametrize(("changes", "overruled"), [({"deadline": "1h"}, ("errors",)), ({}, ())])
+def test_a_pause_outlives_changed_terms(changes: dict[str, Any], overruled: tuple[str, ...]) -> None:
+    """A person holds the canary, whatever it is judged by. An objective that reads otherwise is not overruled yet."""
+    run = stepping().status.run
+    assert run is not None
+    pause = Pause(BY_COMMAND, "paused by ann", NOW, weight=10)
+    paused = with_status(stepping(), run=replace(run, pause=pause, overruled=("errors",)))
+    stricter = [{"name": "errors", "errorRate": {"max": "0.005"}}, *SPEC["objectives"][1:]]
+    terms = a_spec(rollout={**ROLLOUT, **changes}) if changes else a_spec(objectives=stricter)
+    begun = decide(replace_seen(paused, spec=terms, generation=2)).run
+    assert begun is not None
+    assert (begun.pause, begun.overruled) == (replace(pause, weight=0), overruled)
 
 
 def test_another_order_or_another_way_to_write_a_value_is_no_change() -> None:
