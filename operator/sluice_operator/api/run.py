@@ -114,6 +114,13 @@ class SignatureCheck(StatusPart, frozen=True):
     message: str = ""
 
 
+class Failure(StatusPart, frozen=True):
+    """A verdict Fail: a reason for machines, and a sentence for people."""
+
+    reason: str
+    message: str = ""
+
+
 class Run(StatusPart, frozen=True):
     """One rollout of one revision. Its terms are copies of the spec at its start.
 
@@ -153,6 +160,7 @@ class Run(StatusPart, frozen=True):
     pause_over: int = -1  # the newest step whose own pause is over
     paused_seconds: int = 0  # of pauses that are over; the deadline comes so much later
     overruled: tuple[str, ...] = ()  # objectives with onFail: Hold that failed, and a person went on
+    failed: Failure | None = None  # the newest Fail; later verdicts without one, or without metrics, do not lift it
     failover_seconds: int = 0  # for which the canary has taken all requests before, while stable flaps
     stable_ready_since: datetime | None = None  # after a failover: stable's pods are ready without a break
     returning: bool = False  # an undo brings back a revision that served before: no steps, nothing is judged

@@ -16,6 +16,7 @@ from sluice_operator.api.status import Result, Status
 from sluice_operator.rollout import pauses, rejections
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.rejections import ABORTED, UNDONE
+from sluice_operator.rollout.stable_dead import failure
 from sluice_operator.rollout.starts import begin_return, begin_run
 from sluice_operator.rollout.transitions import enter, next_step, roll_back
 
@@ -96,8 +97,8 @@ def _promote(seen: Observation, command: Command, by: str) -> Answered:
     if refusal := _elsewhere(seen, run, command):
         return refusal
     verdict = seen.verdict or status.verdict
-    if verdict is not None and verdict.result is Result.FAIL:
-        return Refused(f"the verdict is Fail: {verdict.message}")
+    if (failed := failure(status)) is not None:
+        return Refused(f"the verdict is Fail: {failed.message}")
     everything = command.verb is Verb.PROMOTE_FULL
     passed = verdict is not None and verdict.result is Result.PASS and (strategy.is_last or not everything)
     run = pauses.overruled(pauses.resumed(run, seen.now), verdict.holding if verdict else ())

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from sluice_operator.api.observation import Observation, Workload
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import Phase, Run
-from sluice_operator.api.status import Result, Status, Verdict
+from sluice_operator.api.run import Failure, Phase, Run
+from sluice_operator.api.status import Status
 from sluice_operator.rollout.traffic_conditions import ConditionState
 from sluice_operator.rollout.transitions import is_rejected, is_resting
 
@@ -17,10 +17,9 @@ def steady_after(run: Run) -> timedelta:
     return min(_STEADY, run.rollout.stable_dead_deadline)
 
 
-def failure(status: Status) -> Verdict | None:
-    """The Fail that is known of what is judged, and could not act: there was nobody to give the requests back to."""
-    verdict = status.verdict
-    return verdict if verdict is not None and verdict.result is Result.FAIL else None
+def failure(status: Status) -> Failure | None:
+    """The Fail of this run that has not acted: there was nobody to give the requests back to."""
+    return status.run.failed if status.run is not None else None
 
 
 def newer_revision(seen: Observation) -> Revision | None:

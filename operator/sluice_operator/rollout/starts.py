@@ -83,6 +83,7 @@ def begin_again(seen: Observation, run: Run, canary: Revision) -> Status:
         status.run,
         pause=pauses.kept(run),
         overruled=tuple(name for name in run.overruled if name in same),
+        failed=run.failed if run.objectives == status.run.objectives else None,
         commands=(*run.commands, *status.run.commands)[-COMMANDS_KEPT:],
         failover_seconds=run.failover_seconds,
         stable_ready_since=run.stable_ready_since,

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from sluice_operator.api import names
 from sluice_operator.api.observation import Denied, NotAnswered, Observation, Proof, Resolved, Unreachable, Unresolved
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import Phase
-from sluice_operator.api.status import VERSION, Route, Status, Verification, Weight
+from sluice_operator.api.run import JUDGED, Failure, Phase
+from sluice_operator.api.status import VERSION, Result, Route, Status, Verification, Weight
 from sluice_operator.rollout import aliases, clocks, contest, crashes, rejections, revisions
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves
@@ -151,6 +151,11 @@ def _live_weight(seen: Observation, status: Status) -> Status:
 
 
 def _verdict(seen: Observation, status: Status) -> Status:
+    """A Fail stays in the run until it acts: a silence of Prometheus afterwards is no better verdict."""
+    run, known = status.run, (seen.verdict, status.verdict)
+    fails = next((verdict for verdict in known if verdict is not None and verdict.result is Result.FAIL), None)
+    if run is not None and fails is not None and status.phase in (*JUDGED, Phase.FAILOVER):
+        status = replace(status, run=replace(run, failed=Failure(fails.reason, fails.message)))
     return replace(status, verdict=seen.verdict) if seen.verdict else status
 
 

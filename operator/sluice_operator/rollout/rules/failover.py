@@ -133,7 +133,8 @@ def _fail_over(seen: Observation, run: Run) -> Status:
         going_on = replace(going_on, outcome=None, ended_at=None, reason="", message="")
     if status.weight is None:
         status = write_weight(status, 0, seen.now)
-    entered = enter(replace(status, run=going_on, verdict=failure(status)), Phase.FAILOVER, seen.now)
+    verdict = status.verdict if failure(status) else None
+    entered = enter(replace(status, run=going_on, verdict=verdict), Phase.FAILOVER, seen.now)
     return replace(entered, run=replace(entered.run, pause=pauses.kept(run))) if entered.run else entered
 
 

@@ -40,6 +40,8 @@ def a_promoted_revision_without_ready_pods_is_rolled_back(seen: Observation) -> 
     pods, others = seen.workload(promoted), seen.workload(old)
     if pods.ready > 0 or others.ready == 0:
         return None
+    if (failed := failure(status)) is not None:
+        return roll_back(seen, run, Outcome.REJECTED, failed.reason, failed.message)
     message = f"no pod of it is ready any more, {others.ready} of the old revision are: {_why(seen, promoted)}"
     obstacle = seen.obstacle(promoted)
     if pods.registry_unreachable:

@@ -10,6 +10,7 @@ from sluice_operator.rollout import revisions
 from sluice_operator.rollout.contest import contested_by
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.roles import full_size
+from sluice_operator.rollout.stable_dead import failure
 from sluice_operator.rollout.starts import begin_again
 from sluice_operator.rollout.transitions import (
     enter,
@@ -21,13 +22,13 @@ from sluice_operator.rollout.transitions import (
 
 def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
     """A Fail acts at any weight. In the watch the revision that served before takes over again."""
-    verdict, run = seen.verdict, run_in(seen, Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
-    if run is None or verdict is None or verdict.result is not Result.FAIL:
+    failed, run = failure(seen.status), run_in(seen, Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
+    if run is None or failed is None:
         return None
     back_to = seen.status.previous if seen.status.phase is Phase.WATCHING else seen.status.stable
     if seen.workload(back_to).ready == 0:  # no answer at all is worse than the answers of a bad model
         return None
-    return roll_back(seen, run, Outcome.REJECTED, verdict.reason, verdict.message)
+    return roll_back(seen, run, Outcome.REJECTED, failed.reason, failed.message)
 
 
 def a_newer_revision_replaces(seen: Observation) -> Status | None:

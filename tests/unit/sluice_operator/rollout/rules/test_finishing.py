@@ -161,6 +161,45 @@ def test_what_keeps_promoted_pods_from_running_is_no_rejection(build: Any, workl
     assert at(decide(again(ended, after=600)))[:3] == (Phase.STARTING, "1", "2")
 
 
+@pytest.mark.parametrize("since", [None, LOST, UNDECIDED])
+def test_a_fail_that_could_not_act_acts_as_soon_as_it_can(since: Verdict | None) -> None:
+    """Whatever is not known any more by then: Prometheus may be silent, slow, or new."""
+    failing = again(watching(workloads=both_ready(0, 2), verdict=FAIL), verdict=since)
+    back = again(again(failing, verdict=since), verdict=since, workloads=both_ready(2, 2))
+    status = decide(back)
+    assert at(status)[:3] == (Phase.ROLLING_BACK, "1", "2")
+    assert [(entry.revision, entry.reason) for entry in status.rejected] == [(revision(2).revision, FAIL.reason)]
+
+
+def test_a_fail_that_an_older_operator_noted_is_kept() -> None:
+    """It was in the last verdict only."""
+    failing = again(watching(workloads=both_ready(0, 2), verdict=FAIL))
+    assert failing.status.run is not None
+    older = with_status(failing, run=replace(failing.status.run, failed=None))
+    status = decide(again(replace_seen(older, verdict=LOST), workloads=both_ready(2, 2)))
+    assert (status.phase, status.run and status.run.reason) == (Phase.ROLLING_BACK, FAIL.reason)
+
+
+def test_a_version_that_failed_and_lost_its_pods_is_rejected_for_its_fail() -> None:
+    """Whatever keeps its pods from running: it is not tried again as one that nobody has judged."""
+    failing = again(watching(workloads=both_ready(0, 2), verdict=FAIL), verdict=LOST)
+    no_room = {revision(2).revision: Workload(obstacle=Refusal("NoCapacity", "no node has room"))}
+    status = decide(again(failing, workloads={**pods((revision(1), 2)), **no_room}))
+    assert (status.run and status.run.outcome, status.run and status.run.reason) == (Outcome.REJECTED, FAIL.reason)
+
+
+def test_a_fail_that_nobody_repeats_moves_no_alias_at_the_end_of_the_watch() -> None:
+    """A failing version is not called promoted because Prometheus fell silent afterwards."""
+    seen = again(failing_to_the_end(), verdict=LOST)
+    status = decide(again(seen, after=4 * 3600, verdict=LOST))
+    assert (status.phase, status.history[0].outcome, status.history[0].reason) == (
+        Phase.STABLE,
+        Outcome.REJECTED,
+        FAIL.reason,
+    )
+    assert status.alias is None or status.alias.version == "1"
+
+
 def failing_to_the_end(**changes: Any) -> Observation:
     """The watch is over, version 2 fails, and version 1 has no pods to go back to."""
     return watching(after=WATCH, **{"verdict": FAIL, "workloads": both_ready(0, 2), **changes})

@@ -215,6 +215,22 @@ def test_a_fail_is_no_reason_in_starting() -> None:
     assert decide(starting(verdict=FAIL)).phase is Phase.STARTING
 
 
+def test_a_fail_that_found_nobody_to_go_back_to_is_not_forgotten() -> None:
+    """Neither by a silence of Prometheus nor by a new host, for which the run begins again."""
+    seen = again(stepping(verdict=FAIL, workloads=both_ready(0, 0)), workloads=both_ready(0, 0), verdict=LOST)
+    assert seen.status.phase is Phase.STEPPING
+    back = decide(again(seen, workloads=both_ready(), verdict=LOST))
+    assert (back.phase, back.run and back.run.outcome, back.run and back.run.reason) == (
+        Phase.ROLLING_BACK,
+        Outcome.REJECTED,
+        FAIL.reason,
+    )
+    moved = a_spec(traffic={"ingress": {"className": "nginx", "host": "other.example.com"}})
+    begun = decide(again(replace_seen(seen, spec=moved, generation=seen.generation + 1)))
+    assert begun.run is not None
+    assert begun.run.failed is not None
+
+
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.STEPPING, Phase.PROMOTING])
 def test_a_newer_revision_replaces_the_one_in_mid_run(phase: Phase) -> None:
     """Weight 0 is seen live first; the middle one is not called rejected; then the newest starts."""
