@@ -1,6 +1,7 @@
 """What an observation adds to status before any rule looks at it: things seen, not things decided."""
 
 from dataclasses import replace as replace_seen
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -57,15 +58,28 @@ def _desired(seen: Observation) -> Revision | None:
 
 
 def _route(seen: Observation, status: Status) -> Status:
-    """The route of the spec is granted unless another object has its host, or it is not allowed; the last one stays."""
+    """The route of the spec is granted unless another object has its host, or it is not allowed; the last one stays.
+
+    Of one that goes, or that moves, no weight is known.
+    """
     asked, route = seen.spec.traffic, status.route
     if route is not None and seen.route_taken:  # two were granted in the same moment, and the other one was first
-        return replace(status, route=None)
+        return replace(_written_anew(status, seen.now, seen.now), route=None)
     if is_withheld(seen) or (route is not None and route.traffic == asked):
         return status
     same_host = route is not None and route.traffic.host == asked.host
     since = route.since if route is not None and same_host else seen.granted_at or seen.now
-    return replace(status, route=Route(traffic=asked, since=since))
+    moved = status if route is None else _written_anew(status, seen.now, seen.now)
+    return replace(moved, route=Route(traffic=asked, since=since))
+
+
+def _written_anew(status: Status, since: datetime, now: datetime) -> Status:
+    """The same weight is written once more: until that is proven, and from `since`, no weight is known."""
+    run, weight = status.run, status.weight
+    if run is None or weight is None:
+        return status
+    written = Weight(desired=weight.desired, live=weight.live, written_at=now)
+    return replace(status, run=in_doubt(run, since), weight=written)
 
 
 def _edited_route(seen: Observation, status: Status) -> Status:
@@ -74,8 +88,8 @@ def _edited_route(seen: Observation, status: Status) -> Status:
     if run is None or weight is None or not edits:
         return status
     since = min(edit.since or weight.verified_at or seen.now for edit in edits)
-    run = in_doubt(contest.with_edits(run, edits, seen.now), since)
-    return replace(status, run=run, weight=Weight(desired=weight.desired, live=weight.live, written_at=seen.now))
+    contested = replace(status, run=contest.with_edits(run, edits, seen.now))
+    return _written_anew(contested, since, seen.now)
 
 
 def _shared_host(seen: Observation, status: Status) -> Status:

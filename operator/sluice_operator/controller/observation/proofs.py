@@ -20,7 +20,7 @@ from sluice_operator.routing import probes, signatures
 from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.router import router_for
 
-_NO_ROUTE = Proof(False, "there is no route: no host was granted yet")
+_NO_ROUTE = Proof(False, "there is no route: no host is granted")
 _AWAITED = Proof(False, "the gateway has not answered yet")
 _AT_ONCE = 8  # questions of one namespace
 

@@ -212,6 +212,45 @@ def test_of_two_that_were_granted_one_host_the_later_one_loses_its_route() -> No
     assert condition(settled, "Stalled")[1] == "HostTaken"
 
 
+def failed_over() -> Observation:
+    """Stable has no ready pods, and the canary has its weight and all requests."""
+    return again(stepping(weight=LIVE), workloads=pods((revision(2), 2)))
+
+
+@pytest.mark.parametrize("phase", [starting, stepping, promoting, swapped, failed_over])
+@pytest.mark.parametrize("lost", [{"route_taken": "models/first", "host_taken": "models/first"}, {"spec": to(MOVED)}])
+def test_a_weight_is_not_proven_by_a_route_that_is_gone(
+    phase: Callable[..., Observation], lost: dict[str, Any]
+) -> None:
+    """In any phase. It is proven again when there is a route again, and no step passes before."""
+    seen = phase()
+    for _ in range(2):
+        seen = again(seen, weight=LIVE, swap=not_live())
+    seen = again(seen, **lost, weight=LIVE, swap=not_live())
+    for verdict in (None, PASS):
+        status = decide(replace_seen(seen, verdict=verdict))
+        assert status.run is not None
+        assert status.weight is not None
+        assert status.weight.verified_at is None
+        assert (status.run.step_started_at, at(status).step) == (None, at(seen.status).step)
+        assert all(live.until for live in status.run.live_weights)
+        assert condition(status, "TrafficVerified")[0] != "True"
+
+
+def test_a_step_begins_again_when_its_route_is_back() -> None:
+    """What the canary did before counts, and the time without a route does not."""
+    taken = again(stepping(weight=LIVE), route_taken="models/first", host_taken="models/first")
+    gone = again(again(taken, route_taken=""), after=600)
+    back = again(again(gone, host_taken=""), weight=LIVE)
+    status = decide(back)
+    assert status.run is not None
+    assert status.run.step_started_at == back.now
+    assert [(live.until is None, live.disturbed) for live in status.run.live_weights][-2:] == [
+        (False, True),
+        (True, False),
+    ]
+
+
 ANOTHER = HostTrouble("HostAnsweredByAnother", "10 of 24 requests went to team-b/old", since=NOW, by_another=True)
 
 
