@@ -16,6 +16,7 @@ from sluice_operator.controller.at_rest import AtRest
 from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.controller.evaluation.user_queries import UserQueries
 from sluice_operator.controller.events import EventPublisher
+from sluice_operator.controller.judged import Judged
 from sluice_operator.controller.listeners import Listeners, StatusListener
 from sluice_operator.controller.observation.host_claims import HostClaims
 from sluice_operator.controller.observation.observe import Observer
@@ -83,7 +84,8 @@ def build(
     kinds, namespaces = (*OWNED_KINDS, "Pod"), settings.namespaces or ("",)
     reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
     cache = Cache(kube, reflectors)
-    at_rest = AtRest(reconciler.reconcile, observer, cache, lanes, archive, listeners, chance)
+    judged = Judged(reconciler, observer, cache)
+    at_rest = AtRest(judged, observer, cache, lanes, archive, listeners, chance)
     work: Work = TellingTrouble(at_rest, kube, publisher, _now)
     if shard is not None:
         work = OwnNamespaces(work, shard, reconciler.forget)

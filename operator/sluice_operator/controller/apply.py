@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Container, Iterable, Iterator, Mapping
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, Reference, is_orphan, is_owned
+from sluice_operator.kubernetes.cache import DryRun
 from sluice_operator.kubernetes.children import OWNED_KINDS, Children
 from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.field_managers import editor_of, last_other
-from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
+from sluice_operator.kubernetes.port import Conflict, Kube, Reads, WriteRefused
 from sluice_operator.manifests.builders import feedback_secret
 
 _WORKLOADS = ("Service", "Deployment")  # in the order in which they are deleted
@@ -37,6 +38,13 @@ async def apply(
                 wanted[reference] = live
     written = await _all_of(_writes(kube, owner, children, wanted))
     return written + await _all_of(_deletions(kube, owner, children, wanted, _WORKLOADS))
+
+
+async def is_applied(
+    reads: Reads, owner: Owner, children: Children, rendered: Iterable[Manifest], keep: str = ""
+) -> bool:
+    """Whether `apply` would write nothing, as far as `reads` knows."""
+    return not await apply(DryRun(reads), owner, children, rendered, keep)
 
 
 async def _all_of(writes: Iterable[Awaitable[str]]) -> list[str]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Key
 from sluice_operator.api.status import Status
-from sluice_operator.controller.apply import apply
+from sluice_operator.controller.apply import is_applied
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.listeners import Listeners
 from sluice_operator.controller.observation.observe import Observer, Snapshot
 from sluice_operator.controller.reconcile import ANSWER_COMES, waits_for_registry
 from sluice_operator.controller.scheduling.lanes import Lanes, is_rollout, moments
 from sluice_operator.controller.scheduling.workqueue import Work
-from sluice_operator.kubernetes.cache import Cache, DryRun
+from sluice_operator.kubernetes.cache import Cache
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import endpoints_to_keep
@@ -85,4 +85,4 @@ async def _is_applied(cache: Cache, snapshot: Snapshot) -> bool:
     """Whether the cluster is as spec and status ask for, as far as the caches know."""
     seen = snapshot.observation
     rendered, keep = render(snapshot.owner, seen.spec, seen.status), endpoints_to_keep(seen, seen.status)
-    return not await apply(DryRun(cache), snapshot.owner, snapshot.children, rendered, keep)
+    return await is_applied(cache, snapshot.owner, snapshot.children, rendered, keep)

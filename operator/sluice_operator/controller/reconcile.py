@@ -61,6 +61,7 @@ class Reconciler:
     listeners: Listeners = field(default_factory=Listeners)
     lanes: Lanes = field(default_factory=Lanes)
     unfinished: dict[Key, _Unfinished] = field(default_factory=dict)
+    versions: dict[Key, str] = field(default_factory=dict)  # of each object in a rollout, as it was known last
 
     async def reconcile(self, namespace: str, name: str) -> float | None:
         """Returns the seconds until the next reconcile, or None if the object is gone."""
@@ -89,7 +90,23 @@ class Reconciler:
             return again
         self._move_alias(key, seen.spec, after)
         await self._record(snapshot, after)
-        return AT_ONCE if _moved(seen.status, after) else self._pause(seen, after)
+        return AT_ONCE if moved(seen.status, after) else self._pause(seen, after)
+
+    def knows(self, key: Key, version: str) -> bool:
+        """Whether an object in a rollout still has this version, as far as is known, and nothing is left to write."""
+        return key in self.lanes and key not in self.unfinished and self.versions.get(key) == version
+
+    async def refresh(self, snapshot: Snapshot, after: Status) -> float | None:
+        """Write what was seen, where the decision `after` moves nothing. Returns the seconds until the next look.
+
+        None if somebody else has written to the object since it was read.
+        """
+        before = snapshot.observation.status
+        _log_about(before)
+        if not await self._write_status(snapshot, after):
+            return None
+        await self.publisher.post(snapshot.body, transitions(before, after))
+        return self._pause(snapshot.observation, after)
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop what is known of an object that another operator has."""
@@ -98,6 +115,7 @@ class Reconciler:
         self._forget((namespace, name))
 
     def _forget(self, key: Key) -> None:
+        self.versions.pop(key, None)
         self.archive.forget(*key)
         self.listeners.forget(*key)
 
@@ -122,12 +140,16 @@ class Reconciler:
     async def _write_status(self, snapshot: Snapshot, after: Status) -> bool:
         """False if somebody else has written to the object since it was read."""
         before, now = snapshot.observation.status, snapshot.observation.now
+        key, version = (snapshot.owner.namespace, snapshot.owner.name), snapshot.body["metadata"]["resourceVersion"]
+        self.versions.pop(key, None)
         try:
             if after != before:
                 with stage("status"):
-                    await self.kube.update_status({**snapshot.body, "status": statuses.dump(after)})
+                    version = await self.kube.update_status({**snapshot.body, "status": statuses.dump(after)})
         except Conflict:
             return False
+        if key in self.lanes:
+            self.versions[key] = version
         _log_about(after)
         self.listeners.saw(snapshot.owner, before, after, now)
         return True
@@ -205,7 +227,7 @@ def _log_about(current: Status) -> None:
     logs.about_run(current.run.id if current.run else "", newest.revision if newest else "")
 
 
-def _moved(before: Status, after: Status) -> bool:
+def moved(before: Status, after: Status) -> bool:
     """Whether the decision changed the state that the next decision starts from."""
     earlier = before.phase, before.run, before.weight, before.last_command
     return earlier != (after.phase, after.run, after.weight, after.last_command)

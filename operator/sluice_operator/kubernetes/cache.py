@@ -1,7 +1,7 @@
 """What watches have told, in the form in which the API server would tell it.
 
-It may be behind by a moment, or by as long as a watch was deaf. So it may only say that nothing is to be done; whatever
-is written is decided from what the API server says itself.
+It may be behind by a moment, or by as long as a watch was deaf. So it may only say that nothing is to be done, or what
+was seen; whatever moves is decided from what the API server says itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,5 +72,6 @@ class DryRun:
     async def delete(self, manifest: Manifest) -> None:
         """Nothing."""
 
-    async def update_status(self, manifest: Manifest) -> None:
+    async def update_status(self, manifest: Manifest) -> str:
         """Nothing."""
+        return str(manifest["metadata"]["resourceVersion"])

@@ -156,10 +156,11 @@ class ApiServer:
         """Replace the whole object, if it still has the version that was read."""
         await self._request("PUT", _path_of(manifest), manifest, query=[("fieldManager", FIELD_MANAGER)])
 
-    async def update_status(self, manifest: Manifest) -> None:
-        """Replace the status, if the object still has the version that was read."""
+    async def update_status(self, manifest: Manifest) -> str:
+        """Replace the status, if the object still has the version that was read. Returns the new version."""
         query = [("fieldManager", FIELD_MANAGER)]
-        await self._request("PUT", f"{_path_of(manifest)}/status", manifest, query=query)
+        written = await self._request("PUT", f"{_path_of(manifest)}/status", manifest, query=query)
+        return str(written["metadata"]["resourceVersion"]) if written else ""
 
     async def _request(
         self,

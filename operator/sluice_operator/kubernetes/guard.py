@@ -39,8 +39,8 @@ class Guarded:
     async def delete(self, manifest: Manifest) -> None:
         await self._writer(manifest).delete(manifest)
 
-    async def update_status(self, manifest: Manifest) -> None:
-        await self._writer(manifest).update_status(manifest)
+    async def update_status(self, manifest: Manifest) -> str:
+        return await self._writer(manifest).update_status(manifest)
 
     def _writer(self, manifest: Manifest) -> Kube:
         if not self.leads(namespace := manifest["metadata"]["namespace"]):

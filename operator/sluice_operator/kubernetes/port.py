@@ -55,4 +55,5 @@ class Kube(Reads, Protocol):
 
     async def delete(self, manifest: Manifest) -> None: ...
 
-    async def update_status(self, manifest: Manifest) -> None: ...
+    async def update_status(self, manifest: Manifest) -> str:
+        """Returns the new resourceVersion."""

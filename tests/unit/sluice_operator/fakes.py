@@ -93,11 +93,13 @@ class FakeKube:
             del self.objects[_reference(manifest)]
             self._written()
 
-    async def update_status(self, manifest: Manifest) -> None:
+    async def update_status(self, manifest: Manifest) -> str:
         live = self._guarded(manifest)
         self.before_write("status", manifest)
         self.put({**live, "status": copied(manifest["status"])})
+        version = str(self.objects[_reference(manifest)]["metadata"]["resourceVersion"])
         self._written()
+        return version
 
     async def replace(self, manifest: Manifest) -> None:
         self._guarded(manifest)

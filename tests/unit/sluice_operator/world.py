@@ -7,7 +7,7 @@ them. Every write of the operator is checked against the promises that must be t
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace as replace_seen
 from datetime import timedelta
 from typing import Any
@@ -23,10 +23,13 @@ from sluice_operator.api.signature import Signature
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status, Verdict
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.events import EventPublisher
+from sluice_operator.controller.judged import Judged
 from sluice_operator.controller.observation import adoption
 from sluice_operator.controller.observation.observe import Observer, Snapshot
 from sluice_operator.controller.observation.route_edits import RouteEdits
 from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.kubernetes.cache import Cache
+from sluice_operator.kubernetes.port import Reads
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
@@ -72,11 +75,33 @@ class Aliases(BackgroundRegistry):
         return self.champion if self.answers else None
 
 
+class Copies(Cache):
+    """What watches have told of the cluster: all of it, as it was when they caught up last."""
+
+    def __init__(self, kube: FakeKube) -> None:
+        self._kube, self._copies = kube, FakeKube()
+
+    def catch_up(self) -> None:
+        self._copies.objects = dict(self._kube.objects)
+
+    def version(self, key: Key) -> str:
+        body = self._copies.objects.get((names.KIND, key[1]))
+        return str(body["metadata"]["resourceVersion"]) if body else ""
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        return await self._copies.get(kind, namespace, name)
+
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        return await self._copies.find(kind, namespace, labels)
+
+
 class World(Observer):
     """The surroundings of the operator, and the observer that reads them."""
 
-    def __init__(self, **changes: Any) -> None:
-        self.kube = FakeKube()
+    def __init__(self, kube: FakeKube | None = None, **changes: Any) -> None:
+        """`changes`: of the spec."""
+        self.kube = kube or FakeKube()
+        self.copies, self.watches_are_late = Copies(self.kube), False
         self.now = NOW
         self.asked = 0  # commands
         self.records = FakeEndedRuns()
@@ -112,6 +137,7 @@ class World(Observer):
             Archive(self.kube, self.records),
             5.0,
         )
+        self.work = Judged(self.operator, self, self.copies)
 
     def edit_spec(self, **changes: Any) -> None:
         self.spec = raw_spec(**{"rollout": self.spec["rollout"], **changes})
@@ -159,9 +185,11 @@ class World(Observer):
 
     def reconcile(self, cut_after: int | None = None) -> None:
         """One reconcile. With `cut_after`, the operator is killed after that many writes and started again."""
+        if not self.watches_are_late:
+            self.copies.catch_up()
         self.kube.cut_after = None if cut_after is None else self.kube.writes + cut_after
         try:
-            finish(self.operator.reconcile("models", "iris"))
+            finish(self.work("models", "iris"))
         except CutOffError:
             self.start_operator()
         self.kube.cut_after = None
@@ -197,13 +225,16 @@ class World(Observer):
             return status.kept(raw)
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
-        body = await self.kube.get(names.KIND, namespace, name)
+        return await self.observe_in(self.kube, namespace, name, refused)
+
+    async def observe_in(self, reads: Reads, namespace: str, name: str, refused: str = "") -> Snapshot | None:
+        body = await reads.get(names.KIND, namespace, name)
         assert body is not None
         if body["metadata"].get("deletionTimestamp"):
             return None
         wanted = spec.parse(body["spec"])
         routes = router_for(wanted.traffic).objects(name)
-        followed = await adoption.read(self.kube, OWNER, body, routes, self.now)
+        followed = await adoption.read(reads, OWNER, body, routes, self.now)
         current, owned = followed.status, followed.children
         edits = self.route_edits.look(OWNER, current, owned, self.now)
         in_doubt = edits and current.weight is not None and current.weight.verified_at is not None

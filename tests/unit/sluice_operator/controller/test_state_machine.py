@@ -272,6 +272,11 @@ class Rollouts(RuleBasedStateMachine):
             server=now["server"], objectives=now["objectives"], rollout={**now["rollout"], "retryToken": token}
         )
 
+    @rule(late=st.booleans())
+    def the_watches_fall_behind_or_catch_up(self, late: bool) -> None:
+        """What they told last is all that a look from the caches has."""
+        self.world.watches_are_late = late
+
     @rule(allowed=st.booleans())
     def the_administrator_changes_what_is_allowed(self, allowed: bool) -> None:
         """Whether the host may be used; with another setting the operator starts anew."""
