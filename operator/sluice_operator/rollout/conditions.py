@@ -19,7 +19,7 @@ from sluice_operator.api.status import (
 )
 from sluice_operator.rollout import aliases, pauses
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
-from sluice_operator.rollout.stable_dead import stable_dead
+from sluice_operator.rollout.stable_dead import stable_dead, waits_its_time
 from sluice_operator.rollout.start_conditions import hold_out_unknown, waits_for
 from sluice_operator.rollout.traffic_conditions import (
     UNPROVEN_AFTER_SECONDS,
@@ -29,7 +29,7 @@ from sluice_operator.rollout.traffic_conditions import (
     unproven,
     withheld,
 )
-from sluice_operator.rollout.transitions import is_rejected, is_resting
+from sluice_operator.rollout.transitions import is_rejected
 
 _MOVING = Phase.PENDING, *BEFORE_TRAFFIC, Phase.ROLLING_BACK, Phase.FAILOVER
 
@@ -101,7 +101,7 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
         not_again = f"{revision.model.uri} was rejected before and is not tried again as it is"
         return "False", "Rejected", f"{not_again}: {_to_retry(seen)}"
-    if revision is not None and status.phase is Phase.STABLE and is_resting(seen, revision) and status.abandoned:
+    if revision is not None and status.phase is Phase.STABLE and waits_its_time(seen, revision) and status.abandoned:
         by_itself = f"at {status.abandoned.retry_at:%H:%M} UTC, or " if status.abandoned.retry_at else ""
         words = f"is tried again {by_itself}with other steps, deadlines or objectives"
         return "False", "Abandoned", f"{revision.model.uri} {words}, or by kubectl sluice retry {seen.name}"

@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     stepping.a_newer_revision_replaces,
     stepping.a_changed_route_restarts_the_run,
     stepping.changed_terms_restart_the_run,
+    starting.a_resting_revision_starts_only_while_nobody_answers,
     starting.a_taken_name_or_route_holds_the_start,
     starting.a_start_without_room_or_image_is_abandoned,
     starting.a_canary_that_does_not_get_ready_is_rejected,

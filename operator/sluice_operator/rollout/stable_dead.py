@@ -22,13 +22,19 @@ def failure(status: Status) -> Failure | None:
     return status.run.failed if status.run is not None else None
 
 
+def waits_its_time(seen: Observation, revision: Revision) -> bool:
+    """Whether `revision` rests after its last run was abandoned. Nobody rests while no revision has ready pods."""
+    roles = (seen.status.stable, seen.status.canary, seen.status.previous)
+    return is_resting(seen, revision) and any(seen.workload(role).ready > 0 for role in roles)
+
+
 def newer_revision(seen: Observation) -> Revision | None:
     """What the spec asks for, if it has no role yet and may be tried: not rejected, not resting, not suspended."""
     status, wanted = seen.status, seen.desired
     known = [role.revision for role in (status.stable, status.canary, status.previous) if role is not None]
     if wanted is None or wanted.revision in known or seen.spec.suspend:
         return None
-    return None if is_rejected(seen, wanted) or is_resting(seen, wanted) else wanted
+    return None if is_rejected(seen, wanted) or waits_its_time(seen, wanted) else wanted
 
 
 def yields_at(seen: Observation, status: Status) -> datetime | None:

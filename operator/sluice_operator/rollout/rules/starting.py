@@ -6,10 +6,11 @@ from sluice_operator.analysis import criteria, hold_out, signature_change
 from sluice_operator.api.observation import Observation, Refusal
 from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase, Run
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status
-from sluice_operator.rollout import automatic_steps
+from sluice_operator.rollout import automatic_steps, pauses
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
 from sluice_operator.rollout.rules import initializing
+from sluice_operator.rollout.stable_dead import waits_its_time
 from sluice_operator.rollout.starts import begin_run
 from sluice_operator.rollout.traffic_conditions import is_withheld
 from sluice_operator.rollout.transitions import enter, is_rejected, is_resting, roll_back
@@ -34,7 +35,20 @@ def a_new_revision_starts_a_run(seen: Observation) -> Status | None:
         return None
     if status.stable is not None and status.stable.revision == revision.revision:
         return None
-    return None if is_rejected(seen, revision) or is_resting(seen, revision) else begin_run(seen, revision)
+    return None if is_rejected(seen, revision) or waits_its_time(seen, revision) else begin_run(seen, revision)
+
+
+def a_resting_revision_starts_only_while_nobody_answers(seen: Observation) -> Status | None:
+    """It was tried before its time because no revision had ready pods. Stable has some again, so it goes on resting."""
+    status, run = seen.status, run_in(seen, Phase.STARTING)
+    if run is None or run.returning or status.canary is None or seen.workload(status.stable).ready == 0:
+        return None
+    if not is_resting(seen, status.canary):
+        return None
+    message = (
+        f"{status.canary.model.uri} was tried because nobody had ready pods, and the stable revision has some again"
+    )
+    return roll_back(seen, pauses.resumed(run, seen.now), Outcome.WITHDRAWN, "Withdrawn", message)
 
 
 def a_refused_model_is_rejected(seen: Observation) -> Status | None:

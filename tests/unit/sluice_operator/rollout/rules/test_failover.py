@@ -228,6 +228,17 @@ def test_a_canary_that_fails_is_rejected_also_when_a_newer_revision_replaces_it_
     assert status.history[0].outcome is Outcome.REJECTED
 
 
+@pytest.mark.parametrize("build", [failing_over, watching])
+def test_an_abandoned_revision_is_a_newer_one_while_nobody_is_ready(build: Any) -> None:
+    """As the message says: a revision that the spec names is tried at once."""
+    rests = Abandoned(revision(3).revision, "DeadlineExceeded", "too little evidence", generation=1)
+    named = with_status(build(workloads=NOBODY, resolution=resolved(3)), abandoned=rests)
+    tried = again(again(named))
+    assert (tried.status.phase, tried.status.canary and tried.status.canary.model.version) == (Phase.STARTING, "3")
+    answered = build(workloads=both_ready(0, 2), resolution=resolved(3))
+    assert decide(with_status(answered, abandoned=rests)).phase is answered.status.phase
+
+
 def test_a_new_revision_of_a_dead_stable_serves_as_soon_as_it_is_ready() -> None:
     """The fix of a broken stable needs no comparison with it."""
     dead = stable_on(1, ready=2, workloads=pods(), resolution=resolved(2))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_seen
 from typing import Any
 
+from sluice_operator.api.command import Asked, Verb, text_of
 from sluice_operator.api.observation import Observation, Refusal, Workload
 from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.status import HistoryEntry
@@ -91,6 +93,36 @@ def test_an_abandoned_version_is_tried_again_by_itself() -> None:
     )
     retried = decide(again(seen, after=11 * MINUTES, **held()))
     assert (at(retried).phase, retried.abandoned) == (Phase.STARTING, None)
+
+
+def test_an_abandoned_version_does_not_rest_while_nobody_serves() -> None:
+    """Nothing is known against it, and callers get no answer at all. Its quota does not matter: that may be over."""
+    seen = again(abandoned(), workloads=pods((revision(1), 0)))
+    started = again(seen, workloads=pods((revision(1), 0), (revision(2), 0)))
+    assert at(started.status)[:3] == (Phase.STARTING, "1", "2")
+    answers = again(started, workloads=pods((revision(1), 0), (revision(2), 1)))
+    assert decide(answers).phase is Phase.FAILOVER
+
+
+def test_an_abandoned_version_goes_on_resting_when_stable_is_back() -> None:
+    """One moment in which stable is not ready is no reason to try it again before its time."""
+    seen = again(abandoned(), workloads=pods((revision(1), 0)))
+    rest = seen.status.abandoned
+    blip = again(seen, **held())
+    back = decide(blip)
+    assert (back.phase, back.run and back.run.outcome) == (Phase.ROLLING_BACK, Outcome.WITHDRAWN)
+    assert back.abandoned == rest
+    settled = again(again(blip, **held()), **held())
+    assert at(decide(settled))[:2] == (Phase.STABLE, "1")
+    assert condition(decide(settled), "Stalled")[1] == "Abandoned"
+
+
+def test_an_abandoned_version_that_a_person_retries_meanwhile_does_not_rest() -> None:
+    """Stable may be back then."""
+    started = again(again(abandoned(), workloads=pods((revision(1), 0))), workloads=pods((revision(1), 0)))
+    asked = Asked(text_of(Verb.RETRY, revision(2).revision, 0, started.now), "ann", started.now)
+    retried = again(replace_seen(started, command=asked), **held())
+    assert (retried.status.abandoned, decide(retried).phase) == (None, Phase.STARTING)
 
 
 def test_a_newer_version_does_not_wait() -> None:
