@@ -13,6 +13,7 @@ LABEL_OWNER = "sluice.dev/model-deployment"
 LABEL_REVISION = "sluice.dev/revision"
 NO_REVISION = "none"  # value of that label in the selector of a Service NAME that leads to nobody
 ANNOTATION_REVISION = "sluice.dev/revision-settings"  # of a Deployment: the frozen settings, as JSON
+ANNOTATION_STABLE = "sluice.dev/stable-revision"  # of Service NAME, which may select another one, as in Failover
 LABEL_SCRAPE = "sluice.dev/scrape"
 LABEL_RECORD = "sluice.dev/record"
 RUN_RECORD = "run"  # value of that label

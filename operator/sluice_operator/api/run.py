@@ -181,6 +181,11 @@ class Run(StatusPart, frozen=True):
         return self.started_at + self.rollout.deadline + timedelta(seconds=self.paused_seconds)
 
     @property
+    def decides(self) -> bool:
+        """Whether its end says which revision may serve later. A first revision that fails is not remembered."""
+        return self.outcome is Outcome.PROMOTED or (self.outcome is Outcome.REJECTED and self.stable is not None)
+
+    @property
     def judged(self) -> tuple[Objective, ...]:
         """The objectives that are judged by counts. A latency objective without a limit gets this run's threshold."""
         thresholds = self.latency_thresholds

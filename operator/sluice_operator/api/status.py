@@ -134,7 +134,7 @@ class HistoryEntry(StatusPart, frozen=True):
     reason: str
     started_at: datetime
     ended_at: datetime
-    record: str = ""  # ConfigMap with the run record; empty for a run without traffic
+    record: str = ""  # ConfigMap with the run record; empty for a run without traffic that decided nothing
     commands: tuple[TakenCommand, ...] = ()  # that people gave in this run
 
 

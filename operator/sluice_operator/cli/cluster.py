@@ -110,9 +110,7 @@ def records(name: str, namespace: str | None) -> list[Manifest]:
     config_maps: list[Manifest] = _kubectl("get", "configmaps", f"--selector={labels}", *_in(namespace))["items"]
     if not config_maps:
         model_deployment(name, namespace)  # raises if there is no such object
-        raise CommandError(
-            f"there is no record of a run of {name} yet: one is written when a run ends that had traffic"
-        )
+        raise CommandError(f"there is no record of a run of {name} yet: one is written when a run ends")
     return sorted(config_maps, key=lambda config_map: str(config_map["data"]["startedAt"]), reverse=True)
 
 

@@ -37,7 +37,8 @@ from sluice_operator.records.run_record import RunRecord, UnreadableRecordError
 def of_cluster(name: str, namespace: str | None, chosen: str) -> RunRecord:
     """The record of one run of a ModelDeployment. `chosen`: a ConfigMap's name, or `newest`. Raises CommandError."""
     records = {config_map["metadata"]["name"]: config_map for config_map in cluster.records(name, namespace)}
-    config_map = next(iter(records.values())) if chosen == "newest" else records.get(chosen)
+    newest = next(filter(_has_counts, records.values()), next(iter(records.values())))
+    config_map = newest if chosen == "newest" else records.get(chosen)
     if config_map is None:
         raise CommandError(f"{name} has no record {chosen}; it has {', '.join(records)}")
     return _of_config_map(config_map, chosen)
@@ -137,7 +138,13 @@ def policy_of(path: str) -> tuple[str, str, spec.Spec]:
     return body["metadata"].get("namespace", "default"), body["metadata"]["name"], wanted
 
 
+def _has_counts(config_map: dict[str, Any]) -> bool:
+    return bool(config_map.get("binaryData"))
+
+
 def _of_config_map(manifest: dict[str, Any], where: str) -> RunRecord:
+    if manifest.get("data") and not _has_counts(manifest):
+        raise CommandError(f"{where} is the record of a run in which nothing was counted: there is nothing to replay")
     try:
         return _decoded(base64.b64decode(manifest["binaryData"][names.RECORD_KEY]), where)
     except (KeyError, TypeError, binascii.Error) as error:

@@ -1,5 +1,8 @@
 """Writes a run record for each run that has ended, into a ConfigMap that the ModelDeployment owns.
 
+A run without traffic has one, too, if its end decides what may serve later: it has no counts, and is what is known of
+that end if the status is lost.
+
 A run stays in status until the next one begins. So a record that was not written, because of a crash or because
 Prometheus did not answer, is written later, as long as Prometheus still has the samples.
 """
@@ -20,7 +23,7 @@ from sluice_operator.manifests import builders
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.records import run_record
 
-KEPT = 10  # run records of one object, as many as its history has runs
+KEPT = 10  # run records with counts of one object, and as many without: as many as its history has runs
 _RETRY_AFTER = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
@@ -50,7 +53,7 @@ class Archive:
     async def keep(self, owner: Owner, current: Status, now: datetime) -> None:
         """Write the record of the object's run, if the run has ended and has none. Failures are logged and retried."""
         run, key = current.run, (owner.namespace, owner.name)
-        if run is None or run.ended_at is None or run.traffic_started_at is None:
+        if run is None or run.ended_at is None or (run.traffic_started_at is None and not run.decides):
             return
         if self._done.get(key) == run.id or now < self._retry_at.get(key, now):
             return
@@ -70,24 +73,34 @@ class Archive:
     async def _write_if_missing(self, owner: Owner, current: Status, run: Run) -> None:
         if await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id)) is not None:
             return
-        revisions = ComparedRevisions(run.canary.revision, run.stable.revision if run.stable else None)
-        subject = Subject(owner.namespace, owner.name, run, revisions)
-        ended = await self._ending.ended(subject, current)
-        if ended is None:
+        counts = await self._counts(owner, current, run)
+        if counts is None and not run.decides:
             _log.info("%s/%s: nothing was counted in run %s, there is no record", owner.namespace, owner.name, run.id)
             return
-        data = run_record.encoded(run_record.of_run(owner.namespace, owner.name, run, ended))
         try:
-            await self._kube.create(builders.run_record(owner, run.id, summary(run), data))
+            await self._kube.create(builders.run_record(owner, run.id, summary(run), counts))
         except Conflict:
             return  # it exists already
         await self._delete_old(owner)
 
+    async def _counts(self, owner: Owner, current: Status, run: Run) -> bytes | None:
+        """What the run is judged again with; None if nothing was counted. Raises MetricsLostError."""
+        if run.traffic_started_at is None:
+            return None
+        revisions = ComparedRevisions(run.canary.revision, run.stable.revision if run.stable else None)
+        ended = await self._ending.ended(Subject(owner.namespace, owner.name, run, revisions), current)
+        if ended is None:
+            return None
+        return run_record.encoded(run_record.of_run(owner.namespace, owner.name, run, ended))
+
     async def _delete_old(self, owner: Owner) -> None:
+        """Of those with counts, and of those without: runs without traffic are many when no canary gets ready."""
         labels = {names.LABEL_OWNER: owner.name, names.LABEL_RECORD: names.RUN_RECORD}
         records = await self._kube.find("ConfigMap", owner.namespace, labels)
-        owned = [record for record in records if is_owned(record, owner.uid)]
-        for old in sorted(owned, key=_began, reverse=True)[KEPT:]:
+        newest_first = sorted((each for each in records if is_owned(each, owner.uid)), key=_began, reverse=True)
+        with_counts = [record for record in newest_first if record.get("binaryData")]
+        without = [record for record in newest_first if not record.get("binaryData")]
+        for old in (*with_counts[KEPT:], *without[KEPT:]):
             try:
                 await self._kube.delete(old)
             except Conflict:
@@ -100,6 +113,7 @@ def summary(run: Run) -> dict[str, str]:
     return {
         "model": run.canary.model,
         "stable": run.stable.model if run.stable else "",
+        "stableRevision": run.stable.revision if run.stable else "",
         "outcome": str(run.outcome),
         "reason": run.reason,
         "message": run.message,

@@ -70,7 +70,7 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
 def _paused(before: Status, after: Status) -> Iterator[Event]:
     """Somebody has to know that a rollout waits, and that it goes on."""
     if paused := _changed_to(before, after, "Paused", "True"):
-        yield Event(paused.reason, paused.message, warning=paused.reason == pauses.BY_OBJECTIVE)
+        yield Event(paused.reason, paused.message, warning=paused.reason in (pauses.BY_OBJECTIVE, pauses.STATUS_LOST))
     was, run = before.run, after.run
     if was is not None and run is not None and was.id == run.id and was.pause and not run.pause and not run.outcome:
         yield Event("RunResumed", f"the run goes on: {after.message}")
@@ -102,9 +102,9 @@ def _answered(taken: TakenCommand) -> Event:
 
 
 def status_adopted(why: str, after: Status) -> Event:
-    """For a status that was made from what serves. `why`: what was wrong with the one before."""
-    serves = f"{after.stable.model.uri} serves and stays stable" if after.stable else "nothing serves yet"
-    return Event("StatusAdopted", f"{why}: {serves}, and whatever else was going on begins again", warning=True)
+    """For a status that was made from what the cluster shows. `why`: what was wrong with the one before."""
+    stays = f"{after.stable.model.uri} stays stable" if after.stable else "nothing serves yet"
+    return Event("StatusAdopted", f"{why}: {stays}, and whatever else was going on begins again", warning=True)
 
 
 def _ended(after: Status) -> Event:

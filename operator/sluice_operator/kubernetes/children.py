@@ -26,10 +26,18 @@ class Children:
 
     def selected(self, owner: Owner) -> str:
         """The revision that Service NAME selects; empty if the Service is not there, or somebody else's."""
+        service = self._role_service(owner)
+        return str(service["spec"].get("selector", {}).get(names.LABEL_REVISION, "")) if service else ""
+
+    def stable(self, owner: Owner) -> str:
+        """The revision that Service NAME calls stable; empty if it does not say, as that of an older operator."""
+        service = self._role_service(owner)
+        annotations = service["metadata"].get("annotations") or {} if service else {}
+        return str(annotations.get(names.ANNOTATION_STABLE, ""))
+
+    def _role_service(self, owner: Owner) -> Manifest | None:
         service = self.objects.get(("Service", owner.name))
-        if service is None or not is_or_becomes_owned(service, owner):
-            return ""
-        return str(service["spec"].get("selector", {}).get(names.LABEL_REVISION, ""))
+        return service if service is not None and is_or_becomes_owned(service, owner) else None
 
 
 async def read(

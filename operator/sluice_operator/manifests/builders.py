@@ -137,11 +137,13 @@ def _env(values: dict[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def role_service(owner: Owner, revision: str | None) -> Manifest:
-    """Service NAME, which selects the pods of the stable revision. Without a revision it selects no pod."""
-    return _service(
-        owner, owner.name, {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision or names.NO_REVISION}
-    )
+def role_service(owner: Owner, serving: str | None, stable: str | None = None) -> Manifest:
+    """Service NAME, which selects the pods of `serving`, and says which revision is stable. Without one, no pods."""
+    selector = {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: serving or names.NO_REVISION}
+    manifest = _service(owner, owner.name, selector)
+    if stable is not None:
+        manifest["metadata"]["annotations"] = {names.ANNOTATION_STABLE: stable}
+    return manifest
 
 
 def revision_service(owner: Owner, revision: str) -> Manifest:
@@ -193,13 +195,14 @@ def feedback_secret(owner: Owner, key: str) -> Manifest:
     }
 
 
-def run_record(owner: Owner, run: str, summary: Mapping[str, str], record: bytes) -> Manifest:
-    """The ConfigMap with a run record. `summary`: what people can read without unpacking `record`."""
+def run_record(owner: Owner, run: str, summary: Mapping[str, str], record: bytes | None = None) -> Manifest:
+    """The ConfigMap with a run record. `summary`: what people can read without unpacking `record`, if there is one."""
+    counts = {} if record is None else {"binaryData": {names.RECORD_KEY: base64.b64encode(record).decode()}}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": owner.metadata(names.run_record(owner.name, run), **{names.LABEL_RECORD: names.RUN_RECORD}),
         "immutable": True,
         "data": dict(summary),
-        "binaryData": {names.RECORD_KEY: base64.b64encode(record).decode()},
+        **counts,
     }

@@ -28,7 +28,8 @@ def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
         yield builders.revision_service(owner, revision.revision)
     yield builders.metrics_service(owner)
     serving = serves(status)
-    yield builders.role_service(owner, serving.revision if serving else None)
+    stable = status.stable.revision if status.stable else None
+    yield builders.role_service(owner, serving.revision if serving else None, stable)
 
 
 def canary_service(owner: Owner, status: Status) -> Iterator[Manifest]:

@@ -21,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     failover.a_stable_without_ready_pods_leaves_its_requests_to_the_canary,
     failover.a_swap_without_ready_pods_on_either_side_is_a_failover,
     failover.a_watch_without_ready_pods_on_either_side_yields_to_a_newer_revision,
+    failover.a_failover_whose_status_was_lost_waits_for_a_person,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision,
     finishing.the_previous_revision_asked_for_again_comes_back,
     stepping.a_canary_without_ready_pods_gets_no_traffic,  # whatever is asked: that is answered in the next pass

@@ -9,7 +9,7 @@ from sluice_operator.rollout import pauses
 from sluice_operator.rollout.stable_dead import failure
 from sluice_operator.rollout.transitions import abandoned, end_run, ended, rejected
 
-_BY_PEOPLE = (pauses.BY_COMMAND, pauses.BY_OBJECTIVE)
+_FOR_A_PERSON = (pauses.BY_COMMAND, pauses.BY_OBJECTIVE, pauses.STATUS_LOST)
 
 
 def give_up(seen: Observation, run: Run, outcome: Outcome, reason: str, message: str) -> Status:
@@ -28,6 +28,6 @@ def give_up(seen: Observation, run: Run, outcome: Outcome, reason: str, message:
     status = replace(status, verdict=None)
     if outcome is Outcome.REJECTED:
         status = rejected(status, subject, ending, seen.now)
-    if outcome is Outcome.ABANDONED and run.pause is not None and run.pause.reason in _BY_PEOPLE:
+    if outcome is Outcome.ABANDONED and run.pause is not None and run.pause.reason in _FOR_A_PERSON:
         status = abandoned(seen, status, subject, ending)
     return end_run(seen, status, ending, subject, leaving=leaving, unproven_route=True)

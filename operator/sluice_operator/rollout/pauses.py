@@ -17,6 +17,7 @@ BY_COMMAND = "PausedByCommand"
 BY_STEP = "PausedByStep"
 BY_OBJECTIVE = "PausedByObjective"
 SUSPENDED = "Suspended"
+STATUS_LOST = "PausedByLostStatus"
 
 
 def paused(

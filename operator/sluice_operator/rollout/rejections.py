@@ -11,6 +11,7 @@ from sluice_operator.rollout import revisions
 
 REJECTED_KEPT = 20
 ABORTED, UNDONE = "Aborted", "Undone"  # why a person rejected a revision; no change of objectives forgets that
+RETURNED = "Returned"  # how the run of what an undo brings back ends
 
 
 def of_run(run: Run, revision: Revision, now: datetime) -> Rejection:

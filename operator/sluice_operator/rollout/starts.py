@@ -103,7 +103,7 @@ def _not_again(seen: Observation, canary: Revision) -> tuple[str, str] | None:
 
 def _without_steps(status: Status, message: str) -> Status:
     assert status.run is not None
-    run = replace(status.run, steps=(), objectives=(), returning=True, reason="Returned", message=message)
+    run = replace(status.run, steps=(), objectives=(), returning=True, reason=rejections.RETURNED, message=message)
     return replace(status, run=run)
 
 

@@ -178,7 +178,7 @@ def end_run(
         reason=run.reason,
         started_at=run.started_at,
         ended_at=seen.now,
-        record=names.run_record(seen.name, run.id) if run.traffic_started_at else "",
+        record=names.run_record(seen.name, run.id) if run.traffic_started_at or run.decides else "",
         commands=run.commands,
     )
     retiring = status.retiring

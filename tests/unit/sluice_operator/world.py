@@ -248,6 +248,7 @@ class World(Observer):
             resolution=self.resolution,
             workloads={revision: self._workload(revision) for revision in self._ready},
             selected=owned.selected(OWNER),
+            adopted=bool(followed.adopted),
             foreign=owned.foreign,
             route_refusal=self.allowed_routes.refusal(namespace, wanted.traffic),
             route_edits=edits,

@@ -147,6 +147,7 @@ class Observer:
             resolution=self._resolution(owner, wanted),
             workloads=workloads,
             selected=owned.selected(owner),
+            adopted=lost,
             foreign=owned.foreign,
             host_taken=await self._hosts.holder(body, wanted.traffic.host, shown_since),
             route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",

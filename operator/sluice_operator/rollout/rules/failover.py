@@ -57,6 +57,20 @@ def a_watch_without_ready_pods_on_either_side_yields_to_a_newer_revision(seen: O
     return give_up(seen, run, Outcome.SUPERSEDED, "Superseded", message)
 
 
+def a_failover_whose_status_was_lost_waits_for_a_person(seen: Observation) -> Status | None:
+    """Nobody knows any more whether its canary had failed, or was paused: it answers, and does not become stable."""
+    status = seen.status
+    canary = next((entry.revision for entry in status.retiring if entry.revision.revision == seen.selected), None)
+    if not seen.adopted or canary is None or any(entry.revision == canary.revision for entry in status.rejected):
+        return None
+    if seen.workload(status.stable).ready > 0 or seen.workload(canary).ready == 0:
+        return None
+    begun = enter(begin_run(seen, canary), Phase.FAILOVER, seen.now)
+    assert begun.run is not None
+    message = f"the status was lost while {canary.model.uri} answered in stable's place, and what was known of it, too"
+    return replace(begun, run=pauses.paused(begun, begun.run, pauses.STATUS_LOST, message, seen.now))
+
+
 def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen: Observation) -> Status | None:
     """Of those that still have ready pods the newest, if none that has a role can answer. It was not rejected.
 

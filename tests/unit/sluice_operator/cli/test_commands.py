@@ -14,9 +14,12 @@ from msgspec.structs import replace
 from sluice_operator.api import names
 from sluice_operator.api.run import Answer, TakenCommand
 from sluice_operator.api.status import Result, Verdict
+from sluice_operator.controller.archive import summary
+from sluice_operator.manifests import builders
 from sluice_operator.records.replay import replayed
+from tests.unit.sluice_operator.build import OWNER
 from tests.unit.sluice_operator.cli.terminal import Terminal, a_record, config_map
-from tests.unit.sluice_operator.recorded import BEGAN
+from tests.unit.sluice_operator.recorded import BEGAN, a_run
 
 
 @pytest.fixture
@@ -63,6 +66,20 @@ def test_history_is_plain_text(terminal: Terminal) -> None:
     _, out, _ = terminal.run("history", "iris")
     assert len(out.splitlines()) == 2
     assert "\\x1b]0;x\\x07 FAKE ROW" in out
+
+
+def test_a_record_without_counts_is_in_the_history_and_cannot_be_replayed(terminal: Terminal) -> None:
+    """The newest run that can be judged again is replayed; of the other one a sentence says why not."""
+    aborted = a_run(id="cccccccccc-1772373600", started_at=BEGAN.replace(hour=14), outcome="Rejected", reason="Aborted")
+    without = builders.run_record(OWNER, aborted.id, summary(aborted))
+    text = json.dumps({"items": [config_map(a_record()), without]})
+    (terminal.folder / "configmaps").write_text(text)
+    rows = terminal.run("history", "iris")[1].splitlines()
+    assert [row.split()[4] for row in rows[1:]] == ["Rejected", "Promoted"]
+    assert terminal.run("replay", "iris")[0] == 0
+    code, _, error = terminal.run("replay", "iris", "--run", without["metadata"]["name"])
+    assert code == 2
+    assert "nothing was counted" in error
 
 
 def test_replay_shows_the_ticks_with_changes_and_the_recorded_verdict(terminal: Terminal) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.run import Run
+from sluice_operator.api.run import Answer, Outcome, Run, TakenCommand
 from sluice_operator.api.status import Status
 from sluice_operator.controller.archive import KEPT, Archive
 from sluice_operator.kubernetes.port import WriteRefused
@@ -81,13 +81,36 @@ def test_the_record_of_an_ended_run_is_a_config_map_that_the_object_owns() -> No
 
 @pytest.mark.parametrize(
     "run",
-    [None, nth_run(0, ended_at=None, outcome=None), nth_run(0, traffic_started_at=None)],
+    [
+        None,
+        nth_run(0, ended_at=None, outcome=None),
+        *(
+            nth_run(0, traffic_started_at=None, outcome=outcome)
+            for outcome in (Outcome.WITHDRAWN, Outcome.SUPERSEDED, Outcome.ABANDONED)
+        ),
+        nth_run(0, traffic_started_at=None, outcome=Outcome.REJECTED, stable=None),
+    ],
 )
-def test_a_run_that_goes_on_or_had_no_traffic_gets_no_record(run: Run | None) -> None:
-    """And nothing is read for it."""
+def test_a_run_that_goes_on_or_decides_nothing_without_traffic_gets_no_record(run: Run | None) -> None:
+    """And nothing is read for it. A first revision that was refused is asked about again when its status is lost."""
     fixture = Fixture()
     assert fixture.keep(run) == []
     assert (fixture.kube.reads, fixture.ending.asked) == (0, 0)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.PROMOTED])
+def test_a_run_without_traffic_that_decides_gets_a_record_without_counts(outcome: Outcome) -> None:
+    """Prometheus is not asked. It says how the run ended, and who asked for that."""
+    fixture = Fixture()
+    taken = TakenCommand("abort/x/0/2026-03-01T12:00:00Z", "jane", BEGAN, Answer.ACCEPTED, "traffic goes back")
+    (name,) = fixture.keep(nth_run(0, traffic_started_at=None, outcome=outcome, reason="Aborted", commands=(taken,)))
+    record = fixture.kube.objects["ConfigMap", name]
+    assert (record["data"]["outcome"], record["data"]["reason"], "jane" in record["data"]["commands"]) == (
+        outcome,
+        "Aborted",
+        True,
+    )
+    assert ("binaryData" in record, fixture.ending.asked) == (False, 0)
 
 
 def test_an_ended_run_is_checked_once() -> None:
@@ -128,11 +151,12 @@ def test_after_a_failure_the_next_attempt_is_a_minute_later(trouble: Exception) 
     assert len(fixture.keep(nth_run(0), later=181)) == 1
 
 
-def test_a_run_without_counts_gets_no_record() -> None:
+@pytest.mark.parametrize(("outcome", "records"), [(Outcome.WITHDRAWN, 0), (Outcome.PROMOTED, 1)])
+def test_a_run_whose_requests_were_not_counted_is_as_one_without_traffic(outcome: Outcome, records: int) -> None:
     """That is decided once."""
-    fixture = Fixture()
+    fixture, run = Fixture(), nth_run(0, outcome=outcome)
     fixture.ending.empty = True
-    assert fixture.keep(nth_run(0)) == fixture.keep(nth_run(0), later=600) == []
+    assert len(fixture.keep(run)) == len(fixture.keep(run, later=600)) == records
     assert fixture.ending.asked == 1
 
 
@@ -156,6 +180,16 @@ def test_the_newest_ten_records_stay() -> None:
     in_order = [names.run_record("iris", nth_run(hour).id) for hour in range(11)]
     assert fixture.keep(nth_run(9)) == in_order[:10]
     assert fixture.keep(nth_run(10)) == in_order[1:]
+
+
+def test_records_without_counts_take_the_place_of_no_others() -> None:
+    """Twenty canaries that never got ready leave ten records; the runs that can be judged again stay."""
+    fixture = Fixture()
+    fixture.keep(nth_run(0))
+    for index in range(1, 2 * KEPT + 1):
+        kept = fixture.keep(nth_run(index, traffic_started_at=None, outcome=Outcome.REJECTED))
+    newest = range(KEPT + 1, 2 * KEPT + 1)
+    assert kept == [names.run_record("iris", nth_run(index).id) for index in (0, *newest)]
 
 
 def test_a_new_object_with_the_same_name_is_checked_again() -> None:

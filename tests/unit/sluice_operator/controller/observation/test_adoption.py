@@ -1,4 +1,4 @@
-"""A status that is lost, foreign or impossible: what serves goes on serving, and what was rejected stays rejected."""
+"""A status that is lost, foreign or impossible: what is stable stays stable, and what was rejected stays rejected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from sluice_operator.api import names, status
 from sluice_operator.api.command import Verb
 from sluice_operator.api.run import Answer, Outcome, Phase
 from sluice_operator.controller.observation.adoption import StatusLostError
+from sluice_operator.manifests.builders import run_record
 from sluice_operator.rollout.roles import serves
-from tests.unit.sluice_operator.build import FAIL, ROLLOUT, resolved
+from tests.unit.sluice_operator.build import FAIL, OWNER, PASS, ROLLOUT, UNDECIDED, resolved
 from tests.unit.sluice_operator.world import IRIS, World
 
 SELECTOR = "sluice.dev/revision"
@@ -28,8 +29,31 @@ def world_in(phase: Phase) -> World:
     return world
 
 
+def promoted() -> World:
+    """Version 2 is stable, and version 1 was before."""
+    world = world_in(Phase.STABLE)
+    world.calm_down(20)
+    assert versions(world)[:3] == (Phase.STABLE, "2", ["1"])
+    return world
+
+
 def selected(world: World) -> str:
     return str(world.kube.objects["Service", "iris"]["spec"]["selector"][SELECTOR])
+
+
+def deployments(world: World) -> set[str]:
+    return {name for kind, name in world.kube.objects if kind == "Deployment"}
+
+
+def versions(world: World) -> tuple[Phase, str, list[str], list[str]]:
+    """Phase, the version that is stable, those that an undo can bring back, and those that were rejected."""
+    current = world.status
+    return (
+        current.phase,
+        current.stable.model.version if current.stable else "",
+        [revision.model.version for revision in current.former],
+        [entry.model.removeprefix("models:/iris/") for entry in current.rejected],
+    )
 
 
 def with_raw(world: World, raw: Any) -> None:
@@ -39,15 +63,16 @@ def with_raw(world: World, raw: Any) -> None:
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING])
 @pytest.mark.parametrize("raw", [None, {}, {"conditions": [], "message": "no"}, {"phase": "Pending"}])
-def test_a_wiped_status_leaves_what_serves(phase: Phase, raw: Any) -> None:
-    """In each phase; the canary is tried again from the beginning."""
+def test_a_wiped_status_leaves_what_is_stable(phase: Phase, raw: Any) -> None:
+    """In each phase, and no pods are deleted; the canary is tried again from the beginning."""
     world = world_in(phase)
-    served = selected(world)
+    stable, pods = world.status.stable, deployments(world)
+    assert stable is not None
     with_raw(world, raw)
     world.reconcile()
     assert world.status.stable is not None
-    assert (selected(world), world.status.stable.revision) == (served, served)
-    assert ("Deployment", f"iris-{served}") in world.kube.objects
+    assert (selected(world), world.status.stable.revision) == (stable.revision, stable.revision)
+    assert deployments(world) == pods
     assert "StatusAdopted" in world.kube.events
     world.calm_down()
     assert (world.status.phase, world.status.stable and world.status.stable.model.version) == (Phase.STABLE, "2")
@@ -99,6 +124,140 @@ def test_what_was_rejected_is_known_from_the_run_records() -> None:
     world.calm_down()
     assert [(entry.revision, entry.reason) for entry in world.status.rejected] == [(rejected.revision, rejected.reason)]
     assert (world.status.phase, world.status.stable and world.status.stable.model.version) == (Phase.STABLE, "1")
+
+
+def test_what_was_promoted_after_its_rejection_is_not_rejected() -> None:
+    """The newest record decides: without a status the roles and the way back are what they would be with it."""
+    world = World()
+    rejected_again(world)
+    world.verdicts["2"] = PASS
+    world.ask(Verb.RETRY, world.status.rejected[0].revision, 0)
+    world.calm_down()
+    assert versions(world) == (Phase.STABLE, "2", ["1"], [])
+    with_raw(world, {})
+    world.reconcile()
+    assert versions(world) == (Phase.STABLE, "2", [], [])  # the pods of version 1 are gone
+    world.resolution = resolved(3)
+    world.calm_down()
+    assert versions(world) == (Phase.STABLE, "3", ["2"], [])
+
+
+def test_what_a_person_undid_is_not_tried_again() -> None:
+    """From when the undo has moved the requests: its command says so before there is a record."""
+    world = promoted()
+    world.ask(Verb.UNDO, selected(world), 0)
+    world.reconcile()
+    world.advance_until(Phase.WATCHING)
+    with_raw(world, {})
+    world.calm_down(20)
+    assert versions(world)[:2] == (Phase.STABLE, "1")
+    assert [entry.reason for entry in world.status.rejected] == ["Undone"]
+
+
+def test_an_undo_that_has_ended_is_known_from_its_record() -> None:
+    """Also when another command, or nothing, is in the annotation by then."""
+    world = promoted()
+    world.ask(Verb.UNDO, selected(world), 0)
+    world.calm_down(20)
+    metadata = world.kube.objects[IRIS]["metadata"]
+    world.kube.put({**world.kube.objects[IRIS], "metadata": {**metadata, "annotations": {}}, "status": {}})
+    world.calm_down(20)
+    assert versions(world) == (Phase.STABLE, "1", [], ["2"])
+
+
+def test_what_was_aborted_before_its_first_request_is_not_tried_again() -> None:
+    """A run without traffic leaves a record, too, if it ends with a rejection."""
+    world = world_in(Phase.STARTING)
+    assert world.status.canary is not None
+    world.ask(Verb.ABORT, world.status.canary.revision, 0)
+    world.calm_down(5)
+    with_raw(world, {})
+    world.calm_down()
+    assert versions(world) == (Phase.STABLE, "1", [], ["2"])
+
+
+def failing_over(happened: str) -> World:
+    """Version 1 is dead, and version 2 answers in its place: one that failed, is paused, or is not wanted any more."""
+    world = world_in(Phase.STEPPING)
+    world.verdicts["2"] = FAIL if happened == "failed" else UNDECIDED
+    world.broken = {"1"}
+    world.run_pods()
+    world.reconcile()
+    assert (world.status.phase, world.status.canary is not None) == (Phase.FAILOVER, True)
+    if happened == "paused":
+        world.ask(Verb.PAUSE, world.status.canary.revision if world.status.canary else "", 0)
+    if happened == "withdrawn":
+        world.resolution = resolved(1)
+    world.run_pods()
+    world.reconcile()
+    world.verdicts.clear()
+    return world
+
+
+@pytest.mark.parametrize("happened", ["failed", "paused", "withdrawn", "nothing else"])
+def test_a_canary_that_answers_for_a_dead_stable_does_not_become_stable(happened: str) -> None:
+    """Nobody knows any more what was known against it. Callers keep its answers until stable is back."""
+    world = failing_over(happened)
+    canary, pods = selected(world), deployments(world)
+    with_raw(world, {})
+    for _ in range(60):
+        world.calm_down(1)
+        assert versions(world)[:2] == (Phase.FAILOVER, "1")
+        assert (selected(world), deployments(world)) == (canary, pods)
+    world.broken = set()
+    world.run_pods()
+    world.calm_down(10)
+    assert world.status.stable is not None
+    assert (world.status.stable.model.version, selected(world)) == ("1", world.status.stable.revision)
+
+
+def test_a_person_lets_such_a_canary_become_stable() -> None:
+    """The condition Paused says what was lost; `resume` goes on."""
+    world = failing_over("nothing else")
+    with_raw(world, {})
+    world.reconcile()
+    [paused] = [condition for condition in world.status.conditions if condition.type == "Paused"]
+    assert (paused.status, paused.reason) == ("True", "PausedByLostStatus")
+    assert "PausedByLostStatus" in world.kube.events
+    world.ask(Verb.RESUME, selected(world), 0)
+    world.calm_down()
+    assert versions(world)[:3] == (Phase.STABLE, "2", ["1"])
+
+
+def test_a_rejected_canary_that_still_answers_is_kept_only_for_its_callers() -> None:
+    """Stable died when the canary had been rejected: it takes no requests for good, and loses none of them either."""
+    world = failing_over("paused")
+    canary = world.status.canary
+    assert canary is not None
+    record = run_record(OWNER, f"{canary.revision}-1", {"outcome": "Rejected", "endedAt": world.now.isoformat()})
+    world.kube.put(record)
+    with_raw(world, {})
+    world.calm_down(5)
+    assert (versions(world)[:2], selected(world)) == ((Phase.STABLE, "1"), canary.revision)
+    [stalled] = [condition for condition in world.status.conditions if condition.type == "Stalled"]
+    assert stalled.reason == "EndpointsKept"
+
+
+def test_the_previous_revision_can_come_back_after_the_status_was_lost_in_the_watch() -> None:
+    """Its pods stay for `progressDeadline` at least, and an undo knows it."""
+    world = world_in(Phase.WATCHING)
+    world.run_pods()
+    with_raw(world, {})
+    world.reconcile()
+    assert versions(world) == (Phase.STABLE, "2", ["1"], [])
+    world.ask(Verb.UNDO, selected(world), 0)
+    world.calm_down()
+    assert versions(world)[:2] == (Phase.STABLE, "1")
+
+
+def test_what_a_service_without_the_annotation_selects_is_stable() -> None:
+    """An operator before 0.2.0 wrote it, and nothing better is known."""
+    world = failing_over("nothing else")
+    service = world.kube.objects["Service", "iris"]
+    world.kube.put({**service, "metadata": {**service["metadata"], "annotations": {}}})
+    with_raw(world, {})
+    world.reconcile()
+    assert (versions(world)[1], len(deployments(world))) == ("2", 2)
 
 
 def orphaned(world: World) -> None:
