@@ -30,6 +30,7 @@ class Phase(StrEnum):
 AT_REST = (Phase.PENDING, Phase.STABLE)  # no rollout is under way
 BEFORE_TRAFFIC = (Phase.INITIALIZING, Phase.STARTING)
 JUDGED = (Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
+NO_STEP = -1  # index of a step
 
 
 class Outcome(StrEnum):
@@ -149,6 +150,7 @@ class Run(StatusPart, frozen=True):
     looked_at: datetime | None = None  # before traffic: when the operator has noted last that it looks
     on_hold_since: datetime | None = None  # in Starting: the registry, the gateway or the cluster has a problem
     step: int = 0
+    left_step: int = NO_STEP  # the first step that was left without a Pass, by a person or at the deadline
     step_started_at: datetime | None = None  # when the weight of this step was proven
     traffic_started_at: datetime | None = None  # the first write that could let traffic in
     first_live_at: datetime | None = None  # when the first weight above 0 was proven

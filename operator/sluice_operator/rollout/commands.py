@@ -13,12 +13,12 @@ from sluice_operator.api.command import Asked, Command, Verb
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import Result, Status
-from sluice_operator.rollout import pauses, rejections
+from sluice_operator.rollout import pauses, rejections, without_pass
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.rejections import ABORTED, UNDONE
 from sluice_operator.rollout.stable_dead import failure
 from sluice_operator.rollout.starts import begin_return, begin_run
-from sluice_operator.rollout.transitions import enter, next_step, roll_back
+from sluice_operator.rollout.transitions import ended, enter, next_step, roll_back
 
 _PAUSABLE = (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.WATCHING, Phase.FAILOVER)
 _CANARY_SERVES = (Phase.SWAPPING, Phase.WATCHING, Phase.FAILOVER)
@@ -59,8 +59,20 @@ def _abort(seen: Observation, command: Command, by: str) -> Answered:
     if run.canary.revision != command.revision:
         return _other_revision(run, command)
     if status.phase is Phase.ROLLING_BACK:
-        return Accepted(status, f"traffic goes back already: {run.message}")
+        return _abort_on_the_way_back(seen, run, by)
     return _go_back(seen, run, ABORTED, f"{run.canary.model} was aborted by {by}")
+
+
+def _abort_on_the_way_back(seen: Observation, run: Run, by: str) -> Answered:
+    """Traffic goes back already. Whatever ended the run, its revision is not tried again after this."""
+    status, canary = seen.status, seen.status.canary
+    if canary is None or run.outcome is Outcome.REJECTED or _outcome(seen, run) is not Outcome.REJECTED:
+        return Accepted(status, f"traffic goes back already: {run.message}")
+    ending = ended(run, Outcome.REJECTED, ABORTED, f"{run.canary.model} was aborted by {by}", seen.now)
+    status = rejections.forgotten(replace(status, run=ending), canary.revision)
+    newest = rejections.of_run(ending, canary, seen.now)
+    status = replace(status, rejected=rejections.with_newest(status.rejected, newest))
+    return Accepted(status, f"traffic goes back already, and {run.canary.model} is rejected")
 
 
 def _pause(seen: Observation, command: Command, by: str) -> Answered:
@@ -102,9 +114,8 @@ def _promote(seen: Observation, command: Command, by: str) -> Answered:
     everything = command.verb is Verb.PROMOTE_FULL
     passed = verdict is not None and verdict.result is Result.PASS and (strategy.is_last or not everything)
     run = pauses.overruled(pauses.resumed(run, seen.now), verdict.holding if verdict else ())
-    if not passed:
-        message = f"{run.canary.model} was promoted by {by} without a Pass of {strategy}"
-        run = replace(run, reason="PromotedByHand", message=message)
+    message = f"{run.canary.model} was promoted by {by} without a Pass of {strategy}"
+    run = without_pass.passed(run) if passed else without_pass.left(run, "PromotedByHand", message)
     if everything or strategy.is_last:
         return Accepted(enter(replace(status, run=run), Phase.PROMOTING, seen.now), "the promotion begins")
     return Accepted(next_step(status, run), f"step {run.step + 2} of {len(run.steps)} begins")
@@ -186,11 +197,17 @@ def _go_back(seen: Observation, run: Run, reason: str, message: str) -> Answered
     if back is None or (answered and seen.workload(back).ready == 0):
         stays = "; kubectl sluice pause keeps the canary from becoming stable" if status.phase is Phase.FAILOVER else ""
         return Refused(f"{back.model.uri if back else 'the previous revision'} has no ready pods to go back to{stays}")
-    # Whoever ends an undo says nothing against what served before; unless the spec names it, it does not start again.
-    named = seen.desired is not None and seen.desired.revision == run.canary.revision
-    outcome = Outcome.WITHDRAWN if run.returning and not named else Outcome.REJECTED
-    status = roll_back(seen, pauses.resumed(run, seen.now), outcome, reason, message)
+    status = roll_back(seen, pauses.resumed(run, seen.now), _outcome(seen, run), reason, message)
     return Accepted(status, f"traffic goes back to {back.model.uri}")
+
+
+def _outcome(seen: Observation, run: Run) -> Outcome:
+    """Of a run that a person ends.
+
+    Whoever ends an undo says nothing against what served before; unless the spec names it, it does not start again.
+    """
+    named = seen.desired is not None and seen.desired.revision == run.canary.revision
+    return Outcome.WITHDRAWN if run.returning and not named else Outcome.REJECTED
 
 
 def _no_run(seen: Observation) -> Refused:

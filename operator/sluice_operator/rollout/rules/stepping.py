@@ -6,7 +6,7 @@ from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.spec import OnDeadline
 from sluice_operator.api.status import Result, Status
-from sluice_operator.rollout import revisions
+from sluice_operator.rollout import revisions, without_pass
 from sluice_operator.rollout.contest import contested_by
 from sluice_operator.rollout.phases import run_in
 from sluice_operator.rollout.roles import full_size
@@ -114,7 +114,8 @@ def a_passed_step_leads_to_the_next(seen: Observation) -> Status | None:
         return None
     if (strategy := run.strategy) is None:
         return None
-    return enter(status, Phase.PROMOTING, seen.now) if strategy.is_last else next_step(status, run)
+    run = without_pass.passed(run)
+    return enter(replace(status, run=run), Phase.PROMOTING, seen.now) if strategy.is_last else next_step(status, run)
 
 
 def a_clean_run_past_its_deadline_is_promoted(seen: Observation) -> Status | None:
@@ -126,7 +127,7 @@ def a_clean_run_past_its_deadline_is_promoted(seen: Observation) -> Status | Non
     if run.rollout.on_deadline is not OnDeadline.PROMOTE_IF_CLEAN or not late:
         return None
     message = f"promoted at its deadline {run.rollout.deadline}, clean but without proof: {verdict.message}"
-    unproven = replace(run, reason="PromotedUnproven", message=message)
+    unproven = without_pass.left(run, "PromotedUnproven", message)
     return enter(replace(status, run=unproven), Phase.PROMOTING, seen.now)
 
 

@@ -40,6 +40,7 @@ from tests.unit.sluice_operator.build import (
     at,
     both_ready,
     condition,
+    not_live,
     pods,
     promoting,
     resolved,
@@ -285,6 +286,56 @@ def test_an_abort_during_a_rollback_is_accepted() -> None:
     assert answered(decide(asking(rolling_back(), "abort")))[0] is Answer.ACCEPTED
 
 
+def deadline_over(**changes: Any) -> Observation:
+    """Version 2 is rolled back without a verdict, and would be tried again."""
+    seen = with_spec(stepping(), rollout={**ROLLOUT, "onDeadline": "Rollback"})
+    return again(replace_seen(seen, now=seen.now + timedelta(hours=5), verdict=UNDECIDED), **changes)
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome"),
+    [
+        (deadline_over(), Outcome.ABANDONED),
+        (again(stepping(resolution=resolved(1))), Outcome.WITHDRAWN),
+        (again(stepping(resolution=resolved(3))), Outcome.SUPERSEDED),
+    ],
+)
+def test_what_is_aborted_on_its_way_back_does_not_come_again(seen: Observation, outcome: Outcome) -> None:
+    """Whatever ended its run: a person has said no to this revision, and no time and no alias brings it back."""
+    assert (seen.status.phase, at(seen.status).outcome) == (Phase.ROLLING_BACK, outcome)
+    aborted = again(asking(seen, "abort"), weight=LIVE, resolution=resolved(2))
+    assert answered(aborted.status) == (
+        Answer.ACCEPTED,
+        "traffic goes back already, and models:/iris/2 is rejected",
+    )
+    ended = again(aborted, workloads=pods((revision(1), 2)))
+    assert [(entry.model, entry.reason) for entry in ended.status.rejected] == [("models:/iris/2", "Aborted")]
+    assert (ended.status.abandoned, ended.status.history[0].outcome) == (None, Outcome.REJECTED)
+    assert at(decide(again(ended, after=24 * 3600)))[:2] == (Phase.STABLE, "1")
+
+
+def test_what_is_aborted_on_its_way_back_takes_the_requests_of_nobody() -> None:
+    """Stable dies before weight 0 is proven: what a person took out does not become stable for that."""
+    gone: dict[str, Any] = {"workloads": pods((revision(2), 1)), "weight": not_live()}
+    aborted = again(asking(again(stepping(resolution=resolved(1))), "abort"), **gone)
+    assert decide(aborted).phase is Phase.ROLLING_BACK
+    assert at(decide(again(aborted, after=3600, **gone)))[:2] == (Phase.STABLE, "1")
+
+
+def test_a_second_abort_of_an_undo_rejects_nobody() -> None:
+    """Two people who press at once say nothing against what served before."""
+    undone = again(asking(promoted(), "undo"), workloads=both_ready(2, 2))
+    aborted = again(asking(undone, "abort", of=revision(1).revision), workloads=both_ready(2, 2))
+    pressed = again(
+        asking(replace_seen(aborted, now=aborted.now + timedelta(seconds=1)), "abort", of=revision(1).revision)
+    )
+    assert answered(pressed.status)[0] is Answer.ACCEPTED
+    assert (at(pressed.status).outcome, [entry.reason for entry in pressed.status.rejected]) == (
+        Outcome.WITHDRAWN,
+        ["Undone"],
+    )
+
+
 def test_an_abort_of_another_revision_is_refused() -> None:
     """It was meant for a run that is over."""
     assert f"the run is one of {OF_2}" in refusal(asking(stepping(), "abort", of="k3v9q2x7ma"))
@@ -443,6 +494,49 @@ def test_promote_leaves_out_a_step_and_says_so() -> None:
         "PromotedByHand",
         f"models:/iris/2 was promoted by {JANE} without a Pass of step 1 of 2",
     )
+
+
+def put_off(promoted: Observation) -> Observation:
+    """The canary has lost its pods before the swap and has them again: it is in its step anew, at its weight."""
+    back = again(again(promoted, workloads=both_ready(2, 0)), workloads=both_ready(2, 1))
+    assert back.status.phase is Phase.STEPPING
+    return back
+
+
+def passes(seen: Observation) -> Observation:
+    """It has the Pass of its step, and of the next one if there is one."""
+    while seen.status.phase is Phase.STEPPING:
+        proven = again(again(seen, workloads=both_ready(2, 2)), weight=LIVE)
+        seen = again(again(proven, verdict=PASS), workloads=both_ready(2, 1))
+    return seen
+
+
+def reason(seen: Observation) -> str:
+    assert seen.status.run is not None
+    return seen.status.run.reason
+
+
+def test_a_promotion_that_was_put_off_and_then_passed_is_not_told_as_unproven() -> None:
+    """By hand or at the deadline: all steps have passed in the end."""
+    by_hand = again(asking(stepping(verdict=UNDECIDED), "promote-full"), workloads=both_ready(2, 1))
+    late = with_spec(stepping(), rollout={**ROLLOUT, "onDeadline": "PromoteIfClean"})
+    clean = replace(UNDECIDED, clean=True)
+    at_deadline = again(
+        replace_seen(late, now=late.now + timedelta(hours=5), verdict=clean), workloads=both_ready(2, 1)
+    )
+    for promoted, told in ((by_hand, "PromotedByHand"), (at_deadline, "PromotedUnproven")):
+        assert (promoted.status.phase, reason(promoted)) == (Phase.PROMOTING, told)
+        passed = passes(put_off(promoted))
+        assert (passed.status.phase, reason(passed)) == (Phase.PROMOTING, "")
+
+
+def test_a_step_that_was_left_out_is_told_whatever_passes_later() -> None:
+    """Also if the promotion is put off, and the last step passes twice."""
+    skipped = again(asking(stepping(verdict=UNDECIDED), "promote"), workloads=both_ready(2, 2))
+    passed = passes(put_off(passes(skipped)))
+    assert (passed.status.phase, reason(passed)) == (Phase.PROMOTING, "PromotedByHand")
+    assert passed.status.run is not None
+    assert "without a Pass of step 1 of 2" in passed.status.run.message
 
 
 def test_promote_full_leaves_out_all_steps() -> None:
