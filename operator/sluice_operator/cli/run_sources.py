@@ -144,7 +144,7 @@ def _has_counts(config_map: dict[str, Any]) -> bool:
 
 def _of_config_map(manifest: dict[str, Any], where: str) -> RunRecord:
     if manifest.get("data") and not _has_counts(manifest):
-        raise CommandError(f"{where} is the record of a run in which nothing was counted: there is nothing to replay")
+        raise CommandError(f"{where} is a record without counts: there is nothing to replay")
     try:
         return _decoded(base64.b64decode(manifest["binaryData"][names.RECORD_KEY]), where)
     except (KeyError, TypeError, binascii.Error) as error:

@@ -71,16 +71,30 @@ class Archive:
         self._done[key] = run.id
 
     async def _write_if_missing(self, owner: Owner, current: Status, run: Run) -> None:
-        if await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id)) is not None:
+        live = await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id))
+        if live is not None and live.get("immutable"):
             return
-        counts = await self._counts(owner, current, run)
+        try:
+            counts = await self._counts(owner, current, run)
+        except MetricsLostError:
+            if live is None and run.decides:  # how it ended is known now, and the next run may begin before the counts
+                await self._write(owner, {**builders.run_record(owner, run.id, summary(run)), "immutable": False}, None)
+            raise
         if counts is None and not run.decides:
             _log.info("%s/%s: nothing was counted in run %s, there is no record", owner.namespace, owner.name, run.id)
             return
+        await self._write(owner, builders.run_record(owner, run.id, summary(run), counts), live)
+
+    async def _write(self, owner: Owner, record: Manifest, live: Manifest | None) -> None:
+        """Create the record, or complete `live`, the one that still lacks its counts."""
         try:
-            await self._kube.create(builders.run_record(owner, run.id, summary(run), counts))
+            if live is None:
+                await self._kube.create(record)
+            else:
+                version = live["metadata"]["resourceVersion"]
+                await self._kube.apply({**record, "metadata": {**record["metadata"], "resourceVersion": version}})
         except Conflict:
-            return  # it exists already
+            return  # somebody else has written it
         await self._delete_old(owner)
 
     async def _counts(self, owner: Owner, current: Status, run: Run) -> bytes | None:

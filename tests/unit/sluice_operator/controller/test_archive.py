@@ -142,13 +142,30 @@ def test_a_record_that_a_crash_prevented_is_written_later() -> None:
 )
 def test_after_a_failure_the_next_attempt_is_a_minute_later(trouble: Exception) -> None:
     """Not in each reconcile."""
-    fixture = Fixture()
+    fixture, run = Fixture(), nth_run(0, outcome=Outcome.WITHDRAWN)
     fixture.ending.trouble = trouble
     for later in range(0, 121, 5):
-        assert fixture.keep(nth_run(0), later) == []
+        assert fixture.keep(run, later) == []
     assert fixture.ending.asked == 3
     fixture.ending.trouble = None
-    assert len(fixture.keep(nth_run(0), later=181)) == 1
+    assert len(fixture.keep(run, later=181)) == 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_how_a_run_ended_does_not_wait_for_its_counts(restarted: bool) -> None:
+    """While Prometheus is down a person aborts, and another run begins: the rejection is on record at once."""
+    fixture, run = Fixture(), nth_run(0, outcome=Outcome.REJECTED, reason="Aborted")
+    fixture.ending.trouble = MetricsLostError("Prometheus gave no answer")
+    (name,) = fixture.keep(run)
+    assert fixture.keep(run, later=61) == [name]
+    record = fixture.kube.objects["ConfigMap", name]
+    assert (record["data"]["reason"], record["immutable"], "binaryData" in record) == ("Aborted", False, False)
+    fixture.ending.trouble = None
+    if restarted:
+        fixture.restart()
+    assert fixture.keep(run, later=122) == [name]
+    record = fixture.kube.objects["ConfigMap", name]
+    assert (record["data"]["reason"], record["immutable"], "binaryData" in record) == ("Aborted", True, True)
 
 
 @pytest.mark.parametrize(("outcome", "records"), [(Outcome.WITHDRAWN, 0), (Outcome.PROMOTED, 1)])
