@@ -13,6 +13,13 @@ REJECTED_KEPT = 20
 ABORTED, UNDONE = "Aborted", "Undone"  # why a person rejected a revision; no change of objectives forgets that
 RETURNED = "Returned"  # how the run of what an undo brings back ends
 
+NO_READY_PODS, PROGRESS_DEADLINE_EXCEEDED = "NoReadyPods", "ProgressDeadlineExceeded"
+
+
+def is_for_answers(reason: str) -> bool:
+    """Whether a rejection for `reason` says something about the answers. Pods that came late or left say nothing."""
+    return reason not in (NO_READY_PODS, PROGRESS_DEADLINE_EXCEEDED)
+
 
 def of_run(run: Run, revision: Revision, now: datetime) -> Rejection:
     """That of `revision`, whose run has ended so."""

@@ -5,9 +5,7 @@ from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
-
-PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-
+from sluice_operator.rollout.rejections import is_for_answers
 
 _CANARY_SERVES = (Phase.SWAPPING, Phase.FAILOVER)
 
@@ -32,7 +30,7 @@ def endpoints_to_keep(seen: Observation, status: Status) -> str:
 
 def _may_serve(run: Run) -> bool:
     """Whether a first revision may serve when its pods get ready: it was not refused. One that is only late may."""
-    refused = run.outcome is Outcome.REJECTED and run.reason != PROGRESS_DEADLINE_EXCEEDED
+    refused = run.outcome is Outcome.REJECTED and is_for_answers(run.reason)
     return not refused and not run.awaits_hold_out
 
 

@@ -88,7 +88,7 @@ def _in_its_place(seen: Observation, status: Status, canary: Revision) -> str:
     if until is not None:
         return f"{takes} without a verdict, and is stable at {until:%H:%M:%S} UTC unless they come back"
     if (failed := failure(status)) is not None:
-        return f"{takes} though it fails ({failed.message}), and is rejected as soon as they come back"
+        return f"{takes} though it fails ({failed.message}), and is rejected when they are back"
     if status.run is not None and _is_paused(seen, status.run):
         return f"{takes} without a verdict, and is not stable while the run is paused"
     if seen.desired is None:

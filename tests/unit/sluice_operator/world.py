@@ -34,6 +34,7 @@ from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout import revisions
+from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing.router import router_for
 from tests.unit.sluice_operator.build import (
@@ -332,7 +333,8 @@ class World(Observer):
             there = ("Deployment", f"iris-{self.selected}") in self.kube.objects
             answered = there and self._ready.get(self.selected, 0) > 0
             assert self._ready.get(selected, 0) > 0 or not answered, "a Service that had ready endpoints keeps some"
-            assert current.phase is not Phase.FAILOVER or not self._is_rejected(current), "rejected, and all requests"
+            bad = self._is_rejected(current, for_answers=True) if current.phase is Phase.FAILOVER else False
+            assert not bad, "rejected for its answers, and all requests"
         if manifest["kind"] == "Deployment":
             revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
             needed = {role.revision for role in (current.stable, current.previous) if role}
@@ -352,7 +354,7 @@ class World(Observer):
             part = "replicas" if verb == "scale" else "selector" if manifest["kind"] == "Service" else "rules"
             assert stored["spec"].get(part) == manifest["spec"].get(part), "written otherwise than status asks for"
 
-    def _is_rejected(self, current: Status) -> bool:
+    def _is_rejected(self, current: Status, *, for_answers: bool = False) -> bool:
         """Whether the canary failed before under the objectives that it is judged by."""
         run, canary = current.run, current.canary
         assert run is not None
@@ -360,7 +362,9 @@ class World(Observer):
         judged_by = canary.revision, revisions.objectives_hash(run.objectives)
         allowed = SIGNATURE_CHANGED if self.spec["model"].get("allowSignatureChange") else ""
         return any(
-            (entry.revision, entry.objectives_hash) == judged_by and entry.reason != allowed
+            (entry.revision, entry.objectives_hash) == judged_by
+            and entry.reason != allowed
+            and (is_for_answers(entry.reason) or not for_answers)
             for entry in current.rejected
         )
 

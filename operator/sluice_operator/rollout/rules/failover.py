@@ -1,7 +1,7 @@
 """Rules for a stable revision that has no ready pods. Requests never go to it while somebody else could answer them.
 
 The canary then takes all requests, unjudged. If stable stays dead, its successor does not wait for a comparison.
-A revision that was rejected, or fails, takes over from nobody for good.
+A revision that fails takes over from nobody for good, and one whose answers were rejected takes over from nobody.
 """
 
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from sluice_operator.api.status import Status
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.leaving import give_up
 from sluice_operator.rollout.phases import run_in, time_in_phase
+from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.stable_dead import failure, newer_revision, steady_after, yields_at
 from sluice_operator.rollout.starts import begin_again, begin_run
@@ -30,7 +31,7 @@ def a_stable_without_ready_pods_leaves_its_requests_to_the_canary(seen: Observat
     """At once: Service NAME selects the canary, which gets all of its pods. Its weight stays as it is."""
     status = seen.status
     run = run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.ROLLING_BACK)
-    if run is None or run.outcome is Outcome.REJECTED or run.returning:
+    if run is None or run.returning or (run.outcome is Outcome.REJECTED and is_for_answers(run.reason)):
         return None
     if seen.workload(status.stable).ready > 0 or seen.workload(status.canary).ready == 0:
         return None
@@ -72,7 +73,7 @@ def a_failover_whose_status_was_lost_waits_for_a_person(seen: Observation) -> St
 
 
 def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen: Observation) -> Status | None:
-    """Of those that still have ready pods the newest, if none that has a role can answer. It was not rejected.
+    """Of those that still have ready pods the newest, if none that has a role can answer, unless its answers are bad.
 
     A run that is under way ends first. A canary that nobody holds starts again beside whoever is stable then.
     """
@@ -81,7 +82,7 @@ def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen:
         return None
     if any(seen.workload(role).ready > 0 for role in (status.stable, status.canary)):
         return None
-    rejected = {entry.revision for entry in status.rejected}
+    rejected = {entry.revision for entry in status.rejected if is_for_answers(entry.reason)}
     ready = (entry.revision for entry in reversed(status.retiring) if seen.workload(entry.revision).ready > 0)
     answers = next((revision for revision in ready if revision.revision not in rejected), None)
     if answers is None:
@@ -95,17 +96,17 @@ def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen:
 def a_stable_that_is_ready_again_takes_its_requests_back(seen: Observation) -> Status | None:
     """With half of its pods, for a minute without a break: else each flap takes callers along. From a dead one at once.
 
-    The canary begins again at weight 0: nothing that it did alone can be compared. One that fails is rejected now.
+    The canary begins again at weight 0: nothing that it did alone can be compared. One that fails is rejected then.
     """
     status, run = seen.status, run_in(seen, Phase.FAILOVER)
     if run is None or status.canary is None:
         return None
     ready, failed = seen.workload(status.stable).ready, failure(status)
-    if ready > 0 and failed is not None:
-        return _reject(seen, run, failed.reason, failed.message)
     since = (run.stable_ready_since or seen.now) if 2 * ready >= full_size(seen.spec, status) else None
     steady = since is not None and seen.now - since >= steady_after(run)
     if steady or (ready > 0 and seen.workload(status.canary).ready == 0):
+        if failed is not None:
+            return _reject(seen, run, failed.reason, failed.message)
         return _give_back(seen, run, status.canary)
     return None if since == run.stable_ready_since else replace(status, run=replace(run, stable_ready_since=since))
 

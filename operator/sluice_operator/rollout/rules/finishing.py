@@ -9,6 +9,7 @@ from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Status
 from sluice_operator.rollout.phases import run_in, time_in_phase
+from sluice_operator.rollout.rejections import NO_READY_PODS
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.stable_dead import failure
 from sluice_operator.rollout.transitions import alias_after, end_run, ended, enter, not_live, roll_back
@@ -16,7 +17,6 @@ from sluice_operator.rollout.transitions import alias_after, end_run, ended, ent
 # After this a rollback ends without a proof, because removing the route is safer than waiting. A swap that is not
 # proven by then no longer keeps other rules from acting: a Fail may end the promotion.
 PROOF_PATIENCE = timedelta(seconds=30)
-NO_READY_PODS = "NoReadyPods"
 
 
 def a_full_canary_is_swapped_in(seen: Observation) -> Status | None:
@@ -30,7 +30,8 @@ def a_full_canary_is_swapped_in(seen: Observation) -> Status | None:
 def a_promoted_revision_without_ready_pods_is_rolled_back(seen: Observation) -> Status | None:
     """Callers get no answer from it and would get one from the old revision: no evidence and no proof is needed.
 
-    What keeps its pods from running, such as a full cluster, is nothing to remember of the model: it is tried again.
+    What keeps its pods from running, such as a full cluster, is nothing to remember of the model: it is tried again. A
+    Fail that waited for pods to go back to comes first.
     """
     status, run = seen.status, run_in(seen, Phase.SWAPPING, Phase.WATCHING)
     if run is None:

@@ -8,7 +8,7 @@ from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase, Run
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status
 from sluice_operator.rollout import automatic_steps, pauses
 from sluice_operator.rollout.phases import run_in, time_in_phase
-from sluice_operator.rollout.roles import PROGRESS_DEADLINE_EXCEEDED
+from sluice_operator.rollout.rejections import PROGRESS_DEADLINE_EXCEEDED
 from sluice_operator.rollout.rules import initializing
 from sluice_operator.rollout.stable_dead import waits_its_time
 from sluice_operator.rollout.starts import begin_run

@@ -27,6 +27,7 @@ from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.pauses import SUSPENDED
+from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.transitions import is_rejected, is_resting
 from tests.unit.sluice_operator.build import (
@@ -140,12 +141,12 @@ class Rollouts(RuleBasedStateMachine):
         if status.stable is None or serving is None or world.ready(serving) > 0:
             return False
         if status.phase is Phase.STABLE:
-            rejected = {entry.revision for entry in status.rejected}
+            rejected = {entry.revision for entry in status.rejected if is_for_answers(entry.reason)}
             leaving = [entry.revision for entry in status.retiring if entry.until > world.now]
             return any(world.ready(revision) for revision in leaving if revision.revision not in rejected)
         roles = (status.stable, status.previous, status.canary)
         others = [revision for revision in roles if revision and revision != serving]
-        known_as_bad = run is not None and run.outcome is Outcome.REJECTED
+        known_as_bad = run is not None and run.outcome is Outcome.REJECTED and is_for_answers(run.reason)
         return not known_as_bad and any(map(world.ready, others))
 
     @rule(verb=st.sampled_from(Verb))

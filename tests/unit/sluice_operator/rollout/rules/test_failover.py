@@ -166,9 +166,43 @@ def test_a_canary_that_fails_takes_over_for_no_longer_than_stable_is_dead() -> N
     assert failing.status.phase is Phase.FAILOVER
     assert decide(again(failing, after=STABLE_DEAD)).phase is Phase.FAILOVER
     assert "fails (errors 5% breaks its limit)" in condition(failing.status, "Stalled")[2]
-    back = decide(again(failing, workloads=both_ready(1, 2)))
+    ready = again(failing, workloads=both_ready(1, 2))
+    assert "gets its requests back at 12:01:0" in condition(decide(ready), "Stalled")[2]
+    assert decide(again(ready, after=59)).phase is Phase.FAILOVER
+    back = decide(again(ready, after=60))
     assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=10, outcome=Outcome.REJECTED)
     assert [(entry.revision, entry.reason) for entry in back.rejected] == [(revision(2).revision, FAIL.reason)]
+
+
+def test_a_failing_canary_answers_while_stable_flaps() -> None:
+    """One ready look of one pod of stable takes no caller along, whatever is known of who answers now."""
+    seen = again(stepping(verdict=FAIL, workloads=ONLY_CANARY), workloads=ONLY_CANARY)
+    for second in range(0, 1200, 5):
+        seen = again(seen, after=5, workloads=both_ready(1 if second % 60 == 0 else 0, 2))
+        assert serves(seen.status) == seen.status.canary
+    gone = replace_seen(seen, workloads=both_ready(1, 0))
+    assert at(decide(gone))[-1] is Outcome.REJECTED
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_revision_that_was_rejected_for_its_pods_answers_while_nobody_else_can(back: bool) -> None:
+    """One unready look in its watch says nothing about its answers. When stable is back, it stays rejected."""
+    rejected = again(watching(workloads=both_ready(2, 0)), workloads=both_ready(0, 2), swap=not_live())
+    assert [entry.reason for entry in rejected.status.rejected] == ["NoReadyPods"]
+    seen = again(again(rejected, workloads=both_ready(0, 2)), workloads=both_ready(0, 2))
+    assert at(decide(seen))[:3] == (Phase.FAILOVER, "1", "2")
+    for _ in range(12):
+        seen = again(seen, workloads=both_ready(2 if back else 0, 2), after=61, weight=LIVE, smoke=LIVE)
+    assert at(seen.status)[:2] == (Phase.STABLE, "1" if back else "2")
+    assert [entry.reason for entry in seen.status.rejected] == (["NoReadyPods"] if back else [])
+
+
+def test_a_retiring_revision_that_was_rejected_for_its_pods_answers_while_nobody_else_can() -> None:
+    """It came late, and now it is there."""
+    late = Rejection(revision(2).revision, "models:/iris/2", "ProgressDeadlineExceeded", "not ready", NOW)
+    retires = Retiring(revision(2), REPLICAS, NOW + timedelta(hours=1))
+    seen = with_status(stable_on(1, workloads=ONLY_CANARY), rejected=(late,), retiring=(retires,))
+    assert at(decide(seen))[:3] == (Phase.FAILOVER, "1", "2")
 
 
 def test_a_newer_revision_ends_the_time_of_a_canary_that_fails() -> None:

@@ -143,6 +143,15 @@ def test_a_revision_that_took_over_and_has_no_ready_pods_left_yields(build: obje
     assert (back.run.outcome, back.run.reason) == (Outcome.REJECTED, "NoReadyPods")
 
 
+@pytest.mark.parametrize("obstacle", [None, Refusal("NoCapacity", "0/3 nodes are available")])
+def test_a_promoted_revision_that_fails_and_loses_its_pods_is_rejected_for_its_fail(obstacle: Refusal | None) -> None:
+    """It waited for pods to go back to; how its own pods left says less about it."""
+    failing = again(watching(verdict=FAIL, workloads=both_ready(0, 2)), verdict=FAIL)
+    gone = {revision(1).revision: Workload(ready=2), revision(2).revision: Workload(ready=0, obstacle=obstacle)}
+    status = decide(again(failing, workloads=gone))
+    assert (status.phase, [entry.reason for entry in status.rejected]) == (Phase.ROLLING_BACK, [FAIL.reason])
+
+
 NO_ROOM = Workload(pods=2, obstacle=Refusal("NoCapacity", "0/3 nodes are available"), trouble="pod a has no node")
 SILENT = Workload(pods=2, registry_unreachable=True, trouble="pod a waits for MLflow")
 
