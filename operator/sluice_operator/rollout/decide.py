@@ -16,11 +16,12 @@ Rule = Callable[[Observation], Status | None]
 
 RULES: tuple[Rule, ...] = (
     finishing.a_promoted_revision_without_ready_pods_is_rolled_back,
+    failover.an_undo_goes_on_when_its_revision_answers,
     failover.a_stable_that_is_ready_again_takes_its_requests_back,
     failover.a_stable_that_stays_dead_yields_to_the_newest_revision,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_the_canary,
     failover.a_swap_without_ready_pods_on_either_side_is_a_failover,
-    failover.a_watch_without_ready_pods_on_either_side_yields_to_a_newer_revision,
+    failover.a_watch_or_an_undo_without_ready_pods_yields_to_a_newer_revision,
     failover.a_failover_whose_status_was_lost_waits_for_a_person,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision,
     finishing.the_previous_revision_asked_for_again_comes_back,

@@ -53,10 +53,13 @@ def yields_at(seen: Observation, status: Status) -> datetime | None:
 
 def stable_dead(seen: Observation, status: Status) -> ConditionState | None:
     """The condition while requests are answered by a canary that nobody has judged, by one that fails, or by nobody."""
+    undo = status.run is not None and status.run.returning
     if status.phase is Phase.WATCHING:
         serves, other = status.stable, status.previous
     elif status.phase in (Phase.SWAPPING, Phase.FAILOVER):
         serves, other = status.canary, status.stable
+    elif undo and status.phase in (Phase.STARTING, Phase.PROMOTING):
+        serves, other = status.stable, status.canary
     else:
         return None
     if serves is None or other is None:
@@ -64,7 +67,9 @@ def stable_dead(seen: Observation, status: Status) -> ConditionState | None:
     pods, others, failed = seen.workload(serves), seen.workload(other), failure(status)
     if pods.ready == 0 and others.ready == 0:
         nobody = f"neither {serves.model.uri} ({_why(pods)}) nor {other.model.uri} ({_why(others)}) has ready pods"
-        return "True", "StableDead", f"{nobody}: mend one of them, or name another revision, which is tried at once"
+        ways_out = "mend one of them, or name another revision, which is tried at once"
+        ends = f"; kubectl sluice abort {seen.name} ends the undo" if undo else ""
+        return "True", "StableDead", f"{nobody}: {ways_out}{ends}"
     if status.phase is Phase.FAILOVER:
         return "True", "StableDead", _failover(seen, status, other, serves)
     if status.phase is Phase.SWAPPING or failed is None or others.ready > 0:
@@ -97,8 +102,7 @@ def _in_its_place(seen: Observation, status: Status, canary: Revision) -> str:
 
 
 def _is_paused(seen: Observation, run: Run) -> bool:
-    """`spec.suspend` pauses no way back, such as an undo."""
-    return run.pause is not None or (seen.spec.suspend and not run.returning)
+    return run.pause is not None or seen.spec.suspend
 
 
 def _why(pods: Workload) -> str:

@@ -31,7 +31,9 @@ def a_stable_without_ready_pods_leaves_its_requests_to_the_canary(seen: Observat
     """At once: Service NAME selects the canary, which gets all of its pods. Its weight stays as it is."""
     status = seen.status
     run = run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.ROLLING_BACK)
-    if run is None or run.returning or (run.outcome is Outcome.REJECTED and is_for_answers(run.reason)):
+    if run is None or (run.outcome is Outcome.REJECTED and is_for_answers(run.reason)):
+        return None
+    if run.returning and run.outcome is None:  # it takes over for good, by a rule of its own
         return None
     if seen.workload(status.stable).ready > 0 or seen.workload(status.canary).ready == 0:
         return None
@@ -47,22 +49,31 @@ def a_swap_without_ready_pods_on_either_side_is_a_failover(seen: Observation) ->
     return None if waits else _fail_over(seen, run)
 
 
-def a_watch_without_ready_pods_on_either_side_yields_to_a_newer_revision(seen: Observation) -> Status | None:
-    """At once: there is nobody to watch and nobody to go back to. The alias does not move."""
-    status, run, newer = seen.status, run_in(seen, Phase.WATCHING), newer_revision(seen)
-    if run is None or status.stable is None or newer is None:
+def a_watch_or_an_undo_without_ready_pods_yields_to_a_newer_revision(seen: Observation) -> Status | None:
+    """At once: there is nobody to watch, nobody to go back to and nobody to come back. The alias does not move."""
+    status, newer = seen.status, newer_revision(seen)
+    run = run_in(seen, Phase.WATCHING, Phase.STARTING, Phase.PROMOTING)
+    if run is None or newer is None or not (run.returning or status.phase is Phase.WATCHING):
         return None
-    if any(seen.workload(role).ready > 0 for role in (status.stable, status.previous)):
+    if any(seen.workload(role).ready > 0 for role in (status.stable, status.canary, status.previous)):
         return None
-    message = f"{newer.model.uri} is newer, and neither {status.stable.model.uri} nor the one before has ready pods"
+    message = f"{newer.model.uri} is newer, and neither {run.canary.model} nor the one before has ready pods"
     return give_up(seen, run, Outcome.SUPERSEDED, "Superseded", message)
+
+
+def an_undo_goes_on_when_its_revision_answers(seen: Observation) -> Status | None:
+    """Whoever was undone gets no requests back, and whatever the spec names says nothing about that."""
+    run = run_in(seen, Phase.FAILOVER)
+    if run is None or not run.returning or seen.workload(seen.status.canary).ready == 0:
+        return None
+    return enter(seen.status, Phase.SWAPPING, seen.now)
 
 
 def a_failover_whose_status_was_lost_waits_for_a_person(seen: Observation) -> Status | None:
     """Nobody knows any more whether its canary had failed, or was paused: it answers, and does not become stable."""
     status = seen.status
     canary = next((entry.revision for entry in status.retiring if entry.revision.revision == seen.selected), None)
-    if not seen.adopted or canary is None or any(entry.revision == canary.revision for entry in status.rejected):
+    if not seen.adopted or canary is None or canary.revision in _rejected_for_answers(status):
         return None
     if seen.workload(status.stable).ready > 0 or seen.workload(canary).ready == 0:
         return None
@@ -78,11 +89,11 @@ def a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision(seen:
     A run that is under way ends first. A canary that nobody holds starts again beside whoever is stable then.
     """
     status, run = seen.status, run_in(seen, Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.FAILOVER)
-    if status.phase is not Phase.STABLE and (run is None or run.returning):
+    if status.phase is not Phase.STABLE and run is None:
         return None
     if any(seen.workload(role).ready > 0 for role in (status.stable, status.canary)):
         return None
-    rejected = {entry.revision for entry in status.rejected if is_for_answers(entry.reason)}
+    rejected = _rejected_for_answers(status)
     ready = (entry.revision for entry in reversed(status.retiring) if seen.workload(entry.revision).ready > 0)
     answers = next((revision for revision in ready if revision.revision not in rejected), None)
     if answers is None:
@@ -134,6 +145,10 @@ def a_stable_that_stays_dead_yields_to_the_newest_revision(seen: Observation) ->
     return end_run(seen, promoted, ending, status.canary, leaving=status.stable)
 
 
+def _rejected_for_answers(status: Status) -> set[str]:
+    return {entry.revision for entry in status.rejected if is_for_answers(entry.reason)}
+
+
 def _fail_over(seen: Observation, run: Run) -> Status:
     """A run that had ended goes on. A Fail and the pause of a person are kept; who flaps gets no new deadline."""
     status, recent = seen.status, run.stable_ready_since
@@ -145,7 +160,7 @@ def _fail_over(seen: Observation, run: Run) -> Status:
         stable_ready_since=None,
     )
     if run.outcome is not None:
-        going_on = replace(going_on, outcome=None, ended_at=None, reason="", message="")
+        going_on = replace(going_on, outcome=None, ended_at=None, reason="", message="", returning=False)
     if status.weight is None:
         status = write_weight(status, 0, seen.now)
     verdict = status.verdict if failure(status) else None

@@ -108,9 +108,10 @@ class Rollouts(RuleBasedStateMachine):
         route = world.kube.objects.get(("Ingress", "iris-canary"))
         weight = route and int(route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
         assert weight == (status.weight.desired if status.weight and status.route else None)
-        if self.another_revision_could_serve():  # a run that has just begun: then with its next pass
-            world.reconcile()
-            assert not self.another_revision_could_serve()
+        for _ in range(2):  # a run that has just begun, or that ends first: then with one of its next passes
+            if self.another_revision_could_serve():
+                world.reconcile()
+        assert not self.another_revision_could_serve()
 
     def check_the_way_to_stable(self, before: Status, after: Status, there: set[Reference]) -> None:
         """Nobody becomes stable who is known as bad, or while a person holds the run; and who waits says so."""
@@ -140,10 +141,11 @@ class Rollouts(RuleBasedStateMachine):
         serving, run = serves(status), status.run
         if status.stable is None or serving is None or world.ready(serving) > 0:
             return False
-        if status.phase is Phase.STABLE:
+        if status.phase not in (Phase.SWAPPING, Phase.WATCHING, Phase.ROLLING_BACK):
             rejected = {entry.revision for entry in status.rejected if is_for_answers(entry.reason)}
             leaving = [entry.revision for entry in status.retiring if entry.until > world.now]
-            return any(world.ready(revision) for revision in leaving if revision.revision not in rejected)
+            if any(world.ready(revision) for revision in leaving if revision.revision not in rejected):
+                return True
         roles = (status.stable, status.previous, status.canary)
         others = [revision for revision in roles if revision and revision != serving]
         known_as_bad = run is not None and run.outcome is Outcome.REJECTED and is_for_answers(run.reason)

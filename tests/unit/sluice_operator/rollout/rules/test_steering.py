@@ -21,8 +21,9 @@ from sluice_operator.api.observation import (
     Workload,
 )
 from sluice_operator.api.run import Answer, Outcome, Phase
-from sluice_operator.api.status import Abandoned, Result, Status, Verdict
+from sluice_operator.api.status import Abandoned, Result, Retiring, Status, Verdict
 from sluice_operator.rollout.decide import decide
+from sluice_operator.rollout.roles import serves
 from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,
@@ -823,14 +824,62 @@ def test_undo_goes_back_under_suspend_and_nothing_follows() -> None:
 
 
 def test_an_undo_under_suspend_that_loses_stable_takes_over() -> None:
-    """Pods on both sides died in the swap: what comes back is stable after `stableDeadDeadline`, as without suspend."""
+    """Pods on both sides died in the swap: what comes back takes over as soon as it answers, as without suspend."""
     frozen = replace_seen(promoted(), spec=a_spec(suspend=True))
     undone = again(asking(frozen, "undo"), workloads=both_ready(2, 2), resolution=resolved(3))
     swapping = again(again(again(undone, weight=LIVE, smoke=LIVE)))
     assert swapping.status.phase is Phase.SWAPPING
     alone = again(again(replace_seen(swapping, workloads={}), after=3600), workloads=pods((revision(1), 2)))
     assert alone.status.phase is Phase.FAILOVER
-    assert at(decide(again(alone, after=3600)))[:2] == (Phase.STABLE, "1")
+    watched = again(again(alone), swap=LIVE)
+    assert at(decide(watched)) == At(Phase.WATCHING, "1", previous="2")
+
+
+def test_an_undo_takes_over_whatever_the_spec_names_and_whoever_was_undone_comes_back() -> None:
+    """After an undo the spec still names what was undone; that gets no requests back because both died for a while."""
+    undone = again(asking(promoted(), "undo"), workloads=both_ready(2, 2), resolution=resolved(2))
+    swapping = again(again(again(undone, weight=LIVE, smoke=LIVE)))
+    nobody = again(replace_seen(swapping, workloads=both_ready(0, 0), swap=not_live()), after=3600, swap=not_live())
+    assert decide(nobody).phase is Phase.FAILOVER
+    assert condition(decide(nobody), "Stalled")[2].endswith("; kubectl sluice abort iris ends the undo")
+    for ready in (both_ready(1, 0), both_ready(2, 2)):
+        assert at(decide(again(nobody, workloads=ready))) == At(Phase.SWAPPING, "2", "1", weight=0, live=0)
+
+
+@pytest.mark.parametrize("phase", [Phase.STARTING, Phase.PROMOTING])
+def test_an_undo_that_nobody_answers_yields_to_a_newer_version(phase: Phase) -> None:
+    """At once; until there is one, the condition says what is wrong and which command ends it."""
+    silent = {revision(1).revision: Workload(trouble="pod waits for MLflow"), revision(2).revision: Workload()}
+    dead = again(undo_in(phase), workloads=silent, resolution=resolved(2))
+    state, reason, message = condition(decide(dead), "Stalled")
+    assert (state, reason) == ("True", "StableDead")
+    assert "models:/iris/1 (pod waits for MLflow)" in message
+    assert message.endswith("; kubectl sluice abort iris ends the undo")
+    assert at(decide(again(dead, after=60)))[:3] == (phase, "2", "1")
+    ended = again(dead, resolution=resolved(3))
+    status = decide(again(ended))
+    assert (at(status)[:3], status.history[0].outcome) == ((Phase.STARTING, "2", "3"), Outcome.SUPERSEDED)
+
+
+def test_an_undo_that_was_aborted_answers_for_a_stable_that_dies_then() -> None:
+    """Nothing is known against what served before. It stays no longer than stable is dead, and is no undo any more."""
+    aborted = again(asking(undo_in(Phase.STARTING), "abort", of=revision(1).revision), resolution=resolved(2))
+    dead = replace_seen(aborted, workloads=pods((revision(1), 2)), weight=not_live())
+    status = decide(dead)
+    assert (at(status)[:3], serves(status)) == ((Phase.FAILOVER, "2", "1"), status.canary)
+    seen = again(dead, workloads=both_ready(2, 2))
+    for _ in range(6):
+        seen = again(seen, after=61, weight=LIVE, smoke=LIVE)
+    assert at(seen.status)[:2] == (Phase.STABLE, "2")
+
+
+def test_a_retiring_revision_answers_while_an_undo_has_no_ready_pods() -> None:
+    """No ready pod stands unused, whatever people have asked for."""
+    retires = Retiring(revision(3), 1, NOW + timedelta(days=1))
+    only = pods((revision(3), 1))
+    dead = replace_seen(with_status(undo_in(Phase.STARTING), retiring=(retires,)), workloads=only)
+    status = decide(again(dead))
+    assert (at(status)[:3], serves(status)) == ((Phase.FAILOVER, "2", "3"), status.canary)
 
 
 def test_a_suspended_object_starts_no_run() -> None:
