@@ -73,8 +73,9 @@ def test_a_first_revision_is_stable_once_ready() -> None:
     later = NOW + timedelta(seconds=1)
     assert at(status) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
     assert status.alias == Alias("champion", "iris", "1")
+    record = f"iris-run-{revision(1).revision}-{int(NOW.timestamp())}"
     assert status.history == (
-        HistoryEntry(revision(1).revision, "models:/iris/1", Outcome.PROMOTED, "FirstRevision", NOW, later),
+        HistoryEntry(revision(1).revision, "models:/iris/1", Outcome.PROMOTED, "FirstRevision", NOW, later, record),
     )
     assert condition(status, "Ready") == ("True", "Serving", "models:/iris/1 serves on 2 of 2 pods")
 
