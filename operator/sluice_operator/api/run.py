@@ -147,7 +147,7 @@ class Run(StatusPart, frozen=True):
     latency_thresholds: dict[str, Number] = msgspec.field(default_factory=dict)
     crashes: tuple[PodCrashes, ...] = ()  # of pods whose model server ended in this run
     awaits_hold_out: bool = False  # a first revision that no caller reaches before its hold-out is known to be good
-    looked_at: datetime | None = None  # before traffic: when the operator has noted last that it looks
+    looked_at: datetime | None = None  # when the operator has noted last that it looks
     on_hold_since: datetime | None = None  # in Starting: the registry, the gateway or the cluster has a problem
     step: int = 0
     left_step: int = NO_STEP  # the first step that was left without a Pass, by a person or at the deadline
@@ -160,7 +160,7 @@ class Run(StatusPart, frozen=True):
     promoted_at: datetime | None = None  # when the swap was proven and the watch began
     pause: Pause | None = None
     pause_over: int = -1  # the newest step whose own pause is over
-    paused_seconds: int = 0  # of pauses that are over; the deadline comes so much later
+    paused_seconds: int = 0  # in pauses that are over, or without an operator: the deadline comes so much later
     overruled: tuple[str, ...] = ()  # objectives with onFail: Hold that failed, and a person went on
     failed: Failure | None = None  # the newest Fail; later verdicts without one, or without metrics, do not lift it
     failover_seconds: int = 0  # for which the canary has taken all requests before, while stable flaps

@@ -8,6 +8,8 @@ import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from sluice_operator import logs
 from sluice_operator.api import names
 from sluice_operator.api import status as statuses
@@ -228,9 +230,10 @@ def _log_about(current: Status) -> None:
 
 
 def moved(before: Status, after: Status) -> bool:
-    """Whether the decision changed the state that the next decision starts from."""
-    earlier = before.phase, before.run, before.weight, before.last_command
-    return earlier != (after.phase, after.run, after.weight, after.last_command)
+    """Whether the decision changed the state that the next decision starts from, and not only noted the look."""
+    earlier, later = (status.run and replace(status.run, looked_at=None) for status in (before, after))
+    state = before.phase, earlier, before.weight, before.last_command
+    return state != (after.phase, later, after.weight, after.last_command)
 
 
 def _until_next(after: Status, now: datetime, asked_again: bool) -> float:

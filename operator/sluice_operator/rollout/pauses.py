@@ -40,7 +40,7 @@ def resumed(run: Run, now: datetime) -> Run:
     if pause is None:
         return run
     since = max(pause.since, run.started_at)  # a run that began again has a deadline of its own
-    seconds = run.paused_seconds + round((now - since).total_seconds())
+    seconds = run.paused_seconds + max(0, round((now - since).total_seconds()))
     over = run.step if pause.reason == BY_STEP else run.pause_over
     return replace(run, pause=None, paused_seconds=seconds, pause_over=over)
 

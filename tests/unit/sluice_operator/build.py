@@ -13,7 +13,7 @@ from sluice_operator.api import spec, status
 from sluice_operator.api.observation import Defaults, Observation, Proof, Resolved, Workload
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.revision import Model, Revision
-from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase
+from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.signature import Column, Predictions, Signature
 from sluice_operator.api.spec import Rollout, Spec
 from sluice_operator.api.status import Result, Status, Verdict
@@ -126,7 +126,7 @@ def again(seen: Observation, *, after: float = 1.0, away: bool = False, **change
     `away`.
     """
     status, now = decide(seen), seen.now + timedelta(seconds=after)
-    if status.run is not None and status.phase in BEFORE_TRAFFIC and not away:
+    if status.run is not None and status.run.outcome is None and not away:
         status = replace(status, run=replace(status.run, looked_at=now))
     edited = changes.get("spec", seen.spec) != seen.spec
     fresh: Mapping[str, Any] = {

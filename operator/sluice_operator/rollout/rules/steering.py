@@ -1,6 +1,6 @@
 """Rules by which people steer a rollout: commands, pauses, `spec.suspend`, and objectives with `onFail: Hold`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -29,7 +29,7 @@ def a_command_is_answered(seen: Observation) -> Status | None:
     taken = TakenCommand(
         id=asked.id,
         by=asked.by,
-        at=asked.at or seen.now,
+        at=min(asked.at or seen.now, seen.now),
         answer=Answer.ACCEPTED if isinstance(result, Accepted) else Answer.REFUSED,
         message=result.message,
     )
@@ -131,13 +131,20 @@ def _outdated(status: Status, asked: Asked, verb: Verb) -> str:
     earlier = (*filter(None, answered), *(taken for entry in status.history for taken in entry.commands))
     if before := next((taken for taken in earlier if taken.id == asked.id), None):
         return f"it was answered before ({before.answer}), and something has written it again: ask again"
-    since = status.last_command.at if status.last_command else status.phase_started_at
+    since = status.last_command.at if status.last_command else _known_since(status)
     if since is None:
         return "it is older than the status of this object: ask again"
     if verb not in _EMERGENCIES and given_at(asked.text) < since - _CLOCKS_DIFFER:
         words = f"its time is more than ten minutes before {since:%Y-%m-%dT%H:%M:%SZ}, so it may be an old one"
         return f"{words}: look at your clock, and ask again"
     return ""
+
+
+def _known_since(status: Status) -> datetime | None:
+    """When the phase began. In a run, `phase_started_at` moves by the time that does not count, and this does not."""
+    run = status.run
+    under_way = run is not None and run.outcome is None and run.phases
+    return run.phases[-1].since if run is not None and under_way else status.phase_started_at
 
 
 def _too_late(seen: Observation, asked: Asked, verb: Verb) -> str:

@@ -22,6 +22,7 @@ from tests.unit.sluice_operator.build import (
     LOST,
     NOW,
     PASS,
+    ROLLOUT,
     SPEC,
     UNDECIDED,
     At,
@@ -385,7 +386,7 @@ def test_no_alias_is_moved_unasked() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """Status keeps the newest, so that it never outgrows what the API server takes."""
-    seen = stable_on(1)
+    seen = stable_on(1, spec=a_spec(rollout={**ROLLOUT, "scaleDownDelay": "300h"}))
     for version in range(2, 40):
         begun = again(seen, resolution=resolved(version), workloads=pods((revision(1), 2)))
         failed = again(begun, after=600, workloads=pods((revision(1), 2), (revision(version), 0)))

@@ -367,8 +367,8 @@ def test_without_a_resolved_model_nothing_starts() -> None:
 
 def test_pods_that_retire_are_taken_over_by_a_new_run() -> None:
     """A revision that comes back is no longer on its way out."""
-    leaving = Retiring(revision(2), 1, NOW + timedelta(hours=1))
-    other = Retiring(revision(3), 1, NOW + timedelta(hours=1))
+    leaving = Retiring(revision(2), 1, NOW + timedelta(minutes=9))
+    other = Retiring(revision(3), 1, NOW + timedelta(minutes=9))
     status = decide(with_status(stable_on(1, resolution=resolved(2)), retiring=(leaving, other)))
     assert (at(status).canary, status.retiring) == ("2", (other,))
 

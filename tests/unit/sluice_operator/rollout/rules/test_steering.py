@@ -290,7 +290,7 @@ def test_an_abort_during_a_rollback_is_accepted() -> None:
 def deadline_over(**changes: Any) -> Observation:
     """Version 2 is rolled back without a verdict, and would be tried again."""
     seen = with_spec(stepping(), rollout={**ROLLOUT, "onDeadline": "Rollback"})
-    return again(replace_seen(seen, now=seen.now + timedelta(hours=5), verdict=UNDECIDED), **changes)
+    return again(again(seen, after=5 * 3600, verdict=UNDECIDED), **changes)
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,7 @@ def test_a_pause_does_not_use_up_the_deadline() -> None:
     paused = again(asking(with_spec(stepping(), rollout=rollback), "pause"), verdict=UNDECIDED)
     resumed = again(asking(again(paused, after=5 * 3600), "resume"), after=60, verdict=UNDECIDED, weight=LIVE)
     assert decide(resumed).phase is Phase.STEPPING
-    late = replace_seen(resumed, now=resumed.now + timedelta(hours=4))
+    late = again(resumed, after=4 * 3600, verdict=UNDECIDED)
     assert decide(late).phase is Phase.ROLLING_BACK
 
 
@@ -522,9 +522,7 @@ def test_a_promotion_that_was_put_off_and_then_passed_is_not_told_as_unproven() 
     by_hand = again(asking(stepping(verdict=UNDECIDED), "promote-full"), workloads=both_ready(2, 1))
     late = with_spec(stepping(), rollout={**ROLLOUT, "onDeadline": "PromoteIfClean"})
     clean = replace(UNDECIDED, clean=True)
-    at_deadline = again(
-        replace_seen(late, now=late.now + timedelta(hours=5), verdict=clean), workloads=both_ready(2, 1)
-    )
+    at_deadline = again(again(late, after=5 * 3600, verdict=clean), workloads=both_ready(2, 1))
     for promoted, told in ((by_hand, "PromotedByHand"), (at_deadline, "PromotedUnproven")):
         assert (promoted.status.phase, reason(promoted)) == (Phase.PROMOTING, told)
         passed = passes(put_off(promoted))
