@@ -138,7 +138,6 @@ class World(Observer):
             Archive(self.kube, self.records),
             5.0,
         )
-        self.work = Judged(self.operator, self, self.copies)
 
     def edit_spec(self, **changes: Any) -> None:
         self.spec = raw_spec(**{"rollout": self.spec["rollout"], **changes})
@@ -190,7 +189,7 @@ class World(Observer):
             self.copies.catch_up()
         self.kube.cut_after = None if cut_after is None else self.kube.writes + cut_after
         try:
-            finish(self.work("models", "iris"))
+            finish(Judged(self.operator, self, self.copies)("models", "iris"))
         except CutOffError:
             self.start_operator()
         self.kube.cut_after = None

@@ -72,6 +72,7 @@ def test_a_failed_verdict_is_decided_from_the_api_server() -> None:
 def test_caches_behind_the_own_last_write_are_not_looked_at() -> None:
     """What they say may be from before a transition."""
     world = stepping_world()
+    world.copies.catch_up()
     world.watches_are_late = True
     world.verdicts["2"] = NEWER
     assert look(world) == (0, 1)
@@ -84,6 +85,7 @@ def test_caches_behind_the_own_last_write_are_not_looked_at() -> None:
 def test_a_status_that_somebody_else_wrote_is_not_written_over() -> None:
     """The caches have not heard of it, and the API server refuses what was decided without it."""
     world = stepping_world()
+    world.copies.catch_up()
     world.watches_are_late = True
     world.kube.touch(IRIS)
     world.verdicts["2"] = NEWER
