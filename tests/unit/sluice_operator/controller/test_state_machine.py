@@ -153,12 +153,15 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(verb=st.sampled_from(Verb))
     def a_command_is_answered(self, verb: Verb) -> None:
-        """In each phase it is carried out or refused, as soon as dead pods were dealt with."""
+        """In each phase it is carried out or refused, as soon as dead pods were dealt with.
+
+        That takes three looks at most: the run ends, a retiring revision answers, and is stable beside a newer one.
+        """
         run = self.world.status.run
         if run is None:
             return
         asked = self.world.ask(verb, run.canary.revision, run.step)
-        for _ in range(3):
+        for _ in range(4):
             self.world.reconcile()
         answered = self.world.status.last_command
         assert answered is not None
