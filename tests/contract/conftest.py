@@ -105,6 +105,20 @@ def iris() -> dict[str, Any]:
     return manifest
 
 
+@pytest.fixture
+def created_iris(kubectl: Kubectl, iris: dict[str, Any]) -> Iterator[None]:
+    """It is there, in the namespace `models`, and gone afterwards: other tests ask whether it could be created."""
+    _remove_iris(kubectl)
+    kubectl("create", "--filename=-", stdin=json.dumps(iris))
+    yield
+    _remove_iris(kubectl)
+
+
+def _remove_iris(kubectl: Kubectl) -> None:
+    kubectl("delete", "mdep", "--all", "--namespace=models")
+    kubectl("delete", "secret", "iris-feedback", "--namespace=models", "--ignore-not-found")
+
+
 @pytest.fixture(scope="session")
 def schema() -> dict[str, Any]:
     """The schema of the CRD in crds/."""

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from dev.api_server import ROOT
 from tests.contract.conftest import Kubectl
@@ -32,12 +31,8 @@ def answering() -> str:
     return f'admin patch modeldeployment iris -n models --subresource=status --type=merge -p "{status}"\n'
 
 
-def test_a_person_with_the_role_asks_and_gets_the_answer(
-    kubectl: Kubectl, iris: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_person_with_the_role_asks_and_gets_the_answer(kubectl: Kubectl, created_iris: None, tmp_path: Path) -> None:
     """The lines of the page, with those of the operator in between."""
-    kubectl("delete", "mdep", "--all", "--namespace=models")
-    kubectl("create", "--filename=-", stdin=json.dumps(iris))
     run = json.dumps({"status": {"run": {"canary": {"revision": "k3v9q2x7ma"}}}})
     kubectl("patch", "mdep", "iris", "-n=models", "--subresource=status", "--type=merge", f"-p={run}")
     kubectl("apply", "--filename=-", stdin=ROLES)

@@ -20,10 +20,8 @@ STATUS = {"version": 1, "phase": "Stable", "message": "models:/iris/3 serves"}
 
 
 @pytest.fixture
-def backed_up(kubectl: Kubectl, iris: dict[str, Any]) -> dict[str, Any]:
+def backed_up(kubectl: Kubectl, created_iris: None) -> dict[str, Any]:
     """The object `iris` with a status, as kubectl prints it."""
-    kubectl("delete", "mdep", "--all", "--namespace=models")
-    kubectl("create", "--filename=-", stdin=json.dumps(iris))
     with_status(kubectl, STATUS)
     return stored(kubectl, "mdep", "iris")
 

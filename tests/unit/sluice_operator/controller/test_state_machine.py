@@ -125,7 +125,8 @@ class Rollouts(RuleBasedStateMachine):
             assert not promoted or before.verdict is None
         if before.phase is Phase.WATCHING and after.phase is Phase.STABLE and after.alias != before.alias:
             assert self.world.ready(stable) > 0, "the alias follows a quiet watch"
-            assert stable is None or self.world.verdicts.get(stable.model.version) != FAIL
+            judged = run is not None and not run.returning  # nobody judges what an undo brings back
+            assert not judged or stable is None or self.world.verdicts.get(stable.model.version) != FAIL
         for entry in after.rejected if before.phase is not Phase.PENDING else ():  # else read from run records
             without_room = entry.model.rpartition("/")[2] in self.world.without_room
             blameless = without_room and ("Deployment", f"iris-{entry.revision}") in there
