@@ -20,6 +20,7 @@ from sluice_operator.api import names
 from sluice_operator.assembly import Parts, build
 from sluice_operator.controller import health, watch
 from sluice_operator.controller.listeners import StatusListener
+from sluice_operator.http_client import HttpClient
 from sluice_operator.kubernetes.client import ApiServer
 from sluice_operator.kubernetes.guard import Guarded
 from sluice_operator.kubernetes.guarded_rest import GuardedRest
@@ -28,7 +29,6 @@ from sluice_operator.kubernetes.lease_thread import LeaseThread
 from sluice_operator.kubernetes.shard import Shard
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry import endpoint, metrics, otlp
-from sluice_operator.telemetry.calls import MeasuredClient
 
 
 async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
@@ -40,7 +40,7 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
     lease = Lease(ApiServer(lease_api), settings.lease_namespace, settings.lease_name, socket.gethostname())
     async with (
         client.ApiClient(await _configuration()) as api,
-        MeasuredClient("mlflow") as http,
+        HttpClient("mlflow") as http,
     ):
         server = ApiServer(api, settings.namespaces)
         shard = Shard(server, settings.namespace_selector) if settings.namespace_selector else None

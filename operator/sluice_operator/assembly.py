@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import httpx
 import kopf
 
 from sluice_operator.api.owner import Key
@@ -27,6 +26,7 @@ from sluice_operator.controller.scheduling.own_namespaces import OwnNamespaces
 from sluice_operator.controller.scheduling.workqueue import Work, Workers, WorkQueue
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.counting.intervals import Intervals
+from sluice_operator.http_client import Http
 from sluice_operator.kubernetes.cache import Cache
 from sluice_operator.kubernetes.children import OWNED_KINDS
 from sluice_operator.kubernetes.port import Kube
@@ -58,7 +58,7 @@ class Parts:
 def build(
     source: Source,
     kube: Kube,
-    http: httpx.AsyncClient,
+    http: Http,
     settings: Settings,
     tracing: tuple[StatusListener, ...],
     shard: Shard | None,
@@ -101,10 +101,10 @@ def build(
 
 
 def _registry(
-    kube: Kube, http: httpx.AsyncClient, settings: Settings, wake: Callable[[Key], None], chance: random.Random
+    kube: Kube, http: Http, settings: Settings, wake: Callable[[Key], None], chance: random.Random
 ) -> BackgroundRegistry:
     """The model registries. An answer wakes the object that asked."""
-    logins = Logins(http, kube, settings.registry_credentials)
+    logins = Logins(kube, settings.registry_credentials)
     asked = Registry(http, settings.tracking_uri, settings.allowed_registries, logins=logins)
     return BackgroundRegistry(asked, wake, chance)
 

@@ -47,5 +47,5 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for library in ("httpx", "kopf", "aiohttp", "urllib3"):
+    for library in ("kopf", "aiohttp", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)

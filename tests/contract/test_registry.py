@@ -12,6 +12,7 @@ import pytest
 
 from sluice_operator.api.observation import HoldOut, HoldOutAnswer, Resolution, Resolved, Rows, Unreachable, Unresolved
 from sluice_operator.api.revision import Model
+from sluice_operator.http_client import HttpClient
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection
 
@@ -43,7 +44,7 @@ class Rose:
 
     def resolve(self, uri: str, tracking_uri: str = "") -> Resolution:
         async def ask() -> Resolution:
-            async with httpx.AsyncClient() as client:
+            async with HttpClient("mlflow") as client:
                 return await Registry(client, self.url).resolve(uri, Connection(tracking_uri))
 
         return asyncio.run(ask())
@@ -118,7 +119,7 @@ def test_an_answer_that_is_not_mlflow_s_is_an_outage(rose: Rose) -> None:
     """Such as an HTML page, or the 404 of a proxy."""
 
     async def ask() -> Resolution:
-        async with httpx.AsyncClient() as client:
+        async with HttpClient("mlflow") as client:
             return await Registry(client, f"{rose.url}/nowhere").resolve("models:/rose/1", Connection())
 
     assert isinstance(asyncio.run(ask()), Unreachable)
@@ -128,7 +129,7 @@ def test_an_alias_is_moved_and_read_back(rose: Rose) -> None:
     """To move it twice is the same as once."""
 
     async def move() -> str | None:
-        async with httpx.AsyncClient() as client:
+        async with HttpClient("mlflow") as client:
             registry = Registry(client, rose.url)
             assert await registry.alias_version(Connection(), "rose", "champion") is None
             await registry.set_alias(Connection(), "rose", "champion", "2")
@@ -152,7 +153,7 @@ def hold_out_with(rose: Rose, total: int) -> HoldOut:
     httpx.post(f"{rose.url}/api/2.0/mlflow/runs/log-batch", json=batch).raise_for_status()
 
     async def ask() -> HoldOutAnswer:
-        async with httpx.AsyncClient() as client:
+        async with HttpClient("mlflow") as client:
             return await Registry(client, rose.url).hold_out(Model("models:/rose/1", "rose", "1", run), Connection())
 
     hold_out = asyncio.run(ask())

@@ -19,6 +19,7 @@ from sluice_operator.api.observation import HoldOut, HoldOutAnswer, HoldOuts, Ro
 from sluice_operator.api.quantities import Share
 from sluice_operator.api.revision import Model
 from sluice_operator.api.spec import Accuracy, Confidence, Objective, Source
+from sluice_operator.http_client import HttpClient
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection
 
@@ -151,7 +152,7 @@ def hold_outs(mlflow_server: str, trained: dict[str, Any]) -> dict[str, HoldOut]
         models[role] = Model(result["uri"], "flowers", result["version"], result["run_id"])
 
     async def ask() -> dict[str, HoldOutAnswer]:
-        async with httpx.AsyncClient() as client:
+        async with HttpClient("mlflow") as client:
             registry = Registry(client, mlflow_server)
             return {role: await registry.hold_out(model, Connection()) for role, model in models.items()}
 

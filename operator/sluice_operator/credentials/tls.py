@@ -1,9 +1,15 @@
-"""TLS contexts: which certificates are trusted, and our own. Verification cannot be switched off."""
+"""TLS contexts: which certificates are trusted, and our own; and what a failed handshake means.
+
+Verification cannot be switched off.
+"""
 
 import ssl
 import tempfile
 
 from sluice_operator.credentials.entries import Credentials, CredentialsError
+
+_UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
+_REFUSED = ("certificate required", "handshake failure", "unknown ca", "bad certificate", "certificate unknown")
 
 
 def context(credentials: Credentials) -> ssl.SSLContext:
@@ -14,7 +20,19 @@ def context(credentials: Credentials) -> ssl.SSLContext:
         raise CredentialsError("ca.crt holds no certificates that can be read: write them in PEM") from error
     if credentials.certificate:
         _load_certificate(verifying, credentials)
+    verifying.set_alpn_protocols(["http/1.1"])
     return verifying
+
+
+def describe(error: ssl.SSLError) -> str:
+    """Why the handshake failed, and what to check."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = ": is ca.crt that of its authority?" if error.verify_code in _UNTRUSTED else ""
+        return f"its certificate is not trusted, {error.verify_message.rstrip('.')}{hint}"
+    reason = (error.reason or "no reason given").replace("_", " ").lower()
+    if any(words in reason for words in _REFUSED):
+        return "it refuses us without a certificate that it trusts: are tls.crt and tls.key those that it asks for?"
+    return f"TLS fails, {reason}"
 
 
 def _load_certificate(verifying: ssl.SSLContext, credentials: Credentials) -> None:

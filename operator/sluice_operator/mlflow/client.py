@@ -4,12 +4,12 @@ Three results must never be mixed up: a model, no such model, and no usable answ
 the operator does not need MLflow's own client with its long retries.
 """
 
-import httpx
 import msgspec
 
 from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied, HoldOutAnswer, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.api.revision import Model
+from sluice_operator.http_client import Http
 from sluice_operator.mlflow import answers, connection, hold_out, uris
 from sluice_operator.mlflow.connection import Connection, Login, Logins
 from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
@@ -30,12 +30,12 @@ class Registry:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        http: Http,
         default_uri: str,
         allowed_hosts: tuple[str, ...] = (),
         logins: Logins | None = None,
     ) -> None:
-        self._client = client
+        self._http = http
         self._default = default_uri.rstrip("/")
         self._allowed = allowed_hosts
         self._logins = logins
@@ -89,10 +89,10 @@ class Registry:
         login = await self._login(via)
         if isinstance(login, Denied):
             raise DeniedError(login)
-        return Api(base, login)
+        return Api(self._http, base, login)
 
     async def _login(self, via: Connection) -> Login | Denied:
-        return Login(self._client) if self._logins is None else await self._logins.of(via)
+        return Login() if self._logins is None else await self._logins.of(via)
 
     async def _resolve(self, form: uris.ModelUri, api: Api) -> Resolution:
         match form:

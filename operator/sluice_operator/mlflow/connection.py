@@ -3,12 +3,10 @@
 The operator's own credentials go to the operator's own registry only, and never in place of those that an object names.
 """
 
-import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import httpx
 
 from sluice_operator.api import spec, urls
 from sluice_operator.api.observation import Denied
@@ -18,12 +16,10 @@ from sluice_operator.credentials.entries import Credentials, CredentialsError, E
 from sluice_operator.credentials.folder import files
 from sluice_operator.kubernetes import secrets
 from sluice_operator.kubernetes.port import Kube, ReadRefused
-from sluice_operator.telemetry.calls import MeasuredClient
 
 OF_A_POD = ("token", "username", "password", "ca.crt")  # what a pod's fetch container can use, too
 _READ_AGAIN_SECONDS = 10.0
-_SECRETS_KEPT, _CLIENTS_KEPT = 1_000, 32
-_IN_USE_SECONDS = 30.0  # longer than a request takes
+_SECRETS_KEPT, _CONTEXTS_KEPT = 1_000, 32
 _NO_CREDENTIALS = Credentials()
 
 
@@ -50,29 +46,25 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The client that trusts the registry's authority, and the credentials. `where`: their place, for people."""
+    """The credentials, their place in words for people, and what a certificate is checked with: None is the system."""
 
-    client: httpx.AsyncClient
     credentials: Credentials = field(default=_NO_CREDENTIALS, repr=False)
     where: str = ""
+    trust: ssl.SSLContext | None = None
 
 
 class Logins:
     """Reads credentials, again every few seconds while they are used, so that renewed ones need no restart.
 
-    `client`: for registries that the system's authorities vouch for. `folder`: of the operator's own credentials.
+    `folder`: of the operator's own credentials.
     """
 
-    def __init__(
-        self, client: httpx.AsyncClient, kube: Kube, folder: str = "", clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._client = client
+    def __init__(self, kube: Kube, folder: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._kube = kube
         self._folder = folder
         self._clock = clock
         self._secrets: dict[tuple[str, str], tuple[float, Entries | None]] = {}  # when it was read, and its content
-        self._clients: dict[tuple[str, str, str], httpx.AsyncClient] = {}  # by trust, the last used last
-        self._closing = set[asyncio.Task[None]]()
+        self._contexts: dict[tuple[str, str, str], ssl.SSLContext] = {}  # by their PEM texts, the last used last
 
     async def of(self, connection: Connection) -> Login | Denied:
         """The login for a connection, or which of its Secrets is missing or cannot be used."""
@@ -84,28 +76,26 @@ class Logins:
                 found = await self._entries(namespace, connection.credentials_secret)
                 if found is None:
                     return _missing(namespace, connection.credentials_secret, "credentialsSecret")
-                return await self._login(credentials.parse(found, OF_A_POD), where)
+                return self._login(credentials.parse(found, OF_A_POD), where)
             if self._folder and not connection.tracking_uri:
                 where = self._folder
-                return await self._login(credentials.parse(files(self._folder)), where)
+                return self._login(credentials.parse(files(self._folder)), where)
         except CredentialsError as error:
             return Denied("CredentialsUnusable", f"the credentials in {where} cannot be used: {error}")
         except ReadRefused as error:
             hint = f"let the operator read Secrets of namespace {connection.namespace}"
             return Denied("CredentialsUnreadable", f"the registry's credentials: {error}: {hint}")
-        return Login(self._client)
+        return Login()
 
-    async def _login(self, found: Credentials, where: str) -> Login:
-        trust = found.authority, found.certificate, found.key
-        if not any(trust):
-            return Login(self._client, found, where)
-        client = self._clients.pop(trust, None) or MeasuredClient("mlflow", verify=tls.context(found))
-        if len(self._clients) >= _CLIENTS_KEPT:
-            closing = asyncio.create_task(_closed(self._clients.pop(next(iter(self._clients)))))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-        self._clients[trust] = client
-        return Login(client, found, where)
+    def _login(self, found: Credentials, where: str) -> Login:
+        texts = found.authority, found.certificate, found.key
+        if not any(texts):
+            return Login(found, where)
+        context = self._contexts.pop(texts, None) or tls.context(found)
+        if len(self._contexts) >= _CONTEXTS_KEPT:
+            self._contexts.pop(next(iter(self._contexts)))
+        self._contexts[texts] = context
+        return Login(found, where, context)
 
     async def _entries(self, namespace: str, name: str) -> Entries | None:
         key, now = (namespace, name), self._clock()
@@ -117,12 +107,6 @@ class Logins:
             if len(self._secrets) > _SECRETS_KEPT:
                 self._secrets.pop(next(iter(self._secrets)))
         return found
-
-
-async def _closed(client: httpx.AsyncClient) -> None:
-    """Close a client when the requests that were begun with it are over: somebody may have it in hand."""
-    await asyncio.sleep(_IN_USE_SECONDS)
-    await client.aclose()
 
 
 def address(connection: Connection, default: str, allowed: tuple[str, ...]) -> str | Denied:

@@ -10,18 +10,17 @@ import re
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
-from urllib.parse import urlsplit
-
-import httpx
+from urllib.parse import urlencode, urlsplit
 
 from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied
+from sluice_operator.credentials import tls
 from sluice_operator.credentials.entries import Credentials
+from sluice_operator.http_client import PLAIN, Answer, Http, HttpError, Request, SlowError
 from sluice_operator.mlflow.connection import Login
 
 _TIMEOUT_SECONDS = 5.0  # for the whole answer: a server that sends a byte now and then must not keep us
 _MAX_BYTES = 4_000_000
-_PLAIN = "identity"  # a kilobyte that is compressed twice can be a gigabyte
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -45,37 +44,42 @@ class UnusableError(Exception):
 class Api:
     """MLflow's REST API at one address. Its methods raise NotFoundError, DeniedError or UnusableError."""
 
+    http: Http
     base: str
     login: Login
 
     async def get(self, path: str, **params: str) -> dict[str, Any]:
-        return await self._ask("GET", path, params=params)
+        return await self._ask("GET", f"{path}?{urlencode(params)}" if params else path)
 
     async def post(self, path: str, body: dict[str, str]) -> dict[str, Any]:
-        return await self._ask("POST", path, json=body)
+        return await self._ask("POST", path, json.dumps(body).encode())
 
-    async def _ask(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        request = self.login.client.build_request(
+    async def _ask(self, method: str, path: str, content: bytes = b"") -> dict[str, Any]:
+        typed = {"Content-Type": "application/json"} if content else {}
+        request = Request(
             method,
             f"{self.base}/api/2.0/mlflow/{path}",
-            headers={**_headers(self.login.credentials), "Accept-Encoding": _PLAIN},
-            timeout=_TIMEOUT_SECONDS,
-            **content,
+            patience=_TIMEOUT_SECONDS,
+            deadline=asyncio.get_running_loop().time() + _TIMEOUT_SECONDS,
+            headers={**_headers(self.login.credentials), **typed},
+            content=content,
+            max_bytes=_MAX_BYTES,
+            trust=self.login.trust,
         )
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS):
-                return self._read(*await _answer(self.login.client, request))
-        except (TimeoutError, httpx.TimeoutException) as error:
+            answer = await self.http.ask(request)
+        except SlowError as error:
             raise UnusableError(f"it took more than {_TIMEOUT_SECONDS:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UnusableError(in_one_line(str(error)) or type(error).__name__) from error
+        except HttpError as error:
+            raise UnusableError(tls.describe(error.tls) if error.tls else str(error)) from error
+        return self._read(answer)
 
-    def _read(self, response: httpx.Response, content: bytes) -> dict[str, Any]:
-        status = response.status_code
-        if response.has_redirect_location:
-            host = urlsplit(response.headers["location"]).netloc.rpartition("@")[2] or "another path"
+    def _read(self, answer: Answer) -> dict[str, Any]:
+        status = answer.status
+        if answer.redirect:
             hint = "redirects are not followed: write the address that answers, with its path"
-            raise UnusableError(f"HTTP {status} to {in_one_line(host)}, and {hint}")
+            raise UnusableError(f"HTTP {status} to {_place(answer.redirect)}, and {hint}")
+        content = _content(answer)
         if status in (401, 403):
             raise DeniedError(_login_refused(self.base, self.login, status, content))
         try:
@@ -93,19 +97,21 @@ class Api:
         return body
 
 
-async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-    response = await client.send(request, stream=True)
+def _place(location: str) -> str:
+    """The host that a redirect leads to, without user and password."""
     try:
-        if (encoding := response.headers.get("Content-Encoding", _PLAIN)) != _PLAIN:
-            raise UnusableError(f"it is compressed ({in_one_line(encoding)}), which was not asked for")
-        content = bytearray()
-        async for part in response.aiter_bytes():
-            content += part
-            if len(content) > _MAX_BYTES:
-                raise UnusableError(f"it is longer than {_MAX_BYTES // 1_000_000} MB, and is not read")
-        return response, bytes(content)
-    finally:
-        await response.aclose()
+        host = urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:
+        return "what is no address"
+    return in_one_line(host) or "another path"
+
+
+def _content(answer: Answer) -> bytes:
+    if (encoding := answer.headers.get("Content-Encoding", PLAIN)) != PLAIN:
+        raise UnusableError(f"it is compressed ({in_one_line(encoding)}), which was not asked for")
+    if answer.body is None:
+        raise UnusableError(f"it is longer than {_MAX_BYTES // 1_000_000} MB, and is not read")
+    return answer.body
 
 
 def _headers(credentials: Credentials) -> dict[str, str]:

@@ -16,8 +16,8 @@ import requests
 from requests.auth import HTTPBasicAuth
 
 from sluice_operator.api.foreign_text import in_one_line
+from sluice_operator.credentials import tls
 from sluice_operator.credentials.entries import Credentials
-from sluice_operator.prometheus import tls
 from sluice_operator.telemetry.calls import measured
 
 _PART_BYTES = 65_536  # read at once, at most

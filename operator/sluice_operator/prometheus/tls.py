@@ -1,4 +1,4 @@
-"""TLS to Prometheus: connections that are verified by one context, and what a failed handshake means."""
+"""TLS to Prometheus: connections that are verified by one context."""
 
 import ssl
 from typing import Any
@@ -6,9 +6,6 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 from urllib3.util import Retry
-
-_UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
-_REFUSED = ("certificate required", "handshake failure", "unknown ca", "bad certificate", "certificate unknown")
 
 
 class Verified(HTTPAdapter):
@@ -29,14 +26,3 @@ class Verified(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Add nothing to what the context trusts."""
-
-
-def describe(error: ssl.SSLError) -> str:
-    """Why the handshake failed, and what to check."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        hint = ": is ca.crt that of its authority?" if error.verify_code in _UNTRUSTED else ""
-        return f"its certificate is not trusted, {error.verify_message.rstrip('.')}{hint}"
-    reason = (error.reason or "no reason given").replace("_", " ").lower()
-    if any(words in reason for words in _REFUSED):
-        return "it refuses us without a certificate that it trusts: are tls.crt and tls.key those that it asks for?"
-    return f"TLS fails, {reason}"

@@ -16,10 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-import httpx
-
 from sluice_operator.api import names
-from sluice_operator.telemetry.calls import MeasuredClient
+from sluice_operator.http_client import Answer, Http, HttpClient, HttpError, Request, SlowError
 
 _CONNECTIONS = 8
 _UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
@@ -64,14 +62,14 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
-    """`timeout`: seconds for each read. `wants_body`: or only the headers are read."""
+class _Question:
+    """`timeout`: seconds for each read. `max_bytes`: of the body; with 0 only the headers are read."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     timeout: float
-    wants_body: bool = True
+    max_bytes: int = _MAX_BYTES
     content: bytes = b""
 
 
@@ -82,64 +80,53 @@ class Gateway:
     access: Access
     host: str
 
-    def client(self) -> httpx.AsyncClient:
-        """A client that opens a new connection for each request. Raises GatewayError."""
-        # Not compressed: a few bytes could become as many as there is memory.
-        fixed = {"Host": self.host, names.HEADER_PROBE: "1", "Accept-Encoding": "identity"}
-        return MeasuredClient(
-            "gateway",
-            base_url=self.access.address,
-            headers={**self.access.headers, **fixed},
-            limits=httpx.Limits(max_keepalive_connections=0, max_connections=_CONNECTIONS),
-            verify=_trust(self.access.authority),
-            follow_redirects=False,
-            trust_env=False,
-        )
+    def client(self) -> HttpClient:
+        """A client that opens a new connection for each request: what balances connections decides anew each time."""
+        return HttpClient("gateway", connections=_CONNECTIONS, fresh=True)
 
-    async def who(self, client: httpx.AsyncClient, headers: Mapping[str, str]) -> Reply:
+    async def who(self, client: Http, headers: Mapping[str, str]) -> Reply:
         """Who answers a probe, without a body. Raises GatewayError."""
-        return await self._ask(client, _Request("GET", "/metadata", headers, self.access.probe_timeout, False))
+        return await self._ask(client, _Question("GET", "/metadata", headers, self.access.probe_timeout, max_bytes=0))
 
-    async def metadata(self, client: httpx.AsyncClient, headers: Mapping[str, str]) -> Reply:
+    async def metadata(self, client: Http, headers: Mapping[str, str]) -> Reply:
         """What the model server says of itself. Raises GatewayError."""
-        return await self._ask(client, _Request("GET", "/metadata", headers, self.access.probe_timeout))
+        return await self._ask(client, _Question("GET", "/metadata", headers, self.access.probe_timeout))
 
-    async def predict(self, client: httpx.AsyncClient, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def predict(self, client: Http, headers: Mapping[str, str], body: bytes) -> Reply:
         """The answer to a smoke request, whose `body` is JSON. Raises GatewayError."""
         typed = {**headers, "Content-Type": "application/json"}
-        return await self._ask(client, _Request("POST", "/predict", typed, self.access.smoke_timeout, content=body))
+        return await self._ask(client, _Question("POST", "/predict", typed, self.access.smoke_timeout, content=body))
 
-    async def _ask(self, client: httpx.AsyncClient, request: _Request) -> Reply:
-        url = request.path
+    async def _ask(self, client: Http, question: _Question) -> Reply:
+        deadline = asyncio.get_running_loop().time() + question.timeout + _GRACE
+        at = self.access.address
         try:
-            async with asyncio.timeout(request.timeout + _GRACE):
-                reply = await self._send(client, url, request)
-                if (secure := self._secure(reply, request.path)) is not None:
-                    url = secure
-                    reply = await self._send(client, url, request)
-        except (httpx.ReadTimeout, TimeoutError) as error:
-            where = f"{request.path} through {self._shown(url)}"
-            raise GatewayError(f"no answer to {where} within {request.timeout:g} s", slow=True) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise GatewayError(self._why(url, error)) from error
+            reply = await self._send(client, at, question, deadline)
+            if (secure := self._secure(reply)) is not None:
+                at = secure
+                reply = await self._send(client, at, question, deadline)
+        except SlowError as error:
+            where = f"{question.path} through {at}"
+            raise GatewayError(f"no answer to {where} within {question.timeout:g} s", slow=True) from error
+        except HttpError as error:
+            raise GatewayError(self._why(at, error)) from error
         return reply
 
-    async def _send(self, client: httpx.AsyncClient, url: str, request: _Request) -> Reply:
-        as_host = {"sni_hostname": self.host}
-        async with client.stream(
-            request.method,
-            url,
-            headers=request.headers,
-            content=request.content,
-            timeout=request.timeout,
-            extensions=as_host,
-        ) as answer:
-            redirect = answer.headers["Location"] if answer.has_redirect_location else ""
-            body = await _body(answer) if request.wants_body and not redirect else b""
-        revision = answer.headers.get(names.HEADER_REVISION, "")
-        return Reply(answer.status_code, revision if _REVISION.fullmatch(revision) else "", redirect, body)
+    async def _send(self, client: Http, at: str, question: _Question, deadline: float) -> Reply:
+        request = Request(
+            question.method,
+            f"{at}{question.path}",
+            patience=question.timeout,
+            deadline=deadline,
+            headers={**self.access.headers, **question.headers, "Host": self.host, names.HEADER_PROBE: "1"},
+            content=question.content,
+            max_bytes=question.max_bytes,
+            trust=_trust(self.access.authority),
+            server_name=self.host,
+        )
+        return _reply(await client.ask(request))
 
-    def _secure(self, reply: Reply, path: str) -> str | None:
+    def _secure(self, reply: Reply) -> str | None:
         """Where the gateway listens for TLS, if it sends this host from http there; None for any other answer.
 
         Raises GatewayError for a port that is not followed.
@@ -152,30 +139,21 @@ class Gateway:
             followed = f"and only port {self.access.tls_port} is followed"
             raise GatewayError(f"{self.access.address} sends {self.host} to port {port}, {followed}: {_SET_ADDRESS}")
         name = address.hostname or ""
-        return f"https://{f'[{name}]' if ':' in name else name}:{port}{path}"
+        return f"https://{f'[{name}]' if ':' in name else name}:{port}"
 
-    def _shown(self, url: str) -> str:
-        return self.access.address if url.startswith("/") else url.rpartition("/")[0]
-
-    def _why(self, url: str, error: Exception) -> str:
+    def _why(self, at: str, error: HttpError) -> str:
         """Why there is no answer, and what to set."""
-        redirected = not url.startswith("/")
-        if (failed := _tls_failure(error)) is not None:
-            return f"{self._shown(url)}: {_about_tls(failed, self.host)}"
-        why = f"{self._shown(url)} gave no answer: {str(error) or type(error).__name__}"
-        if redirected:
+        if error.tls is not None:
+            return f"{at}: {_about_tls(error.tls, self.host)}"
+        why = f"{at} gave no answer: {error}"
+        if at != self.access.address:
             why += f"; {self.access.address} sends {self.host} there: {_SET_ADDRESS}"
         return why
 
 
-async def _body(answer: httpx.Response) -> bytes | None:
-    """As it came over the wire; None if it is too long, and then the rest is not read."""
-    body = bytearray()
-    async for part in answer.aiter_raw():
-        body += part
-        if len(body) > _MAX_BYTES:
-            return None
-    return bytes(body)
+def _reply(answer: Answer) -> Reply:
+    revision = answer.headers.get(names.HEADER_REVISION, "")
+    return Reply(answer.status, revision if _REVISION.fullmatch(revision) else "", answer.redirect, answer.body)
 
 
 def _split(location: str) -> tuple[SplitResult, int]:
@@ -185,13 +163,6 @@ def _split(location: str) -> tuple[SplitResult, int]:
         return parts, parts.port or (443 if parts.scheme == "https" else 0)
     except ValueError:
         return urlsplit(""), 0
-
-
-def _tls_failure(error: BaseException | None) -> ssl.SSLError | None:
-    """The failure of the handshake that `error` came from, if it was one."""
-    while error is not None and not isinstance(error, ssl.SSLError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _about_tls(error: ssl.SSLError, host: str) -> str:
@@ -214,4 +185,6 @@ def _trust(authority: str) -> ssl.SSLContext:
 @lru_cache(maxsize=2)
 def _context(authority: str, changed: int) -> ssl.SSLContext:
     """`changed`: when the file was written, so that a renewed one is read."""
-    return ssl.create_default_context(cafile=authority or None)
+    context = ssl.create_default_context(cafile=authority or None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

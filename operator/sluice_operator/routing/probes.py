@@ -9,13 +9,14 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TypeVar
 
-import httpx
 import msgspec
 
 from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Proof
+from sluice_operator.http_client import Http
 from sluice_operator.routing.gateway import Gateway, GatewayError, Reply
 from sluice_operator.telemetry.stages import in_stage
 
@@ -153,7 +154,7 @@ def _read(reply: Reply, canary: str, path: str, form: type[Form]) -> Form | Proo
     if reply.body is None:
         return Proof(False, f"the canary's answer to {path} is too long, and was not read", by_canary=True)
     try:
-        if reply.status == httpx.codes.OK:
+        if reply.status == HTTPStatus.OK:
             return msgspec.json.decode(reply.body, type=form)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass  # it is told below
@@ -172,7 +173,7 @@ async def _answered_otherwise(gateway: Gateway, sent: Sequence[_Probe]) -> list[
     return [(probe, answer) for probe, answer in pairs if answer.revision not in probe.expected]
 
 
-async def _answer(gateway: Gateway, client: httpx.AsyncClient, headers: Mapping[str, str]) -> Answer:
+async def _answer(gateway: Gateway, client: Http, headers: Mapping[str, str]) -> Answer:
     try:
         return _seen(await gateway.who(client, headers))
     except GatewayError as error:
@@ -186,7 +187,7 @@ def _seen(reply: Reply) -> Answer:
 def _is_stranger(answer: Answer, split: Split) -> bool:
     """Whether a model server or another program answered that belongs to neither side."""
     ours = answer.revision in (split.stable, split.canary)
-    return not (ours or answer.error or answer.no_endpoints or answer.status == httpx.codes.NOT_FOUND)
+    return not (ours or answer.error or answer.no_endpoints or answer.status == HTTPStatus.NOT_FOUND)
 
 
 def _detail(gateway: Gateway, sent: int, wrong: Sequence[Answer]) -> str:

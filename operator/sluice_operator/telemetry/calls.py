@@ -9,10 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
-import httpx
 import requests
 
 from sluice_operator.telemetry.metrics import REQUEST_DURATION, REQUEST_ERRORS
@@ -48,26 +46,12 @@ def measured(dependency: str, operation: str) -> Iterator[Call]:
             REQUEST_ERRORS.labels(dependency, call.failed_as).inc()
 
 
-class MeasuredClient(httpx.AsyncClient):
-    """An HTTP client whose requests are counted as requests to `dependency`."""
-
-    def __init__(self, dependency: str, **options: Any) -> None:
-        super().__init__(**options)
-        self._dependency = dependency
-
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        with measured(self._dependency, request.method.lower()) as call:
-            response = await super().send(request, **options)
-            call.answered(response.status_code)
-            return response
-
-
 def kind_of(error: BaseException) -> str:
     """Which kind of error a request ended with: one of `metrics.ERROR_KINDS`."""
     chain = list(_causes(error))
     if any(isinstance(cause, ssl.SSLError | requests.exceptions.SSLError) for cause in chain):
         return "tls"
-    if any(isinstance(cause, TimeoutError | httpx.TimeoutException | requests.Timeout) for cause in chain):
+    if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in chain):
         return "timeout"
     return next((kind for cause in reversed(chain) if (kind := _kind_of_one(cause))), "other")
 
@@ -77,11 +61,13 @@ def _kind_of_one(error: BaseException) -> str:
     match error:
         case asyncio.CancelledError():
             return "cancelled"
-        case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError() | aiohttp.ClientConnectionError():
+        case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError():
             return "connection"
-        case requests.RequestException() | httpx.DecodingError() | aiohttp.ClientError() | ValueError():
+        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
+            return "connection"
+        case requests.RequestException() | aiohttp.ClientError() | ValueError():
             return "unusable"
-        case OSError() | httpx.TransportError():
+        case OSError():
             return "connection"
         case _:
             return ""

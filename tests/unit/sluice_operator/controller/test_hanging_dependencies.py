@@ -8,7 +8,6 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 from msgspec import structs
 
 from sluice_operator.api import names, status
@@ -27,6 +26,7 @@ from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.controller.scheduling.lanes import Lanes
 from sluice_operator.controller.scheduling.workqueue import Workers, WorkQueue
 from sluice_operator.counting.intervals import Intervals
+from sluice_operator.http_client import Answer, Request, SlowError
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry
@@ -71,10 +71,12 @@ class HangingPrometheus(Evaluator):
         raise AssertionError
 
 
-async def never(request: httpx.Request) -> httpx.Response:
-    """A registry that takes the request and is silent."""
-    await asyncio.sleep(ASKED_AT_MOST)
-    raise httpx.ReadTimeout("no answer", request=request)
+class SilentRegistry:
+    """It takes each request and is silent."""
+
+    async def ask(self, request: Request) -> Answer:
+        await asyncio.sleep(ASKED_AT_MOST)
+        raise SlowError("no answer")
 
 
 def put(kube: FakeKube, name: str, seen: Observation) -> None:
@@ -109,40 +111,36 @@ async def seconds_to_rollback(
 ) -> float:
     """How long the operator needs to decide that the run of iris has failed; at most five minutes."""
     loop = asyncio.get_running_loop()
-    transport = httpx.MockTransport(never)
     settings = Settings("image", "http://mlflow.mlflow.svc:5000", "http://prometheus", gateway, workers=WORKERS)
     started, chance = loop.time(), random.Random(1)
 
     def clock() -> datetime:
         return datetime.fromtimestamp(NOW.timestamp() + loop.time() - started, UTC) + timedelta(seconds=1)
 
-    async with httpx.AsyncClient(transport=transport) as client:
-        lanes = Lanes()
-        asked = Registry(client, settings.tracking_uri)
+    lanes = Lanes()
+    asked = Registry(SilentRegistry(), settings.tracking_uri)
 
-        def wake(key: Key) -> None:
-            queue.add(key)
+    def wake(key: Key) -> None:
+        queue.add(key)
 
-        registry = BackgroundRegistry(asked, wake, chance, loop.time)
-        evaluator = evaluates(Reader(FakePrometheus()), Intervals(5, 5))
-        observer = Observer(
-            kube, registry, evaluator, HostClaims(kube, settings.allowed_routes), settings, clock, chance
-        )
-        publisher, archive = EventPublisher(kube, "test"), Archive(kube, FakeEndedRuns())
-        operator = Reconciler(kube, observer, registry, publisher, archive, 5.0, lanes=lanes)
-        queue = WorkQueue(operator.reconcile, Workers(WORKERS, WORKERS), chance, lanes)
-        for kind, name in kube.objects:
-            if kind == names.KIND:
-                queue.add(("models", name))
-        running = asyncio.create_task(queue.run())
-        for _ in range(3000):
-            if outcome(kube) is Outcome.REJECTED:
-                break
-            await asyncio.sleep(0.1)
-        took = loop.time() - started
-        running.cancel()
-        observer.forget("models", "iris")
-        await asyncio.sleep(0.1)  # its probes close their connections
+    registry = BackgroundRegistry(asked, wake, chance, loop.time)
+    evaluator = evaluates(Reader(FakePrometheus()), Intervals(5, 5))
+    observer = Observer(kube, registry, evaluator, HostClaims(kube, settings.allowed_routes), settings, clock, chance)
+    publisher, archive = EventPublisher(kube, "test"), Archive(kube, FakeEndedRuns())
+    operator = Reconciler(kube, observer, registry, publisher, archive, 5.0, lanes=lanes)
+    queue = WorkQueue(operator.reconcile, Workers(WORKERS, WORKERS), chance, lanes)
+    for kind, name in kube.objects:
+        if kind == names.KIND:
+            queue.add(("models", name))
+    running = asyncio.create_task(queue.run())
+    for _ in range(3000):
+        if outcome(kube) is Outcome.REJECTED:
+            break
+        await asyncio.sleep(0.1)
+    took = loop.time() - started
+    running.cancel()
+    observer.forget("models", "iris")
+    await asyncio.sleep(0.1)  # its probes close their connections
     return took
 
 

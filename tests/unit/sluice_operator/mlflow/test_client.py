@@ -4,45 +4,74 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
-import httpx
 import pytest
+from aiohttp import web
 
-from sluice_operator.api.observation import Denied, Resolved, Unreachable, Unresolved
+from sluice_operator.api.observation import Denied, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.api.revision import Model
+from sluice_operator.http_client import Answer, HttpError, Request, SlowError
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
+from tests.unit.sluice_operator.loopback import Asked, Behaviour, client_of
 
 HOME = "http://mlflow.mlflow.svc:5000"
 VERSION = {"name": "iris", "version": "3", "run_id": "r1", "source": "models:/m-1", "status": "READY"}
 IRIS_3 = Resolved(Model("models:/iris/3", "iris", "3", "r1", "models:/m-1"))
-Answer = Callable[[httpx.Request], httpx.Response]
+T = TypeVar("T")
+
+
+class Breaking:
+    """A client that never has an answer."""
+
+    def __init__(self, error: HttpError) -> None:
+        self.error = error
+
+    async def ask(self, request: Request) -> Answer:
+        raise self.error
 
 
 class Server:
-    """A fake MLflow that gives one answer, and keeps the requests."""
+    """A fake MLflow that gives one answer, or none, to each client of it, and keeps the requests."""
 
-    def __init__(self, answer: Answer, **settings: Any) -> None:
+    def __init__(self, answer: Behaviour | HttpError, *allowed_hosts: str) -> None:
         self.answer = answer
+        self.allowed_hosts = allowed_hosts
         self.requests: list[str] = []
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
-        self.registry = Registry(client, HOME, **settings)
 
-    def _handle(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(f"{request.method} {request.url}")
-        return self.answer(request)
+    def _handle(self, asked: Asked) -> web.StreamResponse:
+        assert not isinstance(self.answer, HttpError)
+        self.requests.append(f"{asked.method} {asked.url}")
+        return self.answer(asked)
 
-    def resolve(self, uri: str = "models:/iris/3", tracking_uri: str = "") -> object:
-        return asyncio.run(self.registry.resolve(uri, Connection(tracking_uri)))
+    def asked(self, question: Callable[[Registry], Awaitable[T]]) -> T:
+        """What comes of a question to its registry."""
+
+        async def ask() -> T:
+            if isinstance(self.answer, HttpError):
+                return await question(Registry(Breaking(self.answer), HOME, self.allowed_hosts))
+            async with client_of(self._handle) as client:
+                return await question(Registry(client, HOME, self.allowed_hosts))
+
+        return asyncio.run(ask())
+
+    def resolve(self, uri: str = "models:/iris/3", tracking_uri: str = "") -> Resolution:
+        return self.asked(lambda registry: registry.resolve(uri, Connection(tracking_uri)))
+
+    def alias_version(self, tracking_uri: str = "") -> str | None:
+        return self.asked(lambda registry: registry.alias_version(Connection(tracking_uri), "iris", "champion"))
+
+    def set_alias(self, tracking_uri: str = "") -> None:
+        self.asked(lambda registry: registry.set_alias(Connection(tracking_uri), "iris", "champion", "3"))
 
 
-def answers(body: Any, status: int = 200) -> Answer:
-    return lambda _: httpx.Response(status, json=body)
+def answers(body: Any, status: int = 200) -> Behaviour:
+    return lambda _: web.json_response(body, status=status)
 
 
-def missing(message: str, code: str = "RESOURCE_DOES_NOT_EXIST", status: int = 404) -> Answer:
+def missing(message: str, code: str = "RESOURCE_DOES_NOT_EXIST", status: int = 404) -> Behaviour:
     return answers({"error_code": code, "message": message}, status)
 
 
@@ -133,30 +162,22 @@ def test_each_form_of_uri_is_resolved_by_one_request(uri: str, answer: Any, path
         ),
     ],
 )
-def test_a_missing_model_is_not_an_outage(uri: str, answer: Answer, reason: str, message: str) -> None:
+def test_a_missing_model_is_not_an_outage(uri: str, answer: Behaviour, reason: str, message: str) -> None:
     """MLflow has answered; the message says what to correct."""
     assert Server(answer).resolve(uri) == Unresolved(reason, message)
-
-
-def refuses(_: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError("connection refused")
-
-
-def times_out(_: httpx.Request) -> httpx.Response:
-    raise httpx.ReadTimeout("")
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        refuses,
-        times_out,
+        HttpError("Connection refused"),
+        SlowError(""),
         answers({"error_code": "INTERNAL_ERROR"}, 500),
         answers({"error_code": "TEMPORARILY_UNAVAILABLE"}, 503),
         answers({"error_code": "ENDPOINT_NOT_FOUND"}, 404),
-        lambda _: httpx.Response(200, html="<h1>Sign in</h1>"),
-        lambda _: httpx.Response(404, html="<h1>nginx</h1>"),
-        lambda _: httpx.Response(302, headers={"location": "http://elsewhere/"}),
+        lambda _: web.Response(text="<h1>Sign in</h1>", content_type="text/html"),
+        lambda _: web.Response(status=404, text="<h1>nginx</h1>", content_type="text/html"),
+        lambda _: web.Response(status=302, headers={"location": "http://elsewhere/"}),
         answers({"something": "else"}),
         answers({"model_version": None}),
         answers([]),
@@ -166,7 +187,7 @@ def times_out(_: httpx.Request) -> httpx.Response:
     ],
 )
 @pytest.mark.parametrize("uri", ["models:/iris/3", "models:/iris/Staging", "models:/m-0a1b", "runs:/0a1b/model"])
-def test_an_unusable_answer_is_an_outage(uri: str, answer: Answer) -> None:
+def test_an_unusable_answer_is_an_outage(uri: str, answer: Behaviour | HttpError) -> None:
     """An answer that is not MLflow's says nothing about the model."""
     server = Server(answer)
     resolution = server.resolve(uri)
@@ -176,12 +197,12 @@ def test_an_unusable_answer_is_an_outage(uri: str, answer: Answer) -> None:
         assert isinstance(resolution, Unreachable)
         assert resolution.message.startswith(f"MLflow at {HOME} gave no usable answer: ")
         assert not resolution.message.endswith(": ")
-    assert asyncio.run(server.registry.alias_version(Connection(), "iris", "champion")) is None
+    assert server.alias_version() is None
 
 
 def test_each_registry_has_its_own_answers() -> None:
     """The answer of one is not used for another."""
-    server = Server(answers({"model_version": VERSION}), allowed_hosts=("other:5000",))
+    server = Server(answers({"model_version": VERSION}), "other:5000")
     server.resolve()
     server.resolve(tracking_uri="http://other:5000")
     assert [request.split("/api")[0] for request in server.requests] == [f"GET {HOME}", "GET http://other:5000"]
@@ -203,20 +224,20 @@ def test_each_registry_has_its_own_answers() -> None:
 )
 def test_a_host_that_is_not_on_the_list_is_never_asked(tracking_uri: str, reason: str, says: str) -> None:
     """Neither for a model, nor for an alias, nor to move an alias."""
-    server = Server(answers({"model_version": VERSION}), allowed_hosts=("mlflow.team.svc:*", "*.models.svc:5000"))
+    server = Server(answers({"model_version": VERSION}), "mlflow.team.svc:*", "*.models.svc:5000")
     resolution = server.resolve(tracking_uri=tracking_uri)
     assert isinstance(resolution, Denied)
     assert (resolution.reason, says in resolution.message, "s3cret" in resolution.message) == (reason, True, False)
-    assert asyncio.run(server.registry.alias_version(Connection(tracking_uri), "iris", "champion")) is None
+    assert server.alias_version(tracking_uri) is None
     with pytest.raises(RegistryError, match=says):
-        asyncio.run(server.registry.set_alias(Connection(tracking_uri), "iris", "champion", "3"))
+        server.set_alias(tracking_uri)
     assert server.requests == []
 
 
 @pytest.mark.parametrize("tracking_uri", ["", HOME, f"{HOME}/", "http://a.models.svc:5000"])
 def test_the_operator_s_own_registry_and_those_on_the_list_are_asked(tracking_uri: str) -> None:
     """A slash at the end makes no difference."""
-    server = Server(answers({"model_version": VERSION}), allowed_hosts=("*.models.svc:5000",))
+    server = Server(answers({"model_version": VERSION}), "*.models.svc:5000")
     assert server.resolve(tracking_uri=tracking_uri) == IRIS_3
 
 
@@ -224,11 +245,11 @@ def test_an_alias_is_moved_by_one_request() -> None:
     """It has the model, the alias and the version."""
     sent: list[Any] = []
 
-    def take(request: httpx.Request) -> httpx.Response:
-        sent.append((request.method, request.url.path, json.loads(request.content)))
-        return httpx.Response(200, json={})
+    def take(asked: Asked) -> web.Response:
+        sent.append((asked.method, asked.path, json.loads(asked.body)))
+        return web.json_response({})
 
-    asyncio.run(Server(take).registry.set_alias(Connection(), "iris", "champion", "3"))
+    Server(take).set_alias()
     assert sent == [
         (
             "POST",
@@ -241,16 +262,13 @@ def test_an_alias_is_moved_by_one_request() -> None:
 def test_an_error_is_raised_if_the_alias_is_not_moved() -> None:
     """So the caller can try again."""
     with pytest.raises(RegistryError):
-        asyncio.run(Server(answers({}, 500)).registry.set_alias(Connection(), "iris", "champion", "3"))
+        Server(answers({}, 500)).set_alias()
 
 
 def test_the_version_that_an_alias_points_to() -> None:
     """None without such an alias."""
     existing, absent = Server(answers({"model_version": VERSION})), Server(missing("no alias"))
-    versions = [
-        asyncio.run(server.registry.alias_version(Connection(), "iris", "champion")) for server in (existing, absent)
-    ]
-    assert versions == ["3", None]
+    assert [server.alias_version() for server in (existing, absent)] == ["3", None]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +290,7 @@ def test_the_version_that_an_alias_points_to() -> None:
 def test_a_field_of_another_kind_or_length_is_no_answer(fields: dict[str, Any]) -> None:
     """A status was made of it that could not be read again, or was refused for its size; and pods from it."""
     body = json.dumps({"model_version": {**VERSION, **fields}})
-    assert isinstance(Server(lambda _: httpx.Response(200, text=body)).resolve(), Unreachable)
+    assert isinstance(Server(lambda _: web.Response(text=body, content_type="application/json")).resolve(), Unreachable)
 
 
 def test_a_field_that_is_null_is_missing() -> None:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+import pytest
+from aiohttp import web
 
 from sluice_operator.api import spec
-from sluice_operator.api.observation import Denied, Resolution
+from sluice_operator.api.observation import Denied, Resolution, Unreachable
+from sluice_operator.http_client import HttpClient
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection, Login, Logins
+from sluice_operator.mlflow.rest import Api, UnusableError
 from tests.unit.sluice_operator.certificates import Authority
 from tests.unit.sluice_operator.fakes import FakeKube
+from tests.unit.sluice_operator.loopback import Asked, client_of
 from tests.unit.sluice_operator.mlflow.test_client import HOME, IRIS_3, VERSION
-from tests.unit.sluice_operator.simulated_time import simulated
+from tests.unit.sluice_operator.prometheus.test_renewal import Server as HttpsServer
 
 ELSEWHERE = "http://mlflow.team-a.svc:5000"
+SECURE = "https://mlflow.mlflow.svc:5000"
 
 
 class World:
@@ -29,13 +36,11 @@ class World:
         self.now = 0.0
         self.asked: list[tuple[str, str]] = []  # host, and Authorization
         self.status = 200
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
-        logins = Logins(client, self.kube, str(folder or ""), lambda: self.now)
-        self.registry = Registry(client, HOME, ("mlflow.team-a.svc:5000",), logins)
+        self.logins = Logins(self.kube, str(folder or ""), lambda: self.now)
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append((request.url.host, request.headers.get("Authorization", "")))
-        return httpx.Response(self.status, json={"model_version": VERSION})
+    def _answer(self, asked: Asked) -> web.Response:
+        self.asked.append((urlsplit(asked.url).hostname or "", asked.headers.get("Authorization", "")))
+        return web.json_response({"model_version": VERSION}, status=self.status)
 
     def secret(self, name: str, **content: str) -> None:
         data = {key.replace("__", "."): base64.b64encode(value.encode()).decode() for key, value in content.items()}
@@ -43,7 +48,13 @@ class World:
 
     def resolve(self, namespace: str = "models", **fields: Any) -> Resolution:
         via = Connection.of(namespace, spec.Registry(**fields))
-        return asyncio.run(self.registry.resolve("models:/iris/3", via))
+
+        async def ask() -> Resolution:
+            async with client_of(self._answer) as client:
+                registry = Registry(client, HOME, ("mlflow.team-a.svc:5000",), self.logins)
+                return await registry.resolve("models:/iris/3", via)
+
+        return asyncio.run(ask())
 
 
 def basic(user: str, password: str) -> str:
@@ -132,23 +143,93 @@ def test_what_came_from_another_registry_is_asked_for_without_today_s_secrets() 
     assert Connection.to("", "models", today) == Connection()
 
 
-def test_a_client_is_not_closed_while_somebody_may_have_it_in_hand(tmp_path: Path) -> None:
+def test_a_request_goes_on_whoever_else_comes(tmp_path: Path) -> None:
     """33 authorities in one namespace broke off the requests of another one."""
-    world = World()
-    authority = Authority.made(tmp_path / "ca").certificate.read_text()
-    for number in range(33):
-        world.secret(f"s{number}", ca__crt=authority * (number + 1))
+    world, ours = World(), Authority.made(tmp_path / "ca")
+    text = ours.certificate.read_text()
+    for number in range(40):
+        world.secret(f"s{number}", ca__crt=text * (number + 1))
+
+    async def login(number: int) -> Login:
+        found = await world.logins.of(Connection("", "models", f"s{number}"))
+        assert isinstance(found, Login)
+        return found
 
     async def scenario() -> None:
-        logins = Logins(httpx.AsyncClient(), world.kube)
-        made = [await logins.of(Connection("", "models", f"s{number}")) for number in range(33)]
-        first, second, *_ = (login.client for login in made if isinstance(login, Login))
-        assert first is not second
-        assert [first.is_closed, second.is_closed] == [False, False]
-        again = await logins.of(Connection("", "models", "s1"))
-        assert isinstance(again, Login)
-        assert again.client is second, "it was not the one that nobody had used for longest"
-        await asyncio.sleep(60)
-        assert [first.is_closed, second.is_closed] == [True, False]
+        reached, others_came = asyncio.Event(), asyncio.Event()
 
-    simulated(scenario)
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            reached.set()
+            await others_came.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+            writer.close()
+
+        listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server_context(ours))
+        address = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        async with listening, HttpClient("mlflow") as client:
+            asking = asyncio.create_task(Api(client, address, await login(0)).get("x"))
+            await reached.wait()
+            second = await login(1)
+            for number in range(2, 33):
+                await login(number)
+            assert (await login(1)).trust is second.trust, "it was not the one that nobody had used for longest"
+            others_came.set()
+            assert await asking == {}
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def server_context(authority: Authority, address: str = "IP:127.0.0.1") -> ssl.SSLContext:
+    """The server's side, with a certificate for `address`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.pair("server", address))
+    return context
+
+
+def over_tls(certificate: ssl.SSLContext, logins: Logins | None = None, via: Connection | None = None) -> Resolution:
+    """What a registry with this certificate says, at a name that leads to this machine."""
+
+    async def ask() -> Resolution:
+        async with client_of(lambda _: web.json_response({"model_version": VERSION}), certificate) as client:
+            return await Registry(client, SECURE, (), logins).resolve("models:/iris/3", via or Connection())
+
+    return asyncio.run(asyncio.wait_for(ask(), 30))
+
+
+def test_a_certificate_is_trusted_if_ca_crt_has_its_authority(tmp_path: Path) -> None:
+    """Otherwise it is told what to check; a certificate of another host is not trusted either."""
+    ours, world = Authority.made(tmp_path / "ours"), World()
+    world.secret("mlflow", ca__crt=ours.certificate.read_text())
+    via = Connection("", "models", "mlflow")
+    right, other = (server_context(ours, f"DNS:{name}") for name in ("mlflow.mlflow.svc", "other.example.com"))
+    assert over_tls(right, world.logins, via) == IRIS_3
+    unknown, misnamed = over_tls(right), over_tls(other, world.logins, via)
+    assert isinstance(unknown, Unreachable)
+    assert isinstance(misnamed, Unreachable)
+    began = f"MLflow at {SECURE} gave no usable answer: its certificate is not trusted, "
+    assert unknown.message.startswith(began)
+    assert unknown.message.endswith(": is ca.crt that of its authority?")
+    assert misnamed.message.startswith(f"{began}Hostname mismatch")
+
+
+def test_a_client_certificate_is_sent_to_a_registry_that_requires_it(tmp_path: Path) -> None:
+    """The operator's own; without one, it is told what is missing."""
+    ours, folder = Authority.made(tmp_path / "ours"), tmp_path / "credentials"
+    certificate, key = ours.pair("operator")
+    folder.mkdir()
+    (folder / "ca.crt").write_text(ours.certificate.read_text())
+
+    async def ask(address: str) -> dict[str, Any]:
+        login = await World(folder).logins.of(Connection())
+        assert isinstance(login, Login)
+        async with HttpClient("mlflow") as client:
+            return await Api(client, address, login).get("x")
+
+    with HttpsServer(ours.pair("server"), clients=ours.certificate).running() as address:
+        with pytest.raises(UnusableError, match=r"it refuses us without a certificate that it trusts: are tls.crt and"):
+            asyncio.run(ask(address))
+        (folder / "tls.crt").write_text(certificate.read_text())
+        (folder / "tls.key").write_text(key.read_text())
+        assert "data" in asyncio.run(ask(address))

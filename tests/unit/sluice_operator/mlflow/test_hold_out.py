@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-import httpx
 import pytest
+from aiohttp import web
 
 from sluice_operator.api.observation import HoldOut, Rows, Unreachable, Unresolved
 from sluice_operator.mlflow.connection import Connection
-from tests.unit.sluice_operator.mlflow.test_client import API, IRIS_3, Answer, Server, answers, missing
+from tests.unit.sluice_operator.loopback import Behaviour
+from tests.unit.sluice_operator.mlflow.test_client import API, IRIS_3, Server, answers, missing
 
 
 def run_with(tags: dict[str, str] | None = None, **metrics: float) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def run_with(tags: dict[str, str] | None = None, **metrics: float) -> dict[str, 
 
 
 def hold_out(server: Server) -> object:
-    return asyncio.run(server.registry.hold_out(IRIS_3.model, Connection()))
+    return server.asked(lambda registry: registry.hold_out(IRIS_3.model, Connection()))
 
 
 NO_METRICS = Unresolved(
@@ -66,7 +66,7 @@ NO_DIGEST = Unresolved("HoldOutMissing", "run 'r1' of iris/3 has no tag sluice.h
         ),
     ],
 )
-def test_a_hold_out_is_read_from_the_run_that_made_the_model(answer: Answer, result: object) -> None:
+def test_a_hold_out_is_read_from_the_run_that_made_the_model(answer: Behaviour, result: object) -> None:
     """As counts: a ratio alone does not say how many rows there were."""
     server = Server(answer)
     assert hold_out(server) == result
@@ -75,10 +75,10 @@ def test_a_hold_out_is_read_from_the_run_that_made_the_model(answer: Answer, res
 
 def test_an_outage_is_not_a_missing_hold_out() -> None:
     """The canary waits, and is not refused."""
-    assert isinstance(hold_out(Server(lambda _: httpx.Response(503))), Unreachable)
+    assert isinstance(hold_out(Server(lambda _: web.Response(status=503))), Unreachable)
 
 
-def tagged(correct: int, total: int, bits: str | None, digest: str = "sha256:ab") -> Answer:
+def tagged(correct: int, total: int, bits: str | None, digest: str = "sha256:ab") -> Behaviour:
     tags = {"sluice.holdout.digest": digest, **({} if bits is None else {"sluice.holdout.correct": bits})}
     return answers(run_with(tags, correct=correct, total=total))
 
@@ -120,7 +120,7 @@ TAG = "the tag sluice.holdout.correct of run 'r1' of iris/3 is not"
         (tagged(0, 10, ""), f"{TAG} of 0 of 10 rows: 0 bytes with 0 bits set"),
     ],
 )
-def test_rows_that_do_not_agree_with_the_counts_are_not_used(answer: Answer, problem: str) -> None:
+def test_rows_that_do_not_agree_with_the_counts_are_not_used(answer: Behaviour, problem: str) -> None:
     """The counts are still used. But there is no comparison by rows, and the message says why."""
     result = hold_out(Server(answer))
     assert isinstance(result, HoldOut)

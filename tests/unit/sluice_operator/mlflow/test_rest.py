@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
+from aiohttp import web
 
 from sluice_operator.api.observation import Denied, Unreachable
 from sluice_operator.mlflow.connection import Connection
 from tests.unit.sluice_operator.build import model
-from tests.unit.sluice_operator.mlflow.test_client import HOME, Answer, Server, answers
+from tests.unit.sluice_operator.loopback import Behaviour
+from tests.unit.sluice_operator.mlflow.test_client import HOME, Server, answers
 
 
-def html(page: str, status: int = 200) -> Answer:
-    return lambda _: httpx.Response(status, html=page)
+def html(page: str, status: int = 200) -> Behaviour:
+    return lambda _: web.Response(status=status, text=page, content_type="text/html")
 
 
-class Unreadable(httpx.AsyncByteStream):
-    """Of a compressed answer not one byte may be unpacked: a kilobyte took 1.26 GB and 17 s."""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        raise AssertionError
-        yield b""
-
-
+PACKED = b"not packed at all"  # whoever unpacked it would say so: a kilobyte took 1.26 GB and 17 s
 AT_HOME = f"MLflow at {HOME} gave no usable answer"
 NO_API = f"where MLflow's API should be: is the address right, with its path, such as {HOME}/mlflow?"
 
@@ -41,7 +34,7 @@ NO_API = f"where MLflow's API should be: is the address right, with its path, su
         (answers({"detail": "Not Found"}, 404), f"{AT_HOME}: HTTP 404 with something else {NO_API}"),
         (html("", 502), f"{AT_HOME}: HTTP 502 with something else {NO_API}"),
         (
-            lambda _: httpx.Response(302, headers={"location": "https://user:pass@login.example/?next=x"}),
+            lambda _: web.Response(status=302, headers={"location": "https://user:pass@login.example/?next=x"}),
             f"{AT_HOME}: HTTP 302 to login.example, and redirects are not followed: write the address that answers,"
             " with its path",
         ),
@@ -52,12 +45,12 @@ NO_API = f"where MLflow's API should be: is the address right, with its path, su
             f"{AT_HOME}: its JSON is not an answer of MLflow (Expected `object`, got `int` - at `$.model_version`)",
         ),
         (
-            lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip, gzip"}, stream=Unreadable()),
+            lambda _: web.Response(body=PACKED, headers={"Content-Encoding": "gzip, gzip"}),
             f"{AT_HOME}: it is compressed (gzip, gzip), which was not asked for",
         ),
     ],
 )
-def test_the_message_names_what_was_found_at_the_address(answer: Answer, message: str) -> None:
+def test_the_message_names_what_was_found_at_the_address(answer: Behaviour, message: str) -> None:
     """A person sees that the path prefix is missing, and not what a parser expected."""
     assert Server(answer).resolve() == Unreachable(message)
 
@@ -93,9 +86,9 @@ def test_a_long_answer_is_not_read() -> None:
             sent += 1
             yield b" " * 1_000_000
 
-    resolution = Server(lambda _: httpx.Response(200, content=endless())).resolve()
+    resolution = Server(lambda _: web.Response(body=endless())).resolve()
     assert resolution == Unreachable(f"{AT_HOME}: it is longer than 4 MB, and is not read")
-    assert sent == 5
+    assert sent < 20, "sockets on the way hold some more"
 
 
 def test_a_page_of_a_stranger_fills_no_condition() -> None:
@@ -107,5 +100,5 @@ def test_a_page_of_a_stranger_fills_no_condition() -> None:
 
 def test_each_kind_of_question_tells_a_refused_login() -> None:
     """A hold-out that may not be read is no hold-out that is missing: the model is not to blame."""
-    answer = asyncio.run(Server(html("no", 401)).registry.hold_out(model(1), Connection()))
+    answer = Server(html("no", 401)).asked(lambda registry: registry.hold_out(model(1), Connection()))
     assert isinstance(answer, Denied)

@@ -5,14 +5,17 @@ import json
 import ssl
 
 import aiohttp
-import httpx
 import pytest
 import requests
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
+from sluice_operator.http_client import HttpError, Request
 from sluice_operator.kubernetes.port import NoAnswer
 from sluice_operator.prometheus.session import AnswerError
-from sluice_operator.telemetry.calls import MeasuredClient, kind_of, measured
+from sluice_operator.telemetry.calls import kind_of, measured
 from sluice_operator.telemetry.metrics import DEPENDENCIES, ERROR_KINDS, REGISTRY
+from tests.unit.sluice_operator.loopback import Asked, client_of
 
 
 def errors(dependency: str, kind: str) -> float:
@@ -35,12 +38,14 @@ def wrapped(error: Exception, cause: Exception) -> Exception:
     ("error", "kind"),
     [
         (TimeoutError(), "timeout"),
-        (httpx.ReadTimeout("slow"), "timeout"),
+        (aiohttp.SocketTimeoutError("slow"), "timeout"),
         (requests.ReadTimeout("slow"), "timeout"),
-        (wrapped(httpx.ConnectError("tls"), ssl.SSLCertVerificationError()), "tls"),
+        (wrapped(aiohttp.ClientOSError("tls"), ssl.SSLCertVerificationError()), "tls"),
         (requests.exceptions.SSLError("tls"), "tls"),
         (requests.ConnectionError(ssl.SSLError()), "tls"),
-        (httpx.ConnectError("refused"), "connection"),
+        (aiohttp.ClientOSError("refused"), "connection"),
+        (aiohttp.ClientPayloadError("broken off"), "connection"),
+        (aiohttp.ClientError("no HTTP"), "unusable"),
         (requests.ConnectionError("refused"), "connection"),
         (ConnectionResetError(), "connection"),
         (asyncio.CancelledError(), "cancelled"),
@@ -92,17 +97,23 @@ def test_an_answer_that_is_none_of_these_is_no_error(status: int) -> None:
 def test_the_client_counts_answers_and_broken_connections() -> None:
     """One count for each request, with the kind of its error."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/broken":
-            raise httpx.ConnectError("refused")
-        return httpx.Response(503)
+    def answer(asked: Asked) -> web.StreamResponse:
+        return web.Response(status=503) if asked.path == "/busy" else Broken()
 
     async def ask(path: str) -> None:
-        async with MeasuredClient("gateway", transport=httpx.MockTransport(answer)) as client:
-            await client.get(f"http://gateway{path}")
+        async with client_of(answer, dependency="gateway") as client:
+            await client.ask(Request("GET", f"http://gateway{path}", 10, asyncio.get_running_loop().time() + 10))
 
     before = errors("gateway", "server_error"), errors("gateway", "connection")
     asyncio.run(ask("/busy"))
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(HttpError):
         asyncio.run(ask("/broken"))
     assert (errors("gateway", "server_error"), errors("gateway", "connection")) == (before[0] + 1, before[1] + 1)
+
+
+class Broken(web.Response):
+    """The connection is closed in place of an answer."""
+
+    async def prepare(self, request: BaseRequest) -> None:
+        assert request.transport is not None
+        request.transport.close()
