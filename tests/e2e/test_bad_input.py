@@ -111,7 +111,7 @@ async def test_a_registry_that_does_not_answer(serving: Rollout, place: Place) -
             await kill_server(place.kubectl, "mlflow", pod["metadata"]["name"])  # ends open connections; its files stay
             unreachable = await serving.until_condition("RegistryReachable", "False", "RegistryUnreachable")
             assert unreachable.message == (
-                "MLflow at http://mlflow.mlflow.svc:5000 gave no usable answer: All connection attempts failed; "
+                "MLflow at http://mlflow.mlflow.svc:5000 gave no usable answer: Connection refused; "
                 "the pinned version keeps serving, and nothing changes"
             )
             assert serving.status.message == unreachable.message
