@@ -74,11 +74,8 @@ def build(
     first_looks, hosts = FirstLooks(wake, lanes), HostClaims(kube, settings.allowed_routes)
     listeners, publisher = Listeners(rollouts, *tracing), EventPublisher(kube, instance=socket.gethostname())
     registry, evaluator = _registry(kube, http, settings, wake, chance), _evaluator(kube, settings, rollouts)
-    archive, observer = (
-        Archive(kube, evaluator),
-        Observer(kube, registry, evaluator, hosts, settings, _now, chance, wake),
-    )
-    interval = settings.evaluation_interval
+    observer = Observer(kube, registry, evaluator, hosts, settings, _now, chance, wake)
+    archive, interval = Archive(kube, evaluator), settings.evaluation_interval
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
 
     kinds, namespaces = (*OWNED_KINDS, "Pod"), settings.namespaces or ("",)

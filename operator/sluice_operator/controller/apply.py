@@ -9,12 +9,16 @@ from collections.abc import Awaitable, Container, Iterable, Iterator, Mapping
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, Reference, is_orphan, is_owned
+from sluice_operator.api.status import Status
+from sluice_operator.controller.observation.observe import Snapshot
 from sluice_operator.kubernetes.cache import DryRun
 from sluice_operator.kubernetes.children import OWNED_KINDS, Children
 from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.field_managers import editor_of, last_other
 from sluice_operator.kubernetes.port import Conflict, Kube, Reads, WriteRefused
 from sluice_operator.manifests.builders import feedback_secret
+from sluice_operator.manifests.render import render
+from sluice_operator.rollout.roles import endpoints_to_keep
 
 _WORKLOADS = ("Service", "Deployment")  # in the order in which they are deleted
 
@@ -40,11 +44,11 @@ async def apply(
     return written + await _all_of(_deletions(kube, owner, children, wanted, _WORKLOADS))
 
 
-async def is_applied(
-    reads: Reads, owner: Owner, children: Children, rendered: Iterable[Manifest], keep: str = ""
-) -> bool:
-    """Whether `apply` would write nothing, as far as `reads` knows."""
-    return not await apply(DryRun(reads), owner, children, rendered, keep)
+async def is_applied(reads: Reads, snapshot: Snapshot, status: Status) -> bool:
+    """Whether the cluster is as the spec and `status` ask for, as far as `reads` knows."""
+    owner, seen = snapshot.owner, snapshot.observation
+    rendered, keep = render(owner, seen.spec, status), endpoints_to_keep(seen, status)
+    return not await apply(DryRun(reads), owner, snapshot.children, rendered, keep)
 
 
 async def _all_of(writes: Iterable[Awaitable[str]]) -> list[str]:

@@ -13,14 +13,12 @@ from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import is_applied
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.listeners import Listeners
-from sluice_operator.controller.observation.observe import Observer, Snapshot
+from sluice_operator.controller.observation.observe import Observer
 from sluice_operator.controller.reconcile import ANSWER_COMES, waits_for_registry
 from sluice_operator.controller.scheduling.lanes import Lanes, is_rollout, moments
 from sluice_operator.controller.scheduling.workqueue import Work
 from sluice_operator.kubernetes.cache import Cache
-from sluice_operator.manifests.render import render
 from sluice_operator.rollout.decide import decide
-from sluice_operator.rollout.roles import endpoints_to_keep
 
 _LOOK_AGAIN = 3600.0  # seconds, if nothing happens: changes wake the object, and this is for those that got lost
 _JITTER = 0.25  # so that objects that were created together are not looked at together
@@ -57,7 +55,11 @@ class AtRest:
         seen = snapshot.observation
         if waits_for_registry(seen):
             return ANSWER_COMES
-        if not _is_settled(seen) or decide(seen) != seen.status or not await _is_applied(self.cache, snapshot):
+        if (
+            not _is_settled(seen)
+            or decide(seen) != seen.status
+            or not await is_applied(self.cache, snapshot, seen.status)
+        ):
             return None
         await self.archive.keep(snapshot.owner, seen.status, seen.now)
         self.listeners.saw(snapshot.owner, seen.status, seen.status, seen.now)
@@ -79,10 +81,3 @@ def _is_settled(seen: Observation) -> bool:
     """Whether the alias of the last promotion points where it should, or it is known why not, and tried again."""
     alias = seen.status.alias
     return alias is None or alias.done or bool(seen.alias_trouble)
-
-
-async def _is_applied(cache: Cache, snapshot: Snapshot) -> bool:
-    """Whether the cluster is as spec and status ask for, as far as the caches know."""
-    seen = snapshot.observation
-    rendered, keep = render(snapshot.owner, seen.spec, seen.status), endpoints_to_keep(seen, seen.status)
-    return await is_applied(cache, snapshot.owner, snapshot.children, rendered, keep)

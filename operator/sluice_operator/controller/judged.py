@@ -13,10 +13,8 @@ from sluice_operator.controller.apply import is_applied
 from sluice_operator.controller.observation.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler, moved
 from sluice_operator.kubernetes.cache import Cache
-from sluice_operator.manifests.render import render
 from sluice_operator.rollout.commands import waits
 from sluice_operator.rollout.decide import decide
-from sluice_operator.rollout.roles import endpoints_to_keep
 from sluice_operator.telemetry.stages import stage
 
 
@@ -39,13 +37,10 @@ class Judged:
         snapshot = await self.observer.observe_in(self.cache, *key)
         if snapshot is None or snapshot.adopted or not _is_judged(snapshot.observation):
             return None
-        owner, seen = snapshot.owner, snapshot.observation
+        seen = snapshot.observation
         with stage("decide"):
             after = decide(seen)
-        if moved(seen.status, after):
-            return None
-        rendered, keep = render(owner, seen.spec, after), endpoints_to_keep(seen, after)
-        if not await is_applied(self.cache, owner, snapshot.children, rendered, keep):
+        if moved(seen.status, after) or not await is_applied(self.cache, snapshot, after):
             return None
         return await self.reconciler.refresh(snapshot, after)
 
