@@ -28,10 +28,7 @@ from sluice_operator.routing.probes import PROBES, Answer
 _log = logging.getLogger(__name__)
 _RESTING = (Phase.STABLE, Phase.WATCHING)
 _STEPPING = (Phase.STEPPING, Phase.PROMOTING)
-_AT_REST = 60.0  # seconds between two probes of an object at rest
-_IN_A_STEP = 15.0  # between two groups of them, in a rollout
-_IN_TROUBLE = 5.0
-_PER_SECOND = 10.0  # probes of all objects at rest together: in a large fleet each is probed less often
+_IN_TROUBLE = 5.0  # seconds between two groups of probes
 _AT_ONCE = 32  # objects that are probed at the same time
 _OF_ONE_NAMESPACE = 2  # of these: pods that answer slowly or never delay only their neighbours
 _NOT_FOUND = 404
@@ -44,13 +41,32 @@ class Timer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class _Pace:
+    """A group of `probes` every `seconds`, and no more than `per_second` of all objects together: of many, each is
+    probed less often.
+    """
+
+    probes: int
+    seconds: float
+    per_second: float
+
+    def share(self, objects: int) -> float:
+        """Seconds in which each of so many objects can be probed once."""
+        return objects * self.probes / self.per_second
+
+
+_AT_REST = _Pace(probes=1, seconds=60.0, per_second=5.0)
+_IN_A_STEP = _Pace(probes=PROBES, seconds=15.0, per_second=60.0)
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """What is asked about one object: whether `expected` revisions answer for its host."""
 
     owner: Owner
     gateway: Gateway
     expected: frozenset[str]
-    at_rest: bool
+    pace: _Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,7 @@ class Callers:
         self._wake = wake
         self._later = later
         self._asked: dict[Key, _Asked] = {}
+        self._objects = Counter[_Pace]()
         self._known: dict[Key, _Known] = {}
         self._timers: dict[Key, Timer] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -98,7 +115,8 @@ class Callers:
     def forget(self, namespace: str, name: str) -> None:
         """Drop an object that is gone, or whose callers are not asked about now."""
         key = namespace, name
-        self._asked.pop(key, None)
+        if (asked := self._asked.pop(key, None)) is not None:
+            self._objects[asked.pace] -= 1
         self._known.pop(key, None)
         if timer := self._timers.pop(key, None):
             timer.cancel()
@@ -110,10 +128,11 @@ class Callers:
             self.forget(*key)
             return None
         gateway = Gateway(self._access, current.route.traffic.host)
-        asked = _Asked(owner, gateway, frozenset(expected), current.phase in _RESTING)
+        asked = _Asked(owner, gateway, frozenset(expected), _AT_REST if current.phase in _RESTING else _IN_A_STEP)
         if self._asked.get(key) != asked:  # what is known is about somebody else
             self.forget(*key)
             self._asked[key] = asked
+            self._objects[asked.pace] += 1
             self._set_timer(key, self._chance.random() * self._pause(asked))
         known = self._known.get(key, _Known())
         return known.trouble if known.told else None
@@ -141,7 +160,8 @@ class Callers:
         finally:
             if self._asked.get(key) is asked:
                 in_trouble = self._known.get(key, _Known()).trouble is not None
-                self._set_timer(key, max(_IN_TROUBLE, self._of_the_fleet()) if in_trouble else self._pause(asked))
+                share = asked.pace.share(self._objects[asked.pace])
+                self._set_timer(key, max(_IN_TROUBLE, share) if in_trouble else self._pause(asked))
         if self._asked.get(key) is not asked:
             return
         before = self._known.get(key, _Known())
@@ -151,7 +171,7 @@ class Callers:
 
     async def _seen(self, asked: _Asked, before: _Known) -> _Known:
         """What new probes show."""
-        now, number = self._clock(), 1 if asked.at_rest else PROBES
+        now, number = self._clock(), asked.pace.probes
         answers = await probes.plain(asked.gateway, number)
         if number < PROBES and any(not answer.error for answer in _wrong(answers, asked.expected)):
             answers = await probes.plain(asked.gateway, PROBES)
@@ -164,13 +184,8 @@ class Callers:
 
     def _pause(self, asked: _Asked) -> float:
         """Seconds until the next probes, as long as nothing is wrong."""
-        if not asked.at_rest:
-            return _IN_A_STEP
-        return max(_AT_REST, self._of_the_fleet()) * self._chance.uniform(0.8, 1.2)
-
-    def _of_the_fleet(self) -> float:
-        """Seconds in which each object can be probed once."""
-        return len(self._asked) / _PER_SECOND
+        share = asked.pace.share(self._objects[asked.pace])
+        return max(asked.pace.seconds, share) * self._chance.uniform(0.8, 1.2)
 
 
 def _expected(current: Status, workloads: Workloads) -> set[str]:

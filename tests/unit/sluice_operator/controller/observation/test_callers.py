@@ -102,7 +102,7 @@ def test_an_object_at_rest_costs_one_probe_a_minute() -> None:
     watched(lambda _: Reply(revision=STABLE), story)
 
 
-def test_a_large_fleet_is_probed_ten_times_a_second_in_all() -> None:
+def test_a_large_fleet_is_probed_five_times_a_second_in_all() -> None:
     """Each object less often."""
 
     async def story(watcher: Watcher) -> None:
@@ -111,7 +111,27 @@ def test_a_large_fleet_is_probed_ten_times_a_second_in_all() -> None:
             owner = replace(OWNER, name=f"iris-{number}")
             watcher.callers.look(owner, seen.status, seen.workloads)
         assert max(watcher.pauses[:100]) <= 72, "they begin anywhere in the first minute"
-        assert 180 <= max(watcher.pauses) <= 240
+        assert 360 <= max(watcher.pauses) <= 480
+
+    watched(lambda _: Reply(revision=STABLE), story)
+
+
+def test_of_many_rollouts_each_is_probed_less_often() -> None:
+    """Probes of rollouts are many: 24 each time. They do not slow down those of the objects at rest."""
+
+    async def story(watcher: Watcher) -> None:
+        stepping_now, resting = in_a_step(), at_rest()
+        for number in range(200):
+            owner = replace(OWNER, name=f"iris-{number}")
+            watcher.callers.look(owner, stepping_now.status, stepping_now.workloads)
+        assert max(watcher.pauses[:30]) <= 18, "a few do not notice each other"
+        assert 60 <= max(watcher.pauses) <= 96
+        watcher.callers.look(replace(OWNER, name="calm"), resting.status, resting.workloads)
+        assert watcher.pauses[-1] <= 72
+        for number in range(200):
+            watcher.callers.forget(OWNER.namespace, f"iris-{number}")
+        watcher.callers.look(OWNER, stepping_now.status, stepping_now.workloads)
+        assert watcher.pauses[-1] <= 18, "those that are over do not count"
 
     watched(lambda _: Reply(revision=STABLE), story)
 
