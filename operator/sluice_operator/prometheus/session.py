@@ -37,6 +37,20 @@ class _MeasuredSession(requests.Session):
                 raise
 
 
+class _Answer(requests.Response):
+    """An answer that has been read. Its JSON, which can have megabytes, is decoded in a fraction of the usual time."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__()
+        vars(self).update(vars(response))
+
+    def json(self, **options: Any) -> Any:
+        try:
+            return msgspec.json.decode(self.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return super().json(**options)  # raises the error of the library
+
+
 class AnswerError(requests.RequestException):
     """An answer that cannot be used. The message says why."""
 
@@ -112,8 +126,8 @@ def describe(error: Exception) -> str:
             return in_one_line(text or str(cause) or type(cause).__name__)
 
 
-def _read(response: requests.Response, *, seconds: float, max_bytes: int, **_: Any) -> None:
-    """Read the whole answer now, within its bounds. Raises AnswerError."""
+def _read(response: requests.Response, *, seconds: float, max_bytes: int, **_: Any) -> _Answer:
+    """The whole answer, read now within its bounds. Raises AnswerError."""
     response.raw = _Bounded(response.raw, seconds, max_bytes)
     try:
         body = response.content
@@ -123,6 +137,7 @@ def _read(response: requests.Response, *, seconds: float, max_bytes: int, **_: A
     if response.status_code != requests.codes.ok:
         message = f"HTTP {response.status_code}, {_reason(body) or response.reason}{_hint(response)}"
         raise AnswerError(message, response=response)
+    return _Answer(response)
 
 
 def _authorized(request: requests.PreparedRequest, *, credentials: Credentials) -> requests.PreparedRequest:
