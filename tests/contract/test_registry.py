@@ -13,6 +13,7 @@ import pytest
 from sluice_operator.api.observation import HoldOut, HoldOutAnswer, Resolution, Resolved, Rows, Unreachable, Unresolved
 from sluice_operator.api.revision import Model
 from sluice_operator.http_client import HttpClient
+from sluice_operator.mlflow import client
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection
 
@@ -123,6 +124,22 @@ def test_an_answer_that_is_not_mlflow_s_is_an_outage(rose: Rose) -> None:
             return await Registry(client, f"{rose.url}/nowhere").resolve("models:/rose/1", Connection())
 
     assert isinstance(asyncio.run(ask()), Unreachable)
+
+
+def test_all_aliases_are_listed_page_by_page(rose: Rose, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And none are, if there are more models than the reader wants."""
+    for number in range(5):
+        made = httpx.post(f"{rose.url}/api/2.0/mlflow/registered-models/create", json={"name": f"page-{number}"})
+        made.raise_for_status()
+
+    async def ask(most: int) -> dict[tuple[str, str], str] | None:
+        async with HttpClient("mlflow") as http:
+            return await Registry(http, rose.url).aliases(Connection(), most)
+
+    assert asyncio.run(ask(1_000)) == {("rose", "challenger"): "1"}
+    monkeypatch.setattr(client, "_PER_PAGE", 2)
+    assert asyncio.run(ask(100)) == {("rose", "challenger"): "1"}
+    assert asyncio.run(ask(4)) is None
 
 
 def test_an_alias_is_moved_and_read_back(rose: Rose) -> None:

@@ -33,6 +33,23 @@ class Versions(msgspec.Struct, frozen=True):
     model_versions: tuple[ModelVersion, ...] = ()
 
 
+class Alias(msgspec.Struct, frozen=True):
+    alias: str
+    version: str | int
+
+
+class RegisteredModel(msgspec.Struct, frozen=True):
+    name: str
+    aliases: tuple[Alias, ...] = ()
+
+
+class RegisteredModels(msgspec.Struct, frozen=True):
+    """One page. `next_page_token`: empty on the last one."""
+
+    registered_models: tuple[RegisteredModel, ...] = ()
+    next_page_token: str = ""
+
+
 class LoggedModelInfo(msgspec.Struct, frozen=True):
     name: Text | None = None
     source_run_id: Text | None = None

@@ -10,11 +10,12 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Resolved, Unreachable
 from sluice_operator.api.owner import Key
 from sluice_operator.api.revision import Model
+from sluice_operator.mlflow.alias_lists import AliasLists
 from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection
@@ -38,7 +39,7 @@ class _Question:
     id: _Id
     via: Connection
     server: "_Server"
-    ask: Callable[[], Awaitable[Any]]
+    ask: Callable[[Any], Awaitable[Any]]  # with the newest answer
     poll: float | None  # seconds between two requests; None: only when somebody reads it
     since: float  # when it was asked first, of a monotonic clock
     answer: Any = None
@@ -76,13 +77,17 @@ class BackgroundRegistry:
         self._servers: dict[Connection, _Server] = {}
         self._questions: dict[_Id, _Question] = {}
         self._asked: dict[tuple[Key, str], _Question] = {}  # by object and kind of question
+        self._lists = AliasLists(registry, clock)
         self._moves = AliasMoves(registry, self._alias_moved, wake, chance)
 
     def resolve(self, key: Key, uri: str, via: Connection, poll_seconds: float) -> Resolution:
         """The model version that `uri` names, polled every `poll_seconds` from now on."""
 
-        def ask() -> Awaitable[Resolution]:
-            return self._registry.resolve(uri, via)
+        async def ask(known: Any) -> Resolution:
+            server = self._servers.get(via)
+            if await self._lists.confirm(via, uri, known, server.questions if server else 0):
+                return cast(Resolution, known)
+            return await self._registry.resolve(uri, via)
 
         question = self._question(key, "resolve", via, (uri, poll_seconds), ask, poll_seconds)
         if question.answered_at is not None:
@@ -99,7 +104,7 @@ class BackgroundRegistry:
     def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
         """The version that `alias` of model `name` points to, None if that is not known."""
 
-        def ask() -> Awaitable[str | None]:
+        def ask(_: Any) -> Awaitable[str | None]:
             return self._registry.alias_version(via, name, alias)
 
         answer: str | None = self._question(key, "alias", via, (name, alias), ask).answer
@@ -124,7 +129,7 @@ class BackgroundRegistry:
             self._leave(asked)
 
     def _hold_out(self, key: Key, kind: str, model: Model, via: Connection) -> HoldOutAnswer:
-        def ask() -> Awaitable[HoldOutAnswer]:
+        def ask(_: Any) -> Awaitable[HoldOutAnswer]:
             return self._registry.hold_out(model, via)
 
         question = self._question(key, kind, via, (model.uri, model.run_id), ask)
@@ -143,7 +148,7 @@ class BackgroundRegistry:
         kind: str,
         via: Connection,
         terms: tuple[object, ...],
-        ask: Callable[[], Awaitable[Any]],
+        ask: Callable[[Any], Awaitable[Any]],
         poll: float | None = None,
     ) -> _Question:
         """The question of this kind that the object `key` has now. It has no other one of this kind any more."""
@@ -171,6 +176,7 @@ class BackgroundRegistry:
             question.server.questions -= 1
             if not question.server.questions:
                 del self._servers[question.via]
+                self._lists.forget(question.via)
             if question.timer is not None:
                 question.timer.cancel()
 
@@ -204,7 +210,7 @@ class BackgroundRegistry:
             began = self._clock()
             try:
                 async with asyncio.timeout(_LONGEST):
-                    answer = await question.ask()
+                    answer = await question.ask(question.answer)
             except TimeoutError:
                 answer = Unreachable(f"MLflow did not answer within {_LONGEST:.0f} s")
             except Exception as error:  # an answer that nobody thought of must not end the polling

@@ -14,6 +14,7 @@ from sluice_operator.mlflow import answers, connection, hold_out, uris
 from sluice_operator.mlflow.connection import Connection, Login, Logins
 from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
 
+_PER_PAGE = 1_000  # registered models; MLflow gives no more
 _UNEXPECTED = (msgspec.ValidationError, ArithmeticError)  # what reading another answer raises
 
 
@@ -59,6 +60,26 @@ class Registry:
             return str((await self._by_alias(await self._api(via), name, alias)).version)
         except (NotFoundError, DeniedError, UnusableError, *_UNEXPECTED):
             return None
+
+    async def aliases(self, via: Connection, most: int) -> dict[tuple[str, str], str] | None:
+        """The version that each alias points to, by name of the model and alias.
+
+        None if they do not fit into the pages for `most` models, or if there is no usable answer.
+        """
+        found, page = dict[tuple[str, str], str](), ""
+        try:
+            api = await self._api(via)
+            for _ in range(0, most, _PER_PAGE):
+                asked = {"page_token": page} if page else {}
+                answer = await api.get("registered-models/search", max_results=str(_PER_PAGE), **asked)
+                listed = answers.read(answer, answers.RegisteredModels)
+                for model in listed.registered_models:
+                    found.update({(model.name, alias.alias): str(alias.version) for alias in model.aliases})
+                if not (page := listed.next_page_token):
+                    return found
+        except (NotFoundError, DeniedError, UnusableError, *_UNEXPECTED):
+            pass  # each model is asked for, and that tells what is wrong
+        return None
 
     async def hold_out(self, model: Model, via: Connection) -> HoldOutAnswer:
         """The result of `model` on its hold-out, from metrics and tags of the MLflow run that made it."""

@@ -1,0 +1,54 @@
+"""Lists of all aliases of a registry: where many are followed, one request tells that nothing has changed.
+
+A list only confirms the answer that is known already. Whatever differs from it, or is not in it, is asked for by
+itself. So a registry that cannot be listed costs one request more now and then, and changes no answer.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sluice_operator.api.observation import Resolved
+from sluice_operator.mlflow import uris
+from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.connection import Connection
+
+_FEWEST = 50  # aliases that are followed in a registry; fewer are asked for one by one
+_MORE = 4  # times as many models as are followed are read, and then no list is worth its length
+_USED = 5.0  # seconds, for which a list is used
+_UNUSABLE = 600.0  # seconds, after which a registry that gave no list is asked for one again
+
+
+@dataclass(eq=False)
+class _List:
+    """Mutable: the newest list of one registry, None if there is none. `until`: it is used, by the clock."""
+
+    versions: Mapping[tuple[str, str], str] | None = None
+    until: float = -math.inf
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class AliasLists:
+    """The newest list of each registry. `clock`: in seconds, monotonic."""
+
+    def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._lists: dict[Connection, _List] = {}
+
+    async def confirm(self, via: Connection, uri: str, known: object, followed: int) -> bool:
+        """Whether `uri` still names what is known of it. `followed`: the number of URIs of this registry."""
+        form = uris.parse(uri)
+        if followed < _FEWEST or not isinstance(known, Resolved) or not isinstance(form, uris.ByAlias):
+            return False
+        newest = self._lists.setdefault(via, _List())
+        async with newest.reading:
+            if self._clock() >= newest.until:
+                newest.versions = await self._registry.aliases(via, _MORE * followed)
+                newest.until = self._clock() + (_UNUSABLE if newest.versions is None else _USED)
+        return newest.versions is not None and newest.versions.get((form.name, form.alias)) == known.model.version
+
+    def forget(self, via: Connection) -> None:
+        """Nobody follows anything in this registry any more."""
+        self._lists.pop(via, None)
