@@ -88,7 +88,7 @@ def _shortages(judgement: Judgement) -> Iterator[str]:
     if judgement.missing_requests > 0:
         yield f"needs {judgement.missing_requests} more requests"
     if judgement.missing_seconds > 0:
-        yield f"needs {math.ceil(judgement.missing_seconds)}s more at this weight"
+        yield f"needs {_span(judgement.missing_seconds)} more at this weight"
 
 
 def _failure(failure: Failure, judgement: Judgement) -> tuple[str, str]:
@@ -254,6 +254,7 @@ def _needs(judgement: ObjectiveJudgement) -> str:
 
 
 def _span(seconds: float) -> str:
+    """A time in few digits: a long one would else be another one in each look, and a write of the status."""
     minutes = math.ceil(seconds / 60)
     if seconds < 120:
         return f"{math.ceil(seconds)}s"

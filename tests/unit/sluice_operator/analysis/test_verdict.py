@@ -176,6 +176,7 @@ def test_a_fail_needs_neither_requests_nor_time() -> None:
     [
         (findings(in_step=49), at_step(), "needs 1 more requests"),
         (findings(), at_step(elapsed=4.9), "needs 1s more at this weight"),
+        (findings(), at_step(elapsed=-600), "needs 11m more at this weight"),  # not by the second: each is a write
         (findings(in_step=0), at_step(elapsed=0), "weight 10 is not live yet"),
         (
             findings(a_finding(ERRORS, non_inferior=(CERTAIN, 1.0))),
