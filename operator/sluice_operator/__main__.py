@@ -30,6 +30,10 @@ from sluice_operator.kubernetes.shard import Shard
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry import endpoint, metrics, otlp
 
+# For which a thread that computes keeps the others waiting, in seconds. With the interpreter's own 5 ms, each answer of
+# the API server could wait that long while evidence is computed.
+_SWITCH_SECONDS = 0.001
+
 
 async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
     """Wait for the Lease, then work, until the process gets a signal to end or another operator leads."""
@@ -117,6 +121,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         with otlp.traces(traced) as tracing:
             asyncio.run(run(settings, tracing))
