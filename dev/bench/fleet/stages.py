@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from dev.bench.fleet.fleet import Fleet, Key, Seen, host_of, traffic_started
 from dev.bench.fleet.process import Operator
-from dev.bench.fleet.prometheus import Prometheus, Tracked
+from dev.bench.fleet.prometheus import SCRAPE_SECONDS, Prometheus, Tracked
 from dev.bench.fleet.registry import Registry
 
-TICK_SECONDS = 5.0
+TICK_SECONDS = SCRAPE_SECONDS  # the longer of the two intervals
 _SAMPLE_SECONDS = 1.0  # between two looks at the memory
 _BETWEEN_BREACHES = 0.7  # seconds
 _REST_SECONDS, _STILL = 20.0, 0.8  # at rest: the share of a core of this time is not a fifth below that of the last one
@@ -142,18 +142,14 @@ class Stages:
 
 
 def _closed_at(seen: Seen, tracked: Tracked, requests: int) -> float | None:
-    """When the newest tick that a verdict counts was closed: the first scrape at or after its end.
+    """When the newest tick that a verdict counts was closed: each pod was scraped at or after its end.
 
-    `requests`: of the canary, as the verdict has them. None if a later scrape has not come yet.
+    `requests`: of the canary, as the verdict has them. None if a pod was not scraped yet.
     """
-    pods = [pod for pod in tracked.pods.values() if pod.revision == seen.status["run"]["canary"]["revision"]]
-    if not pods:
-        return None
-    times = pods[0].times
-    counted = [sum(int(pod.total(at)[0]) for pod in pods) for at in times]
-    newest = max((index for index, total in enumerate(counted) if total <= requests), default=None)
-    if newest is None or newest + 1 >= len(times):
-        return None
-    began, next_scrape = traffic_started(seen), times[newest + 1]
-    end = began + math.floor((next_scrape - began) / TICK_SECONDS) * TICK_SECONDS
-    return next(at for at in times if at >= end)
+    began = traffic_started(seen)
+    canary = [pod for pod in tracked.pods.values() if pod.revision == seen.status["run"]["canary"]["revision"]]
+    ends = [began + number * TICK_SECONDS for number in range(1, math.ceil((time.time() - began) / TICK_SECONDS))]
+    counted = [sum(pod.total(end)[0] - pod.total(began)[0] for pod in canary) for end in ends]
+    newest = max((end for end, total in zip(ends, counted, strict=True) if total < requests + 0.5), default=math.inf)
+    scrapes = [next((at for at in pod.times if at >= newest), None) for pod in tracked.pods.values()]
+    return None if None in scrapes else max(at for at in scrapes if at is not None)

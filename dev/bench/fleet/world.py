@@ -20,9 +20,9 @@ from dev.bench.fleet.fleet import Fleet, Key
 from dev.bench.fleet.gateway import Gateway
 from dev.bench.fleet.nodes import Nodes
 from dev.bench.fleet.process import AUDIT_POLICY, USER, Operator
-from dev.bench.fleet.prometheus import SCRAPE_SECONDS, Prometheus
+from dev.bench.fleet.prometheus import Prometheus
 from dev.bench.fleet.registry import Registry
-from dev.bench.fleet.stages import TICK_SECONDS, Stages
+from dev.bench.fleet.stages import Stages
 
 _START_SECONDS = 120.0
 
@@ -74,8 +74,6 @@ async def started(folder: Path) -> AsyncIterator[World]:
             "SLUICE_PROMETHEUS_URL": address,
             "SLUICE_GATEWAY_ADDRESS": address,
             "SLUICE_ALLOWED_REGISTRIES": "127.0.0.1:*",
-            "SLUICE_SCRAPE_INTERVAL": f"{SCRAPE_SECONDS:g}s",
-            "SLUICE_EVALUATION_INTERVAL": f"{TICK_SECONDS:g}s",
             "SLUICE_HEALTH_PORT": str(health),
         }
         yield World(api, fleet, prometheus, registry, settings, f"http://127.0.0.1:{hanging}")
