@@ -94,7 +94,8 @@ def build(
         for key in cache.keys(namespace):
             first_looks.add(key)
 
-    return Parts(queue, first_looks, watch.registry(wake, first_looks, hosts, lanes, cache), reflectors, wake_namespace)
+    handlers = watch.registry(wake, first_looks, hosts, lanes, cache, reconciler.knows)
+    return Parts(queue, first_looks, handlers, reflectors, wake_namespace)
 
 
 def _registry(

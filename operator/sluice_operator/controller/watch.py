@@ -21,13 +21,33 @@ from sluice_operator.kubernetes.cache import Cache
 _REOPENED = 40  # seconds, after which the watch is opened anew: a connection that died silently is deaf no longer
 
 
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Compares nothing: what kopf would copy and compare of each event is for change handlers, and there are none."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return cast(kopf.BodyEssence, {})
+
+    def fetch(self, **_: Any) -> None:
+        """Nothing was stored."""
+
+    def store(self, **_: Any) -> None:
+        """Nothing is."""
+
+
 def registry(
-    wake: Callable[[Key], None], first_looks: FirstLooks, hosts: HostClaims, lanes: Lanes, cache: Cache
+    wake: Callable[[Key], None],
+    first_looks: FirstLooks,
+    hosts: HostClaims,
+    lanes: Lanes,
+    cache: Cache,
+    is_own: Callable[[Key, str], bool] = lambda *_: False,
 ) -> kopf.OperatorRegistry:
     """Handlers that wake the ModelDeployment of an event, and report what it asks for and does.
 
     One that is in a list for the first time waits for its turn. One that is listed again, because the API server has
     forgotten what had changed, is woken if it has another version.
+
+    `is_own`: whether the operator itself has written this version of an object, and has nothing to do about it.
     """
     handlers = kopf.OperatorRegistry()
 
@@ -43,14 +63,14 @@ def registry(
             cache.forget(key)
             wake(key)
             return
-        known = cache.version(key)
+        known, version = cache.version(key), body["metadata"]["resourceVersion"]
         for other in hosts.see(body):  # whoever loses its host by this is to give it up now
             wake(other)
         cache.see(body)
         lanes.see(key, body.get("status", {}).get("phase", Phase.PENDING))
         if event["type"] is None and not known:
             first_looks.add(key)
-        elif event["type"] is not None or known != body["metadata"]["resourceVersion"]:
+        elif (event["type"] is not None or known != version) and not is_own(key, version):
             wake(key)
 
     return handlers
@@ -59,6 +79,7 @@ def registry(
 def settings() -> kopf.OperatorSettings:
     """A watcher that scans no API groups and posts no events. It reconnects soon, so that no event is late for long."""
     kopf_settings = kopf.OperatorSettings()
+    kopf_settings.persistence.diffbase_storage = _NoDiffs()
     kopf_settings.scanning.disabled = True
     kopf_settings.peering.standalone = True
     kopf_settings.posting.enabled = False

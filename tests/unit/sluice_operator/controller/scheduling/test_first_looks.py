@@ -32,7 +32,15 @@ class Watched:
         self.looks: list[tuple[float, str]] = []
         self.lanes = Lanes()
         self.first = FirstLooks(self.wake, self.lanes)
-        handlers = watch.registry(self.wake, self.first, HostClaims(kube, AllowedRoutes()), self.lanes, Cache(kube, []))
+        self.own: set[tuple[str, str]] = set()  # names and versions that the operator has written
+        handlers = watch.registry(
+            self.wake,
+            self.first,
+            HostClaims(kube, AllowedRoutes()),
+            self.lanes,
+            Cache(kube, []),
+            lambda key, version: (key[1], version) in self.own,
+        )
         (handler,) = handlers._watching.get_all_handlers()
         self._handler = cast(Event, handler.fn)
         self.running = asyncio.create_task(self.first.run())
@@ -103,6 +111,19 @@ def test_a_change_does_not_wait_for_the_first_looks(change: str) -> None:
         await watched.tell(change, "idle-999", version="2")
         assert watched.looks[-1] == (10, "idle-999")
         assert "idle-999" not in {name for _, name in await watched.pass_by(60)}
+
+    run(scenario)
+
+
+def test_a_write_of_the_operator_s_own_wakes_nobody() -> None:
+    """It knows what it wrote; whatever somebody else writes then is looked at at once."""
+
+    async def scenario(watched: Watched) -> None:
+        watched.own.add(("iris", "2"))
+        await watched.tell("MODIFIED", "iris", phase="Stepping", version="2")
+        assert watched.looks == []
+        await watched.tell("MODIFIED", "iris", phase="Stepping", version="3")
+        assert watched.looks == [(0, "iris")]
 
     run(scenario)
 
