@@ -27,7 +27,7 @@ from sluice_operator.controller.scheduling.workqueue import Work, Workers, WorkQ
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.http_client import Http
-from sluice_operator.kubernetes.cache import Cache
+from sluice_operator.kubernetes.cache import Cache, Recent
 from sluice_operator.kubernetes.children import OWNED_KINDS
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.kubernetes.reflector import Reflector, Source
@@ -70,6 +70,10 @@ def build(
         first_looks.forget(key)
         queue.add(key)
 
+    def forget(namespace: str, name: str) -> None:
+        reconciler.forget(namespace, name)
+        recent.forget((namespace, name))
+
     lanes, rollouts = Lanes(), Rollouts()
     first_looks, hosts = FirstLooks(wake, lanes), HostClaims(kube, settings.allowed_routes)
     listeners, publisher = Listeners(rollouts, *tracing), EventPublisher(kube, instance=socket.gethostname())
@@ -81,11 +85,12 @@ def build(
     kinds, namespaces = (*OWNED_KINDS, "Pod"), settings.namespaces or ("",)
     reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
     cache = Cache(kube, reflectors)
-    judged = Judged(reconciler, observer, cache)
+    recent = Recent(cache)
+    judged = Judged(reconciler, observer, cache, recent)
     at_rest = AtRest(judged, observer, cache, lanes, archive, listeners, chance)
     work: Work = TellingTrouble(at_rest, kube, publisher, _now)
     if shard is not None:
-        work = OwnNamespaces(work, shard, reconciler.forget)
+        work = OwnNamespaces(work, shard, forget)
     queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
     metrics.REGISTRY.register(rollouts)
     metrics.REGISTRY.register(Waiting(queue.ages))

@@ -12,7 +12,7 @@ from sluice_operator.api.run import Phase
 from sluice_operator.controller.apply import is_applied
 from sluice_operator.controller.observation.observe import Observer
 from sluice_operator.controller.reconcile import Reconciler, moved
-from sluice_operator.kubernetes.cache import Cache
+from sluice_operator.kubernetes.cache import Cache, Recent
 from sluice_operator.rollout.commands import waits
 from sluice_operator.rollout.decide import decide
 from sluice_operator.telemetry.stages import stage
@@ -25,22 +25,26 @@ class Judged:
     reconciler: Reconciler
     observer: Observer
     cache: Cache
+    recent: Recent  # what the cache does not have, from the API server
 
     async def __call__(self, namespace: str, name: str) -> float | None:
-        pause = await self._pause((namespace, name))
-        return await self.reconciler.reconcile(namespace, name) if pause is None else pause
+        key = namespace, name
+        if (pause := await self._pause(key)) is not None:
+            return pause
+        self.recent.forget(key)
+        return await self.reconciler.reconcile(namespace, name)
 
     async def _pause(self, key: Key) -> float | None:
         """Seconds until the next look, or None if there is more to do than to tell the verdict."""
         if not self.reconciler.knows(key, self.cache.version(key)):
             return None
-        snapshot = await self.observer.observe_in(self.cache, *key)
+        snapshot = await self.observer.observe_in(self.recent.of(key), *key)
         if snapshot is None or snapshot.adopted or not _is_judged(snapshot.observation):
             return None
         seen = snapshot.observation
         with stage("decide"):
             after = decide(seen)
-        if moved(seen.status, after) or not await is_applied(self.cache, snapshot, after):
+        if moved(seen.status, after) or not await is_applied(self.recent.of(key), snapshot, after):
             return None
         return await self.reconciler.refresh(snapshot, after)
 

@@ -4,14 +4,20 @@ It may be behind by a moment, or by as long as a watch was deaf. So it may only 
 was seen; whatever moves is decided from what the API server says itself.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
 from sluice_operator.api import names
-from sluice_operator.api.owner import Key, Manifest
+from sluice_operator.api.owner import Key, Manifest, Reference
 from sluice_operator.kubernetes.port import Reads
 from sluice_operator.kubernetes.reflector import Reflector, compact
+
+_UNWATCHED = ("Secret", "ConfigMap")  # a watch would tell of those of everybody
+_RECENT = 60.0  # seconds
 
 
 class Cache:
@@ -52,6 +58,46 @@ class Cache:
         if reflector is None or not reflector.listed.is_set() or set(labels) != {names.LABEL_OWNER}:
             return await self._live.find(kind, namespace, labels)
         return reflector.owned(namespace, labels[names.LABEL_OWNER])
+
+
+class Recent:
+    """What was read for one object after the other from the API server, because no watch tells of it, for a minute."""
+
+    def __init__(self, reads: Reads, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reads = reads
+        self._clock = clock
+        self._known: dict[Key, dict[Reference, tuple[float, Manifest]]] = {}
+
+    def of(self, key: Key) -> Reads:
+        """`Reads` for a look at the object `key`."""
+        return _Recent(self._reads, self._clock, self._known.setdefault(key, {}))
+
+    def forget(self, key: Key) -> None:
+        """The object is gone, or what belongs to it is about to be written."""
+        self._known.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """`known`: when each was read, by `clock`."""
+
+    reads: Reads
+    clock: Callable[[], float]
+    known: dict[Reference, tuple[float, Manifest]]
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        if kind not in _UNWATCHED:
+            return await self.reads.get(kind, namespace, name)
+        read_at, manifest = self.known.get((kind, name), (-math.inf, {}))
+        if self.clock() < read_at + _RECENT:
+            return manifest
+        found = await self.reads.get(kind, namespace, name)
+        if found is not None:
+            self.known[kind, name] = self.clock(), found
+        return found
+
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        return await self.reads.find(kind, namespace, labels)
 
 
 class DryRun:

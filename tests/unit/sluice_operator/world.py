@@ -28,7 +28,7 @@ from sluice_operator.controller.observation import adoption
 from sluice_operator.controller.observation.observe import Observer, Snapshot
 from sluice_operator.controller.observation.route_edits import RouteEdits
 from sluice_operator.controller.reconcile import Reconciler
-from sluice_operator.kubernetes.cache import Cache
+from sluice_operator.kubernetes.cache import Cache, Recent
 from sluice_operator.kubernetes.port import Reads
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
@@ -77,7 +77,7 @@ class Aliases(BackgroundRegistry):
 
 
 class Copies(Cache):
-    """What watches have told of the cluster: all of it, as it was when they caught up last."""
+    """What watches have told of the cluster, as it was when they caught up last. No watch tells of some kinds."""
 
     def __init__(self, kube: FakeKube) -> None:
         self._kube, self._copies = kube, FakeKube()
@@ -90,10 +90,13 @@ class Copies(Cache):
         return str(body["metadata"]["resourceVersion"]) if body else ""
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
-        return await self._copies.get(kind, namespace, name)
+        return await self._of(kind).get(kind, namespace, name)
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
-        return await self._copies.find(kind, namespace, labels)
+        return await self._of(kind).find(kind, namespace, labels)
+
+    def _of(self, kind: str) -> FakeKube:
+        return self._kube if kind in ("Secret", "ConfigMap") else self._copies
 
 
 class World(Observer):
@@ -127,9 +130,13 @@ class World(Observer):
 
     # What others do
 
+    def _seconds(self) -> float:
+        return self.now.timestamp()
+
     def start_operator(self) -> None:
         """Start a new process, which knows only what the cluster holds."""
         self.route_edits = RouteEdits()
+        self.recent = Recent(self.copies, self._seconds)
         self.operator = Reconciler(
             self.kube,
             self,
@@ -189,7 +196,7 @@ class World(Observer):
             self.copies.catch_up()
         self.kube.cut_after = None if cut_after is None else self.kube.writes + cut_after
         try:
-            finish(Judged(self.operator, self, self.copies)("models", "iris"))
+            finish(Judged(self.operator, self, self.copies, self.recent)("models", "iris"))
         except CutOffError:
             self.start_operator()
         self.kube.cut_after = None

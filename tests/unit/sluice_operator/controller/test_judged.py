@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -40,6 +41,7 @@ def stepping_world() -> World:
     world.resolution, world.verdicts["2"] = resolved(2), UNDECIDED
     world.calm_down(8)
     assert at(world.status) == At(Phase.STEPPING, stable="1", canary="2", weight=10, live=10)
+    assert look(world)[0] == 2, "the Secret and the ConfigMap, of which no watch tells"
     return world
 
 
@@ -102,6 +104,16 @@ def test_what_somebody_deleted_is_written_again() -> None:
     assert ("Service", f"iris-{revision(1).revision}") in world.kube.objects
 
 
+def test_a_key_that_somebody_deleted_is_made_anew_within_a_minute() -> None:
+    """No watch tells of Secrets."""
+    world = stepping_world()
+    del world.kube.objects["Secret", "iris-feedback"]
+    assert look(world) == (0, 0)
+    world.now += timedelta(seconds=61)
+    world.calm_down(2)
+    assert ("Secret", "iris-feedback") in world.kube.objects
+
+
 def test_a_command_is_answered_from_the_api_server() -> None:
     """An abort acts in the look that sees it."""
     world = stepping_world()
@@ -118,6 +130,7 @@ def test_a_new_operator_looks_at_everything_first() -> None:
     world.start_operator()
     reads, _ = look(world)
     assert reads > 3
+    assert look(world)[0] == 2
     assert look(world)[0] == 0
 
 
