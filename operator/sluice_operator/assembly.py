@@ -77,7 +77,7 @@ def build(
     lanes, rollouts = Lanes(), Rollouts()
     first_looks, hosts = FirstLooks(wake, lanes), HostClaims(kube, settings.allowed_routes)
     listeners, publisher = Listeners(rollouts, *tracing), EventPublisher(kube, instance=socket.gethostname())
-    registry, evaluator = _registry(kube, http, settings, wake, chance), _evaluator(kube, settings, rollouts)
+    registry, evaluator = _registry(kube, http, settings, wake, chance), _evaluator(kube, settings, rollouts, wake)
     observer = Observer(kube, registry, evaluator, hosts, settings, _now, chance, wake)
     archive, interval = Archive(kube, evaluator), settings.evaluation_interval
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
@@ -112,13 +112,13 @@ def _registry(
     return BackgroundRegistry(asked, wake, chance)
 
 
-def _evaluator(kube: Kube, settings: Settings, rollouts: Rollouts) -> Evaluator:
+def _evaluator(kube: Kube, settings: Settings, rollouts: Rollouts, wake: Callable[[Key], None]) -> Evaluator:
     """What evaluates runs, with the Prometheus of the operator and those that objects name."""
     intervals = Intervals(settings.scrape_interval, settings.evaluation_interval)
     prometheus = from_folder(settings.prometheus_url, settings.prometheus_credentials)
     servers = Servers(kube, intervals, settings.allowed_prometheus)
     queries = UserQueries(settings.unconfined_queries)
-    return Evaluator(Reader(prometheus), intervals, servers, rollouts.weighed, queries)
+    return Evaluator(Reader(prometheus), intervals, servers, rollouts.weighed, queries, wake)
 
 
 def _now() -> datetime:

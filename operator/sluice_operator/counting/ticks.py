@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sluice_operator.counting.counters import Counters
+from sluice_operator.counting.intervals import Intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,25 @@ def counted_until(counters: Counters, revisions: ComparedRevisions, stale_after:
     canary_until = last_scrape(counters, revisions.canary)
     if canary_until is None:
         return None
-    pods = [pod for pod in counters.pods.values() if pod.revision in (revisions.canary, revisions.stable)]
-    newest_scrape = max(pod.last for pod in pods)
-    return min(canary_until, *(pod.last for pod in pods if pod.last >= newest_scrape - stale_after))
+    return min(canary_until, *_last_scrapes(counters, revisions, stale_after))
+
+
+def next_close(counters: Counters, revisions: ComparedRevisions, end: float, intervals: Intervals) -> float:
+    """When the tick until `end` will be closed, if each pod is scraped as regularly as before. Both in unix seconds.
+
+    -inf before the canary's first scrape.
+    """
+    if last_scrape(counters, revisions.canary) is None:
+        return -math.inf
+    scrapes = _last_scrapes(counters, revisions, intervals.stale_after)
+    return max(last + intervals.scrape * math.ceil((end - last) / intervals.scrape) for last in scrapes)
+
+
+def _last_scrapes(counters: Counters, revisions: ComparedRevisions, stale_after: float) -> list[float]:
+    """When each pod that is still scraped was last scraped."""
+    scrapes = [pod.last for pod in counters.pods.values() if pod.revision in (revisions.canary, revisions.stable)]
+    newest = max(scrapes)
+    return [last for last in scrapes if last >= newest - stale_after]
 
 
 def _both_scraped(

@@ -34,6 +34,7 @@ class _Trouble:
 class PolledRun:
     """Mutable: the counters of one run, with all samples up to `fetched_until` (unix seconds).
 
+    `expected`: when Prometheus should have the samples that end the next tick (unix seconds); -inf if that is unknown.
     `trouble`: why the answer for this run alone could not be used. Then it is asked for alone, until it can be.
     """
 
@@ -42,6 +43,13 @@ class PolledRun:
     counters: Counters = field(default_factory=Counters)
     busy: bool = False  # another thread reads the counters, so they must not change
     trouble: _Trouble | None = None
+    expected: float = -math.inf
+
+    def is_due(self, now: float, intervals: Intervals) -> bool:
+        """Whether to ask for new samples: once for each tick, or now and then while a scrape is late."""
+        if self.fetched_until < self.expected:
+            return now >= self.expected
+        return now >= self.fetched_until + intervals.evaluation / 2
 
 
 class Poller:
@@ -61,7 +69,7 @@ class Poller:
             return
         trouble_before = self._trouble
         async with self._asking:
-            if now < run.fetched_until + self._intervals.evaluation / 2:
+            if not run.is_due(now, self._intervals):
                 return
             trouble = self._trouble
             # Another run got no answer while this one waited for the lock, or just before: do not wait again.
@@ -108,11 +116,11 @@ class Poller:
 
     def _due_with(self, run: PolledRun, all_runs: Iterable[PolledRun], now: float) -> list[PolledRun]:
         """`run`, and all others that are due; only `run` if it is far behind, because it needs many samples."""
-        recent = now - 3 * self._intervals.evaluation
+        recent = now - self._intervals.tick - 3 * self._intervals.evaluation
         due = [
             other
             for other in all_runs
-            if other.trouble is None and recent <= other.fetched_until <= now - self._intervals.evaluation / 2
+            if other.trouble is None and recent <= other.fetched_until and other.is_due(now, self._intervals)
         ]
         return [run, *(other for other in due if other is not run)] if run in due else [run]
 

@@ -6,7 +6,7 @@ All that is kept in memory can be read from Prometheus again, so a restart chang
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sluice_operator.analysis import criteria, queries, wording
 from sluice_operator.analysis.confinement import ConfinementError
@@ -47,7 +47,8 @@ class Evaluator:
     """Verdicts for runs, from their samples in Prometheus.
 
     `reader`: of the operator's own Prometheus. `servers`: those that runs may name instead; None if no run names one.
-    `report`: is told the evidence of each evaluation.
+    `report`: is told the evidence of each evaluation. `wake`: is called with an object when its run should have a new
+    tick.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Evaluator:
         servers: Servers | None = None,
         report: Callable[[str, str, Iterable[Evidence]], None] = lambda *_: None,
         user_queries: UserQueries = _CONFINED,
+        wake: Callable[[Key], None] = lambda key: None,
     ) -> None:
         self._user_queries = user_queries
         self._user_turns = NamespaceLimit(_QUERIES_AT_ONCE)
         self._intervals = intervals
         self._report = report
+        self._wake = wake
         self._own = Poller(reader, intervals)
         self._servers = servers
         self._samples: dict[Key, tuple[object, RunSamples]] = {}  # with the identity of the run
@@ -115,14 +118,15 @@ class Evaluator:
 
     @in_stage("evidence")
     async def verdict(self, subject: Subject, current: Status, crashes: Crashes, now: datetime) -> Verdict:
-        """The verdict at `now`. While the stage of the run stays the same, there is one evaluation per interval.
+        """The verdict at `now`. While the stage of the run stays the same, there is one evaluation per interval, and
+        another one when a new tick should be there.
 
         `crashes`: of the canary's model servers, more than of stable's.
         """
         run, key = subject.run, (subject.namespace, subject.name)
         stage = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
         evaluated_stage, newest = self._evaluations.get(key, (None, None))
-        if newest and evaluated_stage == stage and now < newest.at + timedelta(seconds=self._intervals.evaluation):
+        if newest and evaluated_stage == stage and now < self._next_evaluation(key, newest.at):
             return newest.verdict
         try:
             samples = await self._samples_of(subject)
@@ -206,18 +210,30 @@ class Evaluator:
         self._samples[key] = (_identity(run), samples)
         return samples
 
+    def _next_evaluation(self, key: Key, newest: datetime) -> datetime:
+        """An interval after the newest one, or when the next tick should be there."""
+        due = newest + timedelta(seconds=self._intervals.evaluation)
+        _, samples = self._samples.get(key, (None, None))
+        if samples is None or not newest.timestamp() < samples.polled.expected < due.timestamp():
+            return due
+        return datetime.fromtimestamp(samples.polled.expected, UTC)
+
     async def _findings(self, samples: RunSamples, subject: Subject, now: float) -> RunFindings:
         """Fetch new samples, and return what is known then. `now`: unix seconds. Raises MetricsLostError."""
         poller, polled = samples.poller, samples.polled
         others = [other.polled for _, other in self._samples.values() if other.poller is poller]
         await poller.refresh(polled, others, now)
         samples.check_fresh(subject, now, self._intervals)
-        polled.busy = True
+        polled.busy, before = True, polled.expected
         try:
             # In a thread, because after a restart there are hours of ticks.
-            return await asyncio.to_thread(samples.findings, subject, now, self._intervals)
+            findings = await asyncio.to_thread(samples.findings, subject, now, self._intervals)
         finally:
             polled.busy = False
+        if before != polled.expected > now:
+            key = subject.namespace, subject.name
+            asyncio.get_running_loop().call_later(polled.expected - now, self._wake, key)
+        return findings
 
 
 def _evidence(judgement: Judgement) -> Iterator[Evidence]:

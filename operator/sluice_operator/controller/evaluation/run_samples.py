@@ -11,13 +11,14 @@ from sluice_operator.api.run import Run
 from sluice_operator.controller.evaluation.measurements import Measurements
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.intervals import Intervals
-from sluice_operator.counting.ticks import ComparedRevisions, closed_ticks, last_scrape
+from sluice_operator.counting.ticks import ComparedRevisions, closed_ticks, last_scrape, next_close
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.prometheus.poller import PolledRun, Poller
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.prometheus.selection import Selection
 
 _GAPS_NEEDED = 3  # between scrapes, to tell how often Prometheus scrapes
+_STORED_SECONDS = 0.5  # after which a scrape is answered, and is in Prometheus
 _DISCOVERY_SECONDS = 30.0  # that Prometheus may need to find new pods; until then, no samples are normal
 
 
@@ -70,6 +71,8 @@ class RunSamples:
             self.evidence.update(tick, run)
             self.closed_until = tick.end
         counters.forget(self.closed_until)
+        end = self.closed_until + intervals.tick
+        self.polled.expected = next_close(counters, subject.revisions, end, intervals) + _STORED_SECONDS
         return self.evidence.findings(run, now, intervals.overdue_after)
 
     def check_fresh(self, subject: Subject, now: float, intervals: Intervals) -> None:

@@ -62,11 +62,11 @@ def test_many_runs_share_one_query() -> None:
             model_deployment=name,
         )
     together = evaluator_for(prometheus)
-    for now in (100, 105):
+    for now in (100, 111):
         prometheus.queries.clear()
         verdicts = [verdict_at(together, now, name=name) for name in names]
     assert len(prometheus.queries) == 2
-    assert verdicts == [verdict_at(evaluator_for(prometheus), 105, name=name) for name in names]
+    assert verdicts == [verdict_at(evaluator_for(prometheus), 111, name=name) for name in names]
     assert len({verdict.objectives[0].requests for verdict in verdicts}) == 30
 
 
@@ -167,7 +167,7 @@ def test_a_run_with_too_many_series_takes_no_metrics_from_the_others() -> None:
     assert [name for name, verdict in found.items() if verdict.reason == METRICS_UNAVAILABLE] == ["crowd"]
     assert "longer than 32 MB" in found["crowd"].message
     prometheus.queries.clear()
-    found = {name: verdict_at(evaluator, 110, name=name) for name in names}
+    found = {name: verdict_at(evaluator, 111, name=name) for name in names}
     assert [name for name, verdict in found.items() if verdict.reason == METRICS_UNAVAILABLE] == ["crowd"]
     assert len(prometheus.queries) == 1, "one for the others, and none for the one that would be as long again"
 

@@ -14,12 +14,15 @@ from msgspec.structs import replace
 from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.run import LiveWeight, Phase
 from sluice_operator.api.status import Result, Verdict
+from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.controller.evaluation.run_samples import Subject
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions
-from sluice_operator.prometheus.reader import MetricsLostError
+from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
+    INTERVAL,
     STABLE,
     START,
     STATUS,
@@ -204,11 +207,43 @@ def test_a_verdict_is_used_until_the_next_evaluation_is_due() -> None:
     evaluator = evaluator_for(prometheus)
     first = verdict_at(evaluator, 100)
     asked = len(prometheus.queries)
-    assert verdict_at(evaluator, 104.9) is first
+    assert verdict_at(evaluator, 101.4) is first
     assert len(prometheus.queries) == asked
-    assert verdict_at(evaluator, 104.9, a_run(step=1, since=104)) is not first
-    assert verdict_at(evaluator, 104.9, current=replace(STATUS, phase=Phase.WATCHING)) is not first
-    assert len(prometheus.queries) == asked + 1, "the samples were read at this moment already"
+    assert verdict_at(evaluator, 101.4, a_run(step=1, since=101)) is not first
+    assert verdict_at(evaluator, 101.4, current=replace(STATUS, phase=Phase.WATCHING)) is not first
+    assert len(prometheus.queries) == asked, "there is no new tick yet"
+
+
+def test_a_tick_is_judged_as_soon_as_it_should_be_there() -> None:
+    """Stable's pod is scraped at 91, 101 and so on: that ends the tick until 100, and takes half a second."""
+    evaluator = evaluator_for(serving())
+    requests = [verdict_at(evaluator, now).objectives[0].requests for now in (100, 101.4, 101.5)]
+    assert requests == [180, 180, 200]
+
+
+def test_an_object_is_woken_for_a_new_tick() -> None:
+    """It need not wait for the next look."""
+
+    async def until_woken() -> tuple[str, str]:
+        woken = asyncio.Queue[tuple[str, str]]()
+        intervals = Intervals(scrape=INTERVAL, evaluation=5)
+        evaluator = Evaluator(Reader(serving(), lambda: START), intervals, wake=woken.put_nowait)
+        subject = Subject("models", "iris", a_run(), ComparedRevisions(CANARY, STABLE))
+        await evaluator.verdict(subject, STATUS, NO_CRASHES, moment(100.9))
+        return await asyncio.wait_for(woken.get(), 10)
+
+    assert asyncio.run(until_woken()) == ("models", "iris")
+
+
+def test_a_scrape_that_is_late_is_asked_for_again() -> None:
+    """And the others are not asked for in vain."""
+    prometheus = serving(scrapes=13)  # the last one of stable is at 91
+    evaluator = evaluator_for(prometheus)
+    asked = list[int]()
+    for now in (100, 101, 101.5, 103, 104, 106.5, 107):
+        verdict_at(evaluator, now)
+        asked.append(sum(query.endswith("ms]") for query in prometheus.queries))
+    assert asked == [1, 1, 2, 2, 2, 3, 3]
 
 
 def test_an_evaluation_is_made_when_it_is_due() -> None:
