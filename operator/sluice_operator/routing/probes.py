@@ -21,6 +21,7 @@ from sluice_operator.routing.gateway import Gateway, GatewayError, Reply
 from sluice_operator.telemetry.stages import in_stage
 
 PROBES = 24  # a gateway with the old weight answers all of them as expected with probability 2 ** -24
+_FIRST = 2  # of each kind, before all others are sent
 _NO_ENDPOINTS = (502, 503, 504)  # what a gateway answers for a Service without ready pods
 _NOTHING = (b"[]", b"{}", b"null", b'""', b"false", b"0")  # no predictions
 Form = TypeVar("Form", "_Metadata", "_Predictions")
@@ -90,26 +91,32 @@ async def weight(gateway: Gateway, split: Split, chance: random.Random) -> Proof
     If so, the write with this header is live. Where stable has no ready pod, its silence says nothing about the weight.
     """
     anybody = {split.stable} if split.weight == 0 else {split.stable, split.canary}
-    half = PROBES // 2
-    sent = [_Probe({split.header: "always"}, {split.canary})] * half
-    sent += [_Probe({split.header: "never"}, {split.stable})] * half
-    sent += [_Probe({}, anybody)] * half
-    chance.shuffle(sent)
-    wrong = await _answered_otherwise(gateway, sent)
+    kinds = [
+        _Probe({split.header: "always"}, {split.canary}),
+        _Probe({split.header: "never"}, {split.stable}),
+        _Probe({}, anybody),
+    ]
+    first, others = kinds * _FIRST, kinds * (PROBES // 2 - _FIRST)
+    chance.shuffle(first)
+    chance.shuffle(others)
+    if not split.stable_ready:  # then only all answers together say something
+        first, others = first + others, []
+    sent, wrong = await _answered_otherwise(gateway, first, others)
     if not wrong:
         return Proof(True)
     strangers = any(probe.plain and _is_stranger(answer, split) for probe, answer in wrong)
     silent = not split.stable_ready and all(answer.no_endpoints for _, answer in wrong)
     live = silent and not any(split.canary in probe.expected for probe, _ in wrong if not probe.plain)
-    detail = _detail(gateway, len(sent), [answer for _, answer in wrong])
+    detail = _detail(gateway, sent, [answer for _, answer in wrong])
     return Proof(live, detail, no_endpoints=silent, strangers=strangers)
 
 
 @in_stage("gateway")
 async def role(gateway: Gateway, revision: str) -> Proof:
     """Whether `revision` answers all requests without a probe header."""
-    wrong = await _answered_otherwise(gateway, [_Probe({}, {revision})] * PROBES)
-    return Proof(False, _detail(gateway, PROBES, [answer for _, answer in wrong])) if wrong else Proof(True)
+    probes = [_Probe({}, {revision})] * PROBES
+    sent, wrong = await _answered_otherwise(gateway, probes[:_FIRST], probes[_FIRST:])
+    return Proof(False, _detail(gateway, sent, [answer for _, answer in wrong])) if wrong else Proof(True)
 
 
 @in_stage("gateway")
@@ -162,8 +169,20 @@ def _read(reply: Reply, canary: str, path: str, form: type[Form]) -> Form | Proo
     return Proof(False, f"the canary answered {path} with {reply.status}, without {needed}: {shown}", by_canary=True)
 
 
-async def _answered_otherwise(gateway: Gateway, sent: Sequence[_Probe]) -> list[tuple[_Probe, Answer]]:
-    """The probes that none of the expected revisions answered, with what happened instead."""
+async def _answered_otherwise(
+    gateway: Gateway, first: Sequence[_Probe], others: Sequence[_Probe]
+) -> tuple[int, list[tuple[_Probe, Answer]]]:
+    """How many probes were sent, and those that none of the expected revisions answered, with what happened instead.
+
+    The `others` are sent if the `first` are answered as expected: a write that is not live yet is asked about often.
+    """
+    wrong = await _wrong(gateway, first)
+    if wrong or not others:
+        return len(first), wrong
+    return len(first) + len(others), await _wrong(gateway, others)
+
+
+async def _wrong(gateway: Gateway, sent: Sequence[_Probe]) -> list[tuple[_Probe, Answer]]:
     try:
         async with gateway.client() as client:
             answers = await asyncio.gather(*(_answer(gateway, client, probe.headers) for probe in sent))
