@@ -87,7 +87,8 @@ def settings() -> kopf.OperatorSettings:
     kopf_settings.watching.client_timeout = _REOPENED + 5
     kopf_settings.watching.connect_timeout = 10
     kopf_settings.watching.reconnect_backoff = 1.0
-    kopf_settings.watching.chunk_size = 500
+    kopf_settings.watching.chunk_size = 100
+    kopf_settings.queueing.idle_timeout = 0.1  # it keeps an object for as long: after a start, all that there are
     kopf_settings.networking.connect_timeout = 10
     kopf_settings.networking.request_timeout = 30
     kopf_settings.process.ultimate_exiting_timeout = 60

@@ -37,17 +37,24 @@ class AliasLists:
         self._clock = clock
         self._lists: dict[Connection, _List] = {}
 
-    async def confirm(self, via: Connection, uri: str, known: object, followed: int) -> bool:
-        """Whether `uri` still names what is known of it. `followed`: the number of URIs of this registry."""
-        form = uris.parse(uri)
-        if followed < _FEWEST or not isinstance(known, Resolved) or not isinstance(form, uris.ByAlias):
-            return False
+    async def renew(self, via: Connection, uri: str, followed: int) -> None:
+        """Read a new list, if the newest one is old and `uri` may be in it. `followed`: the URIs of this registry."""
+        if followed < _FEWEST or not isinstance(uris.parse(uri), uris.ByAlias):
+            return
         newest = self._lists.setdefault(via, _List())
         async with newest.reading:
             if self._clock() >= newest.until:
                 newest.versions = await self._registry.aliases(via, _MORE * followed)
                 newest.until = self._clock() + (_UNUSABLE if newest.versions is None else _USED)
-        return newest.versions is not None and newest.versions.get((form.name, form.alias)) == known.model.version
+
+    def confirms(self, via: Connection, uri: str, known: object) -> bool:
+        """Whether the newest list says that `uri` still names what is known of it."""
+        newest, form = self._lists.get(via), uris.parse(uri)
+        if newest is None or not newest.versions or self._clock() >= newest.until:
+            return False
+        if not isinstance(known, Resolved) or not isinstance(form, uris.ByAlias):
+            return False
+        return newest.versions.get((form.name, form.alias)) == known.model.version
 
     def forget(self, via: Connection) -> None:
         """Nobody follows anything in this registry any more."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Resolved, Unreachable
 from sluice_operator.api.owner import Key
@@ -39,12 +39,13 @@ class _Question:
     id: _Id
     via: Connection
     server: "_Server"
-    ask: Callable[[Any], Awaitable[Any]]  # with the newest answer
+    ask: Callable[[], Awaitable[Any]]
     poll: float | None  # seconds between two requests; None: only when somebody reads it
     since: float  # when it was asked first, of a monotonic clock
     answer: Any = None
     answered_at: float | None = None
     failures: int = 0
+    uri: str = ""  # that it resolves
     askers: set[Key] = field(default_factory=set)
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
@@ -83,13 +84,11 @@ class BackgroundRegistry:
     def resolve(self, key: Key, uri: str, via: Connection, poll_seconds: float) -> Resolution:
         """The model version that `uri` names, polled every `poll_seconds` from now on."""
 
-        async def ask(known: Any) -> Resolution:
-            server = self._servers.get(via)
-            if await self._lists.confirm(via, uri, known, server.questions if server else 0):
-                return cast(Resolution, known)
-            return await self._registry.resolve(uri, via)
+        def ask() -> Awaitable[Resolution]:
+            return self._registry.resolve(uri, via)
 
         question = self._question(key, "resolve", via, (uri, poll_seconds), ask, poll_seconds)
+        question.uri = uri
         if question.answered_at is not None:
             answer: Resolution = question.answer
             return answer
@@ -104,7 +103,7 @@ class BackgroundRegistry:
     def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
         """The version that `alias` of model `name` points to, None if that is not known."""
 
-        def ask(_: Any) -> Awaitable[str | None]:
+        def ask() -> Awaitable[str | None]:
             return self._registry.alias_version(via, name, alias)
 
         answer: str | None = self._question(key, "alias", via, (name, alias), ask).answer
@@ -129,7 +128,7 @@ class BackgroundRegistry:
             self._leave(asked)
 
     def _hold_out(self, key: Key, kind: str, model: Model, via: Connection) -> HoldOutAnswer:
-        def ask(_: Any) -> Awaitable[HoldOutAnswer]:
+        def ask() -> Awaitable[HoldOutAnswer]:
             return self._registry.hold_out(model, via)
 
         question = self._question(key, kind, via, (model.uri, model.run_id), ask)
@@ -148,7 +147,7 @@ class BackgroundRegistry:
         kind: str,
         via: Connection,
         terms: tuple[object, ...],
-        ask: Callable[[Any], Awaitable[Any]],
+        ask: Callable[[], Awaitable[Any]],
         poll: float | None = None,
     ) -> _Question:
         """The question of this kind that the object `key` has now. It has no other one of this kind any more."""
@@ -183,7 +182,10 @@ class BackgroundRegistry:
     def _refresh(self, question: _Question) -> None:
         """Ask, unless that is under way."""
         question.timer = None
-        if question.task is None and question.askers:
+        if self._is_confirmed(question):
+            question.answered_at = self._clock()
+            self._poll_later(question)
+        elif question.task is None and question.askers:
             question.task = self._start(self._ask(question), Context())  # not that of the object that asks first
 
     def _start(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> asyncio.Task[None]:
@@ -196,11 +198,25 @@ class BackgroundRegistry:
         changed = question.answered_at is None or answer != question.answer
         question.answer, question.answered_at, question.task = answer, self._clock(), None
         question.failures = 0 if isinstance(answer, Resolved) else question.failures + 1
+        self._poll_later(question)
+        if changed:
+            self._wake_askers(question)
+
+    def _poll_later(self, question: _Question) -> None:
         if question.poll is not None and question.askers:
             pause = self._pause(question.poll, question.failures)
             question.timer = asyncio.get_running_loop().call_later(pause, self._refresh, question)
-        if changed:
-            self._wake_askers(question)
+
+    def _is_confirmed(self, question: _Question) -> bool:
+        """Whether the newest list of the registry has the newest answer."""
+        return bool(question.uri) and self._lists.confirms(question.via, question.uri, question.answer)
+
+    async def _asked_or_listed(self, question: _Question) -> Any:
+        if question.answer is not None and question.uri:
+            await self._lists.renew(question.via, question.uri, question.server.questions)
+            if self._is_confirmed(question):
+                return question.answer
+        return await question.ask()
 
     async def _answer(self, question: _Question, queued_at: float) -> Any:
         server = question.server
@@ -210,7 +226,7 @@ class BackgroundRegistry:
             began = self._clock()
             try:
                 async with asyncio.timeout(_LONGEST):
-                    answer = await question.ask(question.answer)
+                    answer = await self._asked_or_listed(question)
             except TimeoutError:
                 answer = Unreachable(f"MLflow did not answer within {_LONGEST:.0f} s")
             except Exception as error:  # an answer that nobody thought of must not end the polling
