@@ -24,7 +24,7 @@ check: .venv/installed ## Lint, types and unit tests: under two minutes, on any 
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit tests/simulation/test_quick.py
+	$(BIN)/python -m pytest -q --numprocesses auto tests/unit tests/simulation/test_quick.py
 
 test: check ## All tests: the check, contract, and end to end (a cluster that did not run before is ended afterwards)
 	$(MAKE) --jobs 2 --output-sync=target promises steps
