@@ -41,19 +41,31 @@ async def _measured(arguments: argparse.Namespace, folder: Path) -> None:
 async def _report(arguments: argparse.Namespace, stages: Stages, keys: Sequence[fleet.Key]) -> None:
     print(f"at rest {await stages.at_rest(_SETTLE_SECONDS):.0f} s after the start", flush=True)
     print(_cost_row(f"{len(keys)} idle", await stages.cost(arguments.seconds)), flush=True)
-    rolling = keys[: arguments.rollouts]
-    if not rolling:
-        return
-    took = await stages.begin_rollouts(rolling, _START_SECONDS + _PER_OBJECT_SECONDS * len(rolling))
-    print(f"{len(rolling)} canaries are judged after {took:.0f} s", flush=True)
-    since = time.time() + 4 * TICK_SECONDS
-    await asyncio.sleep(4 * TICK_SECONDS)
-    print(_cost_row(f"{len(rolling)} rollouts", await stages.cost(arguments.seconds)), flush=True)
-    print(_delay_row("newest tick judged after its close", stages.judged_after(rolling, since)), flush=True)
-    broken = rolling[: arguments.rollbacks]
-    written, live = await stages.break_canaries(broken, _BREACH_SECONDS + _PER_OBJECT_SECONDS * len(broken))
+    broken, rolling = keys[: arguments.rollbacks], keys[arguments.rollbacks :][: arguments.rollouts]
+    if broken:
+        await _rollbacks(stages, broken)
+    if rolling:
+        await _rollouts(arguments, stages, rolling)
+
+
+async def _rollbacks(stages: Stages, keys: Sequence[fleet.Key]) -> None:
+    await _begin(stages, keys)
+    written, live = await stages.break_canaries(keys, _BREACH_SECONDS + _PER_OBJECT_SECONDS * len(keys))
     print(_delay_row("breach answered to weight 0 written", written), flush=True)
     print(_delay_row("breach answered to weight 0 proven live", live), flush=True)
+
+
+async def _rollouts(arguments: argparse.Namespace, stages: Stages, keys: Sequence[fleet.Key]) -> None:
+    await _begin(stages, keys)
+    since = time.time() + 4 * TICK_SECONDS
+    await asyncio.sleep(4 * TICK_SECONDS)
+    print(_cost_row(f"{len(keys)} rollouts", await stages.cost(arguments.seconds)), flush=True)
+    print(_delay_row("newest tick judged after its close", stages.judged_after(keys, since)), flush=True)
+
+
+async def _begin(stages: Stages, keys: Sequence[fleet.Key]) -> None:
+    took = await stages.begin_rollouts(keys, _START_SECONDS + _PER_OBJECT_SECONDS * len(keys))
+    print(f"{len(keys)} canaries are judged after {took:.0f} s", flush=True)
 
 
 def _cost_row(what: str, cost: Cost) -> str:
@@ -74,7 +86,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m dev.bench.fleet", description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, default=1000, help="ModelDeployments at rest")
     parser.add_argument("--rollouts", type=int, default=200, help="of them, that roll out at once")
-    parser.add_argument("--rollbacks", type=int, default=50, help="of these, whose canary then breaks")
+    parser.add_argument("--rollbacks", type=int, default=50, help="others, whose canary breaks before")
     parser.add_argument("--seconds", type=float, default=60.0, help="for which each stage is measured")
     parser.add_argument("--operator", type=Path, default=api_server.ROOT, help="source tree of the operator")
     parser.add_argument("--state", type=Path, help="folder in which the objects are kept for another run")
