@@ -152,9 +152,9 @@ class ApiServer:
         body = {"preconditions": preconditions, "propagationPolicy": "Background"}
         await self._request("DELETE", _path_of(manifest), body, absent_is_none=True)
 
-    async def replace(self, manifest: Manifest) -> None:
-        """Replace the whole object, if it still has the version that was read."""
-        await self._request("PUT", _path_of(manifest), manifest, query=[("fieldManager", FIELD_MANAGER)])
+    async def replace(self, manifest: Manifest) -> Manifest | None:
+        """Replace the whole object, if it still has the version that was read. Returns it as it is then."""
+        return await self._request("PUT", _path_of(manifest), manifest, query=[("fieldManager", FIELD_MANAGER)])
 
     async def update_status(self, manifest: Manifest) -> str:
         """Replace the status, if the object still has the version that was read. Returns the new version."""

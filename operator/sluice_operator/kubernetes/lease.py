@@ -32,7 +32,7 @@ class LeaseStore(Protocol):
 
     async def create(self, manifest: Manifest) -> None: ...
 
-    async def replace(self, manifest: Manifest) -> None: ...
+    async def replace(self, manifest: Manifest) -> Manifest | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Lease:
         self._identity = identity
         self._clock = clock
         self._seen: _Seen | None = None
+        self._written: Manifest | None = None  # by the last write, if that worked
         self._renewed_at = float("-inf")
 
     @property
@@ -114,7 +115,7 @@ class Lease:
 
     async def _take_or_renew(self) -> bool:
         asked_at = self._clock()  # before the request: the Lease may not end later than others believe
-        lease = await self._store.get("Lease", **self._metadata)
+        lease = await self._read()
         seen = self._see(lease)
         if seen.holder not in ("", self._identity) and asked_at < seen.since + seen.duration:
             return False
@@ -123,11 +124,16 @@ class Lease:
         return True
 
     async def _give_back(self) -> bool:
-        lease = await self._store.get("Lease", **self._metadata)
+        lease = await self._read()
         if lease is None or self._see(lease).holder != self._identity:
             return False
         await self._write("", lease)
         return True
+
+    async def _read(self) -> Manifest | None:
+        """The Lease as it was written last, which is not asked for: a write to it fails if it is another one now."""
+        written, self._written = self._written, None
+        return written or await self._store.get("Lease", **self._metadata)
 
     def _see(self, lease: Manifest | None) -> _Seen:
         metadata, spec = (lease["metadata"], lease.get("spec") or {}) if lease else ({}, {})
@@ -152,5 +158,5 @@ class Lease:
         if lease is None:
             await self._store.create(manifest)
         else:
-            await self._store.replace({**manifest, "metadata": lease["metadata"]})
-        self._seen = _Seen("", holder, DURATION, self._clock())  # its version is seen with the next read
+            self._written = await self._store.replace({**manifest, "metadata": lease["metadata"]})
+        self._seen = _Seen("", holder, DURATION, self._clock())  # its version is seen with the next look at it

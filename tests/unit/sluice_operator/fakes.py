@@ -101,9 +101,11 @@ class FakeKube:
         self._written()
         return version
 
-    async def replace(self, manifest: Manifest) -> None:
+    async def replace(self, manifest: Manifest) -> Manifest | None:
         self._guarded(manifest)
         self.put(manifest)
+        written: Manifest = copied(self.objects[_reference(manifest)])
+        return written
 
     def put(self, manifest: Manifest) -> None:
         """Store an object under a new resourceVersion, as any writer may."""

@@ -21,8 +21,10 @@ class Connection:
     def __init__(self, kube: FakeKube) -> None:
         self._kube = kube
         self.broken = self.silent = False
+        self.reads = 0
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        self.reads += 1
         await self._pass()
         return await self._kube.get(kind, namespace, name)
 
@@ -30,9 +32,9 @@ class Connection:
         await self._pass()
         await self._kube.create(manifest)
 
-    async def replace(self, manifest: Manifest) -> None:
+    async def replace(self, manifest: Manifest) -> Manifest | None:
         await self._pass()
-        await self._kube.replace(manifest)
+        return await self._kube.replace(manifest)
 
     async def _pass(self) -> None:
         if self.silent:
@@ -45,8 +47,8 @@ class Candidates:
     """Two operators that want the same Lease, and at each tenth of a second which of them held it."""
 
     def __init__(self) -> None:
-        kube = FakeKube()
-        self.connections = [Connection(kube), Connection(kube)]
+        self.kube = FakeKube()
+        self.connections = [Connection(self.kube), Connection(self.kube)]
         clock = asyncio.get_running_loop().time
         self.a, self.b = (
             Lease(connection, "sluice-system", "sluice-operator", name, clock)
@@ -81,6 +83,28 @@ def test_one_of_two_holds_the_lease_as_long_as_it_renews_it() -> None:
         assert (pair.b.was_read, pair.b.holder) == (True, "a")
         for task in tasks:
             task.cancel()
+
+    simulated(scenario)
+
+
+def test_a_renewal_is_one_request() -> None:
+    """It is read again after a write that failed, as one to a Lease that somebody has touched does."""
+
+    async def scenario() -> None:
+        pair = Candidates()
+        await pair.a.acquire()
+        keeping = asyncio.create_task(pair.a.keep())
+        await asyncio.sleep(5)
+        reads = pair.connections[0].reads
+        await asyncio.sleep(600)
+        assert pair.connections[0].reads == reads
+        pair.kube.touch(("Lease", "sluice-operator"))
+        assert await pair.held_for(60) == ["a"]
+        assert pair.connections[0].reads == reads + 1
+        del pair.kube.objects["Lease", "sluice-operator"]
+        assert await pair.held_for(60) == ["a"]
+        assert ("Lease", "sluice-operator") in pair.kube.objects
+        keeping.cancel()
 
     simulated(scenario)
 

@@ -38,14 +38,15 @@ class SlowKube(FakeKube):
         self.was_read.set()
         return found
 
-    async def replace(self, manifest: Manifest) -> None:
+    async def replace(self, manifest: Manifest) -> Manifest | None:
         self._left -= 1
         if self._left == 0:
             self.reached.set()
             self.go_on.wait(PATIENCE)
-        await super().replace(manifest)
+        written = await super().replace(manifest)
         if not manifest["spec"]["holderIdentity"]:
             self.given_back.set()
+        return written
 
 
 class Scenario:
