@@ -7,7 +7,7 @@ _OVERDUE_SECONDS = 30.0  # an unfinished request hangs after this, or after two 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Seconds: the scrape interval, and the least time between two evaluations of a run."""
+    """Seconds: the scrape interval, and the time between two evaluations of a run, apart from those of a new tick."""
 
     scrape: float
     evaluation: float
