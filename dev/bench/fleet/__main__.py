@@ -18,6 +18,7 @@ from dev.bench.fleet import fleet, process, world
 from dev.bench.fleet.stages import TICK_SECONDS, Cost, Delays, Stages
 
 _START_SECONDS, _SETTLE_SECONDS = 120.0, 300.0
+_FIRST_LOOKS = 20.0  # per second, that the operator allows itself after a start
 _BREACH_SECONDS = 900.0  # that breaks late in a run, and may be a burst for minutes
 _PER_OBJECT_SECONDS = 3.0  # to bring one up, at the most
 _MB = 2**20
@@ -39,7 +40,8 @@ async def _measured(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 async def _report(arguments: argparse.Namespace, stages: Stages, keys: Sequence[fleet.Key]) -> None:
-    print(f"at rest {await stages.at_rest(_SETTLE_SECONDS):.0f} s after the start", flush=True)
+    first_looks = len(keys) / _FIRST_LOOKS
+    print(f"at rest {await stages.at_rest(first_looks, _SETTLE_SECONDS):.0f} s after the start", flush=True)
     print(_cost_row(f"{len(keys)} idle", await stages.cost(arguments.seconds)), flush=True)
     broken, rolling = keys[: arguments.rollbacks], keys[arguments.rollbacks :][: arguments.rollouts]
     if broken:

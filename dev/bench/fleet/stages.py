@@ -64,10 +64,11 @@ class Stages:
         registry = (self._registry.asked.total() - asked) / elapsed
         return Cost(memory, spent / elapsed, by_verb.total() / elapsed, registry, by_verb)
 
-    async def at_rest(self, within: float) -> float:
-        """Wait until the operator's CPU time no longer falls. Returns the seconds that this took."""
+    async def at_rest(self, least: float, within: float) -> float:
+        """Wait for `least` seconds, and until the operator's CPU time no longer falls. Returns the seconds in all."""
         began, before = time.time(), math.inf
-        while time.time() - began < within:
+        await asyncio.sleep(least)
+        while time.time() - began < least + within:
             spent = self._operator.cpu_seconds()
             await asyncio.sleep(_REST_SECONDS)
             self._operator.check()
