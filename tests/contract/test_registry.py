@@ -134,7 +134,9 @@ def test_all_aliases_are_listed_page_by_page(rose: Rose, monkeypatch: pytest.Mon
 
     async def ask(most: int) -> dict[tuple[str, str], str] | None:
         async with HttpClient("mlflow") as http:
-            return await Registry(http, rose.url).aliases(Connection(), most)
+            listed = await Registry(http, rose.url).aliases(Connection(), most)
+        assert all(alias.registered.isdigit() for alias in (listed or {}).values())
+        return None if listed is None else {key: alias.version for key, alias in listed.items()}
 
     assert asyncio.run(ask(1_000)) == {("rose", "challenger"): "1"}
     monkeypatch.setattr(client, "_PER_PAGE", 2)

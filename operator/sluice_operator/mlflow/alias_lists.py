@@ -1,7 +1,8 @@
 """Lists of all aliases of a registry: where many are followed, one request tells that nothing has changed.
 
-A list only confirms the answer that is known already. Whatever differs from it, or is not in it, is asked for by
-itself. So a registry that cannot be listed costs one request more now and then, and changes no answer.
+A list only confirms the answer that is known already. Whatever differs from it, is not in it, or was listed otherwise
+when it was asked for last, is asked for by itself. So a registry that cannot be listed costs one request more now and
+then, and changes no answer.
 """
 
 import asyncio
@@ -9,13 +10,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sluice_operator.api.observation import Resolved
 from sluice_operator.mlflow import uris
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.client import Listed, Registry
 from sluice_operator.mlflow.connection import Connection
 
 _FEWEST = 50  # aliases that are followed in a registry; fewer are asked for one by one
 _MORE = 4  # times as many models as are followed are read, and then no list is worth its length
+_PATIENCE = 4.0  # seconds for a list: whoever waits for it has to ask for his alias in what is left of ten
 _USED = 5.0  # seconds, for which a list is used
 _UNUSABLE = 600.0  # seconds, after which a registry that gave no list is asked for one again
 
@@ -24,7 +25,7 @@ _UNUSABLE = 600.0  # seconds, after which a registry that gave no list is asked 
 class _List:
     """Mutable: the newest list of one registry, None if there is none. `until`: it is used, by the clock."""
 
-    versions: Mapping[tuple[str, str], str] | None = None
+    versions: Mapping[tuple[str, str], Listed] | None = None
     until: float = -math.inf
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -44,17 +45,22 @@ class AliasLists:
         newest = self._lists.setdefault(via, _List())
         async with newest.reading:
             if self._clock() >= newest.until:
-                newest.versions = await self._registry.aliases(via, _MORE * followed)
+                newest.versions = await self._read(via, _MORE * followed)
                 newest.until = self._clock() + (_UNUSABLE if newest.versions is None else _USED)
 
-    def confirms(self, via: Connection, uri: str, known: object) -> bool:
-        """Whether the newest list says that `uri` still names what is known of it."""
+    async def _read(self, via: Connection, most: int) -> Mapping[tuple[str, str], Listed] | None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._registry.aliases(via, most)
+        except TimeoutError:
+            return None
+
+    def find(self, via: Connection, uri: str) -> Listed | None:
+        """What the newest list says of `uri`. None if there is no list that is new enough, or if it is not in it."""
         newest, form = self._lists.get(via), uris.parse(uri)
         if newest is None or not newest.versions or self._clock() >= newest.until:
-            return False
-        if not isinstance(known, Resolved) or not isinstance(form, uris.ByAlias):
-            return False
-        return newest.versions.get((form.name, form.alias)) == known.model.version
+            return None
+        return newest.versions.get((form.name, form.alias)) if isinstance(form, uris.ByAlias) else None
 
     def forget(self, via: Connection) -> None:
         """Nobody follows anything in this registry any more."""

@@ -40,6 +40,7 @@ class Alias(msgspec.Struct, frozen=True):
 
 class RegisteredModel(msgspec.Struct, frozen=True):
     name: str
+    creation_timestamp: int | str = ""
     aliases: tuple[Alias, ...] = ()
 
 

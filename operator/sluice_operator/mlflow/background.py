@@ -17,7 +17,7 @@ from sluice_operator.api.owner import Key
 from sluice_operator.api.revision import Model
 from sluice_operator.mlflow.alias_lists import AliasLists
 from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.client import Listed, Registry
 from sluice_operator.mlflow.connection import Connection
 
 _log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class _Question:
     answered_at: float | None = None
     failures: int = 0
     uri: str = ""  # that it resolves
+    listed: Listed | None = None  # what a list said of it when it was asked for last
     askers: set[Key] = field(default_factory=set)
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
@@ -208,15 +209,21 @@ class BackgroundRegistry:
             question.timer = asyncio.get_running_loop().call_later(pause, self._refresh, question)
 
     def _is_confirmed(self, question: _Question) -> bool:
-        """Whether the newest list of the registry has the newest answer."""
-        return bool(question.uri) and self._lists.confirms(question.via, question.uri, question.answer)
+        """Whether the newest list of the registry says the same as when the alias was asked for last."""
+        if not isinstance(question.answer, Resolved) or question.listed is None:
+            return False
+        is_same = self._lists.find(question.via, question.uri) == question.listed
+        return is_same and question.listed.version == question.answer.model.version
 
     async def _asked_or_listed(self, question: _Question) -> Any:
         if question.answer is not None and question.uri:
             await self._lists.renew(question.via, question.uri, question.server.questions)
             if self._is_confirmed(question):
                 return question.answer
-        return await question.ask()
+        listed = self._lists.find(question.via, question.uri)  # before: if it changes meanwhile, it is asked for again
+        answer = await question.ask()
+        question.listed = listed
+        return answer
 
     async def _answer(self, question: _Question, queued_at: float) -> Any:
         server = question.server

@@ -4,6 +4,8 @@ Three results must never be mixed up: a model, no such model, and no usable answ
 the operator does not need MLflow's own client with its long retries.
 """
 
+from dataclasses import dataclass
+
 import msgspec
 
 from sluice_operator.api.foreign_text import in_one_line
@@ -20,6 +22,14 @@ _UNEXPECTED = (msgspec.ValidationError, ArithmeticError)  # what reading another
 
 class RegistryError(Exception):
     """The registry did not do what it was asked to. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An alias in a list of all: its version, and when the model was registered, so that another one is told apart."""
+
+    version: str
+    registered: str
 
 
 class Registry:
@@ -61,12 +71,12 @@ class Registry:
         except (NotFoundError, DeniedError, UnusableError, *_UNEXPECTED):
             return None
 
-    async def aliases(self, via: Connection, most: int) -> dict[tuple[str, str], str] | None:
-        """The version that each alias points to, by name of the model and alias.
+    async def aliases(self, via: Connection, most: int) -> dict[tuple[str, str], Listed] | None:
+        """All aliases, by name of the model and alias.
 
         None if they do not fit into the pages for `most` models, or if there is no usable answer.
         """
-        found, page = dict[tuple[str, str], str](), ""
+        found, page = dict[tuple[str, str], Listed](), ""
         try:
             api = await self._api(via)
             for _ in range(0, most, _PER_PAGE):
@@ -74,7 +84,9 @@ class Registry:
                 answer = await api.get("registered-models/search", max_results=str(_PER_PAGE), **asked)
                 listed = answers.read(answer, answers.RegisteredModels)
                 for model in listed.registered_models:
-                    found.update({(model.name, alias.alias): str(alias.version) for alias in model.aliases})
+                    for alias in model.aliases:
+                        registered = str(model.creation_timestamp)
+                        found[model.name, alias.alias] = Listed(str(alias.version), registered)
                 if not (page := listed.next_page_token):
                     return found
         except (NotFoundError, DeniedError, UnusableError, *_UNEXPECTED):

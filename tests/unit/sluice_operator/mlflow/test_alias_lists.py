@@ -6,12 +6,14 @@ import asyncio
 import random
 from collections import Counter
 
+from msgspec.structs import replace
+
 from sluice_operator.api.observation import Resolution, Resolved
 from sluice_operator.api.owner import Key
 from sluice_operator.mlflow.background import BackgroundRegistry
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.client import Listed, Registry
 from sluice_operator.mlflow.connection import Connection
-from tests.unit.sluice_operator.build import resolved
+from tests.unit.sluice_operator.build import model
 from tests.unit.sluice_operator.simulated_time import simulated
 
 VIA = Connection("http://mlflow:5000")
@@ -25,19 +27,22 @@ class FakeRegistry(Registry):
         self.versions = dict.fromkeys(names, 1)
         self.models = len(names)
         self.can_be_listed = True
+        self.list_takes = 0.1  # seconds
+        self.registered = "2026"  # all models
         self.asked = Counter[str]()
 
     async def resolve(self, uri: str, via: Connection) -> Resolution:
         self.asked["one"] += 1
         await asyncio.sleep(0.01)
-        return resolved(self.versions[uri.removeprefix("models:/").partition("@")[0]])
+        version = self.versions[uri.removeprefix("models:/").partition("@")[0]]
+        return Resolved(replace(model(version), run_id=self.registered))
 
-    async def aliases(self, via: Connection, most: int) -> dict[tuple[str, str], str] | None:
+    async def aliases(self, via: Connection, most: int) -> dict[tuple[str, str], Listed] | None:
         self.asked["list"] += 1
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(self.list_takes)
         if not self.can_be_listed or self.models > most:
             return None
-        return {(name, "champion"): str(version) for name, version in self.versions.items()}
+        return {(name, "champion"): Listed(str(version), self.registered) for name, version in self.versions.items()}
 
 
 class Followed:
@@ -55,7 +60,7 @@ class Followed:
     async def begin(self) -> None:
         for name in self.names:
             self.version(name)
-        await asyncio.sleep(5)
+        await asyncio.sleep(POLL * 1.2)  # the first list is read with the second request for each
         self.woken.clear()
         self.fake.asked.clear()
 
@@ -92,6 +97,22 @@ def test_an_alias_that_moved_is_asked_for() -> None:
     simulated(scenario)
 
 
+def test_models_that_were_deleted_and_registered_again_are_asked_for() -> None:
+    """They have the same names, aliases and versions, and other runs."""
+
+    async def scenario() -> None:
+        followed = Followed(100)
+        await followed.begin()
+        followed.fake.registered = "2027"
+        await asyncio.sleep(POLL + 10)
+        assert sorted(followed.woken) == sorted(followed.names)
+        followed.fake.asked.clear()
+        await asyncio.sleep(60)
+        assert followed.fake.asked["one"] == 0, "then the list knows them"
+
+    simulated(scenario)
+
+
 def test_few_aliases_are_asked_for_one_by_one() -> None:
     """A list would be longer than their answers."""
 
@@ -106,16 +127,16 @@ def test_few_aliases_are_asked_for_one_by_one() -> None:
 
 
 def test_a_registry_that_cannot_be_listed_is_asked_as_before() -> None:
-    """Because it has far more models than are followed, or gives no list; that is tried seldom."""
+    """Because it has far more models than are followed, gives no list, or takes very long; that is tried seldom."""
 
     async def scenario() -> None:
-        for change in ({"models": 1_000_000}, {"can_be_listed": False}):
+        for change in ({"models": 1_000_000}, {"can_be_listed": False}, {"list_takes": 3600}):
             followed = Followed(100)
             vars(followed.fake).update(change)
             await followed.begin()
             followed.fake.versions["model-7"] = 2
             await asyncio.sleep(300)
-            assert followed.version("model-7") == "2"
+            assert all(followed.version(name) == ("2" if name == "model-7" else "1") for name in followed.names)
             assert followed.fake.asked["list"] <= 1
             assert followed.fake.asked["one"] >= 800
 
