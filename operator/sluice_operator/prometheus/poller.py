@@ -46,9 +46,12 @@ class PolledRun:
     expected: float = -math.inf
 
     def is_due(self, now: float, intervals: Intervals) -> bool:
-        """Whether to ask for new samples: once for each tick, or now and then while a scrape is late."""
+        """Whether to ask for new samples: once for each tick, or now and then while a scrape is late.
+
+        In a tick that is much longer than a scrape interval, before the samples that are there would be too old.
+        """
         if self.fetched_until < self.expected:
-            return now >= self.expected
+            return now >= min(self.expected, self.fetched_until + intervals.stale_after / 2)
         return now >= self.fetched_until + intervals.evaluation / 2
 
 

@@ -12,8 +12,11 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from sluice_operator.analysis.verdict import NO_CRASHES
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Result, Verdict
+from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.controller.evaluation.run_samples import Subject
+from sluice_operator.counting.intervals import Intervals
 from sluice_operator.counting.ticks import ComparedRevisions
+from sluice_operator.prometheus.reader import Reader
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
     STABLE,
@@ -133,6 +136,13 @@ def test_a_scrape_interval_that_is_not_the_setting_s_is_measured_and_told() -> N
     verdicts = [verdict_at(evaluator, now) for now in range(1, 300, 4)][30:]
     words = "Prometheus scrapes the pods every 30 s, SLUICE_SCRAPE_INTERVAL says 2 s: set it to 30s, or have them"
     assert set(verdicts) == {metrics_lost(f"{words} scraped more often")}
+
+
+def test_an_evaluation_in_the_middle_of_a_long_tick_loses_no_metrics() -> None:
+    """Scrapes every 10 seconds and ticks of 60: a step that begins then asks for samples, which are there."""
+    evaluator = Evaluator(Reader(serving(), lambda: START), Intervals(scrape=10, evaluation=60))
+    for now, step in ((100, 0), (121.5, 0), (175, 1)):
+        assert verdict_at(evaluator, now, a_run(step=step, since=90)).reason != METRICS_UNAVAILABLE
 
 
 def test_a_gap_in_the_scrapes_does_not_count_as_silence() -> None:
