@@ -25,7 +25,7 @@ _UNUSABLE = 600.0  # seconds, after which a registry that gave no list is asked 
 class _List:
     """Mutable: the newest list of one registry, None if there is none. `until`: it is used, by the clock."""
 
-    versions: Mapping[tuple[str, str], Listed] | None = None
+    aliases: Mapping[tuple[str, str], Listed] | None = None
     until: float = -math.inf
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -45,8 +45,8 @@ class AliasLists:
         newest = self._lists.setdefault(via, _List())
         async with newest.reading:
             if self._clock() >= newest.until:
-                newest.versions = await self._read(via, _MORE * followed)
-                newest.until = self._clock() + (_UNUSABLE if newest.versions is None else _USED)
+                newest.aliases = await self._read(via, _MORE * followed)
+                newest.until = self._clock() + (_UNUSABLE if newest.aliases is None else _USED)
 
     async def _read(self, via: Connection, most: int) -> Mapping[tuple[str, str], Listed] | None:
         try:
@@ -58,9 +58,9 @@ class AliasLists:
     def find(self, via: Connection, uri: str) -> Listed | None:
         """What the newest list says of `uri`. None if there is no list that is new enough, or if it is not in it."""
         newest, form = self._lists.get(via), uris.parse(uri)
-        if newest is None or not newest.versions or self._clock() >= newest.until:
+        if newest is None or not newest.aliases or self._clock() >= newest.until:
             return None
-        return newest.versions.get((form.name, form.alias)) if isinstance(form, uris.ByAlias) else None
+        return newest.aliases.get((form.name, form.alias)) if isinstance(form, uris.ByAlias) else None
 
     def forget(self, via: Connection) -> None:
         """Nobody follows anything in this registry any more."""

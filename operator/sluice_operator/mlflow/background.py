@@ -183,10 +183,11 @@ class BackgroundRegistry:
     def _refresh(self, question: _Question) -> None:
         """Ask, unless that is under way."""
         question.timer = None
+        if question.task is not None or not question.askers:
+            return
         if self._is_confirmed(question):
-            question.answered_at = self._clock()
             self._poll_later(question)
-        elif question.task is None and question.askers:
+        else:
             question.task = self._start(self._ask(question), Context())  # not that of the object that asks first
 
     def _start(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> asyncio.Task[None]:

@@ -84,8 +84,8 @@ class Registry:
                 answer = await api.get("registered-models/search", max_results=str(_PER_PAGE), **asked)
                 listed = answers.read(answer, answers.RegisteredModels)
                 for model in listed.registered_models:
+                    registered = str(model.creation_timestamp)
                     for alias in model.aliases:
-                        registered = str(model.creation_timestamp)
                         found[model.name, alias.alias] = Listed(str(alias.version), registered)
                 if not (page := listed.next_page_token):
                     return found

@@ -122,11 +122,7 @@ async def role(gateway: Gateway, revision: str) -> Proof:
 @in_stage("gateway")
 async def plain(gateway: Gateway, number: int) -> list[Answer]:
     """Who answers `number` requests as callers send them."""
-    try:
-        async with gateway.client() as client:
-            return list(await asyncio.gather(*(_answer(gateway, client, {}) for _ in range(number))))
-    except GatewayError as error:
-        return [Answer(error=str(error))] * number
+    return await _answers(gateway, [{}] * number)
 
 
 @in_stage("gateway")
@@ -183,13 +179,17 @@ async def _answered_otherwise(
 
 
 async def _wrong(gateway: Gateway, sent: Sequence[_Probe]) -> list[tuple[_Probe, Answer]]:
+    pairs = zip(sent, await _answers(gateway, [probe.headers for probe in sent]), strict=True)
+    return [(probe, answer) for probe, answer in pairs if answer.revision not in probe.expected]
+
+
+async def _answers(gateway: Gateway, sent: Sequence[Mapping[str, str]]) -> list[Answer]:
+    """Who answers requests with these headers, in their order."""
     try:
         async with gateway.client() as client:
-            answers = await asyncio.gather(*(_answer(gateway, client, probe.headers) for probe in sent))
+            return list(await asyncio.gather(*(_answer(gateway, client, headers) for headers in sent)))
     except GatewayError as error:
-        answers = [Answer(error=str(error))] * len(sent)
-    pairs = zip(sent, answers, strict=True)
-    return [(probe, answer) for probe, answer in pairs if answer.revision not in probe.expected]
+        return [Answer(error=str(error))] * len(sent)
 
 
 async def _answer(gateway: Gateway, client: Http, headers: Mapping[str, str]) -> Answer:
