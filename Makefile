@@ -18,7 +18,7 @@ SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-check: .venv/installed ## Lint, types and unit tests: under two minutes, on any system
+check: .venv/installed ## Lint, types and unit tests: about four minutes on two cores, on any system
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)

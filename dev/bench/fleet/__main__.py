@@ -87,7 +87,7 @@ def _delay_row(what: str, delays: Delays) -> str:
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m dev.bench.fleet", description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, default=1000, help="ModelDeployments at rest")
-    parser.add_argument("--rollouts", type=int, default=200, help="of them, that roll out at once")
+    parser.add_argument("--rollouts", type=int, default=200, help="of them, that roll out at once at the end")
     parser.add_argument("--rollbacks", type=int, default=50, help="others, whose canary breaks before")
     parser.add_argument("--seconds", type=float, default=60.0, help="for which each stage is measured")
     parser.add_argument("--operator", type=Path, default=api_server.ROOT, help="source tree of the operator")

@@ -1,4 +1,4 @@
-"""The three stages of the benchmark: a fleet at rest, many rollouts at once, and canaries that break."""
+"""The three stages of the benchmark: a fleet at rest, canaries that break, and many rollouts at once."""
 
 import asyncio
 import math
