@@ -55,7 +55,7 @@ class World:
 @asynccontextmanager
 async def started(folder: Path) -> AsyncIterator[World]:
     """Start all of it, with its files in `folder`. It ends with the block."""
-    port, etcd_port, peer_port, health, http, hanging = api_server.free_ports(6)
+    port, etcd_port, peer_port, health, http, hanging = _ports(folder, 6)
     admin, operator = api_server.write_credentials(folder, port, "admin", USER)
     async with AsyncExitStack() as ending:
         _start_api_server(ending, folder, port, etcd_port, peer_port)
@@ -77,6 +77,14 @@ async def started(folder: Path) -> AsyncIterator[World]:
             "SLUICE_HEALTH_PORT": str(health),
         }
         yield World(api, fleet, prometheus, registry, settings, f"http://127.0.0.1:{hanging}")
+
+
+def _ports(folder: Path, count: int) -> list[int]:
+    """The same in each use of a folder: the objects in it name them, and would have to be written anew."""
+    kept = folder / "ports"
+    if not kept.exists():
+        kept.write_text(" ".join(map(str, api_server.free_ports(count))))
+    return [int(port) for port in kept.read_text().split()]
 
 
 def _start_api_server(ending: AsyncExitStack, folder: Path, port: int, etcd_port: int, peer_port: int) -> None:
