@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from sluice_operator import handshake
 from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.telemetry.calls import measured
 
@@ -120,7 +121,7 @@ class HttpClient:
             raise SlowError("it took too long") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = _tls_failure(error)
-            raise HttpError(f"TLS fails, {_reason(failure)}" if failure else _why(error), failure) from error
+            raise HttpError(f"TLS fails, {handshake.reason(failure)}" if failure else _why(error), failure) from error
 
     async def _send(self, request: Request) -> Answer:
         async with self._session.request(
@@ -184,7 +185,3 @@ def _tls_failure(error: BaseException | None) -> ssl.SSLError | None:
         failed = error if isinstance(error, ssl.SSLError) else failed  # the library's own have neither reason nor code
         error = error.__cause__ or error.__context__
     return failed
-
-
-def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or in_one_line(str(error))).replace("_", " ").lower()

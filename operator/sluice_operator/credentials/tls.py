@@ -6,9 +6,9 @@ Verification cannot be switched off.
 import ssl
 import tempfile
 
+from sluice_operator import handshake
 from sluice_operator.credentials.entries import Credentials, CredentialsError
 
-_UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
 _REFUSED = ("certificate required", "handshake failure", "unknown ca", "bad certificate", "certificate unknown")
 
 
@@ -27,9 +27,9 @@ def context(credentials: Credentials) -> ssl.SSLContext:
 def describe(error: ssl.SSLError) -> str:
     """Why the handshake failed, and what to check."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        hint = ": is ca.crt that of its authority?" if error.verify_code in _UNTRUSTED else ""
-        return f"its certificate is not trusted, {error.verify_message.rstrip('.')}{hint}"
-    reason = (error.reason or "no reason given").replace("_", " ").lower()
+        hint = ": is ca.crt that of its authority?" if handshake.has_unknown_authority(error) else ""
+        return f"its certificate is not trusted, {handshake.distrust(error)}{hint}"
+    reason = handshake.reason(error)
     if any(words in reason for words in _REFUSED):
         return "it refuses us without a certificate that it trusts: are tls.crt and tls.key those that it asks for?"
     return f"TLS fails, {reason}"

@@ -16,11 +16,11 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from sluice_operator import handshake
 from sluice_operator.api import names
 from sluice_operator.http_client import Answer, Http, HttpClient, HttpError, Request, SlowError
 
 _CONNECTIONS = 8
-_UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes for a chain without a trusted authority
 _GRACE = 1.0  # seconds after the timeout, which is that of each read: then an answer in small parts is given up, too
 _MAX_BYTES = 4_500_000  # of a body: an input example is a request, and the model server takes 4 MiB by default
 _REVISION = re.compile(r"[a-z0-9]{1,16}")
@@ -167,11 +167,11 @@ def _split(location: str) -> tuple[SplitResult, int]:
 
 def _about_tls(error: ssl.SSLError, host: str) -> str:
     if not isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS fails for {host}: {(error.reason or str(error)).replace('_', ' ').lower()}"
+        return f"TLS fails for {host}: {handshake.reason(error)}"
     hint = "set SLUICE_GATEWAY_CA to the certificates of its authority"
-    if error.verify_code not in _UNTRUSTED:
+    if not handshake.has_unknown_authority(error):
         hint = f"give the gateway a certificate for {host}"
-    return f"its certificate for {host} is not trusted, {error.verify_message.rstrip('.')}: {hint}"
+    return f"its certificate for {host} is not trusted, {handshake.distrust(error)}: {hint}"
 
 
 def _trust(authority: str) -> ssl.SSLContext:
