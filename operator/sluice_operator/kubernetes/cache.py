@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from sluice_operator.api import names
 from sluice_operator.api.owner import Key, Manifest, Reference
+from sluice_operator.kubernetes.copies import Packing
 from sluice_operator.kubernetes.port import Reads
-from sluice_operator.kubernetes.reflector import Reflector, compact
+from sluice_operator.kubernetes.reflector import Reflector
 
 _UNWATCHED = ("Secret", "ConfigMap")  # a watch would tell of those of everybody
 _RECENT = 60.0  # seconds
@@ -26,12 +25,13 @@ class Cache:
     def __init__(self, live: Reads, reflectors: Sequence[Reflector]) -> None:
         self._live = live
         self._reflectors = {reflector.kind: reflector for reflector in reflectors}
-        self._bodies: dict[Key, tuple[str, bytes]] = {}  # of ModelDeployments: version, JSON
+        self._packing = Packing()
+        self._bodies: dict[Key, tuple[str, bytes]] = {}  # of ModelDeployments: version, copy
 
     def see(self, body: Manifest) -> None:
         """Note a ModelDeployment as it is now."""
         metadata = body["metadata"]
-        self._bodies[metadata["namespace"], metadata["name"]] = metadata["resourceVersion"], compact(body)
+        self._bodies[metadata["namespace"], metadata["name"]] = metadata["resourceVersion"], self._packing.packed(body)
 
     def version(self, key: Key) -> str:
         """The resourceVersion of a ModelDeployment that was seen; empty for all others."""
@@ -48,7 +48,7 @@ class Cache:
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         if kind == names.KIND:
             body = self._bodies.get((namespace, name))
-            found: Manifest | None = msgspec.json.decode(body[1]) if body else None
+            found: Manifest | None = self._packing.unpacked(body[1]) if body else None
         else:
             found = reflector.get(namespace, name) if (reflector := self._reflectors.get(kind)) else None
         return await self._live.get(kind, namespace, name) if found is None else found

@@ -1,7 +1,6 @@
 """Keeps a copy of all objects of one kind with our labels, by list and watch as every Kubernetes controller does.
 
-A change of an object wakes its ModelDeployment. The copies are kept as JSON, because thousands of objects as mappings
-would take ten times the memory; they are parsed when somebody reads them.
+A change of an object wakes its ModelDeployment.
 """
 
 import asyncio
@@ -12,11 +11,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
-import msgspec
-
 from sluice_operator.api import names
 from sluice_operator.api.owner import Key, Manifest
-from sluice_operator.kubernetes import field_managers
+from sluice_operator.kubernetes.copies import Packing
 from sluice_operator.kubernetes.port import Expired, NoAnswer, ReadRefused
 
 _log = logging.getLogger(__name__)
@@ -61,7 +58,8 @@ class Reflector:
         self._chance = chance
         self._namespaces = namespaces
         self._clock = clock
-        self._objects: dict[Key, tuple[str, str, bytes]] = {}  # version, owner, JSON
+        self._packing = Packing()
+        self._objects: dict[Key, tuple[str, str, bytes]] = {}  # version, owner, copy
         self._by_owner: dict[Key, set[str]] = defaultdict(set)
         self._missing = set(namespaces)  # those that were not listed yet
         self._heard_at: dict[str, float] = {}  # by namespace, while they are watched
@@ -76,12 +74,12 @@ class Reflector:
 
     def get(self, namespace: str, name: str) -> Manifest | None:
         found = self._objects.get((namespace, name))
-        return _parsed(found[2]) if found else None
+        return self._packing.unpacked(found[2]) if found else None
 
     def owned(self, namespace: str, owner: str) -> list[Manifest]:
         """All objects with the label of this owner."""
         owned = self._by_owner.get((namespace, owner), set())
-        return [_parsed(self._objects[namespace, name][2]) for name in sorted(owned)]
+        return [self._packing.unpacked(self._objects[namespace, name][2]) for name in sorted(owned)]
 
     def trouble(self) -> str:
         """Whether the watch is deaf, as a sentence; empty if it is not."""
@@ -143,7 +141,7 @@ class Reflector:
         owner = metadata.get("labels", {}).get(names.LABEL_OWNER, "")
         if known is not None and known[1] != owner:
             self._drop(key)
-        self._objects[key] = version, owner, compact({**manifest, "kind": self.kind})
+        self._objects[key] = version, owner, self._packing.packed({**manifest, "kind": self.kind})
         self._by_owner[key[0], owner].add(key[1])
         wake((key[0], owner))
 
@@ -156,20 +154,3 @@ class Reflector:
         if not self._by_owner[owner]:
             del self._by_owner[owner]
         self._wake(owner)
-
-
-def compact(manifest: Manifest) -> bytes:
-    """An object as JSON, without the record of what we and the cluster's controllers wrote: it is half of an object.
-
-    What others wrote is kept, of all but pods: somebody may have scaled or edited a Deployment.
-    """
-    metadata = {field: value for field, value in manifest["metadata"].items() if field != "managedFields"}
-    managers = manifest["metadata"].get("managedFields") or () if manifest["kind"] != "Pod" else ()
-    if others := [entry for entry in managers if field_managers.is_other(entry)]:
-        metadata["managedFields"] = others
-    return msgspec.json.encode({**manifest, "metadata": metadata})
-
-
-def _parsed(compact: bytes) -> Manifest:
-    manifest: Manifest = msgspec.json.decode(compact)
-    return manifest
