@@ -31,6 +31,7 @@ REASONS = frozenset(  # of `fetch`, for machines: conditions, and metrics with a
         "TooManyFiles",
         "UnsafePath",
         "UnsupportedFlavor",
+        "UnsupportedPredictFunction",
         "UnsupportedSignature",
         "UnsupportedStore",
         "UntrustedTypes",

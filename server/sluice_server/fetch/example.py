@@ -15,13 +15,20 @@ from sluice_server.inference.rows import RowReader
 from sluice_server.model.manifest import EXAMPLE_ROWS
 from sluice_server.model.schema import Kind, Schema
 
+_MADE_UP = {Kind.BOOLEAN: False, Kind.INTEGER: 1, Kind.NUMBER: 0.5}
 
-def input_example(logged: bytes | None, schema: Schema) -> dict[str, Any]:
-    """A body for /predict with at most EXAMPLE_ROWS rows."""
-    features = _from_logged(logged) if logged is not None else None
+
+def logged_example(logged: bytes, schema: Schema) -> dict[str, Any] | None:
+    """A body for /predict with at most EXAMPLE_ROWS rows of what was logged; None if it does not fit."""
+    features = _from_logged(logged)
     if features is None or isinstance(RowReader(schema, EXAMPLE_ROWS).read(features), Rejection):
-        features = [[False if column.kind is Kind.BOOLEAN else 0 for column in schema.columns]]
+        return None
     return {"features": features}
+
+
+def made_up_example(schema: Schema) -> dict[str, Any]:
+    """One row of values that most models can answer: they have logarithms, roots and inverses."""
+    return {"features": [[_MADE_UP[column.kind] for column in schema.columns]]}
 
 
 def _from_logged(logged: bytes) -> list[Any] | None:

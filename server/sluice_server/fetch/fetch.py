@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sluice_server.fetch import artifacts
 from sluice_server.fetch.artifacts import Artifacts
-from sluice_server.fetch.example import input_example
+from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
 from sluice_server.fetch.preflight import Candidate, check, check_files, choose_runtime, is_inside, parse_mlmodel
@@ -94,15 +94,18 @@ def _candidate(stored: Artifacts, target: Path, policy: Policy) -> Candidate | R
 
 
 def _describe(candidate: Candidate, target: Path) -> Manifest:
-    inputs = candidate.model.inputs
-    example = target / "serving_input_example.json"
+    inputs, logged = candidate.model.inputs, target / "serving_input_example.json"
+    schema = parse_inputs(inputs)
+    example = logged_example(logged.read_bytes(), schema) if logged.is_file() else None
     return Manifest(
         digest=tree_digest(target),
         runtime=candidate.runtime.name,
         flavor=candidate.runtime.flavor,
         model_file=candidate.logged.model_file,
         signature=SignatureText(inputs, candidate.model.outputs),
-        input_example=input_example(example.read_bytes() if example.is_file() else None, parse_inputs(inputs)),
+        input_example=example or made_up_example(schema),
+        predict_function=candidate.logged.predict_function,
+        example_is_made_up=example is None,
     )
 
 

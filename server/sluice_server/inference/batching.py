@@ -96,6 +96,8 @@ def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]
     try:
         whole = predict(requests[0] if len(requests) == 1 else np.concatenate(requests))
         ends = np.cumsum([len(rows) for rows in requests]).tolist()
+        if len(whole.values) != ends[-1]:
+            raise ValueError(f"the model answered {ends[-1]} rows with {len(whole.values)} predictions")
         return [whole.slice(end - len(rows), end) for end, rows in zip(ends, requests, strict=True)]
     except Exception as error:
         if len(requests) == 1:

@@ -19,11 +19,11 @@ NOT_READY = Rejection(Cause.NOT_READY, "no model is ready: /health/ready says wh
 
 
 class DataPlane:
-    """Predicts once `serve` gave it a model; before that every request is rejected as NOT_READY.
+    """Predicts once it has a model; before that every request is rejected as NOT_READY.
 
-    `ready` says whether there is a model. `classes` are the labels of a classifier in the order of its class indexes,
-    and None for other models and as long as there is none. `example` is what it gives for its input example. Without a
-    keyring predictions have no ids.
+    `ready` says whether callers may be answered. `classes` are the labels of a classifier in the order of its class
+    indexes, and None for other models and as long as there is none. `example` is what it gives for its input example.
+    Without a keyring predictions have no ids.
     """
 
     def __init__(self, revision: str, keyring: Keys | None) -> None:
@@ -36,13 +36,16 @@ class DataPlane:
         self._text = False
         self._hashes: tuple[bytes, ...] = ()
 
-    def serve(self, batcher: Batcher, classes: tuple[Any, ...] | None, example: Output) -> None:
-        """From now on this model predicts; it has answered its input example with `example`."""
+    def take(self, batcher: Batcher, classes: tuple[Any, ...] | None) -> None:
+        """From now on this model predicts."""
         self.classes = classes
-        self.example = example
         self._text = are_text(classes or ())
         self._hashes = class_hashes(classes or ())
         self._batcher = batcher
+
+    def open(self, example: Output) -> None:
+        """From now on callers are answered; the model has given `example` for its input example."""
+        self.example = example
         self.ready = True
 
     async def predict(

@@ -22,7 +22,10 @@ class SignatureText(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """A fetched model. `model_file` is relative to the folder `files`; `input_example` is a body for /predict."""
+    """A fetched model. `model_file` is relative to the folder `files`; `input_example` is a body for /predict.
+
+    `predict_function`: the method of the model that answers for it. `example_is_made_up`: none was logged that fits.
+    """
 
     digest: str
     runtime: str
@@ -30,6 +33,8 @@ class Manifest(msgspec.Struct, frozen=True):
     model_file: str
     signature: SignatureText
     input_example: dict[str, Any]
+    predict_function: str = "predict"
+    example_is_made_up: bool = False
 
     @property
     def schema(self) -> Schema:

@@ -27,6 +27,11 @@ class MLmodel(msgspec.Struct, frozen=True):
         return str((self.flavors.get("python_function") or {}).get("python_version") or "")
 
     @property
+    def predict_function(self) -> str:
+        """The method of the model that answers for it, as it was logged with pyfunc_predict_fn."""
+        return str((self.flavors.get("python_function") or {}).get("predict_fn") or "predict")
+
+    @property
     def inputs(self) -> str:
         """The signature's inputs; empty if there is no signature."""
         return (self.signature.inputs or "") if self.signature else ""

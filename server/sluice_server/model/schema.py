@@ -43,6 +43,11 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the columns have names, and not only positions."""
+        return self.names != tuple(map(str, range(len(self.columns))))
+
 
 class SignatureError(ValueError):
     """A signature that this server cannot serve; the message names the column and what to do."""

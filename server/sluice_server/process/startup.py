@@ -1,4 +1,7 @@
-"""Loading: from the model folder to a model that answered its input example. Only then is the pod ready."""
+"""Loading: from the model folder to a model that answered its input example. Only then is the pod ready.
+
+The example takes the way of every request: read by a dialect, batched, predicted, signed, and written as JSON.
+"""
 
 from __future__ import annotations
 
@@ -12,46 +15,68 @@ from sluice_server import runtimes
 from sluice_server.http.app import Pod
 from sluice_server.http.dialects.plain import PlainDialect, detail
 from sluice_server.inference.batching import Batcher
+from sluice_server.inference.metrics import ENTRIES
+from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.readiness import Phase
 from sluice_server.inference.rejection import Rejection
 from sluice_server.inference.rows import RowReader
-from sluice_server.model.manifest import EXAMPLE_ROWS, FILES
+from sluice_server.model.manifest import EXAMPLE_ROWS, FILES, Manifest
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes.port import LoadedModel
+from sluice_server.runtimes.output import Output
+from sluice_server.runtimes.port import LoadedModel, ModelError
 
 logger = logging.getLogger("sluice.startup")
+_LOG_EXAMPLE = "its input example was made up from the signature: log the model with input_example=X[:5]"
 
 
 async def load(pod: Pod, worker: Executor) -> None:
     """Loads, tries the input example, and marks the pod ready; a failure is shown by readiness and ends no process."""
-    settings, manifest = pod.settings, pod.manifest
     try:
-        model = await _load(pod, worker)
-        batcher = Batcher(model.predict, worker, settings.max_queued_rows)
-        example = await batcher.submit(_example(pod))
+        example = await _answer_example(pod, worker)
     except Exception as error:  # any failure of a model means the same: not ready, and why
         logger.exception("the model cannot be served")
-        reason = f"the model cannot be served: {type(error).__name__}: {str(error)[:500]}"
+        hint = f": {_LOG_EXAMPLE}" if pod.manifest.example_is_made_up else ""
+        what = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+        reason = f"the model cannot be served: {what[:500]}{hint}"
         pod.readiness.reached(Phase.FAILED, reason)
         return
-    pod.data_plane.serve(batcher, model.classes, example)
-    pod.metrics.expect_classes(model.classes or ())
-    pod.metrics.describe(settings.model_uri, manifest.flavor, manifest.runtime)
+    pod.metrics.describe(pod.settings.model_uri, pod.manifest.flavor, pod.manifest.runtime)
+    pod.data_plane.open(example)
     pod.readiness.reached(Phase.READY, "the model answered its input example")
-    logger.info("ready: %s %s", settings.model_name, settings.model_version)
+    logger.info("ready: %s %s", pod.settings.model_name, pod.settings.model_version)
 
 
-async def _load(pod: Pod, worker: Executor) -> LoadedModel:
-    """The model, loaded in the worker thread by the runtime that the manifest names."""
-    runtime = runtimes.by_name(pod.manifest.runtime)
-    file = pod.settings.model_dir / FILES / pod.manifest.model_file
-    return await asyncio.get_running_loop().run_in_executor(worker, runtime.load, file, pod.settings.trusted_types)
-
-
-def _example(pod: Pod) -> Rows:
-    """The rows of the manifest's input example, read as the /predict body that it is."""
+async def _answer_example(pod: Pod, worker: Executor) -> Output:
+    """The model's output for its input example, which has taken the whole way of a request but for the socket."""
     dialect = PlainDialect(RowReader(pod.manifest.schema, EXAMPLE_ROWS), pod.identity)
-    parsed = dialect.parse(msgspec.json.encode(pod.manifest.input_example))
+    rows = _example(pod.manifest, dialect)
+    model = await _load(pod, worker, rows)
+    pod.data_plane.take(Batcher(model.predict, worker, pod.settings.max_queued_rows), model.classes)
+    pod.metrics.expect_classes(model.classes or ())
+    prediction = await pod.data_plane.predict(rows, ENTRIES[0], probe=False, disconnected=_stay)
+    assert isinstance(prediction, Prediction)  # nobody leaves, and nothing else waits
+    dialect.write(prediction, None)
+    return prediction.output
+
+
+async def _stay() -> None:
+    """A client that waits for its answer."""
+    await asyncio.Event().wait()
+
+
+async def _load(pod: Pod, worker: Executor, example: Rows) -> LoadedModel:
+    """The model, loaded in the worker thread by the runtime that the manifest names."""
+    settings, found = pod.settings, pod.manifest
+    load = runtimes.by_name(found.runtime).load
+    folder = settings.model_dir / FILES
+    return await asyncio.get_running_loop().run_in_executor(
+        worker, load, folder, found, settings.trusted_types, example
+    )
+
+
+def _example(found: Manifest, dialect: PlainDialect) -> Rows:
+    """The rows of the manifest's input example, read as the /predict body that it is."""
+    parsed = dialect.parse(msgspec.json.encode(found.input_example))
     if isinstance(parsed, Rejection):
         raise ValueError(f"the input example does not fit the signature: {detail(parsed)}")
     return parsed.rows

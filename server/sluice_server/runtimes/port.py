@@ -1,7 +1,7 @@
 """What each kind of model has to offer: to `fetch` its checks, to the serving process its loading.
 
 `fetch` calls `read`, `check` and `check_file`, which construct nothing out of the model. The serving process calls
-`load` once, in the worker thread. A runtime's library takes most of a start to import, so it is imported by `load` and
+`load` once. A runtime's library takes most of a start to import, so it is imported by `load` and
 `check_file` and not with the module.
 """
 
@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 from sluice_server.settings import Trust
+
+
+class ModelError(Exception):
+    """The file holds something that cannot serve predictions; the message says what, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,13 @@ class Policy:
 class LoggedFlavor:
     """What an MLmodel contains under the flavor of one runtime; nothing of it is proven.
 
-    `model_file` is relative to the model's folder; `library_versions` are those that the model was logged with, empty
-    where MLmodel does not say.
+    `model_file` is relative to the model's folder; `predict_function` is the method that answers for the model;
+    `library_versions` are those that the model was logged with, empty where MLmodel does not say.
     """
 
     model_file: str
     serialization: str
+    predict_function: str
     library_versions: Mapping[str, str]
 
 
@@ -86,5 +92,9 @@ class Runtime(Protocol):
     def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
         """Checks the downloaded model file (`name` below `folder`) without constructing anything of it."""
 
-    def load(self, file: Path, trusted_types: tuple[str, ...]) -> LoadedModel:
-        """The model in the file; raises whatever stands in the way. Called in the worker thread."""
+    def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
+        """The model that `found` describes, with its files in `folder`. Called in the worker thread.
+
+        It has answered the rows of `example`, and as its library does. Raises ModelError, and whatever else stands in
+        the way.
+        """

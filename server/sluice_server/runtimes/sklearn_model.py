@@ -7,7 +7,7 @@ start, so this module is imported only when a model is loaded.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,84 +17,131 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sluice_server.model.schema import Rows
+from sluice_server.model.schema import Rows, Schema
+from sluice_server.runtimes import columns, estimator, trees
 from sluice_server.runtimes.output import Output, Values
+from sluice_server.runtimes.perturbed import perturbed
+from sluice_server.runtimes.port import ModelError
 
 # Their `predict` is the argmax of `predict_proba`, which is the mean over the trees.
 _FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
-
-
-class ModelError(Exception):
-    """The file holds something that cannot serve predictions; the message says what."""
+_PREDICT, _PROBABILITIES = "predict", "predict_proba"
+PREDICT_FUNCTIONS = (_PREDICT, _PROBABILITIES)
 
 
 class SklearnModel:
-    """A fitted estimator with one way to run it."""
+    """A fitted estimator with one way to run it.
 
-    def __init__(self, estimator: Any) -> None:
-        if not hasattr(estimator, "predict"):
-            raise ModelError(f"the model file holds a {type(estimator).__name__}, which cannot predict")
-        self.estimator = estimator
-        self.classes: tuple[Any, ...] | None = _classes(estimator)
-        self._has_probabilities = self.classes is not None and hasattr(estimator, "predict_proba")
-        self._trees = _trees(estimator) if self.classes is not None else ()
-        self._class_values = None if self.classes is None else np.asarray(estimator.classes_)
+    `function`: the one of PREDICT_FUNCTIONS that answers for it. `places`: where the columns that it was fitted with
+    are in a row; None if they are in their order. It is asked for the rows of `example` to see what it gives.
+    """
+
+    def __init__(
+        self, fitted: Any, example: Rows, function: str = _PREDICT, places: tuple[int, ...] | None = None
+    ) -> None:
+        if not hasattr(fitted, function):
+            raise ModelError(f"the model file holds a {type(fitted).__name__}, which has no {function}")
+        self.estimator = fitted
+        self._places = None if places is None else list(places)
+        self.classes = _classes(fitted, self._ordered(example))
+        self._class_values = np.asarray(getattr(fitted, "classes_", ())) if self.classes is not None else np.array(())
+        self._run = self._way(function)
 
     def predict(self, rows: Rows) -> Output:
         """The output for rows of shape (rows, columns); raises what the estimator raises, and on NaN predictions."""
-        if self._class_values is None:
-            return Output(_finite(np.asarray(self.estimator.predict(rows))), None, None)
-        if self._trees:
-            shares = _finite(_mean_of_trees(self._trees, rows))
-            indexes = np.argmax(shares, axis=1)
-            return Output(self._class_values[indexes], shares, indexes)
+        return self._run(self._ordered(rows))
+
+    @property
+    def has_short_way(self) -> bool:
+        """Whether it is run in another way than the estimator's own."""
+        return self._run == self._forest
+
+    def own(self, rows: Rows) -> tuple[Values, Values]:
+        """The predictions and probabilities that the estimator's own methods give."""
+        ordered = self._ordered(rows)
+        return self.estimator.predict(ordered), self.estimator.predict_proba(ordered)
+
+    def _ordered(self, rows: Rows) -> Rows:
+        return rows if self._places is None else rows[:, self._places]
+
+    def _way(self, function: str) -> Callable[[Rows], Output]:
+        if function == _PROBABILITIES:
+            return self._probabilities
+        if self.classes is None:
+            return self._values
+        return self._forest if _is_forest(self.estimator) else self._classifier
+
+    def _values(self, rows: Rows) -> Output:
+        return Output(_finite(np.asarray(self.estimator.predict(rows))), None, None)
+
+    def _probabilities(self, rows: Rows) -> Output:
+        shares = _finite(np.asarray(self.estimator.predict_proba(rows)))
+        return Output(shares, shares, None if self.classes is None else np.argmax(shares, axis=1))
+
+    def _forest(self, rows: Rows) -> Output:
+        shares = _finite(_mean_of_trees(self.estimator.estimators_, rows))
+        indexes = np.argmax(shares, axis=1)
+        return Output(self._class_values[indexes], shares, indexes)
+
+    def _classifier(self, rows: Rows) -> Output:
         values = np.asarray(self.estimator.predict(rows))
         indexes = np.searchsorted(self._class_values, values)  # scikit-learn keeps classes_ sorted
-        probabilities = _finite(self.estimator.predict_proba(rows)) if self._has_probabilities else None
-        return Output(values, probabilities, indexes)
+        has_probabilities = hasattr(self.estimator, _PROBABILITIES)
+        return Output(values, _finite(self.estimator.predict_proba(rows)) if has_probabilities else None, indexes)
 
 
-def load(path: Path, trusted_types: Sequence[str]) -> SklearnModel:
-    """The model in a skops file; raises skops' own exceptions for types that are not trusted, and ModelError."""
-    # Requests are matrices in the signature's column order, which is checked before; the names add nothing.
+def load(path: Path, schema: Schema, trusted_types: Sequence[str], example: Rows, function: str) -> SklearnModel:
+    """The model in a skops file, which has answered `example` and rows like it as the estimator itself does.
+
+    Raises skops' own exceptions for types that are not trusted, what the estimator raises, and ModelError.
+    """
+    # Requests are matrices in the order that the model was fitted with, which is checked here; names add nothing.
     warnings.filterwarnings("ignore", message="X does not have valid feature names", category=UserWarning)
     threadpool_limits(limits=1)  # rows are few, and a pod's cores are not the node's
-    estimator = skops.io.load(path, trusted=list(trusted_types))
-    for part in _parts(estimator):
-        if getattr(part, "n_jobs", None) is not None:
-            part.n_jobs = 1  # a pool of threads for one row costs more than it gives
-    return SklearnModel(estimator)
+    fitted = skops.io.load(path, trusted=list(trusted_types))
+    trees.check(fitted)
+    estimator.adapt(fitted)
+    names, width = getattr(fitted, "feature_names_in_", None), getattr(fitted, "n_features_in_", None)
+    places = columns.places(schema, None if names is None else tuple(map(str, names)), width)
+    model = SklearnModel(fitted, example, function, places)
+    _prove(model, example, schema)
+    return model
 
 
-def _parts(estimator: Any) -> Iterator[Any]:
-    yield estimator
-    for _, step in getattr(estimator, "steps", ()):
-        yield from _parts(step)
+def _prove(model: SklearnModel, example: Rows, schema: Schema) -> None:
+    """See that each row gets a prediction, and that a short way to it leads to the same one as the estimator's own."""
+    answered = len(model.predict(example).values)
+    if answered != len(example):
+        raise ModelError(f"the model answers {len(example)} rows with {answered} predictions")
+    if model.has_short_way:
+        for rows in (example, perturbed(example, schema)):
+            output = model.predict(rows)
+            ours = output.values, np.asarray(output.probabilities)
+            if not all(map(np.array_equal, ours, model.own(rows))):
+                raise ModelError("the answers of this server are not those of the model itself: please report this")
 
 
-def _trees(estimator: Any) -> tuple[Any, ...]:
-    """The trees of a forest classifier with one output; empty for everything else."""
-    if type(estimator) not in _FORESTS or estimator.n_outputs_ != 1:
-        return ()
-    return tuple(member.tree_ for member in estimator.estimators_)
+def _is_forest(fitted: Any) -> bool:
+    """Whether it is a forest classifier with one output, whose trees can be asked directly."""
+    return type(fitted) in _FORESTS and fitted.n_outputs_ == 1
 
 
-def _mean_of_trees(trees: tuple[Any, ...], rows: Rows) -> Values:
+def _mean_of_trees(members: Sequence[Any], rows: Rows) -> Values:
     """What `predict_proba` of a forest computes, bit by bit, without its 4 ms of dispatching per call."""
     single = np.ascontiguousarray(rows, dtype=np.float32)
-    total: Values = trees[0].predict(single)
-    for tree in trees[1:]:
-        total += tree.predict(single)
-    total /= len(trees)
+    total: Values = members[0].tree_.predict(single)
+    for member in members[1:]:
+        total += member.tree_.predict(single)
+    total /= len(members)
     return total
 
 
-def _classes(estimator: Any) -> tuple[Any, ...] | None:
-    """The labels of a classifier with one output; None for regressors and for several outputs."""
-    classes = getattr(estimator, "classes_", None)
-    if not is_classifier(estimator) or not isinstance(classes, np.ndarray) or classes.ndim != 1:
+def _classes(fitted: Any, rows: Rows) -> tuple[Any, ...] | None:
+    """The labels of a classifier that gives one of them per row; None for everything else."""
+    classes = getattr(fitted, "classes_", None)
+    if not is_classifier(fitted) or not isinstance(classes, np.ndarray) or classes.ndim != 1:
         return None
-    return tuple(classes.tolist())
+    return tuple(classes.tolist()) if np.ndim(fitted.predict(rows)) == 1 else None  # not where it gives a set of labels
 
 
 def _finite(values: Values) -> Values:

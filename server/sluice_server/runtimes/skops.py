@@ -11,12 +11,15 @@ from pathlib import Path
 
 import msgspec
 
+from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
+from sluice_server.model.schema import Rows
 from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, Policy
 from sluice_server.settings import Trust
 
 LIBRARY = "scikit-learn"
+_PREDICT_FUNCTIONS = ("predict", "predict_proba")
 LOG_WITH_SKOPS = (
     "log it with mlflow.sklearn.log_model(..., serialization_format='skops', "
     "skops_trusted_types=['sklearn.tree._tree.Tree'])"
@@ -41,10 +44,18 @@ class SkopsRuntime:
 
     def read(self, model: MLmodel) -> LoggedFlavor:
         fields = msgspec.convert(model.flavors.get(self.flavor) or {}, SklearnFlavor, strict=False)
-        return LoggedFlavor(fields.pickled_model, fields.serialization_format, {LIBRARY: fields.sklearn_version})
+        return LoggedFlavor(
+            fields.pickled_model, fields.serialization_format, model.predict_function, {LIBRARY: fields.sklearn_version}
+        )
 
     def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
         saved = logged.serialization
+        if logged.predict_function not in _PREDICT_FUNCTIONS:
+            return Refused(
+                "UnsupportedPredictFunction",
+                f"the model was logged with pyfunc_predict_fn={logged.predict_function!r}, and this server serves "
+                f"{' and '.join(_PREDICT_FUNCTIONS)}: log it with one of them",
+            )
         if saved == "skops":
             if policy.trust is not Trust.DATA:
                 return None
@@ -84,10 +95,10 @@ class SkopsRuntime:
             )
         return check_types(types, policy)
 
-    def load(self, file: Path, trusted_types: tuple[str, ...]) -> LoadedModel:
+    def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.sklearn_model import load  # noqa: PLC0415 - imports scikit-learn
 
-        return load(file, trusted_types)
+        return load(folder / found.model_file, found.schema, trusted_types, example, found.predict_function)
 
 
 def check_types(found: Iterable[str], policy: Policy) -> Refused | None:

@@ -30,8 +30,10 @@ INPUTS = (
 CURRENT_KEY, PREVIOUS_KEY = b"k" * 32, b"p" * 32
 
 
-def save_model(folder: Path, estimator: Any, inputs: str = INPUTS, example: Any = (5.1, 3.5, 1.4, 0.2)) -> Path:
-    """Lays out a model folder as `fetch` does."""
+def save_model(
+    folder: Path, estimator: Any, inputs: str = INPUTS, example: Any = (5.1, 3.5, 1.4, 0.2), **fields: Any
+) -> Path:
+    """Lays out a model folder as `fetch` does; `fields` are more of the manifest."""
     (folder / FILES).mkdir(parents=True)
     skops.io.dump(estimator, folder / FILES / "model.skops")
     found = Manifest(
@@ -41,6 +43,7 @@ def save_model(folder: Path, estimator: Any, inputs: str = INPUTS, example: Any 
         model_file="model.skops",
         signature=SignatureText(inputs, None),
         input_example={"features": list(example)},
+        **fields,
     )
     manifest.write(found, folder)
     return folder

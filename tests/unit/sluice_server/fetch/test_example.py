@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sluice_server.fetch.example import input_example
+from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.model.schema import Column, Kind, Schema
 
 SCHEMA = Schema((Column("a", Kind.NUMBER), Column("t", Kind.BOOLEAN)))
@@ -24,12 +24,17 @@ SCHEMA = Schema((Column("a", Kind.NUMBER), Column("t", Kind.BOOLEAN)))
 )
 def test_the_logged_example_is_taken(logged: Any, expected: Any) -> None:
     """Each form that MLflow writes becomes a /predict body of at most five rows."""
-    assert input_example(json.dumps(logged).encode(), SCHEMA) == {"features": expected}
+    assert logged_example(json.dumps(logged).encode(), SCHEMA) == {"features": expected}
 
 
 @pytest.mark.parametrize(
-    "logged", [None, b"{", b"[]", b'{"inputs": [["x", 1]]}', b'{"dataframe_split": {"columns": 1}}']
+    "logged", [b"{", b"[]", b'{"inputs": [["x", 1]]}', b'{"inputs": []}', b'{"dataframe_split": {"columns": 1}}']
 )
-def test_else_one_is_made_from_the_signature(logged: bytes | None) -> None:
-    """Without a usable example, zeros and false of the right kinds."""
-    assert input_example(logged, SCHEMA) == {"features": [[0, False]]}
+def test_one_that_does_not_fit_is_none(logged: bytes) -> None:
+    """MLflow logs whatever it was given."""
+    assert logged_example(logged, SCHEMA) is None
+
+
+def test_else_one_is_made_from_the_signature() -> None:
+    """Of the right kinds, and nothing whose logarithm or inverse does not exist."""
+    assert made_up_example(SCHEMA) == {"features": [[0.5, False]]}

@@ -77,6 +77,19 @@ def test_a_pickle_is_refused_with_the_training_line_to_change(saved: str, trust:
     assert "serialization_format='skops'" in message
 
 
+@pytest.mark.parametrize(
+    ("function", "served"), [("predict", True), ("predict_proba", True), ("predict_log_proba", False), ("score", False)]
+)
+def test_a_model_is_asked_as_it_was_logged_or_not_at_all(function: str, served: bool) -> None:
+    """MLflow would call the function that was logged; another one gives other numbers."""
+    flavors = GOOD.flavors | {"python_function": {"predict_fn": function}}
+    refused = check(changed(flavors=flavors), POLICY)
+    assert (refused is None) == served
+    if refused is not None:
+        assert refused.reason == "UnsupportedPredictFunction"
+        assert function in refused.message
+
+
 def test_an_old_mlmodel_without_a_format_is_a_pickle() -> None:
     """MLflow wrote no format when pickle was the only one."""
     flavors: dict[str, dict[str, Any] | None] = {"sklearn": {"pickled_model": "model.pkl", "sklearn_version": "1.9.1"}}

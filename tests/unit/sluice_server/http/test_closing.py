@@ -69,6 +69,7 @@ def test_a_full_queue_closes_the_connection_and_a_broken_model_does_not(
     """The next connection may lead to a pod with room, but to no pod with another model."""
     client = start(load=False)
     with ThreadPoolExecutor(1) as worker:
-        client.process.pod.data_plane.serve(queue(broken, worker, 100), None, Output(np.zeros(1), None, None))
+        client.process.pod.data_plane.take(queue(broken, worker, 100), None)
+        client.process.pod.data_plane.open(Output(np.zeros(1), None, None))
         answer = client.post("/predict", json={"features": ROW})
     assert (answer.status_code, connection(answer)) == (code, expected)

@@ -170,7 +170,8 @@ def test_a_model_that_raises_is_a_500(client: Client) -> None:
         raise ValueError("Input X contains something")
 
     with ThreadPoolExecutor(1) as worker:
-        client.process.pod.data_plane.serve(Batcher(fail, worker, 100), None, Output(np.zeros(1), None, None))
+        client.process.pod.data_plane.take(Batcher(fail, worker, 100), None)
+        client.process.pod.data_plane.open(Output(np.zeros(1), None, None))
         answer = client.post("/predict", json={"features": ROW})
     assert answer.status_code == 500
     assert "Input X" not in answer.text
@@ -200,7 +201,7 @@ def test_a_model_that_cannot_answer_its_example_is_never_ready(start: Start, sav
     client = start(model_dir=folder)
     answer = client.get("/health/ready")
     assert answer.status_code == 503
-    assert "10 features" in answer.json()["reason"]
+    assert "fitted on 10 columns" in answer.json()["reason"]
     assert client.post("/predict", json={"features": ROW}).status_code == 503
 
 

@@ -40,7 +40,8 @@ def test_a_client_that_leaves_while_it_waits_is_a_499(start: Start) -> None:
 
     async def leave_while_waiting(worker: ThreadPoolExecutor) -> list[Message]:
         batcher = Batcher(slow, worker, 100)
-        client.process.pod.data_plane.serve(batcher, None, Output(np.zeros(1), None, None))
+        client.process.pod.data_plane.take(batcher, None)
+        client.process.pod.data_plane.open(Output(np.zeros(1), None, None))
         ahead = batcher.submit(np.zeros((1, 4)))
         assert await asyncio.to_thread(busy.wait, 30)
         messages: list[Message] = [

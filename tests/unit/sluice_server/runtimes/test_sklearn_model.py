@@ -16,11 +16,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from sluice_server.runtimes.sklearn_model import ModelError, SklearnModel, load
+from sluice_server.model.schema import Column, Kind, Schema
+from sluice_server.runtimes.port import ModelError
+from sluice_server.runtimes.sklearn_model import SklearnModel, load
 
 FEATURES, CLASSES = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[CLASSES]
 TREE = ("sklearn.tree._tree.Tree",)
+SCHEMA = Schema(tuple(Column(name, Kind.NUMBER) for name in "0123"))
 ROWS = np.random.default_rng(1).uniform(0, 8, (500, 4))
 
 
@@ -36,7 +39,7 @@ ROWS = np.random.default_rng(1).uniform(0, 8, (500, 4))
 )
 def test_answers_are_those_of_scikit_learn_bit_by_bit(estimator: Any) -> None:
     """The short way through a forest, and every other way, gives what the estimator itself gives."""
-    answer = SklearnModel(estimator).predict(ROWS)
+    answer = SklearnModel(estimator, ROWS[:1]).predict(ROWS)
     assert np.array_equal(answer.values, estimator.predict(ROWS))
     assert answer.probabilities is not None
     assert np.array_equal(answer.probabilities, estimator.predict_proba(ROWS))
@@ -45,7 +48,7 @@ def test_answers_are_those_of_scikit_learn_bit_by_bit(estimator: Any) -> None:
 
 def test_a_classifier_without_probabilities_has_none() -> None:
     """Class indexes are there nevertheless, so feedback works."""
-    answer = SklearnModel(LinearSVC().fit(FEATURES, NAMES)).predict(ROWS[:3])
+    answer = SklearnModel(LinearSVC().fit(FEATURES, NAMES), ROWS[:1]).predict(ROWS[:3])
     assert answer.probabilities is None
     assert answer.classes is not None
 
@@ -53,7 +56,7 @@ def test_a_classifier_without_probabilities_has_none() -> None:
 def test_a_regressor_has_values_only() -> None:
     """Neither probabilities nor classes."""
     features, target = load_diabetes(return_X_y=True)
-    model = SklearnModel(LinearRegression().fit(features, target))
+    model = SklearnModel(LinearRegression().fit(features, target), features[:1])
     answer = model.predict(features[:3])
     assert model.classes is None
     assert (answer.probabilities, answer.classes) == (None, None)
@@ -66,27 +69,27 @@ def test_nan_from_a_model_is_a_failure() -> None:
     estimator = LinearRegression().fit(features, target)
     estimator.coef_ = estimator.coef_ * np.nan
     with pytest.raises(ArithmeticError, match="NaN"):
-        SklearnModel(estimator).predict(features[:3])
+        SklearnModel(estimator, features[:1]).predict(features[:3])
 
 
 def test_types_that_the_operator_does_not_trust_are_not_loaded(tmp_path: Path) -> None:
     """The list is the caller's; what the file says of itself does not count."""
     skops.io.dump(RandomForestClassifier(2).fit(FEATURES, CLASSES), tmp_path / "m.skops")
-    assert load(tmp_path / "m.skops", TREE).classes == (0, 1, 2)
+    assert load(tmp_path / "m.skops", SCHEMA, TREE, ROWS[:1], "predict").classes == (0, 1, 2)
     with pytest.raises(UntrustedTypesFoundException, match="Tree"):
-        load(tmp_path / "m.skops", ())
+        load(tmp_path / "m.skops", SCHEMA, (), ROWS[:1], "predict")
 
 
 def test_something_that_cannot_predict_is_refused(tmp_path: Path) -> None:
     """A skops file may hold anything."""
     skops.io.dump({"no": "model"}, tmp_path / "m.skops")
-    with pytest.raises(ModelError, match="a dict, which cannot predict"):
-        load(tmp_path / "m.skops", ())
+    with pytest.raises(ModelError, match="a dict, which has no predict"):
+        load(tmp_path / "m.skops", SCHEMA, (), ROWS[:1], "predict")
 
 
 def test_parallel_estimators_are_made_sequential(tmp_path: Path) -> None:
     """One worker thread asks the model; a pool of its own would cost more than one row."""
     estimator = make_pipeline(StandardScaler(), RandomForestClassifier(2, n_jobs=-1)).fit(FEATURES, CLASSES)
     skops.io.dump(estimator, tmp_path / "m.skops")
-    model = load(tmp_path / "m.skops", TREE)
+    model = load(tmp_path / "m.skops", SCHEMA, TREE, ROWS[:1], "predict")
     assert model.estimator.steps[-1][1].n_jobs == 1

@@ -1,0 +1,152 @@
+"""What is ready answers as the model itself does; what cannot answer is not ready, and says why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder, StandardScaler
+
+if TYPE_CHECKING:
+    from tests.unit.sluice_server.conftest import Client, Save, Start
+
+TABLE, CLASSES = load_iris(return_X_y=True, as_frame=True)
+TABLE.columns = ["a", "b", "c", "d"]
+SEVERAL = make_multilabel_classification(n_features=4, n_classes=3, random_state=0)
+SCALED = [("x", StandardScaler(), ["a", "d"]), ("y", MinMaxScaler(), ["c"])]
+
+
+def signature(names: str, kind: str = "double") -> str:
+    return json.dumps([{"name": name, "type": kind} for name in names])
+
+
+def served(start: Start, save: Save, folder: Path, estimator: Any, names: str = "abcd", **fields: Any) -> Client:
+    """A process with this estimator; `names` are the columns of its signature."""
+    fields.setdefault("example", [0.5] * len(names))
+    return start(model_dir=save(folder / "model", estimator, signature(names), **fields))
+
+
+def reason(client: Client) -> str:
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    return str(answer.json()["reason"])
+
+
+@pytest.mark.parametrize("names", ["abcd", "dbca"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestClassifier(10, random_state=0),
+        RandomForestRegressor(3, random_state=0),
+        LogisticRegression(max_iter=500),
+        make_pipeline(ColumnTransformer(SCALED, remainder="passthrough"), RandomForestClassifier(3, random_state=0)),
+        make_pipeline(ColumnTransformer(SCALED).set_output(transform="pandas"), LinearRegression()),
+        make_pipeline(StandardScaler().set_output(transform="pandas"), LinearRegression()),
+    ],
+    ids=lambda value: (
+        value if isinstance(value, str) else "-".join(map(str.lower, filter(str.isalpha, repr(value))))[:9]
+    ),
+)
+def test_the_columns_of_the_signature_reach_the_model_by_their_names(
+    start: Start, save: Save, tmp_path: Path, estimator: Any, names: str
+) -> None:
+    """In whichever order it has them, and whether or not the model selects by name itself."""
+    estimator.fit(TABLE, CLASSES)
+    wanted = estimator.predict(TABLE.iloc[::10])
+    client = served(start, save, tmp_path, estimator, names)
+    answer = client.post("/predict", json={"features": TABLE[list(names)].iloc[::10].to_numpy().tolist()})
+    assert answer.status_code == 200, answer.text
+    assert np.allclose(answer.json()["predictions"], wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "names", "words"),
+    [
+        ("abcd", "ab", "the signature has 2 columns, and the model was fitted on 4 columns"),
+        ("a", "ab", "the signature has 2 columns, and the model was fitted on 1 column"),
+        ("abcd", "abcx", "it lacks 'd', and has 'x' instead"),
+    ],
+)
+def test_other_columns_than_those_of_the_fit_are_refused(
+    start: Start, save: Save, tmp_path: Path, fitted: str, names: str, words: str
+) -> None:
+    """A forest would read other callers' values beyond the row; the message says how to log it."""
+    estimator = RandomForestClassifier(2).fit(TABLE[list(fitted)], CLASSES)
+    message = reason(served(start, save, tmp_path, estimator, names))
+    assert words in message
+    assert "infer_signature" in message
+
+
+def test_a_model_logged_to_give_probabilities_gives_them(start: Start, save: Save, tmp_path: Path) -> None:
+    """MLflow calls the function that the model was logged with. Feedback is by class nevertheless."""
+    estimator = LogisticRegression(max_iter=500).fit(TABLE, CLASSES)
+    client = served(start, save, tmp_path, estimator, predict_function="predict_proba")
+    rows = TABLE.iloc[[0, 60]]
+    answer = client.post("/predict", json={"features": rows.to_numpy().tolist()}).json()
+    assert np.allclose(answer["predictions"], estimator.predict_proba(rows))
+    labels = {"prediction_id": answer["prediction_id"], "labels": estimator.predict(rows).tolist()}
+    assert client.post("/feedback", json=labels).json()["correct"] == 2
+
+
+@pytest.mark.parametrize(
+    "estimator", [OneVsRestClassifier(LogisticRegression()), RandomForestClassifier(3)], ids=["1-D classes", "2-D"]
+)
+@pytest.mark.parametrize("rows", [1, 3, 65])
+def test_a_set_of_labels_per_row_is_no_class(
+    start: Start, save: Save, tmp_path: Path, estimator: Any, rows: int
+) -> None:
+    """It is given as the model gives it, and takes no feedback; each request is counted as it was answered."""
+    features, labels = SEVERAL
+    estimator.fit(features, labels)
+    client = served(start, save, tmp_path, estimator)
+    answer = client.post("/predict", json={"features": features[:rows].tolist()})
+    assert (answer.status_code, answer.json()["prediction_id"]) == (200, None)
+    assert np.array_equal(answer.json()["predictions"], estimator.predict(features[:rows]))
+    assert client.value("ml_requests_total", code="200") == 1
+
+
+def test_a_made_up_example_has_a_logarithm(start: Start, save: Save, tmp_path: Path) -> None:
+    """Zeros would break a model that works for every real row."""
+    estimator = make_pipeline(FunctionTransformer(np.log), LinearRegression()).fit(TABLE, CLASSES)
+    client = served(start, save, tmp_path, estimator, example_is_made_up=True)
+    assert client.get("/health/ready").status_code == 200
+
+
+def test_a_model_that_cannot_answer_a_made_up_example_says_what_to_log(
+    start: Start, save: Save, tmp_path: Path
+) -> None:
+    """It may answer every real row."""
+    estimator = make_pipeline(OneHotEncoder(), LinearRegression()).fit(TABLE.round(), CLASSES)
+    message = reason(served(start, save, tmp_path, estimator, example_is_made_up=True))
+    assert "log the model with input_example=X[:5]" in message
+
+
+class Sum(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Answers all rows with one number."""
+
+    def fit(self, features: pd.DataFrame, _: Any) -> Sum:
+        self.n_features_in_ = features.shape[1]
+        return self
+
+    def predict(self, rows: Any) -> Any:
+        return np.sum(rows, keepdims=True).ravel()
+
+
+def test_one_answer_for_several_rows_is_not_ready(start: Start, save: Save, tmp_path: Path) -> None:
+    """The rows of different callers run together, and each would get the answer of somebody."""
+    estimator = Sum().fit(TABLE, CLASSES)
+    example = TABLE.iloc[:3].to_numpy().tolist()
+    name = f"{Sum.__module__}.Sum"
+    client = start(model_dir=save(tmp_path / "model", estimator, signature("abcd"), example), trusted_types=(name,))
+    assert "3 rows with 1 predictions" in reason(client)
