@@ -41,6 +41,10 @@ COMPONENTS=(operator server trainer)    # one image each: registry.local/sluice-
 log() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }
 die() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf '  mend it with: %s\n' "$2" >&2; exit 1; }
 
+# found PATTERN: whether stdin has it, read to its end. `grep -q` ends at the first match; whatever then still writes to
+# it fails, and with it the whole pipe.
+found() { grep "$@" >/dev/null; }
+
 # hash_of PATH...: a short hash of the names and contents of files and folders (relative to the project), and of $SALT
 hash_of() {
   { printf '%s\n' "${SALT:-}"

@@ -9,7 +9,7 @@ done
 
 kubectl() { command kubectl --kubeconfig "$KUBECONFIG" "$@"; }
 kubectl_path() { command -v kubectl; }
-cluster_exists() { kind get clusters 2>/dev/null | grep -qx "$NAME"; }
+cluster_exists() { kind get clusters 2>/dev/null | found -x "$NAME"; }
 cluster_runs() { cluster_exists && kubectl get --raw /readyz >/dev/null 2>&1; }
 
 command_up() {

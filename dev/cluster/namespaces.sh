@@ -100,7 +100,7 @@ connect_node() {
 }
 
 # An interrupted start after the anchor has no route.
-node_connected() { ip route show "$POD_NET" | grep -q " via $NODE_IP "; }
+node_connected() { ip route show "$POD_NET" | found " via $NODE_IP "; }
 
 # until_true WHAT SECONDS COMMAND...: waits until the command succeeds; an error after so many seconds
 until_true() {

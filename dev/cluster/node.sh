@@ -66,7 +66,7 @@ start_programs() {
   until_true "default service account" 30 kubectl -n default get serviceaccount default
 }
 
-node_ready() { kubectl get node node1 | grep -q ' Ready'; }
+node_ready() { kubectl get node node1 | found ' Ready'; }
 
 start_etcd() {
   start etcd "$STATE/bin/node/etcd" --data-dir "$STATE/etcd" --unsafe-no-fsync --logger zap --log-level warn \

@@ -38,7 +38,7 @@ check_memory_and_disk() {
 check_addresses() { # the networks of the cluster must not hide one that this machine uses
   local net
   node_runs || for net in "$SERVICE_NET" "$POD_NET" "$NODE_NET"; do
-    ! { ip -4 route show root "$net"; ip -4 route show match "$net"; } | grep -vE '^(default|unreachable .* metric 9999)' | grep -q . || [ -e "$RUN" ] ||
+    ! { ip -4 route show root "$net"; ip -4 route show match "$net"; } | grep -vE '^(default|unreachable .* metric 9999)' | found . || [ -e "$RUN" ] ||
       die "$net is already routed on this machine" "export SLUICE_INDEX=1    # or another number up to 9"
   done
 }
