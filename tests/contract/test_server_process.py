@@ -127,6 +127,18 @@ def test_a_client_that_goes_away_is_a_499(served: Served) -> None:
     assert sample(served, "ml_requests_in_progress", 'entry="gateway"') == 0
 
 
+def test_a_client_that_closes_only_its_own_side_gets_its_answer(served: Served) -> None:
+    """Its request was complete; no more is to come on this connection, and it waits."""
+    host, port = served.gateway.removeprefix("http://").split(":")
+    body = b'{"features": [5.1, 3.5, 1.4, 0.2]}'
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert sample(served, "ml_requests_total", 'code="200" entry="gateway"') == 1
+
+
 def test_refused_and_abandoned_requests_are_what_the_operator_counts_as_refusals(served: Served) -> None:
     """A row without the columns that the model needs, a format that it does not read: 4xx, and no error."""
     assert httpx.post(f"{served.gateway}/predict", json={"features": [5.1, 3.5, 1.4]}).status_code == 422
@@ -138,9 +150,9 @@ def test_refused_and_abandoned_requests_are_what_the_operator_counts_as_refusals
     assert httpx.get(f"{served.gateway}/predict").status_code == 405
     counted = {
         code: sample(served, "ml_requests_total", f'code="{code}" entry="gateway"')
-        for code in (200, 413, 415, 422, 499, 500, 503)
+        for code in (200, 408, 413, 415, 422, 499, 500, 503)
     }
-    assert counted == {200: 0, 413: 0, 415: 1, 422: 1, 499: 0, 500: 0, 503: 0}
+    assert counted == {200: 0, 408: 0, 413: 0, 415: 1, 422: 1, 499: 0, 500: 0, 503: 0}
 
 
 def test_metadata_is_what_the_operator_compares(served: Served) -> None:

@@ -1,53 +1,24 @@
-"""The FastAPI part: health, metadata, metrics, feedback and the OpenAPI document, which describes /predict too."""
+"""The FastAPI part: health, metadata, metrics, and the OpenAPI document, which describes /predict too."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr
 
+from sluice_server.http.feedback import add_feedback
 from sluice_server.http.openapi import describe_predict
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
-from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
 from sluice_server.inference.readiness import Readiness
 from sluice_server.model.identity import Identity
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.schema import Schema
 from sluice_server.settings import ServeSettings
-
-_NO_ID = (
-    f"null: predictions of more than {MAX_ROWS} rows, of numbers instead of classes, and of probes take no feedback"
-)
-LabelField = Annotated[StrictBool | StrictInt | FiniteFloat | StrictStr, Field(description="The true class.")]
-
-
-class FeedbackBody(BaseModel):
-    """The true labels for an earlier prediction."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    prediction_id: Annotated[str | None, Field(description="The `prediction_id` of the /predict answer, unchanged.")]
-    label: Annotated[LabelField | None, Field(description="For a prediction of one row.")] = None
-    labels: Annotated[
-        list[LabelField | None] | None,
-        Field(description="One per row; null where the truth is not known.", max_length=MAX_ROWS),
-    ] = None
-
-
-class FeedbackAnswer(BaseModel):
-    """What became of the labels."""
-
-    counted: int
-    correct: int
-    repeats: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +42,9 @@ def build_app(pod: Pod) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.add_exception_handler(RequestValidationError, _unprocessable)
     _add_health(app, pod)
     _add_description(app, pod)
-    _add_feedback(app, pod)
+    add_feedback(app, pod.feedback, str(pod.settings.feedback_key_file))
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -84,13 +54,6 @@ def build_app(pod: Pod) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     return app
-
-
-async def _unprocessable(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI's response without what was sent: that may be large, or a number that JSON does not have."""
-    assert isinstance(error, RequestValidationError)  # Starlette types all handlers for any exception
-    detail = [{"type": fault["type"], "loc": fault["loc"], "msg": fault["msg"]} for fault in error.errors()]
-    return JSONResponse({"detail": detail}, 422)
 
 
 def _add_health(app: FastAPI, pod: Pod) -> None:
@@ -160,19 +123,3 @@ def _predictions(data_plane: DataPlane) -> dict[str, Any] | None:
         "classes": data_plane.classes,
         "probabilities": example.probabilities is not None,
     }
-
-
-def _add_feedback(app: FastAPI, pod: Pod) -> None:
-    @app.post("/feedback", summary="Count true labels for an earlier prediction", response_model=FeedbackAnswer)
-    async def feedback(body: FeedbackBody) -> FeedbackAnswer | JSONResponse:
-        if pod.feedback is None:
-            detail = f"feedback is off: this pod has no key at {pod.settings.feedback_key_file}"
-            return JSONResponse({"detail": detail}, 503)
-        try:
-            if body.prediction_id is None:
-                raise FeedbackError("prediction_id", _NO_ID)
-            counted = pod.feedback.count(body.prediction_id, body.label, body.labels, time.time())
-        except FeedbackError as error:
-            fault = {"type": "value_error", "loc": ["body", error.field], "msg": str(error)}
-            return JSONResponse({"detail": [fault]}, 422)
-        return FeedbackAnswer(counted=counted.counted, correct=counted.correct, repeats=counted.repeats)

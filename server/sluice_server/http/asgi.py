@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
+BODY_SECONDS = 30.0  # for a body: a client that sends half of one must not count as a request under way for ever
 PROBE_HEADER = b"x-sluice-probe"
 CLOSE = (b"connection", b"close")
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -24,6 +26,7 @@ class Unread(Enum):
     """Why a body could not be read."""
 
     TOO_LARGE = "too large"
+    TOO_SLOW = "too slow"
     GONE = "the client went away"
 
 
@@ -57,8 +60,16 @@ def read_head(scope: Scope, correlation_header: bytes) -> RequestHead:
     return RequestHead(content_type, encoding, length, probe, correlation)
 
 
-async def read_body(receive: Receive, limit: int) -> bytes | Unread:
-    """The whole body, if it is at most `limit` bytes."""
+async def read_body(receive: Receive, limit: int, within: float = BODY_SECONDS) -> bytes | Unread:
+    """The whole body, if it is at most `limit` bytes and comes within some seconds."""
+    try:
+        async with asyncio.timeout(within):
+            return await _read_body(receive, limit)
+    except TimeoutError:
+        return Unread.TOO_SLOW
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes | Unread:
     message = await receive()
     if message["type"] == "http.disconnect":
         return Unread.GONE

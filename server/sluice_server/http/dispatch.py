@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice_server import logs
-from sluice_server.http.asgi import CLOSE, Headers, Unread, read_body, read_head, send_json
+from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, Unread, read_body, read_head, send_json
 from sluice_server.http.predict import PredictEndpoint, Request
 from sluice_server.inference.readiness import Readiness
 from sluice_server.model.identity import Identity
@@ -66,20 +66,28 @@ class Dispatch:
             await self._fastapi({**scope, "path": path, "raw_path": path.encode()}, receive, send, headers)
 
     async def _fastapi(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        """FastAPI with the body limited and our headers on its responses."""
+        """FastAPI with the body limited and our headers on its responses. It answers HEAD as GET, without the body."""
         if scope["method"] in {"POST", "PUT", "PATCH"}:
             body = await read_body(receive, self._max_body)
             if body is Unread.GONE:
                 return
             if isinstance(body, Unread):
-                detail = f"the body is larger than {self._max_body} bytes"
-                await send_json(send, 413, {"detail": detail}, (*headers, CLOSE))
+                too_large = 413, f"the body is larger than {self._max_body} bytes"
+                too_slow = 408, f"the body did not come within {BODY_SECONDS:g} s"
+                code, detail = too_large if body is Unread.TOO_LARGE else too_slow
+                await send_json(send, code, {"detail": detail}, (*headers, CLOSE))
                 return
             receive = _replay(body, receive)
+
+        only_head = scope["method"] == "HEAD"
+        if only_head:
+            scope["method"] = "GET"
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *headers]
+            elif only_head:
+                message = {**message, "body": b""}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -13,20 +13,22 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Send
 
-from sluice_server.http.asgi import CLOSE, Headers, RequestHead, Unread, read_body, send_body
+from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, RequestHead, Unread, read_body, send_body
 from sluice_server.http.dialects import CLIENT_GONE, OK
-from sluice_server.http.dialects.port import Dialect
+from sluice_server.http.dialects.port import Dialect, Parsed
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
 from sluice_server.inference.metrics import Meter, Metrics, Silent
 from sluice_server.inference.prediction_log import PredictionLog
-from sluice_server.inference.rejection import Cause, Rejection
+from sluice_server.inference.rejection import Cause, Rejection, invalid
 
 logger = logging.getLogger("sluice.predict")
 
 _SILENT = Silent()
+_UNREAD = invalid(("body",), "value_error", "the body cannot be read")
+_TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECONDS:g} s")
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
 # After these the rest of the body is not worth reading.
-_CLOSING = (Cause.TOO_LARGE, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
+_CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class PredictEndpoint:
         body = await self._read(request)
         if not isinstance(body, bytes):
             return CLIENT_GONE if body is None else await self._reject(request, body)
-        parsed = self._dialect.parse(body, request.head.content_type)
+        parsed = self._parse(body, request.head.content_type)
         if isinstance(parsed, Rejection):
             return await self._reject(request, parsed)
         prediction = await self._data_plane.predict(parsed.rows, request.entry, request.head.probe, request.receive)
@@ -86,6 +88,14 @@ class PredictEndpoint:
         meter.predicted(prediction.class_indexes)
         self._log.write(parsed.rows, prediction)
         return OK
+
+    def _parse(self, body: bytes, content_type: str) -> Parsed | Rejection:
+        """What the dialect makes of a body; where it fails itself, that is no failure of the model."""
+        try:
+            return self._dialect.parse(body, content_type)
+        except Exception:
+            logger.exception("a body could not be read")
+            return _UNREAD
 
     async def _read(self, request: Request) -> bytes | Rejection | None:
         """The body, why it is not read, or None if the client went away."""
@@ -97,6 +107,8 @@ class PredictEndpoint:
         match await read_body(request.receive, self._max_body):
             case Unread.TOO_LARGE:
                 return self._too_large
+            case Unread.TOO_SLOW:
+                return _TOO_SLOW
             case Unread.GONE:
                 return None
             case body:

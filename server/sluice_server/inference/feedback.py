@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluice_server.inference.metrics import Metrics
-from sluice_server.inference.prediction_ids import FeedbackError, Keys, Label, PredictionId
+from sluice_server.inference.prediction_ids import FeedbackError, Keys, Label, LabelError, PredictionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,9 @@ class Feedback:
         Either `label` is given, for a prediction of one row, or `labels`, with None for a row whose label is not known.
         """
         predicted = self._keyring.read(prediction_id, now, self._max_age)
+        field = "label" if labels is None else "labels"
         given = enumerate(_one_per_row(predicted, label, labels))
-        right = {row: predicted.is_right(row, given_label) for row, given_label in given if given_label is not None}
+        right = {row: _is_right(predicted, field, row, label) for row, label in given if label is not None}
         counted = correct = repeats = 0
         for row, is_right in right.items():
             if not self._labelled.add(predicted.request, row):
@@ -67,13 +68,20 @@ class Feedback:
         return Counted(counted, correct, repeats)
 
 
+def _is_right(predicted: PredictionId, field: str, row: int, label: Label) -> bool:
+    try:
+        return predicted.is_right(row, label)
+    except LabelError as error:
+        raise FeedbackError((field, row) if field == "labels" else (field,), str(error)) from None
+
+
 def _one_per_row(
     predicted: PredictionId, label: Label | None, labels: Sequence[Label | None] | None
 ) -> list[Label | None]:
     if (label is None) == (labels is None):
-        raise FeedbackError("label", "send either 'label' (one row) or 'labels' (one per row)")
+        raise FeedbackError(("label",), "send either 'label' (one row) or 'labels' (one per row)")
     given = [label] if labels is None else list(labels)
     if len(given) != predicted.rows:
         field = "label" if labels is None else "labels"
-        raise FeedbackError(field, f"the prediction has {predicted.rows} rows, and {len(given)} labels came")
+        raise FeedbackError((field,), f"the prediction has {predicted.rows} rows, and {len(given)} labels came")
     return given

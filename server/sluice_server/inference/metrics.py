@@ -41,8 +41,12 @@ class Meter:
         self._predictions = partial(metrics.predictions.labels, *labels)
 
     def expect_classes(self, classes: tuple[Any, ...]) -> None:
-        """Sets the children of a classifier's classes to 0; those after the first 20 share `other`."""
-        names = [str(label) for label in classes[:TOP_CLASSES]] + ["other"] * (len(classes) - TOP_CLASSES)
+        """Sets the children of a classifier's classes to 0; those after the first 20 share `other`.
+
+        If one of the 20 has that name, the others share `(other)`.
+        """
+        names = [str(label) for label in classes[:TOP_CLASSES]]
+        names += ["(other)" if "other" in names else "other"] * (len(classes) - TOP_CLASSES)
         self._by_class = [self._predictions(name) for name in names]
 
     def start(self) -> None:

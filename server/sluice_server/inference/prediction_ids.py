@@ -13,6 +13,7 @@ import binascii
 import hashlib
 import hmac
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,15 +26,22 @@ _MAC = 16
 _GATEWAY, _TEXT = 1, 2
 _CLOCK_SKEW = 300.0  # seconds that another node's clock may be ahead
 
+_NUMBER = re.compile(r" *-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)? *")
+_SHOWN = 50  # characters of a label
+
 Label = bool | int | float | str
 
 
 class FeedbackError(ValueError):
-    """A prediction id or label that cannot be counted; `field` is the one at fault, the message says why."""
+    """A prediction id or label that cannot be counted; `location` leads to it, the message says why."""
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, location: tuple[str | int, ...], message: str) -> None:
         super().__init__(message)
-        self.field = field
+        self.location = location
+
+
+class LabelError(ValueError):
+    """A label that is not of the kind of the model's classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class PredictionId:
         return len(self.hashes) // _HASH
 
     def is_right(self, row: int, label: Label) -> bool:
-        """Whether the label is the predicted one; raises FeedbackError for a label of the wrong kind."""
+        """Whether the label is the predicted one; raises LabelError for a label of the wrong kind."""
         return self.hashes[row * _HASH : (row + 1) * _HASH] == label_hash(canonical(label, self.text))
 
 
@@ -85,33 +93,45 @@ class Keyring:
         signed, mac = raw[:-_MAC], raw[-_MAC:]
         keys = [key for key in (self.current, self.previous) if key is not None and _key_id(key) == raw[1]]
         if not any(hmac.compare_digest(_mac(key, signed), mac) for key in keys):
-            raise FeedbackError("prediction_id", "this id was not issued here, or was changed")
+            raise FeedbackError(("prediction_id",), "this id was not issued here, or was changed")
         _, _, flags, length, issued, request = _HEAD.unpack_from(signed)
         revision, hashes = signed[_HEAD.size : _HEAD.size + length], signed[_HEAD.size + length :]
         if now - issued > max_age:
             hours = (now - issued) / 3600
             raise FeedbackError(
-                "prediction_id", f"the id is {hours:.0f} h old, and {max_age / 3600:.0f} h is the limit"
+                ("prediction_id",), f"the id is {hours:.0f} h old, and {max_age / 3600:.0f} h is the limit"
             )
         if issued - now > _CLOCK_SKEW:
-            raise FeedbackError("prediction_id", "the id is from the future: compare the clocks of the nodes")
+            raise FeedbackError(("prediction_id",), "the id is from the future: compare the clocks of the nodes")
         entry = "gateway" if flags & _GATEWAY else "cluster"
         return PredictionId(revision.decode(), entry, issued, request, bool(flags & _TEXT), hashes)
 
 
 def canonical(label: Label, text: bool) -> bytes:
-    """One spelling per label: 1, 1.0, true and "1" are the same number; text must be text."""
+    """One spelling per label: 1, 1.0, true and "1" are the same number; text must be text. Raises LabelError."""
     if text:
         if not isinstance(label, str):
-            raise FeedbackError("label", f"the model's classes are text, and {label!r} is not: send the class name")
+            raise LabelError(f"the model's classes are text, and {_shown(label)} is not: send the class name")
         return label.encode()
-    try:
-        number = float(label)
-    except (ValueError, OverflowError):
-        number = math.nan
+    number = _number(label)
     if not math.isfinite(number):
-        raise FeedbackError("label", f"the model's classes are numbers, and {label!r} is none: send the class's number")
+        raise LabelError(f"the model's classes are numbers, and {_shown(label)} is none: send the class's number")
     return (str(int(number)) if number.is_integer() else repr(number)).encode()
+
+
+def _number(label: Label) -> float:
+    """A number, or a text that JSON reads as one, spaces apart; else NaN. Python would read "0_0" and Arabic digits."""
+    if isinstance(label, str) and not _NUMBER.fullmatch(label):
+        return math.nan
+    try:
+        return float(label)
+    except OverflowError:
+        return math.nan
+
+
+def _shown(label: Label) -> str:
+    text = repr(label)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def label_hash(spelling: bytes) -> bytes:
@@ -141,7 +161,7 @@ def _decode(text: str) -> bytes:
         or raw[0] != FORMAT
     ):
         raise FeedbackError(
-            "prediction_id", "this is not a prediction id: send the one of the /predict answer, unchanged"
+            ("prediction_id",), "this is not a prediction id: send the one of the /predict answer, unchanged"
         )
     return raw
 

@@ -18,6 +18,7 @@ class Cause(Enum):
 
     INVALID = "the request does not fit the model's signature"
     TOO_LARGE = "too many rows or bytes"
+    TOO_SLOW = "the request did not come in time"
     UNREADABLE = "a format that is not read here"
     NOT_READY = "no model is ready"
     OVERLOADED = "too many rows wait"

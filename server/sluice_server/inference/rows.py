@@ -36,7 +36,7 @@ class RowReader:
     def __init__(self, schema: Schema, max_rows: int) -> None:
         self.takes_matrix = all(column.kind is not Kind.BOOLEAN for column in schema.columns)
         self._schema = schema
-        self._max_rows = max_rows
+        self.max_rows = max_rows
         self._integers = np.array([column.kind is Kind.INTEGER for column in schema.columns])
         self._has_integers = bool(self._integers.any())
 
@@ -52,7 +52,7 @@ class RowReader:
 
     def read_matrix(self, matrix: list[list[float]]) -> Rows | Rejection | None:
         """The rows if all is well with a matrix of numbers; None if it has to be walked to say what is wrong."""
-        if len(matrix) > self._max_rows:
+        if len(matrix) > self.max_rows:
             return self._too_many(len(matrix))
         width = len(self._schema.columns)
         if not matrix or any(len(row) != width for row in matrix):
@@ -115,11 +115,11 @@ class RowReader:
         return ([_cell(lists[c.name][at], c, (c.name, at)) for c in self._schema.columns] for at in range(rows))
 
     def _count(self, rows: int) -> None:
-        if rows > self._max_rows:
+        if rows > self.max_rows:
             raise _RejectedError(self._too_many(rows))
 
     def _too_many(self, rows: int) -> Rejection:
-        message = f"the request has {rows} rows, and {self._max_rows} is the limit: split it"
+        message = f"the request has {rows} rows, and {self.max_rows} is the limit: split it"
         return Rejection(Cause.TOO_LARGE, message)
 
 

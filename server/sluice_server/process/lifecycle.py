@@ -16,13 +16,32 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sluice_server.inference.readiness import Phase, Readiness
 
 KEEP_ALIVE = 120  # seconds; longer than gateways keep idle connections, so that the gateway closes first
 FINISH = 15  # seconds for what is in flight after the sockets were closed
 BACKLOG = 2048
+_HALF_OPEN = 1.0  # seconds that a client waits for an answer after it has closed its side
 logger = logging.getLogger("sluice.lifecycle")
+
+
+class HalfOpen(HttpToolsProtocol):
+    """uvicorn's protocol for clients that close their side of a connection after a request.
+
+    Such a client waits for its answer, or has gone: one cannot tell. So it gets an answer that comes soon; after that
+    it counts as gone, and its rows do not wait for the model any longer.
+    """
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always answers no
+        """Whether the connection stays open."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        self.loop.call_later(_HALF_OPEN, self.transport.close)
+        return True
 
 
 class Server(uvicorn.Server):
@@ -70,6 +89,7 @@ def make_server(app: ASGIApp) -> Server:
     return Server(
         uvicorn.Config(
             app,
+            http=HalfOpen,
             lifespan="off",
             ws="none",
             access_log=False,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from sluice_server.http import json_body
 from sluice_server.http.dialects.port import Parsed
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
@@ -19,6 +20,8 @@ from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
 
 _encode = msgspec.json.Encoder().encode
+# A body with more lists and objects is not read: to make an object of each would stop all other requests.
+_LISTS_PER_ROW, _MORE_LISTS = 4, 1_000
 
 
 class _Matrix(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,28 +34,32 @@ class PlainDialect:
     status: ClassVar[Mapping[Cause, int]] = {
         Cause.INVALID: 422,
         Cause.TOO_LARGE: 413,
+        Cause.TOO_SLOW: 408,
         Cause.UNREADABLE: 415,
         Cause.NOT_READY: 503,
         Cause.OVERLOADED: 503,
         Cause.FAILED: 500,
     }
-    format: ClassVar[str] = "JSON: send content-type: application/json"
+    format: ClassVar[str] = json_body.CONTENT_TYPE
 
     def __init__(self, rows: RowReader, identity: Identity) -> None:
         self.paths: tuple[str, ...] = ("/predict",)
         self._rows = rows
+        self._most_lists = _LISTS_PER_ROW * rows.max_rows + _MORE_LISTS
+        self._too_many_lists = Rejection(
+            Cause.TOO_LARGE, f"the body has more lists and objects than {rows.max_rows} rows need: split the request"
+        )
         self._model_version = identity.version
         self._matrix = msgspec.json.Decoder(_Matrix)
         self._any = msgspec.json.Decoder()
 
     def reads(self, content_type: str) -> bool:
-        if content_type in ("application/json", ""):
-            return True
-        kind = content_type.partition(";")[0].strip().lower()
-        return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+        return json_body.is_json(content_type)
 
     def parse(self, body: bytes, content_type: str = "") -> Parsed | Rejection:
         """The rows of `features`; locations begin with `body`, as FastAPI's do."""
+        if body.count(b"[") + body.count(b"{") > self._most_lists:
+            return self._too_many_lists
         rows = self._parse_matrix(body) if self._rows.takes_matrix else None
         if rows is None:
             rows = self._parse_any(body)
@@ -76,17 +83,15 @@ class PlainDialect:
         """The rows of the common form; None for every other form and for whatever is wrong."""
         try:
             matrix = self._matrix.decode(body).features
-        except (msgspec.DecodeError, RecursionError):
+        except json_body.NOT_JSON:
             return None
         return self._rows.read_matrix(matrix)
 
     def _parse_any(self, body: bytes) -> Rows | Rejection:
         try:
             content = self._any.decode(body)
-        except msgspec.DecodeError as error:
-            return invalid(("body",), "json_invalid", f"the body is not JSON: {error}")
-        except RecursionError:
-            return invalid(("body",), "json_invalid", "the body is nested too deeply")
+        except json_body.NOT_JSON as error:
+            return invalid(("body",), "json_invalid", json_body.why(error, body))
         if fault := _other_fields(content):
             return fault
         rows = self._rows.read(content["features"])

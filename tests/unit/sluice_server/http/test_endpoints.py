@@ -279,6 +279,13 @@ def test_the_previous_key_is_believed(start: Start) -> None:
         ({"label": 0, "labels": [0]}, ["body", "label"]),
         ({"labels": [0, 1]}, ["body", "labels"]),
         ({"label": "setosa"}, ["body", "label"]),
+        ({"label": "0_0"}, ["body", "label"]),
+        ({"label": "\u0660"}, ["body", "label"]),
+        ({"label": "x" * 3000}, ["body", "label"]),
+        ({"label": 10**3000}, ["body", "label"]),
+        ({"labels": ["setosa"]}, ["body", "labels", 0]),
+        ({"labels": [[]]}, ["body", "labels", 0]),
+        ({f"k{number}": 1 for number in range(300)}, ["body", "k0"]),
         ({"label": 0, "lable": 1}, ["body", "lable"]),
         ({"labels": [[]] * 400}, ["body", "labels"]),
     ],
@@ -288,15 +295,39 @@ def test_labels_that_do_not_fit_are_unprocessable(client: Client, labels: dict[s
     answer = feedback(client, predicted(client, ROW), **labels)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"][: len(location)] == location
-    assert len(answer.content) < 10_000, "what was sent is not sent back"
+    assert len(answer.content) < 500, "what was sent is not sent back"
     assert client.value("ml_feedback_total") == 0
 
 
-def test_a_label_that_is_no_number_of_json_is_unprocessable(client: Client) -> None:
-    """Python's JSON reads NaN; the answer must not fail on saying so."""
-    body = b'{"prediction_id": "x", "label": NaN}'
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"prediction_id": "x", "label": NaN}', "JSON, which has no NaN"),
+        (b'{"prediction_id": "x", "label": "\\ud800"}', "not JSON"),
+        (b'{"prediction_id": "x", "label": "\xff"}', "not UTF-8"),
+        (b'{"prediction_id": "x", "label": 1e400}', "out of range"),
+        (b"[" * 4000, "Expected `object`"),
+        (b"", "not JSON"),
+    ],
+)
+def test_what_is_no_label_in_json_is_unprocessable(client: Client, body: bytes, words: str) -> None:
+    """Python's own JSON reads some of it."""
     answer = client.post("/feedback", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 422
+    assert words in answer.json()["detail"][0]["msg"]
+
+
+def test_feedback_in_another_format_is_told_which(client: Client) -> None:
+    """As a prediction in another format is."""
+    assert client.post("/feedback", content=b"x=1", headers={"content-type": "text/plain"}).status_code == 415
+
+
+def test_head_is_answered_as_get_without_the_body(client: Client) -> None:
+    """Load balancers ask so."""
+    for path in ("/health/live", "/health/ready", "/health", "/metadata"):
+        answer = client.request("HEAD", path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] == client.get(path).headers["content-length"]
 
 
 def test_an_expired_id_is_unprocessable(start: Start) -> None:

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from starlette.types import Message
 
+from sluice_server.http import asgi
 from sluice_server.inference.batching import Batcher
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
@@ -24,6 +26,48 @@ SCOPE: dict[str, Any] = {
     "server": ("pod", 8081),
     "headers": [(b"content-type", b"application/json")],
 }
+
+
+def test_half_a_body_is_not_waited_for_for_ever(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts as a request under way for as long, and a rollout waits for these."""
+
+    async def half(messages: list[Message]) -> bytes | asgi.Unread:
+        async def receive() -> Message:
+            return messages.pop() if messages else await asyncio.Event().wait()  # type: ignore[return-value]
+
+        return await asgi.read_body(receive, 100, 0.01)
+
+    begun: Message = {"type": "http.request", "body": b"{", "more_body": True}
+    for sent in (list[Message](), [begun]):
+        assert asyncio.run(half(sent)) is asgi.Unread.TOO_SLOW
+
+    async def too_slow(*_: Any) -> asgi.Unread:
+        return asgi.Unread.TOO_SLOW
+
+    monkeypatch.setattr("sluice_server.http.predict.read_body", too_slow)
+    monkeypatch.setattr("sluice_server.http.dispatch.read_body", too_slow)
+    client = start()
+    for path in ("/predict", "/feedback"):
+        answer = client.post(path, json={})
+        assert (answer.status_code, answer.headers["connection"]) == (408, "close")
+    assert client.value("ml_requests_total", code="408") == 1
+    assert client.value("ml_requests_in_progress") == 0
+
+
+def test_a_dialect_that_fails_is_no_failure_of_the_model(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client sends must not roll a model back."""
+
+    def broken(*_: Any) -> Any:
+        raise MemoryError("a body that nobody has thought of")
+
+    monkeypatch.setattr("sluice_server.http.dialects.plain.PlainDialect.parse", broken, raising=True)
+    client = start(load=False)
+    with ThreadPoolExecutor(1) as worker:
+        batcher = Batcher(lambda rows: Output(np.zeros(len(rows)), None, None), worker, 100)
+        client.process.pod.data_plane.take(batcher, None)
+        client.process.pod.data_plane.open(Output(np.zeros(1), None, None))
+        assert client.post("/predict", json={"features": [1, 2, 3, 4]}).status_code == 422
+    assert client.value("ml_requests_total", code="500") == 0
 
 
 def test_a_client_that_leaves_while_it_waits_is_a_499(start: Start) -> None:

@@ -32,6 +32,17 @@ def test_children_are_at_zero_from_the_start(entry: str) -> None:
         assert read(name, feedback) == 0
 
 
+@pytest.mark.parametrize(("name", "rest"), [("rose", "other"), ("other", "(other)")])
+def test_a_class_may_be_called_other(name: str, rest: str) -> None:
+    """Its predictions are not counted with those of the classes beyond the first twenty."""
+    metrics = Metrics(Identity("iris", "3", "abcdefghij"), CODES)
+    metrics.expect_classes((name, *map(str, range(30))))
+    metrics.meters["gateway"].predicted([0, 25, 26])
+    labels = {"model": "iris", "version": "3", "revision": "abcdefghij", "entry": "gateway"}
+    read = metrics.registry.get_sample_value
+    assert [read("ml_predictions_total", labels | {"class": each}) for each in (name, rest)] == [1, 2]
+
+
 def test_classes_beyond_the_first_twenty_share_one_child() -> None:
     """The number of series is bounded however many classes a model has."""
     metrics = Metrics(Identity("iris", "3", "abcdefghij"), CODES)

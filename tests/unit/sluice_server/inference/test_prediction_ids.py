@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_server.inference.prediction_ids import FeedbackError, Keyring, Label, PredictionId, are_text, class_hashes
+from sluice_server.inference.prediction_ids import (
+    FeedbackError,
+    Keyring,
+    Label,
+    LabelError,
+    PredictionId,
+    are_text,
+    class_hashes,
+)
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 NOW, WEEK = 1_800_000_000, 7 * 86_400.0
@@ -55,7 +63,7 @@ def test_a_changed_id_is_refused(position: int, change: int) -> None:
     forged = base64.urlsafe_b64encode(bytes(raw)).rstrip(b"=").decode()
     with pytest.raises(FeedbackError) as refused:
         Keyring(KEY).read(forged, NOW, WEEK)
-    assert refused.value.field == "prediction_id"
+    assert refused.value.location == ("prediction_id",)
 
 
 @given(st.text(max_size=200))
@@ -99,6 +107,9 @@ def test_rows_are_judged_one_by_one() -> None:
     ("issued", "label", "message"),
     [
         (NUMBERS, "virginica", "classes are numbers"),
+        (NUMBERS, "0_0", "classes are numbers"),
+        (NUMBERS, "\u0662", "classes are numbers"),
+        (NUMBERS, "nan", "classes are numbers"),
         (NUMBERS, float("nan"), "classes are numbers"),
         (NUMBERS, 10**400, "classes are numbers"),
         (FLOWERS, 0, "classes are text"),
@@ -109,5 +120,5 @@ def test_a_label_of_the_wrong_kind_is_a_mistake_not_a_wrong_prediction(
     issued: PredictionId, label: Label, message: str
 ) -> None:
     """A client that sends names where the model has numbers is told so; nothing is counted."""
-    with pytest.raises(FeedbackError, match=message):
+    with pytest.raises(LabelError, match=message):
         issued.is_right(0, label)

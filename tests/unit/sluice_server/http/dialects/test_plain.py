@@ -149,8 +149,8 @@ def test_integers_only_are_checked_on_the_short_way_too() -> None:
         b'{"features": [[1, 1e999]]}',
         b'{"features": [[1, -1e999]]}',
         b'{"features": [[1, 1' + b"0" * 400 + b"]]}",
-        b'{"features": ' + b"[" * 100_000,
-        b'{"features": ' + b'{"a":' * 100_000,
+        b'{"features": ' + b"[" * 1_030,
+        b'{"features": ' + b'{"a":' * 1_030,
     ],
 )
 def test_hostile_bodies_are_unprocessable(content: bytes) -> None:
@@ -187,3 +187,27 @@ def test_any_json_is_read_or_rejected(features: Any) -> None:
 def test_any_bytes_are_read_or_rejected(content: bytes) -> None:
     """Bytes that are no JSON are rejected and never raise."""
     assert isinstance(PLAIN.parse(content), Rejection)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"features": "\xff"}', "not UTF-8"),
+        (b'{"\xff": 1}', "not UTF-8"),
+        (b'{"features": {"\xff": 1}}', "not UTF-8"),
+        (b'{"features": "\\ud800"}', "not JSON"),
+        (b'{"features": [[NaN, 1]]}', "JSON, which has no NaN"),
+        (b'{"features": [[1,-Infinity]]}', "JSON, which has no -Infinity"),
+        (b"[" * 1_030, "nested too deeply"),
+    ],
+)
+def test_what_is_no_json_is_told_why(content: bytes, words: str) -> None:
+    """Whatever bytes come, the client learns what is wrong with them."""
+    assert words in fault(PLAIN, content)["msg"]
+
+
+@pytest.mark.parametrize("part", [b"[]", b"{}", b'{"x":[{}]}'])
+def test_more_lists_than_rows_need_are_not_made(part: bytes) -> None:
+    """A million lists stop all other requests for a second; they are counted in a thousandth of that."""
+    code, detail = rejected(PLAIN, b'{"features": [' + b",".join([part] * 2_000) + b"]}")
+    assert (code, "more lists and objects than 10 rows need" in detail) == (413, True)

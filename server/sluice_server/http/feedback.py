@@ -1,0 +1,106 @@
+"""POST /feedback: the true labels for an earlier prediction.
+
+The body is read by msgspec and not by FastAPI's own validation, which makes an object and an error of each part of
+whatever was sent: a body of some megabytes would stop all other requests for seconds.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from sluice_server.http import json_body
+from sluice_server.inference.feedback import Feedback
+from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
+
+_NO_ID = (
+    f"null: predictions of more than {MAX_ROWS} rows, of numbers instead of classes, and of probes take no feedback"
+)
+_SHOWN = 300  # characters of a message
+_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_FIELD = re.compile(r"(unknown|required) field `(?P<name>[^`]*)`")
+_Label: TypeAlias = bool | int | float | str
+
+
+class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The true labels for an earlier prediction."""
+
+    prediction_id: Annotated[
+        str | None, msgspec.Meta(description="The `prediction_id` of the /predict answer, unchanged.")
+    ]
+    label: Annotated[_Label | None, msgspec.Meta(description="The true class, for a prediction of one row.")] = None
+    labels: Annotated[
+        list[_Label | None] | None,
+        msgspec.Meta(description="The true classes, one per row; null where the truth is not known."),
+    ] = None
+
+
+class FeedbackAnswer(msgspec.Struct, frozen=True):
+    """What became of the labels: counted, how many of these were correct, and came for a row that had one already."""
+
+    counted: int
+    correct: int
+    repeats: int
+
+
+_DECODER = msgspec.json.Decoder(FeedbackBody)
+
+
+def add_feedback(app: FastAPI, feedback: Feedback | None, key_file: str) -> None:
+    """The route; without `feedback` it says that there is no key at `key_file`."""
+
+    @app.post("/feedback", summary="Count true labels for an earlier prediction", openapi_extra=_description())
+    async def count(request: Request) -> JSONResponse:
+        if feedback is None:
+            return JSONResponse({"detail": f"feedback is off: this pod has no key at {key_file}"}, 503)
+        if not json_body.is_json(request.headers.get("content-type", "")):
+            return JSONResponse({"detail": f"the body must be {json_body.CONTENT_TYPE}"}, 415)
+        body = await request.body()
+        try:
+            given = _DECODER.decode(body)
+            if given.prediction_id is None:
+                raise FeedbackError(("prediction_id",), _NO_ID)
+            counted = feedback.count(given.prediction_id, given.label, given.labels, time.time())
+        except msgspec.ValidationError as error:
+            return _unprocessable("value_error", *_located(str(error)))
+        except json_body.NOT_JSON as error:
+            return _unprocessable("json_invalid", (), json_body.why(error, body))
+        except FeedbackError as error:
+            return _unprocessable("value_error", error.location, str(error))
+        return JSONResponse(msgspec.to_builtins(FeedbackAnswer(counted.counted, counted.correct, counted.repeats)))
+
+
+def _unprocessable(kind: str, location: tuple[str | int, ...], message: str) -> JSONResponse:
+    """One fault in FastAPI's shape."""
+    return JSONResponse({"detail": [{"type": kind, "loc": ["body", *location], "msg": message[:_SHOWN]}]}, 422)
+
+
+def _located(message: str) -> tuple[tuple[str | int, ...], str]:
+    """The place that msgspec names in a message, and the message without it."""
+    place, text = _PLACE.search(message), _PLACE.sub("", message)
+    parts = re.findall(r"[^.\[\]]+", place["path"]) if place else []
+    if field := _FIELD.search(text):
+        parts.append(field["name"])
+    return tuple(int(part) if part.isdigit() else part for part in parts), text
+
+
+def _description() -> dict[str, Any]:
+    """Body and answers in the OpenAPI document."""
+    (body, answer), parts = msgspec.json.schema_components((FeedbackBody, FeedbackAnswer), ref_template="{name}")
+    responses = {
+        "200": {"description": "What became of the labels.", "content": _json(parts[answer["$ref"]])},
+        "413": {"description": "The body is over its limit."},
+        "415": {"description": "The body is not JSON."},
+        "422": {"description": "The id or a label cannot be counted; `detail` names the field. Nothing was counted."},
+        "503": {"description": "This pod has no key for prediction ids."},
+    }
+    return {"requestBody": {"required": True, "content": _json(parts[body["$ref"]])}, "responses": responses}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
