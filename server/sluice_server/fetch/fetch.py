@@ -31,7 +31,7 @@ logger = logging.getLogger("sluice.fetch")
 
 def run(settings: FetchSettings) -> int:
     """Fetches, reports, and gives the exit code: 0 fetched, 3 refused for good, 1 worth another try."""
-    outcome = fetch(settings, this_image())
+    outcome = _outcome(settings)
     settings.termination_log.write_bytes(termination_message(outcome))
     match outcome:
         case Fetched(found):
@@ -43,6 +43,16 @@ def run(settings: FetchSettings) -> int:
         case Unavailable(reason, message):
             logger.error("cannot fetch %s now (%s): %s", settings.model_uri, reason, message)
             return 1
+
+
+def _outcome(settings: FetchSettings) -> Outcome:
+    """What `fetch` gives; a failure that nobody has thought of is one that may not come again."""
+    try:
+        return fetch(settings, this_image())
+    except Exception as error:
+        logger.exception("fetching failed")
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        return Unavailable("FetchFailed", f"fetching {settings.model_uri} failed, and its log says where: {what}")
 
 
 def fetch(settings: FetchSettings, image: Image) -> Outcome:

@@ -46,7 +46,10 @@ def parse_mlmodel(text: str) -> MLmodel | Refused:
     if len(text) > MAX_MLMODEL:
         return Refused("BadMLmodel", f"the file MLmodel has {len(text)} characters, and {MAX_MLMODEL} is the limit")
     try:
-        model = msgspec.convert(yaml.safe_load(text), MLmodel, strict=False)
+        # All scalars stay text, and become what a field needs: what YAML itself makes of tags, merge keys and numbers
+        # to the base of 60 can take minutes and gigabytes, or raise anything.
+        content = yaml.load(text, yaml.CBaseLoader)  # noqa: S506 - it makes less than the safe one
+        model = msgspec.convert(content, MLmodel, strict=False)
         if runtime := runtimes.for_model(model):
             runtime.read(model)
     except (yaml.YAMLError, msgspec.ValidationError, RecursionError, ValueError) as error:

@@ -19,6 +19,8 @@ from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, Policy
 from sluice_server.settings import Trust
 
 LIBRARY = "scikit-learn"
+_PER_PART = 3_000  # bytes that a list or object of the structure takes: 2,100 with a thousand trees
+_NO_LIMIT = 16 * 2**30  # bytes, where the container has no limit: the structure of no real model needs as much
 _PREDICT_FUNCTIONS = ("predict", "predict_proba")
 LOG_WITH_SKOPS = (
     "log it with mlflow.sklearn.log_model(..., serialization_format='skops', "
@@ -78,14 +80,15 @@ class SkopsRuntime:
         """The size that the archive unpacks to, and the types that it would construct."""
         from skops.io import get_untrusted_types  # noqa: PLC0415 - imports scikit-learn
 
-        limit = policy.image.memory_limit
+        limit = policy.image.memory_limit or _NO_LIMIT
         try:
             with zipfile.ZipFile(folder / name) as archive:
                 size = sum(entry.file_size for entry in archive.infolist())
-            if limit is not None and size >= limit:
+                needed = max(size, _to_read_structure(archive))
+            if needed >= limit:
                 return Refused(
                     "ModelTooLarge",
-                    f"{name} unpacks to {size / 2**20:.0f} MiB, and the memory limit of the server is "
+                    f"{name} needs {needed / 2**20:.0f} MiB to be read, and the memory limit of the server is "
                     f"{limit / 2**20:.0f} MiB: raise server.resources.limits.memory",
                 )
             types = get_untrusted_types(file=folder / name)
@@ -99,6 +102,16 @@ class SkopsRuntime:
         from sluice_server.runtimes.sklearn_model import load  # noqa: PLC0415 - imports scikit-learn
 
         return load(folder / found.model_file, found.schema, trusted_types, example, found.predict_function)
+
+
+def _to_read_structure(archive: zipfile.ZipFile) -> int:
+    """About how many bytes of memory it takes to read the structure of a skops file, which is JSON in the archive."""
+    size = parts = 0
+    with archive.open("schema.json") as structure:
+        while chunk := structure.read(2**20):
+            size += len(chunk)
+            parts += chunk.count(b"{") + chunk.count(b"[")
+    return 2 * size + _PER_PART * parts
 
 
 def check_types(found: Iterable[str], policy: Policy) -> Refused | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 import skops.io
+from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 from sluice_server.fetch import fetch
@@ -16,7 +18,7 @@ from sluice_server.fetch.preflight import Candidate, choose_runtime
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.runtimes.port import Image, Policy
-from sluice_server.settings import Trust
+from sluice_server.settings import Trust, fetch_settings
 
 POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**30))
 
@@ -79,7 +81,46 @@ def test_an_archive_that_unpacks_beyond_the_memory_is_refused(tmp_path: Path) ->
     """A zip bomb is told by its table of contents, without unpacking."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", "{}")
         archive.writestr("big.npy", b"\0" * 2**21)
     (tmp_path / "model.skops").write_bytes(content.getvalue())
     small = Policy(POLICY.trust, POLICY.trusted_types, Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**20))
     assert reason(tmp_path, policy=small) == "ModelTooLarge"
+
+
+@pytest.mark.parametrize("part", ["[],", '{"a": 1},'])
+def test_a_structure_that_takes_more_memory_than_there_is_is_refused(part: str, tmp_path: Path) -> None:
+    """Each list or object of some bytes would become some kilobytes; they are counted without being made."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", "[" + part * 500_000 + "1]")
+    (tmp_path / "model.skops").write_bytes(content.getvalue())
+    assert reason(tmp_path) == "ModelTooLarge"
+
+
+def test_a_forest_of_many_trees_is_not_too_large(tmp_path: Path) -> None:
+    """The estimate is near what it takes."""
+    skops.io.dump(RandomForestClassifier(300).fit(*load_iris(return_X_y=True)), tmp_path / "model.skops")
+    assert reason(tmp_path) == ""
+
+
+def test_whatever_goes_wrong_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator and the person paged read the termination message, and not the log."""
+
+    def broken(*_: object) -> None:
+        raise MemoryError("a file that nobody has thought of")
+
+    monkeypatch.setattr(fetch.artifacts, "locate", broken)
+    log = tmp_path / "termination"
+    settings = fetch_settings(
+        {
+            "SLUICE_MODEL_URI": "models:/iris/3",
+            "SLUICE_MODEL_DIR": str(tmp_path),
+            "MLFLOW_TRACKING_URI": "http://mlflow.invalid",
+            "SLUICE_TERMINATION_LOG": str(log),
+        }
+    )
+    assert fetch.run(settings) == 1
+    told = json.loads(log.read_text())["unavailable"]
+    assert told["reason"] == "FetchFailed"
+    assert "MemoryError: a file that nobody has thought of" in told["message"]

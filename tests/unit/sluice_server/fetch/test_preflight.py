@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -183,14 +184,70 @@ def test_too_much_is_refused_before_it_is_downloaded() -> None:
         "- 1",
         "flavors: 3",
         "flavors: {sklearn: {pickled_model: [1]}}",
-        "!!python/object:os.system {}",
         "x" * 2**21,
-        "utc_time_created: 2026-13-45",
     ],
 )
 def test_an_mlmodel_that_is_none_is_refused(text: str) -> None:
-    """Broken YAML, other shapes, Python tags and huge files are refused and never raise."""
+    """Broken YAML, other shapes and huge files are refused and never raise."""
     assert isinstance(parse_mlmodel(text), Refused)
+
+
+MERGED = "a0: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}], y{n}: 1}}\n" for n in range(1, 40)
+)
+MANY = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MERGED,
+        MANY,
+        "flavors: &f {sklearn: *f}",
+        "model_size_bytes: 1" + ":1" * 400_000,
+        'model_size_bytes: !!int ""',
+        "model_size_bytes: " + "9" * 100_000,
+        "model_size_bytes: !!timestamp x",
+        "flavors: {sklearn: !!python/object/apply:os.system [x]}",
+        "? [a]\n: b",
+        "utc_time_created: 2026-13-45",
+        "[" * 5_000,
+    ],
+    ids=[
+        "merges",
+        "aliases",
+        "cycle",
+        "base 60",
+        "empty int",
+        "digits",
+        "timestamp",
+        "python",
+        "list as key",
+        "date",
+        "deep",
+    ],
+)
+def test_a_hostile_mlmodel_is_read_or_refused_and_costs_nothing(text: str) -> None:
+    """Whatever YAML can do, it is text here: no merges, no numbers, no types."""
+    tracemalloc.start()
+    try:
+        assert isinstance(parse_mlmodel(text), MLmodel | Refused)
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(text) + 2**24
+    finally:
+        tracemalloc.stop()
+
+
+def test_null_is_nothing_in_an_mlmodel() -> None:
+    """MLflow writes what is not there as null."""
+    text = "flavors: {python_function: null, sklearn: {code: null}}\nsignature: null\nmodel_size_bytes: null\n"
+    model = parse_mlmodel(text)
+    assert isinstance(model, MLmodel)
+    assert (model.signature, model.model_size_bytes, model.inputs, model.predict_function) == (
+        None,
+        None,
+        "",
+        "predict",
+    )
 
 
 def test_an_mlmodel_has_at_most_1048576_characters() -> None:
