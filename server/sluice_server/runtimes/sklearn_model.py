@@ -18,7 +18,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sluice_server.model.schema import Rows, Schema
-from sluice_server.runtimes import columns, estimator, trees
+from sluice_server.runtimes import arrays, columns, estimator, trees
 from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.perturbed import perturbed
 from sluice_server.runtimes.port import ModelError
@@ -100,6 +100,7 @@ def load(path: Path, schema: Schema, trusted_types: Sequence[str], example: Rows
     threadpool_limits(limits=1)  # rows are few, and a pod's cores are not the node's
     fitted = skops.io.load(path, trusted=list(trusted_types))
     trees.check(fitted)
+    arrays.make_safe(fitted)
     estimator.adapt(fitted)
     names, width = getattr(fitted, "feature_names_in_", None), getattr(fitted, "n_features_in_", None)
     places = columns.places(schema, None if names is None else tuple(map(str, names)), width)

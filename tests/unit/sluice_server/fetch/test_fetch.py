@@ -110,7 +110,7 @@ def test_whatever_goes_wrong_is_told_in_a_sentence(tmp_path: Path, monkeypatch: 
     def broken(*_: object) -> None:
         raise MemoryError("a file that nobody has thought of")
 
-    monkeypatch.setattr(fetch.artifacts, "locate", broken)
+    monkeypatch.setattr("sluice_server.fetch.artifacts.locate", broken)
     log = tmp_path / "termination"
     settings = fetch_settings(
         {

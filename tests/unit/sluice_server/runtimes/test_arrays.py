@@ -1,0 +1,94 @@
+"""Arrays from a file that was changed by hand are not followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import load_iris
+from sklearn.linear_model import SGDClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor, RadiusNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
+
+from sluice_server.runtimes import arrays
+from sluice_server.runtimes.port import ModelError
+
+FEATURES, CLASSES = load_iris(return_X_y=True)
+BOTH = np.column_stack([CLASSES, CLASSES > 0]).astype(int)
+ESTIMATORS: list[Any] = [
+    SVC().fit(FEATURES, CLASSES),
+    SVC(kernel="linear").fit(FEATURES, CLASSES > 0),
+    SVC().fit(sparse.csr_matrix(FEATURES), CLASSES),
+    NuSVC().fit(FEATURES, CLASSES),
+    SVR().fit(FEATURES, CLASSES),
+    NuSVR().fit(FEATURES, CLASSES),
+    OneClassSVM().fit(FEATURES),
+    KNeighborsClassifier().fit(FEATURES, CLASSES),
+    KNeighborsClassifier(algorithm="ball_tree", metric="manhattan").fit(FEATURES, BOTH),
+    KNeighborsClassifier(algorithm="brute").fit(FEATURES, CLASSES),
+    KNeighborsClassifier().fit(sparse.csr_matrix(FEATURES), CLASSES),
+    KNeighborsRegressor(metric="minkowski", p=3).fit(FEATURES, CLASSES),
+    RadiusNeighborsClassifier(9.0).fit(FEATURES, CLASSES),
+    LocalOutlierFactor(novelty=True).fit(FEATURES),
+    make_pipeline(StandardScaler(), SGDClassifier().fit(FEATURES, CLASSES).sparsify()).fit(FEATURES, CLASSES),
+]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
+def test_what_scikit_learn_has_fitted_passes_and_answers_as_before(estimator: Any) -> None:
+    """An index of neighbors that is made anew is the one that was there."""
+    before = estimator.predict(FEATURES)
+    arrays.make_safe(estimator)
+    assert np.array_equal(estimator.predict(FEATURES), before)
+
+
+def fields(**changes: Any) -> Callable[[Any], None]:
+    def change(estimator: Any) -> None:
+        for name, value in changes.items():
+            setattr(estimator, name, value)
+
+    return change
+
+
+def stretch(matrix: Any) -> Any:
+    changed = matrix.copy()
+    changed.indices[0] = 1_000_000
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("estimator", "change", "words"),
+    [
+        (SVC(), fields(_dual_coef_=np.ones((2, 1))), "coefficients"),
+        (SVC(), fields(_intercept_=np.ones(1)), "intercepts"),
+        (SVC(), fields(support_vectors_=np.ones((60, 1))), "columns"),
+        (SVC(), fields(support_=np.zeros(1, np.int32)), "indexes"),
+        (SVC(), fields(_probA=np.ones(1), _probB=np.ones(1)), "probabilities"),
+        (SVC(), fields(_n_support=np.array([90, -20, -10], np.int32)), "negative numbers"),
+        (SVR(), fields(_dual_coef_=np.ones((1, 1))), "coefficients"),
+        (KNeighborsClassifier(), fields(_y=np.full(150, 99)), "no class"),
+        (KNeighborsClassifier(), fields(_y=np.full(150, -1)), "no class"),
+        (KNeighborsClassifier(), fields(_y=np.zeros(3, int)), "reshape"),
+        (KNeighborsClassifier(), fields(_fit_X=FEATURES[:, :1]), "1 columns instead of 4"),
+        (KNeighborsClassifier(), fields(effective_metric_="no metric"), "metric"),
+    ],
+)
+def test_what_leads_beyond_its_arrays_is_not_loaded(estimator: Any, change: Callable[[Any], None], words: str) -> None:
+    """The message names the part, and what is wrong with it."""
+    estimator.fit(FEATURES, CLASSES)
+    change(estimator)
+    with pytest.raises(ModelError, match=f"{type(estimator).__name__} in the model file .*{words}"):
+        arrays.make_safe(make_pipeline(StandardScaler(), estimator))
+
+
+def test_a_sparse_matrix_that_leads_beyond_its_columns_is_not_loaded() -> None:
+    """scipy compares the indexes with the shape only when it is told to."""
+    estimator = SGDClassifier().fit(FEATURES, CLASSES).sparsify()
+    estimator.coef_ = stretch(estimator.coef_)
+    with pytest.raises(ModelError, match="csr_"):
+        arrays.make_safe(estimator)
