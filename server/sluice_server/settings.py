@@ -15,7 +15,6 @@ from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
 
-DEFAULT_TRUSTED_TYPES = ("sklearn.tree._tree.Tree",)
 # An init container is retried by the kubelet, so one try is short. A user's own value of a variable wins.
 MLFLOW_DEFAULTS: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -173,10 +172,7 @@ def _choice(env: Mapping[str, str], name: str, kind: type[Choice], default: Choi
 
 
 def _trusted_types(env: Mapping[str, str]) -> tuple[str, ...]:
-    text = env.get("SLUICE_TRUSTED_TYPES")
-    if text is None:
-        return DEFAULT_TRUSTED_TYPES
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    return tuple(name.strip() for name in env.get("SLUICE_TRUSTED_TYPES", "").split(",") if name.strip())
 
 
 def _revision(env: Mapping[str, str]) -> str:

@@ -174,8 +174,7 @@ def attempts(unservable: Unservable) -> dict[str, Attempt]:
             {"model": {"uri": unservable.pickle, "onPromote": None}},
             "PickleNotTrusted",
             r"the model is saved as pickle, and loading it would run code out of the file, which trust: TrustedTypes "
-            r"forbids: log it with mlflow\.sklearn\.log_model\(\.\.\., serialization_format='skops', .*\) and set "
-            r"`trust: TrustedTypes`",
+            r"forbids: log it with mlflow\.sklearn\.log_model\(\.\.\., serialization_format='skops'\).*",
         ),
         "image": Attempt(
             {"server": {"image": "registry.local/absent:1"}, "rollout": {"deadline": "60s"}},

@@ -27,7 +27,6 @@ REASONS = frozenset(  # of `fetch`, for machines: conditions, and metrics with a
         "PickleNotServed",
         "PickleNotTrusted",
         "RegistryLoginRefused",
-        "SkopsNotTrusted",
         "TooManyFiles",
         "UnsafePath",
         "UnsupportedFlavor",

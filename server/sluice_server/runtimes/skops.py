@@ -16,6 +16,7 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, Policy
+from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.settings import Trust
 
 LIBRARY = "scikit-learn"
@@ -23,8 +24,8 @@ _PER_PART = 3_000  # bytes that a list or object of the structure takes: 2,100 w
 _NO_LIMIT = 16 * 2**30  # bytes, where the container has no limit: the structure of no real model needs as much
 _PREDICT_FUNCTIONS = ("predict", "predict_proba")
 LOG_WITH_SKOPS = (
-    "log it with mlflow.sklearn.log_model(..., serialization_format='skops', "
-    "skops_trusted_types=['sklearn.tree._tree.Tree'])"
+    "log it with mlflow.sklearn.log_model(..., serialization_format='skops'); where MLflow then asks for it, add "
+    "skops_trusted_types=[...] with the types that it names"
 )
 
 
@@ -59,12 +60,7 @@ class SkopsRuntime:
                 f"{' and '.join(_PREDICT_FUNCTIONS)}: log it with one of them",
             )
         if saved == "skops":
-            if policy.trust is not Trust.DATA:
-                return None
-            return Refused(
-                "SkopsNotTrusted",
-                "trust: Data allows no scikit-learn model, and this one is saved with skops: set `trust: TrustedTypes`",
-            )
+            return None
         if policy.trust is Trust.CODE:
             return Refused(
                 "PickleNotServed",
@@ -73,7 +69,7 @@ class SkopsRuntime:
         return Refused(
             "PickleNotTrusted",
             f"the model is saved as {saved}, and loading it would run code out of the file, which trust: "
-            f"{policy.trust} forbids: {LOG_WITH_SKOPS} and set `trust: TrustedTypes`",
+            f"{policy.trust} forbids: {LOG_WITH_SKOPS}",
         )
 
     def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
@@ -101,7 +97,8 @@ class SkopsRuntime:
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.sklearn_model import load  # noqa: PLC0415 - imports scikit-learn
 
-        return load(folder / found.model_file, found.schema, trusted_types, example, found.predict_function)
+        types = sorted(SAFE_TYPES.union(trusted_types))
+        return load(folder / found.model_file, found.schema, types, example, found.predict_function)
 
 
 def _to_read_structure(archive: zipfile.ZipFile) -> int:
@@ -115,13 +112,20 @@ def _to_read_structure(archive: zipfile.ZipFile) -> int:
 
 
 def check_types(found: Iterable[str], policy: Policy) -> Refused | None:
-    """Refuses types that are not on the operator's list; the list that the model carries itself proves nothing."""
-    unknown = sorted(set(found) - set(policy.trusted_types))
-    if not unknown:
+    """Refuses types beyond the safe ones and the operator's list; the list that the model carries proves nothing."""
+    unknown = sorted(set(found) - SAFE_TYPES)
+    beyond = sorted(set(unknown) - set(policy.trusted_types))
+    if not beyond and (not unknown or policy.trust is not Trust.DATA):
         return None
-    shown = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
+    hint = "set `trust: TrustedTypes`"
+    if beyond:
+        hint += ", and have the administrator add them to SLUICE_TRUSTED_TYPES of the operator"
     return Refused(
         "UntrustedTypes",
-        f"the model file holds types that the operator does not trust: {shown}. Train without them, or have the "
-        "administrator add them to the operator's list of trusted types",
+        f"the model file holds types that trust: {policy.trust} does not allow: {_listed(beyond or unknown)}. Train "
+        f"without them; or {hint}",
     )
+
+
+def _listed(types: list[str]) -> str:
+    return ", ".join(types[:10]) + (f" and {len(types) - 10} more" if len(types) > 10 else "")

@@ -68,5 +68,5 @@ def test_no_reason_is_explained_that_is_gone() -> None:
 
 def test_reasons_are_found() -> None:
     """The tests above would pass if none were."""
-    assert {"AliasNotFound", "ErrorRateWorseThanStable", "SkopsNotTrusted", "RolledBack"} <= IN_CODE
+    assert {"AliasNotFound", "ErrorRateWorseThanStable", "UntrustedTypes", "RolledBack"} <= IN_CODE
     assert {"Aborted", "Undone", "Serving", "Suspended"} <= WORDS_IN_CODE

@@ -14,7 +14,7 @@ def test_defaults_are_those_of_the_pod() -> None:
     settings = serve_settings({})
     assert (settings.cluster_port, settings.gateway_port, settings.drain_delay) == (8080, 8081, 10.0)
     assert str(settings.model_dir) == "/model"
-    assert settings.trusted_types == ("sklearn.tree._tree.Tree",)
+    assert settings.trusted_types == ()
     assert settings.correlation_header == "X-Correlation-ID"
 
 
@@ -53,9 +53,9 @@ def test_trust_is_data_unless_said_otherwise() -> None:
         fetch_settings({"SLUICE_MODEL_URI": "models:/iris/3", "SLUICE_TRUST": "Everything"})
 
 
-def test_an_empty_list_of_types_trusts_none() -> None:
-    """The operator's list is the whole list: set but empty means no type beyond those of skops itself."""
-    assert serve_settings({"SLUICE_TRUSTED_TYPES": ""}).trusted_types == ()
+def test_the_operator_s_list_of_types_is_empty_unless_it_is_set() -> None:
+    """It adds to the types that are safe in any file."""
+    assert serve_settings({}).trusted_types == serve_settings({"SLUICE_TRUSTED_TYPES": ""}).trusted_types == ()
     assert serve_settings({"SLUICE_TRUSTED_TYPES": "a.B, c.D"}).trusted_types == ("a.B", "c.D")
 
 

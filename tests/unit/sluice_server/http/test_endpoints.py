@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.prediction_ids import Keyring
@@ -205,9 +208,10 @@ def test_a_model_that_cannot_answer_its_example_is_never_ready(start: Start, sav
     assert client.post("/predict", json={"features": ROW}).status_code == 503
 
 
-def test_types_beyond_the_list_are_not_loaded_when_serving_either(start: Start) -> None:
-    """The serving process holds to the operator's list by itself."""
-    client = start(trusted_types=())
+def test_types_beyond_the_list_are_not_loaded_when_serving_either(start: Start, save: Save, tmp_path: Path) -> None:
+    """The serving process holds to the safe types and the operator's list by itself."""
+    estimator = make_pipeline(FunctionTransformer(shutil.which), LinearRegression())
+    client = start(model_dir=save(tmp_path / "other", estimator))
     assert "UntrustedTypesFoundException" in client.get("/health/ready").json()["reason"]
 
 
