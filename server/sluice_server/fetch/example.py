@@ -21,7 +21,9 @@ _MADE_UP = {Kind.BOOLEAN: False, Kind.INTEGER: 1, Kind.NUMBER: 0.5}
 def logged_example(logged: bytes, schema: Schema) -> dict[str, Any] | None:
     """A body for /predict with at most EXAMPLE_ROWS rows of what was logged; None if it does not fit."""
     features = _from_logged(logged)
-    if features is None or isinstance(RowReader(schema, EXAMPLE_ROWS).read(features), Rejection):
+    reader = RowReader(schema, EXAMPLE_ROWS)
+    reader.allow_missing([True] * len(schema.columns))
+    if features is None or isinstance(reader.read(features), Rejection):
         return None
     return {"features": features}
 

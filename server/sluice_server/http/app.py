@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.readiness import Readiness
+from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.schema import Schema
@@ -31,6 +33,7 @@ class Pod:
     readiness: Readiness
     metrics: Metrics
     data_plane: DataPlane
+    rows: RowReader
     feedback: Feedback | None
 
 
@@ -49,7 +52,8 @@ def build_app(pod: Pod) -> FastAPI:
 
     def openapi() -> dict[str, Any]:
         document = described()
-        document["paths"].setdefault("/predict", describe_predict(pod.manifest.schema, pod.manifest.input_example))
+        example = pod.manifest.input_example
+        document["paths"]["/predict"] = describe_predict(pod.manifest.schema, pod.rows.nullable, example)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
@@ -95,7 +99,7 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
             "signature": {
                 "inputs": manifest.signature.inputs,
                 "outputs": manifest.signature.outputs,
-                "columns": _columns(manifest.schema),
+                "columns": _columns(manifest.schema, pod.rows.nullable),
                 "predictions": _predictions(pod.data_plane),
             },
             "target_classes": pod.data_plane.classes,
@@ -107,9 +111,17 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _columns(schema: Schema) -> list[dict[str, Any]]:
-    """What a row of a request must have, in this order. This server cannot fill in a column, so all are required."""
-    return [{"name": column.name, "type": column.kind, "required": True} for column in schema.columns]
+def _columns(schema: Schema, nullable: Sequence[bool]) -> list[dict[str, Any]]:
+    """What a row of a request has, in this order. One that is optional may be left out only if the model allows it."""
+    return [
+        {
+            "name": column.name,
+            "type": column.kind,
+            "required": column.required or not may_be_null,
+            "nullable": may_be_null,
+        }
+        for column, may_be_null in zip(schema.columns, nullable, strict=True)
+    ]
 
 
 def _predictions(data_plane: DataPlane) -> dict[str, Any] | None:

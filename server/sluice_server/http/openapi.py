@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sluice_server.model.schema import Kind, Schema
 
-_TYPES = {Kind.NUMBER: {"type": "number"}, Kind.INTEGER: {"type": "integer"}, Kind.BOOLEAN: {"type": "boolean"}}
+_TYPES = {Kind.NUMBER: "number", Kind.INTEGER: "integer", Kind.BOOLEAN: "boolean"}
 _ERRORS = {
     "413": "The body or the number of rows is over its limit.",
     "415": "The body is not JSON.",
@@ -16,15 +17,18 @@ _ERRORS = {
 }
 
 
-def describe_predict(schema: Schema, example: dict[str, Any]) -> dict[str, Any]:
-    """The path item of /predict: one schema per accepted form, and the input example."""
+def describe_predict(schema: Schema, nullable: Sequence[bool], example: dict[str, Any]) -> dict[str, Any]:
+    """The path item of /predict: one schema per accepted form, and the input example.
+
+    `nullable`: for each column, whether its value may be missing.
+    """
     return {
         "post": {
             "summary": "Predict",
             "operationId": "predict",
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": _body(schema), "example": example}},
+                "content": {"application/json": {"schema": _body(schema, nullable), "example": example}},
             },
             "responses": {
                 "200": {"description": "The predictions.", "content": {"application/json": {"schema": _answer()}}},
@@ -34,12 +38,17 @@ def describe_predict(schema: Schema, example: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _body(schema: Schema) -> dict[str, Any]:
-    cells = [{**_TYPES[column.kind], "title": column.name} for column in schema.columns]
+def _body(schema: Schema, nullable: Sequence[bool]) -> dict[str, Any]:
+    types = [_type(column.kind, may_be_null) for column, may_be_null in zip(schema.columns, nullable, strict=True)]
+    cells = [{**each, "title": name} for each, name in zip(types, schema.names, strict=True)]
     row = {"type": "array", "prefixItems": cells, "minItems": len(cells), "maxItems": len(cells)}
-    named = {column.name: _TYPES[column.kind] for column in schema.columns}
+    named = dict(zip(schema.names, types, strict=True))
     lists = {name: {"oneOf": [{"type": "array", "items": cell}, cell]} for name, cell in named.items()}
-    required = list(schema.names)
+    required = [
+        column.name
+        for column, may_be_null in zip(schema.columns, nullable, strict=True)
+        if column.required or not may_be_null
+    ]
     forms = [
         {"title": "rows", "type": "array", "items": row},
         {"title": "one row", **row},
@@ -56,6 +65,10 @@ def _body(schema: Schema) -> dict[str, Any]:
         "required": ["features"],
         "additionalProperties": False,
     }
+
+
+def _type(kind: Kind, nullable: bool) -> dict[str, Any]:
+    return {"type": [_TYPES[kind], "null"] if nullable else _TYPES[kind]}
 
 
 def _answer() -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 Values may be rows, one flat row, named columns or a list of records; they are walked cell by cell, so that a rejection
 can name the place. `read_matrix` is the short way for rows of numbers. Nothing is cast with loss: 2.9 is no integer,
-"1" no number, null no value. How values are spelt as bytes is a dialect's concern.
+"1" no number, and null no value, unless the model takes missing values. How values are spelt as bytes is a dialect's
+concern.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,8 @@ class _RejectedError(Exception):
 class RowReader:
     """Reads the values of a request for one schema; at most `max_rows` rows.
 
-    `takes_matrix` says whether `read_matrix` can be used at all: booleans are no numbers.
+    `takes_matrix` says whether `read_matrix` can be used at all: booleans are no numbers. `takes_missing`: whether
+    there are columns in which a value may be missing; it is NaN in the rows then.
     """
 
     def __init__(self, schema: Schema, max_rows: int) -> None:
@@ -39,6 +42,21 @@ class RowReader:
         self.max_rows = max_rows
         self._integers = np.array([column.kind is Kind.INTEGER for column in schema.columns])
         self._has_integers = bool(self._integers.any())
+        self._nullable: tuple[bool, ...] = (False,) * len(schema.columns)
+        self.takes_missing = False
+
+    @property
+    def nullable(self) -> tuple[bool, ...]:
+        """For each column, whether its value may be null; one that is not required may be left out then, too."""
+        return self._nullable
+
+    def allow_missing(self, nullable: Sequence[bool]) -> None:
+        """From now on values may be missing in these columns, apart from required whole numbers and booleans."""
+        self._nullable = tuple(
+            takes and (column.kind is Kind.NUMBER or not column.required)
+            for takes, column in zip(nullable, self._schema.columns, strict=True)
+        )
+        self.takes_missing = any(self._nullable)
 
     def read(self, values: Any) -> Rows | Rejection:
         """The rows as float64 of shape (rows, columns), or why not; locations begin inside of `values`."""
@@ -50,7 +68,7 @@ class RowReader:
             return invalid((), "too_short", "at least one row is needed")
         return np.array(cells, dtype=np.float64)
 
-    def read_matrix(self, matrix: list[list[float]]) -> Rows | Rejection | None:
+    def read_matrix(self, matrix: Sequence[Sequence[float | None]]) -> Rows | Rejection | None:
         """The rows if all is well with a matrix of numbers; None if it has to be walked to say what is wrong."""
         if len(matrix) > self.max_rows:
             return self._too_many(len(matrix))
@@ -61,12 +79,13 @@ class RowReader:
         return rows if self._is_clean(rows) else None
 
     def _is_clean(self, rows: Rows) -> bool:
-        if not (np.abs(rows) <= LARGEST).all():
-            return False
-        if not self._has_integers:
-            return True
-        integers = rows[:, self._integers]
-        return bool(((np.abs(integers) < LARGEST_INTEGER) & (integers == np.trunc(integers))).all())
+        fits = np.abs(rows) <= LARGEST
+        if self._has_integers:
+            integers = rows[:, self._integers]
+            fits[:, self._integers] = (np.abs(integers) < LARGEST_INTEGER) & (integers == np.trunc(integers))
+        if self.takes_missing:
+            fits |= np.isnan(rows) & self._nullable
+        return bool(fits.all())
 
     def _rows(self, values: Any) -> Iterator[list[float]]:
         match values:
@@ -93,26 +112,47 @@ class RowReader:
             raise _wrong(
                 where, "wrong_length", f"a row needs {len(columns)} values ({names}), and this one has {len(row)}"
             )
-        return [_cell(value, column, (*where, at)) for at, (value, column) in enumerate(zip(row, columns, strict=True))]
+        return [self._cell(value, at, (*where, at)) for at, value in enumerate(row)]
 
     def _from_record(self, record: Any, where: Location) -> list[float]:
         if not isinstance(record, dict):
             raise _wrong(where, "dict_type", f"a record must be an object like the first one, not {type_name(record)}")
-        return [_cell(_named(record, column, where), column, (*where, column.name)) for column in self._schema.columns]
+        return [
+            self._cell(self._named(record, at, where), at, (*where, column.name))
+            for at, column in enumerate(self._schema.columns)
+        ]
 
     def _from_columns(self, columns: dict[str, Any]) -> Iterator[list[float]]:
         lists = {}
-        for column in self._schema.columns:
-            value = _named(columns, column, ())
-            lists[column.name] = value if isinstance(value, list) else [value]
-        lengths = {name: len(values) for name, values in lists.items()}
-        rows = next(iter(lengths.values()))
-        for name, length in lengths.items():
+        for at, name in enumerate(self._schema.names):
+            value = self._named(columns, at, ())
+            lists[name] = value if isinstance(value, list) else [value]
+        given = {name: len(values) for name, values in lists.items() if name in columns}
+        if not given:
+            raise _wrong((), "too_short", "at least one column is needed")
+        first, rows = next(iter(given.items()))
+        for name, length in given.items():
             if length != rows:
-                first = self._schema.names[0]
                 raise _wrong((name,), "wrong_length", f"{length} values, but {first!r} has {rows}")
         self._count(rows)
-        return ([_cell(lists[c.name][at], c, (c.name, at)) for c in self._schema.columns] for at in range(rows))
+        cells = [values if name in given else values * rows for name, values in lists.items()]
+        names = self._schema.names
+        return (
+            [self._cell(values[row], at, (names[at], row)) for at, values in enumerate(cells)] for row in range(rows)
+        )
+
+    def _named(self, record: dict[str, Any], at: int, where: Location) -> Any:
+        column = self._schema.columns[at]
+        if column.name in record:
+            return record[column.name]
+        if self._nullable[at] and not column.required:
+            return None
+        raise _wrong((*where, column.name), "missing", f"the column {column.name!r} is required")
+
+    def _cell(self, value: Any, at: int, where: Location) -> float:
+        if value is None and self._nullable[at]:
+            return math.nan
+        return _cell(value, self._schema.columns[at], where)
 
     def _count(self, rows: int) -> None:
         if rows > self.max_rows:
@@ -125,12 +165,6 @@ class RowReader:
 
 def _wrong(location: Location, kind: str, message: str) -> _RejectedError:
     return _RejectedError(invalid(location, kind, message))
-
-
-def _named(record: dict[str, Any], column: Column, where: Location) -> Any:
-    if column.name not in record:
-        raise _wrong((*where, column.name), "missing", f"the column {column.name!r} is required")
-    return record[column.name]
 
 
 def _cell(value: Any, column: Column, where: Location) -> float:

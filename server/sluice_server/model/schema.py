@@ -27,10 +27,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One input column; an unnamed one is called by its position."""
+    """One input column; an unnamed one is called by its position. One that is not `required` may be left out."""
 
     name: str
     kind: Kind
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _column(position: int, entry: dict[str, Any]) -> Column:
             f"input column {name!r} has type {entry.get('type')!r}, and this server takes {', '.join(_COLUMN_KINDS)}: "
             "encode it as numbers before the model"
         )
-    return Column(name, kind)
+    return Column(name, kind, entry.get("required") is not False)
 
 
 def _tensor_columns(entry: dict[str, Any]) -> tuple[Column, ...]:

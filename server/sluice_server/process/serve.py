@@ -47,7 +47,8 @@ def assemble(settings: ServeSettings, found: Manifest, keyring: Keys | None) -> 
     metrics = Metrics(identity, CODES)
     feedback = None if keyring is None else Feedback(keyring, metrics, settings.feedback_max_age)
     data_plane = DataPlane(settings.revision, keyring)
-    pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, feedback)
+    rows = RowReader(found.schema, settings.max_rows)
+    pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, rows, feedback)
     entries: dict[int, str] = {}
     dispatch = Dispatch(
         build_app(pod),
@@ -63,12 +64,11 @@ def assemble(settings: ServeSettings, found: Manifest, keyring: Keys | None) -> 
 
 def _predict_endpoints(pod: Pod) -> dict[str, PredictEndpoint]:
     """The endpoint of each path of each dialect."""
-    settings, schema = pod.settings, pod.manifest.schema
-    log = PredictionLog(pod.identity, schema.names, settings.prediction_log_sample)
-    rows = RowReader(schema, settings.max_rows)
+    settings = pod.settings
+    log = PredictionLog(pod.identity, pod.manifest.schema.names, settings.prediction_log_sample)
     endpoints: dict[str, PredictEndpoint] = {}
     for kind in DIALECTS:
-        dialect = kind(rows, pod.identity)
+        dialect = kind(pod.rows, pod.identity)
         endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body)
         endpoints |= dict.fromkeys(dialect.paths, endpoint)
     return endpoints

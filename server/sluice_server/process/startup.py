@@ -48,9 +48,12 @@ async def load(pod: Pod, worker: Executor) -> None:
 
 async def _answer_example(pod: Pod, worker: Executor) -> Output:
     """The model's output for its input example, which has taken the whole way of a request but for the socket."""
-    dialect = PlainDialect(RowReader(pod.manifest.schema, EXAMPLE_ROWS), pod.identity)
+    reader = RowReader(pod.manifest.schema, EXAMPLE_ROWS)
+    reader.allow_missing([True] * len(pod.manifest.schema.columns))  # the model is asked whether it takes them
+    dialect = PlainDialect(reader, pod.identity)
     rows = _example(pod.manifest, dialect)
     model = await _load(pod, worker, rows)
+    pod.rows.allow_missing(model.nullable)
     pod.data_plane.take(Batcher(model.predict, worker, pod.settings.max_queued_rows), model.classes)
     pod.metrics.expect_classes(model.classes or ())
     prediction = await pod.data_plane.predict(rows, ENTRIES[0], probe=False, disconnected=_stay)

@@ -66,8 +66,12 @@ class LoadedModel(Protocol):
     def classes(self) -> tuple[Any, ...] | None:
         """The labels of a classifier in the order of its class indexes; None for everything else."""
 
+    @property
+    def nullable(self) -> tuple[bool, ...]:
+        """For each column of the signature, whether it takes rows without a value there."""
+
     def predict(self, rows: Rows) -> Output:
-        """The output for rows of shape (rows, columns); may raise anything."""
+        """The output for rows of shape (rows, columns), NaN where a value is missing; may raise anything."""
 
 
 class Runtime(Protocol):

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sluice_server.model.schema import Rows, Schema
 from sluice_server.runtimes import arrays, columns, estimator, trees
+from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.perturbed import perturbed
 from sluice_server.runtimes.port import ModelError
@@ -46,6 +47,9 @@ class SklearnModel:
         self.classes = _classes(fitted, self._ordered(example))
         self._class_values = np.asarray(getattr(fitted, "classes_", ())) if self.classes is not None else np.array(())
         self._run = self._way(function)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.nullable = nullable(self.predict, example)
 
     def predict(self, rows: Rows) -> Output:
         """The output for rows of shape (rows, columns); raises what the estimator raises, and on NaN predictions."""
@@ -115,7 +119,8 @@ def _prove(model: SklearnModel, example: Rows, schema: Schema) -> None:
     if answered != len(example):
         raise ModelError(f"the model answers {len(example)} rows with {answered} predictions")
     if model.has_short_way:
-        for rows in (example, perturbed(example, schema)):
+        near = perturbed(example, schema)
+        for rows in (example, near, np.where(model.nullable, np.nan, near)):
             output = model.predict(rows)
             ours = output.values, np.asarray(output.probabilities)
             if not all(map(np.array_equal, ours, model.own(rows))):

@@ -28,6 +28,10 @@ class _Matrix(msgspec.Struct, forbid_unknown_fields=True):
     features: list[list[float]]
 
 
+class _MatrixWithMissing(msgspec.Struct, forbid_unknown_fields=True):
+    features: list[list[float | None]]
+
+
 class PlainDialect:
     """See `port.Dialect`."""
 
@@ -51,6 +55,7 @@ class PlainDialect:
         )
         self._model_version = identity.version
         self._matrix = msgspec.json.Decoder(_Matrix)
+        self._matrix_with_missing = msgspec.json.Decoder(_MatrixWithMissing)
         self._any = msgspec.json.Decoder()
 
     def reads(self, content_type: str) -> bool:
@@ -81,11 +86,11 @@ class PlainDialect:
 
     def _parse_matrix(self, body: bytes) -> Rows | Rejection | None:
         """The rows of the common form; None for every other form and for whatever is wrong."""
+        decoder = self._matrix_with_missing if self._rows.takes_missing else self._matrix
         try:
-            matrix = self._matrix.decode(body).features
+            return self._rows.read_matrix(decoder.decode(body).features)
         except json_body.NOT_JSON:
             return None
-        return self._rows.read_matrix(matrix)
 
     def _parse_any(self, body: bytes) -> Rows | Rejection:
         try:

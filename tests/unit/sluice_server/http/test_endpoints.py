@@ -97,7 +97,8 @@ def test_metadata_says_what_requests_and_responses_must_look_like(client: Client
     """The operator compares this of two revisions, before the newer one gets any request of a caller."""
     signature = client.get("/metadata").json()["signature"]
     names = ["sepal length", "sepal width", "petal length", "petal width"]
-    assert signature["columns"] == [{"name": name, "type": "number", "required": True} for name in names]
+    column = {"type": "number", "required": True, "nullable": True}
+    assert signature["columns"] == [{"name": name, **column} for name in names]
     assert signature["predictions"] == {"type": "integer", "values": 1, "classes": [0, 1, 2], "probabilities": True}
 
 

@@ -12,7 +12,8 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_multilabel_classification
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
@@ -114,6 +115,67 @@ def test_a_set_of_labels_per_row_is_no_class(
     assert (answer.status_code, answer.json()["prediction_id"]) == (200, None)
     assert np.array_equal(answer.json()["predictions"], estimator.predict(features[:rows]))
     assert client.value("ml_requests_total", code="200") == 1
+
+
+WITH_NULL = [[5.1, None, 1.4, 0.2], [None, None, None, None], [6.0, 3.0, 4.5, 1.5]]
+
+
+@pytest.mark.parametrize("names", ["abcd", "dbca"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestClassifier(5, random_state=0),
+        HistGradientBoostingClassifier(max_iter=3),
+        make_pipeline(SimpleImputer(), LogisticRegression(max_iter=500)),
+    ],
+    ids=["forest", "histogram trees", "imputer"],
+)
+def test_a_missing_value_is_null_where_the_model_takes_nan(
+    start: Start, save: Save, tmp_path: Path, estimator: Any, names: str
+) -> None:
+    """In an example, too; a column that the signature calls optional may be left out."""
+    estimator.fit(TABLE.mask(TABLE > 6.5), CLASSES)
+    inputs = json.dumps([{"name": name, "type": "double", "required": name != "b"} for name in names])
+    client = start(model_dir=save(tmp_path / "model", estimator, inputs, [0.5, None, None, 1.0]))
+    rows = pd.DataFrame(WITH_NULL, columns=list("abcd"), dtype=float)
+    wanted = estimator.predict(rows).tolist()
+    in_order = rows[list(names)].astype(object).where(rows[list(names)].notna(), None)
+    columns = {name: in_order[name].tolist() for name in names}
+    partly = [{name: row[name] for name in names if name != "b" or row["b"]} for row in in_order.to_dict("records")]
+    for features in (in_order.to_numpy().tolist(), columns, partly):
+        answer = client.post("/predict", json={"features": features})
+        assert (answer.status_code, answer.json().get("predictions")) == (200, wanted), answer.text
+    without = {name: values[:1] for name, values in columns.items() if name != "b"}
+    assert client.post("/predict", json={"features": without}).json()["predictions"] == wanted[:1]
+    described = {column["name"]: column for column in client.get("/metadata").json()["signature"]["columns"]}
+    assert [described[name]["required"] for name in "abcd"] == [True, False, True, True]
+    assert all(column["nullable"] for column in described.values())
+
+
+def test_only_the_columns_in_which_the_model_takes_nan_may_be_null(start: Start, save: Save, tmp_path: Path) -> None:
+    """It is asked column by column. An optional column that it needs is required."""
+    filled = ColumnTransformer([("filled", SimpleImputer(), ["b"])], remainder="passthrough")
+    estimator = make_pipeline(filled, LogisticRegression(max_iter=500)).fit(TABLE, CLASSES)
+    inputs = json.dumps([{"name": name, "type": "double", "required": False} for name in "abcd"])
+    client = start(model_dir=save(tmp_path / "model", estimator, inputs))
+    assert client.post("/predict", json={"features": [[1, None, 2, 3]]}).status_code == 200
+    assert client.post("/predict", json={"features": [{"a": 1, "c": 2, "d": 3}]}).status_code == 200
+    for refused in ([[1, 1, None, 3]], [{"a": 1, "b": 1, "d": 3}]):
+        answer = client.post("/predict", json={"features": refused})
+        assert (answer.status_code, answer.json()["detail"][0]["loc"][-1]) == (
+            422,
+            2 if refused[0] == [1, 1, None, 3] else "c",
+        )
+
+
+def test_a_whole_number_is_not_missing_unless_it_is_optional(start: Start, save: Save, tmp_path: Path) -> None:
+    """MLflow calls a column of whole numbers with gaps a double."""
+    estimator = RandomForestClassifier(3).fit(TABLE.round(), CLASSES)
+    inputs = json.dumps([{"name": name, "type": "long", "required": name != "b"} for name in "abcd"])
+    client = start(model_dir=save(tmp_path / "model", estimator, inputs, [1, 2, 3, 4]))
+    assert client.post("/predict", json={"features": [[1, None, 2, 3]]}).status_code == 200
+    assert client.post("/predict", json={"features": [[1, 2, None, 3]]}).status_code == 422
+    assert client.post("/predict", json={"features": [[1, None, 2.5, 3]]}).status_code == 422
 
 
 def test_a_made_up_example_has_a_logarithm(start: Start, save: Save, tmp_path: Path) -> None:
