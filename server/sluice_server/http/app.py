@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from sluice_server.http.feedback import add_feedback
@@ -39,7 +40,8 @@ class Pod:
 
 def build_app(pod: Pod) -> FastAPI:
     """The application behind the dispatch; it knows neither ports nor trailing slashes."""
-    app = FastAPI(
+    app = FastAPIOffline(  # its pages need nothing from the internet
+        redoc_url=None,
         title=f"Sluice model server: {pod.settings.model_name or 'model'}",
         version=pod.settings.model_version or "0",
         redirect_slashes=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -325,6 +326,16 @@ def test_what_is_no_label_in_json_is_unprocessable(client: Client, body: bytes, 
 def test_feedback_in_another_format_is_told_which(client: Client) -> None:
     """As a prediction in another format is."""
     assert client.post("/feedback", content=b"x=1", headers={"content-type": "text/plain"}).status_code == 415
+
+
+def test_the_page_of_the_api_needs_no_internet(client: Client) -> None:
+    """Clusters often have none, and a browser must not run what somebody else serves."""
+    page = client.get("/docs").text
+    scripts = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(scripts) >= 2
+    for path in scripts:
+        assert path.startswith("/"), path
+        assert client.get(path).status_code == 200
 
 
 def test_head_is_answered_as_get_without_the_body(client: Client) -> None:
