@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -12,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from sluice_server.http.feedback import add_feedback
-from sluice_server.http.openapi import describe_predict
+from sluice_server.http.openapi import describe_invocations, describe_predict
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
@@ -56,6 +57,7 @@ def build_app(pod: Pod) -> FastAPI:
         document = described()
         example = pod.manifest.input_example
         document["paths"]["/predict"] = describe_predict(pod.manifest.schema, pod.rows.nullable, example)
+        document["paths"]["/invocations"] = describe_invocations(pod.manifest.schema, pod.rows.nullable)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
@@ -72,6 +74,14 @@ def _add_health(app: FastAPI, pod: Pod) -> None:
         return JSONResponse(
             {"ready": pod.readiness.ready, "reason": pod.readiness.reason}, 200 if pod.readiness.ready else 503
         )
+
+    @app.get("/ping", summary="Whether traffic should come here, as MLflow's servers are asked")
+    async def ping() -> Response:
+        return Response("\n", 200 if pod.readiness.ready else 503, media_type="application/json")
+
+    @app.get("/version", summary="The version of MLflow that this server reads models of")
+    async def mlflow_version() -> Response:
+        return Response(version("mlflow-skinny"), media_type="text/plain")
 
     @app.get("/health", summary="Readiness with the model's version")
     async def health() -> JSONResponse:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import msgspec
 
 CONTENT_TYPE = "JSON: send content-type: application/json"
 # msgspec reads strings as UTF-8 only when it makes them, and then raises what Python does.
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PARTS_PER_ROW, _MORE_PARTS = 4, 1_000
 _NOT_A_NUMBER = re.compile(rb"[:,\[\s](NaN|-?Infinity)\b")
 
 
@@ -18,6 +21,23 @@ def is_json(content_type: str) -> bool:
         return True
     kind = content_type.partition(";")[0].strip().lower()
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def has_too_many_parts(body: bytes, rows: int) -> bool:
+    """Whether a body has more lists and objects than so many rows could need: making them would stop everybody else."""
+    return body.count(b"[") + body.count(b"{") > _PARTS_PER_ROW * rows + _MORE_PARTS
+
+
+def too_many_parts(rows: int) -> str:
+    """What is said of such a body."""
+    return f"the body has more lists and objects than {rows} rows need: split the request"
+
+
+def with_nan(body: bytes) -> Any:
+    """A body of Python's own JSON, which has NaN; raises ValueError and RecursionError."""
+    if not _NOT_A_NUMBER.search(body):
+        raise ValueError("there is no NaN in it")
+    return json.loads(body)
 
 
 def why(error: Exception, body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The description of POST /predict in the OpenAPI document, made from the model's signature."""
+"""The description of predictions in the OpenAPI document, made from the model's signature."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sluice_server.model.schema import Kind, Schema
 
 _TYPES = {Kind.NUMBER: "number", Kind.INTEGER: "integer", Kind.BOOLEAN: "boolean"}
 _ERRORS = {
+    "408": "The body did not come in time.",
     "413": "The body or the number of rows is over its limit.",
     "415": "The body is not JSON.",
     "422": "The body does not fit the signature; `detail` names the field.",
@@ -38,7 +39,59 @@ def describe_predict(schema: Schema, nullable: Sequence[bool], example: dict[str
     }
 
 
+def describe_invocations(schema: Schema, nullable: Sequence[bool]) -> dict[str, Any]:
+    """The path item of /invocations: the four forms of MLflow's scoring protocol, and CSV."""
+    rows, _, columns, records = _forms(schema, nullable)
+    split = {
+        "type": "object",
+        "properties": {"columns": {"type": "array", "items": {"type": "string"}}, "data": rows},
+        "required": ["data"],
+    }
+    forms = {
+        "dataframe_split": split,
+        "dataframe_records": records,
+        "instances": {"anyOf": [rows, records]},
+        "inputs": {"anyOf": [rows, columns]},
+    }
+    body = {
+        "oneOf": [
+            {"type": "object", "properties": {name: form, "params": {"type": "object"}}, "required": [name]}
+            for name, form in forms.items()
+        ]
+    }
+    answer = {
+        "type": "object",
+        "properties": {"predictions": {"type": "array", "items": {}}, "prediction_id": {"type": ["string", "null"]}},
+        "required": ["predictions"],
+    }
+    return {
+        "post": {
+            "summary": "Predict, by MLflow's scoring protocol",
+            "operationId": "invocations",
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": body}, "text/csv": {"schema": {"type": "string"}}},
+            },
+            "responses": {
+                "200": {"description": "The predictions.", "content": {"application/json": {"schema": answer}}},
+                "400": {"description": "The body does not fit the signature; `message` names the place."},
+                **{code: {"description": text} for code, text in _ERRORS.items() if code != "422"},
+            },
+        }
+    }
+
+
 def _body(schema: Schema, nullable: Sequence[bool]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"features": {"anyOf": _forms(schema, nullable)}},
+        "required": ["features"],
+        "additionalProperties": False,
+    }
+
+
+def _forms(schema: Schema, nullable: Sequence[bool]) -> list[dict[str, Any]]:
+    """Rows, one row, columns and records."""
     types = [_type(column.kind, may_be_null) for column, may_be_null in zip(schema.columns, nullable, strict=True)]
     cells = [{**each, "title": name} for each, name in zip(types, schema.names, strict=True)]
     row = {"type": "array", "prefixItems": cells, "minItems": len(cells), "maxItems": len(cells)}
@@ -49,7 +102,7 @@ def _body(schema: Schema, nullable: Sequence[bool]) -> dict[str, Any]:
         for column, may_be_null in zip(schema.columns, nullable, strict=True)
         if column.required or not may_be_null
     ]
-    forms = [
+    return [
         {"title": "rows", "type": "array", "items": row},
         {"title": "one row", **row},
         {"title": "columns", "type": "object", "properties": lists, "required": required},
@@ -59,12 +112,6 @@ def _body(schema: Schema, nullable: Sequence[bool]) -> dict[str, Any]:
             "items": {"type": "object", "properties": named, "required": required},
         },
     ]
-    return {
-        "type": "object",
-        "properties": {"features": {"anyOf": forms}},
-        "required": ["features"],
-        "additionalProperties": False,
-    }
 
 
 def _type(kind: Kind, nullable: bool) -> dict[str, Any]:

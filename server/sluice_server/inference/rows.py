@@ -37,8 +37,8 @@ class RowReader:
     """
 
     def __init__(self, schema: Schema, max_rows: int) -> None:
+        self.schema = schema
         self.takes_matrix = all(column.kind is not Kind.BOOLEAN for column in schema.columns)
-        self._schema = schema
         self.max_rows = max_rows
         self._integers = np.array([column.kind is Kind.INTEGER for column in schema.columns])
         self._has_integers = bool(self._integers.any())
@@ -54,7 +54,7 @@ class RowReader:
         """From now on values may be missing in these columns, apart from required whole numbers and booleans."""
         self._nullable = tuple(
             takes and (column.kind is Kind.NUMBER or not column.required)
-            for takes, column in zip(nullable, self._schema.columns, strict=True)
+            for takes, column in zip(nullable, self.schema.columns, strict=True)
         )
         self.takes_missing = any(self._nullable)
 
@@ -72,7 +72,7 @@ class RowReader:
         """The rows if all is well with a matrix of numbers; None if it has to be walked to say what is wrong."""
         if len(matrix) > self.max_rows:
             return self._too_many(len(matrix))
-        width = len(self._schema.columns)
+        width = len(self.schema.columns)
         if not matrix or any(len(row) != width for row in matrix):
             return None
         rows = np.array(matrix, dtype=np.float64)
@@ -104,11 +104,11 @@ class RowReader:
         raise _wrong((), "list_type", f"rows, a row or named columns are needed, not {type_name(values)}")
 
     def _from_list(self, row: Any, where: Location) -> list[float]:
-        columns = self._schema.columns
+        columns = self.schema.columns
         if not isinstance(row, list):
             raise _wrong(where, "list_type", f"a row must be a list like the first one, not {type_name(row)}")
         if len(row) != len(columns):
-            names = ", ".join(self._schema.names[:20])
+            names = ", ".join(self.schema.names[:20])
             raise _wrong(
                 where, "wrong_length", f"a row needs {len(columns)} values ({names}), and this one has {len(row)}"
             )
@@ -119,12 +119,12 @@ class RowReader:
             raise _wrong(where, "dict_type", f"a record must be an object like the first one, not {type_name(record)}")
         return [
             self._cell(self._named(record, at, where), at, (*where, column.name))
-            for at, column in enumerate(self._schema.columns)
+            for at, column in enumerate(self.schema.columns)
         ]
 
     def _from_columns(self, columns: dict[str, Any]) -> Iterator[list[float]]:
         lists = {}
-        for at, name in enumerate(self._schema.names):
+        for at, name in enumerate(self.schema.names):
             value = self._named(columns, at, ())
             lists[name] = value if isinstance(value, list) else [value]
         given = {name: len(values) for name, values in lists.items() if name in columns}
@@ -136,13 +136,13 @@ class RowReader:
                 raise _wrong((name,), "wrong_length", f"{length} values, but {first!r} has {rows}")
         self._count(rows)
         cells = [values if name in given else values * rows for name, values in lists.items()]
-        names = self._schema.names
+        names = self.schema.names
         return (
             [self._cell(values[row], at, (names[at], row)) for at, values in enumerate(cells)] for row in range(rows)
         )
 
     def _named(self, record: dict[str, Any], at: int, where: Location) -> Any:
-        column = self._schema.columns[at]
+        column = self.schema.columns[at]
         if column.name in record:
             return record[column.name]
         if self._nullable[at] and not column.required:
@@ -150,9 +150,10 @@ class RowReader:
         raise _wrong((*where, column.name), "missing", f"the column {column.name!r} is required")
 
     def _cell(self, value: Any, at: int, where: Location) -> float:
-        if value is None and self._nullable[at]:
+        is_missing = value is None or (isinstance(value, float) and math.isnan(value))  # some formats can say NaN
+        if is_missing and self._nullable[at]:
             return math.nan
-        return _cell(value, self._schema.columns[at], where)
+        return _cell(None if is_missing else value, self.schema.columns[at], where)
 
     def _count(self, rows: int) -> None:
         if rows > self.max_rows:

@@ -20,8 +20,6 @@ from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
 
 _encode = msgspec.json.Encoder().encode
-# A body with more lists and objects is not read: to make an object of each would stop all other requests.
-_LISTS_PER_ROW, _MORE_LISTS = 4, 1_000
 
 
 class _Matrix(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,10 +47,6 @@ class PlainDialect:
     def __init__(self, rows: RowReader, identity: Identity) -> None:
         self.paths: tuple[str, ...] = ("/predict",)
         self._rows = rows
-        self._most_lists = _LISTS_PER_ROW * rows.max_rows + _MORE_LISTS
-        self._too_many_lists = Rejection(
-            Cause.TOO_LARGE, f"the body has more lists and objects than {rows.max_rows} rows need: split the request"
-        )
         self._model_version = identity.version
         self._matrix = msgspec.json.Decoder(_Matrix)
         self._matrix_with_missing = msgspec.json.Decoder(_MatrixWithMissing)
@@ -63,8 +57,8 @@ class PlainDialect:
 
     def parse(self, body: bytes, content_type: str = "") -> Parsed | Rejection:
         """The rows of `features`; locations begin with `body`, as FastAPI's do."""
-        if body.count(b"[") + body.count(b"{") > self._most_lists:
-            return self._too_many_lists
+        if json_body.has_too_many_parts(body, self._rows.max_rows):
+            return Rejection(Cause.TOO_LARGE, json_body.too_many_parts(self._rows.max_rows))
         rows = self._parse_matrix(body) if self._rows.takes_matrix else None
         if rows is None:
             rows = self._parse_any(body)

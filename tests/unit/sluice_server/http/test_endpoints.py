@@ -328,6 +328,25 @@ def test_feedback_in_another_format_is_told_which(client: Client) -> None:
     assert client.post("/feedback", content=b"x=1", headers={"content-type": "text/plain"}).status_code == 415
 
 
+def test_mlflow_s_protocol_gives_the_same_predictions(client: Client) -> None:
+    """They are counted as others, and take feedback."""
+    plain = client.post("/predict", json={"features": [ROW, ROW]}).json()
+    answer = client.post("/invocations", json={"dataframe_split": {"data": [ROW, ROW]}})
+    assert answer.status_code == 200
+    assert answer.json()["predictions"] == plain["predictions"]
+    assert feedback(client, answer.json()["prediction_id"], labels=[0, 0]).json() == counted(2, 2, 0)
+    assert client.post("/invocations", content=b"x", headers={"content-type": "text/plain"}).status_code == 415
+    assert client.post("/invocations", json={"instances": [[1]]}).json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert [client.value("ml_requests_total", code=code) for code in ("200", "400", "415")] == [2, 1, 1]
+
+
+def test_mlflow_s_clients_find_out_whether_it_is_ready(start: Start) -> None:
+    """By the paths that MLflow's own server has."""
+    assert start().get("/ping").status_code == 200
+    assert start(load=False).get("/ping").status_code == 503
+    assert re.fullmatch(r"3\.\d+\.\d+", start().get("/version").text)
+
+
 def test_the_page_of_the_api_needs_no_internet(client: Client) -> None:
     """Clusters often have none, and a browser must not run what somebody else serves."""
     page = client.get("/docs").text

@@ -1,0 +1,56 @@
+"""Rows from CSV with a line of column names, as pandas writes it; a missing value is empty."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+from sluice_server.inference.rejection import Cause, Rejection, invalid
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.schema import Column, Kind, Rows
+
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_MISSING = ("", "NaN", "nan", "NA", "null")
+_BOOLEANS = {"true": True, "false": False}
+
+
+def is_csv(content_type: str) -> bool:
+    """Whether a content-type header names CSV."""
+    return content_type.partition(";")[0].strip().lower() == "text/csv"
+
+
+def read(body: bytes, reader: RowReader) -> Rows | Rejection:
+    """The rows of a body; locations begin with the line, the first one after the names being 0."""
+    if body.count(b"\n") > reader.max_rows + 1:
+        return Rejection(
+            Cause.TOO_LARGE, f"the table has more than {reader.max_rows} rows, which is the limit: split it"
+        )
+    try:
+        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+    except UnicodeDecodeError:
+        return invalid((), "csv_invalid", "the body is not UTF-8")
+    except csv.Error as error:
+        return invalid((), "csv_invalid", f"the body is not CSV: {error}")
+    names, *rows = lines or [[]]
+    columns = {column.name: column for column in reader.schema.columns}
+    if not reader.schema.is_named:  # the names say nothing then, and the places count
+        names = [*columns, *names[len(columns) :]]
+    records = []
+    for at, row in enumerate(line for line in rows if line):
+        if len(row) != len(names):
+            return invalid((at,), "wrong_length", f"the line has {len(row)} values, and there are {len(names)} columns")
+        pairs = zip(names, row, strict=True)
+        records.append({name: _value(text, columns[name]) for name, text in pairs if name in columns})
+    return reader.read(records)
+
+
+def _value(text: str, column: Column) -> Any:
+    """What JSON would have; a text that is nothing of the kind stays one, and is refused as such."""
+    text = text.strip()
+    if text in _MISSING:
+        return None
+    if column.kind is Kind.BOOLEAN:
+        return _BOOLEANS.get(text.lower(), text)
+    return float(text) if _NUMBER.fullmatch(text) else text

@@ -1,0 +1,126 @@
+"""MLflow's scoring protocol at /invocations: tables, records, columns and CSV in, `predictions` out.
+
+What MLflow's own server would cut or guess is refused: 2.9 for a whole number, text for a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from sluice_server.http import json_body
+from sluice_server.http.dialects import csv_rows
+from sluice_server.http.dialects.port import Parsed
+from sluice_server.inference.prediction import Prediction
+from sluice_server.inference.rejection import Cause, Rejection, invalid
+from sluice_server.inference.rows import RowReader, type_name
+from sluice_server.model.identity import Identity
+from sluice_server.model.schema import Rows
+
+_encode = msgspec.json.Encoder().encode
+_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_ERROR_CODES = {  # those of MLflow
+    Cause.INVALID: "INVALID_PARAMETER_VALUE",
+    Cause.TOO_LARGE: "REQUEST_LIMIT_EXCEEDED",
+    Cause.TOO_SLOW: "BAD_REQUEST",
+    Cause.UNREADABLE: "INVALID_PARAMETER_VALUE",
+    Cause.NOT_READY: "TEMPORARILY_UNAVAILABLE",
+    Cause.OVERLOADED: "TEMPORARILY_UNAVAILABLE",
+    Cause.FAILED: "INTERNAL_ERROR",
+}
+
+
+class MlflowDialect:
+    """See `port.Dialect`."""
+
+    status: ClassVar[Mapping[Cause, int]] = {
+        Cause.INVALID: 400,
+        Cause.TOO_LARGE: 413,
+        Cause.TOO_SLOW: 408,
+        Cause.UNREADABLE: 415,
+        Cause.NOT_READY: 503,
+        Cause.OVERLOADED: 503,
+        Cause.FAILED: 500,
+    }
+    format: ClassVar[str] = "JSON or CSV: send content-type: application/json or text/csv"
+
+    def __init__(self, rows: RowReader, identity: Identity) -> None:
+        self.paths: tuple[str, ...] = ("/invocations",)
+        self._rows = rows
+        self._any = msgspec.json.Decoder()
+
+    def reads(self, content_type: str) -> bool:
+        return json_body.is_json(content_type) or csv_rows.is_csv(content_type)
+
+    def parse(self, body: bytes, content_type: str = "") -> Parsed | Rejection:
+        """The rows of one of the four forms, or of CSV; locations begin with the name of the form."""
+        if csv_rows.is_csv(content_type):
+            rows = csv_rows.read(body, self._rows)
+        elif json_body.has_too_many_parts(body, self._rows.max_rows):
+            rows = Rejection(Cause.TOO_LARGE, json_body.too_many_parts(self._rows.max_rows))
+        else:
+            rows = self._parse_json(body)
+        return rows if isinstance(rows, Rejection) else Parsed(rows)
+
+    def write(self, prediction: Prediction, echo: Any) -> bytes:
+        return _encode({"predictions": prediction.output.values.tolist(), "prediction_id": prediction.id})
+
+    def write_rejection(self, rejection: Rejection) -> bytes:
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rejection.location).lstrip(".")
+        message = f"{place}: {rejection.message}" if place else rejection.message
+        return _encode({"error_code": _ERROR_CODES[rejection.cause], "message": message})
+
+    def _parse_json(self, body: bytes) -> Rows | Rejection:
+        try:
+            content = self._decode(body)
+        except json_body.NOT_JSON as error:
+            return invalid((), "json_invalid", json_body.why(error, body))
+        if not isinstance(content, dict):
+            return invalid((), "dict_type", f"the body must be an object, not {type_name(content)}")
+        forms = [form for form in _FORMS if form in content]
+        if len(forms) != 1 or content.keys() - {*_FORMS, "params"}:
+            found = ", ".join(map(repr, content)) or "nothing"
+            return invalid((), "missing", f"the body must have one of {', '.join(_FORMS)}, and has {found[:200]}")
+        (form,) = forms
+        read = self._split if form == "dataframe_split" else self._values
+        rows = read(content[form])
+        return rows.below(form) if isinstance(rows, Rejection) else rows
+
+    def _decode(self, body: bytes) -> Any:
+        """JSON, and what MLflow's own client sends of a table with missing values: NaN."""
+        try:
+            return self._any.decode(body)
+        except json_body.NOT_JSON:
+            try:
+                return json_body.with_nan(body)
+            except (ValueError, RecursionError):
+                pass
+            raise
+
+    def _values(self, values: Any) -> Rows | Rejection:
+        """Records, rows or columns; a list of single values has one column."""
+        if isinstance(values, list) and values and not isinstance(values[0], list | dict):
+            values = [[value] for value in values]
+        return self._rows.read(values)
+
+    def _split(self, table: Any) -> Rows | Rejection:
+        if not isinstance(table, dict) or not isinstance(table.get("data"), list):
+            return invalid((), "missing", 'a table must be {"columns": [...], "data": [[...], ...]}')
+        names = table.get("columns")
+        if names is None or not self._rows.schema.is_named:
+            rows = self._rows.read(table["data"])
+        elif isinstance(names, list):
+            rows = self._named(tuple(map(str, names)), table["data"])
+        else:
+            return invalid(("columns",), "list_type", f"a list of names is needed, not {type_name(names)}")
+        return rows.below("data") if isinstance(rows, Rejection) else rows
+
+    def _named(self, names: tuple[str, ...], data: Sequence[Any]) -> Rows | Rejection:
+        if names == self._rows.schema.names:
+            return self._rows.read(data)
+        for at, row in enumerate(data):
+            if not isinstance(row, list) or len(row) != len(names):
+                return invalid((at,), "wrong_length", f"a row needs a value for each of the {len(names)} columns")
+        return self._rows.read([dict(zip(names, row, strict=True)) for row in data])

@@ -1,0 +1,171 @@
+"""MLflow's scoring protocol: each form is the same request, and what does not fit is told in MLflow's shape."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sluice_server.http.dialects.mlflow_scoring import MlflowDialect
+from sluice_server.inference.rejection import Rejection
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.identity import Identity
+from sluice_server.model.schema import Column, Kind, Schema
+
+NAMED = Schema((Column("a", Kind.NUMBER), Column("i", Kind.INTEGER), Column("t", Kind.BOOLEAN)))
+UNNAMED = Schema((Column("0", Kind.NUMBER), Column("1", Kind.NUMBER)))
+ONE = Schema((Column("x", Kind.NUMBER),))
+ROWS = [[0.5, 2, 1], [1.5, 3, 0]]
+RECORDS = [{"a": 0.5, "i": 2, "t": True}, {"t": False, "a": 1.5, "i": 3}]
+
+
+def dialect(schema: Schema = NAMED, missing: bool = False) -> MlflowDialect:
+    rows = RowReader(schema, 10)
+    rows.allow_missing([missing] * len(schema.columns))
+    return MlflowDialect(rows, Identity("iris", "3", "abcdefghij"))
+
+
+def rows(reader: MlflowDialect, content: Any, content_type: str = "application/json") -> Any:
+    parsed = reader.parse(content if isinstance(content, bytes) else json.dumps(content).encode(), content_type)
+    assert not isinstance(parsed, Rejection), parsed
+    return parsed.rows.tolist()
+
+
+def rejected(reader: MlflowDialect, content: Any, content_type: str = "application/json") -> tuple[int, str, str]:
+    parsed = reader.parse(content if isinstance(content, bytes) else json.dumps(content).encode(), content_type)
+    assert isinstance(parsed, Rejection)
+    told = json.loads(reader.write_rejection(parsed))
+    return reader.status[parsed.cause], told["error_code"], told["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_split": {"columns": ["a", "i", "t"], "data": [[0.5, 2, True], [1.5, 3, False]]}},
+        {"dataframe_split": {"columns": ["t", "a", "i"], "index": [7, 8], "data": [[True, 0.5, 2], [False, 1.5, 3]]}},
+        {"dataframe_split": {"columns": ["t", "x", "a", "i"], "data": [[True, "?", 0.5, 2], [False, None, 1.5, 3]]}},
+        {"dataframe_split": {"data": [[0.5, 2, True], [1.5, 3, False]]}},
+        {"dataframe_records": RECORDS},
+        {"instances": RECORDS},
+        {"instances": [[0.5, 2, True], [1.5, 3, False]]},
+        {"inputs": {"a": [0.5, 1.5], "t": [True, False], "i": [2, 3]}},
+        {"inputs": RECORDS, "params": {"temperature": 1}},
+    ],
+)
+def test_each_form_is_the_same_request(body: Any) -> None:
+    """Columns are taken by name where there are names."""
+    assert rows(dialect(), body) == ROWS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a,i,t\n0.5,2,true\n1.5,3,False\n",
+        b"t,x,i,a\r\nTRUE,?,2,.5\r\nfalse,,3.0,15e-1",
+        b'\xef\xbb\xbf"a","i","t"\n 0.5,2 ,true\n\n1.5,3,false\n',
+    ],
+)
+def test_csv_is_a_table_with_names(text: bytes) -> None:
+    """As pandas and spreadsheets write it."""
+    assert rows(dialect(), text, "text/csv; charset=utf-8") == ROWS
+
+
+def test_columns_without_names_are_taken_by_place() -> None:
+    """A model that was fitted on a matrix has no names, whatever the table says."""
+    for body in ({"instances": [[1, 2]]}, {"dataframe_split": {"columns": ["p", "q"], "data": [[1, 2]]}}):
+        assert rows(dialect(UNNAMED), body) == [[1, 2]]
+    assert rows(dialect(UNNAMED), b"p,q\n1,2\n", "text/csv") == [[1, 2]]
+
+
+def test_single_values_are_rows_of_one_column() -> None:
+    """And no row of several columns."""
+    assert rows(dialect(ONE), {"instances": [1, 2, 3]}) == [[1], [2], [3]]
+    assert rejected(dialect(), {"instances": [0.5, 2, True]})[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"dataframe_split": {"columns": ["0", "1"], "data": [[NaN, 1]]}}', "application/json"),
+        (b'{"instances": [[null, 1]]}', "application/json"),
+        (b"a,b\n,1\n", "text/csv"),
+        (b"a,b\nNaN,1\n", "text/csv"),
+    ],
+)
+def test_missing_values_are_taken_where_the_model_takes_them(body: bytes, content_type: str) -> None:
+    """MLflow's own client sends them as NaN, which is no JSON."""
+    ((missing, there),) = rows(dialect(UNNAMED, missing=True), body, content_type)
+    assert math.isnan(missing)
+    assert there == 1
+    code, _, message = rejected(dialect(UNNAMED), body, content_type)
+    assert (code, "null" in message) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"dataframe_split": {"columns": ["a", "i", "t"], "data": [[0.5, 2.9, True]]}}, "dataframe_split.data[0][1]: "),
+        ({"dataframe_split": {"columns": ["t", "a", "i"], "data": [[1, 0.5, 2]]}}, "dataframe_split.data[0].t: "),
+        ({"dataframe_split": {"columns": ["t", "a"], "data": [[True, 0.5]]}}, "dataframe_split.data[0].i: "),
+        ({"dataframe_split": {"columns": ["t", "a", "i"], "data": [[True]]}}, "dataframe_split.data[0]: "),
+        ({"dataframe_split": {"columns": 3, "data": []}}, "dataframe_split.columns: "),
+        ({"dataframe_split": [1]}, "dataframe_split: "),
+        ({"dataframe_records": [{"a": 1}]}, "dataframe_records[0].i: "),
+        ({"dataframe_records": []}, "dataframe_records: "),
+        ({"inputs": {"a": ["1"], "i": [1], "t": [True]}}, "inputs.a[0]: "),
+        ({"instances": [[0.5, 2, True], [0.5]]}, "instances[1]: "),
+        ({"instances": [[1e39, 2, True]]}, "instances[0][0]: "),
+        ({}, "the body must have one of"),
+        ({"instances": [[1, 2, True]], "inputs": []}, "the body must have one of"),
+        ({"instances": [[1, 2, True]], "features": []}, "the body must have one of"),
+        ([1], "the body must be an object"),
+        (b"{", "the body is not JSON"),
+        (b'{"instances": "\xff"}', "the body is not JSON: it is not UTF-8"),
+        (b'{"instances": [[Infinity, 2, true]]}', "instances[0][0]: "),
+    ],
+)
+def test_what_does_not_fit_is_a_400_with_its_place(body: Any, place: str) -> None:
+    """In MLflow's shape: a code and a message."""
+    code, error, message = rejected(dialect(), body)
+    assert (code, error) == (400, "INVALID_PARAMETER_VALUE")
+    assert message.startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"a,i,t\n0.5,2\n", "[0]: the line has 2 values"),
+        (b"a,i,t\n0.5,2.9,true\n", "[0].i: "),
+        (b"a,i,t\n0.5,1_0,true\n", "[0].i: "),
+        (b"a,i,t\n0.5,2,1\n", "[0].t: "),
+        (b"a,i\n0.5,2\n", "[0].t: the column 't' is required"),
+        (b"a,i,t\n", "at least one row"),
+        (b"", "at least one row"),
+        (b"a,i,t\n\xff", "not UTF-8"),
+        (b'a,i,t\n"0.5"x,2,true', "not CSV"),
+    ],
+)
+def test_csv_that_does_not_fit_is_told_by_its_line(text: bytes, words: str) -> None:
+    """Nothing is guessed: text is no number."""
+    code, _, message = rejected(dialect(), text, "text/csv")
+    assert (code, words in message) == (400, True), message
+
+
+def test_limits_are_413() -> None:
+    """Of rows, and of lists and objects, before they are made."""
+    assert rejected(dialect(), b"a,i,t\n" + b"1,2,true\n" * 11, "text/csv")[:2] == (413, "REQUEST_LIMIT_EXCEEDED")
+    assert rejected(dialect(), {"instances": [[0.5, 2, True]] * 11})[0] == 413
+    assert rejected(dialect(), b'{"instances": [' + b",".join([b"[]"] * 2_000) + b"]}")[0] == 413
+
+
+def test_every_cell_of_a_table_arrives() -> None:
+    """A table as pandas writes it, in any order of columns."""
+    names = [f"c{number}" for number in range(30)]
+    schema = Schema(tuple(Column(name, Kind.NUMBER) for name in names))
+    values = np.random.default_rng(0).normal(size=(7, 30))
+    order = np.random.default_rng(1).permutation(30)
+    split = {"columns": [names[at] for at in order], "data": values[:, order].tolist()}
+    assert rows(dialect(schema), {"dataframe_split": split}) == values.tolist()
