@@ -17,8 +17,10 @@ from pathlib import Path
 import httpx
 import pytest
 import skops.io
+import tritonclient.http as triton
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from tritonclient.utils import InferenceServerException
 
 from sluice_operator.api import signature
 from sluice_operator.api.signature import Column, Predictions, Signature
@@ -154,6 +156,23 @@ def test_mlflow_s_own_client_gets_predictions(served: Served) -> None:
     text = {"content-type": "text/csv"}
     answer = httpx.post(f"{served.gateway}/invocations", content=table.to_csv(index=False), headers=text)
     assert answer.json()["predictions"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_triton_s_client_gets_predictions(served: Served, as_bytes: bool) -> None:
+    """It speaks the Open Inference Protocol, by default with bytes behind the JSON."""
+    with triton.InferenceServerClient(served.gateway.removeprefix("http://")) as client:
+        assert (client.is_server_live(), client.is_server_ready(), client.is_model_ready("iris", "3")) == (True,) * 3
+        (described,) = client.get_model_metadata("iris")["inputs"]
+        rows = load_iris().data[[0, 60, 149]]
+        flowers = triton.InferInput(described["name"], list(rows.shape), described["datatype"])
+        flowers.set_data_from_numpy(rows, binary_data=as_bytes)
+        wanted = [triton.InferRequestedOutput(name, binary_data=as_bytes) for name in ("predictions", "probabilities")]
+        answer = client.infer("iris", [flowers], outputs=wanted, request_id="seven")
+        assert (answer.as_numpy("predictions").tolist(), answer.get_response()["id"]) == ([0, 1, 2], "seven")
+        assert answer.as_numpy("probabilities").shape == (3, 3)
+        with pytest.raises(InferenceServerException, match="there is no model 'rose'"):
+            client.infer("rose", [flowers])
 
 
 def test_refused_and_abandoned_requests_are_what_the_operator_counts_as_refusals(served: Served) -> None:

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from sluice_server.http import model_v2
 from sluice_server.http.feedback import add_feedback
 from sluice_server.http.openapi import describe_invocations, describe_predict
 from sluice_server.inference.data_plane import DataPlane
@@ -50,6 +51,9 @@ def build_app(pod: Pod) -> FastAPI:
     )
     _add_health(app, pod)
     _add_description(app, pod)
+    app.include_router(
+        model_v2.routes(pod.identity, pod.manifest.schema, pod.manifest.runtime, pod.readiness, pod.data_plane)
+    )
     add_feedback(app, pod.feedback, str(pod.settings.feedback_key_file))
     described = app.openapi
 

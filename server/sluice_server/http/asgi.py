@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 BODY_SECONDS = 30.0  # for a body: a client that sends half of one must not count as a request under way for ever
+_JSON_BYTES = b"inference-header-content-length"  # of the Open Inference Protocol
 PROBE_HEADER = b"x-sluice-probe"
 CLOSE = (b"connection", b"close")
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -32,23 +33,29 @@ class Unread(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """The headers that matter here, found in one pass; `length` is None unless it is a number."""
+    """The headers that matter here, found in one pass; `length` is None unless it is a number.
+
+    `json_bytes`: how much of the body is JSON, if the request says that there is something behind it.
+    """
 
     content_type: str
     encoding: str
     length: int | None
+    json_bytes: int | None
     probe: bool
     correlation_id: str
 
 
 def read_head(scope: Scope, correlation_header: bytes) -> RequestHead:
     """The head of a request. A correlation id that is absent or could not be logged safely is replaced by a new one."""
-    content_type, encoding, length, probe, correlation = "", "", None, False, ""
+    content_type, encoding, length, json_bytes, probe, correlation = "", "", None, None, False, ""
     for name, value in scope["headers"]:
         if name == b"content-type":
             content_type = value.decode("latin-1")
         elif name == b"content-length":
             length = int(value) if value.isdigit() else None
+        elif name == _JSON_BYTES:
+            json_bytes = int(value) if value.isdigit() else None
         elif name == b"content-encoding":
             encoding = value.decode("latin-1")
         elif name == PROBE_HEADER:
@@ -57,7 +64,7 @@ def read_head(scope: Scope, correlation_header: bytes) -> RequestHead:
             correlation = value.decode("latin-1")
     if not _SAFE_ID.fullmatch(correlation):
         correlation = secrets.token_hex(16)
-    return RequestHead(content_type, encoding, length, probe, correlation)
+    return RequestHead(content_type, encoding, length, json_bytes, probe, correlation)
 
 
 async def read_body(receive: Receive, limit: int, within: float = BODY_SECONDS) -> bytes | Unread:
@@ -93,13 +100,15 @@ async def send_json(send: Send, code: int, content: Any, headers: Headers) -> No
     await send_body(send, code, _encode(content), headers)
 
 
-async def send_body(send: Send, code: int, body: bytes, headers: Headers) -> None:
-    """One complete response whose body is JSON already."""
+async def send_body(
+    send: Send, code: int, body: bytes, headers: Headers, content_type: bytes = b"application/json"
+) -> None:
+    """One complete response."""
     start: Message = {
         "type": "http.response.start",
         "status": code,
         "headers": [
-            (b"content-type", b"application/json"),
+            (b"content-type", content_type),
             (b"content-length", str(len(body)).encode()),
             *headers,
         ],

@@ -78,21 +78,23 @@ class PredictEndpoint:
         body = await self._read(request)
         if not isinstance(body, bytes):
             return CLIENT_GONE if body is None else await self._reject(request, body)
-        parsed = self._parse(body, request.head.content_type)
+        parsed = self._parse(body, request.head)
         if isinstance(parsed, Rejection):
             return await self._reject(request, parsed)
         prediction = await self._data_plane.predict(parsed.rows, request.entry, request.head.probe, request.receive)
         if prediction is None or isinstance(prediction, Rejection):
             return CLIENT_GONE if prediction is None else await self._reject(request, prediction)
-        await send_body(request.send, OK, self._dialect.write(prediction, parsed.echo), request.headers)
+        answer = self._dialect.write(prediction, parsed.echo)
+        headers = (*request.headers, *answer.headers) if answer.headers else request.headers
+        await send_body(request.send, OK, answer.content, headers, answer.content_type)
         meter.predicted(prediction.class_indexes)
         self._log.write(parsed.rows, prediction)
         return OK
 
-    def _parse(self, body: bytes, content_type: str) -> Parsed | Rejection:
+    def _parse(self, body: bytes, head: RequestHead) -> Parsed | Rejection:
         """What the dialect makes of a body; where it fails itself, that is no failure of the model."""
         try:
-            return self._dialect.parse(body, content_type)
+            return self._dialect.parse(body, head.content_type, head.json_bytes)
         except Exception:
             logger.exception("a body could not be read")
             return _UNREAD

@@ -7,10 +7,11 @@ A new one gets a module here and a place in `DIALECTS`; `predict` and `dispatch`
 from __future__ import annotations
 
 from sluice_server.http.dialects.mlflow_scoring import MlflowDialect
+from sluice_server.http.dialects.open_inference import OpenInferenceDialect
 from sluice_server.http.dialects.plain import PlainDialect
 from sluice_server.http.dialects.port import Dialect
 
-DIALECTS: tuple[type[Dialect], ...] = (PlainDialect, MlflowDialect)
+DIALECTS: tuple[type[Dialect], ...] = (PlainDialect, MlflowDialect, OpenInferenceDialect)
 OK = 200
 CLIENT_GONE = 499  # the client went away before it got an answer; nginx made the number common
 CODES = tuple(sorted({OK, CLIENT_GONE, *(code for dialect in DIALECTS for code in dialect.status.values())}))

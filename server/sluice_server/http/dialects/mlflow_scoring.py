@@ -12,7 +12,7 @@ import msgspec
 
 from sluice_server.http import json_body
 from sluice_server.http.dialects import csv_rows
-from sluice_server.http.dialects.port import Parsed
+from sluice_server.http.dialects.port import Body, Parsed
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader, type_name
@@ -54,7 +54,7 @@ class MlflowDialect:
     def reads(self, content_type: str) -> bool:
         return json_body.is_json(content_type) or csv_rows.is_csv(content_type)
 
-    def parse(self, body: bytes, content_type: str = "") -> Parsed | Rejection:
+    def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
         """The rows of one of the four forms, or of CSV; locations begin with the name of the form."""
         if csv_rows.is_csv(content_type):
             rows = csv_rows.read(body, self._rows)
@@ -64,8 +64,8 @@ class MlflowDialect:
             rows = self._parse_json(body)
         return rows if isinstance(rows, Rejection) else Parsed(rows)
 
-    def write(self, prediction: Prediction, echo: Any) -> bytes:
-        return _encode({"predictions": prediction.output.values.tolist(), "prediction_id": prediction.id})
+    def write(self, prediction: Prediction, echo: Any) -> Body:
+        return Body(_encode({"predictions": prediction.output.values.tolist(), "prediction_id": prediction.id}))
 
     def write_rejection(self, rejection: Rejection) -> bytes:
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rejection.location).lstrip(".")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from sluice_server.http import json_body
-from sluice_server.http.dialects.port import Parsed
+from sluice_server.http.dialects.port import Body, Parsed
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader, type_name
@@ -55,7 +55,7 @@ class PlainDialect:
     def reads(self, content_type: str) -> bool:
         return json_body.is_json(content_type)
 
-    def parse(self, body: bytes, content_type: str = "") -> Parsed | Rejection:
+    def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
         """The rows of `features`; locations begin with `body`, as FastAPI's do."""
         if json_body.has_too_many_parts(body, self._rows.max_rows):
             return Rejection(Cause.TOO_LARGE, json_body.too_many_parts(self._rows.max_rows))
@@ -64,9 +64,9 @@ class PlainDialect:
             rows = self._parse_any(body)
         return rows if isinstance(rows, Rejection) else Parsed(rows)
 
-    def write(self, prediction: Prediction, echo: Any) -> bytes:
+    def write(self, prediction: Prediction, echo: Any) -> Body:
         output = prediction.output
-        return _encode(
+        content = _encode(
             {
                 "predictions": output.values.tolist(),
                 "probabilities": None if output.probabilities is None else output.probabilities.tolist(),
@@ -74,6 +74,7 @@ class PlainDialect:
                 "prediction_id": prediction.id,
             }
         )
+        return Body(content)
 
     def write_rejection(self, rejection: Rejection) -> bytes:
         return _encode({"detail": detail(rejection)})

@@ -25,8 +25,17 @@ class Parsed:
     echo: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What is sent back: bytes, their content type, and headers of the dialect's own."""
+
+    content: bytes
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
 class Dialect(Protocol):
-    """One dialect, made once per process. All bodies that it writes are JSON.
+    """One dialect, made once per process.
 
     `status` has the HTTP status of each cause of a rejection; a prediction is a 200. `format` completes the sentence
     "the body must be ..." for a body that it does not read. `paths` are those that it answers a POST at, without a
@@ -42,11 +51,11 @@ class Dialect(Protocol):
     def reads(self, content_type: str) -> bool:
         """Whether it reads a body of this type; the header may be absent, which is an empty text."""
 
-    def parse(self, body: bytes, content_type: str) -> Parsed | Rejection:
-        """The rows of a body, or why there are none."""
+    def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
+        """The rows of a body, or why there are none. `json_bytes`: how much of it is JSON, if the request says that."""
 
-    def write(self, prediction: Prediction, echo: Any) -> bytes:
+    def write(self, prediction: Prediction, echo: Any) -> Body:
         """The body of a response; `echo` is that of the parsed request."""
 
     def write_rejection(self, rejection: Rejection) -> bytes:
-        """The body of a response without a prediction."""
+        """The body of a response without a prediction, as JSON."""

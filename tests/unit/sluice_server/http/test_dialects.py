@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from sluice_server.http.asgi import read_head
 from sluice_server.http.dialects import CODES
-from sluice_server.http.dialects.port import Parsed
+from sluice_server.http.dialects.port import Body, Parsed
 from sluice_server.http.predict import PredictEndpoint, Request
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction import Prediction
@@ -40,13 +40,13 @@ class Numbered:
     def reads(self, content_type: str) -> bool:
         return content_type == "numbered"
 
-    def parse(self, body: bytes, content_type: str) -> Parsed | Rejection:
+    def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
         number, values = msgspec.json.decode(body)
         rows = self._rows.read(values)
         return rows if isinstance(rows, Rejection) else Parsed(rows, number)
 
-    def write(self, prediction: Prediction, echo: Any) -> bytes:
-        return msgspec.json.encode([echo, prediction.output.values.tolist()])
+    def write(self, prediction: Prediction, echo: Any) -> Body:
+        return Body(msgspec.json.encode([echo, prediction.output.values.tolist()]))
 
     def write_rejection(self, rejection: Rejection) -> bytes:
         return msgspec.json.encode([rejection.location, rejection.message])

@@ -1,0 +1,171 @@
+"""The Open Inference Protocol, version 2, at /v2/models/NAME/infer: tensors in, tensors out, as JSON or as bytes.
+
+One tensor holds whole rows, or there is one for each column, by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice_server.http import json_body
+from sluice_server.http.dialects import tensors
+from sluice_server.http.dialects.port import Body, Parsed
+from sluice_server.http.dialects.tensors import Tensor, TensorError
+from sluice_server.inference.prediction import Prediction
+from sluice_server.inference.rejection import Cause, Rejection, invalid
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.identity import Identity
+from sluice_server.model.schema import Rows
+
+_encode = msgspec.json.Encoder().encode
+_LENGTH = b"inference-header-content-length"
+PREDICTIONS, PROBABILITIES = "predictions", "probabilities"
+_OUTPUTS = (PREDICTIONS, PROBABILITIES)
+
+
+class _Output(msgspec.Struct):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class _Request(msgspec.Struct):
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    outputs: list[_Output] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    """What a response repeats: the id, and for each wanted output whether it is wanted as bytes; None for all."""
+
+    id: str | None
+    outputs: Mapping[str, bool] | None
+    binary: bool
+
+
+class OpenInferenceDialect:
+    """See `port.Dialect`."""
+
+    status: ClassVar[Mapping[Cause, int]] = {
+        Cause.INVALID: 400,
+        Cause.TOO_LARGE: 413,
+        Cause.TOO_SLOW: 408,
+        Cause.UNREADABLE: 415,
+        Cause.NOT_READY: 503,
+        Cause.OVERLOADED: 503,
+        Cause.FAILED: 500,
+    }
+    format: ClassVar[str] = (
+        "JSON, or JSON with bytes behind it: send content-type: application/json or application/octet-stream"
+    )
+
+    def __init__(self, rows: RowReader, identity: Identity) -> None:
+        model = f"/v2/models/{identity.model}"
+        self.paths: tuple[str, ...] = (f"{model}/infer", f"{model}/versions/{identity.version}/infer")
+        self._rows = rows
+        self._identity = identity
+        self._decoder = msgspec.json.Decoder(_Request)
+
+    def reads(self, content_type: str) -> bool:
+        return json_body.is_json(content_type) or content_type == "application/octet-stream"
+
+    def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
+        """The rows of the inputs; locations begin with the name of one."""
+        text = body if json_bytes is None else body[:json_bytes]
+        if json_body.has_too_many_parts(text, self._rows.max_rows):
+            return Rejection(Cause.TOO_LARGE, json_body.too_many_parts(self._rows.max_rows))
+        try:
+            request = self._decoder.decode(text)
+            inputs = _values(request.inputs, body[len(text) :])
+        except msgspec.ValidationError as error:
+            return invalid((), "value_error", str(error))
+        except json_body.NOT_JSON as error:
+            return invalid((), "json_invalid", json_body.why(error, text))
+        except TensorError as error:
+            return invalid((), "value_error", str(error))
+        unknown = [output.name for output in request.outputs or () if output.name not in _OUTPUTS]
+        if unknown:
+            return invalid((), "value_error", f"there is no output {unknown[0][:50]!r}, only {' and '.join(_OUTPUTS)}")
+        rows = self._read(inputs)
+        return rows if isinstance(rows, Rejection) else Parsed(rows, _echo(request))
+
+    def write(self, prediction: Prediction, echo: _Echo) -> Body:
+        output = prediction.output
+        found = {PREDICTIONS: output.values, PROBABILITIES: output.probabilities}
+        wanted = echo.outputs or dict.fromkeys(_OUTPUTS, echo.binary)
+        parts, binary = [], list[bytes]()
+        for name, as_bytes in wanted.items():
+            if (array := found[name]) is None:
+                continue
+            part = {"name": name, "shape": list(array.shape), "datatype": tensors.datatype(array)}
+            if as_bytes:
+                binary.append(tensors.to_bytes(array))
+                parts.append({**part, "parameters": {"binary_data_size": len(binary[-1])}})
+            else:
+                parts.append({**part, "data": array.ravel().tolist()})
+        text = _encode(
+            {
+                "model_name": self._identity.model,
+                "model_version": self._identity.version,
+                **({} if echo.id is None else {"id": echo.id}),
+                "parameters": {"prediction_id": prediction.id},
+                "outputs": parts,
+            }
+        )
+        if not binary:
+            return Body(text)
+        return Body(b"".join([text, *binary]), b"application/octet-stream", ((_LENGTH, str(len(text)).encode()),))
+
+    def write_rejection(self, rejection: Rejection) -> bytes:
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rejection.location).lstrip(".")
+        return _encode({"error": f"{place}: {rejection.message}" if place else rejection.message})
+
+    def _read(self, inputs: Mapping[str, list[Any]]) -> Rows | Rejection:
+        names = self._rows.schema.names
+        if len(inputs) == 1 and (len(names) > 1 or next(iter(inputs)) not in names):
+            ((name, rows),) = inputs.items()
+            if rows and not isinstance(rows[0], list):
+                rows = [[value] for value in rows]
+            read = self._rows.read(rows)
+            return read.below(name) if isinstance(read, Rejection) else read
+        return self._rows.read({name: _column(values) for name, values in inputs.items()})
+
+
+def _values(inputs: Iterable[Tensor], binary: bytes) -> dict[str, list[Any]]:
+    """The values of each input; raises TensorError with its name."""
+    found, at = dict[str, list[Any]](), 0
+    for tensor in inputs:
+        size = tensor.binary_size
+        try:
+            found[tensor.name] = tensors.values(tensor, None if size is None else binary[at : at + size])
+        except TensorError as error:
+            raise TensorError(f"{tensor.name[:50]}: {error}") from None
+        at += size or 0
+    if at != len(binary):
+        raise TensorError(f"{len(binary)} bytes are behind the JSON, and the inputs have {at}")
+    return found
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """The values of one column, of shape [n] or [n, 1]."""
+    return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in values]
+
+
+def _echo(request: _Request) -> _Echo:
+    as_bytes = request.parameters.get("binary_data_output") is True
+    if request.outputs is None:
+        return _Echo(request.id, None, as_bytes)
+    wanted = {output.name: output.parameters.get("binary_data", as_bytes) is True for output in request.outputs}
+    return _Echo(request.id, wanted, as_bytes)
+
+
+def output_metadata(array: NDArray[Any], name: str) -> dict[str, Any]:
+    """How /v2/models/NAME describes an output, from one that was given."""
+    return {"name": name, "datatype": tensors.datatype(np.asarray(array)), "shape": [-1, *array.shape[1:]]}

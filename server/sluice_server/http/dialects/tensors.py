@@ -1,0 +1,87 @@
+"""Tensors of the Open Inference Protocol: their types, as lists in JSON and as bytes behind it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+# The BYTES of the protocol are text here, and no numpy type.
+_SIZES = {"INT": ("i", (1, 2, 4, 8)), "UINT": ("u", (1, 2, 4, 8)), "FP": ("f", (2, 4, 8))}
+_TYPES = {"BOOL": np.dtype("?")} | {
+    f"{name}{8 * size}": np.dtype(f"<{kind}{size}") for name, (kind, sizes) in _SIZES.items() for size in sizes
+}
+_NAMES: dict[tuple[str, int], str] = {(kind.kind, kind.itemsize): name for name, kind in _TYPES.items()}
+
+_DIMENSIONS = 2
+
+
+class TensorError(ValueError):
+    """A tensor that is not as it says; the message says how."""
+
+
+class Tensor(msgspec.Struct):
+    """An input as it came: nested or flat values, or the number of its bytes behind the JSON."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any] | None = None
+    parameters: dict[str, Any] = {}
+
+    @property
+    def binary_size(self) -> int | None:
+        """The number of bytes behind the JSON; None if the values are in it."""
+        size = self.parameters.get("binary_data_size")
+        return size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
+
+
+def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
+    """The values as nested lists of `tensor.shape`; raises TensorError."""
+    if any(size < 0 for size in tensor.shape) or not 1 <= len(tensor.shape) <= _DIMENSIONS:
+        raise TensorError(f"the shape {tensor.shape} is none of 1 to {_DIMENSIONS} sizes")
+    if binary is not None:
+        return _from_bytes(tensor, binary)
+    if tensor.data is None:
+        raise TensorError("there is neither data nor binary_data_size")
+    return _nested(tensor.data, tensor.shape)
+
+
+def _from_bytes(tensor: Tensor, binary: bytes) -> list[Any]:
+    kind = _TYPES.get(tensor.datatype)
+    if kind is None:
+        raise TensorError(f"{tensor.datatype} is not read as bytes: send the values in the JSON")
+    count = math.prod(tensor.shape)
+    if len(binary) != count * kind.itemsize:
+        raise TensorError(f"{len(binary)} bytes came, and the shape {tensor.shape} needs {count * kind.itemsize}")
+    listed: list[Any] = np.frombuffer(binary, kind).reshape(tensor.shape).tolist()
+    return listed
+
+
+def _nested(data: list[Any], shape: list[int]) -> list[Any]:
+    """Both spellings of the protocol: flat in the order of rows, or nested."""
+    if len(shape) == 1 or (data and isinstance(data[0], list)):
+        widths = {len(row) if isinstance(row, list) else 0 for row in data} if len(shape) > 1 else set[int]()
+        if len(data) != shape[0] or widths - {shape[-1]}:
+            raise TensorError(f"the data does not have the shape {shape}")
+        return data
+    rows, width = shape
+    if len(data) != rows * width:
+        raise TensorError(f"{len(data)} values came, and the shape {shape} needs {rows * width}")
+    return [data[at * width : (at + 1) * width] for at in range(rows)]
+
+
+def datatype(array: NDArray[Any]) -> str:
+    """The name of an array's type; BYTES for text."""
+    return _NAMES.get((array.dtype.kind, array.dtype.itemsize), "BYTES")
+
+
+def to_bytes(array: NDArray[Any]) -> bytes:
+    """An array as it is written behind the JSON; each text with its length before it."""
+    if datatype(array) != "BYTES":
+        return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).tobytes()
+    texts = [str(value).encode() for value in array.ravel().tolist()]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)

@@ -1,0 +1,215 @@
+"""The Open Inference Protocol: tensors as JSON and as bytes, for whole rows and column by column."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from sluice_server.http.dialects import tensors
+from sluice_server.http.dialects.open_inference import OpenInferenceDialect
+from sluice_server.http.dialects.port import Body
+from sluice_server.inference.prediction import Prediction
+from sluice_server.inference.rejection import Rejection
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.identity import Identity
+from sluice_server.model.schema import Column, Kind, Schema
+from sluice_server.runtimes.output import Output
+
+NAMED = Schema((Column("a", Kind.NUMBER), Column("i", Kind.INTEGER), Column("t", Kind.BOOLEAN)))
+NUMBERS = Schema((Column("0", Kind.NUMBER), Column("1", Kind.NUMBER)))
+PREDICTION = Prediction(
+    Output(np.array([0, 2]), np.array([[1.0, 0, 0], [0, 0.25, 0.75]]), np.array([0, 2])), [0, 2], "x"
+)
+
+
+def dialect(schema: Schema = NUMBERS, most: int = 10) -> OpenInferenceDialect:
+    return OpenInferenceDialect(RowReader(schema, most), Identity("iris", "3", "abcdefghij"))
+
+
+def tensor(data: Any, shape: list[int], name: str = "x", datatype: str = "FP64") -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
+
+
+def in_bytes(array: Any, name: str = "x") -> tuple[dict[str, Any], bytes]:
+    array = np.asarray(array)
+    size = {"parameters": {"binary_data_size": array.nbytes}}
+    return {"name": name, "shape": list(array.shape), "datatype": tensors.datatype(array), **size}, array.tobytes()
+
+
+def parsed(reader: OpenInferenceDialect, inputs: list[Any], binary: bytes = b"", **fields: Any) -> Any:
+    text = json.dumps({"inputs": inputs, **fields}).encode()
+    return reader.parse(text + binary, "application/json", len(text) if binary else None)
+
+
+def rows(reader: OpenInferenceDialect, inputs: list[Any], binary: bytes = b"") -> Any:
+    found = parsed(reader, inputs, binary)
+    assert not isinstance(found, Rejection), found
+    return found.rows.tolist()
+
+
+COLUMNS = [
+    tensor([0.5, 1.5], [2], "a"),
+    tensor([[2], [3]], [2, 1], "i", "INT32"),
+    tensor([True, False], [2], "t", "BOOL"),
+    tensor(["?", "?"], [2], "unknown", "BYTES"),
+]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [tensor([[1, 2], [3, 4]], [2, 2])],
+        [tensor([1, 2, 3, 4], [2, 2])],
+        [tensor([1, 3], [2], "0"), tensor([2, 4], [2], "1")],
+    ],
+)
+def test_rows_are_one_tensor_or_one_for_each_column(inputs: list[Any]) -> None:
+    """Values are nested or flat, as the protocol allows."""
+    assert rows(dialect(), inputs) == [[1, 2], [3, 4]]
+
+
+def test_columns_are_taken_by_their_names() -> None:
+    """Each with its own type; those that the model does not know are ignored."""
+    assert rows(dialect(NAMED), COLUMNS[::-1]) == [[0.5, 2, 1], [1.5, 3, 0]]
+
+
+@pytest.mark.parametrize("kind", ["<f2", "<f4", "<f8", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8"])
+def test_bytes_behind_the_json_are_the_same_values(kind: str) -> None:
+    """Of each type of number, in one tensor or in several."""
+    whole, content = in_bytes(np.array([[1, 2], [3, 4]], kind))
+    assert rows(dialect(), [whole], content) == [[1, 2], [3, 4]]
+    first, second = (in_bytes(np.array(values, kind), name) for name, values in (("0", [1, 3]), ("1", [2, 4])))
+    assert rows(dialect(), [first[0], second[0]], first[1] + second[1]) == [[1, 2], [3, 4]]
+    mixed = [first[0], tensor([2, 4], [2], "1")]
+    assert rows(dialect(), mixed, first[1]) == [[1, 2], [3, 4]]
+
+
+def test_booleans_in_bytes_are_booleans() -> None:
+    """And numbers are none."""
+    flags = in_bytes(np.array([True, False]), "t")
+    assert rows(dialect(NAMED), [*COLUMNS[:2], flags[0]], flags[1]) == [[0.5, 2, 1], [1.5, 3, 0]]
+    numbers = in_bytes(np.array([1, 0], "<i1"), "t")
+    assert isinstance(parsed(dialect(NAMED), [*COLUMNS[:2], numbers[0]], numbers[1]), Rejection)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ([tensor([1, 2, 3], [2, 2])], "x: 3 values came, and the shape [2, 2] needs 4"),
+        ([tensor([[1, 2], [3]], [2, 2])], "x: the data does not have the shape"),
+        ([tensor([[1, 2], 3], [2, 2])], "x: the data does not have the shape"),
+        ([tensor([1], [1, 1, 1])], "x: the shape [1, 1, 1] is none of 1 to 2 sizes"),
+        ([tensor([1], [-1])], "x: the shape [-1]"),
+        ([tensor([1], [])], "x: the shape []"),
+        ([tensor(None, [1, 2])], "x: there is neither data nor binary_data_size"),
+        ([tensor([[1, 2, 3]], [1, 3])], "x[0]: a row needs 2 values"),
+        ([tensor([[1, "2"]], [1, 2], "x", "BYTES")], "x[0][1]: '1' needs a number"),
+        ([tensor([1], [1], "0"), tensor([1], [1], "2")], "1: the column '1'"),
+        ([tensor([1, 2], [2], "0"), tensor([1], [1], "1")], "1: 1 values, but '0' has 2"),
+        ([], "0: the column '0' is required"),
+        ([{"name": "x"}], "missing required field"),
+        ([tensor([[0.5, 1e39]], [1, 2])], "x[0][1]: '1' is beyond"),
+        ([tensor([[None, 1]], [1, 2])], "x[0][0]: '0' needs a number, not null"),
+    ],
+)
+def test_what_does_not_fit_is_a_400_with_its_place(inputs: list[Any], words: str) -> None:
+    """In the protocol's shape: an object with `error`."""
+    reader = dialect()
+    found = parsed(reader, inputs)
+    assert isinstance(found, Rejection)
+    assert reader.status[found.cause] == 400
+    assert json.loads(reader.write_rejection(found))["error"].startswith(words) or words in found.message
+
+
+@pytest.mark.parametrize(
+    ("size", "content", "words"),
+    [
+        (16, b"\0" * 8, "8 bytes came"),
+        (16, b"\0" * 24, "24 bytes are behind the JSON, and the inputs have 16"),
+        (8, b"\0" * 8, "needs 16"),
+        (2**70, b"\0" * 16, "bytes are behind the JSON"),
+        (True, b"\0" * 16, "neither data nor"),
+        (-16, b"\0" * 16, "neither data nor"),
+    ],
+)
+def test_bytes_that_do_not_fit_are_told(size: Any, content: bytes, words: str) -> None:
+    """Nothing is read beyond them."""
+    whole = {"name": "x", "shape": [1, 2], "datatype": "FP64", "parameters": {"binary_data_size": size}}
+    found = parsed(dialect(), [whole], content)
+    assert isinstance(found, Rejection)
+    assert words in found.message
+
+
+def test_other_bodies_are_told_what_is_wrong() -> None:
+    """Not JSON, not UTF-8, too many lists, and an output that there is not."""
+    for content, words in ((b"{", "not JSON"), (b'{"id": "\xff"}', "UTF-8"), (b"[]", "Expected `object`")):
+        found = dialect().parse(content)
+        assert isinstance(found, Rejection)
+        assert words in found.message
+    large = dialect().parse(b'{"inputs": [' + b",".join([b"[]"] * 2_000) + b"]}")
+    assert isinstance(large, Rejection)
+    assert dialect().status[large.cause] == 413
+    other = parsed(dialect(), [tensor([1, 2], [1, 2])], outputs=[{"name": "classes"}])
+    assert isinstance(other, Rejection)
+    assert "no output 'classes', only predictions and probabilities" in other.message
+
+
+def written(prediction: Prediction = PREDICTION, **fields: Any) -> tuple[Body, dict[str, Any]]:
+    reader = dialect()
+    body = reader.write(prediction, parsed(reader, [tensor([1, 2], [1, 2])], **fields).echo)
+    ((_, size),) = body.headers or ((b"", str(len(body.content)).encode()),)
+    return body, json.loads(body.content[: int(size)])
+
+
+def test_a_response_has_all_outputs_and_repeats_the_id() -> None:
+    """Flat, with their shapes; the id for feedback is a parameter."""
+    body, answer = written(id="seven")
+    assert (body.content_type, body.headers) == (b"application/json", ())
+    assert (answer["model_name"], answer["model_version"], answer["id"]) == ("iris", "3", "seven")
+    assert answer["parameters"] == {"prediction_id": "x"}
+    assert answer["outputs"] == [
+        {"name": "predictions", "shape": [2], "datatype": "INT64", "data": [0, 2]},
+        {"name": "probabilities", "shape": [2, 3], "datatype": "FP64", "data": [1, 0, 0, 0, 0.25, 0.75]},
+    ]
+    assert "id" not in written()[1]
+
+
+def test_only_the_outputs_that_are_wanted_are_there() -> None:
+    """A model without probabilities has none, whoever wants them."""
+    wanted = [{"name": "probabilities"}]
+    assert [output["name"] for output in written(outputs=wanted)[1]["outputs"]] == ["probabilities"]
+    regression = Prediction(Output(np.array([1.5]), None, None), [], None)
+    assert written(regression, outputs=wanted)[1]["outputs"] == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"parameters": {"binary_data_output": True}},
+        {"outputs": [{"name": name, "parameters": {"binary_data": True}} for name in ("predictions", "probabilities")]},
+    ],
+)
+def test_outputs_can_be_bytes_behind_the_json(fields: dict[str, Any]) -> None:
+    """The header says where they begin."""
+    body, answer = written(**fields)
+    ((name, size),) = body.headers
+    assert (name, body.content_type) == (b"inference-header-content-length", b"application/octet-stream")
+    sizes = [output["parameters"]["binary_data_size"] for output in answer["outputs"]]
+    assert sizes == [16, 48]
+    binary = body.content[int(size) :]
+    assert np.frombuffer(binary[:16], "<i8").tolist() == [0, 2]
+    assert np.frombuffer(binary[16:], "<f8").tolist() == [1, 0, 0, 0, 0.25, 0.75]
+
+
+def test_labels_that_are_text_are_bytes_with_their_length() -> None:
+    """As the protocol writes BYTES."""
+    flowers = Prediction(Output(np.array(["rose", "tülip"]), None, None), [0, 1], None)
+    body, answer = written(flowers, parameters={"binary_data_output": True})
+    size = len(msgspec.json.encode(answer))
+    assert answer["outputs"][0]["datatype"] == "BYTES"
+    assert body.content[size:] == b"\x04\0\0\0rose\x06\0\0\0t\xc3\xbclip"
+    assert written(flowers)[1]["outputs"][0]["data"] == ["rose", "tülip"]
