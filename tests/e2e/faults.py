@@ -225,6 +225,7 @@ async def _operator_upgraded(site: Site) -> None:
 
 
 ALL = dict.fromkeys(PHASES, 60.0)  # a pod that starts on a small machine, and a gateway that hears of it
+OF_CANARY = {"Stepping": 15.0, "RollingBack": 5.0}  # until weight 0 is live, it gets requests
 WIPE = ("patch", "modeldeployment", "{name}", "--subresource=status", "--type=merge", "-p", '{"status":null}')
 FAULTS = (
     Fault("none", _nothing, in_ci=True),
@@ -238,9 +239,9 @@ FAULTS = (
     Fault("API server killed", *_killed("kube-apiserver"), lasts=5.0),
     Fault("kubelet killed", *_killed("kubelet"), lasts=5.0),
     Fault("all pods of stable deleted", _pods_of(lambda now: now.stable), costs=ALL, goes_back=("Watching",)),
-    Fault("all pods of the canary deleted", _pods_of(lambda now: now.canary), costs={"Stepping": 15.0}),
+    Fault("all pods of the canary deleted", _pods_of(lambda now: now.canary), costs=OF_CANARY),
     Fault("servers of stable killed", _servers_of(lambda now: now.stable), costs=ALL, goes_back=("Watching",)),
-    Fault("servers of the canary killed", _servers_of(lambda now: now.canary), costs={"Stepping": 15.0}),
+    Fault("servers of the canary killed", _servers_of(lambda now: now.canary), costs=OF_CANARY),
     Fault("gateway away for 20 s", *_away("traefik", "traefik"), lasts=OUTAGE, costs=ALL),
     Fault("host edited and set back", _host("other-"), _host(""), lasts=5.0, costs=ALL),
     Fault(
