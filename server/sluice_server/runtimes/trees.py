@@ -56,7 +56,8 @@ def _widths(part: Any) -> Iterator[tuple[Tree, int]]:
     if isinstance(part, BaseDecisionTree) and hasattr(part, "tree_"):
         yield part.tree_, part.n_features_in_
     selections = getattr(part, "estimators_features_", None)
-    for number, member in enumerate(np.ravel(np.asarray(getattr(part, "estimators_", ()), dtype=object))):
+    members = getattr(part, "estimators_", ())  # of boosting an array; a pipeline among them must not become its steps
+    for number, member in enumerate(members.ravel() if isinstance(members, np.ndarray) else members):
         if isinstance(member, BaseDecisionTree):
             yield member.tree_, part.n_features_in_ if selections is None else len(selections[number])
 

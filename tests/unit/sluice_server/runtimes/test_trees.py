@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
@@ -44,6 +45,7 @@ WITH_TREES: list[Any] = [
     BaggingClassifier(DecisionTreeClassifier(), 3, max_features=2),
     AdaBoostClassifier(DecisionTreeClassifier(max_depth=1), n_estimators=2),
     make_pipeline(StandardScaler(), RandomForestClassifier(2)),
+    BaggingClassifier(make_pipeline(PCA(2), DecisionTreeClassifier()), 3, max_features=3),
     VotingClassifier([("a", RandomForestClassifier(2)), ("b", GradientBoostingClassifier(n_estimators=1))]),
     StackingClassifier([("a", RandomForestClassifier(2))], DecisionTreeClassifier()),
 ]
