@@ -279,7 +279,7 @@ def test_the_command_reports_and_exits_as_the_init_container(registry: str, mode
 
     uri = register(registry, model)
     assert command(SLUICE_MODEL_URI=uri) == (0, ["digest", "runtime", "flavor", "signature"])
-    assert command(SLUICE_MODEL_URI=uri, SLUICE_TRUST="Data") == (3, ["refused"])
+    assert command(SLUICE_MODEL_URI=f"{uri}000") == (3, ["refused"])
     assert command(SLUICE_MODEL_URI=uri, MLFLOW_TRACKING_URI="http://127.0.0.1:9") == (1, ["unavailable"])
     code, (message,) = command(SLUICE_MODEL_URI=uri, SLUICE_TRUST="Everything")
     assert (code, "SLUICE_TRUST is 'Everything'" in message) == (2, True)
