@@ -34,6 +34,12 @@ class Rejection:
     location: Location = ()
     kind: str = ""
 
+    @property
+    def located(self) -> str:
+        """The message, after the place of the value: `instances[0].petal_width: ...`."""
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.location).lstrip(".")
+        return f"{place}: {self.message}" if place else self.message
+
     def below(self, *location: str | int) -> Rejection:
         """The same rejection for a value that lies deeper in a request."""
         return dataclasses.replace(self, location=(*location, *self.location))

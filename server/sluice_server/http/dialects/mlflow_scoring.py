@@ -68,9 +68,7 @@ class MlflowDialect:
         return Body(_encode({"predictions": prediction.output.values.tolist(), "prediction_id": prediction.id}))
 
     def write_rejection(self, rejection: Rejection) -> bytes:
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rejection.location).lstrip(".")
-        message = f"{place}: {rejection.message}" if place else rejection.message
-        return _encode({"error_code": _ERROR_CODES[rejection.cause], "message": message})
+        return _encode({"error_code": _ERROR_CODES[rejection.cause], "message": rejection.located})
 
     def _parse_json(self, body: bytes) -> Rows | Rejection:
         try:

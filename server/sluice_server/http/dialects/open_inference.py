@@ -124,8 +124,7 @@ class OpenInferenceDialect:
         return Body(b"".join([text, *binary]), b"application/octet-stream", ((_LENGTH, str(len(text)).encode()),))
 
     def write_rejection(self, rejection: Rejection) -> bytes:
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rejection.location).lstrip(".")
-        return _encode({"error": f"{place}: {rejection.message}" if place else rejection.message})
+        return _encode({"error": rejection.located})
 
     def _read(self, inputs: Mapping[str, list[Any]]) -> Rows | Rejection:
         names = self._rows.schema.names
