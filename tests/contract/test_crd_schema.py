@@ -241,7 +241,7 @@ def test_a_full_spec_is_stored_as_written(kubectl: Kubectl, iris: dict[str, Any]
     iris["spec"]["prometheus"] = {"url": "https://[fd00::1]:9090/team-a/", "credentialsSecret": "prometheus.team-a"}
     spec = kubectl.accepts(iris)["spec"]
     assert spec["server"] == iris["spec"]["server"]
-    assert spec["model"] == {**iris["spec"]["model"], "allowSignatureChange": False}
+    assert spec["model"] == {**iris["spec"]["model"], "trust": "Data", "allowSignatureChange": False}
     assert spec["prometheus"] == iris["spec"]["prometheus"]
 
 

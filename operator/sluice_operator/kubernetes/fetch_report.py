@@ -19,6 +19,7 @@ REASONS = frozenset(  # of `fetch`, for machines: conditions, and metrics with a
         "BadMLmodel",
         "BadModelFile",
         "BadModelURI",
+        "FetchFailed",
         "LibraryMismatch",
         "ModelNotFound",
         "ModelTooLarge",
