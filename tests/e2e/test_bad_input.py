@@ -173,7 +173,7 @@ def attempts(unservable: Unservable) -> dict[str, Attempt]:
         "pickle": Attempt(
             {"model": {"uri": unservable.pickle, "onPromote": None}},
             "PickleNotTrusted",
-            r"the model is saved as pickle, and loading it would run code out of the file, which trust: TrustedTypes "
+            r"the model is saved as pickle, and loading it would run code out of the file, which trust: Data "
             r"forbids: log it with mlflow\.sklearn\.log_model\(\.\.\., serialization_format='skops'\).*",
         ),
         "image": Attempt(
