@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from sluice_server.inference.rejection import Cause, Rejection
+
 CONTENT_TYPE = "JSON: send content-type: application/json"
 # msgspec reads strings as UTF-8 only when it makes them, and then raises what Python does.
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -23,14 +25,11 @@ def is_json(content_type: str) -> bool:
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def has_too_many_parts(body: bytes, rows: int) -> bool:
-    """Whether a body has more lists and objects than so many rows could need: making them would stop everybody else."""
-    return body.count(b"[") + body.count(b"{") > _PARTS_PER_ROW * rows + _MORE_PARTS
-
-
-def too_many_parts(rows: int) -> str:
-    """What is said of such a body."""
-    return f"the body has more lists and objects than {rows} rows need: split the request"
+def too_many_parts(body: bytes, rows: int) -> Rejection | None:
+    """Rejects a body with more lists and objects than so many rows could need: making them would stop all others."""
+    if body.count(b"[") + body.count(b"{") <= _PARTS_PER_ROW * rows + _MORE_PARTS:
+        return None
+    return Rejection(Cause.TOO_LARGE, f"the body has more lists and objects than {rows} rows need: split the request")
 
 
 def with_nan(body: bytes) -> Any:

@@ -27,14 +27,13 @@ from sluice_server.runtimes.port import ModelError
 # Their `predict` is the argmax of `predict_proba`, which is the mean over the trees.
 _FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
 _PREDICT, _PROBABILITIES = "predict", "predict_proba"
-PREDICT_FUNCTIONS = (_PREDICT, _PROBABILITIES)
 
 
 class SklearnModel:
     """A fitted estimator with one way to run it.
 
-    `function`: the one of PREDICT_FUNCTIONS that answers for it. `places`: where the columns that it was fitted with
-    are in a row; None if they are in their order. It is asked for the rows of `example` to see what it gives.
+    `function`: the method that answers for it, predict or predict_proba. `places`: where the columns that it was fitted
+    with are in a row; None if they are in their order. It is asked for the rows of `example` to see what it gives.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ import msgspec
 
 from sluice_server.http import json_body
 from sluice_server.http.dialects import csv_rows
-from sluice_server.http.dialects.port import Body, Parsed
+from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader, type_name
@@ -35,15 +35,7 @@ _ERROR_CODES = {  # those of MLflow
 class MlflowDialect:
     """See `port.Dialect`."""
 
-    status: ClassVar[Mapping[Cause, int]] = {
-        Cause.INVALID: 400,
-        Cause.TOO_LARGE: 413,
-        Cause.TOO_SLOW: 408,
-        Cause.UNREADABLE: 415,
-        Cause.NOT_READY: 503,
-        Cause.OVERLOADED: 503,
-        Cause.FAILED: 500,
-    }
+    status: ClassVar[Mapping[Cause, int]] = {**STATUS, Cause.INVALID: 400}
     format: ClassVar[str] = "JSON or CSV: send content-type: application/json or text/csv"
 
     def __init__(self, rows: RowReader, identity: Identity) -> None:
@@ -58,10 +50,8 @@ class MlflowDialect:
         """The rows of one of the four forms, or of CSV; locations begin with the name of the form."""
         if csv_rows.is_csv(content_type):
             rows = csv_rows.read(body, self._rows)
-        elif json_body.has_too_many_parts(body, self._rows.max_rows):
-            rows = Rejection(Cause.TOO_LARGE, json_body.too_many_parts(self._rows.max_rows))
         else:
-            rows = self._parse_json(body)
+            rows = json_body.too_many_parts(body, self._rows.max_rows) or self._parse_json(body)
         return rows if isinstance(rows, Rejection) else Parsed(rows)
 
     def write(self, prediction: Prediction, echo: Any) -> Body:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sluice_server.http import json_body
 from sluice_server.http.dialects import tensors
-from sluice_server.http.dialects.port import Body, Parsed
+from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.http.dialects.tensors import Tensor, TensorError
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
@@ -53,15 +53,7 @@ class _Echo:
 class OpenInferenceDialect:
     """See `port.Dialect`."""
 
-    status: ClassVar[Mapping[Cause, int]] = {
-        Cause.INVALID: 400,
-        Cause.TOO_LARGE: 413,
-        Cause.TOO_SLOW: 408,
-        Cause.UNREADABLE: 415,
-        Cause.NOT_READY: 503,
-        Cause.OVERLOADED: 503,
-        Cause.FAILED: 500,
-    }
+    status: ClassVar[Mapping[Cause, int]] = {**STATUS, Cause.INVALID: 400}
     format: ClassVar[str] = (
         "JSON, or JSON with bytes behind it: send content-type: application/json or application/octet-stream"
     )
@@ -79,8 +71,8 @@ class OpenInferenceDialect:
     def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
         """The rows of the inputs; locations begin with the name of one."""
         text = body if json_bytes is None else body[:json_bytes]
-        if json_body.has_too_many_parts(text, self._rows.max_rows):
-            return Rejection(Cause.TOO_LARGE, json_body.too_many_parts(self._rows.max_rows))
+        if refused := json_body.too_many_parts(text, self._rows.max_rows):
+            return refused
         try:
             request = self._decoder.decode(text)
             inputs = _values(request.inputs, body[len(text) :])

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from sluice_server.http import json_body
-from sluice_server.http.dialects.port import Body, Parsed
+from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader, type_name
@@ -33,15 +33,7 @@ class _MatrixWithMissing(msgspec.Struct, forbid_unknown_fields=True):
 class PlainDialect:
     """See `port.Dialect`."""
 
-    status: ClassVar[Mapping[Cause, int]] = {
-        Cause.INVALID: 422,
-        Cause.TOO_LARGE: 413,
-        Cause.TOO_SLOW: 408,
-        Cause.UNREADABLE: 415,
-        Cause.NOT_READY: 503,
-        Cause.OVERLOADED: 503,
-        Cause.FAILED: 500,
-    }
+    status: ClassVar[Mapping[Cause, int]] = {**STATUS, Cause.INVALID: 422}
     format: ClassVar[str] = json_body.CONTENT_TYPE
 
     def __init__(self, rows: RowReader, identity: Identity) -> None:
@@ -57,8 +49,8 @@ class PlainDialect:
 
     def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
         """The rows of `features`; locations begin with `body`, as FastAPI's do."""
-        if json_body.has_too_many_parts(body, self._rows.max_rows):
-            return Rejection(Cause.TOO_LARGE, json_body.too_many_parts(self._rows.max_rows))
+        if refused := json_body.too_many_parts(body, self._rows.max_rows):
+            return refused
         rows = self._parse_matrix(body) if self._rows.takes_matrix else None
         if rows is None:
             rows = self._parse_any(body)

@@ -16,6 +16,16 @@ from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
 
+# What all dialects have in common; each adds its status of an INVALID request.
+STATUS: Mapping[Cause, int] = {
+    Cause.TOO_LARGE: 413,
+    Cause.TOO_SLOW: 408,
+    Cause.UNREADABLE: 415,
+    Cause.NOT_READY: 503,
+    Cause.OVERLOADED: 503,
+    Cause.FAILED: 500,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
