@@ -88,6 +88,9 @@ class ServeSettings:
     feedback_max_age: float
     prediction_log_sample: float
     correlation_header: str
+    rate_limit: float
+    rate_limit_burst: int
+    rate_limit_header: str
     log: LogSettings
 
 
@@ -129,7 +132,10 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         feedback_key_file=Path(env.get("SLUICE_FEEDBACK_KEY_FILE", "/etc/sluice/feedback/key")),
         feedback_max_age=_number(env, "SLUICE_FEEDBACK_MAX_AGE", float, 7 * 86_400.0, 1.0, 366 * 86_400.0),
         prediction_log_sample=_number(env, "SLUICE_PREDICTION_LOG_SAMPLE", float, 0.0, 0.0, 1.0),
-        correlation_header=_header(env),
+        correlation_header=_header(env, "CORRELATION_ID_HEADER", "X-Correlation-ID"),
+        rate_limit=_number(env, "SLUICE_RATE_LIMIT", float, 0.0, 0.0, 1_000_000.0),
+        rate_limit_burst=_number(env, "SLUICE_RATE_LIMIT_BURST", int, 10, 1, 1_000_000),
+        rate_limit_header=_header(env, "SLUICE_RATE_LIMIT_HEADER", "X-API-Key"),
         log=_log(env),
     )
 
@@ -182,10 +188,10 @@ def _revision(env: Mapping[str, str]) -> str:
     return value
 
 
-def _header(env: Mapping[str, str]) -> str:
-    value = env.get("CORRELATION_ID_HEADER", "").strip() or "X-Correlation-ID"
+def _header(env: Mapping[str, str], name: str, default: str) -> str:
+    value = env.get(name, "").strip() or default
     if not _HEADER_NAME.fullmatch(value):
-        raise SettingError(f"CORRELATION_ID_HEADER is {value!r}: a header name has letters, digits and '-' only.")
+        raise SettingError(f"{name} is {value!r}: a header name has letters, digits and '-' only.")
     return value
 
 

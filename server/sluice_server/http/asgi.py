@@ -35,7 +35,8 @@ class Unread(Enum):
 class RequestHead:
     """The headers that matter here, found in one pass; `length` is None unless it is a number.
 
-    `json_bytes`: how much of the body is JSON, if the request says that there is something behind it.
+    `json_bytes`: how much of the body is JSON, if the request says that there is something behind it. `client`: the key
+    that the rate limit is for; it may be a secret.
     """
 
     content_type: str
@@ -44,11 +45,13 @@ class RequestHead:
     json_bytes: int | None
     probe: bool
     correlation_id: str
+    client: bytes
 
 
-def read_head(scope: Scope, correlation_header: bytes) -> RequestHead:
+def read_head(scope: Scope, correlation_header: bytes, client_header: bytes = b"") -> RequestHead:
     """The head of a request. A correlation id that is absent or could not be logged safely is replaced by a new one."""
     content_type, encoding, length, json_bytes, probe, correlation = "", "", None, None, False, ""
+    client = b""
     for name, value in scope["headers"]:
         if name == b"content-type":
             content_type = value.decode("latin-1")
@@ -62,9 +65,11 @@ def read_head(scope: Scope, correlation_header: bytes) -> RequestHead:
             probe = True
         elif name == correlation_header:
             correlation = value.decode("latin-1")
+        if name == client_header:  # which may be one of the others, too
+            client = value
     if not _SAFE_ID.fullmatch(correlation):
         correlation = secrets.token_hex(16)
-    return RequestHead(content_type, encoding, length, json_bytes, probe, correlation)
+    return RequestHead(content_type, encoding, length, json_bytes, probe, correlation, client)
 
 
 async def read_body(receive: Receive, limit: int, within: float = BODY_SECONDS) -> bytes | Unread:

@@ -30,6 +30,7 @@ class Dispatch:
         readiness: Readiness,
         identity: Identity,
         correlation_header: str,
+        client_header: str,
         max_body: int,
         entries: Mapping[int, str],
     ) -> None:
@@ -39,13 +40,14 @@ class Dispatch:
         self._entries = entries
         self._max_body = max_body
         self._correlation_header = correlation_header.lower().encode()
+        self._client_header = client_header.lower().encode()
         self._identity_headers = (
             (b"x-model-version", identity.version.encode("latin-1", "replace")),
             (b"x-sluice-revision", identity.revision.encode()),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        head = read_head(scope, self._correlation_header)
+        head = read_head(scope, self._correlation_header, self._client_header)
         logs.correlation_id.set(head.correlation_id)
         headers: Headers = (
             *self._identity_headers,

@@ -8,6 +8,7 @@ counted as the dialect's status for a failure.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from sluice_server.http.dialects.port import Dialect, Parsed
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
 from sluice_server.inference.metrics import Meter, Metrics, Silent
 from sluice_server.inference.prediction_log import PredictionLog
+from sluice_server.inference.rate_limits import RateLimits
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 
 logger = logging.getLogger("sluice.predict")
@@ -27,6 +29,7 @@ _SILENT = Silent()
 _UNREAD = invalid(("body",), "value_error", "the body cannot be read")
 _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECONDS:g} s")
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
+_LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these another try may succeed
 # After these the rest of the body is not worth reading.
 _CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
 
@@ -43,16 +46,23 @@ class Request:
 
 
 class PredictEndpoint:
-    """Answers predictions in one dialect; bodies have at most `max_body` bytes."""
+    """Answers predictions in one dialect; bodies have at most `max_body` bytes. `limits` is None where all may ask."""
 
     def __init__(
-        self, dialect: Dialect, data_plane: DataPlane, metrics: Metrics, log: PredictionLog, max_body: int
+        self,
+        dialect: Dialect,
+        data_plane: DataPlane,
+        metrics: Metrics,
+        log: PredictionLog,
+        max_body: int,
+        limits: RateLimits | None = None,
     ) -> None:
         self._dialect = dialect
         self._data_plane = data_plane
         self._meters = metrics.meters
         self._log = log
         self._max_body = max_body
+        self._limits = limits
         self._failed_code = dialect.status[Cause.FAILED]
         self._unreadable = Rejection(Cause.UNREADABLE, f"the body must be {dialect.format} and no content-encoding")
         self._too_large = Rejection(
@@ -60,6 +70,10 @@ class PredictEndpoint:
         )
 
     async def __call__(self, request: Request) -> None:
+        if self._limits is not None and not request.head.probe and (wait := self._limits.wait(request.head.client)):
+            self._meters[request.entry].limited()
+            await self._reject(request, self._limits.rejection, math.ceil(wait))
+            return
         meter = _SILENT if request.head.probe else self._meters[request.entry]
         meter.start()
         began = time.perf_counter()
@@ -116,8 +130,11 @@ class PredictEndpoint:
             case body:
                 return body
 
-    async def _reject(self, request: Request, rejection: Rejection) -> int:
+    async def _reject(self, request: Request, rejection: Rejection, wait: int = 1) -> int:
+        """`wait`: seconds, if another try may succeed. How long a model loads or a queue is full, nobody knows."""
         code = self._dialect.status[rejection.cause]
         headers = (*request.headers, CLOSE) if rejection.cause in _CLOSING else request.headers
+        if rejection.cause in _LATER:
+            headers = (*headers, (b"retry-after", str(wait).encode()))
         await send_body(request.send, code, self._dialect.write_rejection(rejection), headers)
         return code

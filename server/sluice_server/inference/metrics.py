@@ -36,6 +36,7 @@ class Meter:
         self._started = metrics.started.labels(*labels)
         self._in_progress = metrics.in_progress.labels(*labels)
         self._duration = metrics.duration.labels(*labels)
+        self._limited = metrics.limited.labels(*labels)
         self._by_code = {code: metrics.requests.labels(*labels, str(code)) for code in codes}
         self._by_class: list[Counter] = []
         self._predictions = partial(metrics.predictions.labels, *labels)
@@ -48,6 +49,10 @@ class Meter:
         names = [str(label) for label in classes[:TOP_CLASSES]]
         names += ["(other)" if "other" in names else "other"] * (len(classes) - TOP_CLASSES)
         self._by_class = [self._predictions(name) for name in names]
+
+    def limited(self) -> None:
+        """A request was turned away, because its client asks too often."""
+        self._limited.inc()
 
     def start(self) -> None:
         """A request came."""
@@ -89,6 +94,7 @@ class Metrics:
         self.started = self._counter("ml_requests_started", "Predictions asked for.", request)
         self.requests = self._counter("ml_requests", "Predictions answered, by status code.", (*request, "code"))
         self.predictions = self._counter("ml_predictions", "Rows predicted, by class.", (*request, "class"))
+        self.limited = self._counter("ml_requests_limited", "Requests of clients that ask too often.", request)
         self.in_progress = Gauge(
             "ml_requests_in_progress", "Predictions being worked on.", request, registry=self.registry
         )

@@ -22,6 +22,7 @@ class Cause(Enum):
     UNREADABLE = "a format that is not read here"
     NOT_READY = "no model is ready"
     OVERLOADED = "too many rows wait"
+    LIMITED = "too many requests of one client"
     FAILED = "the model failed"
 
 

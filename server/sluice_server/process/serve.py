@@ -20,6 +20,7 @@ from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction_ids import Keys
 from sluice_server.inference.prediction_log import PredictionLog
+from sluice_server.inference.rate_limits import RateLimits
 from sluice_server.inference.readiness import Readiness
 from sluice_server.inference.rows import RowReader
 from sluice_server.model import manifest
@@ -56,6 +57,7 @@ def assemble(settings: ServeSettings, found: Manifest, keyring: Keys | None) -> 
         pod.readiness,
         identity,
         settings.correlation_header,
+        settings.rate_limit_header,
         settings.max_body,
         entries,
     )
@@ -65,11 +67,12 @@ def assemble(settings: ServeSettings, found: Manifest, keyring: Keys | None) -> 
 def _predict_endpoints(pod: Pod) -> dict[str, PredictEndpoint]:
     """The endpoint of each path of each dialect."""
     settings = pod.settings
+    limits = RateLimits(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
     log = PredictionLog(pod.identity, pod.manifest.schema.names, settings.prediction_log_sample)
     endpoints: dict[str, PredictEndpoint] = {}
     for kind in DIALECTS:
         dialect = kind(pod.rows, pod.identity)
-        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body)
+        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits)
         endpoints |= dict.fromkeys(dialect.paths, endpoint)
     return endpoints
 

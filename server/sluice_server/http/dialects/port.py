@@ -23,6 +23,7 @@ STATUS: Mapping[Cause, int] = {
     Cause.UNREADABLE: 415,
     Cause.NOT_READY: 503,
     Cause.OVERLOADED: 503,
+    Cause.LIMITED: 429,
     Cause.FAILED: 500,
 }
 

@@ -195,7 +195,8 @@ def test_not_ready_before_the_model_is_loaded(start: Start) -> None:
         answer = client.get(path)
         assert answer.status_code == 503
         assert answer.json()["reason"] == "the model is being loaded"
-    assert client.post("/predict", json={"features": ROW}).status_code == 503
+    answer = client.post("/predict", json={"features": ROW})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert client.value("ml_requests_total", code="503") == 1
 
 
@@ -225,6 +226,37 @@ def test_draining_says_not_ready_and_still_serves(client: Client) -> None:
     assert client.get("/health/live").status_code == 200
     answer = client.post("/predict", json={"features": ROW})
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
+# --- limits per client
+
+
+def test_a_client_that_asks_too_often_is_told_when_to_come_again(start: Start) -> None:
+    """In the shape of each dialect, whatever it asks next; others are answered, and the model is not blamed."""
+    client = start(rate_limit=0.01, rate_limit_burst=2, rate_limit_header="X-Team")
+    key = {"X-Team": "a"}
+    first, rows = [client.post("/predict", json={"features": ROW}, headers=key) for _ in range(2)], [ROW]
+    assert [answer.status_code for answer in first] == [200, 200]
+    tensor = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW}
+    asked = {"/predict": {}, "/invocations": {"instances": rows}, "/v2/models/iris/infer": {"inputs": [tensor]}}
+    limited = {path: client.post(path, json=body, headers=key) for path, body in asked.items()}
+    assert {(answer.status_code, answer.headers["retry-after"]) for answer in limited.values()} == {(429, "100")}
+    assert limited["/predict"].json()["detail"].startswith("one client may send 0.01 requests a second")
+    assert limited["/invocations"].json()["error_code"] == "REQUEST_LIMIT_EXCEEDED"
+    assert "error" in limited["/v2/models/iris/infer"].json()
+    assert client.post("/predict", json={"features": ROW}).status_code == 200
+    assert client.post("/predict", json={"features": ROW}, headers={"X-Team": "b"}).status_code == 200
+    assert client.value("ml_requests_limited_total") == 3
+    assert client.value("ml_requests_started_total") == client.value("ml_requests_total", code="200") == 4
+
+
+def test_probes_of_the_operator_are_not_limited(start: Start) -> None:
+    """A rollout must not wait behind the requests of callers without a key."""
+    client = start(rate_limit=0.01, rate_limit_burst=1)
+    probe = {"x-sluice-probe": "smoke"}
+    assert {client.post("/predict", json={"features": ROW}, headers=probe).status_code for _ in range(5)} == {200}
+    assert client.post("/predict", json={"features": ROW}).status_code == 200
+    assert client.post("/predict", json={"features": ROW}).status_code == 429
 
 
 # --- feedback
