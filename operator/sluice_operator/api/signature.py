@@ -6,7 +6,7 @@ import msgspec
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One input of a model. `type` is that of JSON: number, integer or boolean."""
+    """One input of a model. `type`: number, integer, boolean, string or datetime."""
 
     name: str
     type: str

@@ -15,7 +15,13 @@ from sluice_server.inference.rows import RowReader
 from sluice_server.model.manifest import EXAMPLE_ROWS
 from sluice_server.model.schema import Kind, Schema
 
-_MADE_UP = {Kind.BOOLEAN: False, Kind.INTEGER: 1, Kind.NUMBER: 0.5}
+_MADE_UP = {
+    Kind.BOOLEAN: False,
+    Kind.INTEGER: 1,
+    Kind.NUMBER: 0.5,
+    Kind.TEXT: "example",
+    Kind.DATE: "2025-01-01T00:00:00",
+}
 
 
 def logged_example(logged: bytes, schema: Schema) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -22,7 +21,6 @@ from sluice_server.inference.readiness import Readiness
 from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.manifest import Manifest
-from sluice_server.model.schema import Schema
 from sluice_server.settings import ServeSettings
 
 
@@ -60,8 +58,8 @@ def build_app(pod: Pod) -> FastAPI:
     def openapi() -> dict[str, Any]:
         document = described()
         example = pod.manifest.input_example
-        document["paths"]["/predict"] = describe_predict(pod.manifest.schema, pod.rows.nullable, example)
-        document["paths"]["/invocations"] = describe_invocations(pod.manifest.schema, pod.rows.nullable)
+        document["paths"]["/predict"] = describe_predict(pod.rows, example)
+        document["paths"]["/invocations"] = describe_invocations(pod.rows)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
@@ -115,7 +113,7 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
             "signature": {
                 "inputs": manifest.signature.inputs,
                 "outputs": manifest.signature.outputs,
-                "columns": _columns(manifest.schema, pod.rows.nullable),
+                "columns": _columns(pod.rows),
                 "predictions": _predictions(pod.data_plane),
             },
             "target_classes": pod.data_plane.classes,
@@ -127,16 +125,12 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _columns(schema: Schema, nullable: Sequence[bool]) -> list[dict[str, Any]]:
-    """What a row of a request has, in this order. One that is optional may be left out only if the model allows it."""
+def _columns(reader: RowReader) -> list[dict[str, Any]]:
+    """What a row of a request has, in this order."""
+    columns = zip(reader.schema.columns, reader.required, reader.nullable, strict=True)
     return [
-        {
-            "name": column.name,
-            "type": column.kind,
-            "required": column.required or not may_be_null,
-            "nullable": may_be_null,
-        }
-        for column, may_be_null in zip(schema.columns, nullable, strict=True)
+        {"name": column.name, "type": column.kind, "required": required, "nullable": nullable}
+        for column, required, nullable in columns
     ]
 
 

@@ -14,7 +14,13 @@ from sluice_server.inference.readiness import Readiness
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Kind, Schema
 
-_DATATYPES = {Kind.NUMBER: "FP64", Kind.INTEGER: "INT64", Kind.BOOLEAN: "BOOL"}
+_DATATYPES = {
+    Kind.NUMBER: "FP64",
+    Kind.INTEGER: "INT64",
+    Kind.BOOLEAN: "BOOL",
+    Kind.TEXT: "BYTES",
+    Kind.DATE: "BYTES",
+}
 
 
 def routes(identity: Identity, schema: Schema, runtime: str, readiness: Readiness, data_plane: DataPlane) -> APIRouter:
@@ -71,7 +77,8 @@ def _inputs(schema: Schema) -> list[dict[str, Any]]:
     """One tensor for each column that has a name; else one for whole rows."""
     if schema.is_named:
         return [{"name": each.name, "datatype": _DATATYPES[each.kind], "shape": [-1]} for each in schema.columns]
-    return [{"name": "input-0", "datatype": "FP64", "shape": [-1, len(schema.columns)]}]
+    datatype = "FP64" if schema.is_numeric else "BYTES"
+    return [{"name": "input-0", "datatype": datatype, "shape": [-1, len(schema.columns)]}]
 
 
 def _outputs(data_plane: DataPlane) -> list[dict[str, Any]]:

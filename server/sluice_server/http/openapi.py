@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sluice_server.model.schema import Kind, Schema
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.schema import Kind
 
-_TYPES = {Kind.NUMBER: "number", Kind.INTEGER: "integer", Kind.BOOLEAN: "boolean"}
+_TYPES: Mapping[Kind, Mapping[str, str]] = {
+    Kind.NUMBER: {"type": "number"},
+    Kind.INTEGER: {"type": "integer"},
+    Kind.BOOLEAN: {"type": "boolean"},
+    Kind.TEXT: {"type": "string"},
+    Kind.DATE: {"type": "string", "format": "date-time"},
+}
 _ERRORS = {
     "408": "The body did not come in time.",
     "413": "The body or the number of rows is over its limit.",
@@ -19,30 +26,15 @@ _ERRORS = {
 }
 
 
-def describe_predict(schema: Schema, nullable: Sequence[bool], example: dict[str, Any]) -> dict[str, Any]:
-    """The path item of /predict: one schema per accepted form, and the input example.
-
-    `nullable`: for each column, whether its value may be missing.
-    """
-    return {
-        "post": {
-            "summary": "Predict",
-            "operationId": "predict",
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": _body(schema, nullable), "example": example}},
-            },
-            "responses": {
-                "200": {"description": "The predictions.", "content": {"application/json": {"schema": _answer()}}},
-                **{code: {"description": text} for code, text in _ERRORS.items()},
-            },
-        }
-    }
+def describe_predict(reader: RowReader, example: dict[str, Any]) -> dict[str, Any]:
+    """The path item of /predict: one schema per accepted form, and the input example."""
+    content = {"application/json": {"schema": _body(reader), "example": example}}
+    return _operation("Predict", "predict", content, _answer(), _ERRORS)
 
 
-def describe_invocations(schema: Schema, nullable: Sequence[bool]) -> dict[str, Any]:
+def describe_invocations(reader: RowReader) -> dict[str, Any]:
     """The path item of /invocations: the four forms of MLflow's scoring protocol, and CSV."""
-    rows, _, columns, records = _forms(schema, nullable)
+    rows, _, columns, records = _forms(reader)
     split = {
         "type": "object",
         "properties": {"columns": {"type": "array", "items": {"type": "string"}}, "data": rows},
@@ -65,44 +57,49 @@ def describe_invocations(schema: Schema, nullable: Sequence[bool]) -> dict[str, 
         "properties": {"predictions": {"type": "array", "items": {}}, "prediction_id": {"type": ["string", "null"]}},
         "required": ["predictions"],
     }
+    content = {"application/json": {"schema": body}, "text/csv": {"schema": {"type": "string"}}}
+    misfit = "The body does not fit the signature; `message` names the place."
+    errors = {"400": misfit, **{code: text for code, text in _ERRORS.items() if code != "422"}}
+    return _operation("Predict, by MLflow's scoring protocol", "invocations", content, answer, errors)
+
+
+def _operation(
+    summary: str, name: str, content: dict[str, Any], answer: dict[str, Any], errors: Mapping[str, str]
+) -> dict[str, Any]:
+    """The path item of a POST: `content` by content type, the schema of its answer, the sentence of each error."""
+    answered = {"description": "The predictions.", "content": {"application/json": {"schema": answer}}}
     return {
         "post": {
-            "summary": "Predict, by MLflow's scoring protocol",
-            "operationId": "invocations",
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": body}, "text/csv": {"schema": {"type": "string"}}},
-            },
-            "responses": {
-                "200": {"description": "The predictions.", "content": {"application/json": {"schema": answer}}},
-                "400": {"description": "The body does not fit the signature; `message` names the place."},
-                **{code: {"description": text} for code, text in _ERRORS.items() if code != "422"},
-            },
+            "summary": summary,
+            "operationId": name,
+            "requestBody": {"required": True, "content": content},
+            "responses": {"200": answered, **{code: {"description": text} for code, text in errors.items()}},
         }
     }
 
 
-def _body(schema: Schema, nullable: Sequence[bool]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"features": {"anyOf": _forms(schema, nullable)}},
-        "required": ["features"],
-        "additionalProperties": False,
-    }
+def _body(reader: RowReader) -> dict[str, Any]:
+    features = _field("features", {"anyOf": _forms(reader)})
+    if not reader.schema.is_one_text:
+        return features
+    text = {"type": "string"}
+    return {"oneOf": [features, _field("text", {"oneOf": [text, {"type": "array", "items": text}]})]}
 
 
-def _forms(schema: Schema, nullable: Sequence[bool]) -> list[dict[str, Any]]:
+def _field(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """An object with this field alone."""
+    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
+
+
+def _forms(reader: RowReader) -> list[dict[str, Any]]:
     """Rows, one row, columns and records."""
-    types = [_type(column.kind, may_be_null) for column, may_be_null in zip(schema.columns, nullable, strict=True)]
+    schema = reader.schema
+    types = [_type(column.kind, null) for column, null in zip(schema.columns, reader.nullable, strict=True)]
     cells = [{**each, "title": name} for each, name in zip(types, schema.names, strict=True)]
     row = {"type": "array", "prefixItems": cells, "minItems": len(cells), "maxItems": len(cells)}
     named = dict(zip(schema.names, types, strict=True))
     lists = {name: {"oneOf": [{"type": "array", "items": cell}, cell]} for name, cell in named.items()}
-    required = [
-        column.name
-        for column, may_be_null in zip(schema.columns, nullable, strict=True)
-        if column.required or not may_be_null
-    ]
+    required = [name for name, needed in zip(schema.names, reader.required, strict=True) if needed]
     return [
         {"title": "rows", "type": "array", "items": row},
         {"title": "one row", **row},
@@ -116,7 +113,8 @@ def _forms(schema: Schema, nullable: Sequence[bool]) -> list[dict[str, Any]]:
 
 
 def _type(kind: Kind, nullable: bool) -> dict[str, Any]:
-    return {"type": [_TYPES[kind], "null"] if nullable else _TYPES[kind]}
+    found = _TYPES[kind]
+    return {**found, "type": [found["type"], "null"] if nullable else found["type"]}
 
 
 def _answer() -> dict[str, Any]:

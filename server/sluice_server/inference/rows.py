@@ -1,8 +1,7 @@
 """From decoded values to a matrix in the model's column order, or to the first value that does not fit.
 
 Values may be rows, one flat row, named columns or a list of records; they are walked cell by cell, so that a rejection
-can name the place. `read_matrix` is the short way for rows of numbers. Nothing is cast with loss: 2.9 is no integer,
-"1" no number, and null no value, unless the model takes missing values. How values are spelt as bytes is a dialect's
+can name the place. `read_matrix` is the short way for rows of numbers. How values are spelt as bytes is a dialect's
 concern.
 """
 
@@ -14,59 +13,56 @@ from typing import Any
 
 import numpy as np
 
+from sluice_server.inference.cells import LARGEST, LARGEST_INTEGER, RejectedError, read_cell, type_name, wrong
 from sluice_server.inference.rejection import Cause, Location, Rejection, invalid
-from sluice_server.model.schema import Column, Kind, Rows, Schema
-
-LARGEST = float(np.finfo(np.float32).max)  # trees compute in single precision; one rule for all models is simpler
-LARGEST_INTEGER = 2.0**53  # above it a float64 cannot hold every whole number
-
-
-class _RejectedError(Exception):
-    """Carries the rejection of the first fault to the border of this module."""
-
-    def __init__(self, rejection: Rejection) -> None:
-        super().__init__(rejection.message)
-        self.rejection = rejection
+from sluice_server.model.schema import Kind, Rows, Schema
 
 
 class RowReader:
     """Reads the values of a request for one schema; at most `max_rows` rows.
 
-    `takes_matrix` says whether `read_matrix` can be used at all: booleans are no numbers. `takes_missing`: whether
+    `takes_matrix` says whether `read_matrix` can be used at all: only numbers are numbers. `takes_missing`: whether
     there are columns in which a value may be missing; it is NaN in the rows then.
     """
 
     def __init__(self, schema: Schema, max_rows: int) -> None:
         self.schema = schema
-        self.takes_matrix = all(column.kind is not Kind.BOOLEAN for column in schema.columns)
+        self.takes_matrix = all(column.kind in (Kind.NUMBER, Kind.INTEGER) for column in schema.columns)
+        self._type = np.float64 if schema.is_numeric else object
         self.max_rows = max_rows
         self._integers = np.array([column.kind is Kind.INTEGER for column in schema.columns])
         self._has_integers = bool(self._integers.any())
-        self._nullable: tuple[bool, ...] = (False,) * len(schema.columns)
-        self.takes_missing = False
+        self.allow_missing([False] * len(schema.columns))
 
     @property
     def nullable(self) -> tuple[bool, ...]:
-        """For each column, whether its value may be null; one that is not required may be left out then, too."""
+        """For each column, whether its value may be null."""
         return self._nullable
 
     def allow_missing(self, nullable: Sequence[bool]) -> None:
         """From now on values may be missing in these columns, apart from required whole numbers and booleans."""
         self._nullable = tuple(
-            takes and (column.kind is Kind.NUMBER or not column.required)
+            takes and (column.kind not in (Kind.INTEGER, Kind.BOOLEAN) or not column.required)
             for takes, column in zip(nullable, self.schema.columns, strict=True)
         )
         self.takes_missing = any(self._nullable)
+        pairs = zip(self.schema.columns, self._nullable, strict=True)
+        self._required = tuple(column.required or not may_be_null for column, may_be_null in pairs)
+
+    @property
+    def required(self) -> tuple[bool, ...]:
+        """For each column, whether it must be there: one that the signature calls optional, only if it may be null."""
+        return self._required
 
     def read(self, values: Any) -> Rows | Rejection:
-        """The rows as float64 of shape (rows, columns), or why not; locations begin inside of `values`."""
+        """The rows of shape (rows, columns), or why not; locations begin inside of `values`."""
         try:
             cells = list(self._rows(values))
-        except _RejectedError as error:
+        except RejectedError as error:
             return error.rejection
         if not cells:
             return invalid((), "too_short", "at least one row is needed")
-        return np.array(cells, dtype=np.float64)
+        return np.array(cells, dtype=self._type)
 
     def read_matrix(self, matrix: Sequence[Sequence[float | None]]) -> Rows | Rejection | None:
         """The rows if all is well with a matrix of numbers; None if it has to be walked to say what is wrong."""
@@ -87,7 +83,7 @@ class RowReader:
             fits |= np.isnan(rows) & self._nullable
         return bool(fits.all())
 
-    def _rows(self, values: Any) -> Iterator[list[float]]:
+    def _rows(self, values: Any) -> Iterator[list[Any]]:
         match values:
             case dict():
                 return self._from_columns(values)
@@ -101,39 +97,39 @@ class RowReader:
                 return iter([self._from_list(values, ())])
             case []:
                 return iter([])
-        raise _wrong((), "list_type", f"rows, a row or named columns are needed, not {type_name(values)}")
+        raise wrong((), "list_type", f"rows, a row or named columns are needed, not {type_name(values)}")
 
-    def _from_list(self, row: Any, where: Location) -> list[float]:
+    def _from_list(self, row: Any, where: Location) -> list[Any]:
         columns = self.schema.columns
         if not isinstance(row, list):
-            raise _wrong(where, "list_type", f"a row must be a list like the first one, not {type_name(row)}")
+            raise wrong(where, "list_type", f"a row must be a list like the first one, not {type_name(row)}")
         if len(row) != len(columns):
             names = ", ".join(self.schema.names[:20])
-            raise _wrong(
+            raise wrong(
                 where, "wrong_length", f"a row needs {len(columns)} values ({names}), and this one has {len(row)}"
             )
         return [self._cell(value, at, (*where, at)) for at, value in enumerate(row)]
 
-    def _from_record(self, record: Any, where: Location) -> list[float]:
+    def _from_record(self, record: Any, where: Location) -> list[Any]:
         if not isinstance(record, dict):
-            raise _wrong(where, "dict_type", f"a record must be an object like the first one, not {type_name(record)}")
+            raise wrong(where, "dict_type", f"a record must be an object like the first one, not {type_name(record)}")
         return [
             self._cell(self._named(record, at, where), at, (*where, column.name))
             for at, column in enumerate(self.schema.columns)
         ]
 
-    def _from_columns(self, columns: dict[str, Any]) -> Iterator[list[float]]:
+    def _from_columns(self, columns: dict[str, Any]) -> Iterator[list[Any]]:
         lists = {}
         for at, name in enumerate(self.schema.names):
             value = self._named(columns, at, ())
             lists[name] = value if isinstance(value, list) else [value]
         given = {name: len(values) for name, values in lists.items() if name in columns}
         if not given:
-            raise _wrong((), "too_short", "at least one column is needed")
+            raise wrong((), "too_short", "at least one column is needed")
         first, rows = next(iter(given.items()))
         for name, length in given.items():
             if length != rows:
-                raise _wrong((name,), "wrong_length", f"{length} values, but {first!r} has {rows}")
+                raise wrong((name,), "wrong_length", f"{length} values, but {first!r} has {rows}")
         self._count(rows)
         cells = [values if name in given else values * rows for name, values in lists.items()]
         names = self.schema.names
@@ -145,59 +141,20 @@ class RowReader:
         column = self.schema.columns[at]
         if column.name in record:
             return record[column.name]
-        if self._nullable[at] and not column.required:
+        if not self._required[at]:
             return None
-        raise _wrong((*where, column.name), "missing", f"the column {column.name!r} is required")
+        raise wrong((*where, column.name), "missing", f"the column {column.name!r} is required")
 
-    def _cell(self, value: Any, at: int, where: Location) -> float:
+    def _cell(self, value: Any, at: int, where: Location) -> Any:
         is_missing = value is None or (isinstance(value, float) and math.isnan(value))  # some formats can say NaN
         if is_missing and self._nullable[at]:
             return math.nan
-        return _cell(None if is_missing else value, self.schema.columns[at], where)
+        return read_cell(None if is_missing else value, self.schema.columns[at], where)
 
     def _count(self, rows: int) -> None:
         if rows > self.max_rows:
-            raise _RejectedError(self._too_many(rows))
+            raise RejectedError(self._too_many(rows))
 
     def _too_many(self, rows: int) -> Rejection:
         message = f"the request has {rows} rows, and {self.max_rows} is the limit: split it"
         return Rejection(Cause.TOO_LARGE, message)
-
-
-def _wrong(location: Location, kind: str, message: str) -> _RejectedError:
-    return _RejectedError(invalid(location, kind, message))
-
-
-def _cell(value: Any, column: Column, where: Location) -> float:
-    if column.kind is Kind.BOOLEAN:
-        if not isinstance(value, bool):
-            raise _wrong(where, "bool_type", f"{column.name!r} needs true or false, not {type_name(value)}")
-        return float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong(where, "float_type", f"{column.name!r} needs a number, not {type_name(value)}")
-    if abs(value) > LARGEST:
-        raise _wrong(
-            where, "too_large", f"{column.name!r} is beyond the largest number that models compute with, 3.4e38"
-        )
-    if column.kind is Kind.INTEGER:
-        if value != int(value):
-            raise _wrong(where, "int_from_float", f"{column.name!r} needs a whole number, and {value} would be cut")
-        if abs(value) >= LARGEST_INTEGER:
-            raise _wrong(where, "too_large", f"{column.name!r} is a whole number beyond 2^53, which would be rounded")
-    return float(value)
-
-
-def type_name(value: Any) -> str:
-    """What a JSON value is, for messages."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "a list"
-    return "an object"

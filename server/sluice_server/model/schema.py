@@ -1,7 +1,7 @@
 """What a model takes: the columns of its MLflow signature, as far as this server can serve them.
 
-Served are numbers and booleans, as named columns, unnamed columns or one tensor of shape (-1, n). Pure; used by the
-preflight (is it servable?), the row reader (does a request fit?) and the OpenAPI description.
+Served are numbers, booleans, text and dates, as named columns, unnamed columns or one tensor of shape (-1, n) or (-1,).
+Pure; used by the preflight (is it servable?), the row reader (does a request fit?) and the OpenAPI description.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
-Rows: TypeAlias = NDArray[np.float64]  # (rows, columns), in the column order of a schema
+# (rows, columns), in the column order of a schema. float64 where all columns are numbers or booleans, else objects: a
+# float for a number or boolean, str, datetime without a time zone (UTC). NaN where a value is missing, in both.
+Rows: TypeAlias = NDArray[Any]
 
 
 class Kind(StrEnum):
@@ -23,6 +24,11 @@ class Kind(StrEnum):
     NUMBER = "number"
     INTEGER = "integer"
     BOOLEAN = "boolean"
+    TEXT = "string"
+    DATE = "datetime"
+
+
+NUMERIC = frozenset({Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,19 @@ class Schema:
         """Whether the columns have names, and not only positions."""
         return self.names != tuple(map(str, range(len(self.columns))))
 
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its rows are matrices of float64."""
+        return all(column.kind in NUMERIC for column in self.columns)
+
+    @property
+    def is_one_text(self) -> bool:
+        """Whether a row is one text."""
+        return [column.kind for column in self.columns] == [Kind.TEXT]
+
+
+MOST_COLUMNS = 100_000  # of a tensor, whose width is a number in a file
+
 
 class SignatureError(ValueError):
     """A signature that this server cannot serve; the message names the column and what to do."""
@@ -60,6 +79,8 @@ _COLUMN_KINDS = {
     "long": Kind.INTEGER,
     "integer": Kind.INTEGER,
     "boolean": Kind.BOOLEAN,
+    "string": Kind.TEXT,
+    "datetime": Kind.DATE,
 }
 
 
@@ -85,7 +106,7 @@ def _column(position: int, entry: dict[str, Any]) -> Column:
     if kind is None:
         raise SignatureError(
             f"input column {name!r} has type {entry.get('type')!r}, and this server takes {', '.join(_COLUMN_KINDS)}: "
-            "encode it as numbers before the model"
+            "give the model columns of these types"
         )
     return Column(name, kind, entry.get("required") is not False)
 
@@ -95,17 +116,23 @@ def _tensor_columns(entry: dict[str, Any]) -> tuple[Column, ...]:
     if not isinstance(spec, dict):
         raise SignatureError("the input is a tensor without tensor-spec: log the model with infer_signature")
     shape, dtype = spec.get("shape"), str(spec.get("dtype"))
-    kind = _tensor_kind(dtype)
-    if kind is None or not isinstance(shape, list) or len(shape) != 2 or not _is_width(shape[1]):
+    kind, width = _tensor_kind(dtype), _width(shape)
+    if kind is None or width is None:
         raise SignatureError(
-            f"the input is a tensor of {dtype} with shape {shape}, and this server takes numbers with shape [-1, n]: "
-            "log the model with rows of a fixed number of columns"
+            f"the input is a tensor of {dtype} with shape {shape}, and this server takes numbers and text with shape "
+            "[-1, n] or [-1]: log the model with rows of a fixed number of columns"
         )
-    return tuple(Column(str(position), kind) for position in range(shape[1]))
+    return tuple(Column(str(position), kind) for position in range(width))
 
 
-def _is_width(value: object) -> bool:
-    return isinstance(value, int) and 0 < value <= 100_000
+def _width(shape: object) -> int | None:
+    """The number of columns; None if they are not rows of a fixed number of them."""
+    match shape:
+        case [_]:
+            return 1
+        case [_, int(width)] if 0 < width <= MOST_COLUMNS:
+            return width
+    return None
 
 
 def _tensor_kind(dtype: str) -> Kind | None:
@@ -113,4 +140,4 @@ def _tensor_kind(dtype: str) -> Kind | None:
         return Kind.NUMBER
     if dtype.startswith(("int", "uint")):
         return Kind.INTEGER
-    return Kind.BOOLEAN if dtype == "bool" else None
+    return {"bool": Kind.BOOLEAN, "str": Kind.TEXT, "object": Kind.TEXT}.get(dtype)

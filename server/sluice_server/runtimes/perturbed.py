@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from sluice_server.model.schema import Kind, Rows, Schema
+from sluice_server.model.schema import NUMERIC, Kind, Rows, Schema
 
 _ROWS, _SEED = 64, 20_250_101
 _SPREAD = 0.25  # of a value, as the standard deviation
 
 
 def perturbed(example: Rows, schema: Schema) -> Rows:
-    """64 rows whose values are spread around those of `example`; the same ones each time."""
+    """64 rows, the same ones each time: numbers are spread around those of `example`, its texts and dates are mixed."""
     chance = np.random.default_rng(_SEED)
     rows = example[chance.integers(len(example), size=_ROWS)]
-    rows = rows + _SPREAD * chance.standard_normal(rows.shape) * np.maximum(np.abs(rows), 1.0)
     for at, column in enumerate(schema.columns):
         if column.kind is Kind.BOOLEAN:
             rows[:, at] = chance.integers(2, size=_ROWS)
-        elif column.kind is Kind.INTEGER:
-            rows[:, at] = np.rint(rows[:, at])
+        elif column.kind in NUMERIC:
+            values = rows[:, at].astype(np.float64)
+            values += _SPREAD * chance.standard_normal(_ROWS) * np.maximum(np.abs(values), 1.0)
+            rows[:, at] = np.rint(values) if column.kind is Kind.INTEGER else values
+        else:
+            rows[:, at] = chance.permutation(rows[:, at])
     return rows

@@ -33,7 +33,8 @@ class SklearnModel:
     """A fitted estimator with one way to run it.
 
     `function`: the method that answers for it, predict or predict_proba. `places`: where the columns that it was fitted
-    with are in a row; None if they are in their order. It is asked for the rows of `example` to see what it gives.
+    with are in a row; None if they are in their order. It is asked for the rows of `example` to see what it gives, and
+    whether it takes rows of one text as a list of texts: a vectorizer does, as it was fitted on a list of them.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class SklearnModel:
         if not hasattr(fitted, function):
             raise ModelError(f"the model file holds a {type(fitted).__name__}, which has no {function}")
         self.estimator = fitted
-        self._places = None if places is None else list(places)
+        self._places: list[int] | int | None = None if places is None else list(places)
+        if example.dtype == object and example.shape[1] == 1 and not _answers(fitted, example):
+            self._places = 0
         self.classes = _classes(fitted, self._ordered(example))
         self._class_values = np.asarray(getattr(fitted, "classes_", ())) if self.classes is not None else np.array(())
         self._run = self._way(function)
@@ -124,6 +127,13 @@ def _prove(model: SklearnModel, example: Rows, schema: Schema) -> None:
             ours = output.values, np.asarray(output.probabilities)
             if not all(map(np.array_equal, ours, model.own(rows))):
                 raise ModelError("the answers of this server are not those of the model itself: please report this")
+
+
+def _answers(fitted: Any, rows: Rows) -> bool:
+    try:
+        return len(fitted.predict(rows)) == len(rows)
+    except Exception:  # in whichever way an estimator says that it wants something else
+        return False
 
 
 def _is_forest(fitted: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Rows from CSV with a line of column names, as pandas writes it; a missing value is empty."""
+"""Rows from CSV with a line of column names, as pandas writes it; a missing value is empty, and never a text."""
 
 from __future__ import annotations
 
@@ -48,9 +48,11 @@ def read(body: bytes, reader: RowReader) -> Rows | Rejection:
 
 def _value(text: str, column: Column) -> Any:
     """What JSON would have; a text that is nothing of the kind stays one, and is refused as such."""
+    if column.kind is Kind.TEXT:
+        return text or None
     text = text.strip()
     if text in _MISSING:
         return None
     if column.kind is Kind.BOOLEAN:
         return _BOOLEANS.get(text.lower(), text)
-    return float(text) if _NUMBER.fullmatch(text) else text
+    return float(text) if column.kind is not Kind.DATE and _NUMBER.fullmatch(text) else text

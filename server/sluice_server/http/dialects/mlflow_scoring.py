@@ -13,9 +13,10 @@ import msgspec
 from sluice_server.http import json_body
 from sluice_server.http.dialects import csv_rows
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
+from sluice_server.inference.cells import type_name
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
-from sluice_server.inference.rows import RowReader, type_name
+from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
 

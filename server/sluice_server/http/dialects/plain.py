@@ -1,5 +1,7 @@
 """Sluice's own dialect at /predict: `{"features": ...}` in, predictions and probabilities out, FastAPI's `detail`.
 
+A model whose rows are one text each takes `{"text": "..."}` and `{"text": ["...", "..."]}` as well.
+
 The common form (rows of numbers) is decoded in one typed pass; everything else, including whatever is wrong, is decoded
 to plain values and walked, so that the response can name the field.
 """
@@ -13,9 +15,10 @@ import msgspec
 
 from sluice_server.http import json_body
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
+from sluice_server.inference.cells import type_name
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
-from sluice_server.inference.rows import RowReader, type_name
+from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
 
@@ -84,6 +87,10 @@ class PlainDialect:
             content = self._any.decode(body)
         except json_body.NOT_JSON as error:
             return invalid(("body",), "json_invalid", json_body.why(error, body))
+        if self._rows.schema.is_one_text and isinstance(content, dict) and content.keys() == {"text"}:
+            text = content["text"]
+            rows = self._rows.read({self._rows.schema.names[0]: text if isinstance(text, list) else [text]})
+            return rows.below("body", "text") if isinstance(rows, Rejection) else rows
         if fault := _other_fields(content):
             return fault
         rows = self._rows.read(content["features"])

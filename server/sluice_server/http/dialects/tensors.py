@@ -17,6 +17,7 @@ _TYPES = {"BOOL": np.dtype("?")} | {
 _NAMES: dict[tuple[str, int], str] = {(kind.kind, kind.itemsize): name for name, kind in _TYPES.items()}
 
 _DIMENSIONS = 2
+_LENGTH = 4  # bytes before a text
 
 
 class TensorError(ValueError):
@@ -51,14 +52,31 @@ def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
 
 
 def _from_bytes(tensor: Tensor, binary: bytes) -> list[Any]:
+    count = math.prod(tensor.shape)
+    if tensor.datatype == "BYTES":
+        return _nested(_texts(binary, count), tensor.shape)
     kind = _TYPES.get(tensor.datatype)
     if kind is None:
         raise TensorError(f"{tensor.datatype} is not read as bytes: send the values in the JSON")
-    count = math.prod(tensor.shape)
     if len(binary) != count * kind.itemsize:
         raise TensorError(f"{len(binary)} bytes came, and the shape {tensor.shape} needs {count * kind.itemsize}")
     listed: list[Any] = np.frombuffer(binary, kind).reshape(tensor.shape).tolist()
     return listed
+
+
+def _texts(binary: bytes, count: int) -> list[Any]:
+    """Texts, each with its length before it; raises TensorError."""
+    found, at = list[Any](), 0
+    while at < len(binary) and len(found) < count:
+        start = at + _LENGTH
+        at = start + int.from_bytes(binary[at:start], "little")
+        found.append(binary[start:at])
+    if len(found) != count or at != len(binary):
+        raise TensorError(f"the {len(binary)} bytes that came are not {count} texts, each after its length")
+    try:
+        return [text.decode() for text in found]
+    except UnicodeDecodeError:
+        raise TensorError("a text is not UTF-8") from None
 
 
 def _nested(data: list[Any], shape: list[int]) -> list[Any]:
@@ -84,4 +102,4 @@ def to_bytes(array: NDArray[Any]) -> bytes:
     if datatype(array) != "BYTES":
         return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).tobytes()
     texts = [str(value).encode() for value in array.ravel().tolist()]
-    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+    return b"".join(len(text).to_bytes(_LENGTH, "little") + text for text in texts)

@@ -38,3 +38,5 @@ def test_one_that_does_not_fit_is_none(logged: bytes) -> None:
 def test_else_one_is_made_from_the_signature() -> None:
     """Of the right kinds, and nothing whose logarithm or inverse does not exist."""
     assert made_up_example(SCHEMA) == {"features": [[0.5, False]]}
+    texts = Schema((Column("city", Kind.TEXT), Column("at", Kind.DATE)))
+    assert made_up_example(texts) == {"features": [["example", "2025-01-01T00:00:00"]]}

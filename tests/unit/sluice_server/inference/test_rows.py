@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,12 @@ from sluice_server.inference.rejection import Cause, Rejection
 from sluice_server.inference.rows import RowReader
 from sluice_server.model.schema import Column, Kind, Schema
 
+MIXED = RowReader(
+    Schema(
+        (Column("city", Kind.TEXT), Column("age", Kind.NUMBER), Column("at", Kind.DATE), Column("old", Kind.BOOLEAN))
+    ),
+    5,
+)
 READER = RowReader(Schema((Column("a", Kind.NUMBER), Column("b", Kind.INTEGER))), 2)
 
 
@@ -48,3 +56,41 @@ def test_a_matrix_is_read_at_once_or_left_to_be_walked() -> None:
     too_many = READER.read_matrix([[1, 2]] * 3)
     assert isinstance(too_many, Rejection)
     assert too_many.cause is Cause.TOO_LARGE
+
+
+def test_text_and_dates_make_rows_of_objects() -> None:
+    """Numbers and booleans beside them are floats; a date with a time zone is the same moment in UTC."""
+    rows = MIXED.read([["ulm", 3, "2025-01-31T12:30:00+02:00", True], ["", 0.5, "2025-01-31", False]])
+    assert not isinstance(rows, Rejection)
+    assert rows.dtype == object
+    assert rows.tolist() == [["ulm", 3.0, datetime(2025, 1, 31, 10, 30), 1.0], ["", 0.5, datetime(2025, 1, 31), 0.0]]
+    assert not MIXED.takes_matrix
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "kind"),
+    [
+        ([7, 3, "2025-01-31", True], "city", "string_type"),
+        ([None, 3, "2025-01-31", True], "city", "string_type"),
+        (["ulm", "3", "2025-01-31", True], "age", "float_type"),
+        (["ulm", 3, 1738326600, True], "at", "datetime_type"),
+        (["ulm", 3, "31.1.2025", True], "at", "datetime_parsing"),
+        (["ulm", 3, "9999-12-31T23:59:59-10:00", True], "at", "datetime_parsing"),
+        (["ulm", 3, "2025-01-31", 1], "old", "bool_type"),
+    ],
+)
+def test_no_type_is_taken_for_another(row: list[Any], column: str, kind: str) -> None:
+    """A number is no text and no date, and text that looks like a number stays text."""
+    rejection = MIXED.read([dict(zip(MIXED.schema.names, row, strict=True))])
+    assert isinstance(rejection, Rejection)
+    assert (rejection.location, rejection.kind) == ((0, column), kind)
+
+
+def test_a_missing_text_is_nan_as_in_a_table() -> None:
+    """Where the model takes it; required whole numbers and booleans are never missing."""
+    reader = RowReader(MIXED.schema, 5)
+    reader.allow_missing([True] * 4)
+    assert reader.nullable == (True, True, True, False)
+    rows = reader.read([[None, None, None, True]])
+    assert not isinstance(rows, Rejection)
+    assert all(math.isnan(cell) for cell in rows[0, :3])

@@ -25,19 +25,32 @@ def test_a_matrix_has_columns_by_position() -> None:
     assert parse_inputs(tensor("float64", [-1, 2])) == Schema((Column("0", Kind.NUMBER), Column("1", Kind.NUMBER)))
 
 
+def test_text_and_dates_are_columns() -> None:
+    """Only with them rows are objects; one text alone is what vectorizers are fitted on."""
+    mixed = parse_inputs('[{"name": "city", "type": "string"}, {"name": "at", "type": "datetime", "required": false}]')
+    assert mixed == Schema((Column("city", Kind.TEXT), Column("at", Kind.DATE, required=False)))
+    assert not mixed.is_numeric
+    assert not mixed.is_one_text
+    for inputs in ('[{"type": "string"}]', tensor("str", [-1]), tensor("object", [-1, 1])):
+        assert parse_inputs(inputs).is_one_text
+    assert parse_inputs(tensor("float32", [-1, 3])).is_numeric
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ('[{"name": "city", "type": "string"}]', "'city' has type 'string'"),
+        ('[{"name": "photo", "type": "binary"}]', "'photo' has type 'binary'"),
+        ('[{"name": "tags", "type": "array", "items": {"type": "string"}}]', "'tags' has type 'array'"),
         (tensor("float64", [-1, 28, 28]), r"shape \[-1, 28, 28\]"),
         (tensor("float64", [-1, -1]), r"shape \[-1, -1\]"),
-        (tensor("str", [-1, 2]), "tensor of str"),
+        (tensor("float64", [-1, 200_000]), r"shape \[-1, 200000\]"),
+        (tensor("complex128", [-1, 2]), "tensor of complex128"),
         ('[{"name": "a", "type": "double"}, {"name": "a", "type": "double"}]', "a name of its own"),
         ("[]", "at least one input column"),
         ("nonsense", "log the model again"),
     ],
 )
 def test_what_cannot_be_served_is_named(inputs: str, message: str) -> None:
-    """Strings, images, open widths, doubled names and nonsense are refused with the column and a way out."""
+    """Bytes, lists, images, open widths, doubled names and nonsense are refused with the column and a way out."""
     with pytest.raises(SignatureError, match=message):
         parse_inputs(inputs)

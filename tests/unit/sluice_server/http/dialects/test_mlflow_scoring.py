@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,16 @@ def test_each_form_is_the_same_request(body: Any) -> None:
 def test_csv_is_a_table_with_names(text: bytes) -> None:
     """As pandas and spreadsheets write it."""
     assert rows(dialect(), text, "text/csv; charset=utf-8") == ROWS
+
+
+def test_text_in_csv_stays_as_it_is() -> None:
+    """Spaces, numbers and what other columns take for missing; only an empty text is missing."""
+    schema = Schema((Column("city", Kind.TEXT), Column("at", Kind.DATE)))
+    text = b'city,at\n NA ,2025-01-31\n"1,5",2025-02-01T10:00\n,\n'
+    first, second, third = rows(dialect(schema, missing=True), text, "text/csv")
+    assert first == [" NA ", datetime(2025, 1, 31)]
+    assert second == ["1,5", datetime(2025, 2, 1, 10)]
+    assert all(math.isnan(cell) for cell in third)
 
 
 def test_columns_without_names_are_taken_by_place() -> None:

@@ -88,6 +88,37 @@ def test_bytes_behind_the_json_are_the_same_values(kind: str) -> None:
     assert rows(dialect(), mixed, first[1]) == [[1, 2], [3, 4]]
 
 
+TEXTS = Schema((Column("city", Kind.TEXT), Column("age", Kind.NUMBER)))
+
+
+def test_text_is_in_the_json_or_in_bytes_with_lengths() -> None:
+    """Both spellings are the same rows, beside numbers of another type."""
+    ages, age_bytes = in_bytes([1.5, 2.5], "age")
+    cities = tensor(["ulm", "köln"], [2], "city", "BYTES")
+    assert rows(dialect(TEXTS), [cities, ages], age_bytes) == [["ulm", 1.5], ["köln", 2.5]]
+    content = tensors.to_bytes(np.array(["ulm", "köln"]))
+    in_binary = {"name": "city", "shape": [2, 1], "datatype": "BYTES", "parameters": {"binary_data_size": len(content)}}
+    assert rows(dialect(TEXTS), [in_binary, ages], content + age_bytes) == [["ulm", 1.5], ["köln", 2.5]]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x03\0\0\0ulm", "not 2 texts"),
+        (b"\x03\0\0\0ulm\xff\xff\xff\xffk", "not 2 texts"),
+        (b"\x03\0\0\0ulm\x01\0\0\0kk", "not 2 texts"),
+        (b"\x03\0\0\0ulm\x01\0\0\0k\0\0", "not 2 texts"),
+        (b"\x03\0\0\0ulm\x01\0\0\0\xff", "not UTF-8"),
+    ],
+)
+def test_bytes_that_are_no_texts_are_told(content: bytes, words: str) -> None:
+    """Lengths that lead beyond the end, too few, too many, and other encodings."""
+    texts = {"name": "city", "shape": [2], "datatype": "BYTES", "parameters": {"binary_data_size": len(content)}}
+    found = parsed(dialect(TEXTS), [texts], content)
+    assert isinstance(found, Rejection)
+    assert words in found.message
+
+
 def test_booleans_in_bytes_are_booleans() -> None:
     """And numbers are none."""
     flags = in_bytes(np.array([True, False]), "t")

@@ -126,6 +126,23 @@ def test_nothing_is_cast_with_loss(row: list[Any], location: int, kind: str) -> 
     assert (found["loc"][-1], found["type"]) == (location, kind)
 
 
+TEXT = dialect(Schema((Column("0", Kind.TEXT),)))
+
+
+def test_one_text_is_sent_by_itself() -> None:
+    """Or several of them; the general form is taken as well."""
+    assert matrix(TEXT, b'{"text": "good wine"}') == [["good wine"]]
+    assert matrix(TEXT, b'{"text": ["good", "bad"]}') == [["good"], ["bad"]]
+    assert matrix(TEXT, body([["good"], ["bad"]])) == [["good"], ["bad"]]
+
+
+def test_text_is_a_field_for_models_of_one_text_only() -> None:
+    """A fault names the place in the field."""
+    assert fault(TEXT, b'{"text": ["good", 7]}')["loc"] == ["body", "text", "0", 1]
+    assert fault(TEXT, b'{"text": "good", "features": []}')["loc"] == ["body", "text"]
+    assert fault(PLAIN, b'{"text": "good"}')["type"] == "missing"
+
+
 def test_integers_only_are_checked_on_the_short_way_too() -> None:
     """A plain matrix with an integer column is refused for 2.9 as well."""
     reader = dialect(Schema((Column("i", Kind.INTEGER), Column("n", Kind.NUMBER))))
@@ -181,6 +198,17 @@ def test_any_json_is_read_or_rejected(features: Any) -> None:
     if not isinstance(outcome, Rejection):
         assert outcome.rows.shape[1] == 2
         assert np.isfinite(outcome.rows).all()
+
+
+LABELLED = dialect(Schema((Column("a", Kind.TEXT), Column("b", Kind.NUMBER))))
+
+
+@given(JSON)
+def test_any_json_is_text_beside_numbers_or_rejected(features: Any) -> None:
+    """Cells have the type of their column, whatever comes."""
+    outcome = LABELLED.parse(body(features))
+    if not isinstance(outcome, Rejection):
+        assert [tuple(map(type, row)) for row in outcome.rows] == [(str, float)] * len(outcome.rows)
 
 
 @given(st.binary(max_size=64))
