@@ -17,7 +17,7 @@ from dev import api_server
 from dev.bench.fleet import fleet, process, world
 from dev.bench.fleet.stages import TICK_SECONDS, Cost, Delays, Stages
 
-_START_SECONDS, _SETTLE_SECONDS = 120.0, 300.0
+_START_SECONDS, _SETTLE_SECONDS = 120.0, 900.0
 _FIRST_LOOKS = 20.0  # per second, that the operator allows itself after a start
 _BREACH_SECONDS = 900.0  # that breaks late in a run, and may be a burst for minutes
 _PER_OBJECT_SECONDS = 3.0  # to bring one up, at the most

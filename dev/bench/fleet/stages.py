@@ -65,18 +65,21 @@ class Stages:
         return Cost(memory, spent / elapsed, by_verb.total() / elapsed, registry, by_verb)
 
     async def at_rest(self, least: float, within: float) -> float:
-        """Wait for `least` seconds, and until the operator's CPU time no longer falls. Returns the seconds in all."""
+        """Wait for `least` seconds, and until the operator writes nothing and its CPU time no longer falls.
+
+        Returns the seconds in all; SystemExit if it takes `within` seconds more.
+        """
         began, before = time.time(), math.inf
         await asyncio.sleep(least)
         while time.time() - began < least + within:
-            spent = self._operator.cpu_seconds()
+            since, spent = time.time(), self._operator.cpu_seconds()
             await asyncio.sleep(_REST_SECONDS)
             self._operator.check()
             share = (self._operator.cpu_seconds() - spent) / _REST_SECONDS
-            if share > _STILL * before:
-                break
+            if share > _STILL * before and not _writes(self._operator.requests(since, time.time())):
+                return time.time() - began
             before = share
-        return time.time() - began
+        raise SystemExit(f"error: the operator is not at rest after {time.time() - began:.0f} s")
 
     async def begin_rollouts(self, keys: Sequence[Key], within: float) -> float:
         """Move the aliases to the next version. Returns the seconds until all canaries are judged."""
@@ -140,6 +143,12 @@ class Stages:
 
     def _seen(self, key: Key) -> Seen:
         return self._fleet.seen.get(key) or Seen()
+
+
+def _writes(requests: Counter[str]) -> int:
+    """How many of these requests change something but the Lease."""
+    reads = ("get ", "list ", "watch ")
+    return sum(number for verb, number in requests.items() if not verb.startswith(reads) and verb != "update leases")
 
 
 def _closed_at(seen: Seen, tracked: Tracked, requests: int) -> float | None:
