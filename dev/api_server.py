@@ -7,10 +7,7 @@ KUBEBUILDER_ASSETS if that is set.
 import os
 import secrets
 import shutil
-import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import yaml
@@ -27,33 +24,6 @@ def find_programs() -> dict[str, str]:
     if missing := [name for name, program in programs.items() if program is None]:
         raise FileNotFoundError(f"{', '.join(missing)} not found in {path}; build them once with: {CLUSTER} build")
     return {name: program for name, program in programs.items() if program}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that are free."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]
-
-
-@contextmanager
-def running(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended at the end of the block."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent, env=environment)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def etcd_command(program: str, folder: Path, port: int, peer_port: int) -> list[str]:

@@ -4,9 +4,7 @@ The tests use kubectl, because people see what kubectl prints.
 """
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from dev import api_server as processes
-from dev.api_server import ROOT, free_ports, running
+from dev import api_server as control_plane
+from dev import mlflow_server as mlflow
+from dev.api_server import ROOT
+from dev.processes import free_ports, running
 
 PATIENCE = 120.0  # seconds; a small and busy machine needs about ten
 
@@ -70,15 +70,15 @@ def wait_for(attempt: Callable[[], subprocess.CompletedProcess[str]], what: str)
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     """kubectl for a fresh API server that lives as long as the test session."""
     try:
-        programs = processes.find_programs()
+        programs = control_plane.find_programs()
     except FileNotFoundError as error:
         pytest.fail(str(error), pytrace=False)
     folder = tmp_path_factory.mktemp("api-server")
     port, etcd_port, peer_port = free_ports(3)
-    [kubeconfig] = processes.write_credentials(folder, port, "admin")
+    [kubeconfig] = control_plane.write_credentials(folder, port, "admin")
     admin = Kubectl(programs["kubectl"], kubeconfig)
-    etcd = processes.etcd_command(programs["etcd"], folder, etcd_port, peer_port)
-    apiserver = processes.apiserver_command(programs["kube-apiserver"], folder, port, etcd_port)
+    etcd = control_plane.etcd_command(programs["etcd"], folder, etcd_port, peer_port)
+    apiserver = control_plane.apiserver_command(programs["kube-apiserver"], folder, port, etcd_port)
     with running(etcd, folder / "etcd.log"), running(apiserver, folder / "apiserver.log") as process:
 
         def ready() -> subprocess.CompletedProcess[str]:
@@ -137,20 +137,5 @@ def silent_url() -> str:
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a new MLflow server with SQLite, and with artefacts through its proxy."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"),
-        *(f"--backend-store-uri=sqlite:///{folder}/registry.db", f"--artifacts-destination={folder}/artifacts"),
-    ]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with running(command, folder / "mlflow.log", os.environ | quiet) as process:
-
-        def healthy() -> subprocess.CompletedProcess[str]:
-            assert process.poll() is None, f"MLflow ended: {(folder / 'mlflow.log').read_text()[-2000:]}"
-            ask = f"import urllib.request; urllib.request.urlopen('{url}/health')"
-            return subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
-
-        wait_for(healthy, "the MLflow server")
+    with mlflow.running(tmp_path_factory.mktemp("mlflow")) as url:
         yield url

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from dev.api_server import free_ports, running
+from dev.processes import free_ports, running
 from sluice_operator.analysis.confinement import confined
 from tests.contract.test_prometheus import program
 from tests.unit.sluice_operator.analysis.hostile_queries import CONFINED

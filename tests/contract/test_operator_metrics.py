@@ -16,7 +16,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from dev.api_server import free_ports, running
+from dev.processes import free_ports, running
 from sluice_operator.telemetry import endpoint, metrics
 from sluice_operator.telemetry.calls import measured
 from sluice_operator.telemetry.rollouts import Evidence, Rollouts

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dev.api_server import free_ports, running
+from dev.processes import free_ports, running
 from sluice_operator.api import status
 from tests.contract.conftest import Kubectl
 from tests.unit.sluice_operator.build import stable_on

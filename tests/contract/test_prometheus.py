@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dev.api_server import ROOT, free_ports, running
+from dev.api_server import ROOT
+from dev.processes import free_ports, running
 from sluice_operator.api.run import Run
 from sluice_operator.api.status import Result, Verdict
 from sluice_operator.controller.evaluation.evaluate import Evaluator

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dev.api_server import free_ports, running
+from dev.processes import free_ports, running
 from sluice_operator.api.spec import Prometheus
 from sluice_operator.api.status import Verdict
 from sluice_operator.controller.evaluation.evaluate import Evaluator

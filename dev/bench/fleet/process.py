@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from dev.api_server import running
+from dev.processes import running
 
 USER = "operator"  # of the API server, so that the audit log tells its requests from those of the benchmark
 _TICKS = os.sysconf("SC_CLK_TCK")

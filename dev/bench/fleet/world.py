@@ -13,7 +13,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-from dev import api_server
+from dev import api_server, processes
 from dev.bench.fleet import registry as registries
 from dev.bench.fleet.api import Api, connected
 from dev.bench.fleet.fleet import Fleet, Key
@@ -83,7 +83,7 @@ def _ports(folder: Path, count: int) -> list[int]:
     """The same in each use of a folder: the objects in it name them, and would have to be written anew."""
     kept = folder / "ports"
     if not kept.exists():
-        kept.write_text(" ".join(map(str, api_server.free_ports(count))))
+        kept.write_text(" ".join(map(str, processes.free_ports(count))))
     return [int(port) for port in kept.read_text().split()]
 
 
@@ -98,8 +98,8 @@ def _start_api_server(ending: AsyncExitStack, folder: Path, port: int, etcd_port
         f"--audit-log-path={folder / 'audit.log'}",
         "--service-cluster-ip-range=10.0.0.0/16",
     ]
-    ending.enter_context(api_server.running(etcd, folder / "etcd.log"))
-    ending.enter_context(api_server.running(command, folder / "apiserver.log"))
+    ending.enter_context(processes.running(etcd, folder / "etcd.log"))
+    ending.enter_context(processes.running(command, folder / "apiserver.log"))
 
 
 async def _connected(ending: AsyncExitStack, kubeconfig: Path) -> Api:
