@@ -12,8 +12,9 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from sluice_server.http import model_v2
+from sluice_server.http.dialects import open_inference
 from sluice_server.http.feedback import add_feedback
-from sluice_server.http.openapi import describe_invocations, describe_predict
+from sluice_server.http.openapi import describe_infer, describe_invocations, describe_predict
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
@@ -60,6 +61,8 @@ def build_app(pod: Pod) -> FastAPI:
         example = pod.manifest.input_example
         document["paths"]["/predict"] = describe_predict(pod.rows, example)
         document["paths"]["/invocations"] = describe_invocations(pod.rows)
+        infer, infer_version = open_inference.paths(pod.identity)
+        document["paths"] |= {infer: describe_infer("infer"), infer_version: describe_infer("infer_version")}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

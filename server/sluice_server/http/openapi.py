@@ -24,6 +24,10 @@ _ERRORS = {
     "500": "The model failed on this request.",
     "503": "No model is ready, or too many rows wait; `Retry-After` says how many seconds to wait.",
 }
+_ERRORS_400 = {  # of the dialects that have 400 where /predict has 422
+    "400": "The body does not fit the signature; the message names the place.",
+    **{code: text for code, text in _ERRORS.items() if code != "422"},
+}
 
 
 def describe_predict(reader: RowReader, example: dict[str, Any]) -> dict[str, Any]:
@@ -58,9 +62,41 @@ def describe_invocations(reader: RowReader) -> dict[str, Any]:
         "required": ["predictions"],
     }
     content = {"application/json": {"schema": body}, "text/csv": {"schema": {"type": "string"}}}
-    misfit = "The body does not fit the signature; `message` names the place."
-    errors = {"400": misfit, **{code: text for code, text in _ERRORS.items() if code != "422"}}
-    return _operation("Predict, by MLflow's scoring protocol", "invocations", content, answer, errors)
+    return _operation("Predict, by MLflow's scoring protocol", "invocations", content, answer, _ERRORS_400)
+
+
+def describe_infer(name: str) -> dict[str, Any]:
+    """The path item of the Open Inference Protocol's predictions; the inputs are described at /v2/models/NAME."""
+    tensor = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 2},
+            "datatype": {"type": "string"},
+            "parameters": {"type": "object"},
+            "data": {"type": "array", "items": {}},
+        },
+        "required": ["name", "shape", "datatype"],
+    }
+    wanted = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    body = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "parameters": {"type": "object"},
+            "inputs": {"type": "array", "items": tensor, "minItems": 1},
+            "outputs": {"type": "array", "items": wanted},
+        },
+        "required": ["inputs"],
+    }
+    named = {"model_name": {"type": "string"}, "model_version": {"type": "string"}, "id": {"type": "string"}}
+    answer = {
+        "type": "object",
+        "properties": {**named, "parameters": {"type": "object"}, "outputs": {"type": "array", "items": tensor}},
+        "required": ["model_name", "outputs"],
+    }
+    content = {"application/json": {"schema": body}, "application/octet-stream": {"schema": {"type": "string"}}}
+    return _operation("Predict, by the Open Inference Protocol", name, content, answer, _ERRORS_400)
 
 
 def _operation(

@@ -50,6 +50,12 @@ class _Echo:
     binary: bool
 
 
+def paths(identity: Identity) -> tuple[str, str]:
+    """Those of the predictions of a model: of whichever version is here, and of this one."""
+    model = f"/v2/models/{identity.model}"
+    return f"{model}/infer", f"{model}/versions/{identity.version}/infer"
+
+
 class OpenInferenceDialect:
     """See `port.Dialect`."""
 
@@ -59,8 +65,7 @@ class OpenInferenceDialect:
     )
 
     def __init__(self, rows: RowReader, identity: Identity) -> None:
-        model = f"/v2/models/{identity.model}"
-        self.paths: tuple[str, ...] = (f"{model}/infer", f"{model}/versions/{identity.version}/infer")
+        self.paths: tuple[str, ...] = paths(identity)
         self._rows = rows
         self._identity = identity
         self._decoder = msgspec.json.Decoder(_Request)

@@ -81,7 +81,11 @@ def test_the_documentation_describes_predict_from_the_signature(client: Client) 
     forms = {form["title"]: form for form in content["schema"]["properties"]["features"]["anyOf"]}
     assert forms["columns"]["required"] == ["sepal length", "sepal width", "petal length", "petal width"]
     assert client.post("/predict", json=content["example"]).status_code == 200
-    assert {"/feedback", "/health/live", "/health/ready", "/metadata", "/metrics"} <= set(document["paths"])
+    others = {"/feedback", "/health/live", "/health/ready", "/metadata", "/metrics"}
+    dialects = {"/invocations", "/v2/models/iris/infer", "/v2/models/iris/versions/3/infer"}
+    assert others | dialects <= set(document["paths"])
+    operations = [each["operationId"] for path in document["paths"].values() for each in path.values()]
+    assert len(operations) == len(set(operations))
 
 
 def test_metadata_says_what_is_served(client: Client) -> None:
