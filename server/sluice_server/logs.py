@@ -1,5 +1,7 @@
 """Log records as JSON lines or as text, each with the correlation id of the request that caused it.
 
+Those of a request that is traced also have its trace id.
+
 Everything goes through the standard library's logging to standard error. Headers and environment values are never
 logged, so no secret can be; the features of a prediction are logged only for the sampled share.
 """
@@ -17,6 +19,7 @@ import msgspec
 from sluice_server.settings import LogFormat, LogSettings
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+trace_id: ContextVar[str] = ContextVar("trace_id", default="")  # empty: the request is not traced
 
 
 class JsonFormatter(logging.Formatter):
@@ -34,6 +37,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             "correlation_id": correlation_id.get(),
         }
+        if trace := trace_id.get():
+            entry["trace_id"] = trace
         entry.update(getattr(record, "fields", {}))
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
@@ -45,7 +50,8 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", {})
-        known = {"correlation_id": correlation_id.get()} if correlation_id.get() else {}
+        ids = {"correlation_id": correlation_id.get(), "trace_id": trace_id.get()}
+        known = {name: value for name, value in ids.items() if value}
         tail = "".join(f" {key}={value}" for key, value in (known | fields).items())
         line = f"{_timestamp(record)} {record.levelname} {record.name}: {record.getMessage()}{tail}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

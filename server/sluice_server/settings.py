@@ -13,6 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from sluice_server import otlp_values
+from sluice_server.otlp_values import Sampling
+
 Number = TypeVar("Number", int, float)
 
 # An init container is retried by the kubelet, so one try is short. A user's own value of a variable wins.
@@ -91,6 +94,7 @@ class ServeSettings:
     rate_limit: float
     rate_limit_burst: int
     rate_limit_header: str
+    tracing: Sampling | None
     log: LogSettings
 
 
@@ -136,6 +140,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         rate_limit=_number(env, "SLUICE_RATE_LIMIT", float, 0.0, 0.0, 1_000_000.0),
         rate_limit_burst=_number(env, "SLUICE_RATE_LIMIT_BURST", int, 10, 1, 1_000_000),
         rate_limit_header=_header(env, "SLUICE_RATE_LIMIT_HEADER", "X-API-Key"),
+        tracing=_tracing(env),
         log=_log(env),
     )
 
@@ -193,6 +198,13 @@ def _header(env: Mapping[str, str], name: str, default: str) -> str:
     if not _HEADER_NAME.fullmatch(value):
         raise SettingError(f"{name} is {value!r}: a header name has letters, digits and '-' only.")
     return value
+
+
+def _tracing(env: Mapping[str, str]) -> Sampling | None:
+    try:
+        return otlp_values.sampling(env)
+    except ValueError as error:
+        raise SettingError(str(error)) from None
 
 
 def _log(env: Mapping[str, str]) -> LogSettings:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import generate_latest
@@ -17,7 +18,8 @@ from sluice_operator.counting.ticks import tally
 from sluice_operator.kubernetes.fetch_report import REASONS
 from sluice_operator.manifests import builders
 from sluice_operator.prometheus.selection import COUNTERS
-from sluice_server import settings
+from sluice_operator.telemetry import otlp as traces
+from sluice_server import otlp_values, settings
 from sluice_server.http import asgi
 from sluice_server.http.dialects import CODES
 from sluice_server.inference import metrics as served
@@ -81,6 +83,44 @@ def _scraped(exported: served.Metrics, at: float) -> list[tuple[dict[str, str], 
 def _samples(text: str) -> list[tuple[str, dict[str, str], float]]:
     lines = (re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line) for line in text.splitlines())
     return [(line[1], dict(re.findall(r'(\w+)="([^"]*)"', line[2])), float(line[3])) for line in lines if line]
+
+
+def test_operator_and_server_refuse_the_same_values_for_traces_in_the_same_words() -> None:
+    """Each checks the standard variables by itself, and people write them once for both."""
+    otlp = "OTEL_EXPORTER_OTLP_"
+    collector = {f"{otlp}ENDPOINT": "http://collector:4318"}
+    tried: dict[str, tuple[str, ...]] = {
+        f"{otlp}ENDPOINT": (
+            "collector:4318",
+            "http://u:p@collector:4318",
+            "https://collector.example/otlp/",
+            "http://[::1",
+        ),
+        f"{otlp}TRACES_ENDPOINT": ("collector",),
+        f"{otlp}PROTOCOL": ("grpc", "http/protobuf"),
+        f"{otlp}HEADERS": ("secret", "a=b,c: d", 'a="b"', "authorization=Bearer%20TOKEN, x=a=b ,", "a=", "a b=c"),
+        f"{otlp}CERTIFICATE": ("/none", ""),
+        f"{otlp}CLIENT_CERTIFICATE": ("/none",),
+        f"{otlp}CLIENT_KEY": ("/none",),
+        f"{otlp}COMPRESSION": ("zip", "gzip"),
+        f"{otlp}TIMEOUT": ("soon", "0", "2.5"),
+        "OTEL_TRACES_EXPORTER": ("zipkin", "none"),
+        "OTEL_TRACES_SAMPLER": ("bogus", "ALWAYS_ON", "parentbased_traceidratio"),
+        "OTEL_TRACES_SAMPLER_ARG": ("lots", "nan", "2", "0.25"),
+        "OTEL_RESOURCE_ATTRIBUTES": ("team", "team=ml"),
+        "OTEL_SDK_DISABLED": ("True", "no"),
+    }
+
+    def said(reads: Callable[[dict[str, str]], object], env: dict[str, str]) -> str:
+        try:
+            return "on" if reads(env) else "off"
+        except ValueError as error:
+            return str(error)
+
+    for variable, values in tried.items():
+        for value in values:
+            env = collector | {variable: value}
+            assert said(otlp_values.sampling, env) == said(traces.is_wanted, env), env
 
 
 def test_the_operator_knows_the_reasons_of_fetch() -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,13 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(model_dir: Path, tmp_path: Path) -> Iterator[Served]:
+    with serving(model_dir, tmp_path) as process:
+        yield process
+
+
+@contextmanager
+def serving(model_dir: Path, tmp_path: Path, **variables: str) -> Iterator[Served]:
+    """A process that is ready; `variables` are more of its environment."""
     (tmp_path / "key").write_bytes(b"k" * 32)
     log = tmp_path / "log"
     env = {
@@ -76,6 +84,7 @@ def served(model_dir: Path, tmp_path: Path) -> Iterator[Served]:
         "SLUICE_CLUSTER_PORT": "0",
         "SLUICE_GATEWAY_PORT": "0",
         "SLUICE_DRAIN_DELAY": "15",  # long enough for forty requests on a busy machine
+        **variables,
     }
     with log.open("wb") as stderr:
         process = subprocess.Popen(

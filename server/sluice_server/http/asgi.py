@@ -36,7 +36,7 @@ class RequestHead:
     """The headers that matter here, found in one pass; `length` is None unless it is a number.
 
     `json_bytes`: how much of the body is JSON, if the request says that there is something behind it. `client`: the key
-    that the rate limit is for; it may be a secret.
+    that the rate limit is for; it may be a secret. `traceparent`: of W3C Trace Context, as it came.
     """
 
     content_type: str
@@ -46,12 +46,13 @@ class RequestHead:
     probe: bool
     correlation_id: str
     client: bytes
+    traceparent: bytes
 
 
 def read_head(scope: Scope, correlation_header: bytes, client_header: bytes = b"") -> RequestHead:
     """The head of a request. A correlation id that is absent or could not be logged safely is replaced by a new one."""
     content_type, encoding, length, json_bytes, probe, correlation = "", "", None, None, False, ""
-    client = b""
+    client = traceparent = b""
     for name, value in scope["headers"]:
         if name == b"content-type":
             content_type = value.decode("latin-1")
@@ -63,13 +64,15 @@ def read_head(scope: Scope, correlation_header: bytes, client_header: bytes = b"
             encoding = value.decode("latin-1")
         elif name == PROBE_HEADER:
             probe = True
+        elif name == b"traceparent":
+            traceparent = value
         elif name == correlation_header:
             correlation = value.decode("latin-1")
         if name == client_header:  # which may be one of the others, too
             client = value
     if not _SAFE_ID.fullmatch(correlation):
         correlation = secrets.token_hex(16)
-    return RequestHead(content_type, encoding, length, json_bytes, probe, correlation, client)
+    return RequestHead(content_type, encoding, length, json_bytes, probe, correlation, client, traceparent)
 
 
 async def read_body(receive: Receive, limit: int, within: float = BODY_SECONDS) -> bytes | Unread:

@@ -22,6 +22,7 @@ from sluice_server.inference.metrics import Meter, Metrics, Silent
 from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.rate_limits import RateLimits
 from sluice_server.inference.rejection import Cause, Rejection, invalid
+from sluice_server.inference.tracing import Trace, Tracing
 
 logger = logging.getLogger("sluice.predict")
 
@@ -46,7 +47,10 @@ class Request:
 
 
 class PredictEndpoint:
-    """Answers predictions in one dialect; bodies have at most `max_body` bytes. `limits` is None where all may ask."""
+    """Answers predictions in one dialect; bodies have at most `max_body` bytes.
+
+    Without `limits` all may ask as they like; without `tracing` there are no traces.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class PredictEndpoint:
         log: PredictionLog,
         max_body: int,
         limits: RateLimits | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._dialect = dialect
         self._data_plane = data_plane
@@ -63,6 +68,8 @@ class PredictEndpoint:
         self._log = log
         self._max_body = max_body
         self._limits = limits
+        self._tracing = tracing
+        self._route = dialect.paths[0]
         self._failed_code = dialect.status[Cause.FAILED]
         self._unreadable = Rejection(Cause.UNREADABLE, f"the body must be {dialect.format} and no content-encoding")
         self._too_large = Rejection(
@@ -76,17 +83,23 @@ class PredictEndpoint:
             return
         meter = _SILENT if request.head.probe else self._meters[request.entry]
         meter.start()
+        trace = self._tracing.begin(request.head.traceparent, request.head.probe) if self._tracing else None
         began = time.perf_counter()
         code = self._failed_code
         try:
-            code = await self._respond(request, meter)
-        except Exception:
+            code = await self._respond(request, meter, trace)
+        except Exception as error:
+            if self._tracing and trace:
+                self._tracing.failed(trace, error)
             logger.exception("the model failed on a request")
             await self._reject(request, _FAILED)
         finally:
-            meter.finish(code, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            meter.finish(code, seconds)
+            if self._tracing and trace and trace.sampled:
+                self._tracing.end(trace, self._route, request.entry, request.head.correlation_id, code, seconds)
 
-    async def _respond(self, request: Request, meter: Meter | Silent) -> int:
+    async def _respond(self, request: Request, meter: Meter | Silent, trace: Trace | None) -> int:
         if not self._data_plane.ready:
             return await self._reject(request, NOT_READY)
         body = await self._read(request)
@@ -95,6 +108,8 @@ class PredictEndpoint:
         parsed = self._parse(body, request.head)
         if isinstance(parsed, Rejection):
             return await self._reject(request, parsed)
+        if trace:
+            trace.rows = len(parsed.rows)
         prediction = await self._data_plane.predict(parsed.rows, request.entry, request.head.probe, request.receive)
         if prediction is None or isinstance(prediction, Rejection):
             return CLIENT_GONE if prediction is None else await self._reject(request, prediction)
@@ -102,6 +117,8 @@ class PredictEndpoint:
         headers = (*request.headers, *answer.headers) if answer.headers else request.headers
         await send_body(request.send, OK, answer.content, headers, answer.content_type)
         meter.predicted(prediction.class_indexes)
+        if trace:
+            trace.predictions = len(prediction.output.values)
         self._log.write(parsed.rows, prediction)
         return OK
 

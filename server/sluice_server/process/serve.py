@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +24,11 @@ from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.rate_limits import RateLimits
 from sluice_server.inference.readiness import Readiness
 from sluice_server.inference.rows import RowReader
+from sluice_server.inference.tracing import Span, Tracing
 from sluice_server.model import manifest
 from sluice_server.model.identity import Identity
-from sluice_server.model.manifest import Manifest
-from sluice_server.process import key_file, startup
+from sluice_server.model.manifest import FILES, Manifest
+from sluice_server.process import key_file, startup, traces
 from sluice_server.process.lifecycle import Drain, bind, make_server, serve
 from sluice_server.settings import ServeSettings, SettingError
 
@@ -42,8 +44,10 @@ class Process:
     entries: dict[int, str] = field(default_factory=dict)
 
 
-def assemble(settings: ServeSettings, found: Manifest, keyring: Keys | None) -> Process:
-    """Wires the parts for one model; nothing runs yet."""
+def assemble(
+    settings: ServeSettings, found: Manifest, keyring: Keys | None, send: Callable[[Span], None] | None = None
+) -> Process:
+    """Wires the parts for one model; nothing runs yet. `send` takes the spans of traced requests."""
     identity = Identity(settings.model_name, settings.model_version, settings.revision)
     metrics = Metrics(identity, CODES)
     feedback = None if keyring is None else Feedback(keyring, metrics, settings.feedback_max_age)
@@ -53,7 +57,7 @@ def assemble(settings: ServeSettings, found: Manifest, keyring: Keys | None) -> 
     entries: dict[int, str] = {}
     dispatch = Dispatch(
         build_app(pod),
-        _predict_endpoints(pod),
+        _predict_endpoints(pod, _tracing(pod, send)),
         pod.readiness,
         identity,
         settings.correlation_header,
@@ -64,7 +68,7 @@ def assemble(settings: ServeSettings, found: Manifest, keyring: Keys | None) -> 
     return Process(pod, dispatch, entries)
 
 
-def _predict_endpoints(pod: Pod) -> dict[str, PredictEndpoint]:
+def _predict_endpoints(pod: Pod, tracing: Tracing | None) -> dict[str, PredictEndpoint]:
     """The endpoint of each path of each dialect."""
     settings = pod.settings
     limits = RateLimits(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
@@ -72,9 +76,17 @@ def _predict_endpoints(pod: Pod) -> dict[str, PredictEndpoint]:
     endpoints: dict[str, PredictEndpoint] = {}
     for kind in DIALECTS:
         dialect = kind(pod.rows, pod.identity)
-        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits)
+        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits, tracing)
         endpoints |= dict.fromkeys(dialect.paths, endpoint)
     return endpoints
+
+
+def _tracing(pod: Pod, send: Callable[[Span], None] | None) -> Tracing | None:
+    sampling, found = pod.settings.tracing, pod.manifest
+    if sampling is None or send is None:
+        return None
+    path = pod.settings.model_dir / FILES / found.model_file
+    return Tracing(sampling, str(path), len(found.schema.columns), send)
 
 
 async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, socket.socket]) -> None:
@@ -93,7 +105,13 @@ async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, s
 
 def main(settings: ServeSettings) -> int:
     """The whole life of the process; gives the exit code."""
-    process = assemble(settings, read_manifest(settings.model_dir), key_file.keys(settings.feedback_key_file))
+    found, keyring = read_manifest(settings.model_dir), key_file.keys(settings.feedback_key_file)
+    with traces.exporting(settings) as send:
+        _serve(settings, assemble(settings, found, keyring, send))
+    return 0
+
+
+def _serve(settings: ServeSettings, process: Process) -> None:
     sockets = {
         "cluster": bind(settings.host, settings.cluster_port),
         "gateway": bind(settings.host, settings.gateway_port),
@@ -103,7 +121,6 @@ def main(settings: ServeSettings) -> int:
     worker = ThreadPoolExecutor(1, thread_name_prefix="model")
     with asyncio.Runner(loop_factory=make_server(process.dispatch).config.get_loop_factory()) as runner:
         runner.run(run(process, worker, sockets))
-    return 0
 
 
 def read_manifest(model_dir: Path) -> Manifest:

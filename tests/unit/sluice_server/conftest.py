@@ -17,6 +17,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 from sluice_server.inference.prediction_ids import Keyring
+from sluice_server.inference.tracing import Span
 from sluice_server.model import manifest
 from sluice_server.model.manifest import FILES, Manifest, SignatureText
 from sluice_server.process import startup
@@ -119,9 +120,14 @@ def start(settings: ServeSettings) -> Iterator[Start]:
     """Makes a process that tried to load its model; settings can be changed by name."""
     workers = []
 
-    def begin(keyring: Keyring | None = Keyring(CURRENT_KEY), load: bool = True, **changes: Any) -> Client:  # noqa: B008
+    def begin(
+        keyring: Keyring | None = Keyring(CURRENT_KEY),  # noqa: B008
+        load: bool = True,
+        send: Callable[[Span], None] | None = None,
+        **changes: Any,
+    ) -> Client:
         changed = dataclasses.replace(settings, **changes)
-        process = assemble(changed, manifest.read(changed.model_dir), keyring)
+        process = assemble(changed, manifest.read(changed.model_dir), keyring, send)
         process.entries.update({8080: "cluster", 8081: "gateway"})
         worker = ThreadPoolExecutor(1)
         workers.append(worker)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sluice_server.otlp_values import Sampling
 from sluice_server.settings import SettingError, Trust, fetch_settings, mlflow_defaults, serve_settings
 
 
@@ -41,6 +42,21 @@ def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
     """A value that cannot be used is refused with a sentence that names its variable and the value."""
     with pytest.raises(SettingError, match=rf"{name} is .*{value.upper() if name == 'LOG_LEVEL' else value}"):
         serve_settings({name: value})
+
+
+def test_traces_are_off_without_a_collector_and_one_in_a_hundred_with_one() -> None:
+    """The caller decides about its own traces. The standard variables can say otherwise."""
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+    assert serve_settings({}).tracing is None
+    assert serve_settings({"OTEL_TRACES_SAMPLER": "always_on"}).tracing is None
+    assert serve_settings(collector | {"OTEL_TRACES_EXPORTER": "none"}).tracing is None
+    assert serve_settings(collector | {"OTEL_SDK_DISABLED": "TRUE"}).tracing is None
+    assert serve_settings(collector).tracing == Sampling(0.01, True)
+    assert serve_settings(collector | {"OTEL_TRACES_SAMPLER_ARG": "0.5"}).tracing == Sampling(0.5, True)
+    assert serve_settings(collector | {"OTEL_TRACES_SAMPLER": "always_on"}).tracing == Sampling(1.0, False)
+    assert serve_settings(collector | {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}).tracing == Sampling(0.0, True)
+    with pytest.raises(SettingError, match=r"OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' is not http/protobuf"):
+        serve_settings(collector | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
 
 
 def test_fetch_needs_a_model() -> None:

@@ -1,0 +1,136 @@
+"""One span per traced request, as the guides name it: `model_inference`. What sends spans is not known here.
+
+The caller's trace context (W3C `traceparent`) is continued, and whether a request is traced is decided when it comes:
+by the caller if it says so, else by chance. A request on which the model failed is traced in any case. No span holds
+values of a request.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sluice_server import logs
+from sluice_server.inference.rate_limits import RateLimits
+from sluice_server.otlp_values import Sampling
+
+MODEL_INFERENCE = "model_inference"
+FAILURES_PER_SECOND = 100  # that are traced in any case: a model that always fails must not be slowed down by that
+_TRACEPARENT = re.compile(
+    rb"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})"
+    rb"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A request that is over. `trace`, `id` and `parent` are the numbers of OpenTelemetry; times are nanoseconds."""
+
+    trace: int
+    id: int
+    parent: int | None
+    start: int
+    end: int
+    failed: bool
+    attributes: dict[str, str | int]
+
+
+class Trace:
+    """What is known of one request while it is answered; `rows` and `predictions` are counted by who reads them.
+
+    Made for each request, so numbers are read from the caller's header only if they are needed.
+    """
+
+    __slots__ = ("_caller", "_own", "error", "predictions", "rows", "sampled")
+
+    def __init__(self, caller: re.Match[bytes] | None, own: int, sampled: bool) -> None:
+        self._caller = caller
+        self._own = own
+        self.sampled = sampled
+        self.rows: int | None = None
+        self.predictions: int | None = None
+        self.error = ""
+
+    @property
+    def id(self) -> int:
+        """The caller's trace, or a new one."""
+        return int(self._caller["trace"], 16) if self._caller else self._own
+
+    @property
+    def parent(self) -> int | None:
+        """The caller's span."""
+        return int(self._caller["span"], 16) if self._caller else None
+
+
+class Tracing:
+    """Decides which requests are traced, and gives their spans to `send`, which must not block.
+
+    `model_path` is the file of the model, `columns` the number of columns of its rows.
+    """
+
+    def __init__(self, sampling: Sampling, model_path: str, columns: int, send: Callable[[Span], None]) -> None:
+        self._sampling = sampling
+        self._below = round(sampling.share * 2**64)  # as OpenTelemetry's sampler by trace id
+        self._failures = RateLimits(FAILURES_PER_SECOND, FAILURES_PER_SECOND)
+        self._model_path = model_path
+        self._columns = columns
+        self._send = send
+
+    def begin(self, traceparent: bytes, probe: bool) -> Trace | None:
+        """A request came; log records of it have its trace id from now on, if it is traced. A probe never is."""
+        if probe:
+            logs.trace_id.set("")
+            return None
+        caller = _context(traceparent) if traceparent else None
+        trace = Trace(caller, 0 if caller else random.getrandbits(128), False)
+        if caller and self._sampling.parent_based:
+            trace.sampled = bool(int(caller["flags"], 16) & 1)
+        else:
+            trace.sampled = trace.id & (2**64 - 1) < self._below
+        logs.trace_id.set(f"{trace.id:032x}" if trace.sampled else "")
+        return trace
+
+    def failed(self, trace: Trace, error: Exception) -> None:
+        """The model failed on the request, which is traced for that reason alone."""
+        trace.error = type(error).__name__
+        if trace.sampled or self._failures.wait(b"") == 0:
+            trace.sampled = True
+            logs.trace_id.set(f"{trace.id:032x}")
+
+    def end(self, trace: Trace, route: str, entry: str, correlation_id: str, code: int, seconds: float) -> None:
+        """A traced request was answered with this status, or its client went away."""
+        attributes: dict[str, Any] = {
+            "ml.model.path": self._model_path,
+            "ml.input.feature_count": trace.rows,
+            "ml.input.feature_dim": None if trace.rows is None else self._columns,
+            "ml.output.prediction_count": trace.predictions,
+            "correlation.id": correlation_id,
+            "http.request.method": "POST",
+            "http.route": route,
+            "http.response.status_code": code,
+            "sluice.entry": entry,
+            "error.type": trace.error or (str(code) if code >= 500 else None),
+        }
+        ended = time.time_ns()
+        span = Span(
+            trace.id,
+            random.getrandbits(64) or 1,  # 0 is no id
+            trace.parent,
+            ended - round(seconds * 1e9),
+            ended,
+            code >= 500,
+            {name: value for name, value in attributes.items() if value is not None},
+        )
+        self._send(span)
+
+
+def _context(traceparent: bytes) -> re.Match[bytes] | None:
+    """Trace, span and flags of the caller in hexadecimal; None if this is no W3C Trace Context."""
+    found = _TRACEPARENT.fullmatch(traceparent)
+    if not found or (found["version"] == b"00" and found["more"]):  # version 00 ends with its flags
+        return None
+    return found
