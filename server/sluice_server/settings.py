@@ -90,6 +90,7 @@ class ServeSettings:
     feedback_key_file: Path
     feedback_max_age: float
     prediction_log_sample: float
+    prediction_log_redacted: tuple[str, ...]
     correlation_header: str
     rate_limit: float
     rate_limit_burst: int
@@ -110,7 +111,7 @@ def fetch_settings(env: Mapping[str, str]) -> FetchSettings:
         model_uri=_required(env, "SLUICE_MODEL_URI", "a pinned model, for example models:/iris/3"),
         model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
         trust=_choice(env, "SLUICE_TRUST", Trust, Trust.DATA),
-        trusted_types=_trusted_types(env),
+        trusted_types=_names(env, "SLUICE_TRUSTED_TYPES"),
         termination_log=Path(env.get("SLUICE_TERMINATION_LOG", "/dev/termination-log")),
         log=_log(env),
     )
@@ -125,7 +126,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         revision=_revision(env),
         model_deployment=env.get("SLUICE_MODEL_DEPLOYMENT", ""),
         model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
-        trusted_types=_trusted_types(env),
+        trusted_types=_names(env, "SLUICE_TRUSTED_TYPES"),
         host=env.get("SLUICE_HOST", "0.0.0.0"),  # noqa: S104 - a pod is reached at its own address
         cluster_port=_number(env, "SLUICE_CLUSTER_PORT", int, 8080, 0, 65535),
         gateway_port=_number(env, "SLUICE_GATEWAY_PORT", int, 8081, 0, 65535),
@@ -136,6 +137,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         feedback_key_file=Path(env.get("SLUICE_FEEDBACK_KEY_FILE", "/etc/sluice/feedback/key")),
         feedback_max_age=_number(env, "SLUICE_FEEDBACK_MAX_AGE", float, 7 * 86_400.0, 1.0, 366 * 86_400.0),
         prediction_log_sample=_number(env, "SLUICE_PREDICTION_LOG_SAMPLE", float, 0.0, 0.0, 1.0),
+        prediction_log_redacted=_names(env, "SLUICE_PREDICTION_LOG_REDACT"),
         correlation_header=_header(env, "CORRELATION_ID_HEADER", "X-Correlation-ID"),
         rate_limit=_number(env, "SLUICE_RATE_LIMIT", float, 0.0, 0.0, 1_000_000.0),
         rate_limit_burst=_number(env, "SLUICE_RATE_LIMIT_BURST", int, 10, 1, 1_000_000),
@@ -182,8 +184,9 @@ def _choice(env: Mapping[str, str], name: str, kind: type[Choice], default: Choi
         raise SettingError(f"{name} is {text!r}: it must be one of {', '.join(kind)}.") from None
 
 
-def _trusted_types(env: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(name.strip() for name in env.get("SLUICE_TRUSTED_TYPES", "").split(",") if name.strip())
+def _names(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """What a variable lists, separated by commas."""
+    return tuple(name.strip() for name in env.get(variable, "").split(",") if name.strip())
 
 
 def _revision(env: Mapping[str, str]) -> str:

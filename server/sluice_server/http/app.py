@@ -96,7 +96,7 @@ def _add_health(app: FastAPI, pod: Pod) -> None:
             "model_loaded": pod.data_plane.ready,
             "target_classes": pod.data_plane.classes,
             "model_version": pod.settings.model_version,
-            "model_source": pod.settings.model_uri,
+            "model_source": pod.identity.source,
         }
         return JSONResponse(content, 200 if pod.readiness.ready else 503)
 

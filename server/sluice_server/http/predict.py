@@ -119,7 +119,8 @@ class PredictEndpoint:
         meter.predicted(prediction.class_indexes)
         if trace:
             trace.predictions = len(prediction.output.values)
-        self._log.write(parsed.rows, prediction)
+        if not request.head.probe:
+            self._log.write(parsed.rows, prediction, self._data_plane.classes)
         return OK
 
     def _parse(self, body: bytes, head: RequestHead) -> Parsed | Rejection:

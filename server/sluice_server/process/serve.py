@@ -48,7 +48,7 @@ def assemble(
     settings: ServeSettings, found: Manifest, keyring: Keys | None, send: Callable[[Span], None] | None = None
 ) -> Process:
     """Wires the parts for one model; nothing runs yet. `send` takes the spans of traced requests."""
-    identity = Identity(settings.model_name, settings.model_version, settings.revision)
+    identity = Identity(settings.model_name, settings.model_version, settings.revision, settings.model_uri)
     metrics = Metrics(identity, CODES)
     feedback = None if keyring is None else Feedback(keyring, metrics, settings.feedback_max_age)
     data_plane = DataPlane(settings.revision, keyring)
@@ -72,7 +72,12 @@ def _predict_endpoints(pod: Pod, tracing: Tracing | None) -> dict[str, PredictEn
     """The endpoint of each path of each dialect."""
     settings = pod.settings
     limits = RateLimits(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
-    log = PredictionLog(pod.identity, pod.manifest.schema.names, settings.prediction_log_sample)
+    log = PredictionLog(
+        pod.identity,
+        pod.manifest.schema.names,
+        settings.prediction_log_sample,
+        settings.prediction_log_redacted,
+    )
     endpoints: dict[str, PredictEndpoint] = {}
     for kind in DIALECTS:
         dialect = kind(pod.rows, pod.identity)

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -68,13 +69,16 @@ def test_predictions_are_logged_for_the_sampled_share(share: float, chance: floa
     """Off at 0, all at 1, else by chance; with features by name, prediction and model."""
     stream = io.StringIO()
     logs.configure(LogSettings("INFO", LogFormat.JSON), stream)
-    log = PredictionLog(Identity("iris", "3", "abcdefghij"), ("a", "b"), share, lambda: chance)
-    log.write(np.array([[1.0, 2.0]]), Prediction(Output(np.array([0]), None, None), [0], "x"))
+    log = PredictionLog(Identity("iris", "3", "abcdefghij"), ("a", "b"), share, chance=lambda: chance)
+    log.write(np.array([[1.0, 2.0]]), Prediction(Output(np.array([0]), None, None), [0], "x"), ("setosa", "virginica"))
     records = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert len(records) == written
     for record in records:
-        assert (record["event"], record["features"], record["prediction"]) == ("prediction", {"a": 1, "b": 2}, [0])
-        assert record["model"] == {"name": "iris", "version": "3", "revision": "abcdefghij"}
+        assert (record["event"], record["features"]) == ("prediction", {"a": 1, "b": 2})
+        assert record["prediction"] == {"class_id": 0, "class_name": "setosa"}
+        assert record["model"] == {
+            "name": "iris", "version": "3", "revision": "abcdefghij", "source": "registry:iris/v3"
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(("rows", "logged"), [(2, 2), (20, 20), (21, 20), (100, 20)])
@@ -83,7 +87,35 @@ def test_at_most_twenty_rows_of_a_request_are_logged(rows: int, logged: int) -> 
     stream = io.StringIO()
     logs.configure(LogSettings("INFO", LogFormat.JSON), stream)
     log = PredictionLog(Identity("iris", "3", "abcdefghij"), ("a",), 1.0)
-    log.write(np.arange(float(rows)).reshape(-1, 1), Prediction(Output(np.arange(rows), None, None), [], "x"))
+    log.write(np.arange(float(rows)).reshape(-1, 1), Prediction(Output(np.arange(rows), None, None), [], "x"), None)
     record = json.loads(stream.getvalue())
     assert record["features"] == [{"a": float(row)} for row in range(logged)]
-    assert (record["prediction"], record["rows"]) == (list(range(logged)), rows)
+    assert (record["prediction"], record["rows"]) == ([{"value": row} for row in range(logged)], rows)
+
+
+@pytest.mark.parametrize(
+    ("redacted", "features"),
+    [
+        (("b", "c"), {"a": "4711", "b": "redacted", "c": "redacted"}),
+        (("*",), {"a": "redacted", "b": "redacted", "c": "redacted"}),
+        ((), {"a": "4711", "b": None, "c": "2026-01-02T03:04:05"}),
+    ],
+)
+def test_columns_can_be_kept_out_of_the_log(redacted: tuple[str, ...], features: dict[str, object]) -> None:
+    """Whatever is in them, missing values too; the others are written as they are."""
+    stream = io.StringIO()
+    logs.configure(LogSettings("INFO", LogFormat.JSON), stream)
+    log = PredictionLog(Identity("", "", "abcdefghij", "runs:/1/m"), ("a", "b", "c"), 1.0, redacted)
+    row = np.array([["4711", float("nan"), datetime(2026, 1, 2, 3, 4, 5)]], dtype=object)
+    log.write(row, Prediction(Output(np.array([1.5]), None, None), [], None), None)
+    record = json.loads(stream.getvalue())
+    assert (record["features"], record["model"]["source"]) == (features, "runs:/1/m")
+
+
+def test_a_redacted_column_that_does_not_exist_is_told() -> None:
+    """It may be misspelt, and the column that was meant would be in the log."""
+    stream = io.StringIO()
+    logs.configure(LogSettings("INFO", LogFormat.JSON), stream)
+    PredictionLog(Identity("iris", "3", "abcdefghij"), ("name",), 1.0, ("nmae", "name", "*"))
+    (line,) = stream.getvalue().splitlines()
+    assert "'nmae', which is no column of the model" in json.loads(line)["message"]
