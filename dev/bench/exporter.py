@@ -17,6 +17,7 @@ from prometheus_client import generate_latest
 from sluice_server.http.dialects import CODES
 from sluice_server.inference.metrics import Metrics
 from sluice_server.model.identity import Identity
+from sluice_server.model.origin import Origin
 
 PAST = "past"
 NAMESPACE = "models"
@@ -79,7 +80,7 @@ def revision(run: str, role: str) -> str:
 def _new_series() -> list[tuple[str, float]]:
     """The series of a model server that has just started, with their values."""
     metrics = Metrics(Identity(_RUN, "1", _REVISION), CODES)
-    metrics.describe(f"models:/{_RUN}/1", "sklearn", "sklearn")
+    metrics.describe(f"models:/{_RUN}/1", "sklearn", "sklearn", Origin())
     metrics.expect_classes(("setosa", "versicolor", "virginica"))
     lines = [line for line in generate_latest(metrics.registry).decode().splitlines() if not line.startswith("#")]
     return [(series, float(value)) for series, _, value in (line.rpartition(" ") for line in lines)]

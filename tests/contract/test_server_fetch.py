@@ -27,6 +27,7 @@ from sluice_server.inference.rows import RowReader
 from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.identity import Identity
+from sluice_server.model.origin import Origin
 from sluice_server.settings import fetch_settings
 
 # MLflow and pandas warn about each other while models are made here; what is tested runs in a process of its own.
@@ -127,6 +128,21 @@ def test_a_model_is_fetched_and_described(registry: str, model: Path, fetch: Fet
     example = dialect.parse(json.dumps(found.input_example).encode())
     assert not isinstance(example, Rejection)
     assert example.rows.tolist()[0] == [5.1, 3.5, 1.4, 0.2]
+
+
+def test_the_run_behind_a_model_is_part_of_it(registry: str, model: Path, fetch: Fetch) -> None:
+    """Its id, the commit of its code and its metrics; NaN is no number to tell. A run that is gone costs nothing."""
+    client = MlflowClient(registry)
+    uri = register(registry, model)
+    run = client.get_model_version("iris", uri.rpartition("/")[2]).run_id
+    client.set_tag(run, "mlflow.source.git.commit", "abc123")
+    for name, value in (("accuracy", 0.956), ("loss", float("nan"))):
+        client.log_metric(run, name, value)
+    assert fetch(uri)[0] == 0
+    assert manifest.read(fetch.model_dir).origin == Origin(run, "abc123", {"accuracy": 0.956})
+    client.set_tag(run, "mlflow.source.git.commit", "")
+    code, _ = fetch(f"runs:/{run}/model")
+    assert (code, manifest.read(fetch.model_dir).origin.git_commit) == (0, "")
 
 
 def test_every_pinned_form_gives_the_same_digest(registry: str, model: Path, fetch: Fetch) -> None:

@@ -6,6 +6,8 @@ is no such thing, `Unavailable` when it did not answer or not sensibly. The two 
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,17 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from sluice_server.fetch.outcome import Unavailable
 from sluice_server.fetch.preflight import MAX_FILES, ListedFile
+from sluice_server.model.origin import ACCURACY_NAMES, Origin
 from sluice_server.model.refusal import Refused
 
 _VERSION = re.compile(r"models:/(?P<name>[^/:]+)/(?P<version>[0-9]+)")
 _LOGGED_MODEL = re.compile(r"models:/(?P<id>m-[0-9a-fA-F]+)")
+_NOT_THERE = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 _LOGIN_REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
-_RUN = re.compile(r"runs:/[^/]+/.+")
+_RUN = re.compile(r"runs:/(?P<id>[^/]+)/.+")
+_MOST_METRICS = 100  # of a run; more are not worth their place in each pod
+_GIT_COMMIT = "mlflow.source.git.commit"
+
+
+logger = logging.getLogger("sluice.fetch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,35 @@ def download(artifacts: Artifacts, paths: Iterable[str], target: Path) -> Unavai
     return None
 
 
+def origin_of(uri: str, run_id: str | None) -> Origin | Unavailable:
+    """How the model was made; `run_id` is the run that MLmodel names. Without an answer about a run it says nothing."""
+    try:
+        run_id = run_id or _run_of(uri)
+        return _origin(MlflowClient().get_run(run_id)) if run_id else Origin()
+    except RestException as error:
+        if error.error_code in {*_NOT_THERE, *_LOGIN_REFUSED}:  # deleted, or of a team that shows only its models
+            logger.warning("the run of %s cannot be read: %s", uri, _brief(error))
+            return Origin(run_id or "")
+        return _unavailable("RegistryUnreachable", f"the registry did not tell the run of {uri}", error)
+    except (MlflowException, OSError) as error:
+        return _unavailable("RegistryUnreachable", f"no answer from the registry for the run of {uri}", error)
+
+
+def _run_of(uri: str) -> str | None:
+    if match := _VERSION.fullmatch(uri):
+        run_id = MlflowClient().get_model_version(match["name"], match["version"]).run_id
+        return None if run_id is None else str(run_id)
+    match = _RUN.fullmatch(uri)
+    return match["id"] if match else None
+
+
+def _origin(run: Run) -> Origin:
+    numbers = {name: value for name, value in sorted(run.data.metrics.items()) if math.isfinite(value)}
+    wanted = [*(name for name in ACCURACY_NAMES if name in numbers), *numbers]
+    kept = {name: numbers[name] for name in dict.fromkeys(wanted[:_MOST_METRICS])}
+    return Origin(run.info.run_id, str(run.data.tags.get(_GIT_COMMIT, "")), kept)
+
+
 def _artifact_uri(uri: str) -> str | None:
     if match := _VERSION.fullmatch(uri):
         return str(MlflowClient().get_model_version_download_uri(match["name"], match["version"]))
@@ -109,7 +148,7 @@ def _walk(repository: Any, folder: str | None) -> Iterator[ListedFile]:
 
 def _not_served(uri: str, error: RestException) -> Refused | Unavailable:
     """The registry answered, and not with a model."""
-    if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+    if error.error_code in _NOT_THERE:
         return Refused("ModelNotFound", f"the registry has no {uri}: {_brief(error)}")
     return _unavailable("RegistryUnreachable", f"the registry did not serve {uri}", error)
 

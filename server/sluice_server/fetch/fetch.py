@@ -21,6 +21,7 @@ from sluice_server.fetch.termination_message import termination_message
 from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.manifest import Manifest, SignatureText
+from sluice_server.model.origin import Origin
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import parse_inputs
 from sluice_server.runtimes.port import Image, Policy
@@ -74,7 +75,10 @@ def fetch(settings: FetchSettings, image: Image) -> Outcome:
         return unavailable
     if refused := check_model_file(target, candidate, policy):
         return refused
-    found = _describe(candidate, target)
+    origin = artifacts.origin_of(settings.model_uri, candidate.model.run_id)
+    if isinstance(origin, Unavailable):
+        return origin
+    found = _describe(candidate, target, origin)
     manifest.write(found, settings.model_dir)
     return Fetched(found)
 
@@ -103,7 +107,7 @@ def _candidate(stored: Artifacts, target: Path, policy: Policy) -> Candidate | R
     return check(candidate, policy) or candidate
 
 
-def _describe(candidate: Candidate, target: Path) -> Manifest:
+def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
     inputs, logged = candidate.model.inputs, target / "serving_input_example.json"
     schema = parse_inputs(inputs)
     example = logged_example(logged.read_bytes(), schema) if logged.is_file() else None
@@ -116,6 +120,7 @@ def _describe(candidate: Candidate, target: Path) -> Manifest:
         input_example=example or made_up_example(schema),
         predict_function=candidate.logged.predict_function,
         example_is_made_up=example is None,
+        origin=origin,
     )
 
 

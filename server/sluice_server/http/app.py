@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -27,7 +28,7 @@ from sluice_server.settings import ServeSettings
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What the endpoints of this process speak about; without a key there is no feedback."""
+    """What the endpoints of this process speak about; without a key there is no feedback. `started`: in UTC."""
 
     settings: ServeSettings
     identity: Identity
@@ -37,6 +38,7 @@ class Pod:
     data_plane: DataPlane
     rows: RowReader
     feedback: Feedback | None
+    started: datetime
 
 
 def build_app(pod: Pod) -> FastAPI:
@@ -97,6 +99,7 @@ def _add_health(app: FastAPI, pod: Pod) -> None:
             "target_classes": pod.data_plane.classes,
             "model_version": pod.settings.model_version,
             "model_source": pod.identity.source,
+            "metrics": pod.manifest.origin.metrics,
         }
         return JSONResponse(content, 200 if pod.readiness.ready else 503)
 
@@ -107,7 +110,21 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
     @app.get("/metadata", summary="What is served")
     async def metadata() -> dict[str, Any]:
         return {
-            "model": {"name": settings.model_name, "version": settings.model_version, "uri": settings.model_uri},
+            "model": {
+                "name": settings.model_name,
+                "version": settings.model_version,
+                "uri": settings.model_uri,
+                "source": pod.identity.source,
+                "registry_name": settings.model_name or None,
+                "run_id": manifest.origin.run_id or None,
+                "git_commit": manifest.origin.git_commit or None,
+                "metrics": manifest.origin.metrics,
+            },
+            "deployment": {
+                "git_commit": manifest.origin.git_commit or None,
+                "api_version": version("sluice"),
+                "timestamp": pod.started.isoformat(timespec="seconds"),
+            },
             "model_deployment": settings.model_deployment,
             "revision": settings.revision,
             "digest": manifest.digest,

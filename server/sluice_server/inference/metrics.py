@@ -13,6 +13,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 from sluice_server.model.identity import Identity
+from sluice_server.model.origin import Origin
 
 # Geometric, at most 1.25 apart, from 0.25 ms to 60 s; exact at the limits that people write into objectives.
 # fmt: off
@@ -111,7 +112,13 @@ class Metrics:
         self._info = Gauge(
             "ml_model_info",
             "What is served; always 1.",
-            ("model", "version", "revision", "uri", "flavor", "runtime"),
+            ("model", "version", "revision", "uri", "run_id", "flavor", "runtime"),
+            registry=self.registry,
+        )
+        self._accuracy = Gauge(
+            "ml_model_accuracy",
+            "The accuracy that the training has measured, from 0 to 1.",
+            ("model", "version", "revision"),
             registry=self.registry,
         )
         self.meters = {entry: Meter(self, entry, codes) for entry in ENTRIES}
@@ -120,9 +127,11 @@ class Metrics:
                 counter.labels(identity.model, identity.revision, entry)
         ProcessCollector(registry=self.registry)
 
-    def describe(self, uri: str, flavor: str, runtime: str) -> None:
-        """Sets the series that names what is served."""
-        self._info.labels(*self.labels, uri, flavor, runtime).set(1)
+    def describe(self, uri: str, flavor: str, runtime: str, origin: Origin) -> None:
+        """Sets the series that name what is served and say how good it was in its training, if that is known."""
+        self._info.labels(*self.labels, uri, origin.run_id, flavor, runtime).set(1)
+        if origin.accuracy is not None:
+            self._accuracy.labels(*self.labels).set(origin.accuracy)
 
     def expect_classes(self, classes: tuple[Any, ...]) -> None:
         """Sets the children of a classifier's classes to 0, for both entries."""

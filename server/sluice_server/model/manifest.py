@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from sluice_server.model.origin import Origin
 from sluice_server.model.schema import Schema, parse_inputs
 
 FILES = "files"
@@ -35,6 +36,7 @@ class Manifest(msgspec.Struct, frozen=True):
     input_example: dict[str, Any]
     predict_function: str = "predict"
     example_is_made_up: bool = False
+    origin: Origin = Origin()
 
     @property
     def schema(self) -> Schema:

@@ -20,6 +20,7 @@ class MLmodel(msgspec.Struct, frozen=True):
     flavors: dict[str, dict[str, Any] | None] = {}
     signature: Signature | None = None
     model_size_bytes: int | None = None
+    run_id: str | None = None
 
     @property
     def python_version(self) -> str:

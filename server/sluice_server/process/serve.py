@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -53,7 +54,7 @@ def assemble(
     feedback = None if keyring is None else Feedback(keyring, metrics, settings.feedback_max_age)
     data_plane = DataPlane(settings.revision, keyring)
     rows = RowReader(found.schema, settings.max_rows)
-    pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, rows, feedback)
+    pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, rows, feedback, datetime.now(UTC))
     entries: dict[int, str] = {}
     dispatch = Dispatch(
         build_app(pod),

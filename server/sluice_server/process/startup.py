@@ -40,7 +40,8 @@ async def load(pod: Pod, worker: Executor) -> None:
         reason = f"the model cannot be served: {what[:500]}{hint}"
         pod.readiness.reached(Phase.FAILED, reason)
         return
-    pod.metrics.describe(pod.settings.model_uri, pod.manifest.flavor, pod.manifest.runtime)
+    found = pod.manifest
+    pod.metrics.describe(pod.settings.model_uri, found.flavor, found.runtime, found.origin)
     pod.data_plane.open(example)
     pod.readiness.reached(Phase.READY, "the model answered its input example")
     logger.info("ready: %s %s", pod.settings.model_name, pod.settings.model_version)

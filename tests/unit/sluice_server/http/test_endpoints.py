@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.prediction_ids import Keyring
 from sluice_server.inference.readiness import Phase
+from sluice_server.model.origin import Origin
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 
@@ -91,11 +93,34 @@ def test_the_documentation_describes_predict_from_the_signature(client: Client) 
 def test_metadata_says_what_is_served(client: Client) -> None:
     """Model, revision, digest, signature and a body that works."""
     content = client.get("/metadata").json()
-    assert content["model"] == {"name": "iris", "version": "3", "uri": "models:/iris/3"}
+    named = {"name": "iris", "version": "3", "uri": "models:/iris/3", "source": "registry:iris/v3"}
+    unknown: dict[str, Any] = {"run_id": None, "git_commit": None, "metrics": {}}
+    assert content["model"] == named | {"registry_name": "iris"} | unknown
     assert (content["revision"], content["digest"]) == ("abcdefghij", f"sha256:{'0' * 64}")
     assert content["target_classes"] == [0, 1, 2]
     assert "sepal length" in content["signature"]["inputs"]
     assert client.post("/predict", json=content["input_example"]).status_code == 200
+
+
+def test_what_the_training_run_told_is_shown(start: Start, save: Save, forest: Any, tmp_path: Path) -> None:
+    """Run, commit and metrics in metadata and health as the guides have them, and the accuracy as a metric."""
+    origin = Origin("4bf92f", "abc123", {"accuracy": 0.956, "correct": 43.0})
+    client = start(model_dir=save(tmp_path / "known", forest, origin=origin))
+    content = client.get("/metadata").json()
+    known = {"run_id": "4bf92f", "git_commit": "abc123", "metrics": {"accuracy": 0.956, "correct": 43.0}}
+    assert known.items() <= content["model"].items()
+    assert content["deployment"]["git_commit"] == "abc123"
+    assert datetime.fromisoformat(content["deployment"]["timestamp"]) <= datetime.now(UTC)
+    health = client.get("/health").json()
+    assert (health["target_classes"], health["model_source"]) == ([0, 1, 2], "registry:iris/v3")
+    assert health["metrics"]["accuracy"] == 0.956
+    labels = {"model": "iris", "version": "3", "revision": "abcdefghij"}
+    assert client.process.pod.metrics.registry.get_sample_value("ml_model_accuracy", labels) == 0.956
+
+
+def test_without_a_measured_accuracy_there_is_no_such_metric(client: Client) -> None:
+    """A gate on 0.7 must not see a 0 that nobody has measured."""
+    assert "\nml_model_accuracy{" not in client.get("/metrics", "cluster").text
 
 
 def test_metadata_says_what_requests_and_responses_must_look_like(client: Client) -> None:
