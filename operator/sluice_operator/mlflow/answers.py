@@ -4,7 +4,7 @@ Whoever may write to a registry, or runs one, chooses these texts, and they go i
 kind and a length, and none holds what is no text for people, such as a control character.
 """
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -13,8 +13,6 @@ _TEXT = r"[^\x00-\x1f\x7f\ud800-\udfff]"
 Text = Annotated[str, Meta(max_length=4_000, pattern=f"^{_TEXT}*$")]
 Name = Annotated[str, Meta(max_length=256, pattern=r"^[^/:\x00-\x1f\x7f\ud800-\udfff]+$")]
 Version = Annotated[str, Meta(max_length=64, pattern=r"^[0-9A-Za-z._-]+$")]
-
-_Answer = TypeVar("_Answer")
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -90,8 +88,3 @@ class Run(msgspec.Struct, frozen=True):
 
 class OneRun(msgspec.Struct, frozen=True):
     run: Run
-
-
-def read(answer: Any, form: type[_Answer]) -> _Answer:
-    """`answer`, parsed JSON, in its form. Raises msgspec.ValidationError, whose message repeats nothing of it."""
-    return msgspec.convert(answer, form)

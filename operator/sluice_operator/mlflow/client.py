@@ -4,8 +4,6 @@ Three results must never be mixed up: a model, no such model, and no usable answ
 the operator does not need MLflow's own client with its long retries.
 """
 
-from dataclasses import dataclass
-
 import msgspec
 
 from sluice_operator.api.foreign_text import in_one_line
@@ -24,8 +22,7 @@ class RegistryError(Exception):
     """The registry did not do what it was asked to. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True, gc=False):
     """An alias in a list of all: its version, and when the model was registered, so that another one is told apart."""
 
     version: str
@@ -81,8 +78,8 @@ class Registry:
             api = await self._api(via)
             for _ in range(0, most, _PER_PAGE):
                 asked = {"page_token": page} if page else {}
-                answer = await api.get("registered-models/search", max_results=str(_PER_PAGE), **asked)
-                listed = answers.read(answer, answers.RegisteredModels)
+                path = "registered-models/search"
+                listed = await api.get(answers.RegisteredModels, path, max_results=str(_PER_PAGE), **asked)
                 for model in listed.registered_models:
                     registered = str(model.creation_timestamp)
                     for alias in model.aliases:
@@ -97,7 +94,7 @@ class Registry:
         """The result of `model` on its hold-out, from metrics and tags of the MLflow run that made it."""
         try:
             api = await self._api(via)
-            answer = answers.read(await api.get("runs/get", run_id=model.run_id), answers.OneRun)
+            answer = await api.get(answers.OneRun, "runs/get", run_id=model.run_id)
             return hold_out.parse(model, answer.run.data)
         except NotFoundError as error:
             return Unresolved("HoldOutMissing", f"MLflow does not have the {hold_out.run_of(model)} ({error})")
@@ -132,27 +129,27 @@ class Registry:
             case uris.Unreadable(message):
                 return Unresolved("InvalidURI", message)
             case uris.ByVersion(name, version):
-                answer = await api.get("model-versions/get", name=name, version=version)
-                return _registered(answers.read(answer, answers.OneVersion).model_version)
+                one = await api.get(answers.OneVersion, "model-versions/get", name=name, version=version)
+                return _registered(one.model_version)
             case uris.ByAlias(name, alias):
                 return _registered(await self._by_alias(api, name, alias))
             case uris.ByStage(name, stage):
-                answer = await api.get("registered-models/get-latest-versions", name=name, stages=stage)
-                if not (found := answers.read(answer, answers.Versions).model_versions):
+                path = "registered-models/get-latest-versions"
+                found = await api.get(answers.Versions, path, name=name, stages=stage)
+                if not found.model_versions:
                     raise NotFoundError(f"no version of {name} is in stage {stage}")
-                return _registered(found[0])
+                return _registered(found.model_versions[0])
             case uris.LoggedModel(model_id):
-                logged = answers.read(await api.get(f"logged-models/{model_id}"), answers.OneLoggedModel).model.info
+                logged = (await api.get(answers.OneLoggedModel, f"logged-models/{model_id}")).model.info
                 named = in_one_line(logged.name or model_id)
                 return Resolved(Model(f"models:/{model_id}", named, model_id, logged.source_run_id or ""))
             case uris.RunModel(run_id, path):
-                run = answers.read(await api.get("runs/get", run_id=run_id), answers.OneRun).run
+                run = (await api.get(answers.OneRun, "runs/get", run_id=run_id)).run
                 name = in_one_line(run.info.run_name or run_id)
                 return Resolved(Model(f"runs:/{run_id}/{path}", name, run_id[:8], run_id))
 
     async def _by_alias(self, api: Api, name: str, alias: str) -> answers.ModelVersion:
-        answer = await api.get("registered-models/alias", name=name, alias=alias)
-        return answers.read(answer, answers.OneVersion).model_version
+        return (await api.get(answers.OneVersion, "registered-models/alias", name=name, alias=alias)).model_version
 
 
 def _unreachable(base: str, error: Exception) -> Unreachable:

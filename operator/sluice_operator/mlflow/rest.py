@@ -9,8 +9,10 @@ import json
 import re
 from dataclasses import dataclass
 from html import unescape
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
 
 from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied
@@ -22,6 +24,16 @@ from sluice_operator.mlflow.connection import Login
 _TIMEOUT_SECONDS = 5.0  # for the whole answer: a server that sends a byte now and then must not keep us
 _MAX_BYTES = 4_000_000
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+T = TypeVar("T")
+
+
+class _Told(msgspec.Struct):
+    """What MLflow answers instead of what was asked for."""
+
+    error_code: str = ""
+    message: str = ""
 
 
 class NotFoundError(Exception):
@@ -48,13 +60,15 @@ class Api:
     base: str
     login: Login
 
-    async def get(self, path: str, **params: str) -> dict[str, Any]:
-        return await self._ask("GET", f"{path}?{urlencode(params)}" if params else path)
+    async def get(self, form: type[T], path: str, **params: str) -> T:
+        """The answer in its form. Raises msgspec.ValidationError as well, whose message repeats nothing of it."""
+        content = await self._ask("GET", f"{path}?{urlencode(params)}" if params else path)
+        return self._parsed(content, form)
 
-    async def post(self, path: str, body: dict[str, str]) -> dict[str, Any]:
-        return await self._ask("POST", path, json.dumps(body).encode())
+    async def post(self, path: str, body: dict[str, str]) -> None:
+        self._parsed(await self._ask("POST", path, json.dumps(body).encode()), dict[str, Any])
 
-    async def _ask(self, method: str, path: str, content: bytes = b"") -> dict[str, Any]:
+    async def _ask(self, method: str, path: str, content: bytes = b"") -> bytes:
         typed = {"Content-Type": "application/json"} if content else {}
         request = Request(
             method,
@@ -74,7 +88,8 @@ class Api:
             raise UnusableError(tls.describe(error.tls) if error.tls else str(error)) from error
         return self._read(answer)
 
-    def _read(self, answer: Answer) -> dict[str, Any]:
+    def _read(self, answer: Answer) -> bytes:
+        """The content of an answer that is no error."""
         status = answer.status
         if answer.redirect:
             hint = "redirects are not followed: write the address that answers, with its path"
@@ -82,19 +97,28 @@ class Api:
         content = _content(answer)
         if status in (401, 403):
             raise DeniedError(_login_refused(self.base, self.login, status, content))
+        if status < 400:
+            return content
         try:
-            body = json.loads(content)
-        except (ValueError, RecursionError):
+            told = msgspec.json.decode(content, type=_Told)
+        except msgspec.ValidationError:
+            told = _Told()
+        except _NOT_JSON:
             raise UnusableError(_no_api(self.base, status, content)) from None
-        error_code = body.get("error_code") if isinstance(body, dict) else None
-        if status in (400, 404) and error_code in _ABSENT:
-            raise NotFoundError(in_one_line(str(body.get("message", ""))))
+        if status in (400, 404) and told.error_code in _ABSENT:
+            raise NotFoundError(in_one_line(told.message))
         if status == 404:
             raise UnusableError(_no_api(self.base, status, content))
-        if status >= 400 or not isinstance(body, dict):
-            said = in_one_line(str(body.get("message") or error_code or "")) if isinstance(body, dict) else ""
-            raise UnusableError(f"HTTP {status}, {said or 'its JSON is not an answer of MLflow'}")
-        return body
+        said = in_one_line(told.message or told.error_code) or "its JSON is not an answer of MLflow"
+        raise UnusableError(f"HTTP {status}, {said}")
+
+    def _parsed(self, content: bytes, form: type[T]) -> T:
+        try:
+            return msgspec.json.decode(content, type=form)
+        except msgspec.ValidationError:
+            raise
+        except _NOT_JSON:
+            raise UnusableError(_no_api(self.base, 200, content)) from None
 
 
 def _place(location: str) -> str:

@@ -169,7 +169,7 @@ def test_a_request_goes_on_whoever_else_comes(tmp_path: Path) -> None:
         listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server_context(ours))
         address = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         async with listening, HttpClient("mlflow") as client:
-            asking = asyncio.create_task(Api(client, address, await login(0)).get("x"))
+            asking = asyncio.create_task(Api(client, address, await login(0)).get(dict[str, Any], "x"))
             await reached.wait()
             second = await login(1)
             for number in range(2, 33):
@@ -225,7 +225,7 @@ def test_a_client_certificate_is_sent_to_a_registry_that_requires_it(tmp_path: P
         login = await World(folder).logins.of(Connection())
         assert isinstance(login, Login)
         async with HttpClient("mlflow") as client:
-            return await Api(client, address, login).get("x")
+            return await Api(client, address, login).get(dict[str, Any], "x")
 
     with HttpsServer(ours.pair("server"), clients=ours.certificate).running() as address:
         with pytest.raises(UnusableError, match=r"it refuses us without a certificate that it trusts: are tls.crt and"):

@@ -39,7 +39,7 @@ NO_API = f"where MLflow's API should be: is the address right, with its path, su
             " with its path",
         ),
         (answers({"error_code": "INTERNAL_ERROR", "message": "boom"}, 500), f"{AT_HOME}: HTTP 500, boom"),
-        (answers(["x"]), f"{AT_HOME}: HTTP 200, its JSON is not an answer of MLflow"),
+        (answers(["x"]), f"{AT_HOME}: its JSON is not an answer of MLflow (Expected `object`, got `array`)"),
         (
             answers({"model_version": 3}),
             f"{AT_HOME}: its JSON is not an answer of MLflow (Expected `object`, got `int` - at `$.model_version`)",
