@@ -1,13 +1,15 @@
 """Adaptive batching without a timer: each batch takes what queued up while the last one ran.
 
-A lone request is never delayed; under load one pass through the model serves many. The model runs in one worker
-thread, so the event loop stays free for health checks. When a batch fails, its requests are run one by one, so that
-a bad row fails only its own request.
+A lone request is never delayed; under load one pass through the model serves many. A batch that the model answers at
+once (`pace`) is run by the event loop itself, every other one in a worker thread, so that the loop stays free for
+health checks; there is never more than one at a time. When a batch fails, its requests are run one by one, so that a
+bad row fails only its own request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -16,6 +18,7 @@ from functools import partial
 
 import numpy as np
 
+from sluice_server.inference.pace import Pace
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 
@@ -33,15 +36,26 @@ class _Job:
 
 
 class Batcher:
-    """Runs `predict` on what was submitted, in order. What was cancelled is not computed if it still waits."""
+    """Runs `predict` on what was submitted, in order. What was cancelled is not computed if it still waits.
 
-    def __init__(self, predict: Callable[[Rows], Output], worker: Executor, max_queued_rows: int) -> None:
+    Without a `pace` every batch runs in the worker.
+    """
+
+    def __init__(
+        self, predict: Callable[[Rows], Output], worker: Executor, max_queued_rows: int, pace: Pace | None = None
+    ) -> None:
         self._predict = predict
         self._worker = worker
         self._max_queued_rows = max_queued_rows
+        self._pace = pace or Pace()
         self._waiting: deque[_Job] = deque()
         self._queued_rows = 0
-        self._busy = False
+        self._busy = False  # a batch runs, or its turn comes next
+        self._in_worker = False
+
+    def answers_at_once(self, rows: Rows) -> bool:
+        """Whether these rows, submitted now, are answered by the loop itself and with its next batch."""
+        return not self._in_worker and self._queued_rows + len(rows) <= self._pace.rows
 
     def submit(self, rows: Rows) -> asyncio.Future[Output]:
         """The future output for these rows; raises QueueFullError. Must be called from the event loop."""
@@ -62,13 +76,34 @@ class Batcher:
             self._busy = False
             return
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._worker, predict_together, self._predict, [job.rows for job in jobs])
-        running.add_done_callback(partial(self._deliver, jobs))
+        requests = [job.rows for job in jobs]
+        if sum(map(len, requests)) <= self._pace.rows:
+            self._deliver(jobs, self._run_here(requests))
+            loop.call_soon(self._run_next)  # what else the loop has to do comes first
+        else:
+            self._in_worker = True
+            running = loop.run_in_executor(self._worker, predict_together, self._predict, requests)
+            running.add_done_callback(partial(self._ran_in_worker, jobs))
+
+    def _run_here(self, requests: Sequence[Rows]) -> list[Output | Exception]:
+        began = time.thread_time()  # a container that is throttled does not make its model a slow one
+        outcomes = predict_together(self._predict, requests)
+        self._pace.passed(time.thread_time() - began)
+        return outcomes
+
+    def _ran_in_worker(self, jobs: list[_Job], running: asyncio.Future[list[Output | Exception]]) -> None:
+        self._in_worker = False
+        if running.cancelled():
+            self._deliver(jobs, [RuntimeError("the server stopped") for _ in jobs])
+        else:
+            self._deliver(jobs, running.result())
+        self._run_next()
 
     def _take(self) -> list[_Job]:
         jobs: list[_Job] = []
         rows = 0
-        while self._waiting and (not jobs or rows + len(self._waiting[0].rows) <= MOST_ROWS_TOGETHER):
+        most = self._pace.rows or MOST_ROWS_TOGETHER
+        while self._waiting and (not jobs or rows + len(self._waiting[0].rows) <= most):
             job = self._waiting.popleft()
             self._queued_rows -= len(job.rows)
             if not job.output.cancelled():
@@ -76,11 +111,7 @@ class Batcher:
                 rows += len(job.rows)
         return jobs
 
-    def _deliver(self, jobs: list[_Job], running: asyncio.Future[list[Output | Exception]]) -> None:
-        if running.cancelled():
-            outcomes: list[Output | Exception] = [RuntimeError("the server stopped") for _ in jobs]
-        else:
-            outcomes = running.result()
+    def _deliver(self, jobs: list[_Job], outcomes: Sequence[Output | Exception]) -> None:
         for job, outcome in zip(jobs, outcomes, strict=True):
             if job.output.done():
                 continue
@@ -88,11 +119,10 @@ class Batcher:
                 job.output.set_exception(outcome)
             else:
                 job.output.set_result(outcome)
-        self._run_next()
 
 
 def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]) -> list[Output | Exception]:
-    """The outcome of each request: all together if that works, else each by itself. Runs in the worker thread."""
+    """The outcome of each request: all together if that works, else each by itself."""
     try:
         whole = predict(requests[0] if len(requests) == 1 else np.concatenate(requests))
         ends = np.cumsum([len(rows) for rows in requests]).tolist()

@@ -53,26 +53,21 @@ class DataPlane:
     ) -> Prediction | Rejection | None:
         """The prediction for the rows; None if the caller went away first. Raises whatever the model raises.
 
-        `disconnected` is awaited while the rows wait; it returns when the caller goes away, and they leave the queue.
+        `disconnected` is awaited while the rows wait, unless they are answered at once; it returns when the caller goes
+        away, and they leave the queue.
         `entry` is the port that they came through; a `probe` of the operator gets no id.
         """
         if self._batcher is None:
             return NOT_READY
+        at_once = self._batcher.answers_at_once(rows)
         try:
             pending = self._batcher.submit(rows)
         except QueueFullError as full:
             message = f"{full} rows wait for the model already: send again later, or add replicas"
             return Rejection(Cause.OVERLOADED, message)
-        leaving = asyncio.ensure_future(disconnected())
-        leaving.add_done_callback(lambda _: pending.cancel())
-        try:
-            output = await pending
-        except asyncio.CancelledError:
-            if leaving.done():
-                return None
-            raise
-        finally:
-            leaving.cancel()
+        output = await pending if at_once else await _unless(disconnected, pending)
+        if output is None:
+            return None
         indexes = [] if output.classes is None else output.classes.tolist()
         return Prediction(output, indexes, None if probe else self._id(entry, indexes))
 
@@ -83,3 +78,17 @@ class DataPlane:
         return self._keyring.issue(
             PredictionId(self._revision, entry, int(time.time()), secrets.token_bytes(8), self._text, hashes)
         )
+
+
+async def _unless(disconnected: Callable[[], Awaitable[object]], pending: asyncio.Future[Output]) -> Output | None:
+    """What `pending` gives; None, and it is cancelled, if the caller goes away first."""
+    leaving = asyncio.ensure_future(disconnected())
+    leaving.add_done_callback(lambda _: pending.cancel())
+    try:
+        return await pending
+    except asyncio.CancelledError:
+        if leaving.done():
+            return None
+        raise
+    finally:
+        leaving.cancel()

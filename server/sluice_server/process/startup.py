@@ -16,6 +16,7 @@ from sluice_server.http.app import Pod
 from sluice_server.http.dialects.plain import PlainDialect, detail
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.metrics import ENTRIES
+from sluice_server.inference.pace import measure
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.readiness import Phase
 from sluice_server.inference.rejection import Rejection
@@ -55,7 +56,8 @@ async def _answer_example(pod: Pod, worker: Executor) -> Output:
     rows = _example(pod.manifest, dialect)
     model = await _load(pod, worker, rows)
     pod.rows.allow_missing(model.nullable)
-    pod.data_plane.take(Batcher(model.predict, worker, pod.settings.max_queued_rows), model.classes)
+    pace = await asyncio.get_running_loop().run_in_executor(worker, measure, model.predict, rows)
+    pod.data_plane.take(Batcher(model.predict, worker, pod.settings.max_queued_rows, pace), model.classes)
     pod.metrics.expect_classes(model.classes or ())
     prediction = await pod.data_plane.predict(rows, ENTRIES[0], probe=False, disconnected=_stay)
     assert isinstance(prediction, Prediction)  # nobody leaves, and nothing else waits

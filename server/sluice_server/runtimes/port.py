@@ -60,7 +60,7 @@ class LoggedFlavor:
 
 
 class LoadedModel(Protocol):
-    """A model in memory; it runs in the worker thread only."""
+    """A model in memory; never asked by two threads at a time."""
 
     @property
     def classes(self) -> tuple[Any, ...] | None:

@@ -1,7 +1,6 @@
 """A scikit-learn estimator in memory: loaded through skops with the operator's own list of types, and run.
 
-Runs in the one worker thread: nothing here is called from the event loop. Importing scikit-learn takes most of the
-start, so this module is imported only when a model is loaded.
+Importing scikit-learn takes most of the start, so this module is imported only when a model is loaded.
 """
 
 from __future__ import annotations

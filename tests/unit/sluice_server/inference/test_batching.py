@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sluice_server.inference.batching import MOST_ROWS_TOGETHER, Batcher, QueueFullError
+from sluice_server.inference.pace import Pace
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 
@@ -129,3 +130,42 @@ def test_a_cancelled_request_is_not_computed(worker: ThreadPoolExecutor) -> None
         await first
 
     assert run(worker, scene).calls == [1, 1]
+
+
+def test_what_is_answered_at_once_never_leaves_the_event_loop(worker: ThreadPoolExecutor) -> None:
+    """Requests of one turn share a pass; a batch ends with the rows that the loop may wait for."""
+    passes = list[tuple[int, bool]]()
+
+    def double(rows: Rows) -> Output:
+        passes.append((len(rows), threading.current_thread() is threading.main_thread()))
+        return Output(rows[:, 0] * 2, None, None)
+
+    async def play() -> None:
+        batcher = Batcher(double, worker, 10_000, Pace(3))
+        assert batcher.answers_at_once(rows(1, 2, 3))
+        assert not batcher.answers_at_once(rows(1, 2, 3, 4))
+        answers = await asyncio.gather(*map(batcher.submit, (rows(1, 2), rows(3), rows(4, 5))))
+        assert [answer.values.tolist() for answer in answers] == [[2, 4], [6], [8, 10]]
+        assert (await batcher.submit(rows(1, 2, 3, 4))).values.tolist() == [2, 4, 6, 8]
+
+    asyncio.run(play())
+    assert passes == [(3, True), (2, True), (4, False)]
+
+
+def test_the_loop_does_not_ask_a_model_that_the_worker_asks(worker: ThreadPoolExecutor) -> None:
+    """A model answers one pass at a time; what waits behind the worker is not answered at once."""
+
+    async def play() -> list[int]:
+        model = Doubler()
+        batcher = Batcher(model, worker, 10_000, Pace(1))
+        large = batcher.submit(rows(1, 2))
+        assert await asyncio.to_thread(model.called.wait, 30)
+        assert not batcher.answers_at_once(rows(3))
+        small = batcher.submit(rows(3))
+        await asyncio.sleep(0)  # a turn of the loop
+        calls = list(model.calls)
+        model.go.set()
+        assert [answer.values.tolist() for answer in await asyncio.gather(large, small)] == [[2, 4], [6]]
+        return calls
+
+    assert asyncio.run(play()) == [2]
