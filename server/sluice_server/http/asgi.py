@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -19,7 +18,9 @@ BODY_SECONDS = 30.0  # for a body: a client that sends half of one must not coun
 _JSON_BYTES = b"inference-header-content-length"  # of the Open Inference Protocol
 PROBE_HEADER = b"x-sluice-probe"
 CLOSE = (b"connection", b"close")
-_SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+WHOLE_BODY = "sluice.whole_body"  # an ASGI extension: the body has come as a whole, so nobody has to wait for it
+_SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_DIGITS = 18  # of a length; no body is larger
 _encode = msgspec.json.Encoder().encode
 
 
@@ -31,12 +32,12 @@ class Unread(Enum):
     GONE = "the client went away"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
-    """The headers that matter here, found in one pass; `length` is None unless it is a number.
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
+    """The headers that matter here; `length` is None unless it is a number.
 
     `json_bytes`: how much of the body is JSON, if the request says that there is something behind it. `client`: the key
-    that the rate limit is for; it may be a secret. `traceparent`: of W3C Trace Context, as it came.
+    that the rate limit is for; it may be a secret. `traceparent`: of W3C Trace Context, as it came. `whole`: the body
+    has come already.
     """
 
     content_type: str
@@ -47,36 +48,39 @@ class RequestHead:
     correlation_id: str
     client: bytes
     traceparent: bytes
+    whole: bool
 
 
 def read_head(scope: Scope, correlation_header: bytes, client_header: bytes = b"") -> RequestHead:
     """The head of a request. A correlation id that is absent or could not be logged safely is replaced by a new one."""
-    content_type, encoding, length, json_bytes, probe, correlation = "", "", None, None, False, ""
-    client = traceparent = b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            content_type = value.decode("latin-1")
-        elif name == b"content-length":
-            length = int(value) if value.isdigit() else None
-        elif name == _JSON_BYTES:
-            json_bytes = int(value) if value.isdigit() else None
-        elif name == b"content-encoding":
-            encoding = value.decode("latin-1")
-        elif name == PROBE_HEADER:
-            probe = True
-        elif name == b"traceparent":
-            traceparent = value
-        elif name == correlation_header:
-            correlation = value.decode("latin-1")
-        if name == client_header:  # which may be one of the others, too
-            client = value
-    if not _SAFE_ID.fullmatch(correlation):
-        correlation = secrets.token_hex(16)
-    return RequestHead(content_type, encoding, length, json_bytes, probe, correlation, client, traceparent)
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    correlation = headers.get(correlation_header, b"")
+    return RequestHead(
+        headers.get(b"content-type", b"").decode("latin-1"),
+        headers.get(b"content-encoding", b"").decode("latin-1"),
+        _length(headers.get(b"content-length", b"")),
+        _length(headers.get(_JSON_BYTES, b"")),
+        PROBE_HEADER in headers,
+        correlation.decode() if _SAFE_ID.fullmatch(correlation) else new_id(),
+        headers.get(client_header, b""),
+        headers.get(b"traceparent", b""),
+        WHOLE_BODY in (scope.get("extensions") or ()),
+    )
 
 
-async def read_body(receive: Receive, limit: int, within: float = BODY_SECONDS) -> bytes | Unread:
-    """The whole body, if it is at most `limit` bytes and comes within some seconds."""
+def new_id() -> str:
+    """A correlation id. It tells requests apart and keeps no secret."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def _length(digits: bytes) -> int | None:
+    return int(digits) if digits.isdigit() and len(digits) <= _DIGITS else None
+
+
+async def read_body(receive: Receive, limit: int, within: float | None = BODY_SECONDS) -> bytes | Unread:
+    """The whole body, if it is at most `limit` bytes and comes within some seconds; None where it has come already."""
+    if within is None:
+        return await _read_body(receive, limit)
     try:
         async with asyncio.timeout(within):
             return await _read_body(receive, limit)
@@ -117,7 +121,7 @@ async def send_body(
         "status": code,
         "headers": [
             (b"content-type", content_type),
-            (b"content-length", str(len(body)).encode()),
+            (b"content-length", b"%d" % len(body)),
             *headers,
         ],
     }

@@ -55,7 +55,9 @@ class Dispatch:
             *((CLOSE,) if self._readiness.draining else ()),
         )
         entry = self._entries[scope["server"][1]]
-        path = scope["path"].rstrip("/") or "/"
+        path = scope["path"]
+        if path.endswith("/"):
+            path = path.rstrip("/") or "/"
         endpoint = self._endpoints.get(path)
         if endpoint is not None:
             if scope["method"] == "POST":

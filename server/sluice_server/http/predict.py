@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
 
+import msgspec
 from starlette.types import Receive, Send
 
 from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, RequestHead, Unread, read_body, send_body
@@ -35,8 +35,7 @@ _LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these anoth
 _CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One request as it is dispatched: `headers` go into every response."""
 
     receive: Receive
@@ -75,6 +74,7 @@ class PredictEndpoint:
         self._too_large = Rejection(
             Cause.TOO_LARGE, f"the body is larger than {max_body} bytes: send fewer rows per request"
         )
+        self._unread = {Unread.TOO_LARGE: self._too_large, Unread.TOO_SLOW: _TOO_SLOW, Unread.GONE: None}
 
     async def __call__(self, request: Request) -> None:
         if self._limits is not None and not request.head.probe and (wait := self._limits.wait(request.head.client)):
@@ -138,15 +138,8 @@ class PredictEndpoint:
             return self._unreadable
         if head.length is not None and head.length > self._max_body:
             return self._too_large
-        match await read_body(request.receive, self._max_body):
-            case Unread.TOO_LARGE:
-                return self._too_large
-            case Unread.TOO_SLOW:
-                return _TOO_SLOW
-            case Unread.GONE:
-                return None
-            case body:
-                return body
+        body = await read_body(request.receive, self._max_body, None if head.whole else BODY_SECONDS)
+        return body if isinstance(body, bytes) else self._unread[body]
 
     async def _reject(self, request: Request, rejection: Rejection, wait: int = 1) -> int:
         """`wait`: seconds, if another try may succeed. How long a model loads or a queue is full, nobody knows."""

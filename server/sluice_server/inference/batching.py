@@ -13,9 +13,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 import numpy as np
 
 from sluice_server.inference.pace import Pace
@@ -29,8 +29,7 @@ class QueueFullError(Exception):
     """More rows wait than the limit allows."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(msgspec.Struct, frozen=True):
     rows: Rows
     output: asyncio.Future[Output]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sluice_server.runtimes.output import Output
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True):
     """`class_indexes` has one class index per row, and is empty where the model predicts no classes.
 
     `id` is None for a prediction that takes no feedback.

@@ -18,6 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sluice_server.http.asgi import WHOLE_BODY
 from sluice_server.inference.readiness import Phase, Readiness
 
 KEEP_ALIVE = 120  # seconds; longer than gateways keep idle connections, so that the gateway closes first
@@ -27,12 +28,19 @@ _HALF_OPEN = 1.0  # seconds that a client waits for an answer after it has close
 logger = logging.getLogger("sluice.lifecycle")
 
 
-class HalfOpen(HttpToolsProtocol):
+class Protocol(HttpToolsProtocol):
     """uvicorn's protocol for clients that close their side of a connection after a request.
 
     Such a client waits for its answer, or has gone: one cannot tell. So it gets an answer that comes soon; after that
     it counts as gone, and its rows do not wait for the model any longer.
+
+    It also says when a body has come as a whole. That is nearly always with the head, and then nothing has to be
+    prepared for a client that stops in the middle.
     """
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.scope["extensions"] = {WHOLE_BODY: {}}
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always answers no
         """Whether the connection stays open."""
@@ -89,7 +97,7 @@ def make_server(app: ASGIApp) -> Server:
     return Server(
         uvicorn.Config(
             app,
-            http=HalfOpen,
+            http=Protocol,
             lifespan="off",
             ws="none",
             access_log=False,

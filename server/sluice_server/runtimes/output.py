@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +13,7 @@ Values: TypeAlias = NDArray[Any]
 _TYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}  # by numpy's kind; all others are text
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """Values, probabilities (rows x classes) and class indexes; the last two are None where a model has none."""
 
     values: Values

@@ -7,8 +7,9 @@ request between its bytes and its response by `predict`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
+
+import msgspec
 
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection
@@ -28,16 +29,14 @@ STATUS: Mapping[Cause, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """A body as its dialect understood it: the rows, and whatever of it the response has to repeat."""
 
     rows: Rows
     echo: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True, gc=False):
     """What is sent back: bytes, their content type, and headers of the dialect's own."""
 
     content: bytes

@@ -17,7 +17,7 @@ from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 
 if TYPE_CHECKING:
-    from tests.unit.sluice_server.conftest import Start
+    from tests.unit.sluice_server.conftest import Client, Start
 
 SCOPE: dict[str, Any] = {
     "type": "http",
@@ -52,6 +52,13 @@ def test_half_a_body_is_not_waited_for_for_ever(start: Start, monkeypatch: pytes
         assert (answer.status_code, answer.headers["connection"]) == (408, "close")
     assert client.value("ml_requests_total", code="408") == 1
     assert client.value("ml_requests_in_progress") == 0
+
+
+@pytest.mark.parametrize("sent", ["9" * 5_000, "-1", "x", ""])
+def test_a_length_that_is_no_length_is_no_failure_of_the_server(client: Client, sent: str) -> None:
+    """Python reads numbers of at most 4,300 digits; the whole body is JSON then."""
+    headers = {"inference-header-content-length": sent}
+    assert client.post("/predict", json={"features": [1, 2, 3, 4]}, headers=headers).status_code == 200
 
 
 def test_a_dialect_that_fails_is_no_failure_of_the_model(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
