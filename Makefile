@@ -73,7 +73,7 @@ images: ## Makes the images whose inputs changed, and loads them into the cluste
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: .venv/installed ## Makes the lock files anew from pyproject.toml; pins that still fit stay (UPGRADE=--upgrade lifts them)
 	$(UV_COMPILE) $(UPGRADE) --all-extras --group dev pyproject.toml --output-file dev/requirements.txt
-	for component in operator server trainer; do \
+	for component in operator server store trainer; do \
 	  $(UV_COMPILE) --extra $$component --constraint dev/requirements.txt pyproject.toml --output-file $$component/requirements.txt; \
 	done
 	sed -nE 's/^requires = \["(.*)"\]/\1/p' pyproject.toml | $(UV_COMPILE) - --output-file dev/requirements-build.txt

@@ -36,7 +36,7 @@ COREDNS_IMAGE=registry.local/coredns:1.15.0
 TRAEFIK_IMAGE=registry.local/traefik:3.7.15
 PROMETHEUS_IMAGE=registry.local/prometheus:3.15.0
 MLFLOW_IMAGE=registry.local/mlflow:3.17.2
-COMPONENTS=(operator server trainer)    # one image each: registry.local/sluice-<component>:dev
+COMPONENTS=(operator server store trainer)    # one image each: registry.local/sluice-<component>:dev
 
 log() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }
 die() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf '  mend it with: %s\n' "$2" >&2; exit 1; }

@@ -12,6 +12,7 @@ CLUSTER = ROOT / "dev" / "cluster"
 DOCKERFILES = {
     "operator": ROOT / "Dockerfile.operator",
     "server": ROOT / "Dockerfile.server",
+    "store": ROOT / "Dockerfile.store",
     "trainer": ROOT / "trainer" / "Dockerfile",
 }
 

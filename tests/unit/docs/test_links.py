@@ -82,7 +82,8 @@ def test_an_anchor_is_what_github_makes_of_a_heading(heading: str, name: str) ->
 
 
 MODULE = re.compile(r"`([a-z_]+/[a-z_/]+\.py)`")
-PACKAGES = tuple(ROOT / path for path in ("operator/sluice_operator", "server/sluice_server", "trainer/sluice_trainer"))
+COMPONENTS = ("operator", "server", "store", "trainer")
+PACKAGES = tuple(ROOT / component / f"sluice_{component}" for component in COMPONENTS)
 BELOW = (ROOT, *PACKAGES, *(ROOT / "tests" / "unit" / package.name for package in PACKAGES), ROOT / "tests")
 
 

@@ -1,0 +1,118 @@
+"""Where the bytes are: a folder of a volume, or a bucket of an object store. A thin shell over obstore.
+
+A file is there whole or not at all: it becomes visible when its last byte was accepted, and a write that fails leaves
+nothing. Reading and writing take some megabytes of memory, however large a file is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
+
+import obstore
+from obstore.exceptions import BaseError, UnknownConfigurationKeyError
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
+
+from sluice_store.settings import SettingError
+
+CHUNK = 2**18  # bytes of a chunk that is read
+_PART = 8 * 2**20  # bytes of a part that is written; an object of S3 has at most 10,000
+_PARTS_AT_ONCE = 2
+_PATIENCE = timedelta(seconds=20)  # with an object store that does not answer; then the caller is told
+_Store: TypeAlias = LocalStore | S3Store | GCSStore | AzureStore
+
+
+class FilesError(Exception):
+    """The volume or the object store did not do what it should; the message has its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file that is being read: its size in bytes, and its bytes in chunks."""
+
+    size: int
+    chunks: AsyncIterator[bytes]
+
+
+class Files:
+    """Files by their paths. `url`: `file:///folder`, `s3://bucket/prefix`, `gs://bucket` or `az://container`.
+
+    Credentials and the address of an object store come from its usual variables (AWS_ACCESS_KEY_ID, AWS_ENDPOINT, ...).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store = _open(url)
+
+    async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
+        """Replaces the file. What `chunks` raises comes through, and then nothing was written."""
+        try:
+            await obstore.put_async(self._store, path, chunks, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
+        except (BaseError, OSError) as error:
+            raise FilesError(_brief(error)) from error
+
+    async def size(self, path: str) -> int | None:
+        """Its size in bytes; None if there is no such file."""
+        try:
+            return (await obstore.head_async(self._store, path))["size"]
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise FilesError(_brief(error)) from error
+
+    async def read(self, path: str) -> Content | None:
+        """The file; None if there is no such file. Its chunks raise FilesError when the rest cannot be read."""
+        try:
+            found = await obstore.get_async(self._store, path)
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise FilesError(_brief(error)) from error
+        return Content(found.meta["size"], _chunks(found))
+
+    async def names(self, folder: str, limit: int) -> list[str]:
+        """The names of the first files of a folder; none if there is no such folder."""
+        names: list[str] = []
+        try:
+            async for batch in obstore.list(self._store, f"{folder}/", chunk_size=limit):
+                names += [str(entry["path"]).rpartition("/")[2] for entry in batch]
+                if len(names) >= limit:
+                    break
+        except (BaseError, OSError) as error:
+            raise FilesError(_brief(error)) from error
+        return sorted(names)[:limit]
+
+
+async def _chunks(found: obstore.GetResult) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in found.stream(min_chunk_size=CHUNK):
+            yield bytes(chunk)
+    except (BaseError, OSError) as error:
+        raise FilesError(_brief(error)) from error
+
+
+def _open(url: str) -> _Store:
+    scheme = url.partition("://")[0]
+    try:
+        if scheme == "file":
+            return LocalStore.from_url(url, mkdir=True)
+        if scheme in {"s3", "gs", "az"}:
+            store = from_url(
+                url,
+                client_options={"connect_timeout": "5s", "timeout": "60s", "allow_http": True},
+                retry_config={"max_retries": 2, "retry_timeout": _PATIENCE},
+            )
+            assert isinstance(store, S3Store | GCSStore | AzureStore)
+            return store
+    except (BaseError, UnknownConfigurationKeyError, OSError, ValueError) as error:
+        raise SettingError(f"SLUICE_STORE_FILES_URL cannot be used: {_brief(error)}") from None
+    raise SettingError(
+        f"SLUICE_STORE_FILES_URL begins with {scheme[:20]!r}: it must be file:///folder, s3://bucket/prefix, "
+        "gs://bucket/prefix or az://container/prefix."
+    )
+
+
+def _brief(error: Exception) -> str:
+    """The first line: behind it obstore repeats everything with its own types."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

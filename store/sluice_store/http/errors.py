@@ -1,0 +1,70 @@
+"""Errors as `{"detail": "..."}`, each with what to do about it; and the body of a request within limits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import msgspec
+from fastapi import HTTPException, Request
+
+IDLE = 30.0  # seconds that a client may take for the next bytes of a body
+_DRAIN = 5.0  # seconds in which the rest of a refused body is read away
+_RETRY = {"Retry-After": "5"}
+Decoded = TypeVar("Decoded", bound=msgspec.Struct)
+
+
+def bad(message: str, code: int = 422) -> HTTPException:
+    """The client has to change something."""
+    return HTTPException(code, message)
+
+
+def unavailable(what: str, error: Exception) -> HTTPException:
+    """Something behind the store does not answer; the same request may succeed later."""
+    return HTTPException(503, f"{what}: {error}", _RETRY)
+
+
+async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes; raises HTTPException 413 over `limit` bytes, and 408 for a client that stops sending."""
+    size, stream = 0, request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise bad(f"nothing came for {IDLE:g} s: send the rest of the body, or less at a time", 408) from None
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        if chunk:
+            yield chunk
+
+
+def too_large(limit: int) -> HTTPException:
+    """The body is over its limit."""
+    return bad(f"the body is larger than {limit} bytes, which is the limit here", 413)
+
+
+async def whole(request: Request, limit: int) -> bytes:
+    """The whole body, if it is at most `limit` bytes."""
+    return b"".join([chunk async for chunk in chunks(request, limit)])
+
+
+async def drain(request: Request) -> None:
+    """Reads what is left of a body that is refused: a client that still sends might never read the answer."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_DRAIN):
+            async for _ in request.stream():
+                pass
+
+
+def decoded(body: bytes, decoder: msgspec.json.Decoder[Decoded]) -> Decoded:
+    """The body as a value."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise bad(f"the body does not fit: {str(error)[:300]}") from None

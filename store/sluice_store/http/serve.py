@@ -1,0 +1,42 @@
+"""The process: the parts made from the settings, and uvicorn around the application."""
+
+from __future__ import annotations
+
+import logging
+
+import uvicorn
+
+from sluice_store.files import Files
+from sluice_store.http.access import Access
+from sluice_store.http.app import Parts, build_app
+from sluice_store.labels.label_book import LabelBook
+from sluice_store.settings import Settings
+
+KEEP_ALIVE = 60  # seconds
+FINISH = 25  # seconds for what is under way after SIGTERM: a model of some gigabytes takes longer, and comes again
+logger = logging.getLogger("sluice.store")
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM; raises SettingError."""
+    parts = Parts(
+        Files(settings.files_url),
+        LabelBook(settings.database_url, settings.label_max_age),
+        Access(settings.key),
+        settings.max_model,
+    )
+    if settings.key is None:
+        logger.warning("SLUICE_STORE_OPEN is true: everybody who reaches this port may read and write everything")
+    uvicorn.run(
+        build_app(parts),
+        host=settings.host,
+        port=settings.port,
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=FINISH,
+    )

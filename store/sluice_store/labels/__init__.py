@@ -1,0 +1,1 @@
+"""Labels: true answers for predictions, each of which counts once however often it comes."""

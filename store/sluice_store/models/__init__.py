@@ -1,0 +1,1 @@
+"""What a prepared model is to the store: an archive of files, and the digest of that tree. Pure."""

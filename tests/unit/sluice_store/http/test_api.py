@@ -1,0 +1,251 @@
+"""The API over a folder and SQLite: who may do what, and what each answer says."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sluice_store import tokens
+from sluice_store.files import Files
+from sluice_store.http.access import Access
+from sluice_store.http.app import Parts, build_app
+from sluice_store.labels.label_book import LabelBook
+from sluice_store.models.digest import File, tree_digest
+
+pytestmark = pytest.mark.anyio
+KEY = b"k" * 32
+MAX_MODEL = 100_000
+HELLO = File(6, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03")
+DIGEST = tree_digest({"sluice.json": HELLO})
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "files"
+
+
+def client(folder: Path, key: bytes | None) -> httpx.AsyncClient:
+    parts = Parts(
+        Files(f"file://{folder}"), LabelBook(f"sqlite:///{folder.parent}/labels.db", 60), Access(key), MAX_MODEL
+    )
+    return httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store")
+
+
+@pytest.fixture
+async def store(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(folder, KEY) as opened:
+        yield opened
+
+
+def files_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+def bearer(namespace: str, key: bytes = KEY) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens.make(key, namespace)}"}
+
+
+def archive(content: bytes = b"hello\n") -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.GNU_FORMAT) as archived:
+        member = tarfile.TarInfo("sluice.json")
+        member.size = len(content)
+        archived.addfile(member, io.BytesIO(content))
+    return written.getvalue()
+
+
+def label(**fields: object) -> dict[str, object]:
+    return {
+        "prediction": "0123456789abcdef",
+        "row": 0,
+        "model_deployment": "iris",
+        "revision": "abc",
+        "entry": "gateway",
+        "issued": int(time.time()),
+        "correct": True,
+    } | fields
+
+
+async def test_a_model_is_got_as_it_was_put(store: httpx.AsyncClient) -> None:
+    """PUT, HEAD and GET of a digest; a second PUT is no conflict, and replaces what may have been damaged."""
+    path = f"/models/{DIGEST}"
+    for _ in range(2):
+        assert (await store.put(path, content=archive(), headers=bearer("models"))).status_code == 201
+    head = await store.head(path, headers=bearer("models"))
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(archive())))
+    got = await store.get(path, headers=bearer("models"))
+    assert (got.content, got.headers["content-type"]) == (archive(), "application/x-tar")
+
+
+async def test_other_bytes_are_not_kept_under_a_digest(store: httpx.AsyncClient, folder: Path) -> None:
+    """The answer names both digests, and nothing of the body is left."""
+    refused = await store.put(f"/models/{DIGEST}", content=archive(b"other\n"), headers=bearer("models"))
+    assert refused.status_code == 422
+    assert DIGEST in refused.json()["detail"]
+    assert files_in(folder) == []
+    assert (await store.get(f"/models/{DIGEST}", headers=bearer("models"))).status_code == 404
+
+
+async def test_a_refused_model_leaves_the_one_that_is_there(store: httpx.AsyncClient) -> None:
+    """A client that was cut off, or sends something else, damages nothing."""
+    await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer("models"))
+    for body in (archive(b"other\n"), archive()[:700], b"no tar"):
+        assert (await store.put(f"/models/{DIGEST}", content=body, headers=bearer("models"))).status_code == 422
+    assert (await store.get(f"/models/{DIGEST}", headers=bearer("models"))).content == archive()
+
+
+@pytest.mark.parametrize("digest", ["sha256:0", "0" * 64, "sha256:" + "G" * 64, "..%2f..%2fetc", "sha256:" + "0" * 65])
+async def test_only_a_digest_is_an_address(store: httpx.AsyncClient, digest: str) -> None:
+    """No other text becomes a path."""
+    answer = await store.get(f"/models/{digest}", headers=bearer("models"))
+    assert answer.status_code in {404, 422}
+    assert "no model sha256" not in answer.text
+
+
+async def test_a_model_has_a_limit(store: httpx.AsyncClient) -> None:
+    """Whether the client tells its length or not."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield bytes(MAX_MODEL // 10)
+
+    path = f"/models/{DIGEST}"
+    told = await store.put(path, content=bytes(MAX_MODEL + 1), headers=bearer("models"))
+    untold = await store.put(path, content=chunks(), headers=bearer("models"))
+    assert told.status_code == 413
+    assert untold.status_code == 413
+    assert f"{MAX_MODEL} bytes" in told.json()["detail"]
+
+
+async def test_a_namespace_reads_only_its_own_models(store: httpx.AsyncClient) -> None:
+    """Also if it knows the digest of another one's."""
+    await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer("team-a"))
+    assert (await store.get(f"/models/{DIGEST}", headers=bearer("team-b"))).status_code == 404
+    assert (await store.get(f"/models/{DIGEST}", headers=bearer("team-a"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", f"/models/{DIGEST}"),
+        ("GET", f"/models/{DIGEST}"),
+        ("HEAD", f"/models/{DIGEST}"),
+        ("POST", "/labels"),
+        ("GET", "/labels"),
+        ("PUT", "/runs/models/iris/r1"),
+        ("GET", "/runs/models/iris/r1"),
+        ("GET", "/runs/models/iris"),
+    ],
+)
+async def test_nothing_is_read_or_written_without_a_token(store: httpx.AsyncClient, method: str, path: str) -> None:
+    """Nor with one of another key, and the answer says how to get one."""
+    for headers in ({}, {"Authorization": "Bearer models.0"}, bearer("models", b"x" * 32)):
+        refused = await store.request(method, path, headers=headers)
+        assert refused.status_code == 401
+        assert method == "HEAD" or "python -m sluice_store token" in refused.json()["detail"]
+
+
+async def test_an_open_store_needs_no_token(folder: Path) -> None:
+    """As the setting says."""
+    async with client(folder, None) as store:
+        assert (await store.put(f"/models/{DIGEST}", content=archive())).status_code == 201
+        assert (await store.get(f"/models/{DIGEST}")).content == archive()
+        assert (await store.put("/runs/models/iris/r1", json={})).status_code == 201
+
+
+async def test_labels_are_counted_once(store: httpx.AsyncClient) -> None:
+    """A repeat is answered with 200 and counted apart."""
+    first = await store.post("/labels", json={"labels": [label(), label(row=1)]}, headers=bearer("models"))
+    again = await store.post("/labels", json={"labels": [label(), label(row=2)]}, headers=bearer("models"))
+    assert (first.status_code, first.json()) == (200, {"new": [True, True], "repeats": 0, "expired": 0})
+    assert (again.status_code, again.json()) == (200, {"new": [False, True], "repeats": 1, "expired": 0})
+    totals = (await store.get("/labels", headers=bearer("models"))).json()["totals"]
+    assert [(total["labels"], total["repeats"]) for total in totals] == [(3, 1)]
+    assert (await store.get("/labels", headers=bearer("other"))).json() == {"totals": []}
+    numbers = (await store.get("/metrics")).text
+    assert 'sluice_store_labels_total{result="counted"} 3.0' in numbers
+    assert 'sluice_store_labels_total{result="repeat"} 1.0' in numbers
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "told"),
+    [
+        (b"[1", 422, "the body does not fit"),
+        (b"[" * 100_000, 422, "the body does not fit"),
+        (b'{"labels": [{}]}', 422, "$.labels[0]"),
+        (b'{"labels": [' + b"1," * 2000 + b"1]}", 422, "labels"),
+        (b" " * 2**20, 413, "524288 bytes"),
+    ],
+)
+async def test_a_bad_body_is_told(store: httpx.AsyncClient, body: bytes, code: int, told: str) -> None:
+    """With its place or its limit."""
+    refused = await store.post("/labels", content=body, headers=bearer("models"))
+    assert refused.status_code == code
+    assert told in refused.json()["detail"]
+
+
+async def test_a_request_has_at_most_a_thousand_labels(store: httpx.AsyncClient) -> None:
+    """The rest comes with the next request."""
+    body = {"labels": [label(row=0, prediction=f"{number:016x}") for number in range(1001)]}
+    refused = await store.post("/labels", json=body, headers=bearer("models"))
+    assert refused.status_code == 422
+    body["labels"].pop()
+    assert (await store.post("/labels", json=body, headers=bearer("models"))).json()["new"] == [True] * 1000
+
+
+async def test_run_records_are_the_operator_s(store: httpx.AsyncClient) -> None:
+    """A namespace reads its own; nobody but the operator writes."""
+    path, operator = "/runs/team-a/iris/iris-abc", bearer(tokens.EVERYWHERE)
+    assert (await store.put(path, json={"verdict": "Pass"}, headers=bearer("team-a"))).status_code == 403
+    assert (await store.put(path, json={"verdict": "Pass"}, headers=operator)).status_code == 201
+    for reader in (operator, bearer("team-a")):
+        assert (await store.get(path, headers=reader)).json() == {"verdict": "Pass"}
+        assert (await store.get("/runs/team-a/iris", headers=reader)).json() == {"runs": ["iris-abc"]}
+    assert (await store.get(path, headers=bearer("team-b"))).status_code == 403
+    assert (await store.get("/runs/team-a/other", headers=operator)).json() == {"runs": []}
+    assert (await store.get("/runs/team-a/iris/none", headers=operator)).status_code == 404
+    assert (await store.put(path, content=b"{", headers=operator)).status_code == 422
+    assert (await store.put("/runs/team-a/Iris/x", json={}, headers=operator)).status_code == 422
+
+
+async def test_the_operator_s_token_is_for_no_models(store: httpx.AsyncClient) -> None:
+    """They belong to a namespace."""
+    refused = await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer(tokens.EVERYWHERE))
+    assert refused.status_code == 403
+    assert "belong to a namespace" in refused.json()["detail"]
+
+
+async def test_what_is_behind_the_store_is_told(folder: Path, tmp_path: Path) -> None:
+    """A database that is gone is a 503 with its words, while models are served and the pod stays ready."""
+    parts = Parts(Files(f"file://{folder}"), LabelBook(f"sqlite:///{tmp_path}/none/x.db", 60), Access(None), MAX_MODEL)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store") as store:
+        failed = await store.post("/labels", json={"labels": [label()]})
+        assert (failed.status_code, failed.headers["retry-after"]) == (503, "5")
+        assert "unable to open database file" in failed.json()["detail"]
+        assert (await store.put(f"/models/{DIGEST}", content=archive())).status_code == 201
+        assert (await store.get("/health/ready")).status_code == 200
+        health = await store.get("/health")
+        assert (health.status_code, health.json()["files"]) == (503, "ok")
+        numbers = (await store.get("/metrics")).text
+        assert 'sluice_store_requests_total{collection="labels",method="POST",result="failed"} 1.0' in numbers
+        assert 'sluice_store_requests_total{collection="models",method="PUT",result="ok"} 1.0' in numbers
+
+
+async def test_files_that_cannot_be_written_are_told(folder: Path) -> None:
+    """With the words of the file system, and nothing is believed to be kept."""
+    async with client(folder, None) as store:
+        (folder / "models").write_text("in the way of a folder")
+        failed = await store.put(f"/models/{DIGEST}", content=archive())
+        assert failed.status_code == 503
+        assert "the files of the store cannot be reached" in failed.json()["detail"]
