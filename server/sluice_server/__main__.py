@@ -1,7 +1,8 @@
-"""`python -m sluice_server {fetch|serve}`: reads the environment once and runs the command.
+"""`python -m sluice_server {prepare|fetch|serve}`: reads the environment once and runs the command.
 
-`fetch` is the pod's init container and exits with 0, 1 (try again) or 3 (refused for good). `serve` runs until
-SIGTERM. A setting that cannot be used ends either of them with exit code 2 and a sentence.
+`prepare` is the Job of a revision where there is a store, and `fetch` the init container of a pod. Both exit with 0,
+1 (try again) or 3 (refused for good). `serve` runs until SIGTERM. A setting that cannot be used ends each of them with
+exit code 2 and a sentence.
 """
 
 from __future__ import annotations
@@ -9,31 +10,58 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 from sluice_server import logs
-from sluice_server.settings import REGISTRY_CA, SettingError, fetch_settings, mlflow_defaults, serve_settings
+from sluice_server.settings import (
+    REGISTRY_CA,
+    LogSettings,
+    SettingError,
+    fetch_settings,
+    mlflow_defaults,
+    serve_settings,
+)
 
 
 def main(arguments: Sequence[str], env: MutableMapping[str, str]) -> int:
     """Runs the command; gives the exit code. MLflow reads `env` itself, so its defaults are added to it."""
     parser = argparse.ArgumentParser(prog="python -m sluice_server", description="Sluice's model server.")
-    parser.add_argument("command", choices=("fetch", "serve"), help="fetch a model into SLUICE_MODEL_DIR, or serve it")
+    help_text = "check a model and put it into the store, bring it into SLUICE_MODEL_DIR, or serve it from there"
+    parser.add_argument("command", choices=COMMANDS, help=help_text)
     try:
-        return _fetch(env) if parser.parse_args(arguments).command == "fetch" else _serve(env)
+        return COMMANDS[parser.parse_args(arguments).command](env)
     except SettingError as error:
         print(f"sluice_server: {error}", file=sys.stderr)
         return 2
 
 
+def _prepare(env: MutableMapping[str, str]) -> int:
+    settings = fetch_settings(env)
+    if settings.store is None:
+        raise SettingError("SLUICE_STORE_URL is not set: prepare needs a store to put the model into.")
+    _configure(settings.log, env)
+    from sluice_server.fetch import prepare  # noqa: PLC0415 - MLflow is imported after its variables are set
+
+    return prepare.run(settings, settings.store)
+
+
 def _fetch(env: MutableMapping[str, str]) -> int:
     settings = fetch_settings(env)
-    logs.configure(settings.log)
-    for name, value in mlflow_defaults(REGISTRY_CA).items():
-        env.setdefault(name, value)
+    _configure(settings.log, env)
+    if settings.store is not None and settings.digest:
+        from sluice_server.fetch import from_store  # noqa: PLC0415 - without MLflow, which takes seconds to import
+
+        return from_store.run(settings, settings.store, settings.digest)
     from sluice_server.fetch import fetch  # noqa: PLC0415 - MLflow is imported after its variables are set, and never by serve
 
     return fetch.run(settings)
+
+
+def _configure(log: LogSettings, env: MutableMapping[str, str]) -> None:
+    """The log, and the variables that MLflow reads."""
+    logs.configure(log)
+    for name, value in mlflow_defaults(REGISTRY_CA).items():
+        env.setdefault(name, value)
 
 
 def _serve(env: Mapping[str, str]) -> int:
@@ -42,6 +70,13 @@ def _serve(env: Mapping[str, str]) -> int:
     from sluice_server.process import serve  # noqa: PLC0415 - the web framework is no business of fetch
 
     return serve.main(settings)
+
+
+COMMANDS: Mapping[str, Callable[[MutableMapping[str, str]], int]] = {
+    "prepare": _prepare,
+    "fetch": _fetch,
+    "serve": _serve,
+}
 
 
 if __name__ == "__main__":

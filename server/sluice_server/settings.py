@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,8 @@ MLFLOW_DEFAULTS: Mapping[str, str] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 REGISTRY_CA = Path("/etc/sluice/registry/ca.crt")  # of the Secret with the registry's credentials, if it has one
+_STORE_URL = re.compile(r"https?://[^/@\s?#]+(/[^@\s?#]*)?")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -58,8 +60,20 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where the store is, and the token of this namespace; None where the store takes none."""
+
+    url: str
+    token: str | None = field(repr=False)
+    token_file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class FetchSettings:
-    """What the init container needs: which model, where to, and how far to trust it."""
+    """What `fetch` and `prepare` need: which model, where to, how far to trust it, and the store, if there is one.
+
+    `digest`: of a prepared model, which `fetch` then copies from the store; empty without one.
+    """
 
     model_uri: str
     model_dir: Path
@@ -67,6 +81,8 @@ class FetchSettings:
     trusted_types: tuple[str, ...]
     termination_log: Path
     log: LogSettings
+    store: StoreSettings | None
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +122,7 @@ def mlflow_defaults(authority: Path) -> dict[str, str]:
 
 
 def fetch_settings(env: Mapping[str, str]) -> FetchSettings:
-    """The settings of `fetch`; raises SettingError."""
+    """The settings of `fetch` and `prepare`; raises SettingError."""
     return FetchSettings(
         model_uri=_required(env, "SLUICE_MODEL_URI", "a pinned model, for example models:/iris/3"),
         model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
@@ -114,6 +130,8 @@ def fetch_settings(env: Mapping[str, str]) -> FetchSettings:
         trusted_types=_names(env, "SLUICE_TRUSTED_TYPES"),
         termination_log=Path(env.get("SLUICE_TERMINATION_LOG", "/dev/termination-log")),
         log=_log(env),
+        store=_store(env),
+        digest=_digest(env),
     )
 
 
@@ -187,6 +205,31 @@ def _choice(env: Mapping[str, str], name: str, kind: type[Choice], default: Choi
 def _names(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
     """What a variable lists, separated by commas."""
     return tuple(name.strip() for name in env.get(variable, "").split(",") if name.strip())
+
+
+def _store(env: Mapping[str, str]) -> StoreSettings | None:
+    url = env.get("SLUICE_STORE_URL", "").strip().rstrip("/")
+    if not url:
+        return None
+    if not _STORE_URL.fullmatch(url):
+        raise SettingError("SLUICE_STORE_URL is no address of a store: write http://HOST:PORT, without a user in it.")
+    file = Path(env.get("SLUICE_STORE_TOKEN_FILE", "/etc/sluice/store/token"))
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return StoreSettings(url, None, file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"SLUICE_STORE_TOKEN_FILE is {str(file)!r}, which cannot be read: {error}.") from None
+    return StoreSettings(url, token, file)
+
+
+def _digest(env: Mapping[str, str]) -> str:
+    value = env.get("SLUICE_MODEL_DIGEST", "").strip()
+    if value and not _DIGEST.fullmatch(value):
+        raise SettingError(f"SLUICE_MODEL_DIGEST is {value[:100]!r}: it must be sha256: and 64 hex digits.")
+    if value and not env.get("SLUICE_STORE_URL", "").strip():
+        raise SettingError("SLUICE_MODEL_DIGEST is set and SLUICE_STORE_URL is not: a digest is copied from a store.")
+    return value
 
 
 def _revision(env: Mapping[str, str]) -> str:

@@ -126,11 +126,12 @@ def test_operator_and_server_refuse_the_same_values_for_traces_in_the_same_words
 def test_the_operator_knows_the_reasons_of_fetch() -> None:
     """Any other word is that of another image, and is told as one fixed word."""
     folder = Path(sluice_server.__file__).parent
+    calls_of = ("Refused", "Unavailable", "StoreError")
     calls = (node for file in folder.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
     reasons = {
         call.args[0].value
         for call in calls
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("Refused", "Unavailable")
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in calls_of
         if call.args and isinstance(call.args[0], ast.Constant)
     }
     assert reasons - {"RegistryUnavailable"} == REASONS

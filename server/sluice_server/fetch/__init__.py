@@ -1,5 +1,5 @@
-"""The init container: brings one pinned model from MLflow into the pod's model folder, or says why not.
+"""What brings one pinned model into a folder, or says why not: from MLflow (`fetch`, `prepare`) or from the store.
 
-The only folder that imports MLflow. What depends on the kind of model (its flavor, its file, its libraries) is for
-`runtimes` to decide; no runtime is named here.
+The only folder that imports MLflow, in `artifacts`. What depends on the kind of model (its flavor, its file, its
+libraries) is for `runtimes` to decide; no runtime is named here.
 """

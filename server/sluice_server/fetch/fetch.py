@@ -7,17 +7,15 @@ larger is downloaded; no type of the model is ever constructed here.
 
 from __future__ import annotations
 
-import logging
 import shutil
 from pathlib import Path
 
-from sluice_server.fetch import artifacts
+from sluice_server.fetch import artifacts, report
 from sluice_server.fetch.artifacts import Artifacts
 from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
 from sluice_server.fetch.preflight import Candidate, check, check_files, choose_runtime, is_inside, parse_mlmodel
-from sluice_server.fetch.termination_message import termination_message
 from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.manifest import Manifest, SignatureText
@@ -27,33 +25,10 @@ from sluice_server.model.schema import parse_inputs
 from sluice_server.runtimes.port import Image, Policy
 from sluice_server.settings import FetchSettings
 
-logger = logging.getLogger("sluice.fetch")
-
 
 def run(settings: FetchSettings) -> int:
-    """Fetches, reports, and gives the exit code: 0 fetched, 3 refused for good, 1 worth another try."""
-    outcome = _outcome(settings)
-    settings.termination_log.write_bytes(termination_message(outcome))
-    match outcome:
-        case Fetched(found):
-            logger.info("fetched %s: %s", settings.model_uri, found.digest)
-            return 0
-        case Refused(reason, message):
-            logger.error("refused %s (%s): %s", settings.model_uri, reason, message)
-            return 3
-        case Unavailable(reason, message):
-            logger.error("cannot fetch %s now (%s): %s", settings.model_uri, reason, message)
-            return 1
-
-
-def _outcome(settings: FetchSettings) -> Outcome:
-    """What `fetch` gives; a failure that nobody has thought of is one that may not come again."""
-    try:
-        return fetch(settings, this_image())
-    except Exception as error:
-        logger.exception("fetching failed")
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        return Unavailable("FetchFailed", f"fetching {settings.model_uri} failed, and its log says where: {what}")
+    """Fetches, reports, and gives the exit code; see `report.run`."""
+    return report.run(settings, lambda: fetch(settings, this_image()))
 
 
 def fetch(settings: FetchSettings, image: Image) -> Outcome:

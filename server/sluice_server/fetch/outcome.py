@@ -11,9 +11,15 @@ from sluice_server.model.refusal import Refused
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The model is in its folder; the manifest says what it is."""
+    """The model is in its folder; the manifest says what it is. `prepared`: digest of the folder in the store."""
 
     manifest: Manifest
+    prepared: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What the model is known by: the digest of its folder in the store, else that of its files."""
+        return self.prepared or self.manifest.digest
 
 
 @dataclass(frozen=True, slots=True)

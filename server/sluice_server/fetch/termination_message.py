@@ -15,16 +15,16 @@ def termination_message(outcome: Outcome) -> bytes:
     """The outcome as one JSON object, never longer than Kubernetes keeps."""
     match outcome:
         case Fetched(manifest):
-            return _fetched(manifest)
+            return _fetched(manifest, outcome.digest)
         case Refused(reason, message):
             return msgspec.json.encode({"refused": {"reason": reason, "message": message[:1500]}})
         case Unavailable(reason, message):
             return msgspec.json.encode({"unavailable": {"reason": reason, "message": message[:1500]}})
 
 
-def _fetched(manifest: Manifest) -> bytes:
+def _fetched(manifest: Manifest, digest: str) -> bytes:
     content = {
-        "digest": manifest.digest,
+        "digest": digest,
         "runtime": manifest.runtime,
         "flavor": manifest.flavor,
         "signature": {"inputs": manifest.signature.inputs, "outputs": manifest.signature.outputs},

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sluice_server.fetch import folder
 from sluice_server.otlp_values import Sampling
-from sluice_server.settings import SettingError, Trust, fetch_settings, mlflow_defaults, serve_settings
+from sluice_server.settings import FetchSettings, SettingError, Trust, fetch_settings, mlflow_defaults, serve_settings
 
 
 def test_defaults_are_those_of_the_pod() -> None:
@@ -84,3 +85,51 @@ def test_the_registry_s_authority_is_used_if_its_secret_has_one(tmp_path: Path) 
     assert "MLFLOW_TRACKING_SERVER_CERT_PATH" not in mlflow_defaults(authority)
     authority.write_text("certificate")
     assert mlflow_defaults(authority)["MLFLOW_TRACKING_SERVER_CERT_PATH"] == str(authority)
+
+
+def store_settings(**env: str) -> FetchSettings:
+    return fetch_settings({"SLUICE_MODEL_URI": "models:/iris/3", "SLUICE_STORE_TOKEN_FILE": "/nowhere"} | env)
+
+
+def test_a_store_is_used_where_its_address_is(tmp_path: Path) -> None:
+    """With the token of the namespace if there is one, and without it where the store is open."""
+    (tmp_path / "token").write_text("models.abc\n")
+    env = {"SLUICE_STORE_URL": "http://store:8090/"}
+    assert store_settings().store is None
+    with_token = store_settings(**env, SLUICE_STORE_TOKEN_FILE=str(tmp_path / "token")).store
+    assert with_token is not None
+    assert (with_token.url, with_token.token) == ("http://store:8090", "models.abc")
+    assert "models.abc" not in repr(with_token)
+    without = store_settings(**env).store
+    assert without is not None
+    assert without.token is None
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({"SLUICE_STORE_URL": "store:8090"}, "SLUICE_STORE_URL is no address"),
+        ({"SLUICE_STORE_URL": "http://user:verysecret@store"}, "without a user"),
+        (
+            {"SLUICE_STORE_URL": "http://store", "SLUICE_MODEL_DIGEST": "sha256:12"},
+            "SLUICE_MODEL_DIGEST is 'sha256:12'",
+        ),
+        ({"SLUICE_MODEL_DIGEST": f"sha256:{'0' * 64}"}, "SLUICE_STORE_URL is not"),
+    ],
+)
+def test_what_says_no_store_is_refused(env: dict[str, str], told: str) -> None:
+    """A digest without a store must not become a fetch from MLflow; a password in an address is not repeated."""
+    with pytest.raises(SettingError, match=told) as refused:
+        store_settings(**env)
+    assert "verysecret" not in str(refused.value)
+
+
+def test_a_folder_of_other_files_is_not_emptied(tmp_path: Path) -> None:
+    """Who names the wrong folder loses nothing; what an earlier try left is removed."""
+    (tmp_path / "home" / "thesis").mkdir(parents=True)
+    with pytest.raises(SettingError, match="holds 'thesis' and no model"):
+        folder.empty(tmp_path / "home")
+    (tmp_path / "model" / "files").mkdir(parents=True)
+    (tmp_path / "model" / "left-over").write_text("x")
+    folder.empty(tmp_path / "model")
+    assert list((tmp_path / "model").iterdir()) == []

@@ -26,6 +26,12 @@ def test_equal_trees_have_one_digest(tmp_path: Path) -> None:
     assert len(tree_digest(first)) == len("sha256:") + 64
 
 
+def test_the_digest_is_the_documented_one(tmp_path: Path) -> None:
+    """docs/store.md has this example, and the tests of the store too: the two sides share no code."""
+    page = Path(__file__).parents[4] / "docs" / "store.md"
+    assert tree_digest(tree(tmp_path, {"sub/é": b"", "a.txt": b"hello\n"})) in page.read_text(encoding="utf-8")
+
+
 def test_any_change_changes_the_digest(tmp_path: Path) -> None:
     """A changed byte, a moved file and a moved border between two files each give another digest."""
     trees = [{"a": b"xy", "b": b"z"}, {"a": b"x", "b": b"yz"}, {"a": b"xy", "c": b"z"}, {"a": b"xY", "b": b"z"}]

@@ -1,0 +1,226 @@
+"""The store as a process, over a volume with SQLite and over S3 with PostgreSQL, asked by the model server's client."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dev.processes import free_ports, running
+from sluice_server.model.digest import tree_digest
+from sluice_server.settings import StoreSettings
+from sluice_server.store.archive import packed
+from sluice_server.store.client import StoreClient
+from sluice_store import tokens
+from sluice_store.models.archive import ArchiveReader
+
+KEY = "a key of at least sixteen bytes"
+TOKEN = tokens.make(KEY.encode(), "models")
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+PATIENCE = 60.0
+
+
+def wait_for(url: str, log: Path) -> None:
+    """Waits until something answers there."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            httpx.get(url)
+            return
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, f"nothing at {url}: {log.read_text()}"
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """Variables for a bucket of an object store that checks the signatures of S3."""
+    folder = tmp_path_factory.mktemp("s3")
+    (folder / "data" / "sluice").mkdir(parents=True)
+    (port,) = free_ports(1)
+    keys = {"NANIO_ACCESS_KEY": "AKIASLUICE", "NANIO_SECRET_KEY": "a secret key of the tests"}
+    command = [sys.executable, "-c", "from nanio.cli import main; main()", "serve", "--host=127.0.0.1"]
+    command += [f"--port={port}", f"--data-dir={folder}/data", "--no-access-log"]
+    with running(command, folder / "log", os.environ | keys):
+        wait_for(f"http://127.0.0.1:{port}/", folder / "log")
+        yield {
+            "SLUICE_STORE_FILES_URL": "s3://sluice/kept",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": keys["NANIO_ACCESS_KEY"],
+            "AWS_SECRET_ACCESS_KEY": keys["NANIO_SECRET_KEY"],
+            "AWS_REGION": "us-east-1",
+        }
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """The address of an empty database. PostgreSQL does not run as root, so its folder is nobody's."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    postgres = str(programs[-1]) if programs else shutil.which("postgres")
+    if postgres is None:
+        pytest.fail("PostgreSQL is missing: apt-get install postgresql, or have `postgres` in PATH", pytrace=False)
+    initdb = str(Path(postgres).with_name("initdb"))
+    folder = Path(tempfile.mkdtemp(prefix="sluice-postgresql-"))
+    prefix = []
+    if os.geteuid() == 0:
+        shutil.chown(folder, "nobody", "nogroup")
+        prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    (port,) = free_ports(1)
+    data = f"--pgdata={folder}/data"
+    try:
+        make = [*prefix, initdb, data, "--auth=trust", "--username=sluice", "--no-sync", "--locale=C"]
+        subprocess.run(make, check=True, capture_output=True, cwd=folder)
+        serve = [*prefix, postgres, "-D", f"{folder}/data", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
+        with running(serve, folder / "log"):
+            yield f"postgresql://sluice@127.0.0.1:{port}/postgres"
+    finally:
+        shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Store:
+    """How to start a store, and where it then is."""
+
+    url: str
+    folder: Path
+    env: Mapping[str, str]
+
+    @contextmanager
+    def started(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The process, once it answers."""
+        command = [sys.executable, "-m", "sluice_store", "serve"]
+        with running(command, self.folder / "log", os.environ | self.env) as process:
+            wait_for(f"{self.url}/health/live", self.folder / "log")
+            yield process
+
+    @property
+    def client(self) -> StoreClient:
+        return StoreClient(StoreSettings(self.url, TOKEN, self.folder / "token"))
+
+
+@pytest.fixture(params=["volume and SQLite", "S3 and PostgreSQL"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    (tmp_path / "key").write_text(KEY)
+    (port,) = free_ports(1)
+    env = {
+        "SLUICE_STORE_HOST": "127.0.0.1",
+        "SLUICE_STORE_PORT": str(port),
+        "SLUICE_STORE_KEY_FILE": str(tmp_path / "key"),
+        "SLUICE_STORE_FILES_URL": f"file://{tmp_path}/files",
+        "SLUICE_STORE_DATABASE_URL": f"sqlite:///{tmp_path}/labels.db",
+    }
+    if request.param == "S3 and PostgreSQL":
+        env |= request.getfixturevalue("bucket")
+        env["SLUICE_STORE_DATABASE_URL"] = request.getfixturevalue("postgresql")
+    return Store(f"http://127.0.0.1:{port}", tmp_path, env)
+
+
+def folder_of_a_model(folder: Path, megabytes: int) -> Path:
+    """Some files, the largest of which takes several parts of an upload."""
+    (folder / "files" / "sub").mkdir(parents=True)
+    (folder / "files" / "sub" / "größe").write_bytes(b"")
+    (folder / "files" / "model.skops").write_bytes(os.urandom(2**20) * megabytes)
+    (folder / "sluice.json").write_text("{}")
+    return folder
+
+
+def test_both_sides_mean_the_same_digest(tmp_path: Path) -> None:
+    """The server computes it over a folder, the store over an archive, and neither has the other's code."""
+    model = folder_of_a_model(tmp_path / "model", 1)
+    reader = ArchiveReader()
+    for chunk in packed(model):
+        reader.feed(chunk)
+    assert reader.digest() == tree_digest(model)
+
+
+def test_a_model_outlives_the_store_s_process(store: Store, tmp_path: Path) -> None:
+    """What was answered with 201 is there after a restart, byte for byte; what was refused is not."""
+    model = folder_of_a_model(tmp_path / "model", 20)
+    digest = tree_digest(model)
+    with store.started() as process:
+        store.client.put(model, digest)
+        other = httpx.put(f"{store.url}/models/sha256:{'0' * 64}", content=b"".join(packed(model)), headers=BEARER)
+        assert other.status_code == 422
+        process.kill()
+    with store.started():
+        store.client.get(digest, tmp_path / "copy")
+        assert tree_digest(tmp_path / "copy") == digest
+        assert httpx.head(f"{store.url}/models/sha256:{'0' * 64}", headers=BEARER).status_code == 404
+
+
+def test_run_records_are_kept(store: Store) -> None:
+    """And listed by the object that they belong to."""
+    operator = {"Authorization": f"Bearer {tokens.make(KEY.encode(), tokens.EVERYWHERE)}"}
+    with store.started():
+        assert httpx.put(f"{store.url}/runs/models/iris/r1", json={"run": 1}, headers=operator).status_code == 201
+        assert httpx.get(f"{store.url}/runs/models/iris/r1", headers=BEARER).json() == {"run": 1}
+        assert httpx.get(f"{store.url}/runs/models/iris", headers=BEARER).json() == {"runs": ["r1"]}
+
+
+def labels(start: int, number: int) -> dict[str, object]:
+    """A request of labels for that many predictions, every second of which was right."""
+    one = {"row": 0, "model_deployment": "iris", "revision": "abc", "entry": "gateway", "issued": int(time.time())}
+    return {
+        "labels": [one | {"prediction": f"{at:016x}", "correct": at % 2 == 0} for at in range(start, start + number)]
+    }
+
+
+class Senders:
+    """Clients that send labels until each of their requests was answered with 200, as pods do."""
+
+    def __init__(self, store: Store, starts: list[int], size: int) -> None:
+        self._store, self._left, self._size = store, list(starts), size
+        self.answered = 0
+        self._threads = [threading.Thread(target=self._send) for _ in range(4)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self) -> None:
+        with httpx.Client(headers=BEARER, timeout=30) as client:
+            while self._left:
+                start = self._left.pop()
+                while not self._accepted(client, start):
+                    time.sleep(0.05)
+                self.answered += 1
+
+    def _accepted(self, client: httpx.Client, start: int) -> bool:
+        try:
+            return client.post(f"{self._store.url}/labels", json=labels(start, self._size)).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def test_each_label_counts_once_whatever_dies(store: Store) -> None:
+    """10,000 labels, 3,000 of them repeats, by four clients at once; the store is killed in the middle."""
+    size, new = 100, 7_000
+    starts = [*range(0, new, size), *range(50, 3_050, size)]  # a repeat begins in the middle of another request
+    senders = Senders(store, starts, size)
+    with store.started() as process:
+        senders.start()
+        deadline = time.monotonic() + PATIENCE
+        while senders.answered < len(starts) // 3:
+            assert time.monotonic() < deadline, (store.folder / "log").read_text()
+            time.sleep(0.01)
+        process.kill()
+    with store.started():
+        senders.join()
+        (total,) = httpx.get(f"{store.url}/labels", headers=BEARER).json()["totals"]
+    assert (total["labels"], total["correct"]) == (new, new // 2)
+    assert total["repeats"] >= 3_000  # and those that were sent again because nobody heard the answer

@@ -1,0 +1,181 @@
+"""From MLflow through the store to a pod: prepared once, and copied while MLflow is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from dev.processes import free_ports, running
+from sluice_server.model import manifest
+from sluice_server.model.digest import tree_digest
+from sluice_store import tokens
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and pandas warn about each other while a model is made
+
+KEY = "a key of at least sixteen bytes"
+NOWHERE = "http://127.0.0.1:9"
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def model_uri(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registered model of MLflow."""
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    features, classes = load_iris(return_X_y=True)
+    mlflow.sklearn.save_model(
+        LogisticRegression(max_iter=500).fit(features, classes),
+        folder,
+        serialization_format="skops",
+        signature=mlflow.models.infer_signature(features, classes),
+        pip_requirements=["scikit-learn"],
+    )
+    client = MlflowClient(mlflow_server)
+    run = client.create_run("0").info.run_id
+    client.log_artifacts(run, str(folder), "model")
+    client.create_registered_model("prepared")
+    version = client.create_model_version("prepared", f"runs:/{run}/model", run)
+    return f"models:/prepared/{version.version}"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A running store over a volume, and what it has there."""
+
+    url: str
+    files: Path
+    token: Path
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("store")
+    (folder / "key").write_text(KEY)
+    (folder / "token").write_text(tokens.make(KEY.encode(), "models") + "\n")
+    (port,) = free_ports(1)
+    env = {
+        "SLUICE_STORE_HOST": "127.0.0.1",
+        "SLUICE_STORE_PORT": str(port),
+        "SLUICE_STORE_KEY_FILE": str(folder / "key"),
+        "SLUICE_STORE_FILES_URL": f"file://{folder}/files",
+        "SLUICE_STORE_DATABASE_URL": f"sqlite:///{folder}/labels.db",
+    }
+    with running([sys.executable, "-m", "sluice_store", "serve"], folder / "log", os.environ | env):
+        deadline = time.monotonic() + PATIENCE
+        while "running on" not in (log := (folder / "log").read_text()):
+            assert time.monotonic() < deadline, log
+            time.sleep(0.05)
+        yield Store(f"http://127.0.0.1:{port}", folder / "files", folder / "token")
+
+
+@dataclass
+class Pod:
+    """A container of the model server with a folder of its own."""
+
+    folder: Path
+    env: dict[str, str]
+
+    @property
+    def model_dir(self) -> Path:
+        return self.folder / "model"
+
+    def run(self, command: str, **env: str) -> tuple[int, dict[str, Any]]:
+        """Exit code and termination message of a command, as the image starts it."""
+        self.folder.mkdir(exist_ok=True)
+        log = self.folder / "termination-log"
+        own = {"SLUICE_MODEL_DIR": str(self.model_dir), "SLUICE_TERMINATION_LOG": str(log)}
+        started = [sys.executable, "-m", "sluice_server", command]
+        ended = subprocess.run(started, env=os.environ | self.env | own | env, capture_output=True, check=False)
+        assert log.exists(), ended.stderr.decode()
+        return ended.returncode, json.loads(log.read_bytes())
+
+    def failure(self, command: str, **env: str) -> str:
+        """The reason of a failure that may pass."""
+        code, message = self.run(command, **env)
+        assert code == 1, message
+        return str(message["unavailable"]["reason"])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The Job that has prepared the model, and its termination message."""
+
+    job: Pod
+    message: dict[str, Any]
+
+    def pod(self, folder: Path) -> Pod:
+        """A pod of the revision, for which there is no MLflow any more."""
+        return Pod(folder, self.job.env | {"MLFLOW_TRACKING_URI": NOWHERE, "SLUICE_MODEL_DIGEST": self.digest})
+
+    @property
+    def digest(self) -> str:
+        return str(self.message["digest"])
+
+
+@pytest.fixture(scope="module")
+def prepared(mlflow_server: str, model_uri: str, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    env = {
+        "MLFLOW_TRACKING_URI": mlflow_server,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "SLUICE_MODEL_URI": model_uri,
+        "SLUICE_STORE_URL": store.url,
+        "SLUICE_STORE_TOKEN_FILE": str(store.token),
+    }
+    job = Pod(tmp_path_factory.mktemp("job"), env)
+    code, message = job.run("prepare")
+    assert code == 0, message
+    return Prepared(job, message)
+
+
+def test_a_pod_starts_without_mlflow(prepared: Prepared, tmp_path: Path) -> None:
+    """It gets the folder of the Job from the store, and reports the digest that it was given."""
+    assert (prepared.message["runtime"], prepared.digest) == ("skops", tree_digest(prepared.job.model_dir))
+    pod = prepared.pod(tmp_path)
+    for _ in range(2):  # an init container that is started again finds what the last one left
+        assert pod.run("fetch") == (0, prepared.message)
+        assert tree_digest(pod.model_dir) == prepared.digest
+    assert manifest.read(pod.model_dir) == manifest.read(prepared.job.model_dir)
+
+
+def test_a_store_that_lost_a_model_gets_it_again(prepared: Prepared, store: Store, tmp_path: Path) -> None:
+    """A damaged copy is never served. A Job that is run again has the same digest, and replaces the copy."""
+    pod = prepared.pod(tmp_path)
+    (kept,) = store.files.rglob(f"{prepared.digest.removeprefix('sha256:')}.tar")
+    kept.write_bytes(kept.read_bytes().replace(b"skops", b"skoqs"))
+    assert pod.failure("fetch") == "StoreContentDamaged"
+    assert not (pod.model_dir / manifest.NAME).exists()
+    kept.unlink()
+    assert pod.failure("fetch") == "NotInStore"
+    assert prepared.job.run("prepare") == (0, prepared.message)
+    assert pod.run("fetch") == (0, prepared.message)
+
+
+def test_without_the_store_nothing_else_is_served(prepared: Prepared, tmp_path: Path) -> None:
+    """MLflow could be asked, and is not; without a token the store gives nothing either."""
+    pod = Pod(tmp_path, prepared.job.env | {"SLUICE_MODEL_DIGEST": prepared.digest})
+    assert pod.failure("fetch", SLUICE_STORE_URL=NOWHERE) == "StoreUnreachable"
+    assert pod.failure("fetch", SLUICE_STORE_TOKEN_FILE=str(tmp_path / "none")) == "StoreLoginRefused"
+    assert not (pod.model_dir / manifest.NAME).exists()
+
+
+def test_a_model_that_the_store_did_not_take_is_not_prepared(prepared: Prepared) -> None:
+    """The Job is tried again: the revision is not given up because a store is down."""
+    assert prepared.job.failure("prepare", SLUICE_STORE_URL=NOWHERE) == "StoreUnreachable"
+
+
+def test_a_refused_model_gets_into_no_store(prepared: Prepared) -> None:
+    """The preflight is that of `fetch`, with its reasons and exit code."""
+    code, message = prepared.job.run("prepare", SLUICE_MODEL_URI="models:/prepared/999")
+    assert (code, message["refused"]["reason"]) == (3, "ModelNotFound")

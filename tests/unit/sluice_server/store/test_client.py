@@ -1,0 +1,171 @@
+"""What each answer of a store means for the container that asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from sluice_server.fetch import from_store
+from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
+from sluice_server.model import manifest
+from sluice_server.model.digest import tree_digest
+from sluice_server.model.manifest import FILES, Manifest, SignatureText
+from sluice_server.settings import StoreSettings
+from sluice_server.store.archive import packed
+from sluice_server.store.client import StoreClient, StoreError
+
+DIGEST = f"sha256:{'0' * 64}"
+
+
+@dataclass
+class Store:
+    """A server that answers every request with the same, and notes what came."""
+
+    url: str = ""
+    status: int = 200
+    body: bytes = b""
+    length: int | None = None  # that it claims
+    requests: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+    def settings(self, token: str | None = None) -> StoreSettings:
+        return StoreSettings(self.url, token, Path("/etc/sluice/store/token"))
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    state = Store()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            state.requests.append((self.command, self.path, self.headers["authorization"]))
+            if self.command == "PUT":
+                while (size := int(self.rfile.readline(), 16)) > 0:
+                    self.rfile.read(size + 2)
+            self.send_response(state.status)
+            self.send_header("content-length", str(len(state.body) if state.length is None else state.length))
+            self.end_headers()
+            self.wfile.write(state.body)
+
+        do_GET = do_PUT = answer  # noqa: N815 - names of the standard library
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        state.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield state
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    folder = tmp_path / "prepared"
+    (folder / FILES).mkdir(parents=True)
+    (folder / FILES / "MLmodel").write_text("flavors: {}\n")
+    found = Manifest("sha256:1", "skops", "sklearn", "model.skops", SignatureText("[]", None), {})
+    manifest.write(found, folder)
+    return folder
+
+
+def copy(store: Store, folder: Path, digest: str = DIGEST) -> Outcome:
+    folder.mkdir(exist_ok=True)
+    return from_store.copy(folder, store.settings(), digest)
+
+
+def reason(outcome: Outcome) -> str:
+    assert isinstance(outcome, Unavailable), outcome
+    return outcome.reason
+
+
+def test_the_model_is_copied_and_nothing_else(store: Store, prepared: Path, tmp_path: Path) -> None:
+    """Its folder has the digest that was asked for, and the manifest says what it is."""
+    digest = tree_digest(prepared)
+    store.body = b"".join(packed(prepared))
+    outcome = copy(store, tmp_path / "model", digest)
+    assert isinstance(outcome, Fetched)
+    assert (outcome.digest, outcome.manifest.digest) == (digest, "sha256:1")
+    assert tree_digest(tmp_path / "model") == digest
+    assert store.requests == [("GET", f"/models/{digest}", None)]
+
+
+def test_another_model_is_not_served(store: Store, prepared: Path, tmp_path: Path) -> None:
+    """What a store sends is believed only after its digest was computed here."""
+    store.body = b"".join(packed(prepared))
+    outcome = copy(store, tmp_path / "model")
+    assert reason(outcome) == "StoreContentDamaged"
+    assert tree_digest(prepared) in str(outcome)
+    assert not (tmp_path / "model" / manifest.NAME).exists()
+
+
+def test_a_folder_that_this_image_cannot_read_is_told(store: Store, tmp_path: Path) -> None:
+    """The digest is right, and the manifest is another image's."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / manifest.NAME).write_text("{}")
+    store.body = b"".join(packed(tmp_path / "old"))
+    outcome = copy(store, tmp_path / "model", tree_digest(tmp_path / "old"))
+    assert reason(outcome) == "StoreContentDamaged"
+    assert "with this image" in str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "told"),
+    [
+        (401, b'{"detail": "this needs a token"}', "StoreLoginRefused", "this needs a token"),
+        (403, b"", "StoreLoginRefused", "/etc/sluice/store/token"),
+        (404, b'{"detail": "the store has no model"}', "NotInStore", "the store has no model"),
+        (422, b"[1]", "StoreRefused", "[1]"),
+        (503, b"<html>overloaded</html>", "StoreUnreachable", "<html>overloaded</html>"),
+        (302, b"", "StoreUnreachable", "302"),
+        (200, b"no tar", "StoreContentDamaged", "no archive"),
+        (200, b"", "StoreContentDamaged", "no archive"),
+    ],
+)
+def test_each_answer_has_its_reason(
+    store: Store, status: int, body: bytes, expected: str, told: str, tmp_path: Path
+) -> None:
+    """With what the store said, so that nobody has to look into its log."""
+    store.status, store.body = status, body
+    outcome = copy(store, tmp_path / "model")
+    assert reason(outcome) == expected
+    assert told in str(outcome)
+
+
+def test_an_answer_that_is_cut_is_no_model(store: Store, prepared: Path, tmp_path: Path) -> None:
+    """The store was stopped while it sent; another try gets the rest."""
+    store.body, store.length = b"".join(packed(prepared))[:600], 10_240
+    assert reason(copy(store, tmp_path / "model", tree_digest(prepared))) in {"StoreUnreachable", "StoreContentDamaged"}
+
+
+def test_no_answer_is_no_refusal(tmp_path: Path) -> None:
+    """The model is not given up because a store is down."""
+    assert reason(copy(Store("http://127.0.0.1:9"), tmp_path / "model")) == "StoreUnreachable"
+
+
+def refused(put: Callable[[], None]) -> StoreError:
+    with pytest.raises(StoreError) as error:
+        put()
+    return error.value
+
+
+def test_a_model_is_put_under_its_digest(store: Store, prepared: Path) -> None:
+    """With the token of the namespace; only 201 means that it is kept."""
+    store.status = 201
+    StoreClient(store.settings("models.abc")).put(prepared, DIGEST)
+    assert store.requests == [("PUT", f"/models/{DIGEST}", "Bearer models.abc")]
+    store.status = 200
+    assert refused(lambda: StoreClient(store.settings()).put(prepared, DIGEST)).reason == "StoreUnreachable"
+
+
+def test_a_token_is_not_told(store: Store, prepared: Path) -> None:
+    """Neither in a message nor in a settings value that is logged."""
+    store.status = 401
+    settings = store.settings("models.verysecret")
+    error = refused(lambda: StoreClient(settings).put(prepared, DIGEST))
+    assert "verysecret" not in f"{error}{settings}"
