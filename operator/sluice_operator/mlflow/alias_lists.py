@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sluice_operator.mlflow import uris
 from sluice_operator.mlflow.client import Listed, Registry
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.uris import ByAlias
 
 _FEWEST = 50  # aliases that are followed in a registry; fewer are asked for one by one
 _MORE = 4  # times as many models as are followed are read, and then no list is worth its length
@@ -38,9 +38,9 @@ class AliasLists:
         self._clock = clock
         self._lists: dict[Connection, _List] = {}
 
-    async def renew(self, via: Connection, uri: str, followed: int) -> None:
-        """Read a new list, if the newest one is old and `uri` may be in it. `followed`: the URIs of this registry."""
-        if followed < _FEWEST or not isinstance(uris.parse(uri), uris.ByAlias):
+    async def renew(self, via: Connection, followed: int) -> None:
+        """Read a new list, if the newest one is old. `followed`: the URIs of this registry."""
+        if followed < _FEWEST:
             return
         newest = self._lists.setdefault(via, _List())
         async with newest.reading:
@@ -55,12 +55,12 @@ class AliasLists:
         except TimeoutError:
             return None
 
-    def find(self, via: Connection, uri: str) -> Listed | None:
-        """What the newest list says of `uri`. None if there is no list that is new enough, or if it is not in it."""
-        newest, form = self._lists.get(via), uris.parse(uri)
+    def find(self, via: Connection, wanted: ByAlias) -> Listed | None:
+        """What the newest list says of an alias. None if there is no list that is new enough, or if it is not in it."""
+        newest = self._lists.get(via)
         if newest is None or not newest.aliases or self._clock() >= newest.until:
             return None
-        return newest.aliases.get((form.name, form.alias)) if isinstance(form, uris.ByAlias) else None
+        return newest.aliases.get((wanted.name, wanted.alias))
 
     def forget(self, via: Connection) -> None:
         """Nobody follows anything in this registry any more."""

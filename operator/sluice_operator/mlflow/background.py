@@ -15,10 +15,12 @@ from typing import Any
 from sluice_operator.api.observation import HoldOutAnswer, NotAnswered, Resolution, Resolved, Unreachable
 from sluice_operator.api.owner import Key
 from sluice_operator.api.revision import Model
+from sluice_operator.mlflow import uris
 from sluice_operator.mlflow.alias_lists import AliasLists
 from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
 from sluice_operator.mlflow.client import Listed, Registry
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.uris import ByAlias
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 4  # requests to one registry; the others wait for their turn, and for no other registry
@@ -42,11 +44,11 @@ class _Question:
     ask: Callable[[], Awaitable[Any]]
     poll: float | None  # seconds between two requests; None: only when somebody reads it
     since: float  # when it was asked first, of a monotonic clock
+    alias: ByAlias | None  # that it resolves
     answer: Any = None
     answered_at: float | None = None
     failures: int = 0
-    uri: str = ""  # that it resolves
-    listed: Listed | None = None  # what a list said of it when it was asked for last
+    listed: Listed | None = None  # what a list said of that when it was asked for last
     askers: set[Key] = field(default_factory=set)
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
@@ -88,8 +90,9 @@ class BackgroundRegistry:
         def ask() -> Awaitable[Resolution]:
             return self._registry.resolve(uri, via)
 
-        question = self._question(key, "resolve", via, (uri, poll_seconds), ask, poll_seconds)
-        question.uri = uri
+        form = uris.parse(uri)
+        alias = form if isinstance(form, ByAlias) else None
+        question = self._question(key, "resolve", via, (uri, poll_seconds), ask, poll_seconds, alias)
         if question.answered_at is not None:
             answer: Resolution = question.answer
             return answer
@@ -150,6 +153,7 @@ class BackgroundRegistry:
         terms: tuple[object, ...],
         ask: Callable[[], Awaitable[Any]],
         poll: float | None = None,
+        alias: ByAlias | None = None,
     ) -> _Question:
         """The question of this kind that the object `key` has now. It has no other one of this kind any more."""
         wanted: _Id = (kind, via, *terms)
@@ -160,7 +164,7 @@ class BackgroundRegistry:
         if question is None:
             server = self._servers.setdefault(via, _Server())
             server.questions += 1
-            question = self._questions[wanted] = _Question(wanted, via, server, ask, poll, self._clock())
+            question = self._questions[wanted] = _Question(wanted, via, server, ask, poll, self._clock(), alias)
         self._asked[key, kind] = question
         question.askers.add(key)
         stale = question.answered_at is None or (poll is None and self._clock() >= question.answered_at + _STALE)
@@ -211,17 +215,19 @@ class BackgroundRegistry:
 
     def _is_confirmed(self, question: _Question) -> bool:
         """Whether the newest list of the registry says the same as when the alias was asked for last."""
-        if not isinstance(question.answer, Resolved) or question.listed is None:
+        if not isinstance(question.answer, Resolved) or question.alias is None or question.listed is None:
             return False
-        is_same = self._lists.find(question.via, question.uri) == question.listed
+        is_same = self._lists.find(question.via, question.alias) == question.listed
         return is_same and question.listed.version == question.answer.model.version
 
     async def _asked_or_listed(self, question: _Question) -> Any:
-        if question.answer is not None and question.uri:
-            await self._lists.renew(question.via, question.uri, question.server.questions)
+        if question.alias is None:
+            return await question.ask()
+        if question.answer is not None:
+            await self._lists.renew(question.via, question.server.questions)
             if self._is_confirmed(question):
                 return question.answer
-        listed = self._lists.find(question.via, question.uri)  # before: if it changes meanwhile, it is asked for again
+        listed = self._lists.find(question.via, question.alias)  # before: if it changes meanwhile, it is asked again
         answer = await question.ask()
         question.listed = listed
         return answer
