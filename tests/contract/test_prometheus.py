@@ -69,20 +69,23 @@ def clashing() -> bytes:
 
 
 TARGET = {"namespace": "models", "model_deployment": "clash", "pod_uid": "c", "revision": CANARY}
-SCRAPES: dict[str, tuple[bytes, dict[str, str]]] = {  # by job: the text that it scrapes, and the labels of its target
+SCRAPES = {  # by job: the text that it scrapes, and the labels of its target
     "pods": (exposition(serving()), {}),
     "services": (exposition(serving(), later=3), {}),
     "clash": (clashing(), TARGET),
 }
 
 
+Scrapes = dict[str, tuple[bytes, dict[str, str]]]
+
+
 @contextmanager
-def targets() -> Iterator[tuple[str, dict[str, threading.Event]]]:
+def targets(scrapes: Scrapes) -> Iterator[tuple[str, dict[str, threading.Event]]]:
     """The address of the targets, and an event for each job: set when Prometheus has stored its samples.
 
     It has stored them when it asks for the second time.
     """
-    requests, stored = dict.fromkeys(SCRAPES, 0), {job: threading.Event() for job in SCRAPES}
+    requests, stored = dict.fromkeys(scrapes, 0), {job: threading.Event() for job in scrapes}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -93,7 +96,7 @@ def targets() -> Iterator[tuple[str, dict[str, threading.Event]]]:
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.end_headers()
-            self.wfile.write(SCRAPES[job][0] if requests[job] == 1 else b"")
+            self.wfile.write(scrapes[job][0] if requests[job] == 1 else b"")
 
         def log_message(self, format: str, *arguments: Any) -> None: ...
 
@@ -110,15 +113,21 @@ def targets() -> Iterator[tuple[str, dict[str, threading.Event]]]:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Prometheus that has stored the samples of all targets."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    with targets() as (address, stored):
+    with prometheus(tmp_path_factory.mktemp("prometheus"), SCRAPES) as address:
+        yield address
+
+
+@contextmanager
+def prometheus(folder: Path, scrapes: Scrapes) -> Iterator[str]:
+    """The URL of a Prometheus with its data in `folder`, that has stored these samples."""
+    with targets(scrapes) as (address, stored):
         jobs = [
             {
                 "job_name": job,
                 "metrics_path": f"/{job}",
                 "static_configs": [{"targets": [address], "labels": labels}],
             }
-            for job, (_, labels) in SCRAPES.items()
+            for job, (_, labels) in scrapes.items()
         ]
         timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
         config, (port,) = folder / "prometheus.yml", free_ports(1)

@@ -21,7 +21,7 @@ from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
 from tests.contract.conftest import PATIENCE
-from tests.contract.test_prometheus import BEGAN, program, targets
+from tests.contract.test_prometheus import BEGAN, SCRAPES, program, targets
 from tests.unit.sluice_operator.certificates import Authority
 from tests.unit.sluice_operator.fake_prometheus import (
     INTERVAL,
@@ -70,7 +70,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     authority.pair("server")
     prometheus = Guarded(f"https://127.0.0.1:{port}", folder, authority)
     prometheus.allow("right")
-    with targets() as (address, stored):
+    with targets({"pods": SCRAPES["pods"]}) as (address, stored):
         job = {"job_name": "pods", "metrics_path": "/pods", "static_configs": [{"targets": [address]}]}
         timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
         config = folder / "prometheus.yml"

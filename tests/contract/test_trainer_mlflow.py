@@ -22,6 +22,9 @@ from sluice_operator.api.spec import Accuracy, Confidence, Objective, Source
 from sluice_operator.http_client import HttpClient
 from sluice_operator.mlflow.client import Registry
 from sluice_operator.mlflow.connection import Connection
+from sluice_server.fetch.preflight import parse_mlmodel
+from sluice_server.model import reference
+from sluice_server.model.mlmodel import MLmodel
 
 
 def run_trainer(url: str, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -117,6 +120,10 @@ def test_the_model_is_logged_with_what_a_server_needs(mlflow_server: str, traine
     columns = [column["name"] for column in json.loads(document["signature"]["inputs"])]
     assert columns == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
     assert len(example["dataframe_split"]["data"][0]) == 4
+    model = parse_mlmodel(yaml.safe_dump(document))
+    assert isinstance(model, MLmodel)
+    bins = reference.parse(model.tag(reference.METADATA_KEY))
+    assert [feature.name for feature in bins.features] == columns
 
 
 def test_files_hold_the_same_model_and_metrics(trained: dict[str, Any]) -> None:

@@ -1,46 +1,74 @@
 """Reference bins: how each feature was distributed in the training data.
 
-They are logged with the model, so that drift can be measured later, when the data may have changed.
+They are logged with the model, in the metadata of MLmodel, so that the model server can count requests by the same
+bins. Drift is the difference. Any trainer may use this module on its own data.
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from sluice_trainer.data import Dataset
-
+METADATA_KEY = "sluice.reference_bins"
 BINS = 10
+MOST_CATEGORIES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureBins:
-    """`counts[i]` rows are in `[edges[i], edges[i + 1])`; the last bin includes its end. `missing` rows are NaN."""
+    """One feature. Numbers have `edges`, text has `categories`.
+
+    `counts[i]` rows are in `[edges[i], edges[i + 1])`; the last bin includes its end. Or they are in `categories[i]`,
+    which are the most frequent ones. `missing` rows have no value.
+    """
 
     name: str
-    edges: tuple[float, ...]
     counts: tuple[int, ...]
     missing: int
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
 
 
-def reference_bins(dataset: Dataset, bins: int = BINS) -> tuple[FeatureBins, ...]:
-    """Bins with about equal counts: their edges are quantiles. Repeated values make fewer bins, not empty ones."""
-    return tuple(_feature(name, dataset.features[:, column], bins) for column, name in enumerate(dataset.feature_names))
+def reference_bins(rows: pd.DataFrame, bins: int = BINS) -> tuple[FeatureBins, ...]:
+    """The bins of all columns that are numbers, booleans or text and have values; others are left out.
+
+    Those of numbers have about equal counts: their edges are quantiles. A feature with at most `bins` different numbers
+    has a bin for each.
+    """
+    return tuple(_features(rows, bins))
 
 
 def as_document(reference: tuple[FeatureBins, ...], rows: int) -> dict[str, object]:
     """The bins as plain data for a JSON file. `rows`: the number of training rows."""
-    return {"rows": rows, "features": [asdict(feature) for feature in reference]}
+    features = [{key: value for key, value in asdict(feature).items() if value != ()} for feature in reference]
+    return {"rows": rows, "features": features}
 
 
-def _feature(name: str, values: np.ndarray, bins: int) -> FeatureBins:
-    present = values[~np.isnan(values)]
-    edges = np.unique(np.quantile(present, np.linspace(0, 1, bins + 1), method="nearest"))
-    if len(edges) == 1:
-        edges = np.repeat(edges, 2)  # a constant feature gets one bin of width 0
-    counts, _ = np.histogram(present, bins=edges)
-    return FeatureBins(
-        name=name,
-        edges=tuple(float(edge) for edge in edges),
-        counts=tuple(int(count) for count in counts),
-        missing=len(values) - len(present),
-    )
+def as_metadata(document: dict[str, object]) -> dict[str, str]:
+    """The `metadata` to log a model with."""
+    return {METADATA_KEY: json.dumps(document, separators=(",", ":"))}
+
+
+def _features(rows: pd.DataFrame, bins: int) -> Iterator[FeatureBins]:
+    for name, column in rows.items():
+        present = column.dropna()
+        missing = len(column) - len(present)
+        if present.empty:
+            continue
+        if pd.api.types.is_numeric_dtype(column):  # booleans too
+            edges = _edges(present.to_numpy(dtype=np.float64), bins)
+            counts, _ = np.histogram(present.to_numpy(dtype=np.float64), bins=edges)
+            yield FeatureBins(str(name), tuple(map(int, counts)), missing, edges=tuple(map(float, edges)))
+        elif all(isinstance(value, str) for value in present):
+            frequent = present.value_counts()[:MOST_CATEGORIES]
+            yield FeatureBins(str(name), tuple(map(int, frequent)), missing, categories=tuple(frequent.index))
+
+
+def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    different = np.unique(values)
+    if len(different) <= bins:
+        return np.append(different, different[-1])  # the last bin has width 0
+    return np.unique(np.quantile(values, np.linspace(0, 1, bins + 1), method="nearest"))

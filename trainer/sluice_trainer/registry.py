@@ -69,7 +69,7 @@ def publish(trained: Trained, dataset: Dataset, name: str, alias: str | None) ->
         mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", name))
         with mlflow.start_run() as run:
             _log_details(trained, dataset)
-            logged = _log_model(trained, name)
+            logged = _log_model(trained, name, _reference(trained))
         published = Published(name, str(logged.registered_model_version), run.info.run_id)
         if alias is not None:
             MlflowClient().set_registered_model_alias(name, alias, published.version)
@@ -95,11 +95,15 @@ def _log_details(trained: Trained, dataset: Dataset) -> None:
     mlflow.set_tags({"data.digest": digest(dataset), "version.python": platform.python_version()})
     mlflow.set_tags(hold_out.tags(trained.hold_out, trained.score.right))
     mlflow.set_tags({f"version.{library}": version(library) for library in LIBRARIES})
-    bins = reference.reference_bins(trained.rows)
-    mlflow.log_dict(reference.as_document(bins, len(trained.rows.labels)), REFERENCE_FILE)
+    mlflow.log_dict(_reference(trained), REFERENCE_FILE)
 
 
-def _log_model(trained: Trained, name: str) -> mlflow.models.model.ModelInfo:
+def _reference(trained: Trained) -> dict[str, object]:
+    rows = trained.rows.frame
+    return reference.as_document(reference.reference_bins(rows), len(rows))
+
+
+def _log_model(trained: Trained, name: str, bins: dict[str, object]) -> mlflow.models.model.ModelInfo:
     rows = trained.rows.frame
     return mlflow.sklearn.log_model(
         trained.model,
@@ -109,6 +113,7 @@ def _log_model(trained: Trained, name: str) -> mlflow.models.model.ModelInfo:
         input_example=rows.head(2),
         serialization_format="skops",
         skops_trusted_types=TRUSTED_TYPES,
+        metadata=reference.as_metadata(bins),
         pip_requirements=[f"{library}=={version(library)}" for library in LIBRARIES],
     )
 

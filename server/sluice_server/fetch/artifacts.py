@@ -106,12 +106,10 @@ def origin_of(uri: str, run_id: str | None) -> Origin | Unavailable:
     try:
         run_id = run_id or _run_of(uri)
         return _origin(MlflowClient().get_run(run_id)) if run_id else Origin()
-    except RestException as error:
-        if error.error_code in {*_NOT_THERE, *_LOGIN_REFUSED}:  # deleted, or of a team that shows only its models
+    except (MlflowException, OSError) as error:
+        if getattr(error, "error_code", "") in {*_NOT_THERE, *_LOGIN_REFUSED}:  # deleted, or only its models are shown
             logger.warning("the run of %s cannot be read: %s", uri, _brief(error))
             return Origin(run_id or "")
-        return _unavailable("RegistryUnreachable", f"the registry did not tell the run of {uri}", error)
-    except (MlflowException, OSError) as error:
         return _unavailable("RegistryUnreachable", f"no answer from the registry for the run of {uri}", error)
 
 

@@ -7,6 +7,7 @@ larger is downloaded; no type of the model is ever constructed here.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -16,14 +17,18 @@ from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
 from sluice_server.fetch.preflight import Candidate, check, check_files, choose_runtime, is_inside, parse_mlmodel
-from sluice_server.model import manifest
+from sluice_server.model import manifest, reference
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.manifest import Manifest, SignatureText
+from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.origin import Origin
+from sluice_server.model.reference import Reference
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import parse_inputs
 from sluice_server.runtimes.port import Image, Policy
 from sluice_server.settings import FetchSettings
+
+logger = logging.getLogger("sluice.fetch")
 
 
 def run(settings: FetchSettings) -> int:
@@ -96,7 +101,18 @@ def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
         predict_function=candidate.logged.predict_function,
         example_is_made_up=example is None,
         origin=origin,
+        reference=_reference(candidate.model),
     )
+
+
+def _reference(model: MLmodel) -> Reference | None:
+    """The reference bins that were logged with the model. It can be served without them, so a fault is only told."""
+    text = model.tag(reference.METADATA_KEY)
+    try:
+        return reference.parse(text) if text else None
+    except ValueError as error:
+        logger.warning("drift of the features is not measured: %s", error)
+        return None
 
 
 def _empty_folder(path: Path) -> Path:

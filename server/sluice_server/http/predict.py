@@ -18,6 +18,7 @@ from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, RequestHead, U
 from sluice_server.http.dialects import CLIENT_GONE, OK
 from sluice_server.http.dialects.port import Dialect, Parsed
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
+from sluice_server.inference.feature_bins import FeatureBins
 from sluice_server.inference.metrics import Meter, Metrics, Silent
 from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.rate_limits import RateLimits
@@ -48,7 +49,8 @@ class Request(msgspec.Struct, frozen=True):
 class PredictEndpoint:
     """Answers predictions in one dialect; bodies have at most `max_body` bytes.
 
-    Without `limits` all may ask as they like; without `tracing` there are no traces.
+    Without `limits` all may ask as they like; without `tracing` there are no traces, and without
+    `feature_bins` nobody counts what is in the rows.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class PredictEndpoint:
         max_body: int,
         limits: RateLimits | None = None,
         tracing: Tracing | None = None,
+        feature_bins: FeatureBins | None = None,
     ) -> None:
         self._dialect = dialect
         self._data_plane = data_plane
@@ -68,6 +71,7 @@ class PredictEndpoint:
         self._max_body = max_body
         self._limits = limits
         self._tracing = tracing
+        self._feature_bins = feature_bins
         self._route = dialect.paths[0]
         self._failed_code = dialect.status[Cause.FAILED]
         self._unreadable = Rejection(Cause.UNREADABLE, f"the body must be {dialect.format} and no content-encoding")
@@ -121,6 +125,8 @@ class PredictEndpoint:
             trace.predictions = len(prediction.output.values)
         if not request.head.probe:
             self._log.write(parsed.rows, prediction, self._data_plane.classes)
+            if self._feature_bins is not None:
+                self._feature_bins.add(parsed.rows)
         return OK
 
     def _parse(self, body: bytes, head: RequestHead) -> Parsed | Rejection:

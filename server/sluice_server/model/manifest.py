@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from sluice_server.model.origin import Origin
+from sluice_server.model.reference import Reference
 from sluice_server.model.schema import Schema, parse_inputs
 
 FILES = "files"
@@ -37,6 +38,7 @@ class Manifest(msgspec.Struct, frozen=True):
     predict_function: str = "predict"
     example_is_made_up: bool = False
     origin: Origin = Origin()
+    reference: Reference | None = None
 
     @property
     def schema(self) -> Schema:

@@ -21,6 +21,7 @@ class MLmodel(msgspec.Struct, frozen=True):
     signature: Signature | None = None
     model_size_bytes: int | None = None
     run_id: str | None = None
+    metadata: Any = None
 
     @property
     def python_version(self) -> str:
@@ -31,6 +32,10 @@ class MLmodel(msgspec.Struct, frozen=True):
     def predict_function(self) -> str:
         """The method of the model that answers for it, as it was logged with pyfunc_predict_fn."""
         return str((self.flavors.get("python_function") or {}).get("predict_fn") or "predict")
+
+    def tag(self, name: str) -> str:
+        """A text that the model was logged with as `metadata={name: ...}`; empty if there is none."""
+        return str(self.metadata.get(name) or "") if isinstance(self.metadata, dict) else ""
 
     @property
     def inputs(self) -> str:

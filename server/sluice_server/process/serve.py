@@ -18,6 +18,7 @@ from sluice_server.http.dialects import CODES, DIALECTS
 from sluice_server.http.dispatch import Dispatch
 from sluice_server.http.predict import PredictEndpoint
 from sluice_server.inference.data_plane import DataPlane
+from sluice_server.inference.feature_bins import FeatureBinCollector, FeatureBins
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction_ids import Keys
@@ -79,12 +80,21 @@ def _predict_endpoints(pod: Pod, tracing: Tracing | None) -> dict[str, PredictEn
         settings.prediction_log_sample,
         settings.prediction_log_redacted,
     )
+    bins = _feature_bins(pod)
     endpoints: dict[str, PredictEndpoint] = {}
     for kind in DIALECTS:
         dialect = kind(pod.rows, pod.identity)
-        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits, tracing)
+        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits, tracing, bins)
         endpoints |= dict.fromkeys(dialect.paths, endpoint)
     return endpoints
+
+
+def _feature_bins(pod: Pod) -> FeatureBins | None:
+    if pod.manifest.reference is None:
+        return None
+    bins = FeatureBins(pod.manifest.schema, pod.manifest.reference)
+    pod.metrics.registry.register(FeatureBinCollector(bins, pod.metrics.labels))
+    return bins
 
 
 def _tracing(pod: Pod, send: Callable[[Span], None] | None) -> Tracing | None:

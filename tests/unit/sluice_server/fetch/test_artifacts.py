@@ -12,6 +12,7 @@ from mlflow.exceptions import RestException
 from sluice_server.fetch import artifacts, fetch
 from sluice_server.fetch.artifacts import Artifacts
 from sluice_server.fetch.outcome import Unavailable
+from sluice_server.model.origin import Origin
 from sluice_server.model.refusal import Refused
 from sluice_server.settings import fetch_settings
 
@@ -98,3 +99,21 @@ def test_a_refused_login_is_no_outage(error_code: str, monkeypatch: pytest.Monke
     assert isinstance(found, Unavailable)
     assert found.reason == "RegistryLoginRefused"
     assert found.message.endswith("correct the Secret that model.registry.credentialsSecret names, or name one")
+
+
+@pytest.mark.parametrize(
+    ("error_code", "told"),
+    [("RESOURCE_DOES_NOT_EXIST", Origin("r1")), ("PERMISSION_DENIED", Origin("r1")), ("INTERNAL_ERROR", None)],
+)
+def test_a_run_that_is_gone_or_hidden_costs_only_what_it_would_tell(
+    error_code: str, told: Origin | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is served without it. An outage is another thing: the next try may know more."""
+
+    class Client:
+        def get_run(self, run_id: str) -> Any:
+            raise RestException({"error_code": error_code, "message": "no run"})
+
+    monkeypatch.setattr(artifacts, "MlflowClient", Client)
+    found = artifacts.origin_of("models:/iris/3", "r1")
+    assert found == told or (told is None and isinstance(found, Unavailable))

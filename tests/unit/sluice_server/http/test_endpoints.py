@@ -20,6 +20,7 @@ from sluice_server.inference.batching import Batcher
 from sluice_server.inference.prediction_ids import Keyring
 from sluice_server.inference.readiness import Phase
 from sluice_server.model.origin import Origin
+from sluice_server.model.reference import FeatureReference, Reference
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 
@@ -186,6 +187,25 @@ def test_requests_are_counted_by_entry(client: Client) -> None:
     assert client.value("ml_predictions_total", "gateway", **{"class": "0"}) == 2
     assert client.value("ml_predictions_total", "gateway", **{"class": "2"}) == 0
     assert client.value("ml_predictions_total", "cluster", **{"class": "2"}) == 1
+
+
+def test_features_are_counted_by_the_bins_of_the_training(
+    start: Start, save: Save, forest: Any, tmp_path: Path
+) -> None:
+    """Rows that were answered; not probes, and not what was refused. Without a reference there are no bins."""
+    bins = Reference(10, (FeatureReference("petal width", (4, 6), edges=(0.0, 1.0, 2.5)),))
+    client = start(model_dir=save(tmp_path / "known", forest, reference=bins))
+    client.post("/predict", json={"features": [ROW, [6, 3, 5, 2], [6, 3, 5, 2]]})
+    client.post("/invocations", json={"instances": [[6, 3, 5, 99]]})
+    client.post("/predict", json={"features": [1, 2, 3]})
+    client.post("/predict", json={"features": ROW}, headers={"x-sluice-probe": "smoke"})
+    shown = re.findall(r'ml_feature_bin_total{bin="(.*?)",feature="petal width".*} (.*)', metrics_of(client))
+    assert dict(shown) == {"below": "0.0", "[0.0, 1.0)": "1.0", "[1.0, 2.5]": "2.0", "above": "1.0", "missing": "0.0"}
+    assert "ml_feature" not in metrics_of(start())
+
+
+def metrics_of(client: Client) -> str:
+    return client.get("/metrics", "cluster").text
 
 
 @pytest.mark.parametrize("features", [ROW, [1]])
