@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -61,10 +61,9 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Where the store is, and the token of this namespace; None where the store takes none."""
+    """Where the store is, and the file with the token of this namespace, if the store wants one."""
 
     url: str
-    token: str | None = field(repr=False)
     token_file: Path
 
 
@@ -113,6 +112,7 @@ class ServeSettings:
     rate_limit_header: str
     tracing: Sampling | None
     log: LogSettings
+    store: StoreSettings | None
 
 
 def mlflow_defaults(authority: Path) -> dict[str, str]:
@@ -162,6 +162,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         rate_limit_header=_header(env, "SLUICE_RATE_LIMIT_HEADER", "X-API-Key"),
         tracing=_tracing(env),
         log=_log(env),
+        store=_store(env),
     )
 
 
@@ -213,14 +214,7 @@ def _store(env: Mapping[str, str]) -> StoreSettings | None:
         return None
     if not _STORE_URL.fullmatch(url):
         raise SettingError("SLUICE_STORE_URL is no address of a store: write http://HOST:PORT, without a user in it.")
-    file = Path(env.get("SLUICE_STORE_TOKEN_FILE", "/etc/sluice/store/token"))
-    try:
-        token = file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        return StoreSettings(url, None, file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"SLUICE_STORE_TOKEN_FILE is {str(file)!r}, which cannot be read: {error}.") from None
-    return StoreSettings(url, token, file)
+    return StoreSettings(url, Path(env.get("SLUICE_STORE_TOKEN_FILE", "/etc/sluice/store/token")))
 
 
 def _digest(env: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 
 from sluice_server.http import json_body
 from sluice_server.inference.feedback import Feedback
+from sluice_server.inference.labels import TooManyPendingError
 from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
 
 _NO_ID = (
@@ -40,12 +41,16 @@ class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
     ] = None
 
 
-class FeedbackAnswer(msgspec.Struct, frozen=True):
-    """What became of the labels: counted, how many of these were correct, and came for a row that had one already."""
+class FeedbackAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of the labels: counted, how many of these were correct, and came for a row that had one already.
+
+    Pending ones wait for the store, and count later if their row has none. Without a store, none are.
+    """
 
     counted: int
     correct: int
     repeats: int
+    pending: int = 0
 
 
 _DECODER = msgspec.json.Decoder(FeedbackBody)
@@ -65,14 +70,18 @@ def add_feedback(app: FastAPI, feedback: Feedback | None, key_file: str) -> None
             given = _DECODER.decode(body)
             if given.prediction_id is None:
                 raise FeedbackError(("prediction_id",), _NO_ID)
-            counted = feedback.count(given.prediction_id, given.label, given.labels, time.time())
+            counted = await feedback.count(given.prediction_id, given.label, given.labels, time.time())
         except msgspec.ValidationError as error:
             return _unprocessable("value_error", *_located(str(error)))
         except json_body.NOT_JSON as error:
             return _unprocessable("json_invalid", (), json_body.why(error, body))
         except FeedbackError as error:
             return _unprocessable("value_error", error.location, str(error))
-        return JSONResponse(msgspec.to_builtins(FeedbackAnswer(counted.counted, counted.correct, counted.repeats)))
+        except TooManyPendingError:
+            detail = "too many labels wait for the store, which does not answer: send this one again later"
+            return JSONResponse({"detail": detail}, 503, {"retry-after": "10"})
+        answer = FeedbackAnswer(counted.counted, counted.correct, counted.repeats, counted.pending)
+        return JSONResponse(msgspec.to_builtins(answer), 202 if counted.pending else 200)
 
 
 def _unprocessable(kind: str, location: tuple[str | int, ...], message: str) -> JSONResponse:
@@ -94,10 +103,11 @@ def _description() -> dict[str, Any]:
     (body, answer), parts = msgspec.json.schema_components((FeedbackBody, FeedbackAnswer), ref_template="{name}")
     responses = {
         "200": {"description": "What became of the labels.", "content": _json(parts[answer["$ref"]])},
+        "202": {"description": "Some labels are pending: the store does not answer. They are lost if this pod is."},
         "413": {"description": "The body is over its limit."},
         "415": {"description": "The body is not JSON."},
         "422": {"description": "The id or a label cannot be counted; `detail` names the field. Nothing was counted."},
-        "503": {"description": "This pod has no key for prediction ids."},
+        "503": {"description": "This pod has no key for prediction ids, or too many labels wait for the store."},
     }
     return {"requestBody": {"required": True, "content": _json(parts[body["$ref"]])}, "responses": responses}
 

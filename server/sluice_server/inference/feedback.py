@@ -5,50 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sluice_server.inference.metrics import Metrics
+from sluice_server.inference.labels import LabelCounter, Outcome, RowLabel
 from sluice_server.inference.prediction_ids import FeedbackError, Keys, Label, LabelError, PredictionId
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What became of labels: how many were counted, how many of these were right, how many came again."""
+    """What became of labels: counted, how many of these were right, came again, and wait for the store."""
 
     counted: int
     correct: int
     repeats: int
-
-
-class LabelledRows:
-    """Which rows of which predictions have a label; keeps the newest `size` predictions."""
-
-    def __init__(self, size: int = 50_000) -> None:
-        self._size = size
-        self._rows: dict[bytes, int] = {}
-
-    def add(self, request: bytes, row: int) -> bool:
-        """Remembers that the row has a label; False if it had one already."""
-        seen = self._rows.get(request, 0)
-        if seen >> row & 1:
-            return False
-        self._rows[request] = seen | 1 << row
-        if len(self._rows) > self._size:
-            del self._rows[next(iter(self._rows))]
-        return True
+    pending: int
 
 
 class Feedback:
-    """Counts labels in the metrics. `max_age` is in seconds; older predictions take none."""
+    """Has the labels of predictions counted. `max_age` is in seconds; older predictions take none."""
 
-    def __init__(self, keyring: Keys, metrics: Metrics, max_age: float) -> None:
+    def __init__(self, keyring: Keys, labels: LabelCounter, max_age: float) -> None:
         self._keyring = keyring
-        self._metrics = metrics
+        self._labels = labels
         self._max_age = max_age
-        self._labelled = LabelledRows()
 
-    def count(
+    async def count(
         self, prediction_id: str, label: Label | None, labels: Sequence[Label | None] | None, now: float
     ) -> Counted:
-        """Counts each labelled row at most once; raises FeedbackError and then counts nothing.
+        """Counts each labelled row at most once; raises FeedbackError or TooManyPendingError, and then counts nothing.
 
         Either `label` is given, for a prediction of one row, or `labels`, with None for a row whose label is not known.
         """
@@ -56,16 +38,21 @@ class Feedback:
         field = "label" if labels is None else "labels"
         given = enumerate(_one_per_row(predicted, label, labels))
         right = {row: _is_right(predicted, field, row, label) for row, label in given if label is not None}
-        counted = correct = repeats = 0
-        for row, is_right in right.items():
-            if not self._labelled.add(predicted.request, row):
-                self._metrics.repeated(predicted.revision, predicted.entry)
-                repeats += 1
-                continue
-            self._metrics.labelled(predicted.revision, predicted.entry, is_right)
-            counted += 1
-            correct += is_right
-        return Counted(counted, correct, repeats)
+        outcomes = await self._labels.count([_row_label(predicted, row, correct) for row, correct in right.items()])
+        return Counted(
+            outcomes.count(Outcome.COUNTED),
+            sum(correct for correct, came in zip(right.values(), outcomes, strict=True) if came is Outcome.COUNTED),
+            outcomes.count(Outcome.REPEAT),
+            outcomes.count(Outcome.PENDING),
+        )
+
+    async def close(self) -> None:
+        """See `LabelCounter.close`."""
+        await self._labels.close()
+
+
+def _row_label(predicted: PredictionId, row: int, correct: bool) -> RowLabel:
+    return RowLabel(predicted.request, row, predicted.revision, predicted.entry, predicted.issued, correct)
 
 
 def _is_right(predicted: PredictionId, field: str, row: int, label: Label) -> bool:

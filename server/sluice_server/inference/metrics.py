@@ -109,6 +109,7 @@ class Metrics:
         self._feedback = self._counter("ml_feedback", "Labels counted, by who predicted.", feedback)
         self._correct = self._counter("ml_feedback_correct", "Labels that equal the prediction.", feedback)
         self._repeats = self._counter("ml_feedback_repeats", "Labels for rows that had one already.", feedback)
+        self.pending_labels = Gauge("ml_feedback_pending", "Labels that wait for the store.", registry=self.registry)
         self._info = Gauge(
             "ml_model_info",
             "What is served; always 1.",

@@ -20,6 +20,7 @@ from sluice_server.http.predict import PredictEndpoint
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feature_bins import FeatureBinCollector, FeatureBins
 from sluice_server.inference.feedback import Feedback
+from sluice_server.inference.labels import LabelCounter, PodLabels
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction_ids import Keys
 from sluice_server.inference.prediction_log import PredictionLog
@@ -52,7 +53,8 @@ def assemble(
     """Wires the parts for one model; nothing runs yet. `send` takes the spans of traced requests."""
     identity = Identity(settings.model_name, settings.model_version, settings.revision, settings.model_uri)
     metrics = Metrics(identity, CODES)
-    feedback = None if keyring is None else Feedback(keyring, metrics, settings.feedback_max_age)
+    labels = _label_counter(settings, metrics)
+    feedback = None if keyring is None else Feedback(keyring, labels, settings.feedback_max_age)
     data_plane = DataPlane(settings.revision, keyring)
     rows = RowReader(found.schema, settings.max_rows)
     pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, rows, feedback, datetime.now(UTC))
@@ -68,6 +70,17 @@ def assemble(
         entries,
     )
     return Process(pod, dispatch, entries)
+
+
+def _label_counter(settings: ServeSettings, metrics: Metrics) -> LabelCounter:
+    if settings.store is None:
+        return PodLabels(metrics)
+    if not settings.model_deployment:
+        raise SettingError("SLUICE_MODEL_DEPLOYMENT is not set: a store keeps labels by it.")
+    from sluice_server.process.store_labels import StoreLabels  # noqa: PLC0415 - no HTTP client where there is no store
+    from sluice_server.store.client import StoreClient  # noqa: PLC0415
+
+    return StoreLabels(StoreClient(settings.store).count_labels, settings.model_deployment, metrics)
 
 
 def _predict_endpoints(pod: Pod, tracing: Tracing | None) -> dict[str, PredictEndpoint]:
@@ -116,6 +129,8 @@ async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, s
         await serve(server, list(sockets.values()), drain)
     finally:
         loading.cancel()
+        if pod.feedback is not None:
+            await pod.feedback.close()
         worker.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,6 +1,7 @@
-"""Requests to the store, for the commands `prepare` and `fetch`. Blocking; each request is tried once.
+"""Requests to the store. Blocking; each request is tried once.
 
-The containers of both are started again by Kubernetes with growing pauses, so no retries are hidden here.
+Who asks knows when to try again: the containers `prepare` and `fetch` are started again by Kubernetes with growing
+pauses, and labels are kept until they were taken. The token is read for each request, since it may be changed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from sluice_server.store import archive
 from sluice_server.store.archive import ArchiveError
 
 _CONNECT, _READ = 5.0, 60.0  # seconds; until the store has taken or sends the next bytes
+_LABELS_READ = 10.0  # seconds; some labels are counted at once, and a pod that stops waits for this
 _SHOWN = 300  # characters of an answer
+
+
+class _LabelsAnswer(msgspec.Struct):
+    new: list[bool]
 
 
 class StoreError(Exception):
@@ -32,15 +38,15 @@ class StoreError(Exception):
 
 
 class StoreClient:
-    """The models of one store."""
+    """The models and labels of one store."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
-        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=_CONNECT, read=_READ))
+        self._pool = urllib3.PoolManager(retries=False)
 
     def put(self, folder: Path, digest: str) -> None:
         """Keeps all files of the folder under their tree digest; raises StoreError."""
-        with self._answer("PUT", digest, archive.packed(folder)) as response:
+        with self._answer("PUT", f"/models/{digest}", archive.packed(folder)) as response:
             self._expect(response, HTTPStatus.CREATED)
 
     def get(self, digest: str, folder: Path) -> None:
@@ -48,7 +54,7 @@ class StoreClient:
 
         Whether they are those of the digest is for the caller to check.
         """
-        with self._answer("GET", digest, None) as response:
+        with self._answer("GET", f"/models/{digest}", None) as response:
             self._expect(response, HTTPStatus.OK)
             try:
                 archive.unpack(cast(IO[bytes], response), folder)
@@ -59,15 +65,30 @@ class StoreClient:
                     "model again, which replaces it",
                 ) from None
 
+    def count_labels(self, body: bytes) -> list[bool]:
+        """For each label of a body for /labels, whether it is the first one of its row; raises StoreError."""
+        with self._answer("POST", "/labels", body, _LABELS_READ) as response:
+            self._expect(response, HTTPStatus.OK)
+            try:
+                return msgspec.json.decode(response.read(), type=_LabelsAnswer).new
+            except msgspec.DecodeError as error:
+                what = f"{self._settings.url} is no store that counts labels: {error}"
+                raise StoreError("StoreUnreachable", what) from None
+
     @contextmanager
     def _answer(
-        self, method: str, digest: str, body: Iterator[bytes] | None
+        self, method: str, path: str, body: Iterator[bytes] | bytes | None, read: float = _READ
     ) -> Iterator[urllib3.response.BaseHTTPResponse]:
-        url = f"{self._settings.url}/models/{digest}"
-        headers = {} if self._settings.token is None else {"Authorization": f"Bearer {self._settings.token}"}
+        url = f"{self._settings.url}{path}"
         try:
             response = self._pool.request(
-                method, url, headers=headers, body=body, preload_content=False, redirect=False
+                method,
+                url,
+                headers=self._headers(),
+                body=body,
+                preload_content=False,
+                redirect=False,
+                timeout=urllib3.Timeout(connect=_CONNECT, read=read),
             )
             try:
                 yield response
@@ -76,6 +97,15 @@ class StoreClient:
         except (HTTPError, ConnectionError) as error:
             what = " ".join(str(error).split())[:_SHOWN]
             raise StoreError("StoreUnreachable", f"no answer from the store at {self._settings.url}: {what}") from None
+
+    def _headers(self) -> dict[str, str]:
+        file = self._settings.token_file
+        try:
+            return {"Authorization": f"Bearer {file.read_text(encoding='ascii').strip()}"}
+        except FileNotFoundError:  # the store is open, or says that it is not
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError("StoreLoginRefused", f"the token in {file} cannot be read: {error}") from None
 
     def _expect(self, response: urllib3.response.BaseHTTPResponse, status: HTTPStatus) -> None:
         if response.status == status:

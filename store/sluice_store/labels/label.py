@@ -12,10 +12,12 @@ _Name = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One label. `prediction`: request id inside of the prediction id, in hex; `issued`: seconds since the epoch.
 
-    The pod has checked the signature of the prediction id; here only the pair of prediction and row matters.
+    The pod has checked the signature of the prediction id; here only the pair of prediction and row matters. `claim`:
+    random hex digits, others for each label that comes to a pod, and the same when the pod sends that label again.
     """
 
     prediction: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
+    claim: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
     row: Annotated[int, msgspec.Meta(ge=0, lt=64)]
     model_deployment: _Name
     revision: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]{1,16}$")]

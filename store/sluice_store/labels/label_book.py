@@ -1,7 +1,8 @@
 """Counts each label once, in SQLite or PostgreSQL.
 
-A row of a prediction is noted and its label is added to the totals in one transaction: a client that does not hear the
-answer sends its labels again, and they are repeats. Methods block; the API calls them in threads.
+A row of a prediction is noted and its label is added to the totals in one transaction. A pod that does not hear the
+answer sends its labels again: by their claims they are known, and get the same answer. Methods block; the API calls
+them in threads.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, select, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -72,8 +73,10 @@ class LabelBook:
         with self._transaction() as connection:
             self._forget_expired(connection, oldest, now)
             noted = self._note(connection, namespace, first)
-            self._add(connection, namespace, _sums(labels, first, noted))
-        new = [label is first.get(at := (label.prediction, label.row)) and at in noted for label in labels]
+            claimed = self._claimed(connection, namespace, [first[at] for at in first if at not in noted])
+            self._add(connection, namespace, _sums(labels, first, noted, claimed))
+        counted = noted | claimed
+        new = [label is first.get(at := (label.prediction, label.row)) and at in counted for label in labels]
         expired = sum(label.issued < oldest for label in labels)
         return Counted(new, len(labels) - sum(new) - expired, expired)
 
@@ -85,15 +88,27 @@ class LabelBook:
             return [Totals(*row) for row in connection.execute(query)]
 
     def _note(self, connection: Connection, namespace: str, labels: dict[_Row, Label]) -> set[_Row]:
-        """Notes the rows; gives those that had no label before."""
+        """Notes the rows, in one order everywhere so that no two transactions wait for each other.
+
+        Gives those that had no label before.
+        """
         rows = [
-            {"namespace": namespace, "prediction": prediction, "row": row, "issued": labels[prediction, row].issued}
-            for prediction, row in sorted(labels)  # in one order everywhere: no two transactions wait for each other
+            {"namespace": namespace, "prediction": at[0], "row": at[1], "claim": label.claim, "issued": label.issued}
+            for at, label in sorted(labels.items(), key=lambda item: item[0])
         ]
         if not rows:
             return set()
         note = self._insert(LABELLED).on_conflict_do_nothing().returning(LABELLED.c.prediction, LABELLED.c.row)
         return {(prediction, row) for prediction, row in connection.execute(note, rows)}
+
+    def _claimed(self, connection: Connection, namespace: str, labels: Sequence[Label]) -> set[_Row]:
+        """The rows whose label that counted is the very one that comes again now."""
+        if not labels:
+            return set()
+        row = (LABELLED.c.prediction, LABELLED.c.row, LABELLED.c.claim)
+        known = tuple_(*row).in_([(label.prediction, label.row, label.claim) for label in labels])
+        query = select(*row[:2]).where(LABELLED.c.namespace == namespace, known)
+        return {(prediction, at) for prediction, at in connection.execute(query)}
 
     def _add(self, connection: Connection, namespace: str, sums: dict[_Group, list[int]]) -> None:
         """Adds to the totals of each group: labels, correct ones, repeats."""
@@ -127,7 +142,9 @@ class LabelBook:
             raise LabelsError(_brief(error)) from error
 
 
-def _sums(labels: Sequence[Label], first: dict[_Row, Label], noted: set[_Row]) -> dict[_Group, list[int]]:
+def _sums(
+    labels: Sequence[Label], first: dict[_Row, Label], noted: set[_Row], claimed: set[_Row]
+) -> dict[_Group, list[int]]:
     """For each group: labels that count, correct ones of these, repeats."""
     came = Counter((label.prediction, label.row) for label in labels)
     sums: dict[_Group, list[int]] = {}
@@ -136,7 +153,7 @@ def _sums(labels: Sequence[Label], first: dict[_Row, Label], noted: set[_Row]) -
         counts = at in noted
         total[0] += counts
         total[1] += counts and label.correct
-        total[2] += came[at] - counts
+        total[2] += came[at] - (counts or at in claimed)
     return sums
 
 

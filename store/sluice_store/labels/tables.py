@@ -12,6 +12,7 @@ LABELLED = Table(  # rows of predictions that have a label; the primary key is t
     Column("namespace", String(63), primary_key=True),
     Column("prediction", String(16), primary_key=True),
     Column("row", SmallInteger, primary_key=True, autoincrement=False),
+    Column("claim", String(16), nullable=False),  # of the label that counted: its pod may ask again whether it did
     Column("issued", BigInteger, nullable=False, index=True),
 )
 

@@ -32,8 +32,8 @@ class Store:
     length: int | None = None  # that it claims
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
 
-    def settings(self, token: str | None = None) -> StoreSettings:
-        return StoreSettings(self.url, token, Path("/etc/sluice/store/token"))
+    def settings(self, token_file: str = "/nowhere/token") -> StoreSettings:
+        return StoreSettings(self.url, Path(token_file))
 
 
 @pytest.fixture
@@ -43,6 +43,8 @@ def store() -> Iterator[Store]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             state.requests.append((self.command, self.path, self.headers["authorization"]))
+            if self.command == "POST":
+                self.rfile.read(int(self.headers["content-length"]))
             if self.command == "PUT":
                 while (size := int(self.rfile.readline(), 16)) > 0:
                     self.rfile.read(size + 2)
@@ -51,7 +53,7 @@ def store() -> Iterator[Store]:
             self.end_headers()
             self.wfile.write(state.body)
 
-        do_GET = do_PUT = answer  # noqa: N815 - names of the standard library
+        do_GET = do_POST = do_PUT = answer  # noqa: N815 - names of the standard library
 
         def log_message(self, format: str, *args: object) -> None: ...
 
@@ -118,7 +120,7 @@ def test_a_folder_that_this_image_cannot_read_is_told(store: Store, tmp_path: Pa
     ("status", "body", "expected", "told"),
     [
         (401, b'{"detail": "this needs a token"}', "StoreLoginRefused", "this needs a token"),
-        (403, b"", "StoreLoginRefused", "/etc/sluice/store/token"),
+        (403, b"", "StoreLoginRefused", "/nowhere/token"),
         (404, b'{"detail": "the store has no model"}', "NotInStore", "the store has no model"),
         (422, b"[1]", "StoreRefused", "[1]"),
         (503, b"<html>overloaded</html>", "StoreUnreachable", "<html>overloaded</html>"),
@@ -154,18 +156,30 @@ def refused(put: Callable[[], None]) -> StoreError:
     return error.value
 
 
-def test_a_model_is_put_under_its_digest(store: Store, prepared: Path) -> None:
-    """With the token of the namespace; only 201 means that it is kept."""
-    store.status = 201
-    StoreClient(store.settings("models.abc")).put(prepared, DIGEST)
-    assert store.requests == [("PUT", f"/models/{DIGEST}", "Bearer models.abc")]
+def test_a_model_is_put_under_its_digest(store: Store, prepared: Path, tmp_path: Path) -> None:
+    """With the token that the namespace has now; only 201 means that it is kept."""
+    store.status, token = 201, tmp_path / "token"
+    client = StoreClient(store.settings(str(token)))
+    for value in ("models.abc", "models.xyz"):
+        token.write_text(f"{value}\n")
+        client.put(prepared, DIGEST)
+        assert store.requests.pop() == ("PUT", f"/models/{DIGEST}", f"Bearer {value}")
     store.status = 200
     assert refused(lambda: StoreClient(store.settings()).put(prepared, DIGEST)).reason == "StoreUnreachable"
 
 
-def test_a_token_is_not_told(store: Store, prepared: Path) -> None:
-    """Neither in a message nor in a settings value that is logged."""
+def test_a_token_is_not_told(store: Store, prepared: Path, tmp_path: Path) -> None:
+    """Not even in the message that the store refuses it."""
+    (tmp_path / "token").write_text("models.verysecret")
     store.status = 401
-    settings = store.settings("models.verysecret")
-    error = refused(lambda: StoreClient(settings).put(prepared, DIGEST))
-    assert "verysecret" not in f"{error}{settings}"
+    error = refused(lambda: StoreClient(store.settings(str(tmp_path / "token"))).put(prepared, DIGEST))
+    assert "verysecret" not in str(error)
+
+
+def test_what_counts_no_labels_is_no_store(store: Store) -> None:
+    """An answer that does not say which labels are new counts none."""
+    store.body = b'{"new": [true, false]}'
+    assert StoreClient(store.settings()).count_labels(b"{}") == [True, False]
+    store.body = b'{"status": "fine"}'
+    with pytest.raises(StoreError, match="no store that counts labels"):
+        StoreClient(store.settings()).count_labels(b"{}")

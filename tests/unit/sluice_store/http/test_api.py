@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 import tarfile
 import time
 from collections.abc import AsyncIterator
@@ -68,6 +69,7 @@ def archive(content: bytes = b"hello\n") -> bytes:
 def label(**fields: object) -> dict[str, object]:
     return {
         "prediction": "0123456789abcdef",
+        "claim": secrets.token_hex(8),
         "row": 0,
         "model_deployment": "iris",
         "revision": "abc",

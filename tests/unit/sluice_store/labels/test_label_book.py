@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import msgspec
@@ -23,8 +24,12 @@ def book(url: str) -> LabelBook:
     return LabelBook(url, 30 * DAY)
 
 
-def label(number: int, row: int = 0, *, correct: bool = True, revision: str = "abc", age: float = 60) -> Label:
-    return Label(f"{number:016x}", row, "iris", revision, "gateway", int(NOW - age), correct)
+def label(
+    number: int, row: int = 0, *, correct: bool = True, revision: str = "abc", age: float = 60, claim: str = ""
+) -> Label:
+    """A label that comes for the first time, unless it has the claim of another."""
+    claim = claim or secrets.token_hex(8)
+    return Label(f"{number:016x}", claim, row, "iris", revision, "gateway", int(NOW - age), correct)
 
 
 def totals(book: LabelBook, namespace: str = "models") -> dict[str, tuple[int, int, int]]:
@@ -44,6 +49,15 @@ def test_a_label_counts_once_within_a_request(book: LabelBook) -> None:
     counted = book.count("models", [label(1), label(1, correct=False), label(1, row=1)], NOW)
     assert (counted.new, counted.repeats) == ([True, False, True], 1)
     assert totals(book) == {"abc": (2, 2, 1)}
+
+
+def test_a_label_that_is_sent_again_gets_the_same_answer(book: LabelBook) -> None:
+    """The pod did not hear the first one: it must count the label once, and so must the store."""
+    mine, others = label(1, claim="a" * 16), label(2, claim="b" * 16)
+    book.count("models", [label(2)], NOW)
+    for _ in range(3):
+        assert book.count("models", [mine, others], NOW).new == [True, False]
+    assert totals(book) == {"abc": (2, 2, 3)}
 
 
 def test_rows_and_namespaces_have_labels_of_their_own(book: LabelBook) -> None:
@@ -105,6 +119,7 @@ def test_a_database_that_does_not_work_is_told(tmp_path: Path) -> None:
     [
         {"prediction": "0123"},
         {"prediction": "0123456789ABCDEF"},
+        {"claim": "x"},
         {"row": -1},
         {"row": 64},
         {"revision": "Not a revision"},
@@ -116,7 +131,8 @@ def test_a_database_that_does_not_work_is_told(tmp_path: Path) -> None:
 )
 def test_a_label_that_no_pod_sends_is_refused(change: dict[str, object]) -> None:
     """Each field has a form, and there are no others."""
-    right = msgspec.to_builtins(label(1))
-    assert msgspec.convert(right, Label) == label(1)
+    sent = label(1)
+    right = msgspec.to_builtins(sent)
+    assert msgspec.convert(right, Label) == sent
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(right | change, Label)

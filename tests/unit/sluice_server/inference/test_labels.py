@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice_server.inference.feedback import LabelledRows
+from sluice_server.inference.labels import LabelledRows
 
 
 def test_each_row_is_new_once() -> None:
