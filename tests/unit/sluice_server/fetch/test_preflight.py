@@ -129,10 +129,10 @@ def test_a_missing_signature_is_refused_with_the_line_to_add(signature: Signatur
 
 
 def test_a_signature_that_cannot_be_served_names_the_column() -> None:
-    """Text columns are not served."""
-    reason, message = refusal(changed(signature=Signature('[{"type": "string", "name": "city"}]', None)))
+    """Columns of lists are not served."""
+    reason, message = refusal(changed(signature=Signature('[{"type": "array", "name": "words"}]', None)))
     assert reason == "UnsupportedSignature"
-    assert "'city'" in message
+    assert "'words'" in message
 
 
 def test_a_model_beyond_the_memory_limit_is_refused_with_both_sizes() -> None:
