@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from sluice_server import logs
 from sluice_server.inference.prediction import Prediction
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
@@ -61,7 +62,7 @@ class PredictionLog:
             "rows": len(rows),
             "model": self._model,
         }
-        logger.info("Prediction made", extra={"fields": fields})
+        logs.event(logger, "Prediction made", fields)
 
 
 def _predictions(prediction: Prediction, classes: Sequence[Any] | None) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -60,6 +61,30 @@ def test_an_exception_is_part_of_its_record() -> None:
     except ValueError:
         logging.getLogger("a").exception("failed")
     assert "ValueError: broken" in json.loads(stream.getvalue())["exception"]
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+def test_an_event_is_written_as_any_other_record(level: str) -> None:
+    """With the same fields and ids, below the same level; those of one turn of the loop in one piece."""
+    stream = io.StringIO()
+    logs.configure(LogSettings(level, LogFormat.JSON), stream)
+    logger = logging.getLogger("a")
+
+    async def requests() -> None:
+        for number in range(2):
+            logs.correlation_id.set(f"request-{number}")
+            logs.event(logger, "hello", {"rows": number})
+        assert stream.getvalue() == ""
+        await asyncio.sleep(0)
+
+    asyncio.run(requests())
+    for number in range(2):
+        logs.correlation_id.set(f"request-{number}")
+        logger.info("hello", extra={"fields": {"rows": number}})
+    records = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert all(record.pop("timestamp").endswith("Z") for record in records)
+    assert records[:2] == records[2:]
+    assert len(records) == (4 if level == "INFO" else 0)
 
 
 @pytest.mark.parametrize(
