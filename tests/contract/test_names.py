@@ -23,6 +23,7 @@ from sluice_server import otlp_values, settings
 from sluice_server.http import asgi
 from sluice_server.http.dialects import CODES
 from sluice_server.inference import metrics as served
+from sluice_server.inference import request_metrics
 from sluice_server.model.identity import Identity
 
 OWNER = Owner("models", "iris", "uid")
@@ -38,7 +39,7 @@ REVISION = Revision(
 
 def test_latency_bounds_are_those_of_the_server() -> None:
     """At any other bound there would seem to be 0 requests."""
-    assert latency_buckets.LATENCY_BOUNDS == served.LATENCY_BOUNDS
+    assert latency_buckets.LATENCY_BOUNDS == request_metrics.LATENCY_BOUNDS
 
 
 def test_the_server_exports_the_series_that_the_reader_asks_for() -> None:

@@ -19,10 +19,11 @@ from sluice_server.http.dialects import CLIENT_GONE, OK
 from sluice_server.http.dialects.port import Dialect, Parsed
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
 from sluice_server.inference.feature_bins import FeatureBins
-from sluice_server.inference.metrics import Meter, Metrics, Silent
+from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.rate_limits import RateLimits
 from sluice_server.inference.rejection import Cause, Rejection, invalid
+from sluice_server.inference.request_metrics import Meter, Silent
 from sluice_server.inference.tracing import Trace, Tracing
 
 logger = logging.getLogger("sluice.predict")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import Counter as PrometheusCounter
 
 from sluice_server.http.dialects import CODES
-from sluice_server.inference.metrics import ENTRIES, LATENCY_BOUNDS, Metrics
+from sluice_server.inference.metrics import ENTRIES, Metrics
+from sluice_server.inference.request_metrics import LATENCY_BOUNDS
 from sluice_server.model.identity import Identity
 
 
@@ -30,6 +33,21 @@ def test_children_are_at_zero_from_the_start(entry: str) -> None:
         assert read(name, request) == 0
     for name in ("ml_feedback_total", "ml_feedback_correct_total", "ml_feedback_repeats_total"):
         assert read(name, feedback) == 0
+
+
+def test_requests_are_exported_as_prometheus_client_exports_them() -> None:
+    """The text is that of its own histogram and counter, with a request at a bound counted within it."""
+    ours, theirs = Metrics(Identity("iris", "3", "abcdefghij"), (200, 500)), CollectorRegistry()
+    names, values = ("model", "version", "revision", "entry"), ("iris", "3", "abcdefghij", "gateway")
+    duration = Histogram("ml_request_duration_seconds", "x", names, registry=theirs, buckets=LATENCY_BOUNDS)
+    requests = PrometheusCounter("ml_requests", "x", (*names, "code"), registry=theirs)
+    requests.labels(*values, "500")
+    for seconds in (0.0001, 0.05, 0.050001, 61.0):
+        ours.meters["gateway"].finish(200, seconds)
+        duration.labels(*values).observe(seconds)
+        requests.labels(*values, "200").inc()
+    expected = {line for line in generate_latest(theirs).decode().splitlines() if not line.startswith("#")}
+    assert expected <= set(generate_latest(ours.registry).decode().splitlines())
 
 
 @pytest.mark.parametrize(("name", "rest"), [("rose", "other"), ("other", "(other)")])
