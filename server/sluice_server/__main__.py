@@ -51,7 +51,8 @@ def _fetch(env: MutableMapping[str, str]) -> int:
     if settings.store is not None and settings.digest:
         from sluice_server.fetch import from_store  # noqa: PLC0415 - without MLflow, which takes seconds to import
 
-        return from_store.run(settings, settings.store, settings.digest)
+        sources = [settings.store, *([settings.peer] if settings.peer else [])]
+        return from_store.run(settings, sources, settings.digest)
     from sluice_server.fetch import fetch  # noqa: PLC0415 - MLflow is imported after its variables are set, and never by serve
 
     return fetch.run(settings)

@@ -71,7 +71,8 @@ class StoreSettings:
 class FetchSettings:
     """What `fetch` and `prepare` need: which model, where to, how far to trust it, and the store, if there is one.
 
-    `digest`: of a prepared model, which `fetch` then copies from the store; empty without one.
+    `digest`: of a prepared model, which `fetch` then copies from the store; empty without one. `peer`: pods that may
+    have it, too, and are asked where the store does not give it.
     """
 
     model_uri: str
@@ -81,6 +82,7 @@ class FetchSettings:
     termination_log: Path
     log: LogSettings
     store: StoreSettings | None
+    peer: StoreSettings | None
     digest: str
 
 
@@ -130,7 +132,8 @@ def fetch_settings(env: Mapping[str, str]) -> FetchSettings:
         trusted_types=_names(env, "SLUICE_TRUSTED_TYPES"),
         termination_log=Path(env.get("SLUICE_TERMINATION_LOG", "/dev/termination-log")),
         log=_log(env),
-        store=_store(env),
+        store=_store(env, "SLUICE_STORE_URL"),
+        peer=_store(env, "SLUICE_PEER_URL"),
         digest=_digest(env),
     )
 
@@ -162,7 +165,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         rate_limit_header=_header(env, "SLUICE_RATE_LIMIT_HEADER", "X-API-Key"),
         tracing=_tracing(env),
         log=_log(env),
-        store=_store(env),
+        store=_store(env, "SLUICE_STORE_URL"),
     )
 
 
@@ -208,12 +211,12 @@ def _names(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in env.get(variable, "").split(",") if name.strip())
 
 
-def _store(env: Mapping[str, str]) -> StoreSettings | None:
-    url = env.get("SLUICE_STORE_URL", "").strip().rstrip("/")
+def _store(env: Mapping[str, str], name: str) -> StoreSettings | None:
+    url = env.get(name, "").strip().rstrip("/")
     if not url:
         return None
     if not _STORE_URL.fullmatch(url):
-        raise SettingError("SLUICE_STORE_URL is no address of a store: write http://HOST:PORT, without a user in it.")
+        raise SettingError(f"{name} is no address: write http://HOST:PORT, without a user in it.")
     return StoreSettings(url, Path(env.get("SLUICE_STORE_TOKEN_FILE", "/etc/sluice/store/token")))
 
 

@@ -30,6 +30,14 @@ NOWHERE = "http://127.0.0.1:9"
 PATIENCE = 60.0
 
 
+def wait_for_text(text: str, log: Path) -> None:
+    """Waits until a process has written it."""
+    deadline = time.monotonic() + PATIENCE
+    while text not in (written := log.read_text()):
+        assert time.monotonic() < deadline, written
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def model_uri(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A registered model of MLflow."""
@@ -73,10 +81,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         "SLUICE_STORE_DATABASE_URL": f"sqlite:///{folder}/labels.db",
     }
     with running([sys.executable, "-m", "sluice_store", "serve"], folder / "log", os.environ | env):
-        deadline = time.monotonic() + PATIENCE
-        while "running on" not in (log := (folder / "log").read_text()):
-            assert time.monotonic() < deadline, log
-            time.sleep(0.05)
+        wait_for_text("running on", folder / "log")
         yield Store(f"http://127.0.0.1:{port}", folder / "files", folder / "token")
 
 
@@ -168,6 +173,29 @@ def test_without_the_store_nothing_else_is_served(prepared: Prepared, tmp_path: 
     assert pod.failure("fetch", SLUICE_STORE_URL=NOWHERE) == "StoreUnreachable"
     assert pod.failure("fetch", SLUICE_STORE_TOKEN_FILE=str(tmp_path / "none")) == "StoreLoginRefused"
     assert not (pod.model_dir / manifest.NAME).exists()
+
+
+def test_one_pod_that_runs_is_enough_for_the_next(prepared: Prepared, store: Store, tmp_path: Path) -> None:
+    """MLflow and the store are down; the model comes from a pod that serves it, through its cluster port."""
+    (port,) = free_ports(1)
+    env = {
+        "SLUICE_MODEL_DIR": str(prepared.job.model_dir),
+        "SLUICE_MODEL_DEPLOYMENT": "iris",
+        "SLUICE_STORE_URL": NOWHERE,
+        "SLUICE_STORE_TOKEN_FILE": str(store.token),
+        "SLUICE_FEEDBACK_KEY_FILE": str(tmp_path / "none"),
+        "SLUICE_HOST": "127.0.0.1",
+        "SLUICE_CLUSTER_PORT": str(port),
+        "SLUICE_GATEWAY_PORT": "0",
+        "SLUICE_DRAIN_DELAY": "0",
+    }
+    down = {"SLUICE_STORE_URL": NOWHERE, "SLUICE_PEER_URL": f"http://127.0.0.1:{port}"}
+    pod = prepared.pod(tmp_path / "pod")
+    assert pod.failure("fetch", **down) == "StoreUnreachable"
+    with running([sys.executable, "-m", "sluice_server", "serve"], tmp_path / "log", os.environ | env):
+        wait_for_text("ready: ", tmp_path / "log")
+        assert pod.run("fetch", **down) == (0, prepared.message)
+    assert tree_digest(pod.model_dir) == prepared.digest
 
 
 def test_a_model_that_the_store_did_not_take_is_not_prepared(prepared: Prepared) -> None:

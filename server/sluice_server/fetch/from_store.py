@@ -1,10 +1,13 @@
 """The init container where there is a store: one digest is copied into the pod's model folder, and checked.
 
-There is no way from here to MLflow: a pod gets exactly what was prepared for its revision, or does not start.
+Where the store does not give it, a pod that serves the same model may. There is no way from here to MLflow: a pod gets
+exactly what was prepared for its revision, or does not start.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,30 +20,45 @@ from sluice_server.settings import FetchSettings, StoreSettings
 from sluice_server.store.client import StoreClient, StoreError
 
 
-def run(settings: FetchSettings, store: StoreSettings, digest: str) -> int:
+def run(settings: FetchSettings, sources: Sequence[StoreSettings], digest: str) -> int:
     """Copies, reports, and gives the exit code; see `report.run`."""
     folder.empty(settings.model_dir)
-    return report.run(settings, lambda: copy(settings.model_dir, store, digest))
+    return report.run(settings, lambda: copy(settings.model_dir, sources, digest))
 
 
-def copy(model_dir: Path, store: StoreSettings, digest: str) -> Outcome:
-    """`Fetched` when the model folder holds the files of the digest. The store does not decide that: they are read."""
-    incoming = model_dir / folder.INCOMING
+def copy(model_dir: Path, sources: Sequence[StoreSettings], digest: str) -> Outcome:
+    """`Fetched` when the model folder holds the files of the digest, from the first source that gives them.
+
+    The first source is the store; if none gives them, its reason is told.
+    """
+    failures = []
+    for source in sources:
+        failure = _copied(model_dir / folder.INCOMING, source, digest)
+        if failure is None:
+            return _described(model_dir, digest)
+        failures.append(failure)
+    others = "".join(f"; {failure}" for failure in failures[1:])
+    return Unavailable(failures[0].reason, f"{failures[0]}{others}")
+
+
+def _copied(incoming: Path, source: StoreSettings, digest: str) -> StoreError | None:
+    """Puts the files into the folder above, if they are those of the digest. No source decides that: they are read."""
+    shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir()
     try:
-        StoreClient(store).get(digest, incoming)
+        StoreClient(source).get(digest, incoming)
     except StoreError as error:
-        return Unavailable(error.reason, str(error))
+        return error
     if (found := tree_digest(incoming)) != digest:
-        return Unavailable(
+        return StoreError(
             "StoreContentDamaged",
-            f"what {store.url} has under {digest} are files with the digest {found}: prepare the model again, which "
+            f"what {source.url} has under {digest} are files with the digest {found}: prepare the model again, which "
             "replaces it",
         )
     for path in incoming.iterdir():
-        path.rename(model_dir / path.name)
+        path.rename(incoming.parent / path.name)
     incoming.rmdir()
-    return _described(model_dir, digest)
+    return None
 
 
 def _described(model_dir: Path, digest: str) -> Outcome:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from sluice_server.http import model_v2
+from sluice_server.http import model_archive, model_v2
 from sluice_server.http.dialects import open_inference
 from sluice_server.http.feedback import add_feedback
 from sluice_server.http.openapi import describe_infer, describe_invocations, describe_predict
@@ -55,6 +55,8 @@ def build_app(pod: Pod) -> FastAPI:
     app.include_router(
         model_v2.routes(pod.identity, pod.manifest.schema, pod.manifest.runtime, pod.readiness, pod.data_plane)
     )
+    if pod.settings.store is not None:
+        app.include_router(model_archive.routes(pod.settings.model_dir, pod.settings.store))
     add_feedback(app, pod.feedback, str(pod.settings.feedback_key_file))
     described = app.openapi
 

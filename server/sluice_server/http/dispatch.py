@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice_server import logs
+from sluice_server.http import model_archive
 from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, Unread, read_body, read_head, send_json
 from sluice_server.http.predict import PredictEndpoint, Request
 from sluice_server.inference.readiness import Readiness
 from sluice_server.model.identity import Identity
+
+CLUSTER_ONLY = ("/metrics", model_archive.PATH)
 
 
 class Dispatch:
@@ -64,8 +67,8 @@ class Dispatch:
                 await endpoint(Request(receive, send, head, entry, headers))
             else:
                 await send_json(send, 405, {"detail": "send a POST"}, (*headers, (b"allow", b"POST")))
-        elif path == "/metrics" and entry != "cluster":
-            await send_json(send, 404, {"detail": "/metrics is on the cluster port only"}, headers)
+        elif entry != "cluster" and path.startswith(CLUSTER_ONLY):
+            await send_json(send, 404, {"detail": f"{path} is on the cluster port only"}, headers)
         else:
             await self._fastapi({**scope, "path": path, "raw_path": path.encode()}, receive, send, headers)
 

@@ -1,4 +1,4 @@
-"""Requests to the store. Blocking; each request is tried once.
+"""Requests to the store, and to pods that answer like it. Blocking; each request is tried once.
 
 Who asks knows when to try again: the containers `prepare` and `fetch` are started again by Kubernetes with growing
 pauses, and labels are kept until they were taken. The token is read for each request, since it may be changed.
@@ -96,7 +96,7 @@ class StoreClient:
                 response.close()
         except (HTTPError, ConnectionError) as error:
             what = " ".join(str(error).split())[:_SHOWN]
-            raise StoreError("StoreUnreachable", f"no answer from the store at {self._settings.url}: {what}") from None
+            raise StoreError("StoreUnreachable", f"no answer from {self._settings.url}: {what}") from None
 
     def _headers(self) -> dict[str, str]:
         file = self._settings.token_file
@@ -110,7 +110,7 @@ class StoreClient:
     def _expect(self, response: urllib3.response.BaseHTTPResponse, status: HTTPStatus) -> None:
         if response.status == status:
             return
-        said = f"the store at {self._settings.url} answers {response.status}: {_detail(response.read(2**16))}"
+        said = f"{self._settings.url} answers {response.status}: {_detail(response.read(2**16))}"
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise StoreError("StoreLoginRefused", f"{said}; the token is that of {self._settings.token_file}")
         if response.status == HTTPStatus.NOT_FOUND:

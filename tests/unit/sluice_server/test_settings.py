@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,7 @@ def test_a_store_is_used_where_its_address_is() -> None:
     expected = StoreSettings("http://store:8090", Path("/run/token"))
     assert store_settings(**env).store == serve_settings(env).store == expected
     assert (store_settings().store, serve_settings({}).store) == (None, None)
+    assert store_settings(**env, SLUICE_PEER_URL="http://iris:8080").peer == replace(expected, url="http://iris:8080")
 
 
 @pytest.mark.parametrize(

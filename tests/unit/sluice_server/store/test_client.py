@@ -78,7 +78,7 @@ def prepared(tmp_path: Path) -> Path:
 
 def copy(store: Store, folder: Path, digest: str = DIGEST) -> Outcome:
     folder.mkdir(exist_ok=True)
-    return from_store.copy(folder, store.settings(), digest)
+    return from_store.copy(folder, [store.settings()], digest)
 
 
 def reason(outcome: Outcome) -> str:
@@ -148,6 +148,28 @@ def test_an_answer_that_is_cut_is_no_model(store: Store, prepared: Path, tmp_pat
 def test_no_answer_is_no_refusal(tmp_path: Path) -> None:
     """The model is not given up because a store is down."""
     assert reason(copy(Store("http://127.0.0.1:9"), tmp_path / "model")) == "StoreUnreachable"
+
+
+def test_a_pod_gives_what_the_store_does_not(store: Store, prepared: Path, tmp_path: Path) -> None:
+    """The store is down, or has lost the model; the files are checked as those of the store are."""
+    digest = tree_digest(prepared)
+    store.body = b"".join(packed(prepared))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    down = StoreSettings("http://127.0.0.1:9", Path("/nowhere/token"))
+    assert isinstance(from_store.copy(folder, [down, store.settings()], digest), Fetched)
+    assert tree_digest(folder) == digest
+
+
+def test_if_nobody_has_the_model_the_store_is_named_first(store: Store, tmp_path: Path) -> None:
+    """Its reason is the one that somebody must mend; what the other said is behind it."""
+    store.status, store.body = 404, b'{"detail": "this pod has another model"}'
+    folder = tmp_path / "model"
+    folder.mkdir()
+    down = StoreSettings("http://127.0.0.1:9", Path("/nowhere/token"))
+    outcome = from_store.copy(folder, [down, store.settings()], DIGEST)
+    assert reason(outcome) == "StoreUnreachable"
+    assert "this pod has another model" in str(outcome)
 
 
 def refused(put: Callable[[], None]) -> StoreError:
