@@ -76,6 +76,8 @@ lock: .venv/installed ## Makes the lock files anew from pyproject.toml; pins tha
 	for component in operator server store trainer; do \
 	  $(UV_COMPILE) --extra $$component --constraint dev/requirements.txt pyproject.toml --output-file $$component/requirements.txt; \
 	done
+	$(UV_COMPILE) --extra server --extra server-pyfunc --constraint dev/requirements.txt pyproject.toml \
+	  --output-file server/requirements-pyfunc.txt
 	sed -nE 's/^requires = \["(.*)"\]/\1/p' pyproject.toml | $(UV_COMPILE) - --output-file dev/requirements-build.txt
 
 clean: ## Removes .venv and the caches of the tools (not the cluster's cache: see docs/cluster.md)

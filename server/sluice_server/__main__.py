@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 from sluice_server import logs
 from sluice_server.settings import (
+    MLFLOW_DEFAULTS,
     REGISTRY_CA,
     LogSettings,
     SettingError,
@@ -65,9 +66,11 @@ def _configure(log: LogSettings, env: MutableMapping[str, str]) -> None:
         env.setdefault(name, value)
 
 
-def _serve(env: Mapping[str, str]) -> int:
+def _serve(env: MutableMapping[str, str]) -> int:
     settings = serve_settings(env)
     logs.configure(settings.log)
+    for name, value in MLFLOW_DEFAULTS.items():  # read by a model that MLflow itself loads
+        env.setdefault(name, value)
     from sluice_server.process import serve  # noqa: PLC0415 - the web framework is no business of fetch
 
     return serve.main(settings)

@@ -192,9 +192,8 @@ def test_the_models_own_list_of_types_is_not_believed(registry: str, fetch: Fetc
     assert BEYOND in message
 
 
-@pytest.mark.parametrize(("trust", "expected"), [("TrustedTypes", "PickleNotTrusted"), ("Code", "PickleNotServed")])
-def test_a_pickle_is_refused(registry: str, fetch: Fetch, tmp_path: Path, trust: str, expected: str) -> None:
-    """Saved by MLflow itself as cloudpickle; the message shows the line to train with."""
+def test_a_pickle_is_refused_or_run_as_code(registry: str, fetch: Fetch, tmp_path: Path) -> None:
+    """Saved by MLflow itself as cloudpickle; the refusal shows the line to train with."""
     features, classes = load_iris(return_X_y=True)
     mlflow.sklearn.save_model(
         LogisticRegression(max_iter=500).fit(features, classes),
@@ -203,9 +202,12 @@ def test_a_pickle_is_refused(registry: str, fetch: Fetch, tmp_path: Path, trust:
         signature=mlflow.models.infer_signature(features, classes),
         pip_requirements=["scikit-learn"],
     )
-    reason, message = fetch.refusal(register(registry, tmp_path / "pickled"), SLUICE_TRUST=trust)
-    assert reason == expected
+    uri = register(registry, tmp_path / "pickled")
+    reason, message = fetch.refusal(uri)
+    assert reason == "PickleNotTrusted"
     assert "serialization_format='skops'" in message
+    code, told = fetch(uri, SLUICE_TRUST="Code")
+    assert (code, told["runtime"], told["flavor"]) == (0, "pyfunc", "sklearn")
 
 
 def test_a_pickle_that_calls_itself_skops_is_refused(registry: str, model: Path, fetch: Fetch, tmp_path: Path) -> None:
@@ -237,7 +239,7 @@ def test_another_flavor_is_refused(registry: str, model: Path, fetch: Fetch, tmp
     content["flavors"]["keras"] = content["flavors"].pop("sklearn")
     (folder / "MLmodel").write_text(yaml.safe_dump(content))
     reason, message = fetch.refusal(register(registry, folder))
-    assert reason == "UnsupportedFlavor"
+    assert reason == "CodeNotTrusted"
     assert "keras" in message
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from sluice_server.fetch import artifacts, report
@@ -16,7 +17,7 @@ from sluice_server.fetch.artifacts import Artifacts
 from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
-from sluice_server.fetch.preflight import Candidate, check, check_files, choose_runtime, is_inside, parse_mlmodel
+from sluice_server.fetch.preflight import Candidate, check_files, choose, is_inside, parse_mlmodel, the_one_to_tell
 from sluice_server.model import manifest, reference
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.manifest import Manifest, SignatureText
@@ -48,19 +49,31 @@ def fetch(settings: FetchSettings, image: Image) -> Outcome:
     if refused := check_files(files, policy):
         return refused
     target = _empty_folder(settings.model_dir / manifest.FILES)
-    candidate = _candidate(stored, target, policy)
-    if not isinstance(candidate, Candidate):
-        return candidate
+    candidates = _candidates(stored, target, policy)
+    if not isinstance(candidates, tuple):
+        return candidates
     if unavailable := artifacts.download(stored, [file.path for file in files if file.path != "MLmodel"], target):
         return unavailable
-    if refused := check_model_file(target, candidate, policy):
-        return refused
+    candidate = choose_by_file(target, candidates, policy)
+    if isinstance(candidate, Refused):
+        return candidate
     origin = artifacts.origin_of(settings.model_uri, candidate.model.run_id)
     if isinstance(origin, Unavailable):
         return origin
     found = _describe(candidate, target, origin)
     manifest.write(found, settings.model_dir)
     return Fetched(found)
+
+
+def choose_by_file(target: Path, candidates: Sequence[Candidate], policy: Policy) -> Candidate | Refused:
+    """The first candidate whose runtime accepts the model's file."""
+    refusals = list[Refused]()
+    for candidate in candidates:
+        refused = check_model_file(target, candidate, policy)
+        if refused is None:
+            return candidate
+        refusals.append(refused)
+    return the_one_to_tell(refusals, policy)
 
 
 def check_model_file(target: Path, candidate: Candidate, policy: Policy) -> Refused | None:
@@ -74,17 +87,14 @@ def check_model_file(target: Path, candidate: Candidate, policy: Policy) -> Refu
     return candidate.runtime.check_file(target, name, policy)
 
 
-def _candidate(stored: Artifacts, target: Path, policy: Policy) -> Candidate | Refused | Unavailable:
-    """Downloads MLmodel alone and checks it."""
+def _candidates(stored: Artifacts, target: Path, policy: Policy) -> tuple[Candidate, ...] | Refused | Unavailable:
+    """Downloads MLmodel alone; the runtimes that accept it."""
     if unavailable := artifacts.download(stored, ["MLmodel"], target):
         return unavailable
     model = parse_mlmodel((target / "MLmodel").read_text(encoding="utf-8", errors="replace"))
     if isinstance(model, Refused):
         return model
-    candidate = choose_runtime(model)
-    if isinstance(candidate, Refused):
-        return candidate
-    return check(candidate, policy) or candidate
+    return choose(model, policy)
 
 
 def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
@@ -94,9 +104,9 @@ def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
     return Manifest(
         digest=tree_digest(target),
         runtime=candidate.runtime.name,
-        flavor=candidate.runtime.flavor,
+        flavor=candidate.flavor,
         model_file=candidate.logged.model_file,
-        signature=SignatureText(inputs, candidate.model.outputs),
+        signature=SignatureText(inputs, candidate.model.outputs, candidate.params),
         input_example=example or made_up_example(schema),
         predict_function=candidate.logged.predict_function,
         example_is_made_up=example is None,

@@ -1,12 +1,13 @@
-"""The image and container that this process runs in: versions of Python and of each runtime's libraries, memory."""
+"""The image and container that this process runs in: versions of Python and of all that is installed, memory."""
 
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
-from sluice_server.runtimes import RUNTIMES
+from packaging.utils import canonicalize_name
+
 from sluice_server.runtimes.port import Image
 
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -14,7 +15,7 @@ CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/
 
 def this_image() -> Image:
     """The versions of this image and the memory limit of this container."""
-    libraries = {library: version(library) for runtime in RUNTIMES for library in runtime.libraries}
+    libraries: dict[str, str] = {canonicalize_name(each.name): each.version for each in distributions()}
     return Image(platform.python_version(), libraries, _memory_limit())
 
 

@@ -7,7 +7,7 @@ to change. Nothing here opens the network or runs model code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -15,10 +15,12 @@ import msgspec
 import yaml
 
 from sluice_server import runtimes
-from sluice_server.model.mlmodel import MLmodel
+from sluice_server.model.mlmodel import PYTHON_FUNCTION, MLmodel
+from sluice_server.model.params import ParamsError, parse_params
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import SignatureError, parse_inputs
 from sluice_server.runtimes.port import LoggedFlavor, Policy, Runtime
+from sluice_server.settings import Trust
 
 MAX_FILES = 1_000
 MAX_MLMODEL = 2**20
@@ -40,6 +42,21 @@ class Candidate:
     runtime: Runtime
     logged: LoggedFlavor
 
+    @property
+    def flavor(self) -> str:
+        """What the model is, where the runtime runs any flavor."""
+        return self.model.own_flavor if self.runs_code else self.runtime.flavor
+
+    @property
+    def params(self) -> str | None:
+        """The signature's params, where there is code of the model that could use them."""
+        return self.model.params if self.runs_code else None
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether the runtime runs the model's own code, whatever its flavor is."""
+        return self.runtime.flavor == PYTHON_FUNCTION
+
 
 def parse_mlmodel(text: str) -> MLmodel | Refused:
     """The MLmodel file as a value; refused if it is not what MLflow writes."""
@@ -50,7 +67,7 @@ def parse_mlmodel(text: str) -> MLmodel | Refused:
         # to the base of 60 can take minutes and gigabytes, or raise anything.
         content = yaml.load(text, yaml.CBaseLoader)  # noqa: S506 - it makes less than the safe one
         model = msgspec.convert(content, MLmodel, strict=False)
-        if runtime := runtimes.for_model(model):
+        for runtime in runtimes.for_model(model):
             runtime.read(model)
     except (yaml.YAMLError, msgspec.ValidationError, RecursionError, ValueError) as error:
         return Refused("BadMLmodel", f"the file MLmodel cannot be read ({_first_line(error)}): log the model again")
@@ -82,14 +99,35 @@ def is_inside(path: str) -> bool:
     return bool(parts) and not path.startswith("/") and not unsafe
 
 
-def choose_runtime(model: MLmodel) -> Candidate | Refused:
-    """The model with the runtime for its flavor; refused if no flavor of it is served."""
-    runtime = runtimes.for_model(model)
-    if runtime is not None:
-        return Candidate(model, runtime, runtime.read(model))
-    flavors = ", ".join(sorted(set(model.flavors) - {"python_function"})) or "python_function only"
+def choose(model: MLmodel, policy: Policy) -> tuple[Candidate, ...] | Refused:
+    """The model with each runtime that accepts it, the preferred one first; refused if there is none.
+
+    Flavor, serialization and trust decide: what one runtime refuses may be for another one of the same flavor.
+    """
+    accepted, refusals = list[Candidate](), list[Refused]()
+    for runtime in runtimes.for_model(model):
+        candidate = Candidate(model, runtime, runtime.read(model))
+        if refused := check(candidate, policy):
+            refusals.append(refused)
+        else:
+            accepted.append(candidate)
+    if accepted:
+        return tuple(accepted)
+    return the_one_to_tell(refusals, policy) if refusals else _no_runtime(model)
+
+
+def the_one_to_tell(refusals: Sequence[Refused], policy: Policy) -> Refused:
+    """Of the refusals of all runtimes of a model, the one that helps.
+
+    That is the first one's, whose kind of model it is. Under `trust: Code` the last one takes what others refuse.
+    """
+    return refusals[-1 if policy.trust is Trust.CODE else 0]
+
+
+def _no_runtime(model: MLmodel) -> Refused:
+    flavors = ", ".join(sorted(model.flavors)) or "none"
     served = "; or ".join(runtime.serves for runtime in runtimes.RUNTIMES)
-    return Refused("UnsupportedFlavor", f"the model has the flavor {flavors}, and this server serves {served}")
+    return Refused("UnsupportedFlavor", f"the model has the flavors {flavors}, and this server serves {served}")
 
 
 def check(candidate: Candidate, policy: Policy) -> Refused | None:
@@ -124,7 +162,8 @@ def _the_signature_can_be_served(candidate: Candidate, policy: Policy) -> Refuse
         )
     try:
         parse_inputs(candidate.model.inputs)
-    except SignatureError as error:
+        parse_params(candidate.params)
+    except (SignatureError, ParamsError) as error:
         return Refused("UnsupportedSignature", str(error))
     return None
 

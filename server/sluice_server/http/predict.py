@@ -115,7 +115,9 @@ class PredictEndpoint:
             return await self._reject(request, parsed)
         if trace:
             trace.rows = len(parsed.rows)
-        prediction = await self._data_plane.predict(parsed.rows, request.entry, request.head.probe, request.receive)
+        prediction = await self._data_plane.predict(
+            parsed.rows, request.entry, request.head.probe, request.receive, parsed.params
+        )
         if prediction is None or isinstance(prediction, Rejection):
             return CLIENT_GONE if prediction is None else await self._reject(request, prediction)
         answer = self._dialect.write(prediction, parsed.echo)

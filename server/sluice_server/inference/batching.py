@@ -3,7 +3,7 @@
 A lone request is never delayed; under load one pass through the model serves many. A batch that the model answers at
 once (`pace`) is run by the event loop itself, every other one in a worker thread, so that the loop stays free for
 health checks; there is never more than one at a time. When a batch fails, its requests are run one by one, so that a
-bad row fails only its own request.
+bad row fails only its own request. A request with params is a batch of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from sluice_server.inference.pace import Pace
+from sluice_server.inference.params import Params
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 
@@ -32,18 +33,28 @@ class QueueFullError(Exception):
 class _Job(msgspec.Struct, frozen=True):
     rows: Rows
     output: asyncio.Future[Output]
+    params: Params | None
 
 
 class Batcher:
     """Runs `predict` on what was submitted, in order. What was cancelled is not computed if it still waits.
 
-    Without a `pace` every batch runs in the worker.
+    Without a `pace` every batch runs in the worker. `with_params` runs a request with params, for a model that takes
+    some. `together`: whether requests may be put into one batch at all.
     """
 
     def __init__(
-        self, predict: Callable[[Rows], Output], worker: Executor, max_queued_rows: int, pace: Pace | None = None
+        self,
+        predict: Callable[[Rows], Output],
+        worker: Executor,
+        max_queued_rows: int,
+        pace: Pace | None = None,
+        with_params: Callable[[Rows, Params | None], Output] | None = None,
+        together: bool = True,
     ) -> None:
         self._predict = predict
+        self._with_params = with_params
+        self._together = together
         self._worker = worker
         self._max_queued_rows = max_queued_rows
         self._pace = pace or Pace()
@@ -56,12 +67,12 @@ class Batcher:
         """Whether these rows, submitted now, are answered by the loop itself and with its next batch."""
         return not self._in_worker and self._queued_rows + len(rows) <= self._pace.rows
 
-    def submit(self, rows: Rows) -> asyncio.Future[Output]:
+    def submit(self, rows: Rows, params: Params | None = None) -> asyncio.Future[Output]:
         """The future output for these rows; raises QueueFullError. Must be called from the event loop."""
         if self._waiting and self._queued_rows + len(rows) > self._max_queued_rows:
             raise QueueFullError(self._queued_rows)
         loop = asyncio.get_running_loop()
-        job = _Job(rows, loop.create_future())
+        job = _Job(rows, loop.create_future(), params)
         self._waiting.append(job)
         self._queued_rows += len(rows)
         if not self._busy:
@@ -81,7 +92,7 @@ class Batcher:
             loop.call_soon(self._run_next)  # what else the loop has to do comes first
         else:
             self._in_worker = True
-            running = loop.run_in_executor(self._worker, predict_together, self._predict, requests)
+            running = loop.run_in_executor(self._worker, predict_together, self._way(jobs[0]), requests)
             running.add_done_callback(partial(self._ran_in_worker, jobs))
 
     def _run_here(self, requests: Sequence[Rows]) -> list[Output | Exception]:
@@ -98,17 +109,27 @@ class Batcher:
             self._deliver(jobs, running.result())
         self._run_next()
 
+    def _way(self, job: _Job) -> Callable[[Rows], Output]:
+        if job.params is None or self._with_params is None:
+            return self._predict
+        with_params, params = self._with_params, job.params
+        return lambda rows: with_params(rows, params)
+
     def _take(self) -> list[_Job]:
         jobs: list[_Job] = []
         rows = 0
-        most = self._pace.rows or MOST_ROWS_TOGETHER
-        while self._waiting and (not jobs or rows + len(self._waiting[0].rows) <= most):
+        while self._waiting and (not jobs or self._joins(self._waiting[0], jobs[0], rows)):
             job = self._waiting.popleft()
             self._queued_rows -= len(job.rows)
             if not job.output.cancelled():
                 jobs.append(job)
                 rows += len(job.rows)
         return jobs
+
+    def _joins(self, job: _Job, first: _Job, rows: int) -> bool:
+        """Whether a job may be run together with the first one of a batch, which has so many rows."""
+        apart = not self._together or job.params is not None or first.params is not None
+        return not apart and rows + len(job.rows) <= (self._pace.rows or MOST_ROWS_TOGETHER)
 
     def _deliver(self, jobs: list[_Job], outcomes: Sequence[Output | Exception]) -> None:
         for job, outcome in zip(jobs, outcomes, strict=True):

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sluice_server.inference.batching import Batcher, QueueFullError
+from sluice_server.inference.params import Params
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_ids import MAX_ROWS, Keys, PredictionId, are_text, class_hashes
-from sluice_server.inference.rejection import Cause, Rejection
+from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
+from sluice_server.runtimes.port import UnfitRowsError
 
 NOT_READY = Rejection(Cause.NOT_READY, "no model is ready: /health/ready says why")
 
@@ -49,7 +51,12 @@ class DataPlane:
         self.ready = True
 
     async def predict(
-        self, rows: Rows, entry: str, probe: bool, disconnected: Callable[[], Awaitable[object]]
+        self,
+        rows: Rows,
+        entry: str,
+        probe: bool,
+        disconnected: Callable[[], Awaitable[object]],
+        params: Params | None = None,
     ) -> Prediction | Rejection | None:
         """The prediction for the rows; None if the caller went away first. Raises whatever the model raises.
 
@@ -61,11 +68,14 @@ class DataPlane:
             return NOT_READY
         at_once = self._batcher.answers_at_once(rows)
         try:
-            pending = self._batcher.submit(rows)
+            pending = self._batcher.submit(rows, params)
         except QueueFullError as full:
             message = f"{full} rows wait for the model already: send again later, or add replicas"
             return Rejection(Cause.OVERLOADED, message)
-        output = await pending if at_once else await _unless(disconnected, pending)
+        try:
+            output = await pending if at_once else await _unless(disconnected, pending)
+        except UnfitRowsError as error:
+            return invalid((), "value_error", str(error))
         if output is None:
             return None
         indexes = [] if output.classes is None else output.classes.tolist()

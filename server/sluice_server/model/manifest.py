@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from sluice_server.model.origin import Origin
+from sluice_server.model.params import Param, parse_params
 from sluice_server.model.reference import Reference
 from sluice_server.model.schema import Schema, parse_inputs
 
@@ -21,6 +22,7 @@ class SignatureText(msgspec.Struct, frozen=True):
 
     inputs: str
     outputs: str | None
+    params: str | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -43,6 +45,11 @@ class Manifest(msgspec.Struct, frozen=True):
     @property
     def schema(self) -> Schema:
         return parse_inputs(self.signature.inputs)
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """What requests may say beside their rows. Only the model's own code can make use of it."""
+        return parse_params(self.signature.params)
 
 
 def write(manifest: Manifest, model_dir: Path) -> None:

@@ -6,12 +6,15 @@ from typing import Any
 
 import msgspec
 
+PYTHON_FUNCTION = "python_function"  # the flavor that says how MLflow itself runs a model; nearly every model has it
+
 
 class Signature(msgspec.Struct, frozen=True):
     """MLflow's signature: JSON strings inside of YAML."""
 
     inputs: str | None = None
     outputs: str | None = None
+    params: str | None = None
 
 
 class MLmodel(msgspec.Struct, frozen=True):
@@ -26,12 +29,17 @@ class MLmodel(msgspec.Struct, frozen=True):
     @property
     def python_version(self) -> str:
         """The Python that the model was logged with; empty if it does not say."""
-        return str((self.flavors.get("python_function") or {}).get("python_version") or "")
+        return str((self.flavors.get(PYTHON_FUNCTION) or {}).get("python_version") or "")
+
+    @property
+    def own_flavor(self) -> str:
+        """The flavor beside python_function; that one, if there is no other."""
+        return min(set(self.flavors) - {PYTHON_FUNCTION}, default=PYTHON_FUNCTION)
 
     @property
     def predict_function(self) -> str:
         """The method of the model that answers for it, as it was logged with pyfunc_predict_fn."""
-        return str((self.flavors.get("python_function") or {}).get("predict_fn") or "predict")
+        return str((self.flavors.get(PYTHON_FUNCTION) or {}).get("predict_fn") or "predict")
 
     def tag(self, name: str) -> str:
         """A text that the model was logged with as `metadata={name: ...}`; empty if there is none."""
@@ -46,3 +54,8 @@ class MLmodel(msgspec.Struct, frozen=True):
     def outputs(self) -> str | None:
         """The signature's outputs, if it has some."""
         return self.signature.outputs if self.signature else None
+
+    @property
+    def params(self) -> str | None:
+        """The signature's params, if it has some."""
+        return self.signature.params if self.signature else None

@@ -22,6 +22,7 @@ from sluice_server.inference.feature_bins import FeatureBinCollector, FeatureBin
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.labels import LabelCounter, PodLabels
 from sluice_server.inference.metrics import Metrics
+from sluice_server.inference.params import ParamReader
 from sluice_server.inference.prediction_ids import Keys
 from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.rate_limits import RateLimits
@@ -93,10 +94,11 @@ def _predict_endpoints(pod: Pod, tracing: Tracing | None) -> dict[str, PredictEn
         settings.prediction_log_sample,
         settings.prediction_log_redacted,
     )
+    params = ParamReader(pod.manifest.params)
     bins = _feature_bins(pod)
     endpoints: dict[str, PredictEndpoint] = {}
     for kind in DIALECTS:
-        dialect = kind(pod.rows, pod.identity)
+        dialect = kind(pod.rows, pod.identity, params)
         endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits, tracing, bins)
         endpoints |= dict.fromkeys(dialect.paths, endpoint)
     return endpoints

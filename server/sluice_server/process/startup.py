@@ -25,7 +25,7 @@ from sluice_server.inference.rows import RowReader
 from sluice_server.model.manifest import EXAMPLE_ROWS, FILES, Manifest
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
-from sluice_server.runtimes.port import LoadedModel, ModelError
+from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError
 
 logger = logging.getLogger("sluice.startup")
 _LOG_EXAMPLE = "its input example was made up from the signature: log the model with input_example=X[:5]"
@@ -64,13 +64,20 @@ async def _answer_example(pod: Pod, worker: Executor) -> Output:
     rows = _example(pod.manifest, dialect)
     model = await _load(pod, worker, rows)
     pod.rows.allow_missing(model.nullable)
-    pace = await asyncio.get_running_loop().run_in_executor(worker, measure, model.predict, rows)
-    pod.data_plane.take(Batcher(model.predict, worker, pod.settings.max_queued_rows, pace), model.classes)
+    pod.data_plane.take(await _batcher(model, worker, pod.settings.max_queued_rows, rows), model.classes)
     pod.metrics.expect_classes(model.classes or ())
     prediction = await pod.data_plane.predict(rows, ENTRIES[0], probe=False, disconnected=_stay)
     assert isinstance(prediction, Prediction)  # nobody leaves, and nothing else waits
     dialect.write(prediction, None)
     return prediction.output
+
+
+async def _batcher(model: LoadedModel, worker: Executor, max_queued_rows: int, example: Rows) -> Batcher:
+    """Somebody else's code never runs on the event loop: it may wait for something, however fast it was once."""
+    if isinstance(model, CodeModel):
+        return Batcher(model.predict, worker, max_queued_rows, with_params=model.predict_with, together=model.together)
+    pace = await asyncio.get_running_loop().run_in_executor(worker, measure, model.predict, example)
+    return Batcher(model.predict, worker, max_queued_rows, pace)
 
 
 async def _stay() -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.runtimes.port import Runtime
+from sluice_server.runtimes.pyfunc import PyfuncRuntime
 from sluice_server.runtimes.skops import SkopsRuntime
 
-RUNTIMES: tuple[Runtime, ...] = (SkopsRuntime(),)  # the first one that serves a flavor of the model gets it
+RUNTIMES: tuple[Runtime, ...] = (SkopsRuntime(), PyfuncRuntime())  # the first one that accepts a model gets it
 
 
-def for_model(model: MLmodel) -> Runtime | None:
-    """The runtime for a logged model; None if no flavor of it is served."""
-    return next((runtime for runtime in RUNTIMES if runtime.flavor in model.flavors), None)
+def for_model(model: MLmodel) -> tuple[Runtime, ...]:
+    """The runtimes that know a flavor of a logged model, in the order in which they are asked to accept it."""
+    return tuple(runtime for runtime in RUNTIMES if runtime.flavor in model.flavors)
 
 
 def by_name(name: str) -> Runtime:

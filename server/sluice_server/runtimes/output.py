@@ -14,11 +14,15 @@ _TYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}  # by n
 
 
 class Output(msgspec.Struct, frozen=True):
-    """Values, probabilities (rows x classes) and class indexes; the last two are None where a model has none."""
+    """Values, probabilities (rows x classes) and class indexes; the last two are None where a model has none.
+
+    `columns` are the names of a row's values, where a model answers a table or a series with a name.
+    """
 
     values: Values
     probabilities: Values | None
     classes: Values | None
+    columns: tuple[str, ...] | None = None
 
     def slice(self, start: int, stop: int) -> Output:
         """The output for the rows from `start` up to `stop`."""
@@ -26,12 +30,24 @@ class Output(msgspec.Struct, frozen=True):
             self.values[start:stop],
             None if self.probabilities is None else self.probabilities[start:stop],
             None if self.classes is None else self.classes[start:stop],
+            self.columns,
         )
 
     @property
     def type_in_json(self) -> str:
-        """What callers get for a value: boolean, integer, number or string."""
+        """What callers get for a value: boolean, integer, number, string, or object for whatever is mixed or nested."""
+        if self.values.dtype.kind == "O" and not all(isinstance(value, str) for value in self.values.flat):
+            return "object"
         return _TYPES.get(self.values.dtype.kind, "string")
+
+    @property
+    def records(self) -> list[Any]:
+        """What each row gets in JSON: by name where its values have names, else a value or a list of them."""
+        values: list[Any] = self.values.tolist()
+        if self.columns is None:
+            return values
+        rows = values if self.values.ndim > 1 else [[value] for value in values]
+        return [dict(zip(self.columns, row, strict=True)) for row in rows]
 
     @property
     def values_per_row(self) -> int:

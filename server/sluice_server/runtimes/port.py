@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
@@ -24,11 +24,15 @@ class ModelError(Exception):
     """The file holds something that cannot serve predictions; the message says what, and what to do."""
 
 
+class UnfitRowsError(ValueError):
+    """Rows that fit the signature and cannot be given to the model all the same; the message is for callers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """What the model will run on: versions as `major.minor[.patch]`, memory limit in bytes (None: no limit).
 
-    `libraries` holds the version of every distribution that a runtime names.
+    `libraries` holds the version of every distribution in the image, by its normalized name.
     """
 
     python: str
@@ -72,6 +76,19 @@ class LoadedModel(Protocol):
 
     def predict(self, rows: Rows) -> Output:
         """The output for rows of shape (rows, columns), NaN where a value is missing; may raise anything."""
+
+
+@runtime_checkable
+class CodeModel(LoadedModel, Protocol):
+    """A model that is somebody's own code, so that nothing is known of what it does with a row.
+
+    `together`: whether rows of several requests may be answered at once.
+    """
+
+    together: bool
+
+    def predict_with(self, rows: Rows, params: Mapping[str, Any] | None) -> Output:
+        """As `predict`, with the params of one request; None if it has none."""
 
 
 class Runtime(Protocol):

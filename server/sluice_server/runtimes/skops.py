@@ -61,15 +61,10 @@ class SkopsRuntime:
             )
         if saved == "skops":
             return None
-        if policy.trust is Trust.CODE:
-            return Refused(
-                "PickleNotServed",
-                f"trust: Code allows a model saved as {saved}, but this server does not load pickles: {LOG_WITH_SKOPS}",
-            )
         return Refused(
             "PickleNotTrusted",
-            f"the model is saved as {saved}, and loading it would run code out of the file, which trust: "
-            f"{policy.trust} forbids: {LOG_WITH_SKOPS}",
+            f"the model is saved as {saved}, and loading it would run code out of the file: {LOG_WITH_SKOPS}; or set "
+            "trust: Code, if the administrator allows it",
         )
 
     def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:

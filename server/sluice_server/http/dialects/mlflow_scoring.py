@@ -14,6 +14,7 @@ from sluice_server.http import json_body
 from sluice_server.http.dialects import csv_rows
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.inference.cells import type_name
+from sluice_server.inference.params import NO_PARAMS, ParamReader
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader
@@ -40,9 +41,10 @@ class MlflowDialect:
     status: ClassVar[Mapping[Cause, int]] = {**STATUS, Cause.INVALID: 400}
     format: ClassVar[str] = "JSON or CSV: send content-type: application/json or text/csv"
 
-    def __init__(self, rows: RowReader, identity: Identity) -> None:
+    def __init__(self, rows: RowReader, identity: Identity, params: ParamReader = NO_PARAMS) -> None:
         self.paths: tuple[str, ...] = ("/invocations",)
         self._rows = rows
+        self._params = params
         self._any = msgspec.json.Decoder()
 
     def reads(self, content_type: str) -> bool:
@@ -52,17 +54,16 @@ class MlflowDialect:
         """The rows of one of the four forms, or of CSV; locations begin with the name of the form."""
         if csv_rows.is_csv(content_type):
             rows = csv_rows.read(body, self._rows)
-        else:
-            rows = json_body.too_many_parts(body, self._rows.max_rows) or self._parse_json(body)
-        return rows if isinstance(rows, Rejection) else Parsed(rows)
+            return rows if isinstance(rows, Rejection) else Parsed(rows)
+        return json_body.too_many_parts(body, self._rows.max_rows) or self._parse_json(body)
 
     def write(self, prediction: Prediction, echo: Any) -> Body:
-        return Body(_encode({"predictions": prediction.output.values.tolist(), "prediction_id": prediction.id}))
+        return Body(_encode({"predictions": prediction.output.records, "prediction_id": prediction.id}))
 
     def write_rejection(self, rejection: Rejection) -> bytes:
         return _encode({"error_code": _ERROR_CODES[rejection.cause], "message": rejection.located})
 
-    def _parse_json(self, body: bytes) -> Rows | Rejection:
+    def _parse_json(self, body: bytes) -> Parsed | Rejection:
         try:
             content = self._decode(body)
         except json_body.NOT_JSON as error:
@@ -76,7 +77,11 @@ class MlflowDialect:
         (form,) = forms
         read = self._split if form == "dataframe_split" else self._values
         rows = read(content[form])
-        return rows.below(form) if isinstance(rows, Rejection) else rows
+        if isinstance(rows, Rejection):
+            return rows.below(form)
+        # Of a model that takes none they are accepted, as MLflow does.
+        params = self._params.read(content.get("params")) if self._params.names else None
+        return params.below("params") if isinstance(params, Rejection) else Parsed(rows, params=params)
 
     def _decode(self, body: bytes) -> Any:
         """JSON, and what MLflow's own client sends of a table with missing values: NaN."""

@@ -17,6 +17,7 @@ from sluice_server.http import json_body
 from sluice_server.http.dialects import tensors
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.http.dialects.tensors import Tensor, TensorError
+from sluice_server.inference.params import NO_PARAMS, ParamReader
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader
@@ -64,9 +65,10 @@ class OpenInferenceDialect:
         "JSON, or JSON with bytes behind it: send content-type: application/json or application/octet-stream"
     )
 
-    def __init__(self, rows: RowReader, identity: Identity) -> None:
+    def __init__(self, rows: RowReader, identity: Identity, params: ParamReader = NO_PARAMS) -> None:
         self.paths: tuple[str, ...] = paths(identity)
         self._rows = rows
+        self._params = params
         self._identity = identity
         self._decoder = msgspec.json.Decoder(_Request)
 
@@ -91,7 +93,12 @@ class OpenInferenceDialect:
         if unknown:
             return invalid((), "value_error", f"there is no output {unknown[0][:50]!r}, only {' and '.join(_OUTPUTS)}")
         rows = self._read(inputs)
-        return rows if isinstance(rows, Rejection) else Parsed(rows, _echo(request))
+        # The protocol has parameters of its own beside those of the model.
+        given = {name: value for name, value in request.parameters.items() if name in self._params.names}
+        params = self._params.read(given or None)
+        if isinstance(params, Rejection):
+            return params.below("parameters")
+        return rows if isinstance(rows, Rejection) else Parsed(rows, _echo(request), params)
 
     def write(self, prediction: Prediction, echo: _Echo) -> Body:
         output = prediction.output
@@ -106,7 +113,7 @@ class OpenInferenceDialect:
                 binary.append(tensors.to_bytes(array))
                 parts.append({**part, "parameters": {"binary_data_size": len(binary[-1])}})
             else:
-                parts.append({**part, "data": array.ravel().tolist()})
+                parts.append({**part, "data": tensors.to_list(array)})
         text = _encode(
             {
                 "model_name": self._identity.model,

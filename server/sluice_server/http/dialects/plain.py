@@ -16,6 +16,7 @@ import msgspec
 from sluice_server.http import json_body
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.inference.cells import type_name
+from sluice_server.inference.params import NO_PARAMS, ParamReader
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader
@@ -39,9 +40,10 @@ class PlainDialect:
     status: ClassVar[Mapping[Cause, int]] = {**STATUS, Cause.INVALID: 422}
     format: ClassVar[str] = json_body.CONTENT_TYPE
 
-    def __init__(self, rows: RowReader, identity: Identity) -> None:
+    def __init__(self, rows: RowReader, identity: Identity, params: ParamReader = NO_PARAMS) -> None:
         self.paths: tuple[str, ...] = ("/predict",)
         self._rows = rows
+        self._params = params
         self._model_version = identity.version
         self._matrix = msgspec.json.Decoder(_Matrix)
         self._matrix_with_missing = msgspec.json.Decoder(_MatrixWithMissing)
@@ -56,14 +58,14 @@ class PlainDialect:
             return refused
         rows = self._parse_matrix(body) if self._rows.takes_matrix else None
         if rows is None:
-            rows = self._parse_any(body)
+            return self._parse_any(body)
         return rows if isinstance(rows, Rejection) else Parsed(rows)
 
     def write(self, prediction: Prediction, echo: Any) -> Body:
         output = prediction.output
         content = _encode(
             {
-                "predictions": output.values.tolist(),
+                "predictions": output.values.tolist() if output.values.ndim == 1 else output.records,
                 "probabilities": None if output.probabilities is None else output.probabilities.tolist(),
                 "model_version": self._model_version,
                 "prediction_id": prediction.id,
@@ -82,12 +84,22 @@ class PlainDialect:
         except json_body.NOT_JSON:
             return None
 
-    def _parse_any(self, body: bytes) -> Rows | Rejection:
+    def _parse_any(self, body: bytes) -> Parsed | Rejection:
         try:
             content = self._any.decode(body)
         except json_body.NOT_JSON as error:
             return invalid(("body",), "json_invalid", json_body.why(error, body))
-        if self._rows.schema.is_one_text and isinstance(content, dict) and content.keys() == {"text"}:
+        if not isinstance(content, dict):
+            return invalid(("body",), "dict_type", f'the body must be {{"features": ...}}, not {type_name(content)}')
+        params = self._params.read(content.pop("params")) if self._params.names and "params" in content else None
+        if isinstance(params, Rejection):
+            return params.below("body", "params")
+        rows = self._read(content)
+        return rows if isinstance(rows, Rejection) else Parsed(rows, params=params)
+
+    def _read(self, content: dict[str, Any]) -> Rows | Rejection:
+        """The rows of `features`, or of `text`."""
+        if self._rows.schema.is_one_text and content.keys() == {"text"}:
             text = content["text"]
             rows = self._rows.read({self._rows.schema.names[0]: text if isinstance(text, list) else [text]})
             return rows.below("body", "text") if isinstance(rows, Rejection) else rows
@@ -104,10 +116,8 @@ def detail(rejection: Rejection) -> str | list[dict[str, Any]]:
     return [{"type": rejection.kind, "loc": list(rejection.location), "msg": rejection.message}]
 
 
-def _other_fields(content: Any) -> Rejection | None:
+def _other_fields(content: dict[str, Any]) -> Rejection | None:
     """Rejects a body that is not an object with the one field `features`."""
-    if not isinstance(content, dict):
-        return invalid(("body",), "dict_type", f'the body must be {{"features": ...}}, not {type_name(content)}')
     if "features" not in content:
         return invalid(("body", "features"), "missing", "the field 'features' is required")
     for field in content:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
+from sluice_server.inference.params import NO_PARAMS, ParamReader, Params
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection
 from sluice_server.inference.rows import RowReader
@@ -30,10 +31,11 @@ STATUS: Mapping[Cause, int] = {
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """A body as its dialect understood it: the rows, and whatever of it the response has to repeat."""
+    """A body as its dialect understood it: the rows, what it says beside them, and what the response has to repeat."""
 
     rows: Rows
     echo: Any = None
+    params: Params | None = None
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +58,7 @@ class Dialect(Protocol):
     format: ClassVar[str]
     paths: tuple[str, ...]
 
-    def __init__(self, rows: RowReader, identity: Identity) -> None: ...
+    def __init__(self, rows: RowReader, identity: Identity, params: ParamReader = NO_PARAMS) -> None: ...
 
     def reads(self, content_type: str) -> bool:
         """Whether it reads a body of this type; the header may be absent, which is an empty text."""

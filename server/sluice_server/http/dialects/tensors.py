@@ -97,9 +97,17 @@ def datatype(array: NDArray[Any]) -> str:
     return _NAMES.get((array.dtype.kind, array.dtype.itemsize), "BYTES")
 
 
+def to_list(array: NDArray[Any]) -> list[Any]:
+    """An array as it is written in the JSON; whatever is neither number nor text is a text of JSON itself."""
+    values = array.ravel().tolist()
+    if datatype(array) != "BYTES":
+        return values
+    return [value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values]
+
+
 def to_bytes(array: NDArray[Any]) -> bytes:
     """An array as it is written behind the JSON; each text with its length before it."""
     if datatype(array) != "BYTES":
         return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).tobytes()
-    texts = [str(value).encode() for value in array.ravel().tolist()]
+    texts = [text.encode() for text in to_list(array)]
     return b"".join(len(text).to_bytes(_LENGTH, "little") + text for text in texts)

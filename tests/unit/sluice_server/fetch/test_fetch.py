@@ -14,10 +14,11 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 from sluice_server.fetch import fetch
-from sluice_server.fetch.preflight import Candidate, choose_runtime
+from sluice_server.fetch.preflight import Candidate
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.runtimes.port import Image, Policy
+from sluice_server.runtimes.skops import SkopsRuntime
 from sluice_server.settings import Trust, fetch_settings
 
 POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**30))
@@ -25,9 +26,9 @@ POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7
 
 def check_model_file(folder: Path, name: str, policy: Policy) -> Refused | None:
     """The refusal for a model whose MLmodel says that its file has this name."""
-    candidate = choose_runtime(MLmodel({"sklearn": {"pickled_model": name, "serialization_format": "skops"}}))
-    assert isinstance(candidate, Candidate)
-    return fetch.check_model_file(folder, candidate, policy)
+    model = MLmodel({"sklearn": {"pickled_model": name, "serialization_format": "skops"}})
+    runtime = SkopsRuntime()
+    return fetch.check_model_file(folder, Candidate(model, runtime, runtime.read(model)), policy)
 
 
 def reason(folder: Path, name: str = "model.skops", policy: Policy = POLICY) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sluice_server.fetch import preflight
-from sluice_server.fetch.preflight import ListedFile, check_files, choose_runtime, parse_mlmodel
+from sluice_server.fetch.preflight import ListedFile, check_files, choose, parse_mlmodel
 from sluice_server.model.mlmodel import MLmodel, Signature
 from sluice_server.model.refusal import Refused
 from sluice_server.runtimes.port import Image, Policy
@@ -29,8 +28,8 @@ GOOD = MLmodel(
 
 def check(model: MLmodel, policy: Policy) -> Refused | None:
     """The first refusal on the way from an MLmodel to a model that a runtime serves."""
-    candidate = choose_runtime(model)
-    return candidate if isinstance(candidate, Refused) else preflight.check(candidate, policy)
+    candidates = choose(model, policy)
+    return candidates if isinstance(candidates, Refused) else None
 
 
 def changed(**fields: Any) -> MLmodel:
@@ -59,16 +58,14 @@ def test_a_skops_model_passes_whatever_is_trusted() -> None:
 
 
 @pytest.mark.parametrize("saved", ["pickle", "cloudpickle"])
-@pytest.mark.parametrize(
-    ("trust", "reason"),
-    [(Trust.DATA, "PickleNotTrusted"), (Trust.TRUSTED_TYPES, "PickleNotTrusted"), (Trust.CODE, "PickleNotServed")],
-)
-def test_a_pickle_is_refused_with_the_training_line_to_change(saved: str, trust: Trust, reason: str) -> None:
-    """No trust loads a pickle; the message shows how to log with skops instead."""
+@pytest.mark.parametrize("trust", [Trust.DATA, Trust.TRUSTED_TYPES])
+def test_a_pickle_is_refused_with_the_training_line_to_change(saved: str, trust: Trust) -> None:
+    """The message shows how to log with skops instead, and what would allow the pickle."""
     found, message = refusal(sklearn(serialization_format=saved, pickled_model="model.pkl"), trusting(trust))
-    assert found == reason
+    assert found == "PickleNotTrusted"
     assert saved in message
     assert "serialization_format='skops'" in message
+    assert "trust: Code" in message
 
 
 @pytest.mark.parametrize(
@@ -91,18 +88,19 @@ def test_an_old_mlmodel_without_a_format_is_a_pickle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flavors", "named"),
+    ("flavors", "reason", "named"),
     [
-        ({"python_function": {}, "xgboost": {}}, "xgboost"),
-        ({"python_function": {}, "onnx": {}}, "onnx"),
-        ({"python_function": {}}, "python_function only"),
+        ({"python_function": {}, "prophet": {}}, "CodeNotTrusted", "flavor prophet,"),
+        ({"python_function": {}}, "CodeNotTrusted", "flavor python_function,"),
+        ({"keras": {}, "another": {}}, "UnsupportedFlavor", "flavors another, keras,"),
+        ({}, "UnsupportedFlavor", "flavors none,"),
     ],
 )
-def test_another_flavor_is_refused_by_name(flavors: dict[str, Any], named: str) -> None:
-    """The flavor that was found is in the message."""
-    reason, message = refusal(changed(flavors=flavors))
-    assert reason == "UnsupportedFlavor"
-    assert f"the flavor {named}," in message
+def test_another_flavor_is_refused_by_name(flavors: dict[str, Any], reason: str, named: str) -> None:
+    """The flavor that was found is in the message; MLflow itself runs those with a python_function."""
+    found, message = refusal(changed(flavors=flavors))
+    assert found == reason
+    assert named in message
 
 
 @pytest.mark.parametrize(

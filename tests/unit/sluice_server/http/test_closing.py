@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sluice_server.inference.batching import Batcher, QueueFullError
+from sluice_server.inference.params import Params
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 
@@ -54,7 +55,7 @@ def test_a_pod_without_a_ready_model_closes_the_connection(start: Start) -> None
 class FullQueue(Batcher):
     """A queue that has no room for another row."""
 
-    def submit(self, rows: Rows) -> asyncio.Future[Output]:
+    def submit(self, rows: Rows, params: Params | None = None) -> asyncio.Future[Output]:
         raise QueueFullError(9)
 
 

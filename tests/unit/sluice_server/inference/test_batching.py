@@ -45,12 +45,12 @@ def rows(*values: float) -> Rows:
 
 
 def run(
-    worker: ThreadPoolExecutor, scene: Callable[[Batcher, Doubler], Awaitable[Any]], limit: int = 10_000
+    worker: ThreadPoolExecutor, scene: Callable[[Batcher, Doubler], Awaitable[Any]], limit: int = 10_000, **options: Any
 ) -> Doubler:
     model = Doubler()
 
     async def play() -> None:
-        await scene(Batcher(model, worker, limit), model)
+        await scene(Batcher(model, worker, limit, **options), model)
 
     asyncio.run(play())
     return model
@@ -169,3 +169,35 @@ def test_the_loop_does_not_ask_a_model_that_the_worker_asks(worker: ThreadPoolEx
         return calls
 
     assert asyncio.run(play()) == [2]
+
+
+def test_a_request_with_params_is_run_by_itself(worker: ThreadPoolExecutor) -> None:
+    """Its params are for its own rows; those before and behind it still go together."""
+    given: list[tuple[int, Any]] = []
+
+    def with_params(rows: Rows, params: Any) -> Output:
+        given.append((len(rows), params))
+        return Output(rows[:, 0] * params["factor"], None, None)
+
+    async def scene(batcher: Batcher, model: Doubler) -> None:
+        first = await first_call(batcher, model)
+        others = [batcher.submit(rows(2)), batcher.submit(rows(3)), batcher.submit(rows(4), {"factor": 10})]
+        others += [batcher.submit(rows(5)), batcher.submit(rows(6))]
+        model.go.set()
+        answers = await asyncio.gather(first, *others)
+        assert [answer.values.tolist() for answer in answers] == [[2], [4], [6], [40], [10], [12]]
+
+    assert run(worker, scene, with_params=with_params).calls == [1, 2, 2]
+    assert given == [(1, {"factor": 10})]
+
+
+def test_a_model_whose_rows_depend_on_each_other_gets_one_request_at_a_time(worker: ThreadPoolExecutor) -> None:
+    """Nobody's answer may depend on what somebody else asks at the same time."""
+
+    async def scene(batcher: Batcher, model: Doubler) -> None:
+        first = await first_call(batcher, model)
+        others = [batcher.submit(rows(2, 3)), batcher.submit(rows(4))]
+        model.go.set()
+        await asyncio.gather(first, *others)
+
+    assert run(worker, scene, together=False).calls == [1, 2, 1]

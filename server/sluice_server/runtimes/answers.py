@@ -1,0 +1,118 @@
+"""What a model of any kind answers, as one value for each row: arrays, tables, series, lists of whatever JSON has.
+
+MLflow writes whatever a model returns. Here requests may be answered together and rows be counted, so an answer that is
+not one value per row is refused, with what it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sluice_server.runtimes.output import Output, Values
+from sluice_server.runtimes.port import ModelError
+
+_PLAIN = "biuf"  # numpy's kinds of booleans and numbers
+
+
+def per_row(answer: Any, rows: int) -> Output:
+    """An answer to so many rows, without probabilities and classes. Raises ModelError for anything else."""
+    output = _read(answer)
+    if len(output.values) != rows:
+        raise ModelError(
+            f"the model answers {rows} rows with {len(output.values)} predictions: let predict() return one each"
+        )
+    return output
+
+
+def _read(answer: Any) -> Output:
+    if isinstance(answer, pd.DataFrame):
+        return _named({str(name): answer[name] for name in answer.columns})
+    if isinstance(answer, pd.Series):
+        name = str(0 if answer.name is None else answer.name)  # what MLflow calls a series without a name
+        return Output(_array(answer), None, None, (name,))
+    if isinstance(answer, Mapping):
+        return _named({str(name): values for name, values in answer.items()})
+    return Output(_array(answer.toarray() if sparse.issparse(answer) else answer), None, None)
+
+
+def _named(columns: Mapping[str, Any]) -> Output:
+    """A table of (rows, columns); of objects unless all columns have one type of numbers."""
+    arrays = [_array(values) for values in columns.values()]
+    if not arrays or any(len(array) != len(arrays[0]) for array in arrays):
+        raise ModelError("the model answers columns of different lengths: let predict() return a value for each row")
+    if len({array.dtype for array in arrays}) == 1 and arrays[0].dtype.kind in _PLAIN:
+        return Output(np.stack(arrays, axis=1), None, None, tuple(columns))
+    table = np.empty((len(arrays[0]), len(arrays)), dtype=object)
+    for at, array in enumerate(arrays):
+        table[:, at] = _cells(array.tolist())
+    return Output(table, None, None, tuple(columns))
+
+
+def _array(values: Any) -> Values:
+    """An array whose first dimension are the rows; anything but numbers becomes cells that JSON has."""
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray | pd.Series | pd.Index):
+        raise ModelError(
+            f"the model answers a {type(values).__name__}: let predict() return an array, a table, or a list with a "
+            "value for each row"
+        )
+    array = values if isinstance(values, np.ndarray) else _compact(values)
+    if array.ndim == 0:
+        raise ModelError("the model answers a single number: let predict() return one for each row")
+    return array if array.dtype.kind in _PLAIN else _cells(array.tolist())
+
+
+def _compact(values: Any) -> Values:
+    """Numbers as an array of numbers; whatever is mixed, nested or else as an array of objects."""
+    if isinstance(values, pd.Series | pd.Index) and isinstance(values.dtype, np.dtype):
+        return np.asarray(values)
+    listed = list(values)
+    if {type(value) for value in listed} <= {int, float} or len({type(value) for value in listed}) == 1:
+        try:
+            array = np.asarray(listed)
+        except ValueError:  # lists of different lengths
+            return _cells(listed)
+        if array.dtype.kind in _PLAIN:
+            return array
+    return _cells(listed)
+
+
+def _cells(values: Sequence[Any]) -> Values:
+    cells = np.empty(len(values), dtype=object)
+    cells[:] = [_in_json(value) for value in values] if values else []
+    return cells
+
+
+def _in_json(value: Any) -> Any:
+    """A value with nothing in it that JSON does not have; missing ones are None. Raises ModelError."""
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else str(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    match value:
+        case float() if math.isnan(value):
+            return None
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            return {str(key): _in_json(each) for key, each in value.items()}
+        case list() | tuple() | set():
+            return [_in_json(each) for each in value]
+        case np.ndarray():
+            return [_in_json(each) for each in value.tolist()]
+        case bytes() | bytearray():
+            return base64.encodebytes(value).decode()  # as MLflow writes them
+    if value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, date):
+        return value.isoformat()
+    if hasattr(value, "model_dump"):  # of pydantic, which MLflow takes as well
+        return _in_json(value.model_dump())
+    raise ModelError(f"the model answers a {type(value).__name__}, which JSON does not have: return numbers and texts")

@@ -1,0 +1,82 @@
+"""Whatever a model returns becomes one value of JSON per row, or a sentence."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import date
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from sluice_server.runtimes.answers import per_row
+from sluice_server.runtimes.port import ModelError
+
+TABLE = pd.DataFrame({"label": ["x", None], "score": [0.5, np.nan], "rank": [1, 2]})
+Pair = namedtuple("Pair", "a b")
+
+
+@pytest.mark.parametrize(
+    ("answer", "written", "kind"),
+    [
+        (np.array([1, 2]), [1, 2], "integer"),
+        (np.array([0.5, np.nan]), [0.5, None], "number"),
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), [[1.0, 2.0], [3.0, 4.0]], "number"),
+        (np.array(["a", "b"]), ["a", "b"], "string"),
+        (np.array(["a", None], dtype=object), ["a", None], "object"),
+        (np.array(["2025-01-31", "NaT"], dtype="datetime64[D]"), ["2025-01-31", None], "object"),
+        ([1, 2], [1, 2], "integer"),
+        ([1, 2.5], [1, 2.5], "number"),
+        ([True, False], [True, False], "boolean"),
+        ((np.float32(0.5), np.float32(1.5)), [0.5, 1.5], "number"),
+        (["a", "b"], ["a", "b"], "string"),
+        ([1, "a"], [1, "a"], "object"),
+        ([[1], [1, 2]], [[1], [1, 2]], "object"),
+        ([{"a": np.int64(1)}, {"a": {"b": (1, 2)}}], [{"a": 1}, {"a": {"b": [1, 2]}}], "object"),
+        ([date(2025, 1, 31), pd.NaT], ["2025-01-31", None], "object"),
+        ([b"ab", b"c"], ["YWI=\n", "Yw==\n"], "string"),
+        ([Pair(1, "x"), Pair(2, "y")], [[1, "x"], [2, "y"]], "object"),
+        (sparse.csr_matrix([[0, 1], [1, 0]]), [[0, 1], [1, 0]], "integer"),
+        (pd.Series([1.5, 2.5]), [{"0": 1.5}, {"0": 2.5}], "number"),
+        (pd.Series(["a", "b"], name="x"), [{"x": "a"}, {"x": "b"}], "string"),
+        (pd.Series(["a", "b"], dtype="category"), [{"0": "a"}, {"0": "b"}], "string"),
+        (pd.Series([1, None], dtype="Int64"), [{"0": 1}, {"0": None}], "object"),
+        (pd.DataFrame({"a": [1, 2]}), [{"a": 1}, {"a": 2}], "integer"),
+        (
+            TABLE,
+            [{"label": "x", "score": 0.5, "rank": 1}, {"label": None, "score": None, "rank": 2}],
+            "object",
+        ),
+        ({"a": np.array([1, 2]), "b": ["x", "y"]}, [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}], "object"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_answer_is_a_value_of_json_for_each_row(answer: Any, written: list[Any], kind: str) -> None:
+    """Names stay, missing values are null, and nothing is rounded or turned into text."""
+    output = per_row(answer, 2)
+    assert msgspec.json.decode(msgspec.json.encode(output.records)) == written
+    assert output.type_in_json == kind
+    assert output.slice(1, 2).records == output.records[1:] or pd.isna(output.values[1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ([1], "2 rows with 1 predictions"),
+        ("both", "answers a str"),
+        (1.5, "answers a float"),
+        (np.array(1), "a single number"),
+        ({"a": [1, 2], "b": [1]}, "different lengths"),
+        ({}, "different lengths"),
+        ([object(), object()], "answers a object, which JSON does not have"),
+        (None, "answers a NoneType"),
+    ],
+    ids=str,
+)
+def test_what_is_not_one_value_per_row_is_told(answer: Any, told: str) -> None:
+    """The model is not ready then, with what its author has to change."""
+    with pytest.raises(ModelError, match=told):
+        per_row(answer, 2)

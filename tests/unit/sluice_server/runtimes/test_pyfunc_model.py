@@ -1,0 +1,245 @@
+"""Models that only MLflow can load: what is answered for them is what MLflow's own server answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from sluice_server.fetch.example import logged_example, made_up_example
+from sluice_server.model import manifest
+from sluice_server.model.manifest import FILES, Manifest, SignatureText
+from sluice_server.model.schema import parse_inputs
+
+if TYPE_CHECKING:
+    from tests.unit.sluice_server.conftest import Client, Start
+
+with warnings.catch_warnings():  # MLflow's own types warn about each other when they are made
+    warnings.simplefilter("ignore")
+    from mlflow.models import infer_signature
+    from mlflow.pyfunc import scoring_server
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FLOWERS, KINDS = load_iris(return_X_y=True, as_frame=True)
+MIXED = pd.DataFrame(
+    {
+        "count": np.array([1, 2], dtype="int64"),
+        "small": np.array([3, 4], dtype="int32"),
+        "size": np.array([0.5, 1.5], dtype="float32"),
+        "open": [True, False],
+        "city": ["Bonn", "Ulm"],
+        "day": pd.to_datetime(["2025-01-31", "2025-02-01"]),
+    }
+)
+RECORDS = json.loads(MIXED.to_json(orient="records", date_format="iso", date_unit="s"))
+
+
+class Types(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Says which types it got."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return pd.DataFrame({name: model_input[name].astype(str) + str(model_input.dtypes[name]) for name in MIXED})
+
+
+class Ranks(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Compares each row with the others; `scale` is a param."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return model_input.iloc[:, 0].rank().to_numpy() * params["scale"]
+
+
+class Upper(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Takes and gives a list of texts, as its type hints say."""
+
+    def predict(self, model_input: list[str]) -> list[str]:
+        return [text.upper() for text in model_input]
+
+
+class Nested(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Gives objects, and no score for a negative number."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        values = model_input.to_numpy()[:, 0]
+        return [{"score": float(np.sqrt(value)) if value >= 0 else None, "tags": ["a", 1]} for value in values]
+
+
+def folder(tmp_path: Path, save: Callable[..., None], *arguments: Any, **options: Any) -> Path:
+    """A model as MLflow saves it, with the manifest that `fetch` writes beside it."""
+    files = tmp_path / "model" / FILES
+    save(*arguments, path=str(files), pip_requirements=["mlflow"], **options)
+    logged = yaml.safe_load((files / "MLmodel").read_text())
+    signature = SignatureText(*(logged["signature"].get(part) for part in ("inputs", "outputs", "params")))
+    schema, example = parse_inputs(signature.inputs), files / "serving_input_example.json"
+    body = logged_example(example.read_bytes(), schema) if example.is_file() else None
+    function = logged["flavors"]["python_function"].get("predict_fn", "predict")
+    found = Manifest("sha256:0", "pyfunc", "x", "MLmodel", signature, body or made_up_example(schema), function)
+    manifest.write(found, files.parent)
+    return files.parent
+
+
+def code(tmp_path: Path, model: Any, example: Any, answer: Any = None, params: Any = None) -> Path:
+    """A PythonModel with a signature."""
+    signature = infer_signature(example, answer, params)
+    return folder(tmp_path, mlflow.pyfunc.save_model, python_model=model, signature=signature)
+
+
+def of_mlflow(model_dir: Path, body: Any) -> Any:
+    """The predictions of MLflow's own server."""
+
+    async def ask() -> httpx.Response:
+        app = scoring_server.init(mlflow.pyfunc.load_model(str(model_dir / FILES)))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlflow") as client:
+            return await client.post("/invocations", json=body)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 200, answer.text
+    return answer.json()["predictions"]
+
+
+def of_ours(client: Client, body: Any, path: str = "/invocations") -> Any:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 200, (answer.text, client.get("/health/ready").text)
+    return answer.json()["predictions"]
+
+
+def test_a_pickled_classifier_answers_as_in_mlflow_and_takes_feedback(start: Start, tmp_path: Path) -> None:
+    """With the probabilities and the classes of the estimator inside, as if it had been saved with skops."""
+    fitted = LogisticRegression(max_iter=500).fit(FLOWERS, KINDS)
+    signature = infer_signature(FLOWERS, fitted.predict(FLOWERS))
+    model_dir = folder(
+        tmp_path, mlflow.sklearn.save_model, fitted, serialization_format="cloudpickle", signature=signature
+    )
+    client = start(model_dir=model_dir)
+    split = {"dataframe_split": FLOWERS[::10].to_dict(orient="split")}
+    assert of_ours(client, split) == of_mlflow(model_dir, split) == fitted.predict(FLOWERS[::10]).tolist()
+    answer = client.post("/predict", json={"features": FLOWERS[:3].to_numpy().tolist()}).json()
+    assert np.allclose(answer["probabilities"], fitted.predict_proba(FLOWERS[:3]))
+    assert client.get("/metadata").json()["target_classes"] == [0, 1, 2]
+    labels = {"prediction_id": answer["prediction_id"], "labels": answer["predictions"]}
+    assert client.post("/feedback", json=labels).json()["correct"] == 3
+
+
+@pytest.mark.parametrize("function", ["predict_proba", "predict_log_proba"])
+def test_the_function_that_was_logged_answers(start: Start, tmp_path: Path, function: str) -> None:
+    """Also one that the data runtimes do not serve."""
+    fitted = LogisticRegression(max_iter=500).fit(FLOWERS, KINDS)
+    model_dir = folder(
+        tmp_path,
+        mlflow.sklearn.save_model,
+        fitted,
+        serialization_format="cloudpickle",
+        signature=infer_signature(FLOWERS, getattr(fitted, function)(FLOWERS)),
+        pyfunc_predict_fn=function,
+    )
+    answered = of_ours(start(model_dir=model_dir), {"inputs": FLOWERS[:3].to_numpy().tolist()})
+    assert np.allclose(answered, getattr(fitted, function)(FLOWERS[:3]))
+
+
+def test_each_column_reaches_the_model_as_in_mlflow(start: Start, tmp_path: Path) -> None:
+    """Types, values and the names of the answer are the same, with every form of a request."""
+    model_dir = code(tmp_path, Types(), MIXED)
+    client = start(model_dir=model_dir)
+    body = {"dataframe_records": RECORDS}
+    theirs = of_mlflow(model_dir, body)
+    assert of_ours(client, body) == theirs
+    assert of_ours(client, {"features": RECORDS}, "/predict") == theirs
+    assert (theirs[0]["small"], theirs[0]["size"]) == ("3int32", "0.5float32")
+
+
+def test_params_reach_the_model_and_nobody_elses_rows_do(start: Start, tmp_path: Path) -> None:
+    """With their defaults; a model that compares rows is asked for one request at a time."""
+    model_dir = code(tmp_path, Ranks(), pd.DataFrame({"x": [0.5, 1.5]}), [1.0], {"scale": 1.0})
+    client = start(model_dir=model_dir)
+    rows = {"dataframe_records": [{"x": 3.0}, {"x": 1.0}]}
+    for body in (rows, rows | {"params": {"scale": 10}}):
+        assert of_ours(client, body) == of_mlflow(model_dir, body)
+    features = {"features": [[3.0], [1.0]], "params": {"scale": 10}}
+    assert of_ours(client, features, "/predict") == [20.0, 10.0]
+    tensor = {"name": "x", "shape": [2], "datatype": "FP64", "data": [3, 1]}
+    infer = client.post("/v2/models/iris/infer", json={"inputs": [tensor], "parameters": {"scale": 10, "x": 1}})
+    assert infer.json()["outputs"][0]["data"] == [20.0, 10.0]
+
+    async def together() -> list[float]:
+        predict = client.process.pod.data_plane.predict
+        stay = asyncio.Event()
+        asked = [predict(np.array([[value]]), "cluster", False, stay.wait) for value in (3.0, 1.0, 2.0)]
+        return [float(answer.output.values[0]) for answer in await asyncio.gather(*asked)]  # type: ignore[union-attr]
+
+    assert asyncio.run(together()) == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "place"), [("/invocations", 400, "params.scale"), ("/predict", 422, '"params","scale"')]
+)
+def test_a_param_that_does_not_fit_is_the_callers_fault(
+    start: Start, tmp_path: Path, path: str, status: int, place: str
+) -> None:
+    """It never counts against the model."""
+    client = start(model_dir=code(tmp_path, Ranks(), pd.DataFrame({"x": [0.5]}), [1.0], {"scale": 1.0}))
+    field = "inputs" if path == "/invocations" else "features"
+    answer = client.post(path, json={field: [[1.0]], "params": {"scale": "10"}})
+    assert answer.status_code == status
+    assert place in answer.text
+
+
+def test_a_date_that_mlflow_cannot_hold_is_the_callers_fault(start: Start, tmp_path: Path) -> None:
+    """Such a request is told so, and the ones that it was put together with are answered."""
+    client = start(model_dir=code(tmp_path, Types(), MIXED))
+    answer = client.post("/predict", json={"features": [RECORDS[0] | {"day": "9999-12-31"}]})
+    assert answer.status_code == 422
+    assert "2261" in answer.text
+
+
+def test_a_model_with_type_hints_gets_a_list(start: Start, tmp_path: Path) -> None:
+    """MLflow makes its signature of them: one column of texts without a name."""
+    model_dir = folder(tmp_path, mlflow.pyfunc.save_model, python_model=Upper())
+    client = start(model_dir=model_dir)
+    assert of_ours(client, {"inputs": ["a", "b"]}) == of_mlflow(model_dir, {"inputs": ["a", "b"]}) == ["A", "B"]
+    assert of_ours(client, {"text": "a"}, "/predict") == ["A"]
+
+
+def test_objects_and_missing_values_are_answered(start: Start, tmp_path: Path) -> None:
+    """In JSON as they are, and as text of JSON where the protocol has no objects."""
+    model_dir = code(tmp_path, Nested(), pd.DataFrame({"x": [0.25]}))
+    client = start(model_dir=model_dir)
+    body = {"inputs": [[0.25], [-1.0]]}
+    theirs = of_mlflow(model_dir, {"dataframe_split": {"columns": ["x"], "data": body["inputs"]}})
+    assert of_ours(client, body) == theirs == [{"score": 0.5, "tags": ["a", 1]}, {"score": None, "tags": ["a", 1]}]
+    assert client.get("/metadata").json()["signature"]["predictions"]["type"] == "object"
+    tensor = {"name": "x", "shape": [1], "datatype": "FP64", "data": [0.25]}
+    output = client.post("/v2/models/iris/infer", json={"inputs": [tensor]}).json()["outputs"][0]
+    assert (output["datatype"], json.loads(output["data"][0])) == ("BYTES", theirs[0])
+
+
+def test_a_tensor_signature_gets_an_array(start: Start, tmp_path: Path) -> None:
+    """Of the type that was logged."""
+    fitted = LinearRegression().fit(FLOWERS.to_numpy(), KINDS)
+    signature = infer_signature(FLOWERS.to_numpy(), fitted.predict(FLOWERS.to_numpy()))
+    model_dir = folder(tmp_path, mlflow.sklearn.save_model, fitted, serialization_format="pickle", signature=signature)
+    body = {"inputs": FLOWERS[:2].to_numpy().tolist()}
+    assert np.allclose(of_ours(start(model_dir=model_dir), body), of_mlflow(model_dir, body))
+
+
+def test_code_that_asks_for_a_module_is_told_where_to_get_it(start: Start, tmp_path: Path) -> None:
+    """A requirements.txt does not always say all."""
+    model_dir = code(tmp_path, Nested(), pd.DataFrame({"x": [0.25]}))
+    file = model_dir / FILES / "MLmodel"
+    content = yaml.safe_load(file.read_text())
+    content["flavors"]["python_function"]["loader_module"] = "nobody_has_this"
+    file.write_text(yaml.safe_dump(content))
+    reason = start(model_dir=model_dir).get("/health/ready").json()["reason"]
+    assert "needs the module 'nobody_has_this'" in reason
+    assert "pip_requirements" in reason
