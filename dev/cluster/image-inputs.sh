@@ -13,6 +13,7 @@ image_key() {
     python) SALT="$1 $BASE_PACKAGES" hash_of dev/cluster/oci_archive.py dev/cluster/base-image.sh ;;
     mlflow) SALT="$1 $(image_key python)" hash_of trainer/Dockerfile trainer/requirements.txt ;;
     faulty) SALT="$1 $(image_key server)" hash_of dev/bench/faulty ;;
+    server-pyfunc) SALT="$1 $(image_key server)" hash_of Dockerfile.server ;;
     *) SALT="$1 $(image_key python)" hash_of "$(dockerfile "$1")" "$1" pyproject.toml README.md LICENSE \
          dev/requirements-build.txt ;;
   esac
@@ -29,6 +30,7 @@ dockerfile() {
   case $1 in
     trainer) echo trainer/Dockerfile ;;
     faulty) echo dev/bench/faulty/Dockerfile ;;
+    server-pyfunc) echo Dockerfile.server ;;
     *) echo "Dockerfile.$1" ;;
   esac
 }

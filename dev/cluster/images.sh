@@ -95,6 +95,8 @@ ensure_image() {
     python) bash "$HERE/base-image.sh" "$out" "$image" "$BASE_PACKAGES" ;;
     faulty) faulty_image "$out" "$image" ;;
     mlflow) dockerfile_image "$out" "$image" trainer/Dockerfile mlflow.cli --target mlflow ;;
+    server-pyfunc) dockerfile_image "$out" "$image" "$(dockerfile "$1")" mlflow.pyfunc --target pyfunc \
+         --build-arg "VERSION=$(image_version "$2")" ;;
     *) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "sluice_$1.__main__" \
          --build-arg "VERSION=$(image_version "$2")" ;;
   esac

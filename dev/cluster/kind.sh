@@ -50,6 +50,7 @@ ensure_images() {
       traefik) published "traefik:v${image##*:}" "$image" ;;
       prometheus) published "prom/prometheus:v${image##*:}" "$image" ;;
       mlflow) build_image "$image" trainer/Dockerfile --target mlflow ;;
+      server-pyfunc) build_image "$image" "$(dockerfile "$name")" --target pyfunc ;;
       faulty) ensure_images server; build_image "$image" "$(dockerfile faulty)" ;;
       *) build_image "$image" "$(dockerfile "$name")" --build-arg "VERSION=$(image_version "$(image_key "$name")")"
          docker run --rm --read-only --network none --tmpfs /tmp --entrypoint python "$image" -c "import sluice_$name.__main__" ;;

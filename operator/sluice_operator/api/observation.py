@@ -11,7 +11,7 @@ from sluice_operator.api.command import Asked
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.revision import Model, Revision
 from sluice_operator.api.signature import Signature
-from sluice_operator.api.spec import Spec
+from sluice_operator.api.spec import Spec, Trust
 from sluice_operator.api.status import Status, Verdict
 
 
@@ -177,9 +177,17 @@ class Signatures:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The operator's settings that go into a new revision where the spec leaves them out."""
+    """The operator's settings that go into a new revision where the spec leaves them out.
+
+    `code_image`: the image that can run code of a model, for `trust: Code`; that of the others if it is empty.
+    """
 
     image: str
+    code_image: str = ""
+
+    def image_for(self, trust: Trust) -> str:
+        """The image of the model server where the spec names none."""
+        return (self.code_image if trust is Trust.CODE else "") or self.image
 
 
 @dataclass(frozen=True, slots=True)

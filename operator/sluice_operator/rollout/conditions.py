@@ -31,6 +31,7 @@ from sluice_operator.rollout.traffic_conditions import (
 )
 from sluice_operator.rollout.transitions import is_rejected
 
+_NOT_ASKED = "InvalidURI", "TrustNotAllowed"  # for these the registry is not asked at all
 _MOVING = Phase.PENDING, *BEFORE_TRAFFIC, Phase.ROLLING_BACK, Phase.FAILOVER
 
 
@@ -192,7 +193,7 @@ def _registry_reachable(seen: Observation, status: Status) -> ConditionState:
         return "False", "RegistryUnreachable", f"{seen.resolution.message}; {serving}"
     if isinstance(seen.resolution, Denied):
         return "False", seen.resolution.reason, f"{seen.resolution.message}; the pinned version keeps serving"
-    if isinstance(seen.resolution, Unresolved) and seen.resolution.reason == "InvalidURI":
+    if isinstance(seen.resolution, Unresolved) and seen.resolution.reason in _NOT_ASKED:
         return "Unknown", "NotAsked", seen.resolution.message
     return "True", "Answered", ""
 

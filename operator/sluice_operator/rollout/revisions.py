@@ -40,7 +40,7 @@ def make(spec: Spec, model: Model, defaults: Defaults) -> Revision:
         resources=server.resources,
         env=server.env,
     )
-    return replace(made, revision=_name(made), image=made.image or defaults.image)
+    return replace(made, revision=_name(made), image=made.image or defaults.image_for(made.trust))
 
 
 def follows_operator(revision: Revision) -> bool:

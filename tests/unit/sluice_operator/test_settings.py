@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
+from sluice_operator.api.allowed_trust import TrustLimit
+from sluice_operator.api.spec import Trust
 from sluice_operator.settings import Settings, read
 
 REQUIRED = {
@@ -40,6 +42,8 @@ def test_each_setting_is_read_from_its_variable() -> None:
         "SLUICE_ALLOWED_REGISTRIES": "*.models.svc:5000",
         "SLUICE_ALLOWED_HOSTS": "team-a=*.team-a.example.com, team-* = iris.example.com",
         "SLUICE_ALLOWED_INGRESS_CLASSES": "*=nginx,",
+        "SLUICE_ALLOWED_TRUST": "team-a=Code, * = TrustedTypes",
+        "SLUICE_SERVER_PYFUNC_IMAGE": "registry.example/server-pyfunc:1",
         "SLUICE_NAMESPACE_SELECTOR": "sluice.dev/shard=a",
         "SLUICE_WORKERS": "9",
         "SLUICE_HEALTH_PORT": "9000",
@@ -61,6 +65,8 @@ def test_each_setting_is_read_from_its_variable() -> None:
         allowed_registries=("*.models.svc:5000",),
         allowed_hosts=(Allowed("team-a", "*.team-a.example.com"), Allowed("team-*", "iris.example.com")),
         allowed_ingress_classes=(Allowed("*", "nginx"),),
+        allowed_trust=(TrustLimit("team-a", Trust.CODE), TrustLimit("*", Trust.TRUSTED_TYPES)),
+        server_pyfunc_image="registry.example/server-pyfunc:1",
         namespace_selector="sluice.dev/shard=a",
         workers=9,
         health_port=9000,
@@ -117,6 +123,8 @@ def test_a_url_with_a_password_is_refused_and_not_shown(url: str) -> None:
         ("SLUICE_ALLOWED_HOSTS", "team-[ab]=iris.example.com", "is not NAMESPACE=PATTERN"),
         ("SLUICE_ALLOWED_HOSTS", "team-a=Iris.example.com", "is not NAMESPACE=PATTERN"),
         ("SLUICE_ALLOWED_INGRESS_CLASSES", "nginx", "write for example team-a=nginx-internal"),
+        ("SLUICE_ALLOWED_TRUST", "team-a=All", "'team-a=All' is not NAMESPACE= one of Data, TrustedTypes, Code"),
+        ("SLUICE_ALLOWED_TRUST", "Code", "write for example team-a=Code"),
         ("SLUICE_LOG_LEVEL", "loud", "'loud' is none of debug, info, warning, error"),
     ],
 )

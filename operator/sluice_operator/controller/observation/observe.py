@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice_operator.analysis import criteria, hold_out
-from sluice_operator.api import names, spec
+from sluice_operator.api import allowed_trust, names, spec
 from sluice_operator.api.command import asked
 from sluice_operator.api.observation import (
     Defaults,
@@ -143,7 +143,7 @@ class Observer:
             generation=body["metadata"]["generation"],
             spec=wanted,
             status=current,
-            defaults=Defaults(self._settings.server_image),
+            defaults=Defaults(self._settings.server_image, self._settings.server_pyfunc_image),
             resolution=self._resolution(owner, wanted),
             workloads=workloads,
             selected=owned.selected(owner),
@@ -175,6 +175,8 @@ class Observer:
     def _resolution(self, owner: Owner, wanted: Spec) -> Resolution:
         """Which version does the URI name? Read anew every `pollInterval`, if it has an alias."""
         model, key = wanted.model, (owner.namespace, owner.name)
+        if refused := allowed_trust.refusal(self._settings.allowed_trust, owner.namespace, model.trust):
+            return refused
         via = Connection.of(owner.namespace, model.registry)
         return self._registry.resolve(key, model.uri, via, model.poll_interval.total_seconds())
 

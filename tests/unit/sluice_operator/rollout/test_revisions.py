@@ -73,6 +73,17 @@ def test_an_upgrade_of_the_operator_starts_no_rollout() -> None:
     assert (made.revision, made.image) == (revision(1).revision, upgraded.image)
 
 
+@pytest.mark.parametrize(
+    ("trust", "asked", "image"),
+    [("Code", {}, "code"), ("Data", {}, "data"), ("Code", {"image": "own"}, "own")],
+)
+def test_code_gets_the_image_that_can_run_it(trust: str, asked: dict[str, str], image: str) -> None:
+    """Where the spec names none, and the operator has one; an image of the user's own comes first."""
+    spec = a_spec(model__trust=trust, server={**SPEC["server"], **asked})
+    assert revisions.make(spec, model(1), Defaults("data", "code")).image == image
+    assert revisions.make(spec, model(1), Defaults("data")).image == asked.get("image", "data")
+
+
 def test_a_revision_is_frozen_with_what_it_was_made_from() -> None:
     """The operator's defaults fill in what the user left out."""
     made = revision(1)
