@@ -36,7 +36,7 @@ class Output(msgspec.Struct, frozen=True):
     @property
     def type_in_json(self) -> str:
         """What callers get for a value: boolean, integer, number, string, or object for whatever is mixed or nested."""
-        if self.values.dtype.kind == "O" and not all(isinstance(value, str) for value in self.values.flat):
+        if self.values.dtype.kind == "O" and not all(isinstance(value, str | None) for value in self.values.flat):
             return "object"
         return _TYPES.get(self.values.dtype.kind, "string")
 
