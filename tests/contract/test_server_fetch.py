@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from mlflow import MlflowClient
+from skl2onnx import to_onnx
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +29,7 @@ from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.identity import Identity
 from sluice_server.model.origin import Origin
+from sluice_server.runtimes import by_name
 from sluice_server.settings import fetch_settings
 
 # MLflow and pandas warn about each other while models are made here; what is tested runs in a process of its own.
@@ -166,6 +168,25 @@ def test_a_logged_model_is_fetched_by_its_id(registry: str, fetch: Fetch) -> Non
         )
     code, message = fetch(f"models:/{logged.model_id}", SLUICE_TRUSTED_TYPES="")
     assert (code, message["flavor"]) == (0, "sklearn")
+
+
+def test_a_model_of_mlflow_onnx_is_fetched_and_answers(registry: str, fetch: Fetch, tmp_path: Path) -> None:
+    """With weights in a file beside it, as MLflow writes large ones; the labels are read from the file."""
+    features, classes = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[classes]
+    estimator = RandomForestClassifier(5, random_state=0).fit(features, names)
+    mlflow.onnx.save_model(
+        to_onnx(estimator, features[:1].astype(np.float32), options={id(estimator): {"zipmap": False}}),
+        tmp_path / "model",
+        signature=mlflow.models.infer_signature(features, names),
+        pip_requirements=["onnx"],
+    )
+    code, message = fetch(register(registry, tmp_path / "model"), SLUICE_TRUST="Data")
+    assert (code, message["runtime"], message["flavor"]) == (0, "onnx", "onnx")
+    found = manifest.read(fetch.model_dir)
+    model = by_name("onnx").load(fetch.model_dir / manifest.FILES, found, (), features[:2])
+    assert model.classes == ("setosa", "versicolor", "virginica")
+    assert np.array_equal(model.predict(features).values, estimator.predict(features.astype(np.float32)))
 
 
 def test_a_forest_is_data(registry: str, model: Path, fetch: Fetch) -> None:

@@ -112,6 +112,7 @@ def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
         example_is_made_up=example is None,
         origin=origin,
         reference=_reference(candidate.model),
+        classes=candidate.runtime.labels(target, candidate.logged.model_file),
     )
 
 

@@ -29,6 +29,7 @@ class Manifest(msgspec.Struct, frozen=True):
     """A fetched model. `model_file` is relative to the folder `files`; `input_example` is a body for /predict.
 
     `predict_function`: the method of the model that answers for it. `example_is_made_up`: none was logged that fits.
+    `classes` and `nullable`: what `LoadedModel` has under these names, where the file does not tell.
     """
 
     digest: str
@@ -41,6 +42,8 @@ class Manifest(msgspec.Struct, frozen=True):
     example_is_made_up: bool = False
     origin: Origin = Origin()
     reference: Reference | None = None
+    classes: list[Any] | None = None
+    nullable: list[bool] | None = None
 
     @property
     def schema(self) -> Schema:

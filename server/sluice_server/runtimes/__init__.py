@@ -7,11 +7,13 @@ A new one gets a module here and a place in `RUNTIMES`.
 from __future__ import annotations
 
 from sluice_server.model.mlmodel import MLmodel
+from sluice_server.runtimes.onnx import OnnxRuntime
 from sluice_server.runtimes.port import Runtime
 from sluice_server.runtimes.pyfunc import PyfuncRuntime
 from sluice_server.runtimes.skops import SkopsRuntime
 
-RUNTIMES: tuple[Runtime, ...] = (SkopsRuntime(), PyfuncRuntime())  # the first one that accepts a model gets it
+# The first one that accepts a model gets it.
+RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(), SkopsRuntime(), PyfuncRuntime())
 
 
 def for_model(model: MLmodel) -> tuple[Runtime, ...]:

@@ -1,8 +1,8 @@
 """What each kind of model has to offer: to `fetch` its checks, to the serving process its loading.
 
-`fetch` calls `read`, `check` and `check_file`, which construct nothing out of the model. The serving process calls
-`load` once. A runtime's library takes most of a start to import, so it is imported by `load` and
-`check_file` and not with the module.
+`fetch` calls `read`, `check`, `check_file` and `labels`, which construct nothing out of the model. The serving process
+calls `load` once. A runtime's library takes most of a start to import, so it is imported by these functions and not
+with the module.
 """
 
 from __future__ import annotations
@@ -55,12 +55,14 @@ class LoggedFlavor:
 
     `model_file` is relative to the model's folder; `predict_function` is the method that answers for the model;
     `library_versions` are those that the model was logged with, empty where MLmodel does not say.
+    `needs_python`: whether the file is for the minor version of Python that it was logged with, as a pickle is.
     """
 
     model_file: str
     serialization: str
     predict_function: str
     library_versions: Mapping[str, str]
+    needs_python: bool = True
 
 
 class LoadedModel(Protocol):
@@ -112,6 +114,12 @@ class Runtime(Protocol):
 
     def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
         """Checks the downloaded model file (`name` below `folder`) without constructing anything of it."""
+
+    def labels(self, folder: Path, name: str) -> list[Any] | None:
+        """The labels of a classifier, out of a file that was checked; None where `load` finds them, or nobody does.
+
+        In the order of its probabilities. They become `classes` of the manifest.
+        """
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         """The model that `found` describes, with its files in `folder`. Called in the worker thread.

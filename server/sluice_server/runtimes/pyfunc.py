@@ -7,6 +7,7 @@ and pandas are imported when a model is loaded, not with this module.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import PYTHON_FUNCTION, MLmodel
@@ -64,6 +65,9 @@ class PyfuncRuntime:
             f"Make an image FROM {IMAGE} that installs this file, and set server.image to it; or train with the "
             "versions of the image",
         )
+
+    def labels(self, folder: Path, name: str) -> list[Any] | None:
+        return None  # where there are some, the loaded model has them
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.pyfunc_model import load  # noqa: PLC0415 - imports MLflow

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -88,6 +89,9 @@ class SkopsRuntime:
                 "BadModelFile", f"{name} cannot be read as a skops file ({type(error).__name__}): log the model again"
             )
         return check_types(types, policy)
+
+    def labels(self, folder: Path, name: str) -> list[Any] | None:
+        return None  # the estimator has them
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.sklearn_model import load  # noqa: PLC0415 - imports scikit-learn

@@ -118,6 +118,16 @@ def test_another_minor_version_is_refused_with_both(model: MLmodel, library: str
     assert "this server image has" in message
 
 
+def test_an_onnx_model_may_come_from_any_python() -> None:
+    """The file is for no version of Python or of a library; it is data, whatever is trusted."""
+    flavors: dict[str, dict[str, Any] | None] = {
+        "python_function": {"python_version": "3.13.1"},
+        "onnx": {"data": "m.onnx"},
+    }
+    for trust in Trust:
+        assert check(changed(flavors=flavors), trusting(trust)) is None
+
+
 @pytest.mark.parametrize("signature", [None, Signature(None, None), Signature("", None)])
 def test_a_missing_signature_is_refused_with_the_line_to_add(signature: Signature | None) -> None:
     """Without a signature requests cannot be checked."""

@@ -1,0 +1,80 @@
+"""An ONNX model in memory, run by ONNX Runtime in one thread.
+
+Neither the package `onnx` nor the library that the model was trained with is needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from sluice_server.model.schema import Rows, Schema
+from sluice_server.runtimes.missing import nullable
+from sluice_server.runtimes.onnx_inputs import Input, feeding
+from sluice_server.runtimes.onnx_outputs import reading
+from sluice_server.runtimes.output import Output
+from sluice_server.runtimes.port import ModelError
+
+_ERRORS = 3  # the level from which on it logs
+
+
+class OnnxModel:
+    """See `port.LoadedModel`. `labels` and `takes_missing`: what is known beside the file, None where nothing is."""
+
+    def __init__(
+        self,
+        session: Any,
+        schema: Schema,
+        example: Rows,
+        labels: Sequence[Any] | None = None,
+        takes_missing: Sequence[bool] | None = None,
+        function: str = "predict",
+    ) -> None:
+        self._session = session
+        self._feed = feeding([_input(each) for each in session.get_inputs()], schema)
+        outputs = [(each.name, each.type) for each in session.get_outputs()]
+        self._outputs = reading(outputs, session.run(None, self._feed(example)), labels, function)
+        self.classes = self._outputs.classes
+        self.nullable = tuple(takes_missing) if takes_missing is not None else _nullable(self, schema, example)
+
+    def predict(self, rows: Rows) -> Output:
+        """The output for rows of shape (rows, columns); raises what ONNX Runtime raises, and on NaN predictions."""
+        return self._outputs.read(self._session.run(self._outputs.names, self._feed(rows)))
+
+
+def load(
+    path: Path,
+    schema: Schema,
+    example: Rows,
+    labels: Sequence[Any] | None = None,
+    takes_missing: Sequence[bool] | None = None,
+    function: str = "predict",
+) -> OnnxModel:
+    """The model in an ONNX file, which has answered `example`. Raises ModelError, and what ONNX Runtime raises."""
+    model = OnnxModel(session(path), schema, example, labels, takes_missing, function)
+    answered = len(model.predict(example).values)
+    if answered != len(example):
+        raise ModelError(f"the model answers {len(example)} rows with {answered} predictions")
+    return model
+
+
+def session(path: Path) -> Any:
+    """ONNX Runtime with the model file, in the thread that asks it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a pod's cores are not the node's
+    options.log_severity_level = _ERRORS
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _input(described: Any) -> Input:
+    sizes = tuple(size if isinstance(size, int) and size >= 0 else None for size in described.shape)
+    return Input(described.name, described.type, sizes)
+
+
+def _nullable(model: OnnxModel, schema: Schema, example: Rows) -> tuple[bool, ...]:
+    """ONNX Runtime refuses no NaN: what counts is that the model was trained on some, as its signature says."""
+    answers = nullable(model.predict, example)
+    return tuple(answered and not column.required for answered, column in zip(answers, schema.columns, strict=True))
