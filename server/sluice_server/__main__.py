@@ -1,8 +1,8 @@
-"""`python -m sluice_server {prepare|fetch|serve}`: reads the environment once and runs the command.
+"""`python -m sluice_server {prepare|fetch|convert|serve}`: reads the environment once and runs the command.
 
 `prepare` is the Job of a revision where there is a store, and `fetch` the init container of a pod. Both exit with 0,
-1 (try again) or 3 (refused for good). `serve` runs until SIGTERM. A setting that cannot be used ends each of them with
-exit code 2 and a sentence.
+1 (try again) or 3 (refused for good). They start `convert`, which exits with 0. `serve` runs until SIGTERM. A setting
+that cannot be used ends each of them with exit code 2 and a sentence.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sluice_server.settings import (
     REGISTRY_CA,
     LogSettings,
     SettingError,
+    convert_settings,
     fetch_settings,
     mlflow_defaults,
     serve_settings,
@@ -66,6 +67,14 @@ def _configure(log: LogSettings, env: MutableMapping[str, str]) -> None:
         env.setdefault(name, value)
 
 
+def _convert(env: MutableMapping[str, str]) -> int:
+    settings = convert_settings(env)
+    logs.configure(settings.log)
+    from sluice_server.convert import convert  # noqa: PLC0415 - imports scikit-learn
+
+    return convert.run(settings)
+
+
 def _serve(env: MutableMapping[str, str]) -> int:
     settings = serve_settings(env)
     logs.configure(settings.log)
@@ -79,6 +88,7 @@ def _serve(env: MutableMapping[str, str]) -> int:
 COMMANDS: Mapping[str, Callable[[MutableMapping[str, str]], int]] = {
     "prepare": _prepare,
     "fetch": _fetch,
+    "convert": _convert,
     "serve": _serve,
 }
 

@@ -87,6 +87,15 @@ class FetchSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvertSettings:
+    """What the conversion of a fetched model needs."""
+
+    model_dir: Path
+    trusted_types: tuple[str, ...]
+    log: LogSettings
+
+
+@dataclass(frozen=True, slots=True)
 class ServeSettings:
     """What the serving process needs. Times are in seconds, sizes in bytes."""
 
@@ -136,6 +145,11 @@ def fetch_settings(env: Mapping[str, str]) -> FetchSettings:
         peer=_store(env, "SLUICE_PEER_URL"),
         digest=_digest(env),
     )
+
+
+def convert_settings(env: Mapping[str, str]) -> ConvertSettings:
+    """The settings of `convert`; raises SettingError."""
+    return ConvertSettings(Path(env.get("SLUICE_MODEL_DIR", "/model")), _names(env, "SLUICE_TRUSTED_TYPES"), _log(env))
 
 
 def serve_settings(env: Mapping[str, str]) -> ServeSettings:

@@ -124,7 +124,7 @@ def test_a_model_is_fetched_and_described(registry: str, model: Path, fetch: Fet
     found = manifest.read(fetch.model_dir)
     assert code == 0
     assert message["digest"] == found.digest == tree_digest(model)
-    assert (message["runtime"], message["flavor"]) == ("skops", "sklearn")
+    assert (message["runtime"], message["flavor"], found.converted_from) == ("onnx", "sklearn", "skops")
     assert "petal width" in message["signature"]["inputs"]
     dialect = PlainDialect(RowReader(found.schema, 10), Identity("iris", "1", "abcdefghij"))
     example = dialect.parse(json.dumps(found.input_example).encode())
@@ -184,7 +184,7 @@ def test_a_model_of_mlflow_onnx_is_fetched_and_answers(registry: str, fetch: Fet
     code, message = fetch(register(registry, tmp_path / "model"), SLUICE_TRUST="Data")
     assert (code, message["runtime"], message["flavor"]) == (0, "onnx", "onnx")
     found = manifest.read(fetch.model_dir)
-    model = by_name("onnx").load(fetch.model_dir / manifest.FILES, found, (), features[:2])
+    model = by_name("onnx").load(fetch.model_dir / found.folder, found, (), features[:2])
     assert model.classes == ("setosa", "versicolor", "virginica")
     assert np.array_equal(model.predict(features).values, estimator.predict(features.astype(np.float32)))
 

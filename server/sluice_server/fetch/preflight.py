@@ -140,7 +140,9 @@ def _the_runtime_accepts_it(candidate: Candidate, policy: Policy) -> Refused | N
 
 
 def _the_library_versions_match(candidate: Candidate, policy: Policy) -> Refused | None:
-    versions = [("Python", candidate.model.python_version, policy.image.python)] if candidate.logged.needs_python else []
+    versions = []
+    if candidate.logged.needs_python:
+        versions.append(("Python", candidate.model.python_version, policy.image.python))
     for library, logged in candidate.logged.library_versions.items():
         versions.append((library, logged, policy.image.libraries[library]))
     for library, logged, here in versions:

@@ -13,7 +13,9 @@ from sluice_server.model.reference import Reference
 from sluice_server.model.schema import Schema, parse_inputs
 
 FILES = "files"
+CONVERTED = "converted"  # beside them: the digest of a manifest is that of what was logged
 NAME = "sluice.json"
+LONGEST_REASON = 300  # characters
 EXAMPLE_ROWS = 5  # most rows of an input example
 
 
@@ -26,10 +28,11 @@ class SignatureText(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """A fetched model. `model_file` is relative to the folder `files`; `input_example` is a body for /predict.
+    """A fetched model. `model_file` is relative to `folder`; `input_example` is a body for /predict.
 
     `predict_function`: the method of the model that answers for it. `example_is_made_up`: none was logged that fits.
-    `classes` and `nullable`: what `LoadedModel` has under these names, where the file does not tell.
+    `converted_from`: the runtime whose file was converted into the one that is served. `not_converted`: why there is no
+    such file. `classes` and `nullable`: what `LoadedModel` has under these names, where the file does not tell.
     """
 
     digest: str
@@ -42,8 +45,15 @@ class Manifest(msgspec.Struct, frozen=True):
     example_is_made_up: bool = False
     origin: Origin = Origin()
     reference: Reference | None = None
+    converted_from: str | None = None
+    not_converted: str | None = None
     classes: list[Any] | None = None
     nullable: list[bool] | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder of the model file, in the model's folder."""
+        return FILES if self.converted_from is None else CONVERTED
 
     @property
     def schema(self) -> Schema:
@@ -53,6 +63,11 @@ class Manifest(msgspec.Struct, frozen=True):
     def params(self) -> tuple[Param, ...]:
         """What requests may say beside their rows. Only the model's own code can make use of it."""
         return parse_params(self.signature.params)
+
+
+def not_converted(found: Manifest, reason: str) -> Manifest:
+    """The manifest of a model that is served as it was logged."""
+    return msgspec.structs.replace(found, not_converted=" ".join(reason.split())[:LONGEST_REASON])
 
 
 def write(manifest: Manifest, model_dir: Path) -> None:

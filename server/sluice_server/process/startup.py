@@ -22,7 +22,7 @@ from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.readiness import Phase
 from sluice_server.inference.rejection import Rejection
 from sluice_server.inference.rows import RowReader
-from sluice_server.model.manifest import EXAMPLE_ROWS, FILES, Manifest
+from sluice_server.model.manifest import EXAMPLE_ROWS, Manifest
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError
@@ -89,7 +89,7 @@ async def _load(pod: Pod, worker: Executor, example: Rows) -> LoadedModel:
     """The model, loaded in the worker thread by the runtime that the manifest names."""
     settings, found = pod.settings, pod.manifest
     load = runtimes.by_name(found.runtime).load
-    folder = settings.model_dir / FILES
+    folder = settings.model_dir / found.folder
     return await asyncio.get_running_loop().run_in_executor(
         worker, load, folder, found, settings.trusted_types, example
     )

@@ -7,19 +7,22 @@ import numpy as np
 from sluice_server.model.schema import NUMERIC, Kind, Rows, Schema
 
 _ROWS, _SEED = 64, 20_250_101
-_SPREAD = 0.25  # of a value, as the standard deviation
+_SPREAD = 0.25
 
 
-def perturbed(example: Rows, schema: Schema) -> Rows:
-    """64 rows, the same ones each time: numbers are spread around those of `example`, its texts and dates are mixed."""
-    chance = np.random.default_rng(_SEED)
-    rows = example[chance.integers(len(example), size=_ROWS)]
+def perturbed(example: Rows, schema: Schema, count: int = _ROWS, seed: int = _SEED, spread: float = _SPREAD) -> Rows:
+    """Rows that are the same ones each time: numbers are spread around those of `example`, its texts and dates mixed.
+
+    `spread`: of a value, as the standard deviation.
+    """
+    chance = np.random.default_rng(seed)
+    rows = example[chance.integers(len(example), size=count)]
     for at, column in enumerate(schema.columns):
         if column.kind is Kind.BOOLEAN:
-            rows[:, at] = chance.integers(2, size=_ROWS)
+            rows[:, at] = chance.integers(2, size=count)
         elif column.kind in NUMERIC:
             values = rows[:, at].astype(np.float64)
-            values += _SPREAD * chance.standard_normal(_ROWS) * np.maximum(np.abs(values), 1.0)
+            values += spread * chance.standard_normal(count) * np.maximum(np.abs(values), 1.0)
             rows[:, at] = np.rint(values) if column.kind is Kind.INTEGER else values
         else:
             rows[:, at] = chance.permutation(rows[:, at])

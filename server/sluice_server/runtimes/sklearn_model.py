@@ -57,6 +57,16 @@ class SklearnModel:
         return self._run(self._ordered(rows))
 
     @property
+    def places(self) -> list[int] | None:
+        """Where the columns that it was fitted with are in a row; None if they are in their order."""
+        return self._places if isinstance(self._places, list) else None
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether its output has them."""
+        return self.classes is not None and hasattr(self.estimator, _PROBABILITIES)
+
+    @property
     def has_short_way(self) -> bool:
         """Whether it is run in another way than the estimator's own."""
         return self._run == self._forest

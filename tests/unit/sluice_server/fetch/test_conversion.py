@@ -1,0 +1,56 @@
+"""The conversion as `fetch` starts it: a process that may break, hang, or take too much."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sluice_server.fetch.conversion import converted
+from sluice_server.model import manifest
+from tests.unit.sluice_server.conftest import Save
+
+RUN = """
+import sys
+from sluice_server import runtimes
+from sluice_server.model import manifest
+from pathlib import Path
+import numpy
+folder = Path(sys.argv[1])
+found = manifest.read(folder)
+rows = numpy.array([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]])
+print(runtimes.by_name(found.runtime).load(folder / found.folder, found, (), rows).predict(rows).values.tolist())
+heavy = {"mlflow", "onnx", "pandas", "scipy", "skl2onnx", "sklearn", "skops"}
+print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.fixture
+def folder(forest: object, save: Save, tmp_path: Path) -> Path:
+    return save(tmp_path / "model", forest)
+
+
+def test_a_forest_is_served_without_scikit_learn(folder: Path) -> None:
+    """Converted in a process of its own; the one that serves it imports none of the libraries that take long."""
+    found = converted(folder, 2**31, os.environ)
+    assert (found.runtime, found.converted_from, found.flavor) == ("onnx", "skops", "sklearn")
+    assert found == manifest.read(folder)
+    done = subprocess.run([sys.executable, "-c", RUN, folder], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[0, 2]", "[]"]
+
+
+def test_a_conversion_that_hangs_is_given_up(folder: Path) -> None:
+    """The model is served as it was logged, and the manifest says why."""
+    found = converted(folder, None, os.environ, seconds=0.01)
+    assert (found.runtime, found.not_converted) == ("skops", "the conversion did not end within 0 s")
+    assert found == manifest.read(folder)
+
+
+def test_a_conversion_that_takes_too_much_memory_is_given_up(folder: Path) -> None:
+    """It may take what this process leaves, and Kubernetes has no reason to end the container."""
+    found = converted(folder, 1, os.environ)
+    assert found.runtime == "skops"
+    assert "exit code" in str(found.not_converted)
