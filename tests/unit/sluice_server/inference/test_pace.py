@@ -34,6 +34,26 @@ def test_the_loop_runs_what_it_need_not_wait_for(per_pass: float, per_row: float
     assert measure(model.predict, np.array([[1.0, 2.0], [3.0, 2.0]]), model.clock).rows == rows
 
 
+@pytest.mark.parametrize(("disturbed", "rows"), [(9, 1024), (10, 0)])
+def test_one_of_ten_passes_has_to_be_soon_enough(disturbed: int, rows: int) -> None:
+    """The node of a pod that starts has other things to do, and the model is as fast as ever."""
+    pauses = [2 * WITHIN] * disturbed
+    model = Model(WITHIN / 10, 0)
+
+    def predict(rows: Rows) -> None:
+        model.predict(rows)
+        model.now += pauses.pop() if pauses else 0
+
+    assert measure(predict, np.array([[1.0, 2.0]]), model.clock).rows == rows
+
+
+def test_a_slow_model_is_not_asked_again_and_again() -> None:
+    """Or it would take the longer to be ready the slower it is."""
+    model = Model(1.0, 0)
+    assert measure(model.predict, np.array([[1.0, 2.0]]), model.clock).rows == 0
+    assert model.now == 1.0
+
+
 def test_the_loop_waits_no_more_for_a_model_that_has_become_slow() -> None:
     """Three late passes are enough; one by itself, as a pause of the machine may make it, changes nothing."""
     pace = Pace(64)
