@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test promises steps simulate imports demo faults canaries cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test promises steps simulate imports demo faults canaries bench-server cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ faults: .venv/installed ## All faults of the fault matrix, each in five phases o
 
 canaries: .venv/installed ## Identical canaries must stay, bad ones must be found, on the cluster: about 35 minutes
 	$(BIN)/python -m dev.bench.canaries
+
+bench-server: .venv/installed ## The model server's share of a constant reply, beside mlflow models serve: about six minutes
+	$(BIN)/python -m dev.bench.server
 
 cluster-up: ## Starts the local cluster, or repairs it
 	$(CLUSTER) up
