@@ -1,8 +1,9 @@
-"""`python -m sluice_server {prepare|fetch|convert|serve}`: reads the environment once and runs the command.
+"""`python -m sluice_server {prepare|fetch|convert|serve|run}`: reads the environment once and runs the command.
 
 `prepare` is the Job of a revision where there is a store, and `fetch` the init container of a pod. Both exit with 0,
-1 (try again) or 3 (refused for good). They start `convert`, which exits with 0. `serve` runs until SIGTERM. A setting
-that cannot be used ends each of them with exit code 2 and a sentence.
+1 (try again) or 3 (refused for good). They start `convert`, which exits with 0. `serve` runs until SIGTERM. `run` is
+fetch and serve for a laptop, without an operator. A setting that cannot be used ends each of them with exit code 2 and
+a sentence.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
-from sluice_server import logs
+from sluice_server import logs, standalone
 from sluice_server.settings import (
     MLFLOW_DEFAULTS,
     REGISTRY_CA,
@@ -28,7 +29,7 @@ from sluice_server.settings import (
 def main(arguments: Sequence[str], env: MutableMapping[str, str]) -> int:
     """Runs the command; gives the exit code. MLflow reads `env` itself, so its defaults are added to it."""
     parser = argparse.ArgumentParser(prog="python -m sluice_server", description="Sluice's model server.")
-    help_text = "check a model and put it into the store, bring it into SLUICE_MODEL_DIR, or serve it from there"
+    help_text = "put a checked model into the store; bring it into SLUICE_MODEL_DIR; serve it; or run: both of these"
     parser.add_argument("command", choices=COMMANDS, help=help_text)
     try:
         return COMMANDS[parser.parse_args(arguments).command](env)
@@ -85,11 +86,28 @@ def _serve(env: MutableMapping[str, str]) -> int:
     return serve.main(settings)
 
 
+def _run(env: MutableMapping[str, str]) -> int:
+    """Fetches, and becomes `serve`: a process without MLflow, which gets the signals itself."""
+    named = standalone.plain(env)
+    sources = standalone.sources(named)
+    settings = fetch_settings(standalone.fetching(named))
+    serve_settings(named)  # a setting that cannot be used is told before a model is fetched
+    _configure(settings.log, named)
+    env.update(named)  # MLflow reads it
+    from sluice_server.fetch import standalone as fetching  # noqa: PLC0415 - MLflow is imported after its variables are set
+
+    found = fetching.run(settings, sources)
+    if found is None:
+        return 1
+    os.execve(sys.executable, [sys.executable, "-m", "sluice_server", "serve"], named | found)  # noqa: S606
+
+
 COMMANDS: Mapping[str, Callable[[MutableMapping[str, str]], int]] = {
     "prepare": _prepare,
     "fetch": _fetch,
     "convert": _convert,
     "serve": _serve,
+    "run": _run,
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ _VERSION = re.compile(r"models:/(?P<name>[^/:]+)/(?P<version>[0-9]+)")
 _LOGGED_MODEL = re.compile(r"models:/(?P<id>m-[0-9a-fA-F]+)")
 _NOT_THERE = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 _LOGIN_REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
+_NAMED = re.compile(r"models:/(?P<name>[^/:@]+)(@(?P<alias>[^/:@]+)|/(?P<which>[0-9]+|[A-Za-z]+))")
 _RUN = re.compile(r"runs:/(?P<id>[^/]+)/.+")
 _MOST_METRICS = 100  # of a run; more are not worth their place in each pod
 _GIT_COMMIT = "mlflow.source.git.commit"
@@ -42,6 +44,57 @@ class Artifacts:
 
     repository: Any
     uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A model that is one for ever: its URI, and name and version where the registry has them."""
+
+    uri: str
+    name: str
+    version: str
+
+
+def pin(uri: str) -> Pinned | Refused | Unavailable:
+    """The version that an alias, a stage, `latest` or a number names now; other URIs name one model themselves."""
+    match = _NAMED.fullmatch(uri)
+    if not match:
+        return Pinned(uri, "", "")
+    try:
+        version = _version_of(match["name"], match["alias"], match["which"])
+    except (MlflowException, OSError) as error:
+        if getattr(error, "error_code", "") in _NOT_THERE:
+            return Refused("ModelNotFound", f"the registry has no {uri}: {_brief(error)}")
+        return _unavailable("RegistryUnreachable", f"no answer from the registry for {uri}", error)
+    if version is None:
+        return Refused("ModelNotFound", f"the registry has no {uri}: no version of it is in that stage")
+    return Pinned(f"models:/{match['name']}/{version}", match["name"], version)
+
+
+def _version_of(name: str, alias: str | None, which: str) -> str | None:
+    client = MlflowClient()
+    if alias:
+        return str(client.get_model_version_by_alias(name, alias).version)
+    if which.isdigit():
+        return which
+    if which.lower() == "latest":
+        found = client.search_model_versions(f"name='{name}'")
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # stages go away some day, and people still use them
+            found = client.get_latest_versions(name, stages=[which])
+    return max((str(version.version) for version in found), key=int, default=None)
+
+
+def local(path: str) -> Artifacts | Refused:
+    """The files of a model in a folder of this machine; `path` may also be a file of it."""
+    folder = next((folder for folder in (Path(path), Path(path).parent) if (folder / "MLmodel").is_file()), None)
+    if folder is None:
+        return Refused(
+            "NoMLmodel",
+            f"there is no file MLmodel in or beside {path}: name a folder that mlflow.<flavor>.save_model has written",
+        )
+    return Artifacts(get_artifact_repository(folder.absolute().as_uri()), str(folder))
 
 
 def locate(uri: str) -> Artifacts | Refused | Unavailable:

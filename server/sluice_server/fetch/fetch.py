@@ -39,10 +39,13 @@ def run(settings: FetchSettings) -> int:
     return report.run(settings, lambda: fetch(settings, this_image()))
 
 
-def fetch(settings: FetchSettings, image: Image) -> Outcome:
-    """Locates, checks and downloads the model; on `Fetched` the model folder holds the files and `sluice.json`."""
+def fetch(settings: FetchSettings, image: Image, local: bool = False) -> Outcome:
+    """Locates, checks and downloads the model; on `Fetched` the model folder holds the files and `sluice.json`.
+
+    `local`: its URI is a path of this machine, and no registry is asked.
+    """
     policy = Policy(settings.trust, settings.trusted_types, image)
-    stored = artifacts.locate(settings.model_uri)
+    stored = artifacts.local(settings.model_uri) if local else artifacts.locate(settings.model_uri)
     if not isinstance(stored, Artifacts):
         return stored
     files = artifacts.list_files(stored)
@@ -59,7 +62,8 @@ def fetch(settings: FetchSettings, image: Image) -> Outcome:
     candidate = choose_by_file(target, candidates, policy)
     if isinstance(candidate, Refused):
         return candidate
-    origin = artifacts.origin_of(settings.model_uri, candidate.model.run_id)
+    run_id = candidate.model.run_id
+    origin = Origin(run_id or "") if local else artifacts.origin_of(settings.model_uri, run_id)
     if isinstance(origin, Unavailable):
         return origin
     found = _describe(candidate, target, origin)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mlflow.exceptions import RestException
 
 from sluice_server.fetch import artifacts, fetch
-from sluice_server.fetch.artifacts import Artifacts
+from sluice_server.fetch.artifacts import Artifacts, Pinned
 from sluice_server.fetch.outcome import Unavailable
 from sluice_server.model.origin import Origin
 from sluice_server.model.refusal import Refused
@@ -117,3 +118,41 @@ def test_a_run_that_is_gone_or_hidden_costs_only_what_it_would_tell(
     monkeypatch.setattr(artifacts, "MlflowClient", Client)
     found = artifacts.origin_of("models:/iris/3", "r1")
     assert found == told or (told is None and isinstance(found, Unavailable))
+
+
+class Registry:
+    """A registry with three versions of one model: 2 is the champion, 1 in Production."""
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> Any:
+        if alias != "champion":
+            raise RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "no such alias"})
+        return SimpleNamespace(version="2")
+
+    def get_latest_versions(self, name: str, stages: list[str]) -> list[Any]:
+        return [SimpleNamespace(version="1")] if stages == ["Production"] else []
+
+    def search_model_versions(self, query: str) -> list[Any]:
+        return [SimpleNamespace(version=version) for version in ("9", "10", "2")] if query == "name='iris'" else []
+
+
+@pytest.mark.parametrize(
+    ("uri", "pinned"),
+    [
+        ("models:/iris@champion", Pinned("models:/iris/2", "iris", "2")),
+        ("models:/iris/Production", Pinned("models:/iris/1", "iris", "1")),
+        ("models:/iris/latest", Pinned("models:/iris/10", "iris", "10")),
+        ("models:/iris/3", Pinned("models:/iris/3", "iris", "3")),
+        ("models:/m-0123456789abcdef", Pinned("models:/m-0123456789abcdef", "", "")),
+        ("runs:/r1/model", Pinned("runs:/r1/model", "", "")),
+        ("models:/iris@challenger", None),
+        ("models:/iris/Staging", None),
+        ("models:/rose/latest", None),
+    ],
+)
+def test_a_name_that_can_move_is_pinned_to_the_version_of_now(
+    uri: str, pinned: Pinned | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the registry does not have is refused."""
+    monkeypatch.setattr(artifacts, "MlflowClient", Registry)
+    found = artifacts.pin(uri)
+    assert found == pinned or (pinned is None and isinstance(found, Refused) and found.reason == "ModelNotFound")
