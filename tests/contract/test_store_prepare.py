@@ -146,7 +146,7 @@ def prepared(mlflow_server: str, model_uri: str, store: Store, tmp_path_factory:
 
 def test_a_pod_starts_without_mlflow(prepared: Prepared, tmp_path: Path) -> None:
     """It gets the folder of the Job from the store, and reports the digest that it was given."""
-    assert (prepared.message["runtime"], prepared.digest) == ("skops", tree_digest(prepared.job.model_dir))
+    assert (prepared.message["runtime"], prepared.digest) == ("onnx", tree_digest(prepared.job.model_dir))
     pod = prepared.pod(tmp_path)
     for _ in range(2):  # an init container that is started again finds what the last one left
         assert pod.run("fetch") == (0, prepared.message)

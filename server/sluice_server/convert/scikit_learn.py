@@ -23,6 +23,7 @@ from sluice_server.runtimes.estimator import parts
 from sluice_server.runtimes.sklearn_model import SklearnModel
 
 _ROWS, _ORDERED = "rows", "ordered_rows"
+_NAME = "model"  # without one, each conversion would be another file
 _TYPES = {"double precision": DoubleTensorType, "single precision": FloatTensorType}
 
 
@@ -55,9 +56,9 @@ def _file(model: SklearnModel, width: int, kind: type) -> bytes:
 def _converted(estimator: Any, width: int, kind: type) -> Any:
     types = [(_ROWS, kind([None, width]))]
     try:
-        return convert_sklearn(estimator, initial_types=types, options={id(estimator): {"zipmap": False}})
+        return convert_sklearn(estimator, _NAME, types, options={id(estimator): {"zipmap": False}})
     except NameError:  # only classifiers have this option
-        return convert_sklearn(estimator, initial_types=types)
+        return convert_sklearn(estimator, _NAME, types)
 
 
 def _reorder(graph: Any, places: list[int]) -> None:

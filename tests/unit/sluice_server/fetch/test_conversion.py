@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from sluice_server.fetch.conversion import converted
 from sluice_server.model import manifest
+from sluice_server.model.digest import tree_digest
 from tests.unit.sluice_server.conftest import Save
 
 RUN = """
@@ -34,12 +36,18 @@ def folder(forest: object, save: Save, tmp_path: Path) -> Path:
 
 
 def test_a_forest_is_served_without_scikit_learn(folder: Path) -> None:
-    """Converted in a process of its own; the one that serves it imports none of the libraries that take long."""
+    """Converted in a process of its own; the one that serves it imports none of the libraries that take long.
+
+    A Job that runs again gets the same file, and so the same digest.
+    """
+    again = shutil.copytree(folder, folder.with_name("again"))
     found = converted(folder, 2**31, os.environ)
     assert (found.runtime, found.converted_from, found.flavor) == ("onnx", "skops", "sklearn")
     assert found == manifest.read(folder)
     done = subprocess.run([sys.executable, "-c", RUN, folder], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[0, 2]", "[]"]
+    converted(again, 2**31, os.environ)
+    assert tree_digest(again) == tree_digest(folder)
 
 
 def test_a_conversion_that_hangs_is_given_up(folder: Path) -> None:
