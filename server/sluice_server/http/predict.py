@@ -20,11 +20,13 @@ from sluice_server.http.dialects.port import Dialect, Parsed
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
 from sluice_server.inference.feature_bins import FeatureBins
 from sluice_server.inference.metrics import Metrics
+from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.rate_limits import RateLimits
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.request_metrics import Meter, Silent
 from sluice_server.inference.tracing import Trace, Tracing
+from sluice_server.model.schema import Rows
 
 logger = logging.getLogger("sluice.predict")
 
@@ -127,10 +129,17 @@ class PredictEndpoint:
         if trace:
             trace.predictions = len(prediction.output.values)
         if not request.head.probe:
-            self._log.write(parsed.rows, prediction, self._data_plane.classes)
-            if self._feature_bins is not None:
-                self._feature_bins.add(parsed.rows)
+            self._note(parsed.rows, prediction)
         return OK
+
+    def _note(self, rows: Rows, prediction: Prediction) -> None:
+        """What is kept of an answered request. It was answered, so whatever fails here is no failure of the model."""
+        try:
+            self._log.write(rows, prediction, self._data_plane.classes)
+            if self._feature_bins is not None:
+                self._feature_bins.add(rows)
+        except Exception:
+            logger.exception("a prediction could not be logged or counted by its features")
 
     def _parse(self, body: bytes, head: RequestHead) -> Parsed | Rejection:
         """What the dialect makes of a body; where it fails itself, that is no failure of the model."""

@@ -99,8 +99,8 @@ class FeatureBins:
     def _count(self) -> None:
         if not self._waiting:
             return
-        rows = np.concatenate(self._waiting)
-        self._waiting, self._rows = [], 0
+        waiting, self._waiting, self._rows = self._waiting, [], 0
+        rows = np.concatenate(waiting)
         for feature in self._features:
             places = feature.bins.places(rows[:, feature.at])
             feature.counts[:] += np.bincount(places, minlength=len(feature.counts))

@@ -77,6 +77,18 @@ def test_a_dialect_that_fails_is_no_failure_of_the_model(start: Start, monkeypat
     assert client.value("ml_requests_total", code="500") == 0
 
 
+def test_what_is_kept_of_a_request_cannot_fail_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller has its answer already, and a 500 would count against the model."""
+
+    def broken(*_: Any) -> Any:
+        raise MemoryError("a value that nobody has thought of")
+
+    monkeypatch.setattr("sluice_server.inference.prediction_log.PredictionLog.write", broken)
+    client = start()
+    assert client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).status_code == 200
+    assert (client.value("ml_requests_total", code="200"), client.value("ml_requests_total", code="500")) == (1, 0)
+
+
 def test_a_client_that_leaves_while_it_waits_is_a_499(start: Start) -> None:
     """No answer is sent, no error of the server is counted, and what still waited is not computed."""
     client = start(load=False)
