@@ -1,15 +1,18 @@
 """The endpoint of predictions: a bare ASGI callable before FastAPI, because matching a route costs more than a model.
 
-Reads the body, has the dialect parse it, the data plane predict and the dialect write, and counts. A client that goes
-away while its request waits cancels it and is counted as 499; whatever the model raises is the model's fault and is
-counted as the dialect's status for a failure.
+Reads the body, has the dialect parse it, the data plane predict and the dialect write, and counts. What is large is
+parsed and written in a thread. A client that goes away while its request waits cancels it and is counted as 499;
+whatever the model raises is the model's fault and is counted as the dialect's status for a failure.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from starlette.types import Receive, Send
@@ -28,6 +31,7 @@ from sluice_server.inference.request_metrics import Meter, Silent
 from sluice_server.inference.tracing import Trace, Tracing
 from sluice_server.model.schema import Rows
 
+Result = TypeVar("Result")
 logger = logging.getLogger("sluice.predict")
 
 _SILENT = Silent()
@@ -35,6 +39,9 @@ _UNREAD = invalid(("body",), "value_error", "the body cannot be read")
 _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECONDS:g} s")
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
 _LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these another try may succeed
+# What is larger is read and written in a thread, so that all other requests are answered meanwhile.
+_SMALL_BODY = 16 * 1024  # bytes; even CSV of so many takes the loop only some milliseconds
+_FEW_ROWS = 1_000
 # After these the rest of the body is not worth reading.
 _CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
 
@@ -112,7 +119,7 @@ class PredictEndpoint:
         body = await self._read(request)
         if not isinstance(body, bytes):
             return CLIENT_GONE if body is None else await self._reject(request, body)
-        parsed = self._parse(body, request.head)
+        parsed = await _in_thread_if(len(body) > _SMALL_BODY, lambda: self._parse(body, request.head))
         if isinstance(parsed, Rejection):
             return await self._reject(request, parsed)
         if trace:
@@ -122,7 +129,7 @@ class PredictEndpoint:
         )
         if prediction is None or isinstance(prediction, Rejection):
             return CLIENT_GONE if prediction is None else await self._reject(request, prediction)
-        answer = self._dialect.write(prediction, parsed.echo)
+        answer = await _in_thread_if(len(parsed.rows) > _FEW_ROWS, lambda: self._dialect.write(prediction, parsed.echo))
         headers = (*request.headers, *answer.headers) if answer.headers else request.headers
         await send_body(request.send, OK, answer.content, headers, answer.content_type)
         meter.predicted(prediction.class_indexes)
@@ -167,3 +174,8 @@ class PredictEndpoint:
             headers = (*headers, (b"retry-after", str(wait).encode()))
         await send_body(request.send, code, self._dialect.write_rejection(rejection), headers)
         return code
+
+
+async def _in_thread_if(large: bool, work: Callable[[], Result]) -> Result:
+    """What `work` gives; where it is a lot, other requests are answered meanwhile."""
+    return await asyncio.to_thread(work) if large else work()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from sluice_server.process import key_file, startup, traces
 from sluice_server.process.lifecycle import Drain, bind, make_server, serve
 from sluice_server.settings import ServeSettings, SettingError
 
+_SWITCH = 0.001  # seconds after which a thread that runs Python lets the event loop go on; by default it is 0.005
 logger = logging.getLogger("sluice.serve")
 
 
@@ -151,6 +153,7 @@ def _serve(settings: ServeSettings, process: Process) -> None:
     }
     for entry, listener in sockets.items():
         logger.info("%s traffic on port %d", entry, listener.getsockname()[1])
+    sys.setswitchinterval(_SWITCH)
     worker = ThreadPoolExecutor(1, thread_name_prefix="model")
     with asyncio.Runner(loop_factory=make_server(process.dispatch).config.get_loop_factory()) as runner:
         runner.run(run(process, worker, sockets))

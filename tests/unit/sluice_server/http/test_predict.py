@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,15 @@ import pytest
 from starlette.types import Message
 
 from sluice_server.http import asgi
+from sluice_server.http.dialects.plain import PlainDialect
+from sluice_server.http.dialects.port import Body, Parsed
+from sluice_server.http.predict import PredictEndpoint, Request
 from sluice_server.inference.batching import Batcher
+from sluice_server.inference.prediction import Prediction
+from sluice_server.inference.prediction_log import PredictionLog
+from sluice_server.inference.rejection import Rejection
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
 
@@ -131,3 +140,53 @@ def test_a_client_that_leaves_while_it_waits_is_a_499(start: Start) -> None:
     assert client.value("ml_requests_total", code="499") == 1
     assert client.value("ml_requests_total", code="500") == 0
     assert client.value("ml_requests_in_progress") == 0
+
+
+class Waiting(PlainDialect):
+    """Reads and writes only when it is let go, and says when it waits."""
+
+    def __init__(self, rows: RowReader, identity: Identity) -> None:
+        super().__init__(rows, identity)
+        self.waits, self.go = threading.Event(), threading.Event()
+
+    def _wait(self) -> None:
+        self.waits.set()
+        assert self.go.wait(10)
+        self.go.clear()
+
+    def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
+        self._wait()
+        return super().parse(body, content_type, json_bytes)
+
+    def write(self, prediction: Prediction, echo: Any) -> Body:
+        self._wait()
+        return super().write(prediction, echo)
+
+
+def test_other_requests_are_answered_while_a_large_one_is_read_and_written(client: Client) -> None:
+    """A health check that waits for some megabytes of CSV would end the pod."""
+    pod = client.process.pod
+    dialect = Waiting(RowReader(pod.manifest.schema, 2_000), pod.identity)
+    log = PredictionLog(pod.identity, (), 0.0)
+    endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, 1_000_000)
+    body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * 1_001}).encode()
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        head = asgi.read_head({"type": "http", "headers": []}, b"x-correlation-id")
+        answering = asyncio.create_task(endpoint(Request(receive, send, head, "gateway", ())))
+        for _ in ("read", "written"):
+            assert await asyncio.to_thread(dialect.waits.wait, 30)
+            dialect.waits.clear()
+            dialect.go.set()  # by the loop, which stands still for nobody
+        await answering
+
+    asyncio.run(run())
+    assert sent[0]["status"] == 200
+    assert len(json.loads(sent[1]["body"])["predictions"]) == 1_001

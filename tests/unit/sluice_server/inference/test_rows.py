@@ -94,3 +94,19 @@ def test_a_missing_text_is_nan_as_in_a_table() -> None:
     rows = reader.read([[None, None, None, True]])
     assert not isinstance(rows, Rejection)
     assert all(math.isnan(cell) for cell in rows[0, :3])
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 100])
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_matrix_is_the_same_however_many_rows_it_has(count: int, missing: bool) -> None:
+    """Many rows are read in another way than a few."""
+    reader = RowReader(Schema((Column("a", Kind.NUMBER), Column("b", Kind.INTEGER))), 100)
+    reader.allow_missing([True, True])
+    matrix: list[list[float | None]] = [[row / 2, row] for row in range(count)]
+    if missing:
+        matrix[-1][0] = None
+    rows = reader.read_matrix(matrix)
+    assert isinstance(rows, np.ndarray)
+    expected = [[math.nan if value is None else value for value in row] for row in matrix]
+    np.testing.assert_array_equal(rows, np.array(expected))
+    assert reader.read_matrix([*matrix[1:], [1, 2.5]]) is None
