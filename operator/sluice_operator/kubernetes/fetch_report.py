@@ -38,6 +38,7 @@ REASONS = frozenset(  # of `fetch`, for machines: conditions, and metrics with a
         "TooManyFiles",
         "UnsafePath",
         "UnsupportedFlavor",
+        "UnsupportedOperators",
         "UnsupportedPredictFunction",
         "UnsupportedSignature",
         "UnsupportedStore",

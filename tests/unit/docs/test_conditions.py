@@ -23,6 +23,7 @@ OTHERS = {
     *("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerStatusUnknown"),
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "OutOf"),
     *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure"),
+    *("ArrayFeatureExtractor", "CPUExecutionProvider"),
     *("NaN", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
 }
 
