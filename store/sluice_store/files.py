@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import obstore
 from obstore.exceptions import BaseError, UnknownConfigurationKeyError
@@ -17,10 +17,20 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
 from sluice_store.settings import SettingError
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
+
 CHUNK = 2**18  # bytes of a chunk that is read
 _PART = 8 * 2**20  # bytes of a part that is written; an object of S3 has at most 10,000
 _PARTS_AT_ONCE = 2
 _PATIENCE = timedelta(seconds=20)  # with an object store that does not answer; then the caller is told
+# `timeout` is for a whole request, and by default 30 s: a model of some gigabytes takes longer, and a slow reader too.
+_CLIENT: ClientConfig = {
+    "connect_timeout": "5s",
+    "read_timeout": _PATIENCE,
+    "timeout": timedelta(hours=6),
+    "allow_http": True,
+}
 _Store: TypeAlias = LocalStore | S3Store | GCSStore | AzureStore
 
 
@@ -100,7 +110,7 @@ def _open(url: str) -> _Store:
         if scheme in {"s3", "gs", "az"}:
             store = from_url(
                 url,
-                client_options={"connect_timeout": "5s", "timeout": "60s", "allow_http": True},
+                client_options=_CLIENT,
                 retry_config={"max_retries": 2, "retry_timeout": _PATIENCE},
             )
             assert isinstance(store, S3Store | GCSStore | AzureStore)
