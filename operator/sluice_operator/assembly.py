@@ -28,7 +28,7 @@ from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.http_client import Http
 from sluice_operator.kubernetes.cache import Cache, Recent
-from sluice_operator.kubernetes.children import OWNED_KINDS
+from sluice_operator.kubernetes.children import JOB, OWNED_KINDS
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.kubernetes.reflector import Reflector, Source
 from sluice_operator.kubernetes.shard import Shard
@@ -82,7 +82,8 @@ def build(
     archive, interval = Archive(kube, evaluator), settings.evaluation_interval
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
 
-    kinds, namespaces = (*OWNED_KINDS, "Pod"), settings.namespaces or ("",)
+    owned = (*OWNED_KINDS, JOB) if settings.store_url else OWNED_KINDS
+    kinds, namespaces = (*owned, "Pod"), settings.namespaces or ("",)
     reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
     cache = Cache(kube, reflectors)
     recent = Recent(cache)

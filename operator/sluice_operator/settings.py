@@ -13,6 +13,7 @@ from sluice_operator.api.spec import Trust
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NAME_PATTERN = re.compile(r"[a-z0-9*.-]+")
+_SHORTEST_KEY = 16  # bytes
 _TREES = "sklearn.tree._tree.Tree"  # images of version 0.1.0 know no safe types of their own
 
 
@@ -29,6 +30,8 @@ class Settings:
     gateway_headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # of each probe; may hold a token
     probe_timeout: float = 5.0
     smoke_timeout: float = 30.0
+    store_url: str = ""  # of the store of prepared models, as pods reach it; empty: pods fetch from the registry
+    store_key: str = field(default="", repr=False)  # of that store; empty: it asks nobody for a token
     registry_credentials: str = ""  # folder of the files that the operator's own registry is asked with
     prometheus_credentials: str = ""  # folder of the files that Prometheus is asked with
     allowed_prometheus: tuple[str, ...] = ()  # host:port patterns that `prometheus.url` may name
@@ -69,6 +72,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         gateway_headers=variables.headers("GATEWAY_HEADERS"),
         probe_timeout=variables.seconds("PROBE_TIMEOUT", 5.0),
         smoke_timeout=variables.seconds("SMOKE_TIMEOUT", 30.0),
+        store_url=variables.optional_address("STORE_URL"),
+        store_key=variables.key("STORE_KEY"),
         registry_credentials=variables.text("REGISTRY_CREDENTIALS", ""),
         prometheus_credentials=variables.text("PROMETHEUS_CREDENTIALS", ""),
         allowed_prometheus=variables.words("ALLOWED_PROMETHEUS", ()),
@@ -105,7 +110,14 @@ class _Variables:
 
     def address(self, name: str, example: str) -> str:
         """A URL. It must not hold a password: addresses are shown in logs and in status."""
-        value = self.required(name, example)
+        return self._plain(name, self.required(name, example))
+
+    def optional_address(self, name: str) -> str:
+        """A URL like that of `address`, or nothing."""
+        value = self.text(name, "")
+        return self._plain(name, value) if value else ""
+
+    def _plain(self, name: str, value: str) -> str:
         try:
             return urls.plain(value)
         except ValueError as error:
@@ -160,6 +172,13 @@ class _Variables:
         value = self.text(name, "")
         if value and self.text(besides, ""):
             raise ValueError(f"SLUICE_{name} and SLUICE_{besides} cannot both be set: one names labels, one namespaces")
+        return value
+
+    def key(self, name: str) -> str:
+        """Random text that proofs are made with. It is not shown."""
+        value = self.text(name, "").strip()
+        if value and len(value.encode()) < _SHORTEST_KEY:
+            raise ValueError(f"SLUICE_{name}: a key needs at least {_SHORTEST_KEY} bytes")
         return value
 
     def headers(self, name: str) -> dict[str, str]:

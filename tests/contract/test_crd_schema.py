@@ -31,6 +31,7 @@ REVISION = {
     "readyReplicas": 2,
     "editedBy": "kubectl-edit",
     "trust": "TrustedTypes",
+    "fromStore": True,
     "trackingURI": "http://mlflow.example:5000",
 }
 CONDITION = {

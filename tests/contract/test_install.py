@@ -88,6 +88,7 @@ def test_the_base_has_no_local_addresses(installed: Kubectl) -> None:
         ("update", "modeldeployments.sluice.dev/finalizers"),
         ("get list watch create patch delete", "deployments.apps"),
         ("patch", "deployments.apps/scale"),
+        ("get list watch create delete", "jobs.batch"),
         ("get list watch create patch delete", "services"),
         ("get list watch create patch delete", "ingresses.networking.k8s.io"),
         ("get create", "secrets"),

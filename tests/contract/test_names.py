@@ -1,10 +1,12 @@
 """Names that operator and model server both define must be equal."""
 
 import ast
+import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
 from prometheus_client import generate_latest
 
 import sluice_server
@@ -15,6 +17,7 @@ from sluice_operator.api.spec import Trust
 from sluice_operator.counting import latency_buckets
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import tally
+from sluice_operator.credentials import store_token
 from sluice_operator.kubernetes.fetch_report import REASONS
 from sluice_operator.manifests import builders
 from sluice_operator.prometheus.selection import COUNTERS
@@ -25,6 +28,7 @@ from sluice_server.http.dialects import CODES
 from sluice_server.inference import metrics as served
 from sluice_server.inference import request_metrics
 from sluice_server.model.identity import Identity
+from sluice_store import tokens
 
 OWNER = Owner("models", "iris", "uid")
 IDENTITY = Identity("iris", "3", "abcdefghij")
@@ -141,6 +145,33 @@ def test_the_operator_knows_the_reasons_of_fetch() -> None:
 def test_probes_have_the_header_that_the_server_does_not_count() -> None:
     """Counted probes would be evidence."""
     assert names.HEADER_PROBE.encode() == asgi.PROBE_HEADER
+
+
+def test_the_job_and_the_pods_of_a_prepared_revision_name_the_same_model() -> None:
+    """Both read the settings of fetch. Only the pods know the digest, and only the Job the registry."""
+    prepared = replace(REVISION, from_store=True, model=replace(REVISION.model, digest=f"sha256:{'0' * 64}"))
+    pod = builders.deployment(OWNER, prepared, 1)["spec"]["template"]["spec"]
+    job = builders.prepare_job(OWNER, prepared, "abcdefghij-1")["spec"]["template"]["spec"]
+    store = {"SLUICE_STORE_URL": "http://store:8090"}  # a reference to the ConfigMap is resolved by the kubelet
+    fetching, preparing = (
+        settings.fetch_settings(
+            {entry["name"]: entry.get("value") or store.get(entry["name"], "") for entry in container["env"]}
+        )
+        for container in (*pod["initContainers"], *job["containers"])
+    )
+    assert fetching == dataclasses.replace(preparing, digest=prepared.model.digest, peer=fetching.peer)
+    assert fetching.peer is not None
+    assert fetching.peer.url == "http://iris-abcdefghij.models.svc"
+    assert preparing.store is not None
+    assert str(preparing.store.token_file) == f"{names.STORE_DIR}/token"
+
+
+def test_the_store_knows_the_tokens_that_the_operator_makes() -> None:
+    """Each is for its own namespace."""
+    token = store_token.make("0123456789abcdef", "team-a")
+    assert tokens.namespace_of(b"0123456789abcdef", token) == "team-a"
+    assert tokens.namespace_of(b"another key of 16", token) is None
+    assert store_token.make("", "team-a") == "", "an open store asks for none"
 
 
 def test_the_server_reads_the_environment_that_the_operator_writes() -> None:

@@ -70,7 +70,7 @@ class Cluster:
 
     async def _read(self, kube: ApiServer) -> Children:
         status = Status(stable=REVISION)
-        return await children.read(kube, NAMESPACE, self.owner.name, self.owner.uid, status, ())
+        return await children.read(kube, self.owner, status, ())
 
     def _rendered(self) -> tuple[Manifest, ...]:
         return (

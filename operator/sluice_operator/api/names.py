@@ -14,6 +14,9 @@ LABEL_REVISION = "sluice.dev/revision"
 NO_REVISION = "none"  # value of that label in the selector of a Service NAME that leads to nobody
 ANNOTATION_REVISION = "sluice.dev/revision-settings"  # of a Deployment: the frozen settings, as JSON
 ANNOTATION_STABLE = "sluice.dev/stable-revision"  # of Service NAME, which may select another one, as in Failover
+LABEL_PREPARES = "sluice.dev/prepares"  # of a pod that prepares a model, in place of LABEL_OWNER, which Services select
+LABEL_RUN = "sluice.dev/run"  # of a prepare Job: the run that it is a part of
+LABEL_STORE_TOKEN = "sluice.dev/store-token"  # noqa: S105 - of the Secrets to delete when the store has another key
 LABEL_SCRAPE = "sluice.dev/scrape"
 LABEL_RECORD = "sluice.dev/record"
 RUN_RECORD = "run"  # value of that label
@@ -25,7 +28,9 @@ MANAGED_BY = "sluice"
 PORT_HTTP = 8080
 PORT_GATEWAY = 8081
 
-TRACKING_URI_KEY = "MLFLOW_TRACKING_URI"  # key in the ConfigMap with the registry's address
+TRACKING_URI_KEY = "MLFLOW_TRACKING_URI"  # key in the ConfigMap with the addresses
+DIGEST_KEY = "SLUICE_MODEL_DIGEST"  # of the model that a pod fetches from the store
+STORE_URL_KEY = "SLUICE_STORE_URL"  # likewise
 
 HEADER_REVISION = "X-Sluice-Revision"
 HEADER_PROBE = "x-sluice-probe"  # keeps a request out of the model server's counters
@@ -33,11 +38,17 @@ HEADER_PROBE = "x-sluice-probe"  # keeps a request out of the model server's cou
 MODEL_DIR = "/model"
 FEEDBACK_DIR = "/etc/sluice/feedback"
 REGISTRY_DIR = "/etc/sluice/registry"
+STORE_DIR = "/etc/sluice/store"
 
 
 def workload(owner: str, revision: str) -> str:
     """The Deployment and the Service of one revision."""
     return f"{owner}-{revision}"
+
+
+def prepare_job(owner: str, revision: str) -> str:
+    """The Job that prepares the model of one revision."""
+    return f"{owner}-{revision}-prepare"
 
 
 def metrics_service(owner: str) -> str:
@@ -55,8 +66,13 @@ def feedback_secret(owner: str) -> str:
     return f"{owner}-feedback"
 
 
+def store_secret(owner: str) -> str:
+    """The Secret with the token for the store."""
+    return f"{owner}-store"
+
+
 def registry_config(owner: str) -> str:
-    """The ConfigMap with the address of the operator's registry, which new pods read."""
+    """The ConfigMap with the addresses of the operator's registry and store, which new pods read."""
     return f"{owner}-registry"
 
 

@@ -57,7 +57,7 @@ Resolution = Resolved | Unresolved | Unreachable | Denied | NotAnswered
 class Refusal:
     """Why something will not work until a person changes it: `reason` for machines, `message` for people.
 
-    Of a model: the preflight in a pod's `fetch` container refused it. Of metrics: a Prometheus may not be asked.
+    Of a model: the preflight in a container `prepare` or `fetch` refused it. Of metrics: a Prometheus may not be asked.
     """
 
     reason: str
@@ -88,7 +88,8 @@ class Crashes:
 class Workload:
     """A summary of the pods of one revision: numbers and reasons, not the pods themselves.
 
-    `kubernetes/pods.py` makes it. The revision's Deployment is in `Children`, where `apply` needs it.
+    `kubernetes/pods.py` makes it; of a revision whose model is being prepared, `kubernetes/preparation.py`. The objects
+    themselves are in `Children`, where `apply` needs them.
     """
 
     ready: int = 0  # pods
@@ -96,8 +97,9 @@ class Workload:
     scaled_to: int = 0  # replicas of its Deployment, if somebody else than Sluice has set them last
     edited_by: str = ""  # who else has written the containers of its Deployment
     ends: tuple[ServerEnd, ...] = ()  # one for each pod whose model server was started again
-    digest: str = ""  # of the model's files, once a pod has fetched them
+    digest: str = ""  # of the model's files, once a pod has prepared or fetched them
     runtime: str = ""  # that loads the model, likewise
+    from_store: bool | None = None  # whether its Deployment fetches the model from the store; None: it has none
     refusal: Refusal | None = None
     trouble: str = ""  # why a pod is not ready, as a sentence for people
     under_way: str = ""  # what a pod does that is not ready and has no trouble, likewise
@@ -184,6 +186,7 @@ class Defaults:
 
     image: str
     code_image: str = ""
+    from_store: bool = False
 
     def image_for(self, trust: Trust) -> str:
         """The image of the model server where the spec names none."""

@@ -1,6 +1,6 @@
 """The ModelDeployment as the owner of other objects, and the metadata that each of those gets from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sluice_operator.api import names
@@ -19,6 +19,8 @@ class Owner:
     uid: str
     trusted_types: tuple[str, ...] = ()  # the operator's setting of that name, for its pods
     tracking_uri: str = ""  # likewise
+    store_url: str = ""  # likewise; empty: there is no store
+    store_token: str = field(default="", repr=False)  # that its pods show to the store; empty: it asks for none
 
     def metadata(self, name: str, **labels: str) -> Manifest:
         """The metadata of an owned object. `labels` are added to those that every owned object has."""

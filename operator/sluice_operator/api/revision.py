@@ -27,6 +27,7 @@ class Revision(StatusPart, frozen=True):
     model: Model
     image: str
     trust: Trust
+    from_store: bool = False  # a Job puts the prepared model into the store, and its pods fetch it from there
     tracking_uri: str = msgspec.field(name="trackingURI", default="")  # empty: the operator's, wherever that is now
     credentials_secret: str = ""
     artifact_secret: str = ""
@@ -34,6 +35,11 @@ class Revision(StatusPart, frozen=True):
     env: tuple[dict[str, Any], ...] = ()
     ready_replicas: int = 0
     edited_by: str = ""  # who else has written the containers of its Deployment
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether its pods can start: a model from the store is known by its digest."""
+        return not self.from_store or bool(self.model.digest)
 
 
 class RevisionRef(StatusPart, frozen=True):

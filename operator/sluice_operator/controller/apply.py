@@ -11,16 +11,19 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, Reference, is_orphan, is_owned
 from sluice_operator.api.status import Status
 from sluice_operator.controller.observation.observe import Snapshot
+from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.cache import DryRun
-from sluice_operator.kubernetes.children import OWNED_KINDS, Children
+from sluice_operator.kubernetes.children import JOB, OWNED_KINDS, Children
 from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.field_managers import editor_of, last_other
 from sluice_operator.kubernetes.port import Conflict, Kube, Reads, WriteRefused
-from sluice_operator.manifests.builders import feedback_secret
+from sluice_operator.manifests import store
+from sluice_operator.manifests.builders import feedback_secret, store_secret
 from sluice_operator.manifests.render import render
 from sluice_operator.rollout.roles import endpoints_to_keep
 
 _WORKLOADS = ("Service", "Deployment")  # in the order in which they are deleted
+ANEW = "made anew"  # how the text for a Job begins that was replaced, because it cannot be changed
 
 
 async def apply(
@@ -70,9 +73,16 @@ def _writes(
 ) -> Iterator[Awaitable[str]]:
     if wanted and not children.has_feedback_key:
         yield _create(kube, feedback_secret(owner, secrets.token_hex(32)))
+    if not children.has_store_token and any(map(store.is_asked_by, _of_pods(wanted))):
+        yield _create(kube, store_secret(owner))
     for reference, manifest in wanted.items():
         yield _create_or_change(kube, owner, children.objects.get(reference), manifest)
     yield from _deletions(kube, owner, children, wanted, [kind for kind in OWNED_KINDS if kind not in _WORKLOADS])
+    yield from _deletions(kube, owner, children, wanted, [JOB])
+
+
+def _of_pods(wanted: Mapping[Reference, Manifest]) -> list[Manifest]:
+    return [manifest for (kind, _), manifest in wanted.items() if kind in ("Deployment", JOB)]
 
 
 def _deletions(
@@ -102,7 +112,14 @@ def _superfluous(owner: Owner, children: Children, kind: str, wanted: Container[
         and reference not in wanted
         and is_owned(live, owner.uid)
         and not live["metadata"].get("deletionTimestamp")
+        and not (kind == JOB and _has_pods(owner, live, wanted))  # its log can be read until Kubernetes deletes it
     ]
+
+
+def _has_pods(owner: Owner, job: Manifest, wanted: Container[Reference]) -> bool:
+    """Whether the model that the Job prepares is served now, so that it has nothing more to do."""
+    revision = job["metadata"]["labels"].get(names.LABEL_REVISION, "")
+    return ("Deployment", names.workload(owner.name, revision)) in wanted
 
 
 async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, manifest: Manifest) -> str:
@@ -113,6 +130,8 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
     adopts = is_orphan(live, owner.name)
     if not adopts and not is_owned(live, owner.uid):
         return ""
+    if kind == JOB:
+        return await _renewed(kube, live, manifest)
     if kind == "Deployment":  # pods that were proven are not replaced: only their number and the metadata change
         if await _scale(kube, live, manifest["spec"]["replicas"]):
             return f"scaled {name} to {manifest['spec']['replicas']}{_by_whom(live, manifest)}"
@@ -122,6 +141,17 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
     version = live["metadata"]["resourceVersion"]
     await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
     return f"{'adopted' if adopts else 'changed'} {kind} {name}{_by_whom(live, manifest)}"
+
+
+async def _renewed(kube: Kube, live: Manifest, manifest: Manifest) -> str:
+    """A Job cannot be changed. One of an earlier run, or one that has failed, is made anew; what was written."""
+    failed = preparation.failure(live)
+    of_this_run = live["metadata"]["labels"].get(names.LABEL_RUN) == manifest["metadata"]["labels"][names.LABEL_RUN]
+    if of_this_run and not failed:
+        return ""
+    await kube.delete(live)
+    await kube.create(manifest)
+    return f"{ANEW} Job {manifest['metadata']['name']} ({failed or 'the last one was of an earlier run'})"
 
 
 async def _scale(kube: Kube, live: Manifest, replicas: int) -> bool:

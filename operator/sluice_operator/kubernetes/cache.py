@@ -55,9 +55,11 @@ class Cache:
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
         reflector = self._reflectors.get(kind)
-        if reflector is None or not reflector.listed.is_set() or set(labels) != {names.LABEL_OWNER}:
+        by_owner = len(labels) == 1 and labels.keys() <= {names.LABEL_OWNER, names.LABEL_PREPARES}
+        if reflector is None or not reflector.listed.is_set() or not by_owner:
             return await self._live.find(kind, namespace, labels)
-        return reflector.owned(namespace, labels[names.LABEL_OWNER])
+        owned = reflector.owned(namespace, *labels.values())
+        return [manifest for manifest in owned if labels.items() <= manifest["metadata"].get("labels", {}).items()]
 
 
 class Recent:

@@ -9,19 +9,21 @@ from sluice_operator.api.status import Status
 from sluice_operator.kubernetes.port import ReadRefused, Reads
 
 OWNED_KINDS = ("Deployment", "Service", "Ingress")
+JOB = "Job"  # owned too, where the operator has a store
 
 
 @dataclass(frozen=True, slots=True)
 class Children:
     """Whole manifests as they were read, each with the resourceVersion that makes a write to it conditional.
 
-    `apply` compares them with what was rendered. They are Deployments, Services, Ingresses and perhaps the Secret; pods
-    are not among them, those are summed up in `Workload`.
+    `apply` compares them with what was rendered. They are Deployments, Services, Ingresses, Jobs and perhaps the
+    Secret; pods are not among them, those are summed up in `Workload`.
     """
 
     objects: dict[Reference, Manifest]
     foreign: tuple[str, ...]  # "kind name" of those that have a name of ours and another owner
     has_feedback_key: bool  # the Secret with the key that signs prediction ids exists, as far as is known
+    has_store_token: bool = True  # likewise the one for the store, where it asks for a token
     unreadable: str = ""  # why that is not known
 
     def selected(self, owner: Owner) -> str:
@@ -40,34 +42,40 @@ class Children:
         return service if service is not None and is_or_becomes_owned(service, owner) else None
 
 
-async def read(
-    kube: Reads, namespace: str, name: str, uid: str, status: Status, routes: Iterable[Reference]
-) -> Children:
+async def read(kube: Reads, owner: Owner, status: Status, routes: Iterable[Reference]) -> Children:
     """Read everything that the ModelDeployment owns, and everything that has one of the names that it needs.
 
-    `routes`: the objects that its router may write.
+    `routes`: the objects that its router may write. Jobs are read where there is a store: only then there are any.
     """
-    labelled = [
-        manifest for kind in OWNED_KINDS for manifest in await kube.find(kind, namespace, {names.LABEL_OWNER: name})
-    ]
+    namespace, name = owner.namespace, owner.name
+    kinds = (*OWNED_KINDS, JOB) if owner.store_url else OWNED_KINDS
+    labelled = [manifest for kind in kinds for manifest in await kube.find(kind, namespace, {names.LABEL_OWNER: name})]
     objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in labelled}
-    has_key, unreadable = True, ""
-    try:
-        if (secret := await kube.get("Secret", namespace, names.feedback_secret(name))) is None:
-            has_key = False
-        else:
-            objects["Secret", names.feedback_secret(name)] = {**secret, "kind": "Secret"}
-    except ReadRefused as refused:  # a run must be judged all the same
-        unreadable = f"Secret {names.feedback_secret(name)}: {refused}"
-    for kind, needed in (*_fixed_names(name), *routes, *_workload_names(name, status)):
+    secrets, unreadable = await _secrets(kube, owner)
+    objects |= {("Secret", secret): found for secret, found in secrets.items() if found is not None}
+    missing = {secret for secret, found in secrets.items() if found is None}
+    for kind, needed in (*_fixed_names(name), *routes, *_workload_names(name, status), *_job_names(owner, status)):
         if (kind, needed) not in objects and (unlabelled := await kube.get(kind, namespace, needed)) is not None:
             objects[kind, needed] = {**unlabelled, "kind": kind}
     foreign = tuple(
         f"{kind} {taken}"
         for (kind, taken), manifest in objects.items()
-        if not is_owned(manifest, uid) and not is_orphan(manifest, name)
+        if not is_owned(manifest, owner.uid) and not is_orphan(manifest, name)
     )
-    return Children(objects, foreign, has_key, unreadable)
+    has_key, has_token = (secret(name) not in missing for secret in (names.feedback_secret, names.store_secret))
+    return Children(objects, foreign, has_key, has_token, unreadable)
+
+
+async def _secrets(kube: Reads, owner: Owner) -> tuple[dict[str, Manifest | None], str]:
+    """Those that are made once, by name; None for one that is not there. And why others cannot be read."""
+    found, unreadable = dict[str, Manifest | None](), ""
+    for name in (names.feedback_secret(owner.name), *([names.store_secret(owner.name)] if owner.store_token else [])):
+        try:
+            secret = await kube.get("Secret", owner.namespace, name)
+            found[name] = secret and {**secret, "kind": "Secret"}
+        except ReadRefused as refused:  # a run must be judged all the same
+            unreadable = f"Secret {name}: {refused}"
+    return found, unreadable
 
 
 def _fixed_names(name: str) -> tuple[Reference, ...]:
@@ -83,3 +91,10 @@ def _workload_names(name: str, status: Status) -> list[Reference]:
     return [
         (kind, names.workload(name, revision.revision)) for revision in revisions for kind in ("Deployment", "Service")
     ]
+
+
+def _job_names(owner: Owner, status: Status) -> list[Reference]:
+    canary = status.canary
+    if canary is None or canary.is_prepared or not owner.store_url:
+        return []
+    return [(JOB, names.prepare_job(owner.name, canary.revision))]

@@ -28,6 +28,7 @@ _PATHS = {
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
     "Secret": "/api/v1/namespaces/{}/secrets",
     "Pod": "/api/v1/namespaces/{}/pods",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",

@@ -1,4 +1,4 @@
-"""What the container `fetch` wrote into its termination message. Pure.
+"""What a container `fetch` or `prepare` wrote into its termination message. Pure.
 
 The image is the user's choice, and Kubernetes cuts a message after 4,096 bytes: any text may be there, and none raises.
 """
@@ -12,9 +12,10 @@ from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Refusal
 from sluice_operator.api.owner import Manifest
 
+REPORTING = ("fetch", "prepare")
 _SHOWN = 300  # characters of a text that is no report
 _MESSAGE = 2_000  # characters of a message in a report
-REASONS = frozenset(  # of `fetch`, for machines: conditions, and metrics with a series for each
+REASONS = frozenset(  # of both, for machines: conditions, and metrics with a series for each
     {
         "BadMLmodel",
         "BadModelFile",
@@ -63,25 +64,26 @@ class _Written(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class FetchReport:
-    """How a fetch ended. At most one of `refusal`, `unavailable` and `text` is there."""
+    """How a container ended. At most one of `refusal`, `unavailable` and `text` is there."""
 
     digest: str = ""
     runtime: str = ""
     refusal: Refusal | None = None  # of the model
-    unavailable: Refusal | None = None  # the registry, or its store of files, did not answer
+    unavailable: Refusal | None = None  # the registry, its store of files, or the store of models did not answer
     text: str = ""  # a message in another form, such as the last words of another program
 
     @property
     def sentence(self) -> str:
-        """For people; empty if the fetch succeeded or said nothing."""
+        """For people; empty if it succeeded or said nothing."""
         said = self.refusal or self.unavailable
         return said.message if said else self.text
 
 
 def of_pod(pod: Manifest) -> FetchReport:
-    """The report of the newest fetch that has ended in this pod; an empty one if there is none."""
-    for container in pod["status"].get("initContainerStatuses", ()):
-        if container["name"] != "fetch":
+    """The newest report in this pod; an empty one if there is none."""
+    status = pod["status"]
+    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        if container["name"] not in REPORTING:
             continue
         for state in (container.get("state", {}), container.get("lastState", {})):
             ended = state.get("terminated") or {}

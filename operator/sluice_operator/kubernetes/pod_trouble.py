@@ -5,10 +5,13 @@ Only what a pod's own model does may count against that model. A pod without roo
 
 from dataclasses import dataclass
 
+from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes import fetch_report
 
-FETCH, SERVER = "fetch", "server"  # the containers that run the model's own files
+FETCH, PREPARE, SERVER = "fetch", "prepare", "server"
+_OF_THE_MODEL = (FETCH, PREPARE, SERVER)  # the containers that read the model's own files
+_MISSING = {FETCH: "has not fetched the model yet", PREPARE: "has not prepared the model yet"}
 _STARTING = ("PodInitializing", "ContainerCreating")
 _IMAGE = (
     "ErrImagePull",
@@ -52,13 +55,14 @@ def under_way(pod: Manifest) -> str:
     if running is None:
         return ""
     since = running["state"]["running"].get("startedAt", "its start")
-    missing = "has not fetched the model yet" if running["name"] == FETCH else "is not ready yet"
+    missing = _MISSING.get(running["name"], "is not ready yet")
     return f"container {running['name']} of pod {pod['metadata']['name']} runs since {since}, and {missing}"
 
 
 def is_ready(pod: Manifest) -> bool:
-    """Whether the pod may get requests."""
-    return _condition(pod, "Ready").get("status") == "True"
+    """Whether the pod may get requests. One that prepares a model never may, though Kubernetes calls it ready."""
+    prepares = names.LABEL_PREPARES in pod["metadata"].get("labels", {})
+    return not prepares and _condition(pod, "Ready").get("status") == "True"
 
 
 def ended_with(ended: Manifest) -> str:
@@ -100,7 +104,7 @@ def _of_containers(pod: Manifest) -> Trouble | None:
     name, unavailable = pod["metadata"]["name"], fetch_report.of_pod(pod).unavailable
     if unavailable:
         return Trouble(f"pod {name}: {unavailable.message}")
-    for container in sorted(containers(pod), key=lambda each: each["name"] not in (FETCH, SERVER)):
+    for container in sorted(containers(pod), key=lambda each: each["name"] not in _OF_THE_MODEL):
         if found := _of_container(pod, container):
             return Trouble(f"pod {name}, container {container['name']}: {found.message}", found.obstacle)
     return None
@@ -111,8 +115,8 @@ def _of_container(pod: Manifest, container: Manifest) -> Trouble | None:
     state = container.get("state", {})
     ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
     last = f"last {ended_with(ended)}" if ended.get("exitCode") else ""
-    said = fetch_report.of_pod(pod).sentence if container["name"] == FETCH else ""
-    injected = "" if container["name"] in (FETCH, SERVER) else "SidecarNotReady"
+    said = fetch_report.of_pod(pod).sentence if container["name"] in fetch_report.REPORTING else ""
+    injected = "" if container["name"] in _OF_THE_MODEL else "SidecarNotReady"
     waiting = state.get("waiting", {})
     reason = waiting.get("reason", _STARTING[0])
     if reason in _STARTING or (said and last):

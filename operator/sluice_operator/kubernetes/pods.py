@@ -15,7 +15,7 @@ _UNSEEN = ("Unknown", "ContainerStatusUnknown")
 
 
 def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest] = ()) -> dict[str, Workload]:
-    """One Workload per revision that has pods, or a Deployment among `objects`.
+    """One Workload per revision that has pods that serve, or a Deployment among `objects`.
 
     A pod that is being deleted does not count.
     """
@@ -34,6 +34,7 @@ def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest] = ()) -> d
 def _workload(pods: list[Manifest], deployment: Manifest | None) -> Workload:
     reports = [fetch_report.of_pod(pod) for pod in pods]
     fetched = next((report for report in reports if report.digest), fetch_report.FetchReport())
+    stored = _digest_to_fetch(deployment) if deployment else ""
     trouble = _worst([*_of_deployment(deployment, pods), *filter(None, map(pod_trouble.of_pod, pods))])
     return Workload(
         ready=sum(map(pod_trouble.is_ready, pods)),
@@ -41,14 +42,22 @@ def _workload(pods: list[Manifest], deployment: Manifest | None) -> Workload:
         scaled_to=_scaled_to(deployment),
         edited_by=editor_of(deployment, "spec", "template", "spec") if deployment else "",
         ends=tuple(end for pod in pods for end in _server_ends(pod)),
-        digest=fetched.digest,
+        digest=stored or fetched.digest,
         runtime=fetched.runtime,
+        from_store=bool(stored) if deployment else None,
         refusal=next((report.refusal for report in reports if report.refusal), None),
         trouble="" if trouble is None or trouble.usual else trouble.message,
         under_way=next(filter(None, map(pod_trouble.under_way, pods)), ""),
         obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
         registry_unreachable=any(report.unavailable for report in reports),
     )
+
+
+def _digest_to_fetch(deployment: Manifest) -> str:
+    """The digest of the model that its pods fetch from the store; empty if they fetch from the registry."""
+    containers = deployment["spec"].get("template", {}).get("spec", {}).get("initContainers", ())
+    variables = (entry for container in containers if container["name"] == FETCH for entry in container.get("env", ()))
+    return next((entry.get("value", "") for entry in variables if entry["name"] == names.DIGEST_KEY), "")
 
 
 def _scaled_to(deployment: Manifest | None) -> int:

@@ -77,7 +77,7 @@ class Reflector:
         return self._packing.unpacked(found[2]) if found else None
 
     def owned(self, namespace: str, owner: str) -> list[Manifest]:
-        """All objects with the label of this owner."""
+        """All objects with the label of this owner, and the pods that prepare a model for it."""
         owned = self._by_owner.get((namespace, owner), set())
         return [self._packing.unpacked(self._objects[namespace, name][2]) for name in sorted(owned)]
 
@@ -138,7 +138,8 @@ class Reflector:
         known = self._objects.get(key)
         if known is not None and known[0] == version:
             return
-        owner = metadata.get("labels", {}).get(names.LABEL_OWNER, "")
+        labels = metadata.get("labels", {})
+        owner = labels.get(names.LABEL_OWNER) or labels.get(names.LABEL_PREPARES, "")
         if known is not None and known[1] != owner:
             self._drop(key)
         self._objects[key] = version, owner, self._packing.packed({**manifest, "kind": self.kind})

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.revision import Revision
-from sluice_operator.manifests import registry
+from sluice_operator.manifests import pod_templates
 
-DRAIN_SECONDS = 10  # for which a pod still takes requests after its SIGTERM
-_FINISH_SECONDS = 20  # that it then has for the requests it has begun
+_ATTEMPT_SECONDS = 3600  # of a prepare Job; then it is made anew
+_KEPT_SECONDS = 3600  # for which its log can be read afterwards
+_RESTARTS = 1000  # that an attempt has no time for: the kubelet's pauses between them grow
 
 
 def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
@@ -28,7 +29,7 @@ def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
             "revisionHistoryLimit": 0,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": pod_labels}, "spec": _pod(owner, revision)},
+            "template": {"metadata": {"labels": pod_labels}, "spec": pod_templates.serving(owner, revision)},
         },
     }
     manifest["metadata"]["labels"][names.LABEL_REVISION] = revision.revision
@@ -37,104 +38,32 @@ def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
     return manifest
 
 
-def _pod(owner: Owner, revision: Revision) -> Manifest:
-    return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": DRAIN_SECONDS + _FINISH_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "runAsGroup": 10001,
-            "fsGroup": 10001,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "initContainers": [_fetch(owner, revision)],
-        "containers": [_serve(owner, revision)],
-        "volumes": [
-            {"name": "model", "emptyDir": {}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
-            {"name": "feedback", "secret": {"secretName": names.feedback_secret(owner.name)}},
-            *registry.volumes(revision),
-        ],
+def prepare_job(owner: Owner, revision: Revision, run: str) -> Manifest:
+    """The Job that prepares the model of a revision for a run, and puts it into the store.
+
+    Its pod has no label that a Service or a Deployment selects. A container that ends with an error is started again in
+    the same pod, as one that fetches is.
+    """
+    about = {names.LABEL_REVISION: revision.revision, names.LABEL_RUN: run}
+    pod_labels = {
+        "app.kubernetes.io/name": "sluice-prepare",
+        "app.kubernetes.io/instance": owner.name,
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
+        names.LABEL_PREPARES: owner.name,
+        names.LABEL_REVISION: revision.revision,
     }
-
-
-def _container(name: str, command: str, revision: Revision) -> Manifest:
-    return {
-        "name": name,
-        "image": revision.image,
-        "imagePullPolicy": "IfNotPresent",
-        "args": [command],
-        "resources": revision.resources,
-        "terminationMessagePolicy": "File",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
+    manifest: Manifest = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": owner.metadata(names.prepare_job(owner.name, revision.revision), **about),
+        "spec": {
+            "backoffLimit": _RESTARTS,
+            "activeDeadlineSeconds": _ATTEMPT_SECONDS,
+            "ttlSecondsAfterFinished": _KEPT_SECONDS,
+            "template": {"metadata": {"labels": pod_labels}, "spec": pod_templates.preparing(owner, revision)},
         },
-        "volumeMounts": [
-            {"name": "model", "mountPath": names.MODEL_DIR},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
-        ],
     }
-
-
-def _fetch(owner: Owner, revision: Revision) -> Manifest:
-    env = {
-        "SLUICE_MODEL_URI": revision.model.uri,
-        "SLUICE_MODEL_DIR": names.MODEL_DIR,
-        "SLUICE_TRUST": revision.trust,
-        "SLUICE_TRUSTED_TYPES": ",".join(owner.trusted_types),
-    }
-    container = _container("fetch", "fetch", revision)
-    return {**container, **registry.access(owner, revision, _env(env), container["volumeMounts"])}
-
-
-def _serve(owner: Owner, revision: Revision) -> Manifest:
-    container = _container("server", "serve", revision)
-    feedback = {"name": "feedback", "mountPath": names.FEEDBACK_DIR, "readOnly": True}
-    env = {
-        "SLUICE_MODEL_DEPLOYMENT": owner.name,
-        "SLUICE_REVISION": revision.revision,
-        "SLUICE_MODEL_NAME": revision.model.name,
-        "SLUICE_MODEL_VERSION": revision.model.version,
-        "SLUICE_MODEL_URI": revision.model.uri,
-        "SLUICE_MODEL_DIR": names.MODEL_DIR,
-        "SLUICE_TRUSTED_TYPES": ",".join(owner.trusted_types),
-        "SLUICE_FEEDBACK_KEY_FILE": f"{names.FEEDBACK_DIR}/key",
-        "SLUICE_DRAIN_DELAY": str(DRAIN_SECONDS),
-    }
-    return {
-        **container,
-        "env": [*_env(env), *(entry for entry in revision.env if entry["name"] not in env)],
-        "ports": [
-            {"name": "http", "containerPort": names.PORT_HTTP},
-            {"name": "gateway", "containerPort": names.PORT_GATEWAY},
-        ],
-        "readinessProbe": {
-            "httpGet": {"path": "/health/ready", "port": "http"},
-            "periodSeconds": 2,
-            "timeoutSeconds": 5,
-        },
-        "startupProbe": {
-            "httpGet": {"path": "/health/live", "port": "http"},
-            "periodSeconds": 1,
-            "timeoutSeconds": 5,
-            "failureThreshold": 300,
-        },
-        "livenessProbe": {
-            "httpGet": {"path": "/health/live", "port": "http"},
-            "periodSeconds": 10,
-            "timeoutSeconds": 10,
-            "failureThreshold": 6,
-        },
-        "volumeMounts": [*container["volumeMounts"], feedback],
-    }
-
-
-def _env(values: dict[str, str]) -> list[dict[str, str]]:
-    return [{"name": name, "value": value} for name, value in values.items()]
+    return manifest
 
 
 def role_service(owner: Owner, serving: str | None, stable: str | None = None) -> Manifest:
@@ -192,6 +121,17 @@ def feedback_secret(owner: Owner, key: str) -> Manifest:
         "metadata": owner.metadata(names.feedback_secret(owner.name)),
         "type": "Opaque",
         "stringData": {"key": key},
+    }
+
+
+def store_secret(owner: Owner) -> Manifest:
+    """The Secret with the token for the store. It is created once, like that with the key."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": owner.metadata(names.store_secret(owner.name), **{names.LABEL_STORE_TOKEN: "true"}),
+        "type": "Opaque",
+        "stringData": {"token": owner.store_token},
     }
 
 

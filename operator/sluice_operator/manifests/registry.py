@@ -1,7 +1,7 @@
-"""How a pod's fetch container reaches the registry and its store of files. Pure.
+"""How a container reaches the registry and its store of files. Pure.
 
-The operator's address is read from a ConfigMap when a container starts. So it can change without a new pod template,
-and proven pods are not replaced. Credentials are in Secrets of the object's namespace and are only named here.
+The operator's addresses are read from a ConfigMap when a container starts. So they can change without a new pod
+template, and proven pods are not replaced. Credentials are in Secrets of the object's namespace and only named here.
 """
 
 from typing import Any
@@ -19,17 +19,24 @@ _VOLUME = "registry"
 
 
 def config(owner: Owner) -> Manifest:
-    """The ConfigMap with the address of the operator's registry, for the pods of revisions that name no other one."""
+    """The ConfigMap with the addresses of the operator's registry, for revisions that name no other one, and its store.
+
+    Without a store the key is left out and not deleted: pods of revisions in the last one still ask there.
+    """
+    store = {names.STORE_URL_KEY: owner.store_url} if owner.store_url else {}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": owner.metadata(names.registry_config(owner.name)),
-        "data": {names.TRACKING_URI_KEY: owner.tracking_uri},
+        "data": {names.TRACKING_URI_KEY: owner.tracking_uri, **store},
     }
 
 
 def access(owner: Owner, revision: Revision, env: list[Manifest], mounts: list[Manifest]) -> Manifest:
-    """Fields of the fetch container. Secrets and keys are optional here: the operator says which one is missing."""
+    """Fields of a container that asks the registry.
+
+    Secrets and keys are optional here: the operator says which one is missing.
+    """
     secret = revision.credentials_secret
     fields: dict[str, Any] = {"env": [*env, _address(owner, revision)]}
     if secret:
@@ -56,5 +63,10 @@ def volumes(revision: Revision) -> list[Manifest]:
 def _address(owner: Owner, revision: Revision) -> Manifest:
     if revision.tracking_uri:
         return {"name": names.TRACKING_URI_KEY, "value": revision.tracking_uri}
-    key = {"name": names.registry_config(owner.name), "key": names.TRACKING_URI_KEY}
-    return {"name": names.TRACKING_URI_KEY, "valueFrom": {"configMapKeyRef": key}}
+    return from_config(owner, names.TRACKING_URI_KEY)
+
+
+def from_config(owner: Owner, key: str) -> Manifest:
+    """The variable `key`, with its value in that ConfigMap."""
+    reference = {"name": names.registry_config(owner.name), "key": key}
+    return {"name": key, "valueFrom": {"configMapKeyRef": reference}}

@@ -10,6 +10,7 @@ from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
 from sluice_operator.manifests import builders, registry
+from sluice_operator.rollout.preparation import being_prepared
 from sluice_operator.rollout.roles import serves, sizes
 from sluice_operator.routing.router import router_for
 
@@ -23,8 +24,12 @@ def render(owner: Owner, spec: Spec, status: Status) -> tuple[Manifest, ...]:
 
 def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
     yield registry.config(owner)
+    if (preparing := being_prepared(status)) is not None:
+        revision, run = preparing
+        yield builders.prepare_job(owner, revision, run.id)
     for revision, replicas in sizes(spec, status):
-        yield builders.deployment(owner, revision, replicas)
+        if revision.is_prepared:
+            yield builders.deployment(owner, revision, replicas)
         yield builders.revision_service(owner, revision.revision)
     yield builders.metrics_service(owner)
     serving = serves(status)

@@ -34,6 +34,7 @@ def make(spec: Spec, model: Model, defaults: Defaults) -> Revision:
         model=model,
         image=server.image,
         trust=spec.model.trust,
+        from_store=defaults.from_store,
         tracking_uri=registry.tracking_uri,
         credentials_secret=registry.credentials_secret,
         artifact_secret=registry.artifact_secret,

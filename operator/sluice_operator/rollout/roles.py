@@ -11,9 +11,10 @@ _CANARY_SERVES = (Phase.SWAPPING, Phase.FAILOVER)
 
 
 def serves(status: Status) -> Revision | None:
-    """The revision that Service NAME selects. None before the first one, and for a first one that may not serve."""
+    """The revision that Service NAME selects. None before the first one has pods, or if it may not serve."""
     if status.phase is Phase.INITIALIZING:
-        return status.canary if status.run is not None and _may_serve(status.run) else None
+        has_pods = status.canary is not None and status.canary.is_prepared
+        return status.canary if has_pods and status.run is not None and _may_serve(status.run) else None
     return status.canary if status.phase in _CANARY_SERVES else status.stable
 
 

@@ -12,6 +12,7 @@ from sluice_operator.api.revision import Revision, RevisionRef
 from sluice_operator.api.run import AT_REST, Answer, Outcome, Phase, Run, TakenCommand
 from sluice_operator.api.status import Rejection, Status
 from sluice_operator.rollout import pauses, rejections
+from sluice_operator.rollout.preparation import as_made
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.transitions import (
     COMMANDS_KEPT,
@@ -26,10 +27,12 @@ from sluice_operator.rollout.transitions import (
 def begin_run(seen: Observation, canary: Revision) -> Status:
     """`canary` starts beside stable, or alone if there is none. The terms of the run are frozen here.
 
+    Pods that it still has from before are its pods again, with the model that they have fetched.
+
     Only where no run is under way that could be lost: one that is replaced has ended before, in a pass of its own.
     """
     assert seen.status.phase in (*AT_REST, Phase.INITIALIZING)
-    return _begun(seen, canary)
+    return _begun(seen, as_made(canary, seen.workload(canary)))
 
 
 def _begun(seen: Observation, canary: Revision) -> Status:

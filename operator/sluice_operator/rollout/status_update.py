@@ -11,6 +11,7 @@ from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import JUDGED, Failure, Phase
 from sluice_operator.api.status import VERSION, Result, Route, Status, Verification, Weight
 from sluice_operator.rollout import aliases, clocks, contest, crashes, rejections, revisions
+from sluice_operator.rollout.preparation import as_made
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves
 from sluice_operator.rollout.traffic_conditions import is_withheld
@@ -107,9 +108,8 @@ def _pods(seen: Observation, status: Status) -> Status:
     def with_pods(revision: Revision | None) -> Revision | None:
         if revision is None:
             return None
-        pods, model = seen.workload(revision), revision.model
-        pinned = replace(model, digest=model.digest or pods.digest, runtime=model.runtime or pods.runtime)
-        return replace(revision, model=pinned, ready_replicas=pods.ready, edited_by=pods.edited_by)
+        pods = seen.workload(revision)
+        return replace(as_made(revision, pods), ready_replicas=pods.ready, edited_by=pods.edited_by)
 
     return replace(
         status,
@@ -117,6 +117,14 @@ def _pods(seen: Observation, status: Status) -> Status:
         canary=with_pods(status.canary),
         previous=with_pods(status.previous),
     )
+
+
+def _store(seen: Observation, status: Status) -> Status:
+    """Where the store was taken away before it had the model, the pods fetch it from the registry."""
+    canary = status.canary
+    if canary is None or canary.is_prepared or seen.defaults.from_store:
+        return status
+    return replace(status, canary=replace(canary, from_store=False))
 
 
 def _scale(seen: Observation, status: Status) -> Status:
@@ -199,6 +207,7 @@ _NOTES = (
     clocks.without_times_to_come,
     with_registry,
     _pods,
+    _store,
     _scale,
     _connections,
     _crashes,

@@ -23,6 +23,8 @@ from sluice_operator.rollout.decide import decide
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OWNER = Owner("models", "iris", "0f1e", ("sklearn.tree._tree.Tree",), "http://mlflow.mlflow.svc:5000")
 DEFAULTS = Defaults("registry.example/sluice-server:1")
+WITH_STORE = replace_seen(OWNER, store_url="http://sluice-store.sluice-system.svc:8090", store_token="models.00ff")
+DEFAULTS_WITH_STORE = replace_seen(DEFAULTS, from_store=True)
 REPLICAS = 2
 STEPS: list[dict[str, Any]] = [
     {"weight": 10, "minRequests": 50, "minDuration": "5s"},

@@ -34,6 +34,8 @@ def test_each_setting_is_read_from_its_variable() -> None:
         "SLUICE_PROBE_TIMEOUT": "2s",
         "SLUICE_SMOKE_TIMEOUT": "1m",
         "SLUICE_PROMETHEUS_CREDENTIALS": "/etc/sluice/prometheus",
+        "SLUICE_STORE_URL": "http://sluice-store.sluice-system.svc:8090/",
+        "SLUICE_STORE_KEY": "0123456789abcdef\n",
         "SLUICE_REGISTRY_CREDENTIALS": "/etc/sluice/registry",
         "SLUICE_ALLOWED_PROMETHEUS": "*.monitoring.svc:9090, prometheus.example",
         "SLUICE_SCRAPE_INTERVAL": "2s",
@@ -57,6 +59,8 @@ def test_each_setting_is_read_from_its_variable() -> None:
         probe_timeout=2.0,
         smoke_timeout=60.0,
         prometheus_credentials="/etc/sluice/prometheus",
+        store_url="http://sluice-store.sluice-system.svc:8090",
+        store_key="0123456789abcdef",
         registry_credentials="/etc/sluice/registry",
         allowed_prometheus=("*.monitoring.svc:9090", "prometheus.example"),
         scrape_interval=2.0,
@@ -150,3 +154,11 @@ def test_headers_that_cannot_be_sent_are_refused_and_not_shown(text: str, messag
         read({**REQUIRED, "SLUICE_GATEWAY_HEADERS": text})
     assert "secret" not in str(refused.value)
     assert "secret" not in repr(read({**REQUIRED, "SLUICE_GATEWAY_HEADERS": "Authorization: secret"}))
+
+
+def test_a_short_key_of_the_store_is_refused_and_not_shown() -> None:
+    """Whoever guesses it can read and replace the models of all namespaces."""
+    with pytest.raises(ValueError, match="SLUICE_STORE_KEY: a key needs at least 16 bytes") as refused:
+        read({**REQUIRED, "SLUICE_STORE_KEY": "tooshort"})
+    assert "tooshort" not in str(refused.value)
+    assert "0123456789abcdef" not in repr(read({**REQUIRED, "SLUICE_STORE_KEY": "0123456789abcdef"}))

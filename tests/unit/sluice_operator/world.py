@@ -15,8 +15,16 @@ from typing import Any
 from sluice_operator.api import names, spec, status
 from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.command import Verb, asked, text_of
-from sluice_operator.api.observation import Observation, Proof, Refusal, Resolution, Signatures, Workload
-from sluice_operator.api.owner import Key, Manifest
+from sluice_operator.api.observation import (
+    Observation,
+    Proof,
+    Refusal,
+    Resolution,
+    Signatures,
+    Unreachable,
+    Workload,
+)
+from sluice_operator.api.owner import Key, Manifest, Owner
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Phase
 from sluice_operator.api.signature import Signature
@@ -28,29 +36,35 @@ from sluice_operator.controller.observation import adoption
 from sluice_operator.controller.observation.observe import Observer, Snapshot
 from sluice_operator.controller.observation.route_edits import RouteEdits
 from sluice_operator.controller.reconcile import Reconciler
+from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.cache import Cache, Recent
+from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Reads
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout import revisions
+from sluice_operator.rollout.preparation import being_prepared
 from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing.router import router_for
 from tests.unit.sluice_operator.build import (
     DEFAULTS,
+    DEFAULTS_WITH_STORE,
     LIVE,
     NOW,
     OWNER,
     PASS,
     ROLLOUT,
     UNDECIDED,
+    WITH_STORE,
     not_live,
     raw_spec,
     resolved,
     signature,
 )
 from tests.unit.sluice_operator.fakes import CutOffError, FakeKube, Reference, finish
+from tests.unit.sluice_operator.job_controller import JobController
 from tests.unit.sluice_operator.recorded import FakeEndedRuns
 
 IRIS: Reference = (names.KIND, "iris")
@@ -112,6 +126,8 @@ class World(Observer):
         self.resolution: Resolution = resolved(1)
         self.broken: set[str] = set()  # model versions whose pods do not get ready
         self.without_room: set[str] = set()  # likewise, whose pods get no node
+        self.unservable: set[str] = set()  # likewise, whose preparation is refused
+        self.has_store = False
         self.partly: set[str] = set()  # likewise, of whose pods only one gets ready
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass for all others
         self.signatures: dict[str, Signature | None] = {}  # by model version; `SIGNATURE` for all others
@@ -125,8 +141,13 @@ class World(Observer):
         metadata = {"name": "iris", "namespace": "models", "uid": OWNER.uid, "generation": 1}
         self.kube.put({"kind": names.KIND, "metadata": metadata, "spec": raw_spec(rollout=rollout, **changes)})
         self.spec = copy.deepcopy(self.kube.objects[IRIS]["spec"])
+        self.jobs = JobController(self.kube)
         self.kube.before_write = self.check_promises
         self.start_operator()
+
+    @property
+    def owner(self) -> Owner:
+        return WITH_STORE if self.has_store else OWNER
 
     # What others do
 
@@ -162,7 +183,9 @@ class World(Observer):
         return text
 
     def run_pods(self) -> None:
-        """The kubelet catches up with the Deployments."""
+        """The kubelet catches up with the Deployments and the Jobs."""
+        lost = isinstance(self.resolution, Unreachable)
+        self.jobs.catch_up(self.now, registry_answers=not lost, refused=self.unservable, no_room=self.without_room)
         self._ready = {}
         for (kind, _), manifest in self.kube.objects.items():
             if kind == "Deployment":
@@ -241,9 +264,9 @@ class World(Observer):
             return None
         wanted = spec.parse(body["spec"])
         routes = router_for(wanted.traffic).objects(name)
-        followed = await adoption.read(reads, OWNER, body, routes, self.now)
+        followed = await adoption.read(reads, self.owner, body, routes, self.now)
         current, owned = followed.status, followed.children
-        edits = self.route_edits.look(OWNER, current, owned, self.now)
+        edits = self.route_edits.look(self.owner, current, owned, self.now)
         in_doubt = edits and current.weight is not None and current.weight.verified_at is not None
         seen = Observation(
             now=self.now,
@@ -251,10 +274,10 @@ class World(Observer):
             generation=body["metadata"]["generation"],
             spec=wanted,
             status=current,
-            defaults=DEFAULTS,
+            defaults=DEFAULTS_WITH_STORE if self.has_store else DEFAULTS,
             resolution=self.resolution,
-            workloads={revision: self._workload(revision) for revision in self._ready},
-            selected=owned.selected(OWNER),
+            workloads=await self._workloads(reads, current),
+            selected=owned.selected(self.owner),
             adopted=bool(followed.adopted),
             foreign=owned.foreign,
             route_refusal=self.allowed_routes.refusal(namespace, wanted.traffic),
@@ -267,7 +290,7 @@ class World(Observer):
         )
         race, self.race = self.race, lambda: None
         race()
-        return Snapshot(body, OWNER, owned, self._with_proofs(seen), followed.adopted)
+        return Snapshot(body, self.owner, owned, self._with_proofs(seen), followed.adopted)
 
     @property
     def selected(self) -> str:
@@ -275,10 +298,27 @@ class World(Observer):
         service = self.kube.objects.get(("Service", "iris"))
         return str(service["spec"]["selector"][names.LABEL_REVISION]) if service else ""
 
-    def _workload(self, named: str) -> Workload:
+    async def _workloads(self, reads: Reads, current: Status) -> dict[str, Workload]:
+        prepared: dict[str, Workload] = {}
+        if (preparing := being_prepared(current)) is not None:
+            pods = await reads.find("Pod", "models", {names.LABEL_PREPARES: "iris"})
+            jobs = await reads.find("Job", "models", {}) if self.has_store else []
+            prepared = preparation.by_revision(pods, jobs, preparing[1].id)
+        deployments = await reads.find("Deployment", "models", {})
+        made = by_revision([], deployments)
+        there = {revision for revision in made if revision not in self._ready}
+        return (
+            prepared
+            | {revision: made[revision] for revision in there}
+            | {revision: self._workload(revision, made.get(revision, Workload())) for revision in self._ready}
+        )
+
+    def _workload(self, named: str, made: Workload) -> Workload:
+        """`made`: what its Deployment alone shows."""
         deployment, ready = self.kube.objects.get(("Deployment", f"iris-{named}")), self._ready[named]
         no_node = deployment is not None and _version(deployment) in self.without_room and ready == 0
-        return Workload(ready=ready, obstacle=NO_NODE if no_node else None)
+        obstacle = NO_NODE if no_node else None
+        return Workload(ready=ready, obstacle=obstacle, from_store=made.from_store, digest=made.digest)
 
     def ready(self, revision: Revision | None) -> int:
         return self._ready.get(revision.revision, 0) if revision else 0
@@ -343,6 +383,7 @@ class World(Observer):
             assert not bad, "rejected for its answers, and all requests"
         if manifest["kind"] == "Deployment":
             revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
+            assert self.jobs.can_start(manifest), "pods start with a model that is in the store"
             needed = {role.revision for role in (current.stable, current.previous) if role}
             full = manifest["spec"]["replicas"] == self.spec["server"]["replicas"]
             assert revision not in needed or (full and verb != "delete"), "stable and previous have all of their pods"
@@ -350,11 +391,12 @@ class World(Observer):
 
     def _follows_status(self, verb: str, manifest: Manifest) -> None:
         """Status is written first: an object is written as the stored status asks, or deleted if it does not."""
-        rendered = render(OWNER, spec.parse(self.spec), self.status)
+        rendered = render(self.owner, spec.parse(self.spec), self.status)
         by_reference = {(wanted["kind"], wanted["metadata"]["name"]): wanted for wanted in rendered}
         stored = by_reference.get((manifest["kind"], manifest["metadata"]["name"]))
         if verb == "delete":
-            assert stored is None, "deleted, though status asks for it"
+            anew = manifest["kind"] == "Job" and stored is not None and _is_over(manifest, stored)
+            assert stored is None or anew, "deleted, though status asks for it"
         else:
             assert stored is not None, "written, though status does not ask for it"
             part = "replicas" if verb == "scale" else "selector" if manifest["kind"] == "Service" else "rules"
@@ -408,8 +450,14 @@ class World(Observer):
         }
 
 
+def _is_over(job: Manifest, wanted: Manifest) -> bool:
+    """Whether a Job may be made anew: it has failed, or is of an earlier run."""
+    runs = {each["metadata"]["labels"][names.LABEL_RUN] for each in (job, wanted)}
+    return bool(preparation.failure(job)) or len(runs) == 2
+
+
 def _version(deployment: Manifest) -> str:
     """The model version that its pods serve."""
     [container] = deployment["spec"]["template"]["spec"]["containers"]
-    environment: dict[str, str] = {entry["name"]: entry["value"] for entry in container["env"]}
+    environment: dict[str, str] = {entry["name"]: entry.get("value", "") for entry in container["env"]}
     return environment["SLUICE_MODEL_VERSION"]

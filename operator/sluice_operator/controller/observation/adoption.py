@@ -55,7 +55,7 @@ async def read(reads: Reads, owner: Owner, body: Manifest, routes: Iterable[Refe
         current = statuses.parse(raw)
     except UnreadableStatusError as error:
         current, why = statuses.kept(raw), str(error)
-    objects = await children.read(reads, owner.namespace, owner.name, owner.uid, current, routes)
+    objects = await children.read(reads, owner, current, routes)
     if current.phase is not Phase.PENDING:
         return Followed(current, objects)
     if not (deployments := _deployments(owner, objects)):  # nothing serves yet: there is nothing to lose

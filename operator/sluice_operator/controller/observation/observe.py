@@ -22,6 +22,7 @@ from sluice_operator.api.observation import (
     Refusal,
     Resolution,
     RouteEdit,
+    Workload,
 )
 from sluice_operator.api.owner import Key, Manifest, Owner
 from sluice_operator.api.quantities import Number
@@ -39,6 +40,8 @@ from sluice_operator.controller.observation.proofs import Proofs, Workloads
 from sluice_operator.controller.observation.route_edits import RouteEdits
 from sluice_operator.controller.scheduling.patience import PATIENCE, Patience
 from sluice_operator.counting.ticks import ComparedRevisions
+from sluice_operator.credentials import store_token
+from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Kube, Reads
@@ -47,6 +50,7 @@ from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.rollout import crashes
 from sluice_operator.rollout.commands import waits
+from sluice_operator.rollout.preparation import being_prepared
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
@@ -90,6 +94,7 @@ class Observer:
         self._hosts = hosts
         self._settings = settings
         self._clock = clock
+        self._defaults = Defaults(settings.server_image, settings.server_pyfunc_image, bool(settings.store_url))
         self._route_edits = RouteEdits()
         access = _access(settings)
         self._proofs = Proofs(kube, access, chance, wake)
@@ -118,16 +123,15 @@ class Observer:
             self.forget(namespace, name)
             return None
         wanted = spec.parse(body["spec"])
-        owner = Owner(
-            namespace, name, body["metadata"]["uid"], self._settings.trusted_types, self._settings.tracking_uri
-        )
+        owner = self._owner(body)
         routes = router_for(wanted.traffic).objects(name)
         looked_at = self._clock()
         with stage("read"):
             followed = await adoption.read(reads, owner, body, routes, looked_at)
             current, owned = followed.status, followed.children
             pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
-        workloads = by_revision(pods, owned.objects.values())
+            prepared = await self._preparation(reads, owner, current, owned)
+        workloads = prepared | by_revision(pods, owned.objects.values())
         lost = bool(followed.adopted)
         shown_since = served_since(owned, owner, wanted.traffic.host) if lost else None
         edits = self._route_edits.look(owner, current, owned, looked_at)
@@ -143,7 +147,7 @@ class Observer:
             generation=body["metadata"]["generation"],
             spec=wanted,
             status=current,
-            defaults=Defaults(self._settings.server_image, self._settings.server_pyfunc_image),
+            defaults=self._defaults,
             resolution=self._resolution(owner, wanted),
             workloads=workloads,
             selected=owned.selected(owner),
@@ -171,6 +175,26 @@ class Observer:
             command=command,
         )
         return Snapshot(body, owner, owned, observation, followed.adopted)
+
+    def _owner(self, body: Manifest) -> Owner:
+        metadata, settings = body["metadata"], self._settings
+        return Owner(
+            metadata["namespace"],
+            metadata["name"],
+            metadata["uid"],
+            settings.trusted_types,
+            settings.tracking_uri,
+            settings.store_url,
+            store_token.make(settings.store_key, metadata["namespace"]) if settings.store_url else "",
+        )
+
+    async def _preparation(self, reads: Reads, owner: Owner, current: Status, owned: Children) -> dict[str, Workload]:
+        """What has become of the Job that prepares the canary's model? Asked as long as its digest is not known."""
+        if (preparing := being_prepared(current)) is None:
+            return {}
+        _, run = preparing
+        pods = await reads.find("Pod", owner.namespace, {names.LABEL_PREPARES: owner.name})
+        return preparation.by_revision(pods, owned.objects.values(), run.id)
 
     def _resolution(self, owner: Owner, wanted: Spec) -> Resolution:
         """Which version does the URI name? Read anew every `pollInterval`, if it has an alias."""

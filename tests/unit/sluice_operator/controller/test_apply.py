@@ -24,7 +24,7 @@ CANARY_ROUTE: Reference = ("Ingress", "iris-canary")
 
 
 def read_children(kube: FakeKube) -> Children:
-    return finish(read(kube, OWNER.namespace, OWNER.name, OWNER.uid, Status(), NginxIngress().objects(OWNER.name)))
+    return finish(read(kube, OWNER, Status(), NginxIngress().objects(OWNER.name)))
 
 
 def write(kube: FakeKube, children: Children, seen: Observation) -> list[str]:

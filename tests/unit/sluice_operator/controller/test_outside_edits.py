@@ -51,7 +51,7 @@ def _cluster(phase: Phase) -> tuple[FakeKube, tuple[Manifest, ...]]:
 
 
 def _children(kube: FakeKube) -> Children:
-    return finish(read(kube, OWNER.namespace, OWNER.name, OWNER.uid, Status(), NginxIngress().objects(OWNER.name)))
+    return finish(read(kube, OWNER, Status(), NginxIngress().objects(OWNER.name)))
 
 
 def _repair(kube: FakeKube, rendered: tuple[Manifest, ...]) -> list[str]:
@@ -90,7 +90,7 @@ def test_what_is_disowned_is_owned_again(phase: Phase, reference: Reference, fie
     del live["metadata"][field]
     status = PHASES[phase]().status
     routes = NginxIngress().objects(OWNER.name)
-    children = finish(read(kube, OWNER.namespace, OWNER.name, OWNER.uid, status, routes))
+    children = finish(read(kube, OWNER, status, routes))
     assert children.foreign == ()
     assert len(finish(apply(kube, OWNER, children, rendered))) == 1
     assert kube.objects[reference]["metadata"][field] == before["metadata"][field]

@@ -56,6 +56,7 @@ CHILDREN: list[Reference] = [
     ("Ingress", "iris"),
     ("Ingress", "iris-canary"),
     *(("Deployment", f"iris-{revision(version).revision}") for version in (1, 2, 3)),
+    *(("Job", f"iris-{revision(version).revision}-prepare") for version in (1, 2, 3)),
 ]
 NOT_THIS_HOST = AllowedRoutes(hosts=(Allowed("models", "other.example.com"),))
 OWNED = st.sampled_from(CHILDREN[1:])
@@ -71,9 +72,13 @@ class Rollouts(RuleBasedStateMachine):
         self.world = World()
         self.backup: Any = None
 
-    @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, *LATE, None]))
-    def start_in_a_phase(self, first: Phase | None) -> None:
+    @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, *LATE, None]), store=st.booleans())
+    def start(self, first: Phase | None, store: bool) -> None:
         """A phase that random rules rarely reach. None: an undo, what comes back having some of its pods for long."""
+        self.world.has_store = store
+        self.start_in_a_phase(first)
+
+    def start_in_a_phase(self, first: Phase | None) -> None:
         if first is None:
             return self.start_with_an_undo()
         for version, phase in ((1, Phase.STABLE), (2, Phase.STEPPING if first is Phase.FAILOVER else first)):
@@ -224,6 +229,21 @@ class Rollouts(RuleBasedStateMachine):
     def room_runs_out_or_comes_back(self, version: str) -> None:
         self.world.without_room ^= {version}
         self.world.run_pods()
+
+    @rule(version=VERSIONS)
+    def a_model_is_refused_or_not(self, version: str) -> None:
+        """By the Job that prepares it."""
+        self.world.unservable ^= {version}
+
+    @rule()
+    def a_preparation_runs_out_of_time(self) -> None:
+        self.world.jobs.fail()
+
+    @rule(there=st.booleans())
+    def the_administrator_sets_or_removes_the_store(self, there: bool) -> None:
+        """With another setting the operator starts anew. The store itself still answers pods."""
+        self.world.has_store = there
+        self.world.start_operator()
 
     @rule(reference=st.sampled_from(CHILDREN))
     def a_race_is_lost(self, reference: Reference) -> None:
@@ -380,7 +400,7 @@ class Rollouts(RuleBasedStateMachine):
         world = self.world
         if world.spec.get("suspend"):
             self.the_spec_is_suspended(suspend=False)
-        world.broken, world.without_room, world.partly = set(), set(), set()
+        world.broken, world.without_room, world.partly, world.unservable = set(), set(), set(), set()
         world.allowed_routes = AllowedRoutes()
         held = (LOST, HOLDS)
         remaining = {version: verdict for version, verdict in world.verdicts.items() if verdict not in held}
@@ -415,7 +435,8 @@ class Rollouts(RuleBasedStateMachine):
         owned = {reference for reference, manifest in world.kube.objects.items() if is_owned(manifest, OWNER.uid)}
         rendered = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in render(OWNER, wanted, status)}
         records = {("ConfigMap", record["metadata"]["name"]) for record in world.run_records()}
-        assert owned - records == {*rendered, ("Secret", "iris-feedback")}
+        for_the_store = {("Secret", "iris-store"), *(reference for reference in owned if reference[0] == "Job")}
+        assert owned - records - for_the_store == {*rendered, ("Secret", "iris-feedback")}
         assert {("ConfigMap", entry.record) for entry in status.history if entry.record} <= records
         assert status.alias is None or status.alias.version == world.registry.champion
         before = world.kube.writes

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sluice_operator.api import names
 from sluice_operator.api.observation import Refusal, ServerEnd, Workload
 from sluice_operator.kubernetes.pods import by_revision
 from tests.unit.sluice_operator.kubernetes.pod_states import deployment, failed_fetch, pod, server
@@ -180,7 +181,7 @@ def test_a_refusal_of_pods_is_told_in_the_words_of_the_api_server(failure: str, 
     """No pod shows it: the Deployment has it from its ReplicaSet."""
     workload = by_revision([], [deployment(failure=failure)])["aaa"]
     message = f"pods of Deployment iris-aaa are refused: {failure}"
-    assert workload == Workload(trouble=message, obstacle=Refusal(reason, message))
+    assert workload == Workload(trouble=message, obstacle=Refusal(reason, message), from_store=False)
 
 
 def test_a_crash_counts_more_than_a_quota() -> None:
@@ -194,7 +195,7 @@ def test_a_deployment_without_pods_is_not_the_model_s() -> None:
     """Its controller may be down. One that is scaled to 0 has none, and nothing is wrong."""
     workload = by_revision([], [deployment()])["aaa"]
     assert (workload.trouble, workload.obstacle and workload.obstacle.reason) == ("", "PodsNotCreated")
-    assert by_revision([], [deployment(replicas=0)]) == {"aaa": Workload()}
+    assert by_revision([], [deployment(replicas=0)]) == {"aaa": Workload(from_store=False)}
 
 
 def _end(restarts: int, failure: str) -> ServerEnd:
@@ -244,3 +245,15 @@ def test_whoever_scales_or_edits_a_deployment_is_known(entry: dict[str, Any], sc
     scaled["metadata"]["managedFields"] = [_written_by("sluice", "spec", "selector"), entry]
     workload = by_revision([pod(True)], [scaled])["aaa"]
     assert (workload.scaled_to, workload.edited_by) == (scaled_to, edited_by)
+
+
+def test_a_deployment_says_where_its_pods_get_the_model() -> None:
+    """It is never written anew, so that is so whatever the setting is now."""
+    from_store, from_registry = deployment("aaa"), deployment("bbb")
+    digest = {"name": names.DIGEST_KEY, "value": "sha256:aa"}
+    from_store["spec"]["template"] = {"spec": {"initContainers": [{"name": "fetch", "env": [digest]}]}}
+    from_registry["spec"]["template"] = {"spec": {"initContainers": [{"name": "fetch", "env": []}]}}
+    made = by_revision([pod(revision="ccc")], [from_store, from_registry])
+    assert (made["aaa"].from_store, made["aaa"].digest) == (True, "sha256:aa")
+    assert (made["bbb"].from_store, made["bbb"].digest) == (False, "")
+    assert made["ccc"].from_store is None

@@ -30,8 +30,8 @@ class FakeSource:
         self.trouble: Exception | None = None
         self.silent = False
 
-    def put(self, name: str, owner: str = "iris", **spec: object) -> None:
-        labels = {names.LABEL_OWNER: owner, names.LABEL_MANAGED_BY: names.MANAGED_BY}
+    def put(self, name: str, owner: str = "iris", label: str = names.LABEL_OWNER, **spec: object) -> None:
+        labels = {label: owner, names.LABEL_MANAGED_BY: names.MANAGED_BY}
         metadata = {"name": name, "namespace": "models", "labels": labels, "managedFields": [{"manager": "sluice"}]}
         manifest = {"metadata": {**metadata, "resourceVersion": str(len(self.changes) + 1)}, "spec": spec}
         self.changes.append(("MODIFIED" if name in self.services else "ADDED", manifest))
@@ -230,6 +230,24 @@ def test_the_cache_answers_as_the_api_server_does(labels: dict[str, str]) -> Non
         assert (got["kind"], got["spec"], "managedFields" in got["metadata"]) == ("Service", {"port": 80}, False)
         assert await cache.get("Secret", "models", "key") is not None
         assert await cache.get("Service", "models", "rose") is None
+        world.running.cancel()
+
+    simulated(scenario)
+
+
+def test_a_pod_that_prepares_wakes_its_owner_and_is_none_of_its_pods_that_serve() -> None:
+    """It has another label, because Services select by the first one. (Services stand for pods here.)"""
+
+    async def scenario() -> None:
+        world = Scenario()
+        world.source.put("iris-x")
+        await asyncio.sleep(1)
+        world.source.put("iris-prepare-x", label=names.LABEL_PREPARES)
+        assert await world.wakes(0.2) == [IRIS]
+        cache = Cache(FakeKube(), [world.reflector])
+        for label, name in ((names.LABEL_OWNER, "iris-x"), (names.LABEL_PREPARES, "iris-prepare-x")):
+            found = await cache.find("Service", "models", {label: "iris"})
+            assert [manifest["metadata"]["name"] for manifest in found] == [name]
         world.running.cancel()
 
     simulated(scenario)

@@ -21,14 +21,17 @@ from sluice_operator.api.status import Status
 from sluice_operator.manifests.builders import feedback_secret
 from sluice_operator.manifests.render import render
 from tests.unit.sluice_operator.build import (
+    DEFAULTS_WITH_STORE,
     FAIL,
     LIVE,
     OWNER,
+    WITH_STORE,
     a_spec,
     again,
     an_observation,
     pods,
     promoting,
+    resolved,
     revision,
     rolling_back,
     stable_on,
@@ -44,6 +47,7 @@ PHASES: dict[str, Callable[[], Observation]] = {
     "first": lambda: again(an_observation()),
     "stable": lambda: stable_on(1),
     "starting": starting,
+    "preparing": lambda: again(stable_on(1, resolution=resolved(2), defaults=DEFAULTS_WITH_STORE)),
     "stepping": stepping,
     "promoting": promoting,
     "failover": lambda: again(stepping(workloads=pods((revision(2), 1)))),
@@ -57,7 +61,7 @@ PHASES: dict[str, Callable[[], Observation]] = {
 
 def rendered(name: str) -> tuple[Manifest, ...]:
     seen = PHASES[name]()
-    return render(OWNER, seen.spec, seen.status)
+    return render(WITH_STORE if name == "preparing" else OWNER, seen.spec, seen.status)
 
 
 def by_name(manifests: tuple[Manifest, ...]) -> dict[tuple[str, str], Manifest]:
@@ -100,6 +104,7 @@ SELECTED = {
     "first": ONE,
     "stable": ONE,
     "starting": ONE,
+    "preparing": ONE,
     "stepping": ONE,
     "promoting": ONE,
     "failover": TWO,
@@ -118,7 +123,15 @@ def test_service_name_selects_the_revision_that_serves(name: str) -> None:
     assert selector == {names.LABEL_OWNER: "iris", names.LABEL_REVISION: SELECTED[name]}
 
 
-WEIGHTS = {"starting": "0", "stepping": "10", "promoting": "50", "failover": "10", "swapped": "50", "rolling-back": "0"}
+WEIGHTS = {
+    "starting": "0",
+    "preparing": "0",
+    "stepping": "10",
+    "promoting": "50",
+    "failover": "10",
+    "swapped": "50",
+    "rolling-back": "0",
+}
 
 
 @pytest.mark.parametrize("name", PHASES)
@@ -133,6 +146,7 @@ SIZES = {
     "first": {ONE: 2},
     "stable": {ONE: 2},
     "starting": {ONE: 2, TWO: 1},
+    "preparing": {ONE: 2},
     "stepping": {ONE: 2, TWO: 1},
     "promoting": {ONE: 2, TWO: 2},
     "failover": {ONE: 2, TWO: 2},

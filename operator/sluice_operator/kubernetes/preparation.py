@@ -1,0 +1,58 @@
+"""A summary of the Job that prepares a model: in the words for pods that fetch one themselves. Pure."""
+
+from collections.abc import Iterable
+
+from sluice_operator.api import names
+from sluice_operator.api.observation import Refusal, Workload
+from sluice_operator.api.owner import Manifest, is_owned
+from sluice_operator.kubernetes import fetch_report, pod_trouble
+
+
+def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest], run: str) -> dict[str, Workload]:
+    """The Workload of the revision that a Job among `objects` prepares for the run `run`, if there is one.
+
+    Its newest pod counts: there is one at a time.
+    """
+    for job in objects:
+        labels = job["metadata"].get("labels", {})
+        if job["kind"] == "Job" and labels.get(names.LABEL_RUN) == run:
+            own = [pod for pod in pods if _is_of(pod, job)]
+            newest = max(own, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
+            return {labels.get(names.LABEL_REVISION, ""): _without_pod(job) if newest is None else _with_pod(newest)}
+    return {}
+
+
+def failure(job: Manifest) -> str:
+    """Why the Job has ended without a result, such as `DeadlineExceeded`; empty if it has not."""
+    failed = _condition(job, "Failed")
+    return str(failed.get("reason") or "Failed") if failed else ""
+
+
+def _with_pod(pod: Manifest) -> Workload:
+    report, trouble = fetch_report.of_pod(pod), pod_trouble.of_pod(pod)
+    return Workload(
+        digest=report.digest,
+        runtime=report.runtime,
+        refusal=report.refusal,
+        trouble="" if trouble is None or trouble.usual else trouble.message,
+        under_way=pod_trouble.under_way(pod),
+        obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
+        registry_unreachable=report.unavailable is not None,
+    )
+
+
+def _without_pod(job: Manifest) -> Workload:
+    """Why there is none, only the Events of the Job say: a quota, a policy, or a cluster that is busy."""
+    name = job["metadata"]["name"]
+    says = f"Job {name} has no pod yet; if it stays so, kubectl describe job {name} says why"
+    return Workload(obstacle=Refusal("PodsNotCreated", says))
+
+
+def _is_of(pod: Manifest, job: Manifest) -> bool:
+    return is_owned(pod, job["metadata"]["uid"]) and pod["metadata"].get("deletionTimestamp") is None
+
+
+def _condition(job: Manifest, kind: str) -> Manifest:
+    conditions = job.get("status", {}).get("conditions") or ()
+    found: Manifest = next((each for each in conditions if each["type"] == kind and each["status"] == "True"), {})
+    return found

@@ -1,0 +1,31 @@
+"""How a container reaches the store of prepared models. Pure.
+
+Its address is in the ConfigMap with that of the registry, and its token in a Secret, which is not there where the store
+asks for none. Neither is in a pod template: both can change, and proven pods are not replaced.
+"""
+
+from typing import Any
+
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest, Owner
+from sluice_operator.manifests import registry
+
+_VOLUME = "store"
+
+
+def access(owner: Owner, container: Manifest) -> Manifest:
+    """`container` with what it asks the store with."""
+    mount = {"name": _VOLUME, "mountPath": names.STORE_DIR, "readOnly": True}
+    env = [*container["env"], registry.from_config(owner, names.STORE_URL_KEY)]
+    return {**container, "env": env, "volumeMounts": [*container["volumeMounts"], mount]}
+
+
+def volume(owner: Owner) -> Manifest:
+    """The token."""
+    return {"name": _VOLUME, "secret": {"secretName": names.store_secret(owner.name), "optional": True}}
+
+
+def is_asked_by(workload: Manifest) -> bool:
+    """Whether the pods of a Deployment or Job ask the store."""
+    template: dict[str, Any] = workload["spec"].get("template", {})
+    return any(each["name"] == _VOLUME for each in template.get("spec", {}).get("volumes", ()))

@@ -1,0 +1,33 @@
+"""Where the pods of a revision get its model from, and when a Job prepares it for them. Pure."""
+
+from msgspec.structs import replace
+
+from sluice_operator.api.observation import Workload
+from sluice_operator.api.revision import Revision
+from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Run
+from sluice_operator.api.status import Status
+from sluice_operator.rollout.rejections import is_for_answers
+
+
+def as_made(revision: Revision, pods: Workload) -> Revision:
+    """`revision` with what its pods have shown of the model.
+
+    A Deployment is never written anew. So where one exists, it says where its pods get the model, whatever the setting
+    was when the status was written.
+    """
+    model = revision.model
+    runtime = model.runtime or pods.runtime
+    if pods.from_store:
+        return replace(revision, from_store=True, model=replace(model, digest=pods.digest, runtime=runtime))
+    from_store = revision.from_store and pods.from_store is None
+    known = replace(model, digest=model.digest or pods.digest, runtime=runtime)
+    return replace(revision, from_store=from_store, model=known)
+
+
+def being_prepared(status: Status) -> tuple[Revision, Run] | None:
+    """The canary whose model a Job prepares, and its run; None if there is nothing to prepare, or it was refused."""
+    canary, run = status.canary, status.run
+    if canary is None or run is None or canary.is_prepared or status.phase not in BEFORE_TRAFFIC:
+        return None
+    refused = run.outcome is Outcome.REJECTED and is_for_answers(run.reason)
+    return None if refused else (canary, run)

@@ -1,0 +1,161 @@
+"""A store on a simulated cluster: a Job comes before the Deployment, and afterwards nobody needs the registry."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluice_operator.api import names
+from sluice_operator.api.command import Verb
+from sluice_operator.api.observation import Unreachable
+from sluice_operator.api.run import Outcome, Phase
+from tests.unit.sluice_operator.build import At, at, condition, resolved, revision
+from tests.unit.sluice_operator.fakes import FakeKube, Reference
+from tests.unit.sluice_operator.world import World
+
+JOBS: dict[int, Reference] = {version: ("Job", f"iris-{revision(version).revision}-prepare") for version in (1, 2, 3)}
+DEPLOYMENTS: dict[int, Reference] = {
+    version: ("Deployment", f"iris-{revision(version).revision}") for version in (1, 2, 3)
+}
+TOKEN: Reference = ("Secret", "iris-store")
+
+
+def world_with_store(*, before: bool = False) -> World:
+    """Version 1 serves. `before`: it was made before there was a store."""
+    world = World()
+    world.has_store = not before
+    world.calm_down(8)
+    assert at(world.status) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
+    world.has_store = True
+    return world
+
+
+def digest_of(kube: FakeKube, version: int) -> str | None:
+    """The digest that the pods of this version fetch from the store; None if they ask the registry."""
+    [fetch] = kube.objects[DEPLOYMENTS[version]]["spec"]["template"]["spec"]["initContainers"]
+    return next((entry["value"] for entry in fetch["env"] if entry["name"] == names.DIGEST_KEY), None)
+
+
+def test_a_model_is_prepared_before_it_has_pods() -> None:
+    """And its digest is pinned in status before its Deployment exists."""
+    world = World()
+    world.has_store = True
+    world.reconcile()
+    assert JOBS[1] in world.kube.objects
+    assert TOKEN in world.kube.objects
+    for _ in range(3):
+        world.reconcile()
+        assert DEPLOYMENTS[1] not in world.kube.objects
+    world.run_pods()
+    world.reconcile()
+    assert world.status.canary is not None
+    assert world.status.canary.model.digest == "sha256:1"
+    assert digest_of(world.kube, 1) == "sha256:1"
+    assert JOBS[1] in world.kube.objects, "its log can be read for an hour"
+
+
+def test_a_run_with_a_store_ends_as_one_without() -> None:
+    """Promoted; and what served before can come back while the registry is down."""
+    world = world_with_store()
+    world.resolution = resolved(2)
+    world.calm_down(20)
+    assert at(world.status) == At(Phase.STABLE, stable="2", step=1, outcome=Outcome.PROMOTED)
+    del world.kube.objects[DEPLOYMENTS[2]]
+    world.resolution = Unreachable("no answer")
+    world.calm_down(3)
+    assert digest_of(world.kube, 2) == "sha256:2", "made again without the registry"
+    world.calm_down(5)
+    assert DEPLOYMENTS[1] not in world.kube.objects
+    world.ask(Verb.UNDO, revision(2).revision, 0)
+    world.calm_down(20)
+    assert at(world.status).stable == "1"
+    assert digest_of(world.kube, 1) == "sha256:1"
+
+
+def test_a_refused_model_has_no_pods_and_no_job() -> None:
+    """Stable is not touched, and the reason is that of the preflight."""
+    world = world_with_store()
+    world.unservable, world.resolution = {"2"}, resolved(2)
+    world.calm_down(8)
+    assert at(world.status) == At(Phase.STABLE, stable="1", outcome=Outcome.REJECTED)
+    assert condition(world.status, "RolloutSucceeded")[1] == "PickleNotTrusted"
+    assert not {JOBS[2], DEPLOYMENTS[2]} & set(world.kube.objects)
+
+
+def test_a_first_model_that_was_refused_is_prepared_anew_when_it_is_retried() -> None:
+    """The Job of the run before is not asked any more: what was wrong may be mended."""
+    world = World()
+    world.has_store, world.unservable = True, {"1"}
+    world.calm_down(4)
+    assert world.status.message == "log it with skops"
+    assert JOBS[1] not in world.kube.objects
+    world.unservable = set()
+    world.ask(Verb.RETRY, revision(1).revision, 0)
+    world.calm_down(8)
+    assert at(world.status) == At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED)
+
+
+def test_a_job_that_ran_out_of_its_time_is_made_anew() -> None:
+    """As when the registry was down for an hour. That is no drift, and the start goes on when it answers."""
+    world = world_with_store()
+    world.resolution = resolved(2)
+    world.reconcile()
+    uid = world.kube.objects[JOBS[2]]["metadata"]["uid"]
+    world.jobs.fail()
+    world.reconcile()
+    assert world.kube.objects[JOBS[2]]["metadata"]["uid"] != uid
+    assert "DriftRepaired" not in world.kube.events
+    world.calm_down(20)
+    assert at(world.status).stable == "2"
+
+
+def test_a_store_that_comes_later_changes_nothing_of_what_serves() -> None:
+    """No run starts and no object but the ConfigMap is written; the next version is prepared."""
+    world = world_with_store(before=True)
+    objects = dict(world.kube.objects)
+    world.calm_down(3)
+    changed = {reference for reference, manifest in objects.items() if world.kube.objects[reference] != manifest}
+    assert changed == {("ConfigMap", "iris-registry")}
+    assert set(world.kube.objects) == set(objects)
+    del world.kube.objects[DEPLOYMENTS[1]]
+    world.reconcile()
+    assert digest_of(world.kube, 1) is None, "it was made without a store"
+    world.resolution = resolved(2)
+    world.calm_down(20)
+    assert digest_of(world.kube, 2) == "sha256:2"
+
+
+def test_a_store_that_goes_leaves_prepared_revisions_to_it() -> None:
+    """Their pods and templates stay, and so does the address. The next version is fetched from the registry."""
+    world = world_with_store()
+    before = world.kube.objects[DEPLOYMENTS[1]]
+    world.has_store = False
+    world.calm_down(3)
+    assert world.kube.objects[DEPLOYMENTS[1]] == before
+    assert names.STORE_URL_KEY in world.kube.objects["ConfigMap", "iris-registry"]["data"]
+    world.resolution = resolved(2)
+    world.calm_down(20)
+    assert (at(world.status).stable, digest_of(world.kube, 2)) == ("2", None)
+
+
+@pytest.mark.parametrize("cut_after", range(1, 7))
+def test_a_kill_while_a_model_is_prepared_does_not_change_the_end(cut_after: int) -> None:
+    """After any write, in the pass that begins the run and in the one that pins the digest."""
+    world = world_with_store()
+    world.resolution = resolved(2)
+    world.reconcile(cut_after)
+    world.run_pods()
+    world.reconcile(cut_after)
+    world.calm_down(20)
+    assert (at(world.status).stable, digest_of(world.kube, 2)) == ("2", "sha256:2")
+
+
+def test_a_job_of_somebody_else_holds_the_start() -> None:
+    """It is not touched, and named."""
+    world = world_with_store()
+    world.kube.put({"kind": "Job", "metadata": {"name": JOBS[2][1], "namespace": "models"}, "spec": {}})
+    world.resolution = resolved(2)
+    for _ in range(3):
+        world.reconcile()
+    assert world.status.phase is Phase.STARTING
+    assert condition(world.status, "Stalled")[1] == "NameTaken"
+    assert JOBS[2][1] in world.status.message
