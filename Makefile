@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test promises steps simulate imports demo faults canaries bench-server cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test promises steps simulate models imports demo faults canaries bench-server cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ steps: .venv/installed ## 100,000 steps of everything that can happen to a rollo
 
 simulate: .venv/installed ## All promises about verdicts by simulation, into docs/simulation.md: about half an hour
 	$(BIN)/python -m tests.simulation
+
+models: .venv/installed ## Which models are served, and what they answer in three dialects, into docs/models.md: about ten minutes
+	$(BIN)/python -m dev.models
 
 imports: .venv/installed ## What imports what in operator and server: a table, and pictures in docs/imports-*.svg
 	$(BIN)/python -m dev.imports sluice_operator --svg docs/imports-operator.svg
