@@ -70,12 +70,17 @@ def fetched(registry: Registry, uri: str, folder: Path, trust: str, types: str =
         "SLUICE_TRUST": trust,
         "SLUICE_TRUSTED_TYPES": types,
     }
-    command = [sys.executable, "-m", "sluice_server", "fetch"]
-    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+    done = _ran("fetch", variables)
     if done.returncode == 0:
+        _ran("convert", variables)  # as a Job does that prepares a model
         return None
     told = json.loads(log.read_text()) if log.is_file() else {}
     return Refused(told.get("reason", f"exit {done.returncode}"), told.get("message", done.stderr[-300:]))
+
+
+def _ran(command: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-m", "sluice_server", command]
+    return subprocess.run(arguments, env=os.environ | variables, capture_output=True, text=True, check=False)
 
 
 def served(folder: Path, logged: Logged, types: str = "") -> Served | Refused:

@@ -124,7 +124,7 @@ def test_a_model_is_fetched_and_described(registry: str, model: Path, fetch: Fet
     found = manifest.read(fetch.model_dir)
     assert code == 0
     assert message["digest"] == found.digest == tree_digest(model)
-    assert (message["runtime"], message["flavor"], found.converted_from) == ("onnx", "sklearn", "skops")
+    assert (message["runtime"], message["flavor"], found.converted_from) == ("skops", "sklearn", None)
     assert "petal width" in message["signature"]["inputs"]
     dialect = PlainDialect(RowReader(found.schema, 10), Identity("iris", "1", "abcdefghij"))
     example = dialect.parse(json.dumps(found.input_example).encode())

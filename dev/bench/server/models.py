@@ -77,5 +77,6 @@ def _log(name: str, estimator: Any, data: pd.DataFrame, rows: list[list[float]],
         "SLUICE_MODEL_DIR": str(fetched),
         "SLUICE_TERMINATION_LOG": str(folder / f"{name}.json"),
     }
-    subprocess.run([sys.executable, "-m", "sluice_server", "fetch"], env=os.environ | settings, check=True)
+    for command in ("fetch", "convert"):  # as a Job prepares a model
+        subprocess.run([sys.executable, "-m", "sluice_server", command], env=os.environ | settings, check=True)
     return Model(name, logged.model_uri, fetched, rows)

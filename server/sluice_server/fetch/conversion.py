@@ -1,28 +1,38 @@
-"""The conversion of a fetched model to ONNX, in a process of its own, so that nothing that happens there ends `fetch`.
+"""The conversion of a fetched model to ONNX, in a process of its own, so that nothing that happens there ends this one.
 
 A library may hang on a model, break on it, or take more memory than there is: then the model is served as it is. The
-process gets no credentials.
+process gets no credentials. Pods that fetch for themselves do not convert: on nodes that are busy in other ways, they
+could come to different ends, and one revision has one runtime.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from sluice_server.fetch.outcome import Fetched, Outcome
 from sluice_server.model import manifest
 from sluice_server.model.manifest import Manifest
 
 logger = logging.getLogger("sluice.fetch")
-CONVERTIBLE = frozenset({"skops"})  # runtimes
+_CONVERTIBLE = frozenset({"skops"})  # runtimes
 _TIME_LIMIT = 120.0  # seconds; a forest of 100 takes about five of a core
 _PASSED_ON = frozenset(
     {"PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "SLUICE_TRUSTED_TYPES", "LOG_LEVEL", "LOG_FORMAT"}
 )
 _PREFIXES_PASSED_ON = ("PYTHON", "OPENBLAS_")
+
+
+def convert(outcome: Outcome, model_dir: Path, memory_limit: int | None) -> Outcome:
+    """What `fetch` gave, with its model converted where that is possible. See `converted`."""
+    if isinstance(outcome, Fetched) and outcome.manifest.runtime in _CONVERTIBLE:
+        return Fetched(converted(model_dir, memory_limit, os.environ))
+    return outcome
 
 
 def converted(

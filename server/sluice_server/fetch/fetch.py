@@ -8,14 +8,12 @@ larger is downloaded; no type of the model is ever constructed here.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from sluice_server.fetch import artifacts, report
 from sluice_server.fetch.artifacts import Artifacts
-from sluice_server.fetch.conversion import CONVERTIBLE, converted
 from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
@@ -68,8 +66,6 @@ def fetch(settings: FetchSettings, image: Image, local: bool = False) -> Outcome
         return origin
     found = _describe(candidate, target, origin)
     manifest.write(found, settings.model_dir)
-    if found.runtime in CONVERTIBLE:
-        found = converted(settings.model_dir, image.memory_limit, os.environ)
     return Fetched(found)
 
 

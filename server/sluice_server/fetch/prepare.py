@@ -1,4 +1,4 @@
-"""The Job of a revision: what `fetch` does without a store, and then the model folder is put into the store.
+"""The Job of a revision: the model is fetched, converted where that is possible, and put into the store as a folder.
 
 From then on pods get the model by the digest of that folder, and MLflow is not asked again. The digest covers
 `sluice.json` too: what a pod gets is what was checked here, or nothing.
@@ -7,6 +7,7 @@ From then on pods get the model by the digest of that folder, and MLflow is not 
 from __future__ import annotations
 
 from sluice_server.fetch import folder, report
+from sluice_server.fetch.conversion import convert
 from sluice_server.fetch.fetch import fetch
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
@@ -24,7 +25,7 @@ def run(settings: FetchSettings, store: StoreSettings) -> int:
 
 def prepare(settings: FetchSettings, store: StoreSettings, image: Image) -> Outcome:
     """`Fetched` when the store has the model; its digest is that of the folder."""
-    outcome = fetch(settings, image)
+    outcome = convert(fetch(settings, image), settings.model_dir, image.memory_limit)
     if not isinstance(outcome, Fetched):
         return outcome
     digest = tree_digest(settings.model_dir)

@@ -74,7 +74,6 @@ def test_an_answer_is_a_value_of_json_for_each_row(answer: Any, written: list[An
         ([object(), object()], "answers a object, which JSON does not have"),
         (None, "answers a NoneType"),
     ],
-    ids=str,
 )
 def test_what_is_not_one_value_per_row_is_told(answer: Any, told: str) -> None:
     """The model is not ready then, with what its author has to change."""
