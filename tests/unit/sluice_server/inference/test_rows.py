@@ -110,3 +110,12 @@ def test_a_matrix_is_the_same_however_many_rows_it_has(count: int, missing: bool
     expected = [[math.nan if value is None else value for value in row] for row in matrix]
     np.testing.assert_array_equal(rows, np.array(expected))
     assert reader.read_matrix([*matrix[1:], [1, 2.5]]) is None
+
+
+@pytest.mark.parametrize("value", [True, "1", [1], {}, 10**400, None, math.nan, 2**53])
+def test_what_is_no_number_is_found_among_numbers(value: Any) -> None:
+    """Nothing becomes a number on the short way, and the message names its place."""
+    reader = RowReader(Schema((Column("a", Kind.NUMBER), Column("b", Kind.INTEGER))), 100)
+    found = reader.read([[1.5, 2]] * 50 + [[1, value]])
+    assert isinstance(found, Rejection)
+    assert (found.cause, found.location) == (Cause.INVALID, (50, 1))
