@@ -188,6 +188,38 @@ def test_an_own_overlay_has_its_values_and_those_of_what_it_is_made_from(
     assert [name for name in below.values() if name in settings] == ([below[base]] if base in below else [])
 
 
+@pytest.mark.parametrize("base", ["base", "namespaced"])
+def test_the_store_is_a_part_of_an_overlay(installed: Kubectl, tmp_path: Path, base: str) -> None:
+    """The operator has its address and the same key, and the API server takes its objects as they are."""
+    overlay = own_overlay(tmp_path, base)
+    with (overlay / "kustomization.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"components:\n- {os.path.relpath(LOCAL.parent / 'store', tmp_path.resolve())}\n")
+    manifests = rendered(installed, overlay)
+    deployments = {
+        manifest["metadata"]["name"]: manifest["spec"]["template"]["spec"]
+        for manifest in manifests
+        if manifest["kind"] == "Deployment"
+    }
+    pod = deployments.pop("sluice-store")
+    [operator] = deployments.values()
+    env = {entry["name"]: entry for entry in operator["containers"][0]["env"]}
+    service = next(
+        each for each in manifests if (each["kind"], each["metadata"]["name"]) == ("Service", "sluice-store")
+    )
+    host = f"sluice-store.{service['metadata']['namespace']}.svc"
+    assert env["SLUICE_STORE_URL"]["value"] == f"http://{host}:{service['spec']['ports'][0]['port']}"
+    key = env["SLUICE_STORE_KEY"]["valueFrom"]["secretKeyRef"]
+    mounted = next(volume["secret"]["secretName"] for volume in pod["volumes"] if volume["name"] == "key")
+    assert (key["name"], key["key"]) == (mounted, "key")
+    own = [manifest for manifest in manifests if manifest["metadata"]["name"] == "sluice-store"]
+    assert {manifest["kind"] for manifest in own} == {"Deployment", "PersistentVolumeClaim", "Service"}
+    installed("create", "--dry-run=server", "--filename=-", stdin=yaml.safe_dump_all(own))
+    pod |= {"serviceAccountName": "sluice-operator"}  # one that is there
+    metadata = {"name": "store", "namespace": "sluice-system"}
+    restricted = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
+    installed("create", "--dry-run=server", "--filename=-", stdin=json.dumps(restricted))
+
+
 def test_two_operators_share_nothing_but_crd_and_namespace(api_server: Kubectl) -> None:
     """So one can be installed next to another, and be deleted without it."""
     names = [
