@@ -29,13 +29,16 @@ class Param:
 
 
 def parse_params(params: str | None) -> tuple[Param, ...]:
-    """The params of a signature (a JSON string, as MLmodel has it); none without a string. Raises ParamsError."""
+    """The params of a signature (a JSON string, as MLmodel has it). Raises ParamsError.
+
+    There are none without a string, and in `null`: MLflow writes that, and the YAML of MLmodel is read as text.
+    """
     if not params:
         return ()
     try:
-        entries = msgspec.json.decode(params, type=list[_Entry])
+        entries = msgspec.json.decode(params, type=list[_Entry] | None)
     except msgspec.DecodeError:
         raise ParamsError(
             "the signature's params are not a JSON list of names and types: log the model again"
         ) from None
-    return tuple(Param(entry.name, entry.type, entry.shape is not None) for entry in entries)
+    return tuple(Param(entry.name, entry.type, entry.shape is not None) for entry in entries or ())

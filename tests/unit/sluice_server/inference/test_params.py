@@ -72,6 +72,6 @@ def test_what_does_not_fit_is_refused_with_its_place(given: Any, place: tuple[st
 
 def test_params_that_cannot_be_read_are_told() -> None:
     """By the preflight, before anything is served."""
-    assert parse_params(None) == ()
+    assert parse_params(None) == parse_params("null") == ()
     with pytest.raises(ParamsError, match="log the model again"):
         parse_params('{"k": 1}')

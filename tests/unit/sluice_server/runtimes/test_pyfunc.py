@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sluice_server.fetch.fetch import choose_by_file
-from sluice_server.fetch.preflight import Candidate, choose
+from sluice_server.fetch.preflight import Candidate, choose, parse_mlmodel
 from sluice_server.model.mlmodel import MLmodel, Signature
 from sluice_server.model.refusal import Refused
 from sluice_server.runtimes.port import Image, Policy
@@ -53,6 +53,16 @@ def test_code_runs_only_what_is_not_data() -> None:
     assert runtimes(sklearn("cloudpickle")) == ["pyfunc"]
     assert runtimes(logged("prophet")) == ["pyfunc"]
     assert runtimes(MLmodel({"python_function": {}}, Signature('[{"type": "string"}]'))) == ["pyfunc"]
+
+
+def test_a_signature_without_params_is_read_as_mlflow_writes_it() -> None:
+    """MLmodel has `params: null`, of which the reader of its YAML makes a text."""
+    text = (
+        'flavors: {python_function: {}}\nsignature: {inputs: \'[{"type": "string"}]\', outputs: null, params: null}\n'
+    )
+    model = parse_mlmodel(text)
+    assert isinstance(model, MLmodel)
+    assert runtimes(model) == ["pyfunc"]
 
 
 @pytest.mark.parametrize("trust", [Trust.DATA, Trust.TRUSTED_TYPES])
