@@ -93,24 +93,24 @@ def _classifier(
 
     if function == "predict_proba":
         return Reading([shares[0]], classes, probabilities)
-    if label is None or np.ndim(label[1]) != 1:
+    if label is None or _flat(label[1]).ndim != 1:
         return Reading([shares[0]], classes, best)
     indexes = _indexes(classes, label[1].dtype)
 
     def labelled(got: Answers) -> Output:
-        at = indexes(got[0])
+        at = indexes(_flat(got[0]))
         return Output(values[at], finite(matrix(got[1])), at)
 
     return Reading([label[0], shares[0]], classes, labelled)
 
 
 def _labels(label: tuple[str, Any], classes: tuple[Any, ...] | None) -> Reading:
-    if classes is None or np.ndim(label[1]) != 1:
+    if classes is None or _flat(label[1]).ndim != 1:
         return Reading([label[0]], None, lambda got: Output(_flat(got[0]), None, None))
     values, indexes = np.asarray(classes), _indexes(classes, label[1].dtype)
 
     def read(got: Answers) -> Output:
-        at = indexes(got[0])
+        at = indexes(_flat(got[0]))
         return Output(values[at], None, at)
 
     return Reading([label[0]], classes, read)

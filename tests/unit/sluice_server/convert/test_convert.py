@@ -26,6 +26,7 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
+from sklearn.multiclass import OneVsOneClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
@@ -91,6 +92,7 @@ def answer(folder: Path, rows: NDArray[Any]) -> Output:
         VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression(max_iter=500))], voting="soft"),
         SVC(),
         SVC(kernel="linear"),
+        OneVsOneClassifier(GaussianNB()),
         GaussianNB(),
         make_pipeline(
             ColumnTransformer([("scaled", StandardScaler(), [0, 3])], remainder="passthrough"),
