@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from sluice_server.model.schema import Rows, Schema
 from sluice_server.runtimes import arrays, columns, estimator, trees
 from sluice_server.runtimes.missing import nullable
-from sluice_server.runtimes.output import Output, Values
+from sluice_server.runtimes.output import Output, Values, finite
 from sluice_server.runtimes.perturbed import perturbed
 from sluice_server.runtimes.port import ModelError
 
@@ -87,14 +87,14 @@ class SklearnModel:
         return self._forest if _is_forest(self.estimator) else self._classifier
 
     def _values(self, rows: Rows) -> Output:
-        return Output(_finite(np.asarray(self.estimator.predict(rows))), None, None)
+        return Output(finite(np.asarray(self.estimator.predict(rows))), None, None)
 
     def _probabilities(self, rows: Rows) -> Output:
-        shares = _finite(np.asarray(self.estimator.predict_proba(rows)))
+        shares = finite(np.asarray(self.estimator.predict_proba(rows)))
         return Output(shares, shares, None if self.classes is None else np.argmax(shares, axis=1))
 
     def _forest(self, rows: Rows) -> Output:
-        shares = _finite(_mean_of_trees(self.estimator.estimators_, rows))
+        shares = finite(_mean_of_trees(self.estimator.estimators_, rows))
         indexes = np.argmax(shares, axis=1)
         return Output(self._class_values[indexes], shares, indexes)
 
@@ -102,7 +102,7 @@ class SklearnModel:
         values = np.asarray(self.estimator.predict(rows))
         indexes = np.searchsorted(self._class_values, values)  # scikit-learn keeps classes_ sorted
         has_probabilities = hasattr(self.estimator, _PROBABILITIES)
-        return Output(values, _finite(self.estimator.predict_proba(rows)) if has_probabilities else None, indexes)
+        return Output(values, finite(self.estimator.predict_proba(rows)) if has_probabilities else None, indexes)
 
 
 def load(path: Path, schema: Schema, trusted_types: Sequence[str], example: Rows, function: str) -> SklearnModel:
@@ -166,9 +166,3 @@ def _classes(fitted: Any, rows: Rows) -> tuple[Any, ...] | None:
     if not is_classifier(fitted) or not isinstance(classes, np.ndarray) or classes.ndim != 1:
         return None
     return tuple(classes.tolist()) if np.ndim(fitted.predict(rows)) == 1 else None  # not where it gives a set of labels
-
-
-def _finite(values: Values) -> Values:
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ArithmeticError("the model answered NaN or infinity")
-    return values

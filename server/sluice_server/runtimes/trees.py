@@ -1,7 +1,6 @@
-"""What the arrays of a tree have to fulfil, because scikit-learn's compiled code follows them unchecked.
+"""The trees in a scikit-learn estimator: where they are, and how wide the rows are that each of them gets.
 
-A tree in a file is data, but hostile data: a child that leads back is an endless loop, a child or a feature beyond the
-arrays is read from memory that belongs to somebody else. scikit-learn itself builds each child behind its parent.
+What their nodes have to fulfil, and why, is in `nodes`.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
 from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
 from sluice_server.runtimes.estimator import parts
-from sluice_server.runtimes.port import ModelError
+from sluice_server.runtimes.nodes import changed, check_nodes
 
 _LEAF = -1
 _CATEGORIES = 256  # of a feature, at the most, in scikit-learn's histogram trees
@@ -27,28 +25,28 @@ def check(root: Any) -> None:
     for part in parts(root):
         if isinstance(part, Tree):
             inner = part.children_left != _LEAF
-            _check_nodes(inner, (part.children_left, part.children_right), part.feature, part.n_features)
+            check_nodes(inner, (part.children_left, part.children_right), part.feature, part.n_features)
         elif isinstance(part, BaseHistGradientBoosting):
             _check_histogram_trees(part)
         for tree, width in _widths(part):
             if tree.n_features != width:
-                raise _hostile(f"a tree of {tree.n_features} features gets rows of {width}")
+                raise changed(f"a tree of {tree.n_features} features gets rows of {width}")
 
 
 def _check_histogram_trees(part: BaseHistGradientBoosting) -> None:
     categorical = np.flatnonzero(part._bin_mapper.is_categorical_)
     known = [np.asarray(part._bin_mapper.bin_thresholds_[feature]) for feature in categorical]
     if any(((values < 0) | (values >= _CATEGORIES)).any() for values in known):
-        raise _hostile(f"a categorical feature has categories beyond {_CATEGORIES}")
+        raise changed(f"a categorical feature has categories beyond {_CATEGORIES}")
     for tree in (tree for trees in part._predictors for tree in trees):
         nodes = tree.nodes
         inner = nodes["is_leaf"] == 0
-        _check_nodes(inner, (nodes["left"], nodes["right"]), nodes["feature_idx"], part.n_features_in_)
+        check_nodes(inner, (nodes["left"], nodes["right"]), nodes["feature_idx"], part.n_features_in_)
         by_category = nodes[inner & (nodes["is_categorical"] != 0)]
         if not np.isin(by_category["feature_idx"], categorical).all():
-            raise _hostile("a node of a tree takes a number for a category")
+            raise changed("a node of a tree takes a number for a category")
         if not (by_category["bitset_idx"] < len(tree.raw_left_cat_bitsets)).all():
-            raise _hostile("a node of a tree asks for a set of categories that is not there")
+            raise changed("a node of a tree asks for a set of categories that is not there")
 
 
 def _widths(part: Any) -> Iterator[tuple[Tree, int]]:
@@ -60,21 +58,3 @@ def _widths(part: Any) -> Iterator[tuple[Tree, int]]:
     for number, member in enumerate(members.ravel() if isinstance(members, np.ndarray) else members):
         if isinstance(member, BaseDecisionTree):
             yield member.tree_, part.n_features_in_ if selections is None else len(selections[number])
-
-
-def _check_nodes(
-    inner: NDArray[np.bool_], children: tuple[NDArray[Any], ...], feature: NDArray[Any], width: int
-) -> None:
-    """`inner`: the nodes that are no leaves."""
-    count, at = len(inner), np.flatnonzero(inner)
-    if count == 0:
-        raise _hostile("a tree has no nodes")
-    for child in children:
-        if not ((child[at] > at) & (child[at] < count)).all():
-            raise _hostile("a node of a tree leads back, or to a node that is not there")
-    if not ((feature[at] >= 0) & (feature[at] < width)).all():
-        raise _hostile(f"a node of a tree asks for a feature that is not one of its {width}")
-
-
-def _hostile(what: str) -> ModelError:
-    return ModelError(f"{what}: the model file was made or changed by hand: train and log the model again")
