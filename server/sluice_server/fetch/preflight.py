@@ -143,14 +143,16 @@ def _the_library_versions_match(candidate: Candidate, policy: Policy) -> Refused
     versions = []
     if candidate.logged.needs_python:
         versions.append(("Python", candidate.model.python_version, policy.image.python))
+    reads_older = candidate.logged.reads_older
     for library, logged in candidate.logged.library_versions.items():
         versions.append((library, logged, policy.image.libraries[library]))
     for library, logged, here in versions:
-        if logged and _minor(logged) != _minor(here):
+        if logged and _minor(logged) != _minor(here) and not (reads_older and _release(logged) < _release(here)):
+            or_older = " or older" if reads_older else ""
             return Refused(
                 "LibraryMismatch",
                 f"the model was logged with {library} {logged}, and this server image has {here}: train with "
-                f"{library} {_minor(here)}, or set server.image to one with {library} {_minor(logged)}",
+                f"{library} {_minor(here)}{or_older}, or set server.image to one with {library} {_minor(logged)}",
             )
     return None
 
@@ -195,6 +197,11 @@ def _fits(size: int, limit: int | None) -> Refused | None:
 
 def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Major and minor as numbers, as far as they are; a version that is none is newer than all."""
+    return tuple(int(part) if part.isdecimal() else 2**31 for part in version.split(".")[:2])
 
 
 def _first_line(error: Exception) -> str:

@@ -7,13 +7,21 @@ A new one gets a module here and a place in `RUNTIMES`.
 from __future__ import annotations
 
 from sluice_server.model.mlmodel import MLmodel
+from sluice_server.runtimes.lightgbm import LightgbmRuntime
 from sluice_server.runtimes.onnx import OnnxRuntime
 from sluice_server.runtimes.port import Runtime
 from sluice_server.runtimes.pyfunc import PyfuncRuntime
 from sluice_server.runtimes.skops import SkopsRuntime
+from sluice_server.runtimes.xgboost import XgboostRuntime
 
 # The first one that accepts a model gets it.
-RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(), SkopsRuntime(), PyfuncRuntime())
+RUNTIMES: tuple[Runtime, ...] = (
+    OnnxRuntime(),
+    SkopsRuntime(),
+    XgboostRuntime(),
+    LightgbmRuntime(),
+    PyfuncRuntime(),
+)
 
 
 def for_model(model: MLmodel) -> tuple[Runtime, ...]:

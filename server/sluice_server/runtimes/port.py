@@ -56,6 +56,8 @@ class LoggedFlavor:
     `model_file` is relative to the model's folder; `predict_function` is the method that answers for the model;
     `library_versions` are those that the model was logged with, empty where MLmodel does not say.
     `needs_python`: whether the file is for the minor version of Python that it was logged with, as a pickle is.
+    `model_class`: the class of the model, where the flavor has it. `reads_older`: the library reads files of older
+    versions of itself, so that only a newer one than the image's is refused.
     """
 
     model_file: str
@@ -63,6 +65,8 @@ class LoggedFlavor:
     predict_function: str
     library_versions: Mapping[str, str]
     needs_python: bool = True
+    model_class: str = ""
+    reads_older: bool = False
 
 
 class LoadedModel(Protocol):
@@ -97,8 +101,8 @@ class Runtime(Protocol):
     """One kind of model.
 
     `name` is its name in the manifest and in `ml_model_info`, `flavor` the MLflow flavor that it serves, `libraries`
-    the distributions whose minor version must be the one that the model was logged with. `serves` completes the
-    sentence "this server serves ..." for a model of another kind.
+    the distributions whose minor version must be the one that the model was logged with, or no older one. `serves`
+    completes the sentence "this server serves ..." for a model of another kind.
     """
 
     name: str

@@ -69,26 +69,7 @@ class SkopsRuntime:
         )
 
     def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
-        """The size that the archive unpacks to, and the types that it would construct."""
-        from skops.io import get_untrusted_types  # noqa: PLC0415 - imports scikit-learn
-
-        limit = policy.image.memory_limit or _NO_LIMIT
-        try:
-            with zipfile.ZipFile(folder / name) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-                needed = max(size, _to_read_structure(archive))
-            if needed >= limit:
-                return Refused(
-                    "ModelTooLarge",
-                    f"{name} needs {needed / 2**20:.0f} MiB to be read, and the memory limit of the server is "
-                    f"{limit / 2**20:.0f} MiB: raise server.resources.limits.memory",
-                )
-            types = get_untrusted_types(file=folder / name)
-        except Exception as error:  # a hostile file may break the parser in any way; none of them is worth a retry
-            return Refused(
-                "BadModelFile", f"{name} cannot be read as a skops file ({type(error).__name__}): log the model again"
-            )
-        return check_types(types, policy)
+        return check_archive(folder, name, policy, SAFE_TYPES)
 
     def labels(self, folder: Path, name: str) -> list[Any] | None:
         return None  # the estimator has them
@@ -98,6 +79,29 @@ class SkopsRuntime:
 
         types = sorted(SAFE_TYPES.union(trusted_types))
         return load(folder / found.model_file, found.schema, types, example, found.predict_function)
+
+
+def check_archive(folder: Path, name: str, policy: Policy, safe: frozenset[str]) -> Refused | None:
+    """The size that a skops file unpacks to, and the types that it would construct; `safe` are allowed in any case."""
+    from skops.io import get_untrusted_types  # noqa: PLC0415 - imports scikit-learn
+
+    limit = policy.image.memory_limit or _NO_LIMIT
+    try:
+        with zipfile.ZipFile(folder / name) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            needed = max(size, _to_read_structure(archive))
+        if needed >= limit:
+            return Refused(
+                "ModelTooLarge",
+                f"{name} needs {needed / 2**20:.0f} MiB to be read, and the memory limit of the server is "
+                f"{limit / 2**20:.0f} MiB: raise server.resources.limits.memory",
+            )
+        types = get_untrusted_types(file=folder / name)
+    except Exception as error:  # a hostile file may break the parser in any way; none of them is worth a retry
+        return Refused(
+            "BadModelFile", f"{name} cannot be read as a skops file ({type(error).__name__}): log the model again"
+        )
+    return check_types(types, policy, safe)
 
 
 def _to_read_structure(archive: zipfile.ZipFile) -> int:
@@ -110,9 +114,9 @@ def _to_read_structure(archive: zipfile.ZipFile) -> int:
     return 2 * size + _PER_PART * parts
 
 
-def check_types(found: Iterable[str], policy: Policy) -> Refused | None:
+def check_types(found: Iterable[str], policy: Policy, safe: frozenset[str] = SAFE_TYPES) -> Refused | None:
     """Refuses types beyond the safe ones and the operator's list; the list that the model carries proves nothing."""
-    unknown = sorted(set(found) - SAFE_TYPES)
+    unknown = sorted(set(found) - safe)
     beyond = sorted(set(unknown) - set(policy.trusted_types))
     if not beyond and (not unknown or policy.trust is not Trust.DATA):
         return None

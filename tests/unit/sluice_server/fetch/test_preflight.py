@@ -15,7 +15,8 @@ from sluice_server.model.refusal import Refused
 from sluice_server.runtimes.port import Image, Policy
 from sluice_server.settings import Trust
 
-POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**30))
+LIBRARIES = {"scikit-learn": "1.9.1", "xgboost-cpu": "3.2.0", "lightgbm": "4.7.0"}
+POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", LIBRARIES, 2**30))
 GOOD = MLmodel(
     flavors={
         "python_function": {"python_version": "3.11.2"},
@@ -126,6 +127,49 @@ def test_an_onnx_model_may_come_from_any_python() -> None:
     }
     for trust in Trust:
         assert check(changed(flavors=flavors), trusting(trust)) is None
+
+
+def booster(**fields: Any) -> MLmodel:
+    return changed(flavors={"python_function": {"python_version": "3.14.1"}, "xgboost": fields})
+
+
+@pytest.mark.parametrize("version", ["3.2.4", "3.1.0", "2.1.4", ""])
+def test_a_format_that_newer_libraries_read_may_be_older_than_the_image(version: str) -> None:
+    """From any Python: there is none in the file."""
+    assert check(booster(model_class="xgboost.sklearn.XGBClassifier", xgb_version=version), POLICY) is None
+
+
+@pytest.mark.parametrize("version", ["3.3.0", "4.0.0", "dev"])
+def test_a_format_that_is_newer_than_the_library_is_refused(version: str) -> None:
+    """The image cannot know what is in it."""
+    reason, message = refusal(booster(xgb_version=version))
+    assert reason == "LibraryMismatch"
+    assert "xgboost-cpu 3.2 or older" in message
+
+
+@pytest.mark.parametrize(
+    ("flavor", "model_class", "line"),
+    [
+        ("xgboost", "mine.MyXGBClassifier", "model.get_booster()"),
+        ("lightgbm", "mine.MyLGBMClassifier", "model.booster_"),
+    ],
+)
+def test_a_class_that_is_not_served_is_refused_with_the_line_to_log(flavor: str, model_class: str, line: str) -> None:
+    """Its methods could answer anything."""
+    reason, message = refusal(changed(flavors={flavor: {"model_class": model_class}}))
+    assert reason == "UnsupportedFlavor"
+    assert model_class in message
+    assert line in message
+
+
+@pytest.mark.parametrize(("saved", "served"), [({"serialization_format": "skops"}, True), ({}, False)])
+def test_an_estimator_of_lightgbm_is_served_out_of_skops(saved: dict[str, str], served: bool) -> None:
+    """MLflow pickled it before it had skops."""
+    refused = check(changed(flavors={"lightgbm": {"model_class": "lightgbm.sklearn.LGBMRanker"} | saved}), POLICY)
+    assert (refused is None) == served
+    if refused is not None:
+        assert refused.reason == "PickleNotTrusted"
+        assert "serialization_format='skops'" in refused.message
 
 
 @pytest.mark.parametrize("signature", [None, Signature(None, None), Signature("", None)])

@@ -45,5 +45,5 @@ def test_the_runtimes_are_known_without_their_libraries() -> None:
     """The serving process answers health checks before scikit-learn, which takes most of a start, is imported."""
     code = "import sys; import sluice_server.process.serve; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"sklearn", "skops", "mlflow"} & set(found)
+    assert not {"sklearn", "skops", "mlflow", "xgboost", "lightgbm"} & set(found)
     assert "sluice_server.runtimes.skops" in found

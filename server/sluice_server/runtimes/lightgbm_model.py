@@ -1,0 +1,73 @@
+"""A model of LightGBM in memory, which answers as its class in LightGBM's own API does.
+
+LightGBM is imported without scikit-learn, which its Booster does not need.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from sluice_server.model.schema import Rows, Schema
+from sluice_server.runtimes import lightgbm_file
+from sluice_server.runtimes.encoding import encoding
+from sluice_server.runtimes.lightgbm_file import LightgbmFile
+from sluice_server.runtimes.missing import nullable
+from sluice_server.runtimes.optional import without
+from sluice_server.runtimes.output import Output, Values, finite
+from sluice_server.runtimes.port import ModelError
+
+
+class LightgbmModel:
+    """See `port.LoadedModel`. It is asked for the rows of `example` to see where it takes missing values.
+
+    `labels`: those of a classifier, in the order of its classes; a Booster has numbers only. `rounds`: how many of its
+    rounds are asked, -1 for all.
+    """
+
+    def __init__(
+        self, described: LightgbmFile, schema: Schema, example: Rows, labels: Values | None = None, rounds: int = -1
+    ) -> None:
+        with without("sklearn", "pandas"):
+            import lightgbm  # noqa: PLC0415 - takes most of a start
+
+        names = _as_in(schema, described.names)
+        self._encoding = encoding(schema, names, described.width, described.categories)
+        self._booster = lightgbm.Booster(model_str=described.text)
+        self._labels = labels
+        self._rounds = rounds
+        self.classes = None if labels is None else tuple(labels.tolist())
+        self.nullable = nullable(self.predict, example)
+
+    def predict(self, rows: Rows) -> Output:
+        """The output for rows in the order of the signature; raises what LightGBM raises, and on NaN predictions."""
+        matrix = self._encoding.matrix(rows)
+        # a pool of threads for one row costs more than it gives
+        values = finite(self._booster.predict(matrix, num_iteration=self._rounds, num_threads=1))
+        if self._labels is None:
+            return Output(values, None, None)
+        shares = values if values.ndim > 1 else np.column_stack((1.0 - values, values))
+        indexes = np.argmax(shares, axis=1)
+        return Output(self._labels[indexes], shares, indexes)
+
+
+def load(path: Path, schema: Schema, example: Rows) -> LightgbmModel:
+    """The Booster in a text file, which has answered `example`. Raises ModelError, and what LightGBM raises."""
+    return proven(LightgbmModel(lightgbm_file.read(path.read_bytes()), schema, example), example)
+
+
+def proven(model: LightgbmModel, example: Rows) -> LightgbmModel:
+    """The model, which has answered `example`; raises ModelError if it has not."""
+    answered = len(model.predict(example).values)
+    if answered != len(example):
+        raise ModelError(f"the model answers {len(example)} rows with {answered} predictions")
+    return model
+
+
+def _as_in(schema: Schema, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The names as the signature has them: LightGBM writes an underscore for each space."""
+    if names is None:
+        return None
+    spelt = {name.replace(" ", "_"): name for name in schema.names}
+    return tuple(spelt.get(name, name) for name in names)
