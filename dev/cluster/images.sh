@@ -52,9 +52,11 @@ faulty_image() {
   dockerfile_image "$1" "$2" "$(dockerfile faulty)" faulty --build-arg "SERVER_IMAGE=$server"
 }
 
-# dockerfile_image OUT NAME:TAG DOCKERFILE ENTRY_MODULE [buildah argument...]
+RUNTIME_LIBRARIES="lightgbm, onnxruntime, sklearn, xgboost"   # imported when a model needs one
+
+# dockerfile_image OUT NAME:TAG DOCKERFILE MODULES [buildah argument...]: the modules must be importable in the image
 dockerfile_image() {
-  local out=$1 image=$2 file=$3 module=$4 settings log built=; shift 4
+  local out=$1 image=$2 file=$3 modules=$4 settings log built=; shift 4
   settings=$(mktemp "$CACHE/images/.tmp.XXXX") log=$CACHE/images/build.log
   store_base
   pip_settings >"$settings"
@@ -65,7 +67,7 @@ dockerfile_image() {
   rm "$settings"                             # it may contain the password of an index
   [ "$built" ] ||
     { tail -40 "$log" >&2; die "the build of $image failed (above: its end; the whole of it: $log)"; }
-  smoke_test "$image" python -c "import $module"
+  smoke_test "$image" python -c "import $modules"
   in_buildah push -q "$image" "docker-archive:$out.partial:$image"    # layers stay uncompressed: three times as fast
   mv "$out.partial" "$out"
 }
@@ -95,8 +97,10 @@ ensure_image() {
     python) bash "$HERE/base-image.sh" "$out" "$image" "$BASE_PACKAGES" ;;
     faulty) faulty_image "$out" "$image" ;;
     mlflow) dockerfile_image "$out" "$image" trainer/Dockerfile mlflow.cli --target mlflow ;;
-    server-pyfunc) dockerfile_image "$out" "$image" "$(dockerfile "$1")" mlflow.pyfunc --target pyfunc \
+    server) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "sluice_server.__main__, $RUNTIME_LIBRARIES" \
          --build-arg "VERSION=$(image_version "$2")" ;;
+    server-pyfunc) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "mlflow.pyfunc, $RUNTIME_LIBRARIES" \
+         --target pyfunc --build-arg "VERSION=$(image_version "$2")" ;;
     *) dockerfile_image "$out" "$image" "$(dockerfile "$1")" "sluice_$1.__main__" \
          --build-arg "VERSION=$(image_version "$2")" ;;
   esac
