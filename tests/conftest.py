@@ -1,4 +1,4 @@
-"""What all tests share: a time limit for one example of hypothesis would fail on a busy machine, whatever the code does."""
+"""What all tests share: examples of hypothesis have no time limit, which a busy machine misses whatever the code does."""
 
 from hypothesis import settings
 

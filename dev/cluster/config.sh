@@ -23,6 +23,7 @@ GATEWAY_PORT=30080
 PROMETHEUS_PORT=30090
 MLFLOW_PORT=30500
 SCRAPE_INTERVAL=${SLUICE_SCRAPE_INTERVAL:-2s}
+WITH_STORE=${SLUICE_WITH_STORE:-}       # anything: install the store as well, so that models are prepared once
 
 STATE=$CACHE/clusters/$NAME             # certificates, logs, etcd, kubelet, image store
 CGROUP=sluice-$NAME                     # a name that no cgroup of another program has
