@@ -1,4 +1,4 @@
-"""What all tests share: examples of hypothesis have no time limit, which a busy machine misses whatever the code does."""
+"""What all tests share: examples of hypothesis have no time limit, which a busy machine misses in any case."""
 
 from hypothesis import settings
 
