@@ -5,6 +5,7 @@ the same rows in three dialects. The table goes to docs/models.md; progress to t
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 import warnings
@@ -15,7 +16,7 @@ from pathlib import Path
 import skops.io
 
 from dev import mlflow_server
-from dev.models import scikit_learn, table
+from dev.models import other_flavors, scikit_learn, table
 from dev.models.case import Case
 from dev.models.serving import TRUST, Refused, Registry, Served, fetched, served
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     rows: list[table.Row] = []
     with tempfile.TemporaryDirectory(prefix="sluice-models-") as folder, mlflow_server.running(Path(folder)) as url:
         registry = Registry(url)
-        for number, case in enumerate(scikit_learn.cases()):
+        for number, case in enumerate(itertools.chain(scikit_learn.cases(), other_flavors.cases())):
             if only in f"{case.group} {case.name}":
                 rows.append(tried(case, registry, Path(folder) / str(number)))
                 print(rows[-1].line, flush=True)
