@@ -52,6 +52,7 @@ def test_the_overlay_has_the_local_image_and_addresses(installed: Kubectl) -> No
     )
     assert json.loads(settings) == {
         "SLUICE_SERVER_IMAGE": "registry.local/sluice-server:dev",
+        "SLUICE_SERVER_PYFUNC_IMAGE": "registry.local/sluice-server-pyfunc:dev",
         "SLUICE_TRACKING_URI": "http://mlflow.mlflow.svc:5000",
         "SLUICE_PROMETHEUS_URL": "http://prometheus.monitoring.svc:9090",
         "SLUICE_GATEWAY_ADDRESS": "http://traefik.traefik.svc",
