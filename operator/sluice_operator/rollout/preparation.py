@@ -1,5 +1,7 @@
 """Where the pods of a revision get its model from, and when a Job prepares it for them. Pure."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Workload
@@ -31,3 +33,16 @@ def being_prepared(status: Status) -> tuple[Revision, Run] | None:
         return None
     refused = run.outcome is Outcome.REJECTED and is_for_answers(run.reason)
     return None if refused else (canary, run)
+
+
+def workloads(status: Status, made: Mapping[str, Workload], prepared: Mapping[str, Workload]) -> dict[str, Workload]:
+    """What is known of each revision: by its Deployment and pods (`made`), or by the Job that prepares it (`prepared`).
+
+    A revision that has yet to be prepared has no pods of its own. Those that a deleted Deployment left behind may
+    answer for a while, but nobody makes them anew: they neither take over requests nor hide what the Job reports.
+    """
+    roles = (status.canary, *(entry.revision for entry in status.retiring))
+    unprepared = {role.revision for role in roles if role is not None and not role.is_prepared}
+    without = {name for name in unprepared if made.get(name, Workload()).from_store is None}
+    kept = {name: workload for name, workload in made.items() if name not in without}
+    return {**prepared, **kept}

@@ -44,7 +44,7 @@ from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout import revisions
-from sluice_operator.rollout.preparation import being_prepared
+from sluice_operator.rollout.preparation import being_prepared, workloads
 from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing.router import router_for
@@ -306,12 +306,8 @@ class World(Observer):
             prepared = preparation.by_revision(pods, jobs, preparing[1].id)
         deployments = await reads.find("Deployment", "models", {})
         made = by_revision([], deployments)
-        there = {revision for revision in made if revision not in self._ready}
-        return (
-            prepared
-            | {revision: made[revision] for revision in there}
-            | {revision: self._workload(revision, made.get(revision, Workload())) for revision in self._ready}
-        )
+        with_pods = {revision: self._workload(revision, made.get(revision, Workload())) for revision in self._ready}
+        return workloads(current, made | with_pods, prepared)
 
     def _workload(self, named: str, made: Workload) -> Workload:
         """`made`: what its Deployment alone shows."""

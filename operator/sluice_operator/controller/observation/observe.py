@@ -49,8 +49,8 @@ from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.rollout import crashes
+from sluice_operator.rollout import preparation as preparing
 from sluice_operator.rollout.commands import waits
-from sluice_operator.rollout.preparation import being_prepared
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
@@ -131,7 +131,7 @@ class Observer:
             current, owned = followed.status, followed.children
             pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
             prepared = await self._preparation(reads, owner, current, owned)
-        workloads = prepared | by_revision(pods, owned.objects.values())
+        workloads = preparing.workloads(current, by_revision(pods, owned.objects.values()), prepared)
         lost = bool(followed.adopted)
         shown_since = served_since(owned, owner, wanted.traffic.host) if lost else None
         edits = self._route_edits.look(owner, current, owned, looked_at)
@@ -190,9 +190,9 @@ class Observer:
 
     async def _preparation(self, reads: Reads, owner: Owner, current: Status, owned: Children) -> dict[str, Workload]:
         """What has become of the Job that prepares the canary's model? Asked as long as its digest is not known."""
-        if (preparing := being_prepared(current)) is None:
+        if (under_way := preparing.being_prepared(current)) is None:
             return {}
-        _, run = preparing
+        _, run = under_way
         pods = await reads.find("Pod", owner.namespace, {names.LABEL_PREPARES: owner.name})
         return preparation.by_revision(pods, owned.objects.values(), run.id)
 

@@ -10,7 +10,7 @@ from sluice_operator.api.observation import Unreachable
 from sluice_operator.api.run import Outcome, Phase
 from tests.unit.sluice_operator.build import At, at, condition, resolved, revision
 from tests.unit.sluice_operator.fakes import FakeKube, Reference
-from tests.unit.sluice_operator.world import World
+from tests.unit.sluice_operator.world import IRIS, World
 
 JOBS: dict[int, Reference] = {version: ("Job", f"iris-{revision(version).revision}-prepare") for version in (1, 2, 3)}
 DEPLOYMENTS: dict[int, Reference] = {
@@ -159,3 +159,29 @@ def test_a_job_of_somebody_else_holds_the_start() -> None:
     assert world.status.phase is Phase.STARTING
     assert condition(world.status, "Stalled")[1] == "NameTaken"
     assert JOBS[2][1] in world.status.message
+
+
+def test_pods_without_a_deployment_do_not_take_over_before_their_model_is_prepared() -> None:
+    """Of a revision whose Deployment was deleted with its pods left behind, and whose status was lost.
+
+    Nobody makes these pods anew. So a dead stable leaves its requests to them only when their Deployment is back.
+    """
+    world = world_with_store()
+    world.resolution = resolved(2)
+    world.advance_until(Phase.STEPPING)
+    for reference in (DEPLOYMENTS[2], JOBS[2]):
+        del world.kube.objects[reference]
+    world.kube.put({**world.kube.objects[IRIS], "status": None})
+    for _ in range(2):
+        world.reconcile()
+    assert world.ready(revision(2)) > 0
+    world.lose_pods("1")
+    for _ in range(3):
+        world.reconcile()
+    assert world.status.phase is Phase.STARTING
+    assert JOBS[2] in world.kube.objects, "its model is prepared"
+    world.jobs.catch_up(world.now, registry_answers=True, refused=(), no_room=())
+    for _ in range(3):
+        world.reconcile()
+    assert DEPLOYMENTS[2] in world.kube.objects, "though its old pods are still there"
+    assert world.status.phase is Phase.FAILOVER

@@ -142,7 +142,7 @@ class Rollouts(RuleBasedStateMachine):
             assert not nobody or stalled == "True"
 
     def another_revision_could_serve(self) -> bool:
-        """While callers get no answer, and nothing bad is known of it."""
+        """While callers get no answer, and nothing bad is known of it. What is to be prepared has no pods that last."""
         world, status = self.world, self.world.status
         serving, run = serves(status), status.run
         if status.stable is None or serving is None or world.ready(serving) > 0:
@@ -150,10 +150,11 @@ class Rollouts(RuleBasedStateMachine):
         if status.phase not in (Phase.SWAPPING, Phase.WATCHING, Phase.ROLLING_BACK):
             rejected = {entry.revision for entry in status.rejected if is_for_answers(entry.reason)}
             leaving = [entry.revision for entry in status.retiring if entry.until > world.now]
+            leaving = [revision for revision in leaving if revision.is_prepared]
             if any(world.ready(revision) for revision in leaving if revision.revision not in rejected):
                 return True
         roles = (status.stable, status.previous, status.canary)
-        others = [revision for revision in roles if revision and revision != serving]
+        others = [revision for revision in roles if revision and revision != serving and revision.is_prepared]
         known_as_bad = run is not None and run.outcome is Outcome.REJECTED and is_for_answers(run.reason)
         return not known_as_bad and any(map(world.ready, others))
 
