@@ -7,23 +7,27 @@ them in threads.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, select, text, tuple_
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from sluice_store.labels.label import Label, Totals
 from sluice_store.labels.tables import LABELLED, METADATA, TOTALS
 from sluice_store.settings import SettingError
 
 CLEAN_EVERY = 3_600  # seconds between two removals of rows that have expired
+CLEAN_AT_ONCE = 10_000  # rows; a request has fewer labels, so more rows go than come
 _WAIT = 5  # seconds for a connection, or for the lock of another writer
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
@@ -32,6 +36,8 @@ _INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
 }
 _Row: TypeAlias = tuple[str, int]  # of a prediction
 _Group: TypeAlias = tuple[str, str, str]  # ModelDeployment, revision, entry
+
+logger = logging.getLogger("sluice.store")
 
 
 class LabelsError(Exception):
@@ -59,9 +65,10 @@ class LabelBook:
         self._starting = threading.Lock()
 
     def check(self) -> None:
-        """Makes the tables if they are not there, and asks the database something; raises LabelsError."""
+        """Makes the tables if they are not there, and reads from each of them; raises LabelsError."""
         with self._transaction() as connection:
-            connection.execute(text("SELECT 1"))
+            for table in METADATA.sorted_tables:
+                connection.execute(select(table).limit(1))
 
     def count(self, namespace: str, labels: Sequence[Label], now: float) -> Counted:
         """Counts each label whose row has none yet; raises LabelsError, and then counted none of them."""
@@ -71,10 +78,10 @@ class LabelBook:
             if label.issued >= oldest:
                 first.setdefault((label.prediction, label.row), label)
         with self._transaction() as connection:
-            self._forget_expired(connection, oldest, now)
             noted = self._note(connection, namespace, first)
             claimed = self._claimed(connection, namespace, [first[at] for at in first if at not in noted])
             self._add(connection, namespace, _sums(labels, first, noted, claimed))
+        self._forget_expired(now)
         counted = noted | claimed
         new = [label is first.get(at := (label.prediction, label.row)) and at in counted for label in labels]
         expired = sum(label.issued < oldest for label in labels)
@@ -122,11 +129,26 @@ class LabelBook:
         summed = {name: TOTALS.c[name] + add.excluded[name] for name in ("labels", "correct", "repeats")}
         connection.execute(add.on_conflict_do_update(index_elements=[*TOTALS.primary_key], set_=summed), rows)
 
-    def _forget_expired(self, connection: Connection, oldest: float, now: float) -> None:
-        """Removes rows that no label is accepted for any more."""
-        if now - self._cleaned >= CLEAN_EVERY:
-            connection.execute(delete(LABELLED).where(LABELLED.c.issued < oldest))
-            self._cleaned = now
+    def _forget_expired(self, now: float) -> None:
+        """Removes rows that no label is accepted for any more, some at a time. A failure is only logged.
+
+        Expired is what is too old for the newest row as well: a clock that was wrong for a moment forgets nothing.
+        """
+        if now - self._cleaned < CLEAN_EVERY:
+            return
+        self._cleaned = now
+        row = (LABELLED.c.namespace, LABELLED.c.prediction, LABELLED.c.row)
+        newest = select(func.max(LABELLED.c.issued))
+        try:
+            with self._transaction() as connection:
+                oldest = min(now, connection.scalar(newest) or 0) - self._max_age
+                expired = select(*row).where(LABELLED.c.issued < oldest).limit(CLEAN_AT_ONCE)
+                removed = connection.execute(delete(LABELLED).where(tuple_(*row).in_(expired))).rowcount
+        except LabelsError as error:
+            logger.warning("rows that have expired are not removed: %s", error)
+            return
+        if removed == CLEAN_AT_ONCE:
+            self._cleaned = 0.0  # the next request removes more
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -139,6 +161,7 @@ class LabelBook:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
+            self._has_tables = False  # the database may be another one now
             raise LabelsError(_brief(error)) from error
 
 
@@ -163,6 +186,7 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": _WAIT})
         event.listen(engine, "connect", _prepare_sqlite)
+        _notice_another_file(engine, Path(parsed.database or ""))
         return engine
     # A database may have been made with no encoding (SQL_ASCII); then its texts would come as bytes.
     connect = {"connect_timeout": _WAIT, "tcp_user_timeout": 2_000 * _WAIT, "client_encoding": "utf8"}
@@ -186,6 +210,28 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     """Readers do not wait for the writer, and what was answered is on the disk."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+
+
+def _notice_another_file(engine: Engine, file: Path) -> None:
+    """Opens the file again when it is another one: what is written to one that was removed is lost."""
+
+    def note(_: object, record: ConnectionPoolEntry) -> None:
+        record.info["inode"] = _inode(file)
+
+    def compare(_: object, record: ConnectionPoolEntry, __: object) -> None:
+        if record.info["inode"] != _inode(file):
+            raise DisconnectionError
+
+    event.listen(engine, "connect", note)
+    event.listen(engine, "checkout", compare)
+
+
+def _inode(file: Path) -> int:
+    """0 if there is no such file."""
+    try:
+        return file.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _prepare_postgresql(connection: Any, _: object) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from sluice_store.labels import label_book
 from sluice_store.labels.label import Label, Totals
 from sluice_store.labels.label_book import CLEAN_EVERY, LabelBook, LabelsError
 
@@ -82,13 +84,73 @@ def test_a_label_that_comes_too_late_does_not_count(book: LabelBook) -> None:
     assert (counted.new, counted.repeats, counted.expired) == ([False, True], 0, 1)
 
 
-def test_rows_are_forgotten_and_totals_are_not(book: LabelBook) -> None:
+LATER = NOW + 31 * DAY
+
+
+def rows_in(url: str) -> int:
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        (found,) = connection.execute("select count(*) from labelled_rows").fetchone()
+    return int(found)
+
+
+def test_rows_are_forgotten_and_totals_are_not(book: LabelBook, url: str) -> None:
     """A row takes space for as long as a label for it is accepted."""
-    book.count("models", [label(1), label(1)], NOW)
-    later = NOW + 30 * DAY + CLEAN_EVERY
-    assert book.count("models", [label(1)], later).expired == 1
-    assert book.count("models", [label(1, age=-31 * DAY)], later).new == [True]  # as if it were another prediction
-    assert totals(book) == {"abc": (2, 2, 1)}
+    book.count("models", [label(1), label(1), label(2)], NOW)
+    assert book.count("models", [label(1), label(3, age=-31 * DAY)], LATER).expired == 1
+    assert rows_in(url) == 1
+    assert totals(book) == {"abc": (3, 3, 1)}
+
+
+def test_many_rows_are_forgotten_some_at_a_time(book: LabelBook, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request waits until all of them are gone; the next ones go on at once."""
+    monkeypatch.setattr(label_book, "CLEAN_AT_ONCE", 2)
+    book.count("models", [label(number) for number in range(5)], NOW)
+    left = []
+    for number in range(5, 9):
+        book.count("models", [label(number, age=-31 * DAY)], LATER)
+        left.append(rows_in(url) - (number - 4))  # without those of now
+    assert left == [3, 1, 0, 0]
+
+
+def test_labels_count_although_nothing_can_be_forgotten(
+    book: LabelBook, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The removal of old rows is not what a label waits for: it fails apart, and is tried again later."""
+    book.count("models", [label(1)], NOW)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("create trigger t before delete on labelled_rows begin select raise(abort, 'timeout'); end")
+    for number in (2, 3):
+        assert book.count("models", [label(number, age=-31 * DAY)], LATER).new == [True]
+    assert [record.getMessage() for record in caplog.records] == ["rows that have expired are not removed: timeout"]
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("drop trigger t")
+    book.count("models", [], LATER + CLEAN_EVERY)
+    assert rows_in(url) == 2
+
+
+def test_a_clock_that_is_wrong_for_a_moment_forgets_nothing(book: LabelBook) -> None:
+    """Every label that was counted would count again when the clock is right."""
+    book.count("models", [label(1)], NOW)
+    book.count("models", [label(2)], LATER)
+    assert book.count("models", [label(1)], NOW).new == [False]
+
+
+@pytest.mark.parametrize("emptied", ["tables", "file"])
+def test_a_database_that_was_emptied_is_filled_again(book: LabelBook, url: str, emptied: str) -> None:
+    """The store need not be restarted; what was lost is told once at most, by /health as well as by a request."""
+    book.count("models", [label(1)], NOW)
+    file = Path(url.removeprefix("sqlite:///"))
+    if emptied == "file":
+        for part in file.parent.glob(f"{file.name}*"):
+            part.unlink()
+    else:
+        with sqlite3.connect(file) as connection:
+            connection.executescript("drop table labelled_rows; drop table label_totals")
+    with pytest.raises(LabelsError, match="no such table"):
+        book.check()
+    book.check()
+    assert book.count("models", [label(2)], NOW).new == [True]
+    assert rows_in(url) == 1
 
 
 def test_another_process_knows_what_was_counted(book: LabelBook, url: str) -> None:
