@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import obstore
@@ -106,7 +107,9 @@ def _open(url: str) -> _Store:
     scheme = url.partition("://")[0]
     try:
         if scheme == "file":
-            return LocalStore.from_url(url, mkdir=True)
+            store = LocalStore.from_url(url, mkdir=True)
+            _remove_unfinished(store.prefix)
+            return store
         if scheme in {"s3", "gs", "az"}:
             store = from_url(
                 url,
@@ -121,6 +124,16 @@ def _open(url: str) -> _Store:
         f"SLUICE_STORE_FILES_URL begins with {scheme[:20]!r}: it must be file:///folder, s3://bucket/prefix, "
         "gs://bucket/prefix or az://container/prefix."
     )
+
+
+def _remove_unfinished(folder: Path | str | None) -> None:
+    """Removes what a process that was killed had written of a file: obstore has it beside that file, as `NAME#1`.
+
+    No file of the store has a # in its name, and no other process writes into its folder.
+    """
+    for file in Path(folder or "/").rglob("*#*"):
+        if file.is_file():
+            file.unlink()
 
 
 def _brief(error: Exception) -> str:

@@ -107,6 +107,17 @@ async def test_a_refused_model_leaves_the_one_that_is_there(store: httpx.AsyncCl
     assert (await store.get(f"/models/{DIGEST}", headers=bearer("models"))).content == archive()
 
 
+async def test_what_a_killed_store_left_is_removed_when_it_starts(folder: Path) -> None:
+    """A write that was cut takes no space for ever, and models that were kept stay."""
+    async with client(folder, None) as store:
+        await store.put(f"/models/{DIGEST}", content=archive())
+    (kept,) = files_in(folder)
+    (folder / "models" / "_shared" / f"{kept}#1").write_bytes(archive()[:700])
+    async with client(folder, None) as store:
+        assert (await store.get(f"/models/{DIGEST}")).content == archive()
+    assert files_in(folder) == [kept]
+
+
 @pytest.mark.parametrize("digest", ["sha256:0", "0" * 64, "sha256:" + "G" * 64, "..%2f..%2fetc", "sha256:" + "0" * 65])
 async def test_only_a_digest_is_an_address(store: httpx.AsyncClient, digest: str) -> None:
     """No other text becomes a path."""
