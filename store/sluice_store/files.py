@@ -107,9 +107,10 @@ def _open(url: str) -> _Store:
     scheme = url.partition("://")[0]
     try:
         if scheme == "file":
-            store = LocalStore.from_url(url, mkdir=True)
-            _remove_unfinished(store.prefix)
-            return store
+            folder = LocalStore.from_url(url, mkdir=True)
+            assert isinstance(folder, LocalStore)
+            _remove_unfinished(Path(folder.prefix or "/"))
+            return folder
         if scheme in {"s3", "gs", "az"}:
             store = from_url(
                 url,
@@ -126,12 +127,12 @@ def _open(url: str) -> _Store:
     )
 
 
-def _remove_unfinished(folder: Path | str | None) -> None:
+def _remove_unfinished(folder: Path) -> None:
     """Removes what a process that was killed had written of a file: obstore has it beside that file, as `NAME#1`.
 
     No file of the store has a # in its name, and no other process writes into its folder.
     """
-    for file in Path(folder or "/").rglob("*#*"):
+    for file in folder.rglob("*#*"):
         if file.is_file():
             file.unlink()
 
