@@ -104,6 +104,8 @@ def _fields(lines: list[str], known: set[str]) -> Fields:
 
 
 def _check_outputs(header: Fields, outputs: int, trees: int) -> None:
+    if "objective" in header and not header["objective"].strip():
+        raise changed("its objective is empty")
     objective = header.get("objective", "").split(" ")
     stated = [int(word.removeprefix("num_class:")) for word in objective if word.startswith("num_class:")]
     if outputs < 1 or int(header["num_tree_per_iteration"]) != outputs or trees % outputs:

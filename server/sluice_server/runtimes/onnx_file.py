@@ -6,6 +6,7 @@ The numbers in it need no check here: ONNX Runtime does not follow a tree or an 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -72,25 +73,32 @@ def _is_plain(location: str) -> bool:
 
 
 def _all_nodes(model: Any) -> Iterator[Any]:
-    """The nodes of the graph, of its functions, and of graphs inside of nodes."""
-    waiting = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    """The nodes of the graph, of its functions and of what these have as a default, and of graphs inside of nodes."""
+    waiting = list(model.graph.node)
+    for function in model.functions:
+        waiting += [*function.node, *_inside(function.attribute_proto)]
     while waiting:
         node = waiting.pop()
         yield node
-        for attribute in node.attribute:
-            waiting.extend(attribute.g.node)
-            waiting.extend(inner for graph in attribute.graphs for inner in graph.node)
+        waiting.extend(_inside(node.attribute))
+
+
+def _inside(attributes: Iterable[Any]) -> Iterator[Any]:
+    """The nodes of the graphs that are values of attributes."""
+    for attribute in attributes:
+        yield from attribute.g.node
+        yield from (node for graph in attribute.graphs for node in graph.node)
 
 
 def _all_tensors(model: Any, nodes: Iterable[Any]) -> Iterator[Any]:
     graphs = [model.graph]
-    for node in nodes:
-        for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-            graphs += [attribute.g, *attribute.graphs]
+    defaults = (attribute for function in model.functions for attribute in function.attribute_proto)
+    for attribute in chain(defaults, *(node.attribute for node in nodes)):
+        yield attribute.t
+        yield from attribute.tensors
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        graphs += [attribute.g, *attribute.graphs]
     for graph in graphs:
         yield from graph.initializer
         for sparse in graph.sparse_initializer:

@@ -22,13 +22,16 @@ def labels(file: Path) -> list[Any] | None:
         if output.type.tensor_type.elem_type not in _LABEL_TYPES:
             continue
         node, name = producers.get(output.name), output.name
-        while node is not None and node.op_type in _PASSING_ON:
+        for _ in graph.node:  # a chain has no more, unless it is a circle
+            if node is None or node.op_type not in _PASSING_ON or not node.input:
+                break
             name = node.input[0]
             node = producers.get(name)
         if node is None:
             continue
-        if node.op_type in _SELECTING and node.input[0] in constants:
-            return _plain(numpy_helper.to_array(constants[node.input[0]]).ravel().tolist())
+        if node.op_type in _SELECTING and node.input and node.input[0] in constants:
+            tensor = constants[node.input[0]]
+            return _plain(numpy_helper.to_array(tensor, str(file.parent)).ravel().tolist())
         if node.output[0] == name and (found := _of_classifier(node)):
             return found
     return None

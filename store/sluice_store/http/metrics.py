@@ -79,7 +79,7 @@ class Measured:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        collection = scope["path"].split("/", 2)[1] if scope["type"] == "http" else ""
+        collection = scope["path"].lstrip("/").partition("/")[0] if scope["type"] == "http" else ""
         if scope["type"] != "http" or scope["method"] not in OPERATIONS.get(collection, ()):
             await self._app(scope, receive, send)
             return

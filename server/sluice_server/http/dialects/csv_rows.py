@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from itertools import islice
 from typing import Any
 
 from sluice_server.inference.rejection import Cause, Rejection, invalid
@@ -23,16 +24,17 @@ def is_csv(content_type: str) -> bool:
 
 def read(body: bytes, reader: RowReader) -> Rows | Rejection:
     """The rows of a body; locations begin with the line, the first one after the names being 0."""
-    if body.count(b"\n") > reader.max_rows + 1:
-        return Rejection(
-            Cause.TOO_LARGE, f"the table has more than {reader.max_rows} rows, which is the limit: split it"
-        )
+    most = reader.max_rows + 1  # with the names
     try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+        lines = list(islice(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True), most + 1))
     except UnicodeDecodeError:
         return invalid((), "csv_invalid", "the body is not UTF-8")
     except csv.Error as error:
         return invalid((), "csv_invalid", f"the body is not CSV: {error}")
+    if len(lines) > most:
+        return Rejection(
+            Cause.TOO_LARGE, f"the table has more than {reader.max_rows} rows, which is the limit: split it"
+        )
     names, *rows = lines or [[]]
     columns = {column.name: column for column in reader.schema.columns}
     if not reader.schema.is_named:  # the names say nothing then, and the places count

@@ -44,6 +44,8 @@ def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
     """The values as nested lists of `tensor.shape`; raises TensorError."""
     if any(size < 0 for size in tensor.shape) or not 1 <= len(tensor.shape) <= _DIMENSIONS:
         raise TensorError(f"the shape {tensor.shape} is none of 1 to {_DIMENSIONS} sizes")
+    if 0 in tensor.shape[1:]:  # as many rows as anybody likes would have no value, and the body no length
+        raise TensorError(f"the shape {tensor.shape} has rows without values")
     if binary is not None:
         return _from_bytes(tensor, binary)
     if tensor.data is None:

@@ -199,6 +199,8 @@ def test_what_lightgbm_writes_is_read() -> None:
         (r"tree_sizes=.*\n", ""),
         (r"Tree=1", "Tree=2"),
         (r"objective=multiclass num_class:3", "objective=binary"),
+        (r"objective=multiclass num_class:3", "objective="),
+        (r"objective=multiclass num_class:3", "objective=  "),
         (r"shrinkage=1", "shrinkage=x"),
         (r"(?s).*", ""),
         (r"(?s)\nTree=2.*", ""),

@@ -56,7 +56,13 @@ def test_operators_of_others_are_refused(tmp_path: Path) -> None:
 def test_a_loop_is_refused(tmp_path: Path) -> None:
     """It need not end."""
     body = helper.make_graph([IDENTITY], "body", [], [])
-    assert message(saved(tmp_path, helper.make_node("Loop", ["", ""], ["y"], body=body)))[0] == "UnsupportedOperators"
+    loop = helper.make_node("Loop", ["", ""], ["y"], body=body)
+    assert message(saved(tmp_path, loop))[0] == "UnsupportedOperators"
+    branch = helper.make_attribute("branch", helper.make_graph([loop], "branch", [], [ANSWER]))
+    opset = [helper.make_opsetid("", 17)]
+    function = helper.make_function("own", "Hidden", ["a"], ["b"], [IDENTITY], opset, attribute_protos=[branch])
+    hidden = helper.make_node("Hidden", ["x"], ["y"], domain="own")
+    assert message(saved(tmp_path, hidden, functions=[function]))[0] == "UnsupportedOperators"
 
 
 @pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "missing.bin", "", ".", "link.bin", "folder"])

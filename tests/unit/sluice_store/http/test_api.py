@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from sluice_store import tokens
 from sluice_store.files import Files
@@ -262,3 +263,20 @@ async def test_files_that_cannot_be_written_are_told(folder: Path) -> None:
         failed = await store.put(f"/models/{DIGEST}", content=archive())
         assert failed.status_code == 503
         assert "the files of the store cannot be reached" in failed.json()["detail"]
+
+
+async def test_a_request_for_no_path_is_no_failure(store: httpx.AsyncClient) -> None:
+    """`OPTIONS *` asks about the whole server."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    transport = store._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    scope = {"type": "http", "method": "OPTIONS", "path": "*", "raw_path": b"*", "query_string": b"", "headers": []}
+    await transport.app(scope, receive, send)
+    assert sent[0]["status"] < 500

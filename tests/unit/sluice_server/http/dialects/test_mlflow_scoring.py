@@ -168,6 +168,8 @@ def test_csv_that_does_not_fit_is_told_by_its_line(text: bytes, words: str) -> N
 def test_limits_are_413() -> None:
     """Of rows, and of lists and objects, before they are made."""
     assert rejected(dialect(), b"a,i,t\n" + b"1,2,true\n" * 11, "text/csv")[:2] == (413, "REQUEST_LIMIT_EXCEEDED")
+    assert rejected(dialect(), b"a,i,t\r" + b"1,2,true\r" * 11, "text/csv")[0] == 413
+    assert rows(dialect(), b"a,i,t\r\n" + b"1,2,true\r\n" * 10, "text/csv") == [[1, 2, 1]] * 10
     assert rejected(dialect(), {"instances": [[0.5, 2, True]] * 11})[0] == 413
     assert rejected(dialect(), b'{"instances": [' + b",".join([b"[]"] * 2_000) + b"]}")[0] == 413
 

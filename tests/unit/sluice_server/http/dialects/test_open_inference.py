@@ -101,6 +101,15 @@ def test_text_is_in_the_json_or_in_bytes_with_lengths() -> None:
     assert rows(dialect(TEXTS), [in_binary, ages], content + age_bytes) == [["ulm", 1.5], ["köln", 2.5]]
 
 
+@pytest.mark.parametrize("datatype", ["FP64", "BYTES"])
+@pytest.mark.parametrize("where", [{"parameters": {"binary_data_size": 0}}, {"data": []}], ids=["bytes", "json"])
+def test_rows_without_values_are_not_made(datatype: str, where: Any) -> None:
+    """A shape of a few digits would be millions of rows."""
+    found = parsed(dialect(TEXTS), [{"name": "x", "shape": [10**12, 0], "datatype": datatype, **where}])
+    assert isinstance(found, Rejection)
+    assert "rows without values" in found.message
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
