@@ -2,10 +2,13 @@
 
 import ast
 import dataclasses
+import io
 import re
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 from prometheus_client import generate_latest
 
@@ -23,12 +26,14 @@ from sluice_operator.manifests import builders
 from sluice_operator.prometheus.selection import COUNTERS
 from sluice_operator.telemetry import otlp as traces
 from sluice_server import otlp_values, settings
+from sluice_server.fetch import preflight
 from sluice_server.http import asgi
 from sluice_server.http.dialects import CODES
 from sluice_server.inference import metrics as served
 from sluice_server.inference import request_metrics
 from sluice_server.model.identity import Identity
 from sluice_store import tokens
+from sluice_store.models.archive import ArchiveError, ArchiveReader
 
 OWNER = Owner("models", "iris", "uid")
 IDENTITY = Identity("iris", "3", "abcdefghij")
@@ -189,3 +194,36 @@ def test_the_server_reads_the_environment_that_the_operator_writes() -> None:
     assert ports == {"http": serving.cluster_port, "gateway": serving.gateway_port}
     assert serving.revision == REVISION.revision
     assert str(serving.model_dir) in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.pkl",
+        "data/a b.bin",
+        "ä/ö",
+        "a//b",
+        "/a",
+        ".",
+        "a/../b",
+        "a\\b",
+        "c:a",
+        "a\nb",
+        "a\u200bb",
+        "a" * 1_000,
+        "a" * 1_025,
+    ],
+    ids=ascii,
+)
+def test_the_store_takes_the_names_that_the_server_takes(name: str) -> None:
+    """Else a model is checked, and then refused by the store again and again."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as written:
+        written.addfile(tarfile.TarInfo(f"files/{name}"))
+    reader = ArchiveReader()
+    try:
+        reader.feed(archive.getvalue())
+        taken = True
+    except ArchiveError:
+        taken = False
+    assert preflight.is_inside(name) == taken

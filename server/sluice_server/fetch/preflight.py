@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import msgspec
 import yaml
@@ -23,6 +22,7 @@ from sluice_server.runtimes.port import LoggedFlavor, Policy, Runtime
 from sluice_server.settings import Trust
 
 MAX_FILES = 1_000
+MAX_NAME = 1_000  # bytes of a path
 MAX_MLMODEL = 2**20
 
 
@@ -93,10 +93,13 @@ def check_files(files: Iterable[ListedFile], policy: Policy) -> Refused | None:
 
 
 def is_inside(path: str) -> bool:
-    """Whether a listed name stays below the folder that it is put into, on every file system."""
-    parts = PurePosixPath(path).parts
-    unsafe = ".." in parts or "\\" in path or ":" in path or "\0" in path
-    return bool(parts) and not path.startswith("/") and not unsafe
+    """Whether a listed name stays below the folder that it is put into, on every file system.
+
+    The store takes no other names either, so that no model is refused there again and again.
+    """
+    unsafe = any(character in path for character in "\\:\0") or not path.isprintable()
+    long = len(path.encode(errors="replace")) > MAX_NAME
+    return not unsafe and not long and all(part not in ("", ".", "..") for part in path.split("/"))
 
 
 def choose(model: MLmodel, policy: Policy) -> tuple[Candidate, ...] | Refused:

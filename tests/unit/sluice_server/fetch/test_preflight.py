@@ -206,7 +206,9 @@ def test_an_artefact_without_mlmodel_says_what_was_found() -> None:
     assert "nothing" in (check_files([], POLICY) or Refused("", "")).message
 
 
-@pytest.mark.parametrize("path", ["../evil", "sub/../../evil", "/etc/passwd", "..\\evil", "C:\\evil", "a\0b"])
+@pytest.mark.parametrize(
+    "path", ["../evil", "sub/../../evil", "/etc/passwd", "..\\evil", "C:\\evil", "a\0b", "a//b", "a/", "a\u200b"]
+)
 def test_a_name_that_leads_elsewhere_is_refused(path: str) -> None:
     """A hostile listing cannot make us write outside the model folder."""
     refused = check_files([ListedFile("MLmodel", 1), ListedFile(path, 1)], POLICY)
