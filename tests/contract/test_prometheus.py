@@ -131,7 +131,8 @@ def prometheus(folder: Path, scrapes: Scrapes) -> Iterator[str]:
         ]
         timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
         config, (port,) = folder / "prometheus.yml", free_ports(1)
-        config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": jobs}))
+        old = {"tsdb": {"out_of_order_time_window": "2d"}}  # samples of the past are taken, whoever was scraped first
+        config.write_text(yaml.safe_dump({"global": timing, "storage": old, "scrape_configs": jobs}))
         command = [
             *(program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
             *(f"--web.listen-address=127.0.0.1:{port}", f"--query.max-samples={MAX_SAMPLES}", "--log.level=error"),
