@@ -24,6 +24,8 @@ def make_safe(root: Any) -> None:
     """
     for part in parts(root):
         try:
+            if isinstance(part, BaseLibSVM | NeighborsBase) and not _is_fitted(part):
+                continue  # what a search, a bag or a vote made its members of: it answers nothing
             if sparse.issparse(part):
                 _check_sparse(part)
             elif isinstance(part, BaseLibSVM):
@@ -32,6 +34,12 @@ def make_safe(root: Any) -> None:
                 _index_neighbors(part)
         except (AttributeError, TypeError, ValueError) as error:
             raise _hostile(part, " ".join(str(error).split())) from error
+
+
+def _is_fitted(part: Any) -> bool:
+    """Whether it has anything beside what it is made with, so that scikit-learn may follow it."""
+    made = type(part)(**part.get_params(deep=False))
+    return not vars(part).keys() - {"_sklearn_version"} <= vars(made).keys()
 
 
 def _check_sparse(matrix: Any) -> None:

@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skops.io
 from scipy import sparse
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -45,6 +51,35 @@ def test_what_scikit_learn_has_fitted_passes_and_answers_as_before(estimator: An
     before = estimator.predict(FEATURES)
     arrays.make_safe(estimator)
     assert np.array_equal(estimator.predict(FEATURES), before)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GridSearchCV(make_pipeline(StandardScaler(), SVC()), {"svc__C": [1, 2]}),
+        BaggingClassifier(KNeighborsClassifier(), n_estimators=2, random_state=0),
+        VotingClassifier([("a", NuSVC()), ("b", KNeighborsClassifier())]),
+        StackingClassifier([("a", SVC()), ("b", RadiusNeighborsClassifier(9.0))]),
+        TransformedTargetRegressor(SVR(), transformer=StandardScaler()),
+        MultiOutputRegressor(KNeighborsRegressor()),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_what_the_members_were_made_of_needs_no_arrays(estimator: Any) -> None:
+    """A search, a bag or a vote keeps an estimator that was never fitted beside those that answer."""
+    estimator.fit(FEATURES, BOTH if isinstance(estimator, MultiOutputRegressor) else CLASSES)
+    file = skops.io.dumps(estimator)
+    loaded = skops.io.loads(file, trusted=skops.io.get_untrusted_types(data=file))
+    arrays.make_safe(loaded)
+    assert np.array_equal(loaded.predict(FEATURES), estimator.predict(FEATURES))
+
+
+@pytest.mark.parametrize("estimator", [SVC(), SVR(), KNeighborsClassifier(), LocalOutlierFactor(novelty=True)])
+def test_a_member_without_arrays_is_not_followed(estimator: Any) -> None:
+    """scikit-learn itself refuses what is not checked because it was never fitted."""
+    arrays.make_safe(estimator)
+    with pytest.raises(NotFittedError):
+        estimator.predict(FEATURES)
 
 
 def fields(**changes: Any) -> Callable[[Any], None]:
