@@ -6,6 +6,7 @@ exactly what was prepared for its revision, or does not start.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from sluice_server.model.digest import tree_digest
 from sluice_server.settings import FetchSettings, StoreSettings
 from sluice_server.store.client import StoreClient, StoreError
 
+logger = logging.getLogger("sluice.fetch")
+_LOST = frozenset({"NotInStore", "StoreContentDamaged"})
+
 
 def run(settings: FetchSettings, sources: Sequence[StoreSettings], digest: str) -> int:
     """Copies, reports, and gives the exit code; see `report.run`."""
@@ -29,12 +33,14 @@ def run(settings: FetchSettings, sources: Sequence[StoreSettings], digest: str) 
 def copy(model_dir: Path, sources: Sequence[StoreSettings], digest: str) -> Outcome:
     """`Fetched` when the model folder holds the files of the digest, from the first source that gives them.
 
-    The first source is the store; if none gives them, its reason is told.
+    The first source is the store; if none gives them, its reason is told. If it has lost them, it gets them back.
     """
-    failures = []
+    failures: list[StoreError] = []
     for source in sources:
         failure = _copied(model_dir / folder.INCOMING, source, digest)
         if failure is None:
+            if failures and failures[0].reason in _LOST:
+                _put_back(model_dir, sources[0], digest)
             return _described(model_dir, digest)
         failures.append(failure)
     others = "".join(f"; {failure}" for failure in failures[1:])
@@ -59,6 +65,16 @@ def _copied(incoming: Path, source: StoreSettings, digest: str) -> StoreError | 
         path.rename(incoming.parent / path.name)
     incoming.rmdir()
     return None
+
+
+def _put_back(model_dir: Path, store: StoreSettings, digest: str) -> None:
+    """Before the last pod that has the model is gone. This one starts whether the store takes it or not."""
+    try:
+        StoreClient(store).put(model_dir, digest)
+    except StoreError as error:
+        logger.warning("the store has lost %s, and does not take it back: %s", digest, error)
+    else:
+        logger.warning("the store had lost %s, and has it back", digest)
 
 
 def _described(model_dir: Path, digest: str) -> Outcome:

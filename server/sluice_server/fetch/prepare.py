@@ -30,7 +30,7 @@ def prepare(settings: FetchSettings, store: StoreSettings, image: Image) -> Outc
         return outcome
     digest = tree_digest(settings.model_dir)
     try:
-        StoreClient(store).put(settings.model_dir, digest)
+        StoreClient(store).keep(settings.model_dir, digest)
     except StoreError as error:
         return Unavailable(error.reason, f"{settings.model_uri} is not in the store yet: {error}")
     return Fetched(outcome.manifest, digest)

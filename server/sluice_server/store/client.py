@@ -1,4 +1,4 @@
-"""Requests to the store, and to pods that answer like it. Blocking; each request is tried once.
+"""Requests to the store, and to pods that answer like it. Blocking; each request is tried once, unless it is `keep`.
 
 Who asks knows when to try again: the containers `prepare` and `fetch` are started again by Kubernetes with growing
 pauses, and labels are kept until they were taken. The token is read for each request, since it may be changed.
@@ -6,7 +6,10 @@ pauses, and labels are kept until they were taken. The token is read for each re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -14,15 +17,17 @@ from typing import IO, cast
 
 import msgspec
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from sluice_server.settings import StoreSettings
-from sluice_server.store import archive
+from sluice_server.store import archive, connections
 from sluice_server.store.archive import ArchiveError
 
-_CONNECT, _READ = 5.0, 60.0  # seconds; until the store has taken or sends the next bytes
-_LABELS_READ = 10.0  # seconds; some labels are counted at once, and a pod that stops waits for this
+_PATIENCE = 60.0  # seconds; until the store has taken or sends the next bytes
+_LABELS_PATIENCE = 10.0  # seconds; some labels are counted at once, and a pod that stops waits for this
+_PAUSES = (5.0, 10.0, 20.0, 30.0, 60.0, 60.0, 60.0)  # seconds between tries of `keep`
 _SHOWN = 300  # characters of an answer
+logger = logging.getLogger("sluice.fetch")
 
 
 class _LabelsAnswer(msgspec.Struct):
@@ -30,11 +35,15 @@ class _LabelsAnswer(msgspec.Struct):
 
 
 class StoreError(Exception):
-    """The store did not do what was asked; `reason` is one word for machines, the message says what to do."""
+    """The store did not do what was asked; `reason` is one word for machines, the message says what to do.
 
-    def __init__(self, reason: str, message: str) -> None:
+    `passing`: the store is there, and may do it in a moment.
+    """
+
+    def __init__(self, reason: str, message: str, *, passing: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
+        self.passing = passing
 
 
 class StoreClient:
@@ -42,11 +51,27 @@ class StoreClient:
 
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
-        self._pool = urllib3.PoolManager(retries=False)
+        self._pool = connections.pool(_PATIENCE)
+        self._labels_pool = connections.pool(_LABELS_PATIENCE)
+
+    def keep(self, folder: Path, digest: str, pause: Callable[[float], None] = time.sleep) -> None:
+        """`put`, tried again for some minutes while the store is busy; raises StoreError.
+
+        It is worth the wait: whoever has the folder has downloaded and converted it.
+        """
+        for seconds in _PAUSES:
+            try:
+                return self.put(folder, digest)
+            except StoreError as error:
+                if not error.passing:
+                    raise
+                logger.info("the store is asked again in some %.0f s: %s", seconds, error)
+            pause(seconds * random.uniform(0.5, 1.5))  # noqa: S311 - so that those who wait do not come together
+        self.put(folder, digest)
 
     def put(self, folder: Path, digest: str) -> None:
         """Keeps all files of the folder under their tree digest; raises StoreError."""
-        with self._answer("PUT", f"/models/{digest}", archive.packed(folder)) as response:
+        with self._answer(self._pool, "PUT", f"/models/{digest}", archive.packed(folder)) as response:
             self._expect(response, HTTPStatus.CREATED)
 
     def get(self, digest: str, folder: Path) -> None:
@@ -54,7 +79,7 @@ class StoreClient:
 
         Whether they are those of the digest is for the caller to check.
         """
-        with self._answer("GET", f"/models/{digest}", None) as response:
+        with self._answer(self._pool, "GET", f"/models/{digest}", None) as response:
             self._expect(response, HTTPStatus.OK)
             try:
                 archive.unpack(cast(IO[bytes], response), folder)
@@ -67,7 +92,7 @@ class StoreClient:
 
     def count_labels(self, body: bytes) -> list[bool]:
         """For each label of a body for /labels, whether it is the first one of its row; raises StoreError."""
-        with self._answer("POST", "/labels", body, _LABELS_READ) as response:
+        with self._answer(self._labels_pool, "POST", "/labels", body) as response:
             self._expect(response, HTTPStatus.OK)
             try:
                 return msgspec.json.decode(response.read(), type=_LabelsAnswer).new
@@ -77,18 +102,12 @@ class StoreClient:
 
     @contextmanager
     def _answer(
-        self, method: str, path: str, body: Iterator[bytes] | bytes | None, read: float = _READ
+        self, pool: urllib3.PoolManager, method: str, path: str, body: Iterator[bytes] | bytes | None
     ) -> Iterator[urllib3.response.BaseHTTPResponse]:
         url = f"{self._settings.url}{path}"
         try:
-            response = self._pool.request(
-                method,
-                url,
-                headers=self._headers(),
-                body=body,
-                preload_content=False,
-                redirect=False,
-                timeout=urllib3.Timeout(connect=_CONNECT, read=read),
+            response = pool.request(
+                method, url, headers=self._headers(), body=body, preload_content=False, redirect=False
             )
             try:
                 yield response
@@ -96,7 +115,10 @@ class StoreClient:
                 response.close()
         except (HTTPError, ConnectionError) as error:
             what = " ".join(str(error).split())[:_SHOWN]
-            raise StoreError("StoreUnreachable", f"no answer from {self._settings.url}: {what}") from None
+            passing = not isinstance(error, NewConnectionError | ConnectTimeoutError)
+            raise StoreError(
+                "StoreUnreachable", f"no answer from {self._settings.url}: {what}", passing=passing
+            ) from None
 
     def _headers(self) -> dict[str, str]:
         file = self._settings.token_file
@@ -117,7 +139,7 @@ class StoreClient:
             raise StoreError("NotInStore", said)
         if 400 <= response.status < 500:
             raise StoreError("StoreRefused", said)
-        raise StoreError("StoreUnreachable", said)
+        raise StoreError("StoreUnreachable", said, passing=response.status == HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _detail(body: bytes) -> str:

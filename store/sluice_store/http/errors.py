@@ -26,6 +26,11 @@ def unavailable(what: str, error: Exception) -> HTTPException:
     return HTTPException(503, f"{what}: {error}", _RETRY)
 
 
+def busy(message: str) -> HTTPException:
+    """The store does as much as it can; the same request will succeed later."""
+    return HTTPException(503, message, _RETRY)
+
+
 async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body as it comes; raises HTTPException 413 over `limit` bytes, and 408 for a client that stops sending."""
     size, stream = 0, request.stream()

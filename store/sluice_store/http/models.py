@@ -10,13 +10,13 @@ from fastapi.responses import StreamingResponse
 
 from sluice_store.files import Content, Files, FilesError
 from sluice_store.http.access import Access
-from sluice_store.http.errors import bad, chunks, drain, too_large, unavailable
+from sluice_store.http.errors import bad, busy, chunks, drain, too_large, unavailable
 from sluice_store.http.metrics import Metrics
 from sluice_store.models.archive import ArchiveError, ArchiveReader
 from sluice_store.models.digest import is_digest
 
 CONTENT_TYPE = "application/x-tar"
-_WRITES_AT_ONCE = 8  # each takes some 25 MiB; the next ones wait, and their bodies with them
+_WRITES_AT_ONCE = 8  # each takes some 25 MiB; whoever comes then is told to come again
 _UNREACHABLE = "the files of the store cannot be reached"
 
 
@@ -31,6 +31,8 @@ def routes(files: Files, access: Access, metrics: Metrics, max_model: int) -> AP
             path = _path(access.namespace(request), digest)
             if int(request.headers.get("content-length", "0")) > max_model:
                 raise too_large(max_model)
+            if writing.locked():
+                raise busy(f"the store writes {_WRITES_AT_ONCE} other models now, which is its limit: send it again")
             async with writing:
                 await files.write(path, _checked(metrics.received(chunks(request, max_model)), digest))
         except HTTPException:

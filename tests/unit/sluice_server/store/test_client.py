@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.manifest import FILES, Manifest, SignatureText
 from sluice_server.settings import StoreSettings
+from sluice_server.store import connections
 from sluice_server.store.archive import packed
 from sluice_server.store.client import StoreClient, StoreError
 
@@ -30,6 +32,8 @@ class Store:
     status: int = 200
     body: bytes = b""
     length: int | None = None  # that it claims
+    first: list[int] = field(default_factory=list)  # statuses of the first answers
+    before_reading: Callable[[], object] = bool  # called before it reads a model
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def settings(self, token_file: str = "/nowhere/token") -> StoreSettings:
@@ -38,7 +42,12 @@ class Store:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    state = Store()
+    with serving(Store()) as state:
+        yield state
+
+
+@contextmanager
+def serving(state: Store) -> Iterator[Store]:
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -46,9 +55,10 @@ def store() -> Iterator[Store]:
             if self.command == "POST":
                 self.rfile.read(int(self.headers["content-length"]))
             if self.command == "PUT":
+                state.before_reading()
                 while (size := int(self.rfile.readline(), 16)) > 0:
                     self.rfile.read(size + 2)
-            self.send_response(state.status)
+            self.send_response(state.first.pop(0) if state.first else state.status)
             self.send_header("content-length", str(len(state.body) if state.length is None else state.length))
             self.end_headers()
             self.wfile.write(state.body)
@@ -161,6 +171,30 @@ def test_a_pod_gives_what_the_store_does_not(store: Store, prepared: Path, tmp_p
     assert tree_digest(folder) == digest
 
 
+@pytest.mark.parametrize(
+    ("answer", "body", "asked"),
+    [
+        (404, b"", ["GET", "PUT"]),
+        (200, b"no archive", ["GET", "PUT"]),
+        (503, b"", ["GET"]),
+        (401, b"", ["GET"]),
+    ],
+)
+@pytest.mark.parametrize("taken", [201, 503])
+def test_a_store_that_lost_a_model_has_it_back(
+    store: Store, prepared: Path, tmp_path: Path, answer: int, body: bytes, asked: list[str], taken: int
+) -> None:
+    """Before the last pod that has it is gone. The pod starts whether the store takes it or not."""
+    digest, folder = tree_digest(prepared), tmp_path / "model"
+    folder.mkdir()
+    store.first, store.status, store.body = [answer], taken, body
+    with serving(Store(body=b"".join(packed(prepared)))) as pod:
+        outcome = from_store.copy(folder, [store.settings(), pod.settings()], digest)
+    assert isinstance(outcome, Fetched)
+    assert [(method, path) for method, path, _ in store.requests] == [(each, f"/models/{digest}") for each in asked]
+    assert tree_digest(folder) == digest
+
+
 def test_if_nobody_has_the_model_the_store_is_named_first(store: Store, tmp_path: Path) -> None:
     """Its reason is the one that somebody must mend; what the other said is behind it."""
     store.status, store.body = 404, b'{"detail": "this pod has another model"}'
@@ -188,6 +222,45 @@ def test_a_model_is_put_under_its_digest(store: Store, prepared: Path, tmp_path:
         assert store.requests.pop() == ("PUT", f"/models/{DIGEST}", f"Bearer {value}")
     store.status = 200
     assert refused(lambda: StoreClient(store.settings()).put(prepared, DIGEST)).reason == "StoreUnreachable"
+
+
+def test_a_store_may_take_a_model_slowly(store: Store, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes others first: that it does not read for longer than connecting may take is no failure."""
+    monkeypatch.setattr(connections, "CONNECT", 0.05)
+    store.status, store.before_reading = 201, lambda: threading.Event().wait(0.5)
+    with (prepared / FILES / "large").open("wb") as file:
+        file.truncate(2**24)  # bytes; more than the buffers of both sides take
+    StoreClient(store.settings()).put(prepared, DIGEST)
+
+
+def test_a_busy_store_gets_the_model_a_little_later(store: Store, prepared: Path) -> None:
+    """The model is sent again, and not downloaded and converted again; each pause is longer."""
+    pauses: list[float] = []
+    store.first, store.status = [503, 503], 201
+    StoreClient(store.settings()).keep(prepared, DIGEST, pauses.append)
+    assert [method for method, _, _ in store.requests] == ["PUT"] * 3
+    assert 2.5 <= pauses[0] <= 7.5
+    assert 5 <= pauses[1] <= 15
+
+
+def test_a_store_that_stays_busy_is_given_up(store: Store, prepared: Path) -> None:
+    """After some minutes: the container fails, and the status has the words of the store."""
+    pauses: list[float] = []
+    store.status = 503
+    error = refused(lambda: StoreClient(store.settings()).keep(prepared, DIGEST, pauses.append))
+    assert error.reason == "StoreUnreachable"
+    assert len(store.requests) == len(pauses) + 1
+    assert 120 <= sum(pauses) <= 400
+
+
+@pytest.mark.parametrize("status", [401, 413, 422, 500])
+def test_what_will_not_pass_is_told_at_once(store: Store, prepared: Path, status: int) -> None:
+    """Nobody waits for a store that refuses the model, or for one that is not there."""
+    pauses: list[float] = []
+    store.status = status
+    for url in (store.url, "http://127.0.0.1:9"):
+        refused(lambda url=url: StoreClient(StoreSettings(url, Path("/nowhere"))).keep(prepared, DIGEST, pauses.append))  # type: ignore[misc]
+    assert (pauses, len(store.requests)) == ([], 1)
 
 
 def test_a_token_is_not_told(store: Store, prepared: Path, tmp_path: Path) -> None:

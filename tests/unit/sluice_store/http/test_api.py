@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import secrets
 import tarfile
@@ -89,6 +90,28 @@ async def test_a_model_is_got_as_it_was_put(store: httpx.AsyncClient) -> None:
     assert (head.status_code, head.headers["content-length"]) == (200, str(len(archive())))
     got = await store.get(path, headers=bearer("models"))
     assert (got.content, got.headers["content-type"]) == (archive(), "application/x-tar")
+
+
+async def test_a_ninth_model_at_a_time_is_to_come_again(store: httpx.AsyncClient) -> None:
+    """It is told at once, and not left waiting with its body until it believes that nobody is there."""
+    path, arrived, finish = f"/models/{DIGEST}", asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield archive()[:512]
+        arrived.release()
+        await finish.wait()
+        yield archive()[512:]
+
+    async with asyncio.TaskGroup() as tasks:
+        eight = [tasks.create_task(store.put(path, content=slow(), headers=bearer("models"))) for _ in range(8)]
+        for _ in eight:
+            await arrived.acquire()
+        ninth = await store.put(path, content=archive(), headers=bearer("models"))
+        finish.set()
+    assert (ninth.status_code, ninth.headers["retry-after"]) == (503, "5")
+    assert "send it again" in ninth.json()["detail"]
+    assert [task.result().status_code for task in eight] == [201] * 8
+    assert (await store.put(path, content=archive(), headers=bearer("models"))).status_code == 201
 
 
 async def test_other_bytes_are_not_kept_under_a_digest(store: httpx.AsyncClient, folder: Path) -> None:
