@@ -138,6 +138,10 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
         manifest = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")}
     if covers(live, manifest):
         return ""
+    if (
+        kind == "ConfigMap"
+    ):  # an apply deletes what it leaves out, and pods may still ask at the address of a former store
+        manifest = {**manifest, "data": {**(live.get("data") or {}), **manifest["data"]}}
     version = live["metadata"]["resourceVersion"]
     await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
     return f"{'adopted' if adopts else 'changed'} {kind} {name}{_by_whom(live, manifest)}"

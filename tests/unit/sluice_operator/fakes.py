@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -40,6 +40,23 @@ def merged(live: Any, change: Any) -> Any:
     return copied(change)
 
 
+def _leaves(manifest: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """The values in nested mappings, by the names on the way there. A list is one value."""
+    if not isinstance(manifest, dict):
+        return {path: manifest}
+    return {at: leaf for name, value in manifest.items() for at, leaf in _leaves(value, (*path, name)).items()}
+
+
+def _without(live: Manifest, paths: Iterable[tuple[str, ...]]) -> Manifest:
+    pruned: Manifest = copied(live)
+    for *parents, name in paths:
+        holder = pruned
+        for parent in parents:
+            holder = holder.get(parent, {})
+        holder.pop(name, None)
+    return pruned
+
+
 class FakeKube:
     """`Kube` for one namespace. `before_write` is called with each write before it is done."""
 
@@ -50,6 +67,7 @@ class FakeKube:
         self.cut_after: int | None = None
         self.before_write: Callable[[str, Manifest], None] = lambda verb, manifest: None
         self._version = 0
+        self._applied: dict[Reference, dict[tuple[str, ...], Any]] = {}  # by `apply`, and by nobody else
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         stored: Manifest | None = copied(self.objects.get((kind, name)))
@@ -74,9 +92,18 @@ class FakeKube:
         self._written()
 
     async def apply(self, manifest: Manifest) -> None:
+        """As the API server does it: what an apply brought and the next one leaves out is deleted.
+
+        Not so what the object was created with, or what others have written.
+        """
         live = self._guarded(manifest)
         self.before_write("apply", manifest)
-        self.put(merged(live, manifest))
+        there, wanted, before = _leaves(live), _leaves(manifest), self._applied.get(_reference(manifest), {})
+        left_out = [path for path, value in before.items() if path not in wanted and there.get(path) == value]
+        self._applied[_reference(manifest)] = {
+            path: value for path, value in wanted.items() if path in before or there.get(path) != value
+        }
+        self.put(merged(_without(live, left_out), manifest))
         self._written()
 
     async def scale(self, deployment: Manifest, replicas: int) -> None:
@@ -91,6 +118,7 @@ class FakeKube:
             live = self._guarded(manifest)
             self.before_write("delete", live)
             del self.objects[_reference(manifest)]
+            self._applied.pop(_reference(manifest), None)
             self._written()
 
     async def update_status(self, manifest: Manifest) -> str:

@@ -128,6 +128,7 @@ class World(Observer):
         self.without_room: set[str] = set()  # likewise, whose pods get no node
         self.unservable: set[str] = set()  # likewise, whose preparation is refused
         self.has_store = False
+        self.tracking_uri = OWNER.tracking_uri
         self.partly: set[str] = set()  # likewise, of whose pods only one gets ready
         self.verdicts: dict[str, Verdict] = {}  # by model version; a Pass for all others
         self.signatures: dict[str, Signature | None] = {}  # by model version; `SIGNATURE` for all others
@@ -147,7 +148,7 @@ class World(Observer):
 
     @property
     def owner(self) -> Owner:
-        return WITH_STORE if self.has_store else OWNER
+        return replace_seen(WITH_STORE if self.has_store else OWNER, tracking_uri=self.tracking_uri)
 
     # What others do
 

@@ -8,7 +8,7 @@ from sluice_operator.api import names
 from sluice_operator.api.command import Verb
 from sluice_operator.api.observation import Unreachable
 from sluice_operator.api.run import Outcome, Phase
-from tests.unit.sluice_operator.build import At, at, condition, resolved, revision
+from tests.unit.sluice_operator.build import WITH_STORE, At, at, condition, resolved, revision
 from tests.unit.sluice_operator.fakes import FakeKube, Reference
 from tests.unit.sluice_operator.world import IRIS, World
 
@@ -135,6 +135,20 @@ def test_a_store_that_goes_leaves_prepared_revisions_to_it() -> None:
     world.resolution = resolved(2)
     world.calm_down(20)
     assert (at(world.status).stable, digest_of(world.kube, 2)) == ("2", None)
+
+
+def test_the_address_of_a_store_that_was_switched_off_outlives_other_changes() -> None:
+    """An apply deletes what it leaves out, and the pods of a prepared revision do not start without the address."""
+    world = world_with_store(before=True)
+    world.resolution = resolved(2)
+    world.calm_down(20)
+    assert digest_of(world.kube, 2) == "sha256:2"
+    world.has_store = False
+    for address in ("http://elsewhere:5000", "http://again:5000"):
+        world.tracking_uri = address
+        world.calm_down(2)
+        data = world.kube.objects["ConfigMap", "iris-registry"]["data"]
+        assert data == {names.TRACKING_URI_KEY: address, names.STORE_URL_KEY: WITH_STORE.store_url}
 
 
 @pytest.mark.parametrize("cut_after", range(1, 7))
