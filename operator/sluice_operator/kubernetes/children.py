@@ -24,7 +24,7 @@ class Children:
     foreign: tuple[str, ...]  # "kind name" of those that have a name of ours and another owner
     has_feedback_key: bool  # the Secret with the key that signs prediction ids exists, as far as is known
     has_store_token: bool = True  # likewise the one for the store, where it asks for a token
-    unreadable: str = ""  # why that is not known
+    unreadable: str = ""  # why that, or which Jobs there are, is not known
 
     def selected(self, owner: Owner) -> str:
         """The revision that Service NAME selects; empty if the Service is not there, or somebody else's."""
@@ -47,14 +47,14 @@ async def read(kube: Reads, owner: Owner, status: Status, routes: Iterable[Refer
 
     `routes`: the objects that its router may write. Jobs are read where there is a store: only then there are any.
     """
-    namespace, name = owner.namespace, owner.name
-    kinds = (*OWNED_KINDS, JOB) if owner.store_url else OWNED_KINDS
-    labelled = [manifest for kind in kinds for manifest in await kube.find(kind, namespace, {names.LABEL_OWNER: name})]
-    objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in labelled}
-    secrets, unreadable = await _secrets(kube, owner)
+    namespace, name, labels = owner.namespace, owner.name, {names.LABEL_OWNER: owner.name}
+    labelled = [manifest for kind in OWNED_KINDS for manifest in await kube.find(kind, namespace, labels)]
+    jobs, no_jobs = await _jobs(kube, owner, status)
+    objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in (*labelled, *jobs)}
+    secrets, no_secrets = await _secrets(kube, owner)
     objects |= {("Secret", secret): found for secret, found in secrets.items() if found is not None}
     missing = {secret for secret, found in secrets.items() if found is None}
-    for kind, needed in (*_fixed_names(name), *routes, *_workload_names(name, status), *_job_names(owner, status)):
+    for kind, needed in (*_fixed_names(name), *routes, *_workload_names(name, status)):
         if (kind, needed) not in objects and (unlabelled := await kube.get(kind, namespace, needed)) is not None:
             objects[kind, needed] = {**unlabelled, "kind": kind}
     foreign = tuple(
@@ -63,7 +63,25 @@ async def read(kube: Reads, owner: Owner, status: Status, routes: Iterable[Refer
         if not is_owned(manifest, owner.uid) and not is_orphan(manifest, name)
     )
     has_key, has_token = (secret(name) not in missing for secret in (names.feedback_secret, names.store_secret))
-    return Children(objects, foreign, has_key, has_token, unreadable)
+    return Children(objects, foreign, has_key, has_token, no_secrets or no_jobs)
+
+
+async def _jobs(kube: Reads, owner: Owner, status: Status) -> tuple[list[Manifest], str]:
+    """Those of the object, where there is a store, and one that has the name of the next. And why they are not known.
+
+    Without the right to read them, only a model that has yet to be prepared waits.
+    """
+    if not owner.store_url:
+        return [], ""
+    try:
+        jobs = await kube.find(JOB, owner.namespace, {names.LABEL_OWNER: owner.name})
+        needed = _job_name(owner, status)
+        if needed and needed not in {job["metadata"]["name"] for job in jobs}:
+            unlabelled = await kube.get(JOB, owner.namespace, needed)
+            jobs = [*jobs, {**unlabelled, "kind": JOB}] if unlabelled is not None else jobs
+    except ReadRefused as refused:  # a run must be judged all the same
+        return [], f"Jobs: {refused}"
+    return jobs, ""
 
 
 async def _secrets(kube: Reads, owner: Owner) -> tuple[dict[str, Manifest | None], str]:
@@ -93,8 +111,7 @@ def _workload_names(name: str, status: Status) -> list[Reference]:
     ]
 
 
-def _job_names(owner: Owner, status: Status) -> list[Reference]:
+def _job_name(owner: Owner, status: Status) -> str:
+    """Of the Job that prepares the canary's model; empty if there is nothing to prepare."""
     canary = status.canary
-    if canary is None or canary.is_prepared or not owner.store_url:
-        return []
-    return [(JOB, names.prepare_job(owner.name, canary.revision))]
+    return "" if canary is None or canary.is_prepared else names.prepare_job(owner.name, canary.revision)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from sluice_operator.api import names
@@ -112,31 +114,42 @@ def test_a_refused_status_is_told() -> None:
     assert condition(world.status, "Stalled")[1] == "StatusRefused"
 
 
-class WithoutSecrets(FakeKube):
-    """The operator may not read Secrets."""
+class Without(FakeKube):
+    """The operator may not read one kind of objects."""
 
-    def __init__(self, other: FakeKube) -> None:
+    def __init__(self, other: FakeKube, forbidden: str) -> None:
         super().__init__()
         self.__dict__.update(other.__dict__)
+        self.forbidden = forbidden
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
-        if kind == "Secret":
-            raise ReadRefused('secrets "iris-feedback" is forbidden')
+        self._check(kind)
         return await super().get(kind, namespace, name)
 
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        self._check(kind)
+        return await super().find(kind, namespace, labels)
 
-def test_a_secret_that_cannot_be_read_does_not_keep_a_canary_from_being_judged() -> None:
-    """It is told, and the failing canary loses its traffic all the same."""
+    def _check(self, kind: str) -> None:
+        if kind == self.forbidden:
+            raise ReadRefused(f"{kind.lower()}s is forbidden")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("Secret", "Secret iris-feedback: secrets is forbidden"), ("Job", "Jobs: jobs is forbidden")]
+)
+def test_what_cannot_be_read_does_not_keep_a_canary_from_being_judged(kind: str, told: str) -> None:
+    """It is told, and the failing canary loses its traffic all the same. An older ClusterRole knows no Jobs."""
     world = stepping()
-    world.kube = WithoutSecrets(world.kube)
+    world.has_store = kind == "Job"
+    world.kube = Without(world.kube, kind)
     world.start_operator()
     world.verdicts["2"] = FAIL
     world.reconcile()
     run = world.status.run
     assert run is not None
     assert run.outcome is Outcome.REJECTED
-    told = "the API server refuses what this needs to read: Secret iris-feedback: secrets"
-    assert condition(world.status, "Stalled")[2].startswith(told)
+    assert condition(world.status, "Stalled")[2].startswith(f"the API server refuses what this needs to read: {told}")
 
 
 def test_an_object_that_is_gone_meanwhile_is_no_trouble() -> None:
