@@ -148,7 +148,7 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
 
 
 async def _renewed(kube: Kube, live: Manifest, manifest: Manifest) -> str:
-    """A Job cannot be changed. One of an earlier run, or one that has failed, is made anew; what was written."""
+    """A Job cannot be changed. One of an earlier run, or without a result, is made anew; what was written."""
     failed = preparation.failure(live)
     of_this_run = live["metadata"]["labels"].get(names.LABEL_RUN) == manifest["metadata"]["labels"][names.LABEL_RUN]
     if of_this_run and not failed:

@@ -1,11 +1,14 @@
 """A summary of the Job that prepares a model: in the words for pods that fetch one themselves. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sluice_operator.api import names
 from sluice_operator.api.observation import Refusal, Workload
 from sluice_operator.api.owner import Manifest, is_owned
 from sluice_operator.kubernetes import fetch_report, pod_trouble
+
+_LOST = "ResultLost"
 
 
 def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest], run: str) -> dict[str, Workload]:
@@ -18,14 +21,26 @@ def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest], run: str)
         if job["kind"] == "Job" and labels.get(names.LABEL_RUN) == run:
             own = [pod for pod in pods if _is_of(pod, job)]
             newest = max(own, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
-            return {labels.get(names.LABEL_REVISION, ""): _without_pod(job) if newest is None else _with_pod(newest)}
+            return {labels.get(names.LABEL_REVISION, ""): _workload(job, newest)}
     return {}
 
 
 def failure(job: Manifest) -> str:
-    """Why the Job has ended without a result, such as `DeadlineExceeded`; empty if it has not."""
-    failed = _condition(job, "Failed")
-    return str(failed.get("reason") or "Failed") if failed else ""
+    """Why a Job that is still asked for gives no result any more, such as `DeadlineExceeded`; empty if it may.
+
+    One that is complete has lost it: its pod was deleted, or its report cannot be read.
+    """
+    if failed := _condition(job, "Failed"):
+        return str(failed.get("reason") or "Failed")
+    return _LOST if _condition(job, "Complete") else ""
+
+
+def _workload(job: Manifest, pod: Manifest | None) -> Workload:
+    found = _without_pod(job) if pod is None else _with_pod(pod)
+    if found.digest or not _condition(job, "Complete"):
+        return found
+    says = f"Job {job['metadata']['name']} is complete, and no pod of it says with which digest: it is made anew"
+    return replace(found, obstacle=Refusal(_LOST, says))
 
 
 def _with_pod(pod: Manifest) -> Workload:

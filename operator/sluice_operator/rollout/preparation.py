@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from sluice_operator.api.observation import Workload
+from sluice_operator.api.observation import Defaults, Workload
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Run
 from sluice_operator.api.status import Status
@@ -24,6 +24,16 @@ def as_made(revision: Revision, pods: Workload) -> Revision:
     from_store = revision.from_store and pods.from_store is None
     known = replace(model, digest=model.digest or pods.digest, runtime=runtime)
     return replace(revision, from_store=from_store, model=known)
+
+
+def returning(revision: Revision, pods: Workload, defaults: Defaults) -> Revision:
+    """`revision`, which was prepared before, as an undo brings it back.
+
+    Without pods it is made as each new revision is: from the registry, where the store was switched off meanwhile.
+    """
+    if defaults.from_store or not revision.from_store or pods.from_store is not None:
+        return revision
+    return replace(revision, from_store=False, model=replace(revision.model, digest=""))
 
 
 def being_prepared(status: Status) -> tuple[Revision, Run] | None:

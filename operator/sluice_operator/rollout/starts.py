@@ -12,7 +12,7 @@ from sluice_operator.api.revision import Revision, RevisionRef
 from sluice_operator.api.run import AT_REST, Answer, Outcome, Phase, Run, TakenCommand
 from sluice_operator.api.status import Rejection, Status
 from sluice_operator.rollout import pauses, rejections
-from sluice_operator.rollout.preparation import as_made
+from sluice_operator.rollout.preparation import as_made, returning
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.transitions import (
     COMMANDS_KEPT,
@@ -68,7 +68,8 @@ def begin_return(seen: Observation, revision: Revision, message: str) -> Status:
     assert left is not None
     undone = Rejection(left.revision, left.model.uri, rejections.UNDONE, message, seen.now)
     status = replace(status, rejected=rejections.with_newest(status.rejected, undone))
-    return _without_steps(begin_run(replace_seen(seen, status=status), revision), message)
+    former = returning(revision, seen.workload(revision), seen.defaults)
+    return _without_steps(begin_run(replace_seen(seen, status=status), former), message)
 
 
 def begin_again(seen: Observation, run: Run, canary: Revision) -> Status:

@@ -108,6 +108,33 @@ def test_a_job_that_ran_out_of_its_time_is_made_anew() -> None:
     assert at(world.status).stable == "2"
 
 
+def test_a_job_that_is_done_but_whose_pod_is_gone_is_made_anew() -> None:
+    """Not after the hour for which Kubernetes keeps it: its node was drained before the operator looked."""
+    world = world_with_store()
+    world.resolution = resolved(2)
+    world.reconcile()
+    world.run_pods()
+    for reference in [reference for reference in world.kube.objects if reference[0] == "Pod"]:
+        del world.kube.objects[reference]
+    uid = world.kube.objects[JOBS[2]]["metadata"]["uid"]
+    world.reconcile()
+    assert world.kube.objects[JOBS[2]]["metadata"]["uid"] != uid
+    world.calm_down(20)
+    assert at(world.status).stable == "2"
+
+
+def test_an_undo_needs_no_store_that_was_switched_off() -> None:
+    """What comes back and has no pods any more is fetched from the registry, as each new revision is."""
+    world = world_with_store()
+    world.has_store, world.resolution = False, resolved(2)
+    world.calm_down(40)
+    assert at(world.status).stable == "2"
+    assert DEPLOYMENTS[1] not in world.kube.objects
+    world.ask(Verb.UNDO, revision(2).revision, 0)
+    world.calm_down(20)
+    assert (at(world.status).stable, digest_of(world.kube, 1)) == ("1", None)
+
+
 def test_a_store_that_comes_later_changes_nothing_of_what_serves() -> None:
     """No run starts and no object but the ConfigMap is written; the next version is prepared."""
     world = world_with_store(before=True)
@@ -192,10 +219,10 @@ def test_pods_without_a_deployment_do_not_take_over_before_their_model_is_prepar
     world.lose_pods("1")
     for _ in range(3):
         world.reconcile()
-    assert world.status.phase is Phase.STARTING
+    assert at(world.status).phase is Phase.STARTING
     assert JOBS[2] in world.kube.objects, "its model is prepared"
     world.jobs.catch_up(world.now, registry_answers=True, refused=(), no_room=())
     for _ in range(3):
         world.reconcile()
     assert DEPLOYMENTS[2] in world.kube.objects, "though its old pods are still there"
-    assert world.status.phase is Phase.FAILOVER
+    assert at(world.status).phase is Phase.FAILOVER

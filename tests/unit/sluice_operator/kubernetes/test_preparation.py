@@ -124,10 +124,20 @@ def test_only_the_newest_pod_of_this_run_s_job_counts() -> None:
     assert preparation.by_revision([newest], [job(run="aaa-1")], RUN) == {}
 
 
+@pytest.mark.parametrize("report", [None, "", "{", {"runtime": "onnx"}])
+def test_a_complete_job_whose_report_is_gone_is_held_and_made_anew(report: Any) -> None:
+    """Its node was drained, or its image reports nothing: the model is not to blame."""
+    done = job(conditions=[{"type": "Complete", "status": "True"}])
+    found = seen(*([] if report is None else [pod(ended(report), phase="Succeeded")]), of=done)
+    assert found.obstacle is not None
+    assert found.obstacle.reason == "ResultLost"
+    assert "Job iris-aaa-prepare is complete" in found.obstacle.message
+
+
 def test_a_job_that_ran_out_of_its_time_has_failed() -> None:
-    """One that goes on, or is complete, has not."""
+    """One that goes on has not. One that is complete, and still asked for, has lost its result."""
     late = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
     assert preparation.failure(job(conditions=[late])) == "DeadlineExceeded"
     assert preparation.failure(job(conditions=[{**late, "status": "False"}])) == ""
-    assert preparation.failure(job(conditions=[{"type": "Complete", "status": "True"}])) == ""
+    assert preparation.failure(job(conditions=[{"type": "Complete", "status": "True"}])) == "ResultLost"
     assert preparation.failure(job()) == ""
