@@ -104,7 +104,7 @@ class Workload:
     trouble: str = ""  # why a pod is not ready, as a sentence for people
     under_way: str = ""  # what a pod does that is not ready and has no trouble, likewise
     obstacle: Refusal | None = None  # what keeps pods from running that is not the model's: a quota, no room, no image
-    registry_unreachable: bool = False  # a pod waits for a registry that does not answer: the model is not to blame
+    unavailable: str = ""  # why a pod waits for the registry or the store, one word: the model is not to blame
 
 
 NO_DEPLOYMENT = Workload(obstacle=Refusal("PodsNotCreated", "its Deployment does not exist yet"))

@@ -3,6 +3,7 @@
 The image is the user's choice, and Kubernetes cuts a message after 4,096 bytes: any text may be there, and none raises.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -47,6 +48,8 @@ REASONS = frozenset(  # of both, for machines: conditions, and metrics with a se
     }
 )
 _OTHER = "ModelRefused"  # by an image with reasons of its own
+_UNAVAILABLE = REASONS | {"ArtifactsUnreachable", "RegistryUnreachable"}
+_SILENT = "RegistryUnreachable"  # likewise
 _Word = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[\w.:+/-]*$")]
 
 
@@ -101,13 +104,13 @@ def parse(message: str, *, failed: bool) -> FetchReport:
     return FetchReport(
         written.digest,
         written.runtime or "",
-        _refusal(written.refused),
-        None if written.refused else _refusal(written.unavailable),
+        _said(written.refused, REASONS, _OTHER),
+        None if written.refused else _said(written.unavailable, _UNAVAILABLE, _SILENT),
     )
 
 
-def _refusal(written: _Reason | None) -> Refusal | None:
+def _said(written: _Reason | None, known: Container[str], other: str) -> Refusal | None:
     if written is None:
         return None
-    reason = written.reason if written.reason in REASONS else _OTHER
+    reason = written.reason if written.reason in known else other
     return Refusal(reason, in_one_line(written.message, _MESSAGE))

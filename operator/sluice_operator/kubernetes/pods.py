@@ -49,7 +49,7 @@ def _workload(pods: list[Manifest], deployment: Manifest | None) -> Workload:
         trouble="" if trouble is None or trouble.usual else trouble.message,
         under_way=next(filter(None, map(pod_trouble.under_way, pods)), ""),
         obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
-        registry_unreachable=any(report.unavailable for report in reports),
+        unavailable=next((report.unavailable.reason for report in reports if report.unavailable), ""),
     )
 
 

@@ -52,7 +52,7 @@ def _with_pod(pod: Manifest) -> Workload:
         trouble="" if trouble is None or trouble.usual else trouble.message,
         under_way=pod_trouble.under_way(pod),
         obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
-        registry_unreachable=report.unavailable is not None,
+        unavailable=report.unavailable.reason if report.unavailable else "",
     )
 
 

@@ -115,7 +115,7 @@ def without_time_on_hold(seen: Observation, status: Status) -> Status:
     So pods that are ready for a moment again and again do not start for ever.
     """
     run, began, pods = _start(status), status.phase_started_at, seen.workload(status.canary)
-    held = pods.registry_unreachable or pods.ready > 0 or seen.obstacle(status.canary) is not None
+    held = bool(pods.unavailable) or pods.ready > 0 or seen.obstacle(status.canary) is not None
     if run is None or began is None or held == (run.on_hold_since is not None):
         return status
     if run.on_hold_since is None:

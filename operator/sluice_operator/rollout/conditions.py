@@ -155,8 +155,8 @@ def _waiting_too_long(seen: Observation, status: Status) -> ConditionState | Non
     if seen.now < began + run.rollout.progress_deadline:
         return None
     pods = seen.workload(status.canary)
-    if status.phase in BEFORE_TRAFFIC and pods.registry_unreachable:
-        return "True", "RegistryUnreachable", pods.trouble
+    if status.phase in BEFORE_TRAFFIC and pods.unavailable:
+        return "True", pods.unavailable, pods.trouble
     if status.phase in BEFORE_TRAFFIC and (obstacle := seen.obstacle(status.canary)):
         return "True", obstacle.reason, obstacle.message
     proof = seen.smoke or seen.weight or seen.swap

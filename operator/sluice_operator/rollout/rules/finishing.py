@@ -45,8 +45,8 @@ def a_promoted_revision_without_ready_pods_is_rolled_back(seen: Observation) -> 
         return roll_back(seen, run, Outcome.REJECTED, failed.reason, failed.message)
     message = f"no pod of it is ready any more, {others.ready} of the old revision are: {_why(seen, promoted)}"
     obstacle = seen.obstacle(promoted)
-    if pods.registry_unreachable:
-        obstacle = Refusal("RegistryUnreachable", pods.trouble)
+    if pods.unavailable:
+        obstacle = Refusal(pods.unavailable, pods.trouble)
     if obstacle is None:
         return roll_back(seen, run, Outcome.REJECTED, NO_READY_PODS, message)
     rest = run.rollout.progress_deadline

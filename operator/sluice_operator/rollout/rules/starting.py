@@ -115,7 +115,7 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | 
     if run is None or time_in_phase(seen) < run.rollout.progress_deadline:
         return None
     answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
-    if pods.registry_unreachable or (pods.ready > 0 and not answers_wrongly) or seen.obstacle(seen.status.canary):
+    if pods.unavailable or (pods.ready > 0 and not answers_wrongly) or seen.obstacle(seen.status.canary):
         return None
     why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or pods.under_way or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"

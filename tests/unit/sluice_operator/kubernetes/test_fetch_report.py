@@ -64,6 +64,21 @@ def test_a_reason_of_another_image_is_one_fixed_word(reason: str) -> None:
     assert parse(message, failed=True).refusal == Refusal("ModelRefused", "]0;it needs " + "x" * 1_988 + "...")
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("NotInStore", "NotInStore"),
+        ("StoreLoginRefused", "StoreLoginRefused"),
+        ("ArtifactsUnreachable", "ArtifactsUnreachable"),
+        ("card-number-17", "RegistryUnreachable"),
+    ],
+)
+def test_what_did_not_answer_keeps_its_own_reason(reason: str, told: str) -> None:
+    """A store that has lost the model is no registry that is silent, and another thing mends it."""
+    message = json.dumps({"unavailable": {"reason": reason, "message": "no"}})
+    assert parse(message, failed=True).unavailable == Refusal(told, "no")
+
+
 @pytest.mark.parametrize("field", ["digest", "runtime"])
 def test_a_digest_or_a_runtime_is_one_word(field: str) -> None:
     """They are written into status as they are."""

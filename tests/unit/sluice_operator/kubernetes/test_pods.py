@@ -45,9 +45,9 @@ def test_a_registry_that_does_not_answer_the_pods_is_not_a_refusal() -> None:
     """The model is not to blame; the message of the pod is kept."""
     unavailable = {"unavailable": {"reason": "RegistryUnreachable", "message": "timed out"}}
     workload = by_revision([pod(**failed_fetch(json.dumps(unavailable)))])["aaa"]
-    assert (workload.refusal, workload.registry_unreachable, workload.trouble) == (
+    assert (workload.refusal, workload.unavailable, workload.trouble) == (
         None,
-        True,
+        "RegistryUnreachable",
         "pod iris-aaa-x: timed out",
     )
 

@@ -63,7 +63,7 @@ def test_a_registry_or_a_store_that_does_not_answer_is_not_the_model_s_fault() -
     for each in (waits, tries):
         each["status"]["containerStatuses"][0]["lastState"] = unavailable
         found = seen(each)
-        assert (found.registry_unreachable, found.trouble) == (True, "pod iris-aaa-prepare-x: timed out")
+        assert (found.unavailable, found.trouble) == ("RegistryUnreachable", "pod iris-aaa-prepare-x: timed out")
 
 
 def test_a_pod_that_prepares_is_not_ready_for_requests() -> None:

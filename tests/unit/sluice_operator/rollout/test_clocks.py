@@ -50,7 +50,7 @@ def started(canary: Workload, after: float) -> Observation:
     return again(begun, after=15 * MINUTES, away=True)
 
 
-@pytest.mark.parametrize("canary", [Workload(), Workload(pods=1), Workload(pods=1, registry_unreachable=True)])
+@pytest.mark.parametrize("canary", [Workload(), Workload(pods=1), Workload(pods=1, unavailable="RegistryUnreachable")])
 def test_a_start_that_nobody_looked_at_uses_up_no_deadline(canary: Workload) -> None:
     """The operator was killed between the status and the Deployment, or its machine slept: the model did nothing."""
     back = again(started(canary, after=0.2), after=5, workloads=UNREADY)

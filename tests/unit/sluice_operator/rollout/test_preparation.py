@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace as replace_seen
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation, Refusal, Unreachable, Workload
@@ -80,15 +81,16 @@ def test_a_first_revision_that_is_refused_is_not_prepared_again() -> None:
     assert being_prepared(late) is not None
 
 
-def test_a_registry_that_is_down_while_a_model_is_prepared_holds_the_start() -> None:
+@pytest.mark.parametrize("reason", ["RegistryUnreachable", "StoreRefused", "StoreLoginRefused"])
+def test_a_registry_or_store_that_is_down_while_a_model_is_prepared_holds_the_start(reason: str) -> None:
     """However long that takes; condition and time are those of a pod that fetches."""
-    silent = Workload(registry_unreachable=True, trouble="pod iris-x: timed out")
+    silent = Workload(unavailable=reason, trouble="pod iris-x: timed out")
     seen = preparing(workloads={TWO: silent})
     for _ in range(5):
         seen = again(seen, after=600)
     status = decide(seen)
     assert status.phase is Phase.STARTING
-    assert condition(status, "Stalled") == ("True", "RegistryUnreachable", "pod iris-x: timed out")
+    assert condition(status, "Stalled") == ("True", reason, "pod iris-x: timed out")
 
 
 def test_a_preparation_that_hangs_is_rejected_at_the_deadline_with_what_it_does() -> None:

@@ -154,7 +154,7 @@ def test_a_promoted_revision_that_fails_and_loses_its_pods_is_rejected_for_its_f
 
 
 NO_ROOM = Workload(pods=2, obstacle=Refusal("NoCapacity", "0/3 nodes are available"), trouble="pod a has no node")
-SILENT = Workload(pods=2, registry_unreachable=True, trouble="pod a waits for MLflow")
+SILENT = Workload(pods=2, unavailable="RegistryUnreachable", trouble="pod a waits for MLflow")
 
 
 @pytest.mark.parametrize(("workload", "reason"), [(NO_ROOM, "NoCapacity"), (SILENT, "RegistryUnreachable")])

@@ -262,7 +262,11 @@ def test_a_canary_that_answers_wrongly_is_rejected_at_the_deadline() -> None:
     [
         {"workloads": both_ready(), "weight": not_live("the gateway gave no answer")},
         {"workloads": both_ready(), "weight": LIVE, "smoke": not_live("no smoke request: refused")},
-        {"workloads": {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_unreachable=True)}},
+        {
+            "workloads": {
+                revision(2).revision: Workload(trouble="MLflow gave no answer", unavailable="RegistryUnreachable")
+            }
+        },
     ],
 )
 def test_a_gateway_or_registry_in_trouble_rejects_nothing(changes: dict[str, Any]) -> None:
@@ -382,7 +386,7 @@ def test_what_a_run_follows_is_frozen_at_its_start() -> None:
 
 def test_a_start_that_the_registry_held_gets_its_time_again() -> None:
     """Pods that fetch only after the outage are not late."""
-    waiting = {revision(2).revision: Workload(trouble="MLflow gave no answer", registry_unreachable=True)}
+    waiting = {revision(2).revision: Workload(trouble="MLflow gave no answer", unavailable="RegistryUnreachable")}
     held = again(starting(), workloads=waiting)
     back = again(held, workloads=pods((revision(2), 0)), after=LATE)
     assert decide(back).phase is Phase.STARTING
