@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 # MLflow reads the models of its earlier versions.
 _ANY_VERSION = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
+_SAME = ({"xgboost", "xgboost-cpu"},)  # one module, with and without the libraries for GPUs
 
 
 def unmet(lines: Iterable[str], installed: Mapping[str, str]) -> tuple[str, ...]:
@@ -36,7 +37,7 @@ def _parsed(line: str) -> Requirement | None:
 
 def _unmet(requirement: Requirement, installed: Mapping[str, str]) -> str:
     """The requirement, and what is here instead; empty if it is met."""
-    here = installed.get(canonicalize_name(requirement.name))
+    here = _version(canonicalize_name(requirement.name), installed)
     shown = f"{requirement.name}{requirement.specifier}"
     if here is None:
         return f"{shown} (missing)"
@@ -44,6 +45,11 @@ def _unmet(requirement: Requirement, installed: Mapping[str, str]) -> str:
         return ""
     asked = {_major(each.version) for each in requirement.specifier if each.operator in ("==", "===", "~=")}
     return f"{shown} (here: {here})" if asked and _major(here) not in asked else ""
+
+
+def _version(name: str, installed: Mapping[str, str]) -> str | None:
+    names = [name, *(other for same in _SAME if name in same for other in same)]
+    return next((installed[each] for each in names if each in installed), None)
 
 
 def _major(version: str) -> tuple[int, ...]:

@@ -47,3 +47,11 @@ def test_a_package_of_the_same_major_version_is_enough(line: str) -> None:
 def test_what_is_missing_or_another_major_version_is_told_with_both(line: str, told: str) -> None:
     """Below 1.0 the minor version counts as the major one."""
     assert unmet(["scikit-learn==1.9.1", line], IMAGE) == (told,)
+
+
+def test_the_same_package_for_processors_alone_is_enough() -> None:
+    """XGBoost has two names, of which the image has the smaller one; MLflow writes that of the training."""
+    for here, asked in (("xgboost-cpu", "xgboost"), ("xgboost", "xgboost-cpu")):
+        assert unmet([f"{asked}==3.2.0"], {here: "3.2.0"}) == ()
+        assert unmet([f"{asked}==2.1.4"], {here: "3.2.0"}) == (f"{asked}==2.1.4 (here: 3.2.0)",)
+    assert unmet(["xgboost==3.2.0"], IMAGE) == ("xgboost==3.2.0 (missing)",)
