@@ -173,8 +173,8 @@ def attempts(unservable: Unservable) -> dict[str, Attempt]:
         "pickle": Attempt(
             {"model": {"uri": unservable.pickle, "onPromote": None}},
             "PickleNotTrusted",
-            r"the model is saved as pickle, and loading it would run code out of the file, which trust: Data "
-            r"forbids: log it with mlflow\.sklearn\.log_model\(\.\.\., serialization_format='skops'\).*",
+            r"the model is saved as pickle, and loading it would run code out of the file: "
+            r"log it with mlflow\.sklearn\.log_model\(\.\.\., serialization_format='skops'\).*",
         ),
         "image": Attempt(
             {"server": {"image": "registry.local/absent:1"}, "rollout": {"deadline": "60s"}},
