@@ -44,13 +44,15 @@ class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
 class FeedbackAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of the labels: counted, how many of these were correct, and came for a row that had one already.
 
-    Pending ones wait for the store, and count later if their row has none. Without a store, none are.
+    Pending ones wait for the store, and count later if their row has none. Refused ones were not taken by the store,
+    and never count. Without a store there are neither.
     """
 
     counted: int
     correct: int
     repeats: int
     pending: int = 0
+    refused: int = 0
 
 
 _DECODER = msgspec.json.Decoder(FeedbackBody)
@@ -80,7 +82,7 @@ def add_feedback(app: FastAPI, feedback: Feedback | None, key_file: str) -> None
         except TooManyPendingError:
             detail = "too many labels wait for the store, which does not answer: send this one again later"
             return JSONResponse({"detail": detail}, 503, {"retry-after": "10"})
-        answer = FeedbackAnswer(counted.counted, counted.correct, counted.repeats, counted.pending)
+        answer = FeedbackAnswer(counted.counted, counted.correct, counted.repeats, counted.pending, counted.refused)
         return JSONResponse(msgspec.to_builtins(answer), 202 if counted.pending else 200)
 
 

@@ -11,12 +11,13 @@ from sluice_server.inference.prediction_ids import FeedbackError, Keys, Label, L
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What became of labels: counted, how many of these were right, came again, and wait for the store."""
+    """What became of labels: counted, how many of these were right, came again, wait for the store, were refused."""
 
     counted: int
     correct: int
     repeats: int
     pending: int
+    refused: int
 
 
 class Feedback:
@@ -44,6 +45,7 @@ class Feedback:
             sum(correct for correct, came in zip(right.values(), outcomes, strict=True) if came is Outcome.COUNTED),
             outcomes.count(Outcome.REPEAT),
             outcomes.count(Outcome.PENDING),
+            outcomes.count(Outcome.REFUSED),
         )
 
     async def close(self) -> None:

@@ -23,11 +23,15 @@ class RowLabel:
 
 
 class Outcome(Enum):
-    """What became of a label. One that is pending is counted when the store answers, if its row has none yet."""
+    """What became of a label. One that is pending is counted when the store answers, if its row has none yet.
+
+    One that the store has refused is never counted.
+    """
 
     COUNTED = auto()
     REPEAT = auto()
     PENDING = auto()
+    REFUSED = auto()
 
 
 class TooManyPendingError(Exception):

@@ -31,6 +31,7 @@ class Metrics:
         self._feedback = self._counter("ml_feedback", "Labels counted, by who predicted.", feedback)
         self._correct = self._counter("ml_feedback_correct", "Labels that equal the prediction.", feedback)
         self._repeats = self._counter("ml_feedback_repeats", "Labels for rows that had one already.", feedback)
+        self._refused = self._counter("ml_feedback_refused", "Labels that the store has refused.", feedback)
         self.pending_labels = Gauge("ml_feedback_pending", "Labels that wait for the store.", registry=self.registry)
         self._info = Gauge(
             "ml_model_info",
@@ -45,7 +46,7 @@ class Metrics:
             registry=self.registry,
         )
         for entry in ENTRIES:
-            for counter in (self._feedback, self._correct, self._repeats):
+            for counter in (self._feedback, self._correct, self._repeats, self._refused):
                 counter.labels(identity.model, identity.revision, entry)
         ProcessCollector(registry=self.registry)
 
@@ -70,6 +71,10 @@ class Metrics:
     def repeated(self, revision: str, entry: str) -> None:
         """A label came again for a row that had one."""
         self._repeats.labels(self._model, revision, entry).inc()
+
+    def refused(self, revision: str, entry: str) -> None:
+        """A label was not taken by the store, and is not counted."""
+        self._refused.labels(self._model, revision, entry).inc()
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

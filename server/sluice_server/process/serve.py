@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -38,6 +39,7 @@ from sluice_server.process.lifecycle import Drain, bind, make_server, serve
 from sluice_server.settings import ServeSettings, SettingError
 
 _SWITCH = 0.001  # seconds after which a thread that runs Python lets the event loop go on; by default it is 0.005
+_DEPLOYMENT = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")  # as the store has it
 logger = logging.getLogger("sluice.serve")
 
 
@@ -78,8 +80,11 @@ def assemble(
 def _label_counter(settings: ServeSettings, metrics: Metrics) -> LabelCounter:
     if settings.store is None:
         return PodLabels(metrics)
-    if not settings.model_deployment:
-        raise SettingError("SLUICE_MODEL_DEPLOYMENT is not set: a store keeps labels by it.")
+    if not _DEPLOYMENT.fullmatch(settings.model_deployment):
+        raise SettingError(
+            f"SLUICE_MODEL_DEPLOYMENT is {settings.model_deployment!r}: a store keeps labels by it, so it must be the "
+            "name of the ModelDeployment, of at most 253 lower-case letters, digits, '-' and '.'."
+        )
     from sluice_server.process.store_labels import StoreLabels  # noqa: PLC0415 - no HTTP client where there is no store
     from sluice_server.store.client import StoreClient  # noqa: PLC0415
 

@@ -2,7 +2,8 @@
 
 A request waits a moment for the store's answer. What has none by then is kept and sent again, in order and within a
 limit, until the store takes it; the client is told that it is pending. What is new is counted in this pod's metrics
-when the store has said so, and so in one pod only: the one whose label the store took.
+when the store has said so, and so in one pod only: the one whose label the store took. A label that the store refuses
+is looked for in smaller and smaller requests, and dropped, so that it holds up no other one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 
 from sluice_server.inference.labels import Outcome, RowLabel, TooManyPendingError, tell
 from sluice_server.inference.metrics import Metrics
-from sluice_server.store.client import StoreError
+from sluice_server.store.client import REFUSED, StoreError
 
 MOST_PENDING = 100_000  # labels; some 30 MB
 AT_ONCE = 1_000  # labels of one request to the store, which takes no more
@@ -87,19 +88,36 @@ class StoreLabels:
 
     async def _send(self) -> None:
         """Sends what is pending, until nothing is."""
-        failures = 0
+        failures, size = 0, AT_ONCE
         while self._pending:
-            batch = [self._pending[at] for at in range(min(AT_ONCE, len(self._pending)))]
+            batch = [self._pending[at] for at in range(min(size, len(self._pending)))]
             try:
-                new = await asyncio.to_thread(self._post, self._body(batch))
+                self._take(batch, await self._sent(batch))
+                failures, size = 0, min(2 * size, AT_ONCE)
             except StoreError as error:
+                if error.reason == REFUSED:
+                    size = max(len(batch) // 2, 1)
+                    continue
                 logger.warning("%d labels wait for the store: %s", len(self._pending), error)
                 await asyncio.sleep(self._pauses[min(failures, len(self._pauses) - 1)])
                 failures += 1
-                continue
-            failures = 0
-            outcomes = [tell(self._metrics, each.label, new=is_new) for each, is_new in zip(batch, new, strict=True)]
-            self._take(batch, outcomes)
+
+    async def _sent(self, batch: Sequence[_Pending]) -> list[Outcome]:
+        """What the store says of each label, told to the metrics; raises StoreError, and then nothing was told.
+
+        Labels are refused together, since nobody knows which one it is; a label by itself has an outcome.
+        """
+        try:
+            new = await asyncio.to_thread(self._post, self._body(batch))
+        except StoreError as error:
+            if error.reason != REFUSED or len(batch) > 1:
+                raise
+            logger.error("a label is dropped, because the store refuses it: %s", error)
+            self._metrics.refused(batch[0].label.revision, batch[0].label.entry)
+            return [Outcome.REFUSED]
+        if len(new) != len(batch):
+            raise StoreError("StoreUnreachable", f"the store answers {len(batch)} labels with {len(new)} results")
+        return [tell(self._metrics, each.label, new=is_new) for each, is_new in zip(batch, new, strict=True)]
 
     def _take(self, batch: Sequence[_Pending], outcomes: Sequence[Outcome]) -> None:
         for each, outcome in zip(batch, outcomes, strict=True):

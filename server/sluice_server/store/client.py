@@ -27,6 +27,8 @@ _PATIENCE = 60.0  # seconds; until the store has taken or sends the next bytes
 _LABELS_PATIENCE = 10.0  # seconds; some labels are counted at once, and a pod that stops waits for this
 _PAUSES = (5.0, 10.0, 20.0, 30.0, 60.0, 60.0, 60.0)  # seconds between tries of `keep`
 _SHOWN = 300  # characters of an answer
+_NOT_NOW = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # of a proxy: another try may succeed
+REFUSED = "StoreRefused"  # what was sent is wrong, and will be wrong again
 logger = logging.getLogger("sluice.fetch")
 
 
@@ -137,8 +139,8 @@ class StoreClient:
             raise StoreError("StoreLoginRefused", f"{said}; the token is that of {self._settings.token_file}")
         if response.status == HTTPStatus.NOT_FOUND:
             raise StoreError("NotInStore", said)
-        if 400 <= response.status < 500:
-            raise StoreError("StoreRefused", said)
+        if 400 <= response.status < 500 and response.status not in _NOT_NOW:
+            raise StoreError(REFUSED, said)
         raise StoreError("StoreUnreachable", said, passing=response.status == HTTPStatus.SERVICE_UNAVAILABLE)
 
 

@@ -60,6 +60,12 @@ async def test_without_pending_labels_nothing_is_said_of_them() -> None:
     assert (answer.status_code, answer.json()) == (200, {"counted": 2, "correct": 1, "repeats": 1})
 
 
+async def test_refused_labels_are_told() -> None:
+    """They are lost for good: sending them again changes nothing."""
+    answer = await sent(Labels(Outcome.REFUSED, Outcome.COUNTED, Outcome.COUNTED))
+    assert (answer.status_code, answer.json()) == (200, {"counted": 2, "correct": 1, "repeats": 0, "refused": 1})
+
+
 async def test_too_many_pending_labels_are_refused() -> None:
     """The client keeps them, and is told when to try again."""
     answer = await sent(Labels())

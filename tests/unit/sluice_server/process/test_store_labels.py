@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +16,9 @@ from sluice_server.http.dialects import CODES
 from sluice_server.inference.labels import Outcome, RowLabel, TooManyPendingError
 from sluice_server.inference.metrics import Metrics
 from sluice_server.model.identity import Identity
+from sluice_server.process.serve import assemble, read_manifest
 from sluice_server.process.store_labels import AT_ONCE, StoreLabels
+from sluice_server.settings import ServeSettings, SettingError, StoreSettings
 from sluice_server.store.client import StoreError
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +43,8 @@ class Store:
         self.loses_answers = 0
         self.rows: dict[tuple[str, int], str] = {}
         self.sizes: list[int] = []
+        self.refuses: set[str] = set()
+        self.short_answers = 0
 
     def post(self, body: bytes) -> list[bool]:
         if not self.up.is_set():
@@ -48,11 +54,16 @@ class Store:
         new = []
         for each in labels:
             assert each["model_deployment"] == "iris"
+            if each["prediction"] in self.refuses:
+                raise StoreError("StoreRefused", "422 the body does not fit")
             at = each["prediction"], each["row"]
             new.append(self.rows.setdefault(at, each["claim"]) == each["claim"])
         if self.loses_answers:
             self.loses_answers -= 1
             raise StoreError("StoreUnreachable", "the connection broke")
+        if self.short_answers:
+            self.short_answers -= 1
+            return new[:-1]
         return new
 
 
@@ -139,3 +150,35 @@ async def test_a_pod_that_stops_sends_what_is_pending() -> None:
     store.up.set()
     await pod.labels.close()
     assert pod.value("") == 1
+
+
+@pytest.mark.parametrize("bad", [0, 1_234, 2_499])
+async def test_a_label_that_the_store_refuses_holds_up_no_other_one(bad: int) -> None:
+    """It is found in few requests, dropped and counted as refused; all others count, and the client is told."""
+    store = Store()
+    store.refuses = {label(bad).request.hex()}
+    pod = Pod(store)
+    outcomes = await pod.labels.count([label(number) for number in range(2_500)])
+    assert outcomes[bad] is Outcome.REFUSED
+    assert outcomes.count(Outcome.COUNTED) == pod.value("") == len(store.rows) == 2_499
+    assert pod.value("_refused") == 1
+    assert len(store.sizes) <= 40
+    assert await pod.labels.count([label(3_000)]) == [Outcome.COUNTED]
+
+
+async def test_an_answer_of_another_length_counts_nothing() -> None:
+    """The labels are sent again, as after a lost answer, and each counts once."""
+    store = Store()
+    store.short_answers = 2
+    pod = Pod(store)
+    assert await pod.labels.count([label(1), label(2)]) == [Outcome.COUNTED] * 2
+    assert (pod.value(""), pod.value("_repeats"), len(store.rows)) == (2, 0, 2)
+
+
+@pytest.mark.parametrize("name", ["", "Iris", "iris_2", "i" * 254])
+def test_a_name_that_the_store_refuses_ends_the_pod_at_its_start(settings: ServeSettings, name: str) -> None:
+    """And not each label, one by one."""
+    store = StoreSettings("http://store", Path("/nowhere/token"))
+    changed = dataclasses.replace(settings, model_deployment=name, store=store)
+    with pytest.raises(SettingError, match="SLUICE_MODEL_DEPLOYMENT"):
+        assemble(changed, read_manifest(settings.model_dir), None)

@@ -133,6 +133,7 @@ def test_a_folder_that_this_image_cannot_read_is_told(store: Store, tmp_path: Pa
         (403, b"", "StoreLoginRefused", "/nowhere/token"),
         (404, b'{"detail": "the store has no model"}', "NotInStore", "the store has no model"),
         (422, b"[1]", "StoreRefused", "[1]"),
+        (429, b"", "StoreUnreachable", "answers 429"),
         (503, b"<html>overloaded</html>", "StoreUnreachable", "<html>overloaded</html>"),
         (302, b"", "StoreUnreachable", "302"),
         (200, b"no tar", "StoreContentDamaged", "no archive"),
