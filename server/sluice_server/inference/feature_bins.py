@@ -1,7 +1,8 @@
 """Counts of the values that features have in requests, by the bins of the training data.
 
-Rows are only collected when a request is answered, and counted with numpy when enough have come or Prometheus asks: one
-at a time they would cost as much as a small model. A request with very many rows is counted in a sample of them.
+Numbers are only collected when a request is answered, and counted with numpy when enough have come or Prometheus asks:
+one at a time they would cost as much as a small model. What is collected has a known size: of text only its bin is
+kept, and of columns without bins nothing. A request with very many rows is counted in a sample of them.
 """
 
 from __future__ import annotations
@@ -23,11 +24,16 @@ ROWS_TOGETHER = 500  # 50 features of so many rows are counted in about 1 ms
 
 
 class _Bins(Protocol):
-    """The bins of one feature, each with a name, and the bin of each value of a column."""
+    """The bins of one feature, each with a name.
+
+    `kept`: what is collected of a column, a number for each row; `places`: the bin of each of these.
+    """
 
     names: tuple[str, ...]
 
-    def places(self, column: NDArray[Any]) -> NDArray[np.intp]: ...
+    def kept(self, column: NDArray[Any]) -> NDArray[np.float64]: ...
+
+    def places(self, kept: NDArray[np.float64]) -> NDArray[np.intp]: ...
 
 
 class _Ranges:
@@ -40,10 +46,12 @@ class _Ranges:
         self.names = ("below", *ranges, "above", "missing")
         self._edges = np.array([*starts, math.nextafter(end, math.inf)])  # the last bin includes its end
 
-    def places(self, column: NDArray[Any]) -> NDArray[np.intp]:
-        values = column.astype(np.float64)
-        places = np.searchsorted(self._edges, values, side="right")
-        places[np.isnan(values)] = len(self.names) - 1
+    def kept(self, column: NDArray[Any]) -> NDArray[np.float64]:
+        return column.astype(np.float64)
+
+    def places(self, kept: NDArray[np.float64]) -> NDArray[np.intp]:
+        places = np.searchsorted(self._edges, kept, side="right")
+        places[np.isnan(kept)] = len(self.names) - 1
         return places
 
 
@@ -55,12 +63,15 @@ class _Categories:
         self.names = (*feature.categories, *others)
         self._places = {category: place for place, category in enumerate(feature.categories)}
 
-    def places(self, column: NDArray[Any]) -> NDArray[np.intp]:
+    def kept(self, column: NDArray[Any]) -> NDArray[np.float64]:
         unseen = len(self._places)
         return np.array(
             [self._places.get(value, unseen) if isinstance(value, str) else unseen + 1 for value in column.tolist()],
-            dtype=np.intp,
+            dtype=np.float64,
         )
+
+    def places(self, kept: NDArray[np.float64]) -> NDArray[np.intp]:
+        return kept.astype(np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +88,15 @@ class FeatureBins:
 
     def __init__(self, schema: Schema, reference: Reference) -> None:
         self._features = tuple(_features(schema, reference))
-        self._waiting: list[Rows] = []
+        self._at = np.array([feature.at for feature in self._features], dtype=np.intp)
+        self._waiting: list[NDArray[np.float64]] = []  # a column for each feature
         self._rows = 0
 
     def add(self, rows: Rows) -> None:
         """The rows of a request that was answered."""
-        if len(rows) > ROWS_TOGETHER:
-            rows = rows[:: math.ceil(len(rows) / ROWS_TOGETHER)].copy()  # or all of them would stay in memory
-        self._waiting.append(rows)
-        self._rows += len(rows)
+        sample = rows[:: math.ceil(len(rows) / ROWS_TOGETHER)] if len(rows) > ROWS_TOGETHER else rows
+        self._waiting.append(self._kept(sample))
+        self._rows += len(sample)
         if self._rows >= ROWS_TOGETHER:
             self._count()
 
@@ -96,13 +107,21 @@ class FeatureBins:
             for name, count, share in zip(feature.bins.names, feature.counts.tolist(), feature.expected, strict=True):
                 yield feature.name, name, count, share
 
+    def _kept(self, rows: Rows) -> NDArray[np.float64]:
+        if rows.dtype != object:
+            return rows[:, self._at]  # a copy
+        kept = np.empty((len(rows), len(self._features)))
+        for place, feature in enumerate(self._features):
+            kept[:, place] = feature.bins.kept(rows[:, feature.at])
+        return kept
+
     def _count(self) -> None:
         if not self._waiting:
             return
         waiting, self._waiting, self._rows = self._waiting, [], 0
         rows = np.concatenate(waiting)
-        for feature in self._features:
-            places = feature.bins.places(rows[:, feature.at])
+        for place, feature in enumerate(self._features):
+            places = feature.bins.places(rows[:, place])
             feature.counts[:] += np.bincount(places, minlength=len(feature.counts))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,33 @@ def test_rows_are_counted_when_somebody_asks_and_when_enough_have_come() -> None
     bins.add(np.array([[0.5], [1.5]] * 5 * ROWS_TOGETHER))
     added = sum(counts(bins).values()) - 2 * ROWS_TOGETHER - 1
     assert ROWS_TOGETHER / 2 < added <= ROWS_TOGETHER
+
+
+def test_rows_that_wait_to_be_counted_keep_no_text() -> None:
+    """Neither of a column without bins nor of one with them: a few large requests would fill the memory."""
+    schema = Schema((Column("text", Kind.TEXT), Column("c", Kind.TEXT), Column("x", Kind.NUMBER)))
+    bins = FeatureBins(schema, Reference(10, (NUMBERS, COLOURS)))
+    tracemalloc.start()
+    for at in range(20):
+        text = f"{at} " + "a" * 1_000_000
+        bins.add(np.array([[text, text, 0.5]], dtype=object))
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 2_000_000
+    counted = counts(bins)
+    assert (counted["c", "unseen"], counted["x", "[0.0, 1.0)"]) == (20, 20)
+
+
+def test_rows_that_wait_to_be_counted_keep_no_other_columns() -> None:
+    """Of wide rows with a few bins, what waits is a few numbers, whoever else holds the rows."""
+    schema = Schema((*(Column(str(at), Kind.NUMBER) for at in range(9)), Column("x", Kind.NUMBER)))
+    bins = FeatureBins(schema, Reference(10, (NUMBERS,)))
+    rows = np.full((3, 10), 0.5)
+    bins.add(rows)
+    rows[:] = 9.0
+    kept = bins._waiting[0]
+    assert (kept if kept.base is None else kept.base).nbytes == 3 * 8
+    assert counts(bins)["x", "[0.0, 1.0)"] == 3
 
 
 @pytest.mark.parametrize(("kind", "feature"), [(Kind.TEXT, NUMBERS), (Kind.NUMBER, COLOURS), (Kind.DATE, COLOURS)])
