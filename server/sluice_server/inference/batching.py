@@ -1,9 +1,9 @@
 """Adaptive batching without a timer: each batch takes what queued up while the last one ran.
 
-A lone request is never delayed; under load one pass through the model serves many. A batch that the model answers at
-once (`pace`) is run by the event loop itself, every other one in a worker thread, so that the loop stays free for
-health checks; there is never more than one at a time. When a batch fails, its requests are run one by one, so that a
-bad row fails only its own request. A request with params is a batch of its own.
+A lone request is never delayed; under load one pass through the model serves many. A batch so small that the model
+answers it at once (`pace`) is run by the event loop itself, every other one in a worker thread, so that the loop stays
+free for health checks; there is never more than one at a time. When a batch fails, its requests are run one by one, so
+that a bad row fails only its own request. A request with params is a batch of its own.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Batcher:
         self._in_worker = False
 
     def answers_at_once(self, rows: Rows) -> bool:
-        """Whether these rows, submitted now, are answered by the loop itself and with its next batch."""
+        """Whether these rows, submitted now, are in the next batch, before the loop turns to anything else."""
         return not self._in_worker and self._queued_rows + len(rows) <= self._pace.rows
 
     def submit(self, rows: Rows, params: Params | None = None) -> asyncio.Future[Output]:
@@ -129,7 +129,7 @@ class Batcher:
     def _joins(self, job: _Job, first: _Job, rows: int) -> bool:
         """Whether a job may be run together with the first one of a batch, which has so many rows."""
         apart = not self._together or job.params is not None or first.params is not None
-        return not apart and rows + len(job.rows) <= (self._pace.rows or MOST_ROWS_TOGETHER)
+        return not apart and rows + len(job.rows) <= MOST_ROWS_TOGETHER
 
     def _deliver(self, jobs: list[_Job], outcomes: Sequence[Output | Exception]) -> None:
         for job, outcome in zip(jobs, outcomes, strict=True):

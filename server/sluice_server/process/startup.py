@@ -23,7 +23,7 @@ from sluice_server.inference.readiness import Phase
 from sluice_server.inference.rejection import Rejection
 from sluice_server.inference.rows import RowReader
 from sluice_server.model.manifest import EXAMPLE_ROWS, Manifest
-from sluice_server.model.schema import Rows
+from sluice_server.model.schema import Kind, Rows
 from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError
 
@@ -64,7 +64,7 @@ async def _answer_example(pod: Pod, worker: Executor) -> Output:
     rows = _example(pod.manifest, dialect)
     model = await _load(pod, worker, rows)
     pod.rows.allow_missing(model.nullable)
-    pod.data_plane.take(await _batcher(model, worker, pod.settings.max_queued_rows, rows), model.classes)
+    pod.data_plane.take(await _batcher(pod, model, worker, rows), model.classes)
     pod.metrics.expect_classes(model.classes or ())
     prediction = await pod.data_plane.predict(rows, ENTRIES[0], probe=False, disconnected=_stay)
     assert isinstance(prediction, Prediction)  # nobody leaves, and nothing else waits
@@ -72,12 +72,18 @@ async def _answer_example(pod: Pod, worker: Executor) -> Output:
     return prediction.output
 
 
-async def _batcher(model: LoadedModel, worker: Executor, max_queued_rows: int, example: Rows) -> Batcher:
-    """Somebody else's code never runs on the event loop: it may wait for something, however fast it was once."""
+async def _batcher(pod: Pod, model: LoadedModel, worker: Executor, example: Rows) -> Batcher:
+    """Somebody else's code never runs on the event loop: it may wait for something, however fast it was once.
+
+    Nor does a model of text, which takes the longer the longer the texts are, and not by its rows.
+    """
+    limit = pod.settings.max_queued_rows
     if isinstance(model, CodeModel):
-        return Batcher(model.predict, worker, max_queued_rows, with_params=model.predict_with, together=model.together)
+        return Batcher(model.predict, worker, limit, with_params=model.predict_with, together=model.together)
+    if any(column.kind is Kind.TEXT for column in pod.manifest.schema.columns):
+        return Batcher(model.predict, worker, limit)
     pace = await asyncio.get_running_loop().run_in_executor(worker, measure, model.predict, example)
-    return Batcher(model.predict, worker, max_queued_rows, pace)
+    return Batcher(model.predict, worker, limit, pace)
 
 
 async def _stay() -> None:

@@ -133,7 +133,7 @@ def test_a_cancelled_request_is_not_computed(worker: ThreadPoolExecutor) -> None
 
 
 def test_what_is_answered_at_once_never_leaves_the_event_loop(worker: ThreadPoolExecutor) -> None:
-    """Requests of one turn share a pass; a batch ends with the rows that the loop may wait for."""
+    """Requests of one turn share a pass; the worker runs it if it is more than the loop may wait for."""
     passes = list[tuple[int, bool]]()
 
     def double(rows: Rows) -> Output:
@@ -144,12 +144,31 @@ def test_what_is_answered_at_once_never_leaves_the_event_loop(worker: ThreadPool
         batcher = Batcher(double, worker, 10_000, Pace(3))
         assert batcher.answers_at_once(rows(1, 2, 3))
         assert not batcher.answers_at_once(rows(1, 2, 3, 4))
+        answers = await asyncio.gather(*map(batcher.submit, (rows(1, 2), rows(3))))
+        assert [answer.values.tolist() for answer in answers] == [[2, 4], [6]]
         answers = await asyncio.gather(*map(batcher.submit, (rows(1, 2), rows(3), rows(4, 5))))
         assert [answer.values.tolist() for answer in answers] == [[2, 4], [6], [8, 10]]
         assert (await batcher.submit(rows(1, 2, 3, 4))).values.tolist() == [2, 4, 6, 8]
 
     asyncio.run(play())
-    assert passes == [(3, True), (2, True), (4, False)]
+    assert passes == [(3, True), (5, False), (4, False)]
+
+
+def test_under_load_a_batch_is_as_large_as_without_the_loop(worker: ThreadPoolExecutor) -> None:
+    """However few rows the loop may wait for: many requests share a pass, or each would pay for one of its own."""
+    passes = list[int]()
+
+    def double(rows: Rows) -> Output:
+        passes.append(len(rows))
+        return Output(rows[:, 0] * 2, None, None)
+
+    async def play() -> None:
+        batcher = Batcher(double, worker, 10_000, Pace(1))
+        answers = await asyncio.gather(*(batcher.submit(rows(value)) for value in range(32)))
+        assert [answer.values.tolist() for answer in answers] == [[2 * value] for value in range(32)]
+
+    asyncio.run(play())
+    assert passes == [32]
 
 
 def test_the_loop_does_not_ask_a_model_that_the_worker_asks(worker: ThreadPoolExecutor) -> None:

@@ -13,11 +13,16 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder, StandardScaler
+
+from sluice_server.inference.pace import Pace
+from sluice_server.model.schema import Rows
+from sluice_server.process import startup
 
 if TYPE_CHECKING:
     from tests.unit.sluice_server.conftest import Client, Save, Start
@@ -212,3 +217,22 @@ def test_one_answer_for_several_rows_is_not_ready(start: Start, save: Save, tmp_
     name = f"{Sum.__module__}.Sum"
     client = start(model_dir=save(tmp_path / "model", estimator, signature("abcd"), example), trusted_types=(name,))
     assert "3 rows with 1 predictions" in reason(client)
+
+
+def test_a_model_of_text_never_runs_on_the_event_loop(
+    start: Start, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast it answers its example: a row may have a text of megabytes, and health checks would wait."""
+    monkeypatch.setattr(startup, "measure", lambda *_: Pace(1_000))
+    estimator = make_pipeline(HashingVectorizer(n_features=16), LogisticRegression()).fit(["good", "bad"], [1, 0])
+    text = start(model_dir=save(tmp_path / "text", estimator, signature("t", "string"), ["good"]))
+    numbers = served(start, save, tmp_path / "numbers", LogisticRegression(max_iter=500).fit(TABLE, CLASSES))
+    assert not _answers_at_once(text, np.array([["good"]], dtype=object))
+    assert _answers_at_once(numbers, TABLE.to_numpy()[:1])
+
+
+def _answers_at_once(client: Client, rows: Rows) -> bool:
+    assert client.get("/health/ready").status_code == 200, client.get("/health/ready").text
+    batcher = client.process.pod.data_plane._batcher
+    assert batcher is not None
+    return batcher.answers_at_once(rows)
