@@ -36,15 +36,15 @@ class PyfuncModel:
         self, model: mlflow.pyfunc.PyFuncModel, to_input: frames.ToInput, function: str, example: Rows, near: Rows
     ) -> None:
         self._model = model
-        self._to_input = to_input
+        self._to_input = to_input  # its result may share memory with the rows, and code may change what it is given
         self._estimator = _estimator(model)
-        self._shares: Callable[[Any], Values] | None = None
+        self._shares: Callable[[Rows], Values] | None = None
         self._gives_shares = function == _PROBABILITIES
         self.classes: tuple[Any, ...] | None = None
         self.classes = self._found_classes(self.predict(example).values)
         self._index = {label: index for index, label in enumerate(self.classes or ())}
         if self.classes is not None and not self._gives_shares:
-            self._shares = self._found_shares(self._to_input(example))
+            self._shares = self._found_shares(example)
         self.together = self._are_independent(near)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -56,7 +56,7 @@ class PyfuncModel:
 
     def predict_with(self, rows: Rows, params: Mapping[str, Any] | None) -> Output:
         """The same, with what a request says beside its rows."""
-        data = self._to_input(rows)
+        data = self._input(rows)
         answer = self._model.predict(data) if params is None else self._model.predict(data, params=dict(params))
         output = answers.per_row(answer, len(rows))
         if self.classes is None:
@@ -64,7 +64,11 @@ class PyfuncModel:
         if self._gives_shares:
             return Output(output.values, output.values, np.argmax(output.values, axis=1))
         indexes = np.array([self._index[label] for label in output.values.tolist()])
-        return Output(output.values, None if self._shares is None else self._shares(data), indexes)
+        return Output(output.values, None if self._shares is None else self._shares(rows), indexes)
+
+    def _input(self, rows: Rows) -> Any:
+        """For one call of the model: a copy."""
+        return self._to_input(rows.copy())
 
     def _found_classes(self, answered: Values) -> tuple[Any, ...] | None:
         """The labels of the classifier inside, if it is one and these are its answers."""
@@ -77,19 +81,19 @@ class PyfuncModel:
             fits = answered.ndim == 1 and set(answered.tolist()) <= set(labels.tolist())
         return tuple(labels.tolist()) if fits else None
 
-    def _found_shares(self, data: Any) -> Callable[[Any], Values] | None:
+    def _found_shares(self, example: Rows) -> Callable[[Rows], Values] | None:
         """The method for probabilities of the classifier inside, if it has a usable one."""
         if not hasattr(self._estimator, _PROBABILITIES):
             return None
 
-        def shares(rows: Any) -> Values:
-            return np.asarray(self._estimator.predict_proba(rows))
+        def shares(rows: Rows) -> Values:
+            return np.asarray(self._estimator.predict_proba(self._input(rows)))
 
         try:
-            found = shares(data)
+            found = shares(example)
         except Exception:  # in whichever way it says that it gives none
             return None
-        return shares if found.shape == (len(data), len(self.classes or ())) else None
+        return shares if found.shape == (len(example), len(self.classes or ())) else None
 
     def _are_independent(self, rows: Rows) -> bool:
         """Whether each row gets the same answer alone as among the others."""

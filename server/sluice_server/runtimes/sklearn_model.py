@@ -34,6 +34,8 @@ class SklearnModel:
     `function`: the method that answers for it, predict or predict_proba. `places`: where the columns that it was fitted
     with are in a row; None if they are in their order. It is asked for the rows of `example` to see what it gives, and
     whether it takes rows of one text as a list of texts: a vectorizer does, as it was fitted on a list of them.
+
+    Each call of the estimator gets a copy of the rows: one such as StandardScaler(copy=False) changes what it is given.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class SklearnModel:
             raise ModelError(f"the model file holds a {type(fitted).__name__}, which has no {function}")
         self.estimator = fitted
         self._places: list[int] | int | None = None if places is None else list(places)
-        if example.dtype == object and example.shape[1] == 1 and not _answers(fitted, example):
+        if example.dtype == object and example.shape[1] == 1 and not _answers(fitted, example.copy()):
             self._places = 0
         self.classes = _classes(fitted, self._ordered(example))
         self._class_values = np.asarray(getattr(fitted, "classes_", ())) if self.classes is not None else np.array(())
@@ -54,7 +56,7 @@ class SklearnModel:
 
     def predict(self, rows: Rows) -> Output:
         """The output for rows of shape (rows, columns); raises what the estimator raises, and on NaN predictions."""
-        return self._run(self._ordered(rows))
+        return self._run(rows)
 
     @property
     def places(self) -> list[int] | None:
@@ -73,11 +75,13 @@ class SklearnModel:
 
     def own(self, rows: Rows) -> tuple[Values, Values]:
         """The predictions and probabilities that the estimator's own methods give."""
-        ordered = self._ordered(rows)
-        return self.estimator.predict(ordered), self.estimator.predict_proba(ordered)
+        return self.estimator.predict(self._ordered(rows)), self.estimator.predict_proba(self._ordered(rows))
 
     def _ordered(self, rows: Rows) -> Rows:
-        return rows if self._places is None else rows[:, self._places]
+        """A copy for one call of the estimator."""
+        if isinstance(self._places, list):
+            return rows[:, self._places]
+        return rows.copy() if self._places is None else rows[:, self._places].copy()
 
     def _way(self, function: str) -> Callable[[Rows], Output]:
         if function == _PROBABILITIES:
@@ -87,22 +91,23 @@ class SklearnModel:
         return self._forest if _is_forest(self.estimator) else self._classifier
 
     def _values(self, rows: Rows) -> Output:
-        return Output(finite(np.asarray(self.estimator.predict(rows))), None, None)
+        return Output(finite(np.asarray(self.estimator.predict(self._ordered(rows)))), None, None)
 
     def _probabilities(self, rows: Rows) -> Output:
-        shares = finite(np.asarray(self.estimator.predict_proba(rows)))
+        shares = finite(np.asarray(self.estimator.predict_proba(self._ordered(rows))))
         return Output(shares, shares, None if self.classes is None else np.argmax(shares, axis=1))
 
     def _forest(self, rows: Rows) -> Output:
-        shares = finite(_mean_of_trees(self.estimator.estimators_, rows))
+        shares = finite(_mean_of_trees(self.estimator.estimators_, self._ordered(rows)))
         indexes = np.argmax(shares, axis=1)
         return Output(self._class_values[indexes], shares, indexes)
 
     def _classifier(self, rows: Rows) -> Output:
-        values = np.asarray(self.estimator.predict(rows))
+        values = np.asarray(self.estimator.predict(self._ordered(rows)))
         indexes = np.searchsorted(self._class_values, values)  # scikit-learn keeps classes_ sorted
         has_probabilities = hasattr(self.estimator, _PROBABILITIES)
-        return Output(values, finite(self.estimator.predict_proba(rows)) if has_probabilities else None, indexes)
+        shares = finite(self.estimator.predict_proba(self._ordered(rows))) if has_probabilities else None
+        return Output(values, shares, indexes)
 
 
 def load(path: Path, schema: Schema, trusted_types: Sequence[str], example: Rows, function: str) -> SklearnModel:

@@ -17,6 +17,8 @@ import pytest
 import yaml
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.model import manifest
@@ -130,6 +132,22 @@ def test_a_pickled_classifier_answers_as_in_mlflow_and_takes_feedback(start: Sta
     assert client.get("/metadata").json()["target_classes"] == [0, 1, 2]
     labels = {"prediction_id": answer["prediction_id"], "labels": answer["predictions"]}
     assert client.post("/feedback", json=labels).json()["correct"] == 3
+
+
+def test_a_pickled_classifier_that_changes_its_input_has_the_right_probabilities(start: Start, tmp_path: Path) -> None:
+    """It is asked twice, and would scale what it has scaled already."""
+    changing, copying = (
+        make_pipeline(StandardScaler(copy=copy), LogisticRegression()).fit(FLOWERS.to_numpy(copy=True), KINDS)
+        for copy in (False, True)
+    )
+    signature = infer_signature(FLOWERS, KINDS)
+    model_dir = folder(
+        tmp_path, mlflow.sklearn.save_model, changing, serialization_format="cloudpickle", signature=signature
+    )
+    rows = FLOWERS[::10].to_numpy(copy=True)
+    answer = start(model_dir=model_dir).post("/predict", json={"features": rows.tolist()}).json()
+    assert answer["predictions"] == copying.predict(rows).tolist()
+    assert np.allclose(answer["probabilities"], copying.predict_proba(rows))
 
 
 @pytest.mark.parametrize("function", ["predict_proba", "predict_log_proba"])

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from sluice_server.convert.parity import Parity, compare
 from sluice_server.model.schema import Column, Kind, Schema
 from sluice_server.runtimes.port import ModelError
 from sluice_server.runtimes.sklearn_model import SklearnModel, load
@@ -44,6 +45,27 @@ def test_answers_are_those_of_scikit_learn_bit_by_bit(estimator: Any) -> None:
     assert answer.probabilities is not None
     assert np.array_equal(answer.probabilities, estimator.predict_proba(ROWS))
     assert np.array_equal(estimator.classes_[answer.classes], answer.values)
+
+
+@pytest.mark.parametrize("function", ["predict", "predict_proba"])
+@pytest.mark.parametrize("places", [None, (3, 1, 0, 2)])
+def test_an_estimator_that_changes_its_input_answers_as_one_that_copies_it(
+    function: str, places: tuple[int, ...] | None
+) -> None:
+    """For its probabilities, too; and the rows, which others still read, stay as they were."""
+    copying, changing = (
+        make_pipeline(StandardScaler(copy=copy), LogisticRegression()).fit(FEATURES.copy(), NAMES)
+        for copy in (True, False)
+    )
+    example, rows = FEATURES[:1].copy(), FEATURES.copy()
+    own, other = (SklearnModel(estimator, example, function, places) for estimator in (copying, changing))
+    answer = other.predict(rows)
+    assert np.array_equal(answer.values, own.predict(rows).values)
+    assert np.array_equal(np.asarray(answer.probabilities), np.asarray(own.predict(rows).probabilities))
+    assert all(map(np.array_equal, other.own(rows), own.own(rows)))
+    assert compare(other, own, rows) == Parity(len(rows), 0, 0.0)
+    assert np.array_equal(example, FEATURES[:1])
+    assert np.array_equal(rows, FEATURES)
 
 
 def test_a_classifier_without_probabilities_has_none() -> None:
