@@ -25,9 +25,11 @@ def places(schema: Schema, fitted: tuple[str, ...] | None, width: int | None) ->
     if width is not None and width != len(schema.columns):
         has = _count(len(schema.columns))
         raise ModelError(f"the signature has {has}, and the model was fitted on {_count(width)}: {_LOG_AGAIN}")
-    if fitted is None or not schema.is_named or fitted == schema.names:
+    if fitted is None or fitted == schema.names:
         return None
     missing, unknown = set(fitted) - set(schema.names), set(schema.names) - set(fitted)
+    if (missing or unknown) and not schema.is_named:
+        return None
     if missing or unknown:
         raise ModelError(
             f"the signature names other columns than the model was fitted on: it lacks {_listed(missing)}, "

@@ -8,6 +8,7 @@ import re
 from itertools import islice
 from typing import Any
 
+from sluice_server.inference import tables
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader
 from sluice_server.model.schema import Column, Kind, Rows
@@ -35,10 +36,11 @@ def read(body: bytes, reader: RowReader) -> Rows | Rejection:
         return Rejection(
             Cause.TOO_LARGE, f"the table has more than {reader.max_rows} rows, which is the limit: split it"
         )
-    names, *rows = lines or [[]]
+    first, *rows = lines or [[]]
+    names = tables.header(tuple(first), reader.schema)
+    if isinstance(names, Rejection):
+        return names
     columns = {column.name: column for column in reader.schema.columns}
-    if not reader.schema.is_named:  # the names say nothing then, and the places count
-        names = [*columns, *names[len(columns) :]]
     records = []
     for at, row in enumerate(line for line in rows if line):
         if len(row) != len(names):

@@ -5,7 +5,7 @@ What MLflow's own server would cut or guess is refused: 2.9 for a whole number, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from sluice_server.http import json_body
 from sluice_server.http.dialects import csv_rows
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
+from sluice_server.inference import tables
 from sluice_server.inference.cells import type_name
 from sluice_server.inference.params import NO_PARAMS, ParamReader
 from sluice_server.inference.prediction import Prediction
@@ -103,19 +104,14 @@ class MlflowDialect:
     def _split(self, table: Any) -> Rows | Rejection:
         if not isinstance(table, dict) or not isinstance(table.get("data"), list):
             return invalid((), "missing", 'a table must be {"columns": [...], "data": [[...], ...]}')
-        names = table.get("columns")
-        if names is None or not self._rows.schema.is_named:
-            rows = self._rows.read(table["data"])
-        elif isinstance(names, list):
-            rows = self._named(tuple(map(str, names)), table["data"])
-        else:
+        names, data = table.get("columns"), table["data"]
+        if names is None:
+            names = self._rows.schema.names
+        elif not isinstance(names, list):
             return invalid(("columns",), "list_type", f"a list of names is needed, not {type_name(names)}")
+        called = tables.header(tuple(map(str, names)), self._rows.schema)
+        if isinstance(called, Rejection):
+            return called.below("columns")
+        values = tables.rows(called, data, self._rows.schema)
+        rows = values if isinstance(values, Rejection) else self._rows.read(values)
         return rows.below("data") if isinstance(rows, Rejection) else rows
-
-    def _named(self, names: tuple[str, ...], data: Sequence[Any]) -> Rows | Rejection:
-        if names == self._rows.schema.names:
-            return self._rows.read(data)
-        for at, row in enumerate(data):
-            if not isinstance(row, list) or len(row) != len(names):
-                return invalid((at,), "wrong_length", f"a row needs a value for each of the {len(names)} columns")
-        return self._rows.read([dict(zip(names, row, strict=True)) for row in data])

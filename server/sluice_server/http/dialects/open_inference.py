@@ -146,6 +146,8 @@ def _values(inputs: Iterable[Tensor], binary: bytes) -> dict[str, list[Any]]:
     found, at = dict[str, list[Any]](), 0
     for tensor in inputs:
         size = tensor.binary_size
+        if tensor.name in found:
+            raise TensorError(f"{tensor.name[:50]}: two inputs have this name")
         try:
             found[tensor.name] = tensors.values(tensor, None if size is None else binary[at : at + size])
         except TensorError as error:

@@ -91,6 +91,45 @@ def test_columns_without_names_are_taken_by_place() -> None:
     assert rows(dialect(UNNAMED), b"p,q\n1,2\n", "text/csv") == [[1, 2]]
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ({"dataframe_split": {"columns": ["1", "0"], "data": [[2, 1]]}}, "application/json"),
+        ({"dataframe_split": {"columns": [1, 0], "data": [[2, 1]]}}, "application/json"),
+        ({"dataframe_split": {"columns": ["index", "0", "1"], "data": [[9, 1, 2]]}}, "application/json"),
+        ({"dataframe_records": [{"1": 2, "0": 1}]}, "application/json"),
+        (b"1,0\n2,1\n", "text/csv"),
+        (b",0,1\n9,1,2\n", "text/csv"),
+    ],
+)
+def test_names_that_are_numbers_are_names(body: Any, content_type: str) -> None:
+    """A table in another order, or with the index that pandas writes, is the same request in every form."""
+    assert rows(dialect(UNNAMED), body, content_type) == [[1, 2]]
+
+
+@pytest.mark.parametrize("names", [["i", "p", "q"], ["p"], ["1", "2", "3"]])
+def test_columns_without_names_are_never_shifted(names: list[str]) -> None:
+    """By place, a table of another width would put each value into the wrong column."""
+    row = list(range(len(names)))
+    split = {"dataframe_split": {"columns": names, "data": [row]}}
+    text = f"{','.join(names)}\n{','.join(map(str, row))}\n".encode()
+    for body, content_type in ((split, "application/json"), (text, "text/csv")):
+        code, _, message = rejected(dialect(UNNAMED), body, content_type)
+        assert (code, "needs 2 columns" in message) == (400, True), message
+
+
+@pytest.mark.parametrize("schema", [UNNAMED, Schema((Column("a", Kind.NUMBER), Column("b", Kind.NUMBER)))])
+def test_a_name_that_comes_twice_is_refused(schema: Schema) -> None:
+    """Nobody can tell which of the columns is meant; twice is fine what the model does not use."""
+    one, two = schema.names
+    split = {"dataframe_split": {"columns": [one, two, one], "data": [[1, 2, 3]]}}
+    text = f"{one},{two},{one}\n1,2,3\n".encode()
+    for body, content_type in ((split, "application/json"), (text, "text/csv")):
+        code, _, message = rejected(dialect(schema), body, content_type)
+        assert (code, f"2 columns have the name {one!r}" in message) == (400, True), message
+    assert rows(dialect(schema), f"x,{two},x,{one}\n9,2,9,1\n".encode(), "text/csv") == [[1, 2]]
+
+
 def test_single_values_are_rows_of_one_column() -> None:
     """And no row of several columns."""
     assert rows(dialect(ONE), {"instances": [1, 2, 3]}) == [[1], [2], [3]]

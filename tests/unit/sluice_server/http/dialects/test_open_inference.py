@@ -184,6 +184,13 @@ def test_bytes_that_do_not_fit_are_told(size: Any, content: bytes, words: str) -
     assert words in found.message
 
 
+def test_an_input_that_comes_twice_is_refused() -> None:
+    """Nobody can tell which of the two is meant."""
+    found = parsed(dialect(), [tensor([1], [1], "0"), tensor([2], [1], "1"), tensor([3], [1], "0")])
+    assert isinstance(found, Rejection)
+    assert found.message == "0: two inputs have this name"
+
+
 def test_other_bodies_are_told_what_is_wrong() -> None:
     """Not JSON, not UTF-8, too many lists, and an output that there is not."""
     for content, words in ((b"{", "not JSON"), (b'{"id": "\xff"}', "UTF-8"), (b"[]", "Expected `object`")):
