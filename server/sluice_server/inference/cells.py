@@ -33,7 +33,22 @@ def wrong(location: Location, kind: str, message: str) -> RejectedError:
 
 def read_cell(value: Any, column: Column, where: Location) -> Any:
     """The cell for a value that is there; raises RejectedError."""
-    return _READ[column.kind](value, column, where)
+    cell = _READ[column.kind](value, column, where)
+    fits = column.range
+    if fits is not None and not fits.low <= cell <= fits.high:
+        raise wrong(
+            where,
+            "out_of_range",
+            f"{column.name!r} is of the type {fits.type}, which goes from {fits.low:.0f} to {fits.high:.0f}",
+        )
+    return cell
+
+
+def bounds(column: Column) -> tuple[float, float]:
+    """The smallest and the largest number that `read_cell` accepts for a column of numbers."""
+    most = LARGEST_INTEGER - 1 if column.kind is Kind.INTEGER else LARGEST
+    fits = column.range
+    return (-most, most) if fits is None else (max(-most, fits.low), min(most, fits.high))
 
 
 def _boolean(value: Any, column: Column, where: Location) -> float:

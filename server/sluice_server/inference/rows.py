@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sluice_server.inference.cells import LARGEST, LARGEST_INTEGER, RejectedError, read_cell, type_name, wrong
+from sluice_server.inference.cells import RejectedError, bounds, read_cell, type_name, wrong
 from sluice_server.inference.rejection import Cause, Location, Rejection, invalid
 from sluice_server.model.schema import Kind, Rows, Schema
 
@@ -36,6 +36,7 @@ class RowReader:
         self.max_rows = max_rows
         self._integers = np.array([column.kind is Kind.INTEGER for column in schema.columns])
         self._has_integers = bool(self._integers.any())
+        self._low, self._high = np.array([bounds(column) for column in schema.columns]).T
         self.allow_missing([False] * len(schema.columns))
 
     @property
@@ -90,10 +91,10 @@ class RowReader:
             return None
 
     def _is_clean(self, rows: Rows) -> bool:
-        fits = np.abs(rows) <= LARGEST
+        fits = (rows >= self._low) & (rows <= self._high)
         if self._has_integers:
             integers = rows[:, self._integers]
-            fits[:, self._integers] = (np.abs(integers) < LARGEST_INTEGER) & (integers == np.trunc(integers))
+            fits[:, self._integers] &= integers == np.trunc(integers)
         if self.takes_missing:
             fits |= np.isnan(rows) & self._nullable
         return bool(fits.all())

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 # (rows, columns), in the column order of a schema. float64 where all columns are numbers or booleans, else objects: a
@@ -32,12 +33,25 @@ NUMERIC = frozenset({Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN})
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """What numbers of a type go to, from `low` to `high`; beyond it they would become other numbers without a word."""
+
+    type: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """One input column; an unnamed one is called by its position. One that is not `required` may be left out."""
+    """One input column; an unnamed one is called by its position. One that is not `required` may be left out.
+
+    `range`: that of its type, where it is smaller than what a column of its kind may hold anyway.
+    """
 
     name: str
     kind: Kind
     required: bool = True
+    range: Range | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,10 @@ _COLUMN_KINDS = {
 }
 
 
+_LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+_WHOLE = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
+
+
 def parse_inputs(inputs: str) -> Schema:
     """The schema of a signature's `inputs` (a JSON string, as MLmodel holds it); raises SignatureError."""
     try:
@@ -108,7 +126,8 @@ def _column(position: int, entry: dict[str, Any]) -> Column:
             f"input column {name!r} has type {entry.get('type')!r}, and this server takes {', '.join(_COLUMN_KINDS)}: "
             "give the model columns of these types"
         )
-    return Column(name, kind, entry.get("required") is not False)
+    int32 = _range("int32") if entry.get("type") == "integer" else None
+    return Column(name, kind, entry.get("required") is not False, int32)
 
 
 def _tensor_columns(entry: dict[str, Any]) -> tuple[Column, ...]:
@@ -122,7 +141,8 @@ def _tensor_columns(entry: dict[str, Any]) -> tuple[Column, ...]:
             f"the input is a tensor of {dtype} with shape {shape}, and this server takes numbers and text with shape "
             "[-1, n] or [-1]: log the model with rows of a fixed number of columns"
         )
-    return tuple(Column(str(position), kind) for position in range(width))
+    narrow = _range(dtype)
+    return tuple(Column(str(position), kind, range=narrow) for position in range(width))
 
 
 def _width(shape: object) -> int | None:
@@ -141,3 +161,13 @@ def _tensor_kind(dtype: str) -> Kind | None:
     if dtype.startswith(("int", "uint")):
         return Kind.INTEGER
     return {"bool": Kind.BOOLEAN, "str": Kind.TEXT, "object": Kind.TEXT}.get(dtype)
+
+
+def _range(dtype: str) -> Range | None:
+    """That of a type of numpy; None where all that a row may hold fits into it."""
+    if dtype == "float16":
+        return Range(dtype, -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
+    if dtype in _WHOLE and dtype != "int64":
+        limits = np.iinfo(dtype)
+        return Range(dtype, float(limits.min), float(limits.max))
+    return None

@@ -11,7 +11,7 @@ import pytest
 
 from sluice_server.inference.rejection import Cause, Rejection
 from sluice_server.inference.rows import RowReader
-from sluice_server.model.schema import Column, Kind, Schema
+from sluice_server.model.schema import Column, Kind, Schema, parse_inputs
 
 MIXED = RowReader(
     Schema(
@@ -119,3 +119,29 @@ def test_what_is_no_number_is_found_among_numbers(value: Any) -> None:
     found = reader.read([[1.5, 2]] * 50 + [[1, value]])
     assert isinstance(found, Rejection)
     assert (found.cause, found.location) == (Cause.INVALID, (50, 1))
+
+
+TENSOR = '[{{"type": "tensor", "tensor-spec": {{"dtype": "{}", "shape": [-1, 1]}}}}]'
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fits", "beyond", "told"),
+    [
+        ('[{"name": "a", "type": "integer"}]', 2**31 - 1, 3_000_000_000, "int32, which goes from -2147483648 to"),
+        (TENSOR.format("uint8"), 255, 300, "uint8, which goes from 0 to 255"),
+        (TENSOR.format("uint64"), 2**53 - 1, -1, "uint64"),
+        (TENSOR.format("int8"), -128, -129, "int8, which goes from -128 to 127"),
+        (TENSOR.format("float16"), 65504.0, 100_000.5, "float16, which goes from -65504 to 65504"),
+    ],
+)
+def test_a_number_that_its_type_cannot_hold_is_refused(inputs: str, fits: float, beyond: float, told: str) -> None:
+    """It would reach the model as another number: 300 is 44 as uint8."""
+    schema = parse_inputs(inputs)
+    reader = RowReader(schema, 2)
+    assert reader.read_matrix([[beyond]]) is None
+    for rejection in (reader.read([[beyond]]), reader.read([{schema.names[0]: beyond}])):
+        assert isinstance(rejection, Rejection)
+        assert (rejection.kind, told in rejection.message) == ("out_of_range", True), rejection.message
+    for rows in (reader.read_matrix([[fits]]), reader.read([{schema.names[0]: fits}])):
+        assert isinstance(rows, np.ndarray)
+        assert rows.tolist() == [[fits]]
