@@ -29,9 +29,13 @@ class Encoding:
     places: list[int] | None
     numbers: Mapping[int, Mapping[Any, float]]
 
+    def in_order(self, rows: Rows) -> Rows:
+        """Rows in the order of the signature with the columns of the fit."""
+        return rows if self.places is None else rows[:, self.places]
+
     def matrix(self, rows: Rows) -> NDArray[np.float64]:
         """Rows in the order of the signature as a float64 matrix of the same shape; NaN for what is missing."""
-        ordered = rows if self.places is None else rows[:, self.places]
+        ordered = self.in_order(rows)
         if not self.numbers:
             return ordered
         encoded = np.empty(ordered.shape)

@@ -89,7 +89,8 @@ class LightgbmRuntime:
         if zipfile.is_zipfile(path):
             from sluice_server.runtimes import lightgbm_estimator  # noqa: PLC0415 - imports scikit-learn
 
-            return lightgbm_estimator.load(path, found.schema, ESTIMATOR_TYPES.union(trusted_types), example)
+            types = ESTIMATOR_TYPES.union(trusted_types)
+            return lightgbm_estimator.load(path, found.schema, types, example, found.example_is_made_up)
         from sluice_server.runtimes import lightgbm_model  # noqa: PLC0415 - imports LightGBM
 
-        return lightgbm_model.load(path, found.schema, example)
+        return lightgbm_model.load(path, found.schema, example, found.example_is_made_up)

@@ -22,7 +22,7 @@ from sluice_server.runtimes.nodes import changed
 from sluice_server.runtimes.output import Values
 
 
-def load(path: Path, schema: Schema, types: frozenset[str], example: Rows) -> LightgbmModel:
+def load(path: Path, schema: Schema, types: frozenset[str], example: Rows, made_up: bool) -> LightgbmModel:
     """The model in a skops file that constructs only `types`, which has answered `example`.
 
     Raises skops' own exceptions for other types, ModelError, and what LightGBM raises.
@@ -35,7 +35,7 @@ def load(path: Path, schema: Schema, types: frozenset[str], example: Rows) -> Li
     labels = _labels(fitted, described.outputs) if isinstance(fitted, lightgbm.LGBMClassifier) else None
     best = int(fitted._Booster.best_iteration)
     rounds = best if 0 < best <= described.rounds else -1
-    return proven(LightgbmModel(described, schema, example, labels, rounds), example)
+    return proven(LightgbmModel(described, schema, example, made_up, labels, rounds), example)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice_server.model.schema import MOST_COLUMNS
+from sluice_server.runtimes.lightgbm_categories import Categories, paired
 from sluice_server.runtimes.nodes import changed, check_nodes
 from sluice_server.runtimes.port import ModelError
 
@@ -40,7 +41,7 @@ class LightgbmFile:
 
     `text`: what LightGBM needs of it, all of it checked. `outputs`: the numbers that it gives for a row. `names`: its
     columns, None if it was trained without. `categories`: for each column the values that stand for 0, 1, ..., None
-    where it has numbers.
+    where it has numbers. `ranges`: for each column what LightGBM saw in the training.
     """
 
     text: str
@@ -48,7 +49,8 @@ class LightgbmFile:
     outputs: int
     rounds: int
     names: tuple[str, ...] | None
-    categories: tuple[tuple[Any, ...] | None, ...]
+    categories: Categories
+    ranges: tuple[str, ...]
 
 
 def read(content: bytes) -> LightgbmFile:
@@ -88,7 +90,8 @@ def _describe(content: bytes) -> LightgbmFile:
         outputs=outputs,
         rounds=len(sizes) // outputs,
         names=None if names == [f"Column_{at}" for at in range(width)] else tuple(names),
-        categories=_categories(rest[end:], infos),
+        categories=paired(_lists(rest[end:]), infos),
+        ranges=tuple(infos),
     )
 
 
@@ -123,12 +126,12 @@ def _check_tree(block: bytes, at: int, width: int) -> None:
     start, *lines = block.decode().rstrip("\n").split("\n")
     if start != f"Tree={at}" or not block.endswith(b"\n"):
         raise changed("a tree is not at its place")
-    tree = _fields(lines, _OF_TREES)
-    leaves = int(tree["num_leaves"])
-    if int(tree.get("is_linear", 0)):
+    if any(line.startswith("is_linear=") and line != "is_linear=0" for line in lines):
         raise ModelError(
             "a leaf of a tree holds a linear model, which this server does not serve: train with linear_tree=False"
         )
+    tree = _fields(lines, _OF_TREES)
+    leaves = int(tree["num_leaves"])
     if leaves < 1 or len(_numbers(tree["leaf_value"])) != leaves:
         raise changed("a tree has another number of leaves than it says")
     _numbers(tree.get("shrinkage", "1"))
@@ -182,16 +185,7 @@ def _numbers(text: str) -> NDArray[np.float64]:
     return np.array(text.split(), dtype=np.float64)
 
 
-def _categories(end: bytes, infos: list[str]) -> tuple[tuple[Any, ...] | None, ...]:
-    """The values of each categorical column. The file lists them without the columns, whose ranges are lists, too."""
+def _lists(end: bytes) -> list[list[Any]]:
+    """The values of each column of the type category."""
     found = json.loads(end.rpartition(_CATEGORIES)[2] or b"null") if _CATEGORIES in end else None
-    if not found:
-        return (None,) * len(infos)
-    at = [column for column, info in enumerate(infos) if not info.startswith("[") and info != "none"]
-    if len(at) != len(found) or not all(found):
-        raise ModelError(
-            "a column with categories has the same value in all rows of the training, or is no column of the type "
-            "category: train without it, or with columns of that type alone"
-        )
-    values = {column: tuple(kept) for column, kept in zip(at, found, strict=True)}
-    return tuple(values.get(column) for column in range(len(infos)))
+    return list(found or [])

@@ -12,6 +12,7 @@ import numpy as np
 from sluice_server.model.schema import Rows, Schema
 from sluice_server.runtimes import lightgbm_file
 from sluice_server.runtimes.encoding import encoding
+from sluice_server.runtimes.lightgbm_categories import check_pairs
 from sluice_server.runtimes.lightgbm_file import LightgbmFile
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.optional import without
@@ -22,18 +23,25 @@ from sluice_server.runtimes.port import ModelError
 class LightgbmModel:
     """See `port.LoadedModel`. It is asked for the rows of `example` to see where it takes missing values.
 
-    `labels`: those of a classifier, in the order of its classes; a Booster has numbers only. `rounds`: how many of its
-    rounds are asked, -1 for all.
+    `made_up`: the example has nothing of the model's data. `labels`: those of a classifier, in the order of its
+    classes; a Booster has numbers only. `rounds`: how many of its rounds are asked, -1 for all.
     """
 
     def __init__(
-        self, described: LightgbmFile, schema: Schema, example: Rows, labels: Values | None = None, rounds: int = -1
+        self,
+        described: LightgbmFile,
+        schema: Schema,
+        example: Rows,
+        made_up: bool,
+        labels: Values | None = None,
+        rounds: int = -1,
     ) -> None:
         with without("sklearn", "pandas"):
             import lightgbm  # noqa: PLC0415 - takes most of a start
 
         names = _as_in(schema, described.names)
         self._encoding = encoding(schema, names, described.width, described.categories)
+        check_pairs(described.categories, described.ranges, None if made_up else self._encoding.in_order(example))
         self._booster = lightgbm.Booster(model_str=described.text)
         self._labels = labels
         self._rounds = rounds
@@ -52,9 +60,9 @@ class LightgbmModel:
         return Output(self._labels[indexes], shares, indexes)
 
 
-def load(path: Path, schema: Schema, example: Rows) -> LightgbmModel:
+def load(path: Path, schema: Schema, example: Rows, made_up: bool) -> LightgbmModel:
     """The Booster in a text file, which has answered `example`. Raises ModelError, and what LightGBM raises."""
-    return proven(LightgbmModel(lightgbm_file.read(path.read_bytes()), schema, example), example)
+    return proven(LightgbmModel(lightgbm_file.read(path.read_bytes()), schema, example, made_up), example)
 
 
 def proven(model: LightgbmModel, example: Rows) -> LightgbmModel:

@@ -28,7 +28,7 @@ SMALL: dict[str, Any] = {"n_estimators": 5, "num_leaves": 5, "verbose": -1, "n_j
 
 def loaded(estimator: Any, folder: Path) -> LightgbmModel:
     skops.io.dump(estimator, folder / "model.skops")
-    return load(folder / "model.skops", SCHEMA, ESTIMATOR_TYPES, ROWS[:2])
+    return load(folder / "model.skops", SCHEMA, ESTIMATOR_TYPES, ROWS[:2], made_up=False)
 
 
 @pytest.mark.parametrize("labels", [YES, OF_THREE], ids=["two", "three"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ def trained(rows: Any, target: Any, **options: Any) -> lightgbm.Booster:
     return lightgbm.train(settings, lightgbm.Dataset(rows, target), 5)
 
 
-def loaded(booster: lightgbm.Booster, folder: Path, schema: Schema = SCHEMA, rows: Any = ROWS) -> LightgbmModel:
+def loaded(
+    booster: lightgbm.Booster, folder: Path, schema: Schema = SCHEMA, rows: Any = ROWS, **made_up: bool
+) -> LightgbmModel:
     booster.save_model(folder / "model.lgb")
-    return load(folder / "model.lgb", schema, rows[:2])
+    return load(folder / "model.lgb", schema, rows[:2], **{"made_up": False, **made_up})
 
 
 @pytest.mark.parametrize(
@@ -79,6 +82,43 @@ def test_categories_are_taken_by_their_values(tmp_path: Path) -> None:
         loaded(booster, tmp_path, Schema(tuple(Column(name, Kind.NUMBER) for name in table)), ROWS[:, :3])
 
 
+@pytest.mark.parametrize("stores", [[1, 2, 3], [0, 1, 2], [4, 5, 6]])
+def test_categories_are_not_taken_for_those_of_another_column(stores: list[int], tmp_path: Path) -> None:
+    """LightGBM takes an ordered category as a number, and keeps its values as if the other column had them."""
+    store, band = chance.choice(stores, 300), pd.Categorical(chance.choice([1, 2, 3], 300), ordered=True)
+    store[:2] = stores[:2]
+    table = pd.DataFrame({"store": store, "band": band})
+    booster = lightgbm.train({"verbose": -1}, lightgbm.Dataset(table, SUM, categorical_feature=["store"]), 3)
+    schema = Schema((Column("store", Kind.INTEGER), Column("band", Kind.INTEGER)))
+    rows = table.astype(float).to_numpy()
+    for made_up in (False, True):
+        with pytest.raises(ModelError, match=re.escape(".cat.as_unordered()")):
+            loaded(booster, tmp_path, schema, rows, made_up=made_up)
+
+
+@pytest.mark.parametrize("made_up", [False, True])
+def test_numbers_beside_categories_are_no_doubt(made_up: bool, tmp_path: Path) -> None:
+    """Neither measurements, nor whole numbers with more values than the categories have."""
+    table = pd.DataFrame(
+        {"floor": pd.Categorical(chance.choice([10, 20, 30], 300)), "age": chance.integers(18, 99, 300)}
+    )
+    booster = trained(table.assign(size=ROWS[:, 0]), SUM)
+    schema = Schema((Column("floor", Kind.INTEGER), Column("age", Kind.INTEGER), Column("size", Kind.NUMBER)))
+    rows = np.column_stack([table.astype(float).to_numpy(), ROWS[:, 0]])
+    model = loaded(booster, tmp_path, schema, rows, made_up=made_up)
+    assert np.array_equal(model.predict(rows).values, booster.predict(table.assign(size=ROWS[:, 0])))
+
+
+def test_a_flag_beside_categories_is_told_from_them_by_the_example(tmp_path: Path) -> None:
+    """0 and 1 might be the places of two ordered categories, but these have other values."""
+    table = pd.DataFrame(
+        {"floor": pd.Categorical(chance.choice([10, 20, 30], 300)), "flag": chance.integers(0, 2, 300)}
+    )
+    booster, rows = trained(table, SUM), table.astype(float).to_numpy()
+    schema = Schema((Column("floor", Kind.INTEGER), Column("flag", Kind.INTEGER)))
+    assert np.array_equal(loaded(booster, tmp_path, schema, rows).predict(rows).values, booster.predict(table))
+
+
 def test_columns_are_those_of_the_training(tmp_path: Path) -> None:
     """Put into their order by name, with spaces that LightGBM does not keep; refused where they are others."""
     names = ["petal length", "b", "c", "d"]
@@ -89,3 +129,9 @@ def test_columns_are_those_of_the_training(tmp_path: Path) -> None:
     assert np.array_equal(model.predict(ROWS[:, ::-1]).values, booster.predict(table))
     with pytest.raises(ModelError, match="other columns than the model was fitted on"):
         loaded(booster, tmp_path, Schema(tuple(Column(name, Kind.NUMBER) for name in "abcd")))
+
+
+def test_linear_leaves_are_refused_for_what_they_are(tmp_path: Path) -> None:
+    """Nobody has changed the file: its author trained a kind of trees that is not served."""
+    with pytest.raises(ModelError, match="train with linear_tree=False"):
+        loaded(trained(ROWS, SUM, linear_tree=True), tmp_path)
