@@ -48,6 +48,7 @@ def model_uri(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> s
         folder,
         serialization_format="skops",
         signature=mlflow.models.infer_signature(features, classes),
+        input_example=features[:2],
         pip_requirements=["scikit-learn"],
     )
     client = MlflowClient(mlflow_server)

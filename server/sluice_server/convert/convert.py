@@ -59,6 +59,8 @@ def convert(found: Manifest, settings: ConvertSettings) -> tuple[Manifest, Parit
 
 def _convert(found: Manifest, settings: ConvertSettings, target: Path) -> tuple[Manifest, Parity]:
     """The manifest of the first candidate that answers as the model does. Raises what stands in the way."""
+    if found.example_is_made_up:
+        raise NotConvertibleError("nobody knows where its data are: log it with input_example, some of its rows")
     schema, example = found.schema, _example(found)
     if not schema.is_numeric:
         raise NotConvertibleError("its signature has text or dates")
@@ -68,7 +70,7 @@ def _convert(found: Manifest, settings: ConvertSettings, target: Path) -> tuple[
     )
     rows = reference_rows(example, schema, model.nullable, found.digest)
     failures: list[str] = []
-    for name, file in candidates(model, len(schema.columns)):
+    for name, file in candidates(model, example):
         try:
             target.write_bytes(file())
             parity = _parity(target, model, found, rows, example)
@@ -86,7 +88,7 @@ def _parity(target: Path, model: SklearnModel, found: Manifest, rows: Rows, exam
     converted = onnx_model.load(target, found.schema, example, labels, model.nullable, found.predict_function)
     if converted.classes != model.classes:
         raise NotConvertibleError(f"it has the classes {converted.classes}, and the model has {model.classes}")
-    return compare(model, converted, rows)
+    return compare(model, converted, rows, len(example))
 
 
 def _described(found: Manifest, model: SklearnModel) -> Manifest:

@@ -24,18 +24,20 @@ class Parity:
     """How many rows were compared, how many differ too much, and the largest difference of all numbers.
 
     A row also differs too much if only one of the two models answers it. `ties`: rows with another label than before,
-    and as good a one by their probabilities.
+    and as good a one by their probabilities. `of_example`: how many of `beyond` were logged with the model.
     """
 
     rows: int
     beyond: int
     largest: float
     ties: int = 0
+    of_example: int = 0
 
     @property
     def passes(self) -> bool:
-        """Whether so few rows differ that one model may stand for the other."""
-        return self.rows > 0 and self.beyond <= MOST_BEYOND * self.rows and self.ties <= MOST_TIES * self.rows
+        """Whether so few rows differ, and none of the example, that one model may stand for the other."""
+        few = self.beyond <= MOST_BEYOND * self.rows and self.ties <= MOST_TIES * self.rows
+        return self.rows > 0 and few and not self.of_example
 
     def __str__(self) -> str:
         return (
@@ -44,25 +46,27 @@ class Parity:
         )
 
 
-def compare(own: LoadedModel, other: LoadedModel, rows: Rows) -> Parity:
+def compare(own: LoadedModel, other: LoadedModel, rows: Rows, example: int = 0) -> Parity:
     """Compare what two models give for the same rows; `own` is the one that is right.
 
+    `example`: how many of them, from the first on, were logged with the model.
     Numbers may differ by 1e-5, or by that share of a larger one. Labels must be equal, but where the probabilities of
     both are as close as that. Rows that both models refuse count as equal.
     """
     ours, theirs = _answer(own, rows), _answer(other, rows)
-    one_refuses = ours.answered != theirs.answered
+    differs = ours.answered != theirs.answered
     both = ours.answered & theirs.answered
     if not both.any():
         return Parity(0, 0, 0.0)
     first, second = ours.at(both), theirs.at(both)
     if first.values.shape != second.values.shape or first.type_in_json != second.type_in_json:
-        return Parity(len(rows), len(rows), np.inf)
+        return Parity(len(rows), len(rows), np.inf, of_example=example)
     difference = _difference(first, second)
     relabelled = _other_labels(first, second)
     ties = relabelled & _ties(first, second)
-    beyond = (difference > TOLERANCE) | (relabelled & ~ties)
-    return Parity(len(rows), int(beyond.sum() + one_refuses.sum()), float(difference.max()), int(ties.sum()))
+    differs[both] = (difference > TOLERANCE) | (relabelled & ~ties)
+    counts = int(ties.sum()), int(differs[:example].sum())
+    return Parity(len(rows), int(differs.sum()), float(difference.max()), *counts)
 
 
 @dataclass(frozen=True, slots=True)

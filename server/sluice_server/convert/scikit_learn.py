@@ -19,6 +19,7 @@ from sklearn.neighbors._base import NeighborsBase
 
 from sluice_server.convert import imputer_converter, tree_converters
 from sluice_server.convert.tree_converters import NotConvertibleError
+from sluice_server.model.schema import Rows
 from sluice_server.runtimes.estimator import parts
 from sluice_server.runtimes.sklearn_model import SklearnModel
 
@@ -27,10 +28,11 @@ _NAME = "model"  # without one, each conversion would be another file
 _TYPES = {"double precision": DoubleTensorType, "single precision": FloatTensorType}
 
 
-def candidates(model: SklearnModel, width: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """What each ONNX file is called, and what makes it: a model of one input (rows, width).
+def candidates(model: SklearnModel, example: Rows) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """What each ONNX file is called, and what makes it: a model of one input, with the columns of `example`.
 
-    Its outputs are labels and probabilities, labels alone, or numbers. Making one raises whatever skl2onnx raises.
+    Its outputs are labels and probabilities, labels alone, or numbers. Making one raises NotConvertibleError where its
+    precision cannot hold the example, and whatever skl2onnx raises.
     """
     tree_converters.register()
     imputer_converter.register()
@@ -40,17 +42,25 @@ def candidates(model: SklearnModel, width: int) -> Iterator[tuple[str, Callable[
         if isinstance(part, NeighborsBase):
             raise NotConvertibleError("it has neighbors, which ONNX would look for in each row that it was fitted on")
     for name, kind in _TYPES.items():
-        yield name, partial(_file, model, width, kind)
+        yield name, partial(_file, model, example, kind)
 
 
-def _file(model: SklearnModel, width: int, kind: type) -> bytes:
-    converted = _converted(model.estimator, width, kind)
+def _file(model: SklearnModel, example: Rows, kind: type) -> bytes:
+    if kind is FloatTensorType and not _is_held(example):
+        raise NotConvertibleError("it cannot hold the whole numbers of the input example")
+    converted = _converted(model.estimator, example.shape[1], kind)
     if model.places is not None:
         _reorder(converted.graph, model.places)
     if not model.has_probabilities:
         del converted.graph.output[1:]  # of a classifier without them: its scores
     file: bytes = converted.SerializeToString()
     return file
+
+
+def _is_held(example: Rows) -> bool:
+    """Whether single precision has the whole numbers of the example: moments and identifiers may be too large."""
+    whole = example[example == np.rint(example)]
+    return bool((whole == whole.astype(np.float32)).all())
 
 
 def _converted(estimator: Any, width: int, kind: type) -> Any:

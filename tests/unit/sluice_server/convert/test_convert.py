@@ -218,3 +218,32 @@ def test_what_cannot_be_proven_stays_as_it_was(estimator: Any, reason: str, tmp_
     assert reason in str(found.not_converted)
     assert not (tmp_path / "converted").exists()
     assert np.array_equal(answer(tmp_path, FLOWERS[:5]).values, estimator.predict(FLOWERS[:5]))
+
+
+def moments(rows: int = 150) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A moment in Unix seconds, within some hours of another, beside an ordinary number; and what follows from both."""
+    chance = np.random.default_rng(0)
+    hours, number = chance.normal(size=(2, rows))
+    return np.column_stack([1.7e9 + np.round(hours * 7200), number]), np.sin(2 * hours) + number
+
+
+def test_single_precision_is_not_taken_where_it_cannot_hold_the_example(tmp_path: Path) -> None:
+    """A Unix time is rounded to two minutes there; far from the data, a model of it answers the same constant."""
+    found = converted(tmp_path, make_pipeline(StandardScaler(), SVR()), *moments())
+    assert found.runtime == "skops"
+    assert "cannot hold" in str(found.not_converted)
+
+
+def test_it_is_compared_where_its_data_are(tmp_path: Path) -> None:
+    """Columns far from 0 that vary little: all that was learned is in a small part of the column's size."""
+    features, target = moments()
+    found = converted(tmp_path, make_pipeline(StandardScaler(), SVR()), features + 0.3, target)
+    assert found.runtime == "skops"
+    assert "rows differ too much" in str(found.not_converted)
+
+
+def test_a_model_without_a_logged_example_stays_as_it_was(tmp_path: Path) -> None:
+    """Rows around values that the server made up say nothing of where its data are."""
+    found = converted(tmp_path, LinearRegression(), PATIENTS, PROGRESS, example_is_made_up=True)
+    assert found.runtime == "skops"
+    assert "log it with input_example" in str(found.not_converted)

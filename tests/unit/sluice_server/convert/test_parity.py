@@ -57,6 +57,12 @@ def test_numbers_may_differ_a_little_or_in_one_row_of_a_thousand(error: float, w
     assert compare(Regressor(), Regressor(error, wrong), ROWS).passes == passes
 
 
+def test_no_row_of_the_example_may_differ() -> None:
+    """The other rows were made up; these were sent to the model by its author."""
+    assert not compare(Regressor(), Regressor(0.1, 1), ROWS, example=1).passes
+    assert compare(Regressor(), Regressor(0.1, 1), ROWS[::-1], example=1999).passes
+
+
 def test_a_large_number_may_differ_by_its_share() -> None:
     """0.09 of 10,000 and more is less than 1e-5 of it."""
     assert compare(Regressor(), Regressor(0.09), ROWS + 1000).passes
