@@ -18,6 +18,7 @@ from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
 from sluice_server.fetch.preflight import Candidate, check_files, choose, is_inside, parse_mlmodel, the_one_to_tell
+from sluice_server.inference.rejection import Rejection
 from sluice_server.model import manifest, reference
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.manifest import Manifest, SignatureText
@@ -111,9 +112,10 @@ def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
         flavor=candidate.flavor,
         model_file=candidate.logged.model_file,
         signature=SignatureText(inputs, candidate.model.outputs, candidate.params),
-        input_example=example or made_up_example(schema),
+        input_example=example if isinstance(example, dict) else made_up_example(schema),
         predict_function=candidate.logged.predict_function,
-        example_is_made_up=example is None,
+        example_is_made_up=not isinstance(example, dict),
+        example_unfit=example.located[: manifest.LONGEST_REASON] if isinstance(example, Rejection) else None,
         origin=origin,
         reference=_reference(candidate.model),
         classes=candidate.runtime.labels(target, candidate.logged.model_file),

@@ -21,6 +21,8 @@ from sluice_server.model.schema import Kind, Rows, Schema
 
 _FEW = 8  # rows; of more, numpy makes a matrix in half the time if it gets the values one after the other
 
+_NO_DATE = "NaT"  # what pandas, and MLflow's client, call a date that is missing
+
 
 class RowReader:
     """Reads the values of a request for one schema; at most `max_rows` rows.
@@ -162,10 +164,15 @@ class RowReader:
         raise wrong((*where, column.name), "missing", f"the column {column.name!r} is required")
 
     def _cell(self, value: Any, at: int, where: Location) -> Any:
-        is_missing = value is None or (isinstance(value, float) and math.isnan(value))  # some formats can say NaN
+        column = self.schema.columns[at]
+        is_missing = (
+            value is None
+            or (isinstance(value, float) and math.isnan(value))  # some formats can say NaN
+            or (value == _NO_DATE and column.kind is Kind.DATE)
+        )
         if is_missing and self._nullable[at]:
             return math.nan
-        return read_cell(None if is_missing else value, self.schema.columns[at], where)
+        return read_cell(None if is_missing else value, column, where)
 
     def _count(self, rows: int) -> None:
         if rows > self.max_rows:

@@ -30,7 +30,8 @@ class SignatureText(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """A fetched model. `model_file` is relative to `folder`; `input_example` is a body for /predict.
 
-    `predict_function`: the method of the model that answers for it. `example_is_made_up`: none was logged that fits.
+    `predict_function`: the method of the model that answers for it. `example_is_made_up`: none was logged that fits;
+    `example_unfit`: the place and the fault of the one that was logged.
     `converted_from`: the runtime whose file was converted into the one that is served. `not_converted`: why there is no
     such file. `classes` and `nullable`: what `LoadedModel` has under these names, where the file does not tell.
     """
@@ -43,6 +44,7 @@ class Manifest(msgspec.Struct, frozen=True):
     input_example: dict[str, Any]
     predict_function: str = "predict"
     example_is_made_up: bool = False
+    example_unfit: str | None = None
     origin: Origin = Origin()
     reference: Reference | None = None
     converted_from: str | None = None

@@ -28,7 +28,8 @@ from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError
 
 logger = logging.getLogger("sluice.startup")
-_LOG_EXAMPLE = "its input example was made up from the signature: log the model with input_example=X[:5]"
+_MADE_UP = "its input example was made up from the signature"
+_LOG_EXAMPLE = "log the model with input_example=X[:5]"
 
 
 async def load(pod: Pod, worker: Executor) -> None:
@@ -37,7 +38,7 @@ async def load(pod: Pod, worker: Executor) -> None:
         example = await _answer_example(pod, worker)
     except Exception as error:  # any failure of a model means the same: not ready, and why
         logger.exception("the model cannot be served")
-        hint = f": {_LOG_EXAMPLE}" if pod.manifest.example_is_made_up else ""
+        hint = _hint(pod.manifest)
         what = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
         reason = f"the model cannot be served: {what[:500]}{hint}"
         pod.readiness.reached(Phase.FAILED, reason)
@@ -48,6 +49,14 @@ async def load(pod: Pod, worker: Executor) -> None:
     pod.data_plane.open(example)
     pod.readiness.reached(Phase.READY, "the model answered its input example")
     logger.info("ready: %s %s", pod.settings.model_name, pod.settings.model_version)
+
+
+def _hint(found: Manifest) -> str:
+    """What may be wrong with the example instead of the model."""
+    if not found.example_is_made_up:
+        return ""
+    unfit = "" if found.example_unfit is None else f", as the logged example does not fit ({found.example_unfit})"
+    return f": {_MADE_UP}{unfit}: {_LOG_EXAMPLE}"
 
 
 def _keep_what_is_loaded() -> None:

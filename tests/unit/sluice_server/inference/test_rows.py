@@ -145,3 +145,14 @@ def test_a_number_that_its_type_cannot_hold_is_refused(inputs: str, fits: float,
     for rows in (reader.read_matrix([[fits]]), reader.read([{schema.names[0]: fits}])):
         assert isinstance(rows, np.ndarray)
         assert rows.tolist() == [[fits]]
+
+
+def test_a_date_that_is_missing_may_have_the_name_that_pandas_gives_it() -> None:
+    """MLflow's client sends NaT; a text of this name stays one."""
+    reader = RowReader(Schema((Column("at", Kind.DATE), Column("s", Kind.TEXT))), 2)
+    assert isinstance(reader.read([["NaT", "NaT"]]), Rejection)
+    reader.allow_missing([True, True])
+    rows = reader.read([["NaT", "NaT"]])
+    assert not isinstance(rows, Rejection)
+    assert math.isnan(rows[0, 0])
+    assert rows[0, 1] == "NaT"

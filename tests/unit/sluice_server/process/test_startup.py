@@ -195,8 +195,8 @@ def test_a_model_that_cannot_answer_a_made_up_example_says_what_to_log(
 ) -> None:
     """It may answer every real row."""
     estimator = make_pipeline(OneHotEncoder(), LinearRegression()).fit(TABLE.round(), CLASSES)
-    message = reason(served(start, save, tmp_path, estimator, example_is_made_up=True))
-    assert "log the model with input_example=X[:5]" in message
+    message = reason(served(start, save, tmp_path, estimator, example_is_made_up=True, example_unfit="[0].a: ?"))
+    assert "the logged example does not fit ([0].a: ?): log the model with input_example=X[:5]" in message
 
 
 class Sum(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

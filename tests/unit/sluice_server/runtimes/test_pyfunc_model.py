@@ -85,9 +85,10 @@ def folder(tmp_path: Path, save: Callable[..., None], *arguments: Any, **options
     logged = yaml.safe_load((files / "MLmodel").read_text())
     signature = SignatureText(*(logged["signature"].get(part) for part in ("inputs", "outputs", "params")))
     schema, example = parse_inputs(signature.inputs), files / "serving_input_example.json"
-    body = logged_example(example.read_bytes(), schema) if example.is_file() else None
+    found_example = logged_example(example.read_bytes(), schema) if example.is_file() else None
+    body = found_example if isinstance(found_example, dict) else made_up_example(schema)
     function = logged["flavors"]["python_function"].get("predict_fn", "predict")
-    found = Manifest("sha256:0", "pyfunc", "x", "MLmodel", signature, body or made_up_example(schema), function)
+    found = Manifest("sha256:0", "pyfunc", "x", "MLmodel", signature, body, function)
     manifest.write(found, files.parent)
     return files.parent
 
