@@ -26,11 +26,11 @@ from sluice_operator.manifests import builders
 from sluice_operator.prometheus.selection import COUNTERS
 from sluice_operator.telemetry import otlp as traces
 from sluice_server import otlp_values, settings
-from sluice_server.fetch import preflight
 from sluice_server.http import asgi
 from sluice_server.http.dialects import CODES
 from sluice_server.inference import metrics as served
 from sluice_server.inference import request_metrics
+from sluice_server.model import file_names
 from sluice_server.model.identity import Identity
 from sluice_store import tokens
 from sluice_store.models.archive import ArchiveError, ArchiveReader
@@ -226,4 +226,4 @@ def test_the_store_takes_the_names_that_the_server_takes(name: str) -> None:
         taken = True
     except ArchiveError:
         taken = False
-    assert preflight.is_inside(name) == taken
+    assert file_names.is_inside(name) == taken

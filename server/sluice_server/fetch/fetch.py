@@ -17,10 +17,11 @@ from sluice_server.fetch.artifacts import Artifacts
 from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
-from sluice_server.fetch.preflight import Candidate, check_files, choose, is_inside, parse_mlmodel, the_one_to_tell
+from sluice_server.fetch.preflight import Candidate, check_files, choose, parse_mlmodel, the_one_to_tell
 from sluice_server.inference.rejection import Rejection
 from sluice_server.model import manifest, reference
 from sluice_server.model.digest import tree_digest
+from sluice_server.model.file_names import is_inside
 from sluice_server.model.manifest import Manifest, SignatureText
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.origin import Origin

@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from sluice_server import runtimes
+from sluice_server.model.file_names import is_inside
 from sluice_server.model.mlmodel import PYTHON_FUNCTION, MLmodel
 from sluice_server.model.params import ParamsError, parse_params
 from sluice_server.model.refusal import Refused
@@ -22,7 +23,6 @@ from sluice_server.runtimes.port import LoggedFlavor, Policy, Runtime
 from sluice_server.settings import Trust
 
 MAX_FILES = 1_000
-MAX_NAME = 1_000  # bytes of a path
 MAX_MLMODEL = 2**20
 
 
@@ -90,16 +90,6 @@ def check_files(files: Iterable[ListedFile], policy: Policy) -> Refused | None:
         if not is_inside(file.path):
             return Refused("UnsafePath", f"the artefact lists {file.path!r}, which leads out of its own folder")
     return _fits(sum(file.size or 0 for file in files), policy.image.memory_limit)
-
-
-def is_inside(path: str) -> bool:
-    """Whether a listed name stays below the folder that it is put into, on every file system.
-
-    The store takes no other names either, so that no model is refused there again and again.
-    """
-    unsafe = any(character in path for character in "\\:\0") or not path.isprintable()
-    long = len(path.encode(errors="replace")) > MAX_NAME
-    return not unsafe and not long and all(part not in ("", ".", "..") for part in path.split("/"))
 
 
 def choose(model: MLmodel, policy: Policy) -> tuple[Candidate, ...] | Refused:

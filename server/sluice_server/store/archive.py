@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from sluice_server.model.file_names import is_inside
 
 CHUNK = 2**18  # bytes
 
@@ -29,16 +32,25 @@ def packed(folder: Path) -> Iterator[bytes]:
 
 
 def unpack(archive: IO[bytes], folder: Path) -> None:
-    """Writes the files of an archive below the folder; raises ArchiveError, or what reading and writing raise."""
+    """Writes the files of an archive below the folder; raises ArchiveError, or what reading and writing raise.
+
+    File by file, since `extractall` with a filter is not in each Python 3.11, and not in the one of the image.
+    """
     try:
         with tarfile.open(fileobj=archive, mode="r|") as members:
-            members.extractall(folder, _files_of(members), filter="data")
+            for member in members:
+                _write(members, member, folder)
     except tarfile.TarError as error:
         raise ArchiveError(str(error)) from None
 
 
-def _files_of(members: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    for member in members:
-        if not member.isreg():
-            raise ArchiveError(f"{member.name!r} is not a regular file")
-        yield member
+def _write(members: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    content = members.extractfile(member) if member.isreg() else None
+    if content is None:
+        raise ArchiveError(f"{member.name!r} is not a regular file")
+    if not is_inside(member.name):
+        raise ArchiveError(f"{member.name!r} leads out of the folder of the model")
+    target = folder / member.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as file:
+        shutil.copyfileobj(content, file, CHUNK)
