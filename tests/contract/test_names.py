@@ -137,13 +137,25 @@ def test_the_operator_knows_the_reasons_of_fetch() -> None:
     """Any other word is that of another image, and is told as one fixed word."""
     folder = Path(sluice_server.__file__).parent
     calls_of = ("Refused", "Unavailable", "StoreError")
-    calls = (node for file in folder.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
-    reasons = {
-        call.args[0].value
-        for call in calls
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in calls_of
-        if call.args and isinstance(call.args[0], ast.Constant)
-    }
+    reasons = set[str]()
+    for file in folder.rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(file.read_text())))
+        constants = {
+            node.targets[0].id: node.value
+            for node in nodes
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for call in nodes:
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Name)
+                and call.func.id in calls_of
+                and call.args
+            ):
+                word = call.args[0]
+                word = constants.get(word.id, word) if isinstance(word, ast.Name) else word
+                if isinstance(word, ast.Constant):
+                    reasons.add(word.value)
     assert reasons - {"RegistryUnavailable"} == REASONS
 
 
