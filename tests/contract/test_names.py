@@ -146,16 +146,12 @@ def test_the_operator_knows_the_reasons_of_fetch() -> None:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
         for call in nodes:
-            if (
-                isinstance(call, ast.Call)
-                and isinstance(call.func, ast.Name)
-                and call.func.id in calls_of
-                and call.args
-            ):
-                word = call.args[0]
-                word = constants.get(word.id, word) if isinstance(word, ast.Name) else word
-                if isinstance(word, ast.Constant):
-                    reasons.add(word.value)
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args):
+                continue
+            word = call.args[0]
+            word = constants.get(word.id, word) if isinstance(word, ast.Name) else word
+            if call.func.id in calls_of and isinstance(word, ast.Constant):
+                reasons.add(str(word.value))
     assert reasons - {"RegistryUnavailable"} == REASONS
 
 
