@@ -42,10 +42,11 @@ def routes(model_dir: Path, store: StoreSettings) -> APIRouter:
     """The route for the folder of this pod."""
     router = APIRouter()
     folder, copying = ModelFolder(model_dir), asyncio.Semaphore(_AT_ONCE)
+    token = OwnToken(store.token_file)
 
     @router.get(f"{PATH}{{digest}}", summary="The model folder as a tar (cluster port only)", response_class=Response)
     async def archive(digest: str, request: Request) -> Response:
-        if not await run_in_threadpool(_may_read, request.headers.get("authorization", ""), store.token_file):
+        if not await run_in_threadpool(token.is_shown, request.headers.get("authorization", "")):
             return JSONResponse({"detail": "this needs the token that pods of this namespace have for the store"}, 401)
         if digest != await folder.digest():
             return JSONResponse({"detail": f"this pod has the model {await folder.digest()}, and not {digest}"}, 404)
@@ -63,12 +64,24 @@ async def _copied(folder: Path, copying: asyncio.Semaphore) -> AsyncIterator[byt
             yield chunk
 
 
-def _may_read(authorization: str, token_file: Path) -> bool:
-    """Whether the request has this pod's own token. A pod without one is of a store that takes none."""
-    try:
-        own = f"Bearer {token_file.read_text(encoding='ascii').strip()}"
-    except FileNotFoundError:
-        return True
-    except (OSError, UnicodeDecodeError):
-        return False
-    return hmac.compare_digest(own.encode(), authorization.encode())
+class OwnToken:
+    """The token that this pod has for the store, which others show to get its model.
+
+    A pod that never had one is of a store that takes none, and gives its model to everybody. Once there was a token,
+    one is needed: the Secret is deleted and made anew when the key of the store changes.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._needed = file.exists()
+
+    def is_shown(self, authorization: str) -> bool:
+        """Whether a request with this header may have the model; nobody may while the token is gone or empty."""
+        try:
+            token = self._file.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return not self._needed
+        except (OSError, UnicodeDecodeError):
+            return False
+        self._needed = True
+        return bool(token) and hmac.compare_digest(f"Bearer {token}".encode(), authorization.encode())

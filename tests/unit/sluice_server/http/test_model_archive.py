@@ -51,6 +51,21 @@ def test_a_model_is_given_to_nobody_without_the_token(pod: Client, digest: str, 
         assert pod.get(f"/models/{asked}", "cluster", headers=headers).status_code == 401
 
 
+@pytest.mark.parametrize("left", [None, "", "\n"])
+def test_nobody_gets_the_model_while_the_token_is_gone(
+    pod: Client, digest: str, tmp_path: Path, left: str | None
+) -> None:
+    """The Secret is deleted when the key of the store changes, and made anew up to an hour later."""
+    (tmp_path / "token").unlink()
+    if left is not None:
+        (tmp_path / "token").write_text(left)
+    for headers in ({}, TOKEN, {"Authorization": "Bearer "}):
+        assert pod.get(f"/models/{digest}", "cluster", headers=headers).status_code == 401
+    (tmp_path / "token").write_text("models.new")
+    new = {"Authorization": "Bearer models.new"}
+    assert pod.get(f"/models/{digest}", "cluster", headers=new).status_code == 200
+
+
 def test_a_pod_of_another_revision_says_so(pod: Client) -> None:
     """The pod that asks tries again, and may reach another one."""
     answer = pod.get(f"/models/sha256:{'0' * 64}", "cluster", headers=TOKEN)
