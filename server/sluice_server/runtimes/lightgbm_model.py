@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from sluice_server.model.schema import Rows, Schema
-from sluice_server.runtimes import lightgbm_file
+from sluice_server.runtimes import lightgbm_file, row_count
 from sluice_server.runtimes.encoding import encoding
 from sluice_server.runtimes.lightgbm_categories import check_pairs
 from sluice_server.runtimes.lightgbm_file import LightgbmFile
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.optional import without
 from sluice_server.runtimes.output import Output, Values, finite
-from sluice_server.runtimes.port import ModelError
 
 
 class LightgbmModel:
@@ -66,10 +65,8 @@ def load(path: Path, schema: Schema, example: Rows, made_up: bool) -> LightgbmMo
 
 
 def proven(model: LightgbmModel, example: Rows) -> LightgbmModel:
-    """The model, which has answered `example`; raises ModelError if it has not."""
-    answered = len(model.predict(example).values)
-    if answered != len(example):
-        raise ModelError(f"the model answers {len(example)} rows with {answered} predictions")
+    """The model, which has answered each row of `example`; raises ModelError if it has not."""
+    row_count.prove(model.predict, example)
     return model
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import onnxruntime
 
 from sluice_server.model.schema import Rows, Schema
+from sluice_server.runtimes import row_count
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.onnx_inputs import Input, feeding
 from sluice_server.runtimes.onnx_outputs import reading
 from sluice_server.runtimes.output import Output
-from sluice_server.runtimes.port import ModelError
 
 _ERRORS = 3  # the level from which on it logs
 
@@ -55,9 +55,7 @@ def load(
 ) -> OnnxModel:
     """The model in an ONNX file, which has answered `example`. Raises ModelError, and what ONNX Runtime raises."""
     model = OnnxModel(session(path), schema, example, labels, takes_missing, function)
-    answered = len(model.predict(example).values)
-    if answered != len(example):
-        raise ModelError(f"the model answers {len(example)} rows with {answered} predictions")
+    row_count.prove(model.predict, example)
     return model
 
 

@@ -17,7 +17,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sluice_server.model.schema import Rows, Schema
-from sluice_server.runtimes import arrays, columns, estimator, trees
+from sluice_server.runtimes import arrays, columns, estimator, row_count, trees
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.output import Output, Values, finite
 from sluice_server.runtimes.perturbed import perturbed
@@ -94,7 +94,7 @@ class SklearnModel:
         return Output(finite(np.asarray(self.estimator.predict(self._ordered(rows)))), None, None)
 
     def _probabilities(self, rows: Rows) -> Output:
-        shares = finite(np.asarray(self.estimator.predict_proba(self._ordered(rows))))
+        shares = finite(_by_row(self.estimator.predict_proba(self._ordered(rows))))
         return Output(shares, shares, None if self.classes is None else np.argmax(shares, axis=1))
 
     def _forest(self, rows: Rows) -> Output:
@@ -131,9 +131,7 @@ def load(path: Path, schema: Schema, trusted_types: Sequence[str], example: Rows
 
 def _prove(model: SklearnModel, example: Rows, schema: Schema) -> None:
     """See that each row gets a prediction, and that a short way to it leads to the same one as the estimator's own."""
-    answered = len(model.predict(example).values)
-    if answered != len(example):
-        raise ModelError(f"the model answers {len(example)} rows with {answered} predictions")
+    row_count.prove(model.predict, example)
     if model.has_short_way:
         near = perturbed(example, schema)
         for rows in (example, near, np.where(model.nullable, np.nan, near)):
@@ -141,6 +139,21 @@ def _prove(model: SklearnModel, example: Rows, schema: Schema) -> None:
             ours = output.values, np.asarray(output.probabilities)
             if not all(map(np.array_equal, ours, model.own(rows))):
                 raise ModelError("the answers of this server are not those of the model itself: please report this")
+
+
+def _by_row(shares: Any) -> Values:
+    """Probabilities by row first; of several outputs they are a list with those of each, of shape (rows, classes).
+
+    Raises ModelError where the outputs have different numbers of classes, which no array holds.
+    """
+    if not isinstance(shares, list):
+        return np.asarray(shares)
+    if len(widths := sorted({each.shape[1] for each in shares})) > 1:
+        raise ModelError(
+            f"the outputs of the model have {' and '.join(map(str, widths))} classes, and probabilities are served of "
+            "outputs with as many each: log it without pyfunc_predict_fn, or a model for each output"
+        )
+    return np.stack(shares, axis=1)
 
 
 def _answers(fitted: Any, rows: Rows) -> bool:

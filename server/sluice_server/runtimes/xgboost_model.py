@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice_server.model.schema import Rows, Schema
-from sluice_server.runtimes import xgboost_file
+from sluice_server.runtimes import row_count, xgboost_file
 from sluice_server.runtimes.encoding import encoding
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.optional import without
@@ -80,9 +80,7 @@ def load(path: Path, schema: Schema, example: Rows) -> XgboostModel:
     """The model in a file, which has answered `example`. Raises ModelError, and what XGBoost raises."""
     content = path.read_bytes()
     model = XgboostModel(content, xgboost_file.read(content), schema, example)
-    answered = len(model.predict(example).values)
-    if answered != len(example):
-        raise ModelError(f"the model answers {len(example)} rows with {answered} predictions")
+    row_count.prove(model.predict, example)
     model.prove(example, schema)
     return model
 

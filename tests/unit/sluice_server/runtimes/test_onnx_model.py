@@ -123,6 +123,17 @@ def test_what_cannot_be_served_is_told_with_what_to_do(tmp_path: Path, proto: An
     assert any(hint in str(refusal.value) for hint in ("export", "is served"))
 
 
+def test_as_many_answers_as_the_example_has_rows_are_not_enough(tmp_path: Path) -> None:
+    """An output of a fixed size has it by chance: four columns, and an example of four rows."""
+    proto = graph(
+        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[0], keepdims=0)],
+        [("x", FLOAT, [None, 4])],
+        [("y", FLOAT, [4])],
+    )
+    with pytest.raises(ModelError, match="5 rows with 4 predictions"):
+        model(tmp_path, proto, example=FLOWERS[:4])
+
+
 def test_nan_is_no_prediction(tmp_path: Path) -> None:
     """ONNX Runtime refuses nothing."""
     served = model(tmp_path, identity())

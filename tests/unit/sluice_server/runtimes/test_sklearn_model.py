@@ -11,13 +11,16 @@ import skops.io
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from sluice_server.convert.parity import Parity, compare
+from sluice_server.inference.batching import predict_together
 from sluice_server.model.schema import Column, Kind, Schema
+from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import ModelError
 from sluice_server.runtimes.sklearn_model import SklearnModel, load
 
@@ -115,3 +118,24 @@ def test_parallel_estimators_are_made_sequential(tmp_path: Path) -> None:
     skops.io.dump(estimator, tmp_path / "m.skops")
     model = load(tmp_path / "m.skops", SCHEMA, TREE, ROWS[:1], "predict")
     assert model.estimator.steps[-1][1].n_jobs == 1
+
+
+def test_probabilities_of_several_outputs_are_given_row_by_row(tmp_path: Path) -> None:
+    """scikit-learn gives a list of outputs: two of them are not the answers to an example of two rows."""
+    both = np.column_stack([CLASSES % 2, CLASSES > 0]).astype(int)
+    estimator = MultiOutputClassifier(LogisticRegression(max_iter=500)).fit(FEATURES, both)
+    skops.io.dump(estimator, tmp_path / "m.skops")
+    served = load(tmp_path / "m.skops", SCHEMA, (), FEATURES[:2], "predict_proba")
+    first, second = predict_together(served.predict, [FEATURES[:1], FEATURES[149:]])
+    for output, row in ((first, FEATURES[:1]), (second, FEATURES[149:])):
+        assert isinstance(output, Output)
+        assert np.allclose(output.values[0], [shares[0] for shares in estimator.predict_proba(row)])
+
+
+def test_outputs_with_other_numbers_of_classes_are_told(tmp_path: Path) -> None:
+    """Their probabilities have no shape; the author hears what can be logged instead."""
+    both = np.column_stack([CLASSES, CLASSES > 0]).astype(int)
+    estimator = MultiOutputClassifier(LogisticRegression(max_iter=500)).fit(FEATURES, both)
+    skops.io.dump(estimator, tmp_path / "m.skops")
+    with pytest.raises(ModelError, match="2 and 3 classes"):
+        load(tmp_path / "m.skops", SCHEMA, (), FEATURES[:2], "predict_proba")
