@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+_MEMBERS = ("best_estimator_", "estimator_", "regressor_", "estimators_", "calibrated_classifiers_")
 
 
 def parts(root: Any) -> Iterator[Any]:
@@ -37,6 +40,44 @@ def adapt(root: Any) -> None:
             del part._sklearn_output_config  # tables as output need pandas, which is not here
         if isinstance(part, ColumnTransformer):
             _name_by_place(part)
+        if isinstance(part, Pipeline):
+            # scikit-learn asks the first step for the columns of the fit, and such a step has none
+            part.steps = [step for step in part.steps if not _passes_through(step[1])] or part.steps
+
+
+def fitted_columns(fitted: Any) -> tuple[tuple[str, ...] | None, int | None]:
+    """The names and the number of the columns that an adapted estimator was fitted with; None where nobody says.
+
+    One that hands its rows on as they are does not always say; then those to which it hands them do.
+    """
+    names, width = getattr(fitted, "feature_names_in_", None), getattr(fitted, "n_features_in_", None)
+    if names is not None:
+        return tuple(map(str, names)), width
+    for member in _members(fitted):
+        of_member = fitted_columns(member)
+        if of_member[0] is not None and width in (None, of_member[1]):
+            return of_member
+        width = of_member[1] if width is None else width
+    return None, width
+
+
+def _members(part: Any) -> list[Any]:
+    """What gets the rows that an estimator gets."""
+    if isinstance(part, Pipeline):
+        return [part.steps[0][1]]
+    if isinstance(part, FeatureUnion):
+        return [each for _, each in part.transformer_list]
+    found: list[Any] = []
+    for name in _MEMBERS:
+        held = getattr(part, name, [])
+        found.extend(held.flat if isinstance(held, np.ndarray) else held if isinstance(held, list) else [held])
+    return [member.estimator if type(member).__name__ == "_CalibratedClassifier" else member for member in found]
+
+
+def _passes_through(step: Any) -> bool:
+    if isinstance(step, Pipeline):
+        return all(_passes_through(each) for _, each in step.steps)
+    return step is None or (isinstance(step, str) and step == "passthrough")
 
 
 def _name_by_place(transformer: ColumnTransformer) -> None:

@@ -122,8 +122,7 @@ def load(path: Path, schema: Schema, trusted_types: Sequence[str], example: Rows
     trees.check(fitted)
     arrays.make_safe(fitted)
     estimator.adapt(fitted)
-    names, width = getattr(fitted, "feature_names_in_", None), getattr(fitted, "n_features_in_", None)
-    places = columns.places(schema, None if names is None else tuple(map(str, names)), width)
+    places = columns.places(schema, *estimator.fitted_columns(fitted))
     model = SklearnModel(fitted, example, function, places)
     _prove(model, example, schema)
     return model
