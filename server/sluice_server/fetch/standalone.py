@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sluice_server.fetch import artifacts
 from sluice_server.fetch.artifacts import Pinned
-from sluice_server.fetch.conversion import convert
+from sluice_server.fetch.conversion import Limits, convert
 from sluice_server.fetch.fetch import fetch
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Unavailable
@@ -41,7 +41,7 @@ def bring(settings: FetchSettings, sources: Sources, image: Image) -> Pinned | N
     """What the first source gave that has a model which can be served."""
     for pinned, is_local in _found(sources):
         fetched = fetch(dataclasses.replace(settings, model_uri=pinned.uri), image, is_local)
-        outcome = convert(fetched, settings.model_dir, image.memory_limit)
+        outcome = convert(fetched, settings.model_dir, Limits(image.memory_limit), is_last=True)
         if isinstance(outcome, Fetched):
             logger.info("fetched %s: %s", pinned.uri, outcome.digest)
             return pinned

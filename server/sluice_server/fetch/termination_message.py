@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
@@ -23,12 +25,14 @@ def termination_message(outcome: Outcome) -> bytes:
 
 
 def _fetched(manifest: Manifest, digest: str) -> bytes:
-    content = {
+    content: dict[str, Any] = {
         "digest": digest,
         "runtime": manifest.runtime,
         "flavor": manifest.flavor,
         "signature": {"inputs": manifest.signature.inputs, "outputs": manifest.signature.outputs},
     }
+    if manifest.not_converted is not None:
+        content["not_converted"] = manifest.not_converted
     message = msgspec.json.encode(content)
     if len(message) <= MESSAGE_LIMIT:
         return message

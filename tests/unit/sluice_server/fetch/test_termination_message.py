@@ -9,7 +9,7 @@ import pytest
 
 from sluice_server.fetch.outcome import Fetched, Unavailable
 from sluice_server.fetch.termination_message import MESSAGE_LIMIT, termination_message
-from sluice_server.model.manifest import Manifest, SignatureText
+from sluice_server.model.manifest import Manifest, SignatureText, not_converted
 from sluice_server.model.refusal import Refused
 
 
@@ -40,6 +40,14 @@ def fetched(inputs: str) -> Fetched:
 def test_the_termination_message_is_what_the_operator_reads(outcome: Any, expected: dict[str, Any]) -> None:
     """One JSON object per outcome, told apart by its keys."""
     assert json.loads(termination_message(outcome)) == expected
+
+
+def test_the_reason_for_no_conversion_is_told() -> None:
+    """Whoever looks at the Job sees why the runtime is not ONNX, without the log."""
+    found = fetched("[]")
+    assert "not_converted" not in json.loads(termination_message(found))
+    reasoned = Fetched(not_converted(found.manifest, "no converter"))
+    assert json.loads(termination_message(reasoned))["not_converted"] == "no converter"
 
 
 @pytest.mark.parametrize("outcome", [fetched("x" * 9000), Refused("A", "é" * 9000), Unavailable("A", "é" * 9000)])
