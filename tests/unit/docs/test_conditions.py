@@ -24,7 +24,7 @@ OTHERS = {
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "OutOf"),
     *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure"),
     *("ArrayFeatureExtractor", "CPUExecutionProvider"),
-    *("NaN", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
+    *("NaN", "NaT", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
 }
 
 # One word may be anything. In these folders, where reasons are made, it is one unless it is named here: types, statuses
