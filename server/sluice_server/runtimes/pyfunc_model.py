@@ -16,7 +16,7 @@ import numpy as np
 
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes import answers, frames
+from sluice_server.runtimes import answers, frames, row_count
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.perturbed import perturbed
@@ -116,7 +116,9 @@ def load(folder: Path, found: Manifest, example: Rows) -> PyfuncModel:
         ) from error
     to_input = frames.for_signature(found.signature.inputs)
     near = perturbed(example, found.schema)[:_TRIED]
-    return PyfuncModel(model, to_input, found.predict_function, example, near)
+    loaded = PyfuncModel(model, to_input, found.predict_function, example, near)
+    row_count.prove(loaded.predict, example)
+    return loaded
 
 
 def _estimator(model: mlflow.pyfunc.PyFuncModel) -> Any:

@@ -70,6 +70,13 @@ class Upper(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return [text.upper() for text in model_input]
 
 
+class Outputs(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Gives a list of two outputs, as `predict_proba` of several outputs does."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return [model_input.to_numpy()[:, 0], model_input.to_numpy()[:, 1]]
+
+
 class Nested(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Gives objects, and no score for a negative number."""
 
@@ -250,6 +257,23 @@ def test_a_tensor_signature_gets_an_array(start: Start, tmp_path: Path) -> None:
     model_dir = folder(tmp_path, mlflow.sklearn.save_model, fitted, serialization_format="pickle", signature=signature)
     body = {"inputs": FLOWERS[:2].to_numpy().tolist()}
     assert np.allclose(of_ours(start(model_dir=model_dir), body), of_mlflow(model_dir, body))
+
+
+def test_two_outputs_are_not_the_answers_to_two_rows(start: Start, tmp_path: Path) -> None:
+    """Two callers with one row each would get each other's numbers."""
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    client = start(
+        model_dir=folder(
+            tmp_path,
+            mlflow.pyfunc.save_model,
+            python_model=Outputs(),
+            signature=infer_signature(table),
+            input_example=table,
+        )
+    )
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert "3 rows with 2 predictions" in answer.text
 
 
 def test_code_that_asks_for_a_module_is_told_where_to_get_it(start: Start, tmp_path: Path) -> None:
