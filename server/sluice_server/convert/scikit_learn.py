@@ -49,6 +49,7 @@ def _file(model: SklearnModel, example: Rows, kind: type) -> bytes:
     if kind is FloatTensorType and not _is_held(example):
         raise NotConvertibleError("it cannot hold the whole numbers of the input example")
     converted = _converted(model.estimator, example.shape[1], kind)
+    converted.opset_import.sort(key=lambda opset: opset.domain)  # skl2onnx has them in the order of a set
     if model.places is not None:
         _reorder(converted.graph, model.places)
     if not model.has_probabilities:
