@@ -2,7 +2,7 @@
 
     .venv/bin/python -m dev.bench.conversions [NAME...]
 
-Each model is fitted on a data set that comes with scikit-learn, saved with skops, and converted as `fetch` does it.
+Each model is fitted on a data set that comes with scikit-learn, saved with skops, and converted as `prepare` does it.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def regressors() -> Iterator[Case]:
 
 
 def saved(case: Case, folder: Path) -> tuple[Manifest, tuple[str, ...]]:
-    """The fitted model in a folder, as `fetch` leaves one, and the types in it that skops does not trust."""
+    """The fitted model in a folder, as `fetch` leaves it, and the types in it that skops does not trust."""
     (folder / FILES).mkdir()
     file = folder / FILES / "model.skops"
     skops.io.dump(case.estimator.fit(case.features, case.target), file)

@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from dev import processes
+from dev.bench.server import usage
 from dev.models.case import Logged, cells, names
 
 TRUST = ("Data", "TrustedTypes", "Code")  # from least to most
@@ -95,7 +96,7 @@ def served(folder: Path, logged: Logged, types: str = "") -> Served | Refused:
         ready = time.monotonic() - began
         runtime = client.get("/metadata").json()["runtime"]
         differences = {dialect: _difference(client, path, body, logged) for dialect, path, body in _requests(logged)}
-        return Served(runtime, differences, ready, _memory(process.pid))
+        return Served(runtime, differences, ready, usage.resident_bytes(process.pid))
 
 
 @contextmanager
@@ -157,9 +158,3 @@ def compared(found: NDArray[Any], expected: NDArray[Any]) -> str:
         return "0" if largest == 0.0 else f"{largest:.0e}"
     wrong = int(np.sum(found.astype(str) != expected.astype(str)))
     return f"{wrong} of {expected.size} labels differ" if wrong else "0"
-
-
-def _memory(pid: int) -> int:
-    """Bytes of memory that a process has."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

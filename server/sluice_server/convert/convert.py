@@ -18,9 +18,9 @@ from sluice_server.convert.reference import reference_rows
 from sluice_server.convert.scikit_learn import candidates
 from sluice_server.convert.tree_converters import NotConvertibleError
 from sluice_server.inference.rejection import Rejection
-from sluice_server.inference.rows import RowReader
+from sluice_server.inference.rows import example_reader
 from sluice_server.model import manifest
-from sluice_server.model.manifest import CONVERTED, EXAMPLE_ROWS, FILES, Manifest
+from sluice_server.model.manifest import CONVERTED, FILES, Manifest
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import onnx_model, sklearn_model
 from sluice_server.runtimes.onnx import OnnxRuntime
@@ -103,9 +103,7 @@ def _described(found: Manifest, model: SklearnModel) -> Manifest:
 
 
 def _example(found: Manifest) -> Rows:
-    reader = RowReader(found.schema, EXAMPLE_ROWS)
-    reader.allow_missing([True] * len(found.schema.columns))
-    rows = reader.read(found.input_example["features"])
+    rows = example_reader(found.schema).read(found.input_example["features"])
     if isinstance(rows, Rejection):
         raise NotConvertibleError("its input example does not fit its signature")
     return rows

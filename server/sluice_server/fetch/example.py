@@ -13,7 +13,7 @@ import msgspec
 
 from sluice_server.inference import tables
 from sluice_server.inference.rejection import Rejection, invalid
-from sluice_server.inference.rows import RowReader
+from sluice_server.inference.rows import example_reader
 from sluice_server.model.manifest import EXAMPLE_ROWS
 from sluice_server.model.schema import Kind, Schema
 
@@ -31,9 +31,7 @@ def logged_example(logged: bytes, schema: Schema) -> dict[str, Any] | Rejection:
     features = _from_logged(logged, schema)
     if isinstance(features, Rejection):
         return features
-    reader = RowReader(schema, EXAMPLE_ROWS)
-    reader.allow_missing([True] * len(schema.columns))
-    rows = reader.read(features)
+    rows = example_reader(schema).read(features)
     return rows if isinstance(rows, Rejection) else {"features": features}
 
 

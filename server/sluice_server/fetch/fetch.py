@@ -8,11 +8,10 @@ larger is downloaded; no type of the model is ever constructed here.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from sluice_server.fetch import artifacts, report
+from sluice_server.fetch import artifacts, folder, report
 from sluice_server.fetch.artifacts import Artifacts
 from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
@@ -53,7 +52,7 @@ def fetch(settings: FetchSettings, image: Image, local: bool = False) -> Outcome
         return files
     if refused := check_files(files, policy):
         return refused
-    target = _empty_folder(settings.model_dir / manifest.FILES)
+    target = folder.made_anew(settings.model_dir / manifest.FILES)
     candidates = _candidates(stored, target, policy)
     if not isinstance(candidates, tuple):
         return candidates
@@ -131,10 +130,3 @@ def _reference(model: MLmodel) -> Reference | None:
     except ValueError as error:
         logger.warning("drift of the features is not measured: %s", error)
         return None
-
-
-def _empty_folder(path: Path) -> Path:
-    """A retried init container finds what the last try left; nothing of it may get into the digest."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    return path

@@ -11,6 +11,13 @@ from sluice_server.settings import SettingError
 INCOMING = ".incoming"  # what comes from the store, until its digest was checked
 
 
+def made_anew(folder: Path) -> Path:
+    """The folder without what an earlier try left in it; nothing of that may get into a digest."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
 def empty(folder: Path) -> None:
     """Removes what an earlier try left; raises SettingError for a folder that holds something else."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ exactly what was prepared for its revision, or does not start.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,8 +48,7 @@ def copy(model_dir: Path, sources: Sequence[StoreSettings], digest: str) -> Outc
 
 def _copied(incoming: Path, source: StoreSettings, digest: str) -> StoreError | None:
     """Puts the files into the folder above, if they are those of the digest. No source decides that: they are read."""
-    shutil.rmtree(incoming, ignore_errors=True)
-    incoming.mkdir()
+    folder.made_anew(incoming)
     try:
         StoreClient(source).get(digest, incoming)
     except StoreError as error:

@@ -17,6 +17,7 @@ import numpy as np
 
 from sluice_server.inference.cells import RejectedError, bounds, read_cell, type_name, wrong
 from sluice_server.inference.rejection import Cause, Location, Rejection, invalid
+from sluice_server.model.manifest import EXAMPLE_ROWS
 from sluice_server.model.schema import Kind, Rows, Schema
 
 _FEW = 8  # rows; of more, numpy makes a matrix in half the time if it gets the values one after the other
@@ -181,6 +182,13 @@ class RowReader:
     def _too_many(self, rows: int) -> Rejection:
         message = f"the request has {rows} rows, and {self.max_rows} is the limit: split it"
         return Rejection(Cause.TOO_LARGE, message)
+
+
+def example_reader(schema: Schema) -> RowReader:
+    """Reads the input example of a model. Values may be missing wherever they can be: only the model knows where."""
+    reader = RowReader(schema, EXAMPLE_ROWS)
+    reader.allow_missing([True] * len(schema.columns))
+    return reader
 
 
 def _floats(matrix: Sequence[Sequence[float | None]], width: int) -> Rows:

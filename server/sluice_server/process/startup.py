@@ -21,8 +21,8 @@ from sluice_server.inference.pace import measure
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.readiness import Phase
 from sluice_server.inference.rejection import Rejection
-from sluice_server.inference.rows import RowReader
-from sluice_server.model.manifest import EXAMPLE_ROWS, Manifest
+from sluice_server.inference.rows import example_reader
+from sluice_server.model.manifest import Manifest
 from sluice_server.model.schema import Kind, Rows
 from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError
@@ -67,9 +67,7 @@ def _keep_what_is_loaded() -> None:
 
 async def _answer_example(pod: Pod, worker: Executor) -> Output:
     """The model's output for its input example, which has taken the whole way of a request but for the socket."""
-    reader = RowReader(pod.manifest.schema, EXAMPLE_ROWS)
-    reader.allow_missing([True] * len(pod.manifest.schema.columns))  # the model is asked whether it takes them
-    dialect = PlainDialect(reader, pod.identity)
+    dialect = PlainDialect(example_reader(pod.manifest.schema), pod.identity)
     rows = _example(pod.manifest, dialect)
     model = await _load(pod, worker, rows)
     pod.rows.allow_missing(model.nullable)

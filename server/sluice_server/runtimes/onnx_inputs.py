@@ -9,15 +9,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice_server.model.schema import Column, Kind, Rows, Schema
+from sluice_server.model.schema import NUMERIC, Column, Kind, Rows, Schema
 from sluice_server.runtimes.port import ModelError
 
 Inputs: TypeAlias = dict[str, NDArray[Any]]
 
-_ANY_NUMBER = frozenset({Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN})
 _TYPES: dict[str, tuple[type, frozenset[Kind]]] = {  # numpy's type, and the columns that it holds without a loss
-    "tensor(float)": (np.float32, _ANY_NUMBER),
-    "tensor(double)": (np.float64, _ANY_NUMBER),
+    "tensor(float)": (np.float32, NUMERIC),
+    "tensor(double)": (np.float64, NUMERIC),
     "tensor(int64)": (np.int64, frozenset({Kind.INTEGER, Kind.BOOLEAN})),
     "tensor(bool)": (np.bool_, frozenset({Kind.BOOLEAN})),
     "tensor(string)": (np.object_, frozenset({Kind.TEXT})),

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice_server.runtimes.output import Output, Values
+from sluice_server.runtimes.output import Output, Values, finite
 from sluice_server.runtimes.port import ModelError
 
 Answers: TypeAlias = list[Any]
@@ -60,13 +60,6 @@ def reading(
         f"the model has the outputs {shown}: a model is served that gives labels, labels and probabilities, or one "
         "tensor of numbers"
     )
-
-
-def finite(values: Values) -> Values:
-    """The values; raises ArithmeticError if one of them is no number."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ArithmeticError("the model answered NaN or infinity")
-    return values
 
 
 def _are_shares(answer: Any, classes: int) -> bool:

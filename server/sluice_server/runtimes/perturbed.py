@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,12 @@ from sluice_server.model.schema import NUMERIC, Kind, Rows, Schema
 
 _ROWS, _SEED = 64, 20_250_101
 _SPREAD = 0.25
+
+
+def trials(example: Rows, schema: Schema, nullable: Sequence[bool]) -> tuple[Rows, ...]:
+    """To compare two ways of one model: the example, rows near it, and these with gaps where the model takes them."""
+    near = perturbed(example, schema)
+    return example, near, np.where(nullable, np.nan, near)
 
 
 def perturbed(

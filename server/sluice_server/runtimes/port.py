@@ -24,6 +24,13 @@ class ModelError(Exception):
     """The file holds something that cannot serve predictions; the message says what, and what to do."""
 
 
+class OtherAnswersError(ModelError):
+    """The short way that this server takes through a model does not lead where the library's own one does."""
+
+    def __init__(self) -> None:
+        super().__init__("the answers of this server are not those of the model itself: please report this")
+
+
 class UnfitRowsError(ValueError):
     """Rows that fit the signature and cannot be given to the model all the same; the message is for callers."""
 

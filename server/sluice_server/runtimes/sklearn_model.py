@@ -20,8 +20,8 @@ from sluice_server.model.schema import Rows, Schema
 from sluice_server.runtimes import arrays, columns, estimator, row_count, trees
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.output import Output, Values, finite
-from sluice_server.runtimes.perturbed import perturbed
-from sluice_server.runtimes.port import ModelError
+from sluice_server.runtimes.perturbed import trials
+from sluice_server.runtimes.port import ModelError, OtherAnswersError
 
 # Their `predict` is the argmax of `predict_proba`, which is the mean over the trees.
 _FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
@@ -105,8 +105,7 @@ class SklearnModel:
     def _classifier(self, rows: Rows) -> Output:
         values = np.asarray(self.estimator.predict(self._ordered(rows)))
         indexes = np.searchsorted(self._class_values, values)  # scikit-learn keeps classes_ sorted
-        has_probabilities = hasattr(self.estimator, _PROBABILITIES)
-        shares = finite(self.estimator.predict_proba(self._ordered(rows))) if has_probabilities else None
+        shares = finite(self.estimator.predict_proba(self._ordered(rows))) if self.has_probabilities else None
         return Output(values, shares, indexes)
 
 
@@ -132,12 +131,11 @@ def _prove(model: SklearnModel, example: Rows, schema: Schema) -> None:
     """See that each row gets a prediction, and that a short way to it leads to the same one as the estimator's own."""
     row_count.prove(model.predict, example)
     if model.has_short_way:
-        near = perturbed(example, schema)
-        for rows in (example, near, np.where(model.nullable, np.nan, near)):
+        for rows in trials(example, schema, model.nullable):
             output = model.predict(rows)
             ours = output.values, np.asarray(output.probabilities)
             if not all(map(np.array_equal, ours, model.own(rows))):
-                raise ModelError("the answers of this server are not those of the model itself: please report this")
+                raise OtherAnswersError
 
 
 def _by_row(shares: Any) -> Values:
