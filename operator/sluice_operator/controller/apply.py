@@ -77,8 +77,9 @@ def _writes(
         yield _create(kube, store_secret(owner))
     for reference, manifest in wanted.items():
         yield _create_or_change(kube, owner, children.objects.get(reference), manifest)
-    yield from _deletions(kube, owner, children, wanted, [kind for kind in OWNED_KINDS if kind not in _WORKLOADS])
-    yield from _deletions(kube, owner, children, wanted, [JOB])
+    yield from _deletions(
+        kube, owner, children, wanted, [kind for kind in (*OWNED_KINDS, JOB) if kind not in _WORKLOADS]
+    )
 
 
 def _of_pods(wanted: Mapping[Reference, Manifest]) -> list[Manifest]:
@@ -138,9 +139,8 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
         manifest = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")}
     if covers(live, manifest):
         return ""
-    if (
-        kind == "ConfigMap"
-    ):  # an apply deletes what it leaves out, and pods may still ask at the address of a former store
+    if kind == "ConfigMap":
+        # An apply deletes what it leaves out, and pods may still ask at the address of a former store.
         manifest = {**manifest, "data": {**(live.get("data") or {}), **manifest["data"]}}
     version = live["metadata"]["resourceVersion"]
     await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})

@@ -28,10 +28,11 @@ def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest] = ()) -> d
     for pod in pods:
         if pod["metadata"].get("deletionTimestamp") is None:
             grouped.setdefault(pod["metadata"]["labels"].get(names.LABEL_REVISION, ""), []).append(pod)
-    return {revision: _workload(group, deployments.get(revision)) for revision, group in grouped.items()}
+    return {revision: workload(group, deployments.get(revision)) for revision, group in grouped.items()}
 
 
-def _workload(pods: list[Manifest], deployment: Manifest | None) -> Workload:
+def workload(pods: list[Manifest], deployment: Manifest | None = None) -> Workload:
+    """The summary of some pods, and of the Deployment that makes them."""
     reports = [fetch_report.of_pod(pod) for pod in pods]
     fetched = next((report for report in reports if report.digest), fetch_report.FetchReport())
     stored = _digest_to_fetch(deployment) if deployment else ""

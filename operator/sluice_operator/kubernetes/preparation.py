@@ -6,12 +6,12 @@ from dataclasses import replace
 from sluice_operator.api import names
 from sluice_operator.api.observation import Refusal, Workload
 from sluice_operator.api.owner import Manifest, is_owned
-from sluice_operator.kubernetes import fetch_report, pod_trouble
+from sluice_operator.kubernetes import pods
 
 _LOST = "ResultLost"
 
 
-def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest], run: str) -> dict[str, Workload]:
+def by_revision(found: Iterable[Manifest], objects: Iterable[Manifest], run: str) -> dict[str, Workload]:
     """The Workload of the revision that a Job among `objects` prepares for the run `run`, if there is one.
 
     Its newest pod counts: there is one at a time.
@@ -19,7 +19,7 @@ def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest], run: str)
     for job in objects:
         labels = job["metadata"].get("labels", {})
         if job["kind"] == "Job" and labels.get(names.LABEL_RUN) == run:
-            own = [pod for pod in pods if _is_of(pod, job)]
+            own = [pod for pod in found if _is_of(pod, job)]
             newest = max(own, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
             return {labels.get(names.LABEL_REVISION, ""): _workload(job, newest)}
     return {}
@@ -36,24 +36,11 @@ def failure(job: Manifest) -> str:
 
 
 def _workload(job: Manifest, pod: Manifest | None) -> Workload:
-    found = _without_pod(job) if pod is None else _with_pod(pod)
+    found = _without_pod(job) if pod is None else replace(pods.workload([pod]), pods=0)  # it is none that serves
     if found.digest or not _condition(job, "Complete"):
         return found
     says = f"Job {job['metadata']['name']} is complete, and no pod of it says with which digest: it is made anew"
     return replace(found, obstacle=Refusal(_LOST, says))
-
-
-def _with_pod(pod: Manifest) -> Workload:
-    report, trouble = fetch_report.of_pod(pod), pod_trouble.of_pod(pod)
-    return Workload(
-        digest=report.digest,
-        runtime=report.runtime,
-        refusal=report.refusal,
-        trouble="" if trouble is None or trouble.usual else trouble.message,
-        under_way=pod_trouble.under_way(pod),
-        obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
-        unavailable=report.unavailable.reason if report.unavailable else "",
-    )
 
 
 def _without_pod(job: Manifest) -> Workload:

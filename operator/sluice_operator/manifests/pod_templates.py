@@ -116,26 +116,19 @@ def _serve(owner: Owner, revision: Revision) -> Manifest:
             {"name": "http", "containerPort": names.PORT_HTTP},
             {"name": "gateway", "containerPort": names.PORT_GATEWAY},
         ],
-        "readinessProbe": {
-            "httpGet": {"path": "/health/ready", "port": "http"},
-            "periodSeconds": 2,
-            "timeoutSeconds": 5,
-        },
-        "startupProbe": {
-            "httpGet": {"path": "/health/live", "port": "http"},
-            "periodSeconds": 1,
-            "timeoutSeconds": 5,
-            "failureThreshold": 300,
-        },
-        "livenessProbe": {
-            "httpGet": {"path": "/health/live", "port": "http"},
-            "periodSeconds": 10,
-            "timeoutSeconds": 10,
-            "failureThreshold": 6,
-        },
+        **_probes(),
         "volumeMounts": [*container["volumeMounts"], feedback],
     }
     return store.access(owner, serve) if revision.from_store else serve
+
+
+def _probes() -> Manifest:
+    ready, live = ({"httpGet": {"path": f"/health/{what}", "port": "http"}} for what in ("ready", "live"))
+    return {
+        "readinessProbe": {**ready, "periodSeconds": 2, "timeoutSeconds": 5},
+        "startupProbe": {**live, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 300},
+        "livenessProbe": {**live, "periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 6},
+    }
 
 
 def _env(values: dict[str, str]) -> list[dict[str, str]]:

@@ -20,7 +20,6 @@ from sluice_operator.mlflow.alias_lists import AliasLists
 from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
 from sluice_operator.mlflow.client import Listed, Registry
 from sluice_operator.mlflow.connection import Connection
-from sluice_operator.mlflow.uris import ByAlias
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 4  # requests to one registry; the others wait for their turn, and for no other registry
@@ -44,7 +43,7 @@ class _Question:
     ask: Callable[[], Awaitable[Any]]
     poll: float | None  # seconds between two requests; None: only when somebody reads it
     since: float  # when it was asked first, of a monotonic clock
-    alias: ByAlias | None  # that it resolves
+    alias: uris.ByAlias | None  # that it resolves
     answer: Any = None
     answered_at: float | None = None
     failures: int = 0
@@ -91,7 +90,7 @@ class BackgroundRegistry:
             return self._registry.resolve(uri, via)
 
         form = uris.parse(uri)
-        alias = form if isinstance(form, ByAlias) else None
+        alias = form if isinstance(form, uris.ByAlias) else None
         question = self._question(key, "resolve", via, (uri, poll_seconds), ask, poll_seconds, alias)
         if question.answered_at is not None:
             answer: Resolution = question.answer
@@ -153,7 +152,7 @@ class BackgroundRegistry:
         terms: tuple[object, ...],
         ask: Callable[[], Awaitable[Any]],
         poll: float | None = None,
-        alias: ByAlias | None = None,
+        alias: uris.ByAlias | None = None,
     ) -> _Question:
         """The question of this kind that the object `key` has now. It has no other one of this kind any more."""
         wanted: _Id = (kind, via, *terms)

@@ -62,13 +62,12 @@ class Api:
 
     async def get(self, form: type[T], path: str, **params: str) -> T:
         """The answer in its form. Raises msgspec.ValidationError as well, whose message repeats nothing of it."""
-        content = await self._ask("GET", f"{path}?{urlencode(params)}" if params else path)
-        return self._parsed(content, form)
+        return await self._ask(form, "GET", f"{path}?{urlencode(params)}" if params else path)
 
     async def post(self, path: str, body: dict[str, str]) -> None:
-        self._parsed(await self._ask("POST", path, json.dumps(body).encode()), dict[str, Any])
+        await self._ask(dict[str, Any], "POST", path, json.dumps(body).encode())
 
-    async def _ask(self, method: str, path: str, content: bytes = b"") -> bytes:
+    async def _ask(self, form: type[T], method: str, path: str, content: bytes = b"") -> T:
         typed = {"Content-Type": "application/json"} if content else {}
         request = Request(
             method,
@@ -86,10 +85,9 @@ class Api:
             raise UnusableError(f"it took more than {_TIMEOUT_SECONDS:g} s") from error
         except HttpError as error:
             raise UnusableError(tls.describe(error.tls) if error.tls else str(error)) from error
-        return self._read(answer)
+        return self._read(answer, form)
 
-    def _read(self, answer: Answer) -> bytes:
-        """The content of an answer that is no error."""
+    def _read(self, answer: Answer, form: type[T]) -> T:
         status = answer.status
         if answer.redirect:
             hint = "redirects are not followed: write the address that answers, with its path"
@@ -97,11 +95,13 @@ class Api:
         content = _content(answer)
         if status in (401, 403):
             raise DeniedError(_login_refused(self.base, self.login, status, content))
-        if status < 400:
-            return content
         try:
+            if status < 400:
+                return msgspec.json.decode(content, type=form)
             told = msgspec.json.decode(content, type=_Told)
         except msgspec.ValidationError:
+            if status < 400:
+                raise
             told = _Told()
         except _NOT_JSON:
             raise UnusableError(_no_api(self.base, status, content)) from None
@@ -111,14 +111,6 @@ class Api:
             raise UnusableError(_no_api(self.base, status, content))
         said = in_one_line(told.message or told.error_code) or "its JSON is not an answer of MLflow"
         raise UnusableError(f"HTTP {status}, {said}")
-
-    def _parsed(self, content: bytes, form: type[T]) -> T:
-        try:
-            return msgspec.json.decode(content, type=form)
-        except msgspec.ValidationError:
-            raise
-        except _NOT_JSON:
-            raise UnusableError(_no_api(self.base, 200, content)) from None
 
 
 def _place(location: str) -> str:
