@@ -48,7 +48,8 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
     lease = Lease(ApiServer(lease_api), settings.lease_namespace, settings.lease_name, socket.gethostname())
     async with (
         client.ApiClient(await _configuration()) as api,
-        HttpClient("mlflow") as http,
+        HttpClient("mlflow") as mlflow,
+        HttpClient("store") as store,
     ):
         server = ApiServer(api, settings.namespaces)
         shard = Shard(server, settings.namespace_selector) if settings.namespace_selector else None
@@ -57,7 +58,7 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
             return lease.held() and (shard is None or shard.may_write(namespace))
 
         api.rest_client = GuardedRest(api.configuration, leads)
-        parts = build(server, Guarded(server, leads), http, settings, tracing, shard)
+        parts = build(server, Guarded(server, leads), mlflow, store, settings, tracing, shard)
         checks = [parts.queue.trouble, *(reflector.trouble for reflector in parts.reflectors)]
         await first_to_end(
             health.serve(checks, partial(_role, lease), settings.health_port),
@@ -90,7 +91,8 @@ async def lead(server: ApiServer, lease: LeaseThread, parts: Parts, namespaces: 
             namespaces=namespaces,
         )
         reflectors = (reflector.run() for reflector in parts.reflectors)
-        await first_to_end(parts.queue.run(), parts.first_looks.run(), watcher, lost, *reflectors)
+        sending = [parts.sending.run()] if parts.sending else []
+        await first_to_end(parts.queue.run(), parts.first_looks.run(), watcher, lost, *reflectors, *sending)
 
 
 def _role(lease: Lease) -> str:

@@ -24,6 +24,7 @@ from sluice_operator.controller.scheduling.first_looks import FirstLooks
 from sluice_operator.controller.scheduling.lanes import Lanes
 from sluice_operator.controller.scheduling.own_namespaces import OwnNamespaces
 from sluice_operator.controller.scheduling.workqueue import Work, Workers, WorkQueue
+from sluice_operator.controller.sending import Sending
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.http_client import Http
@@ -38,6 +39,7 @@ from sluice_operator.mlflow.connection import Logins
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
+from sluice_operator.run_store import RunStore
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry import metrics
 from sluice_operator.telemetry.rollouts import Rollouts
@@ -46,24 +48,32 @@ from sluice_operator.telemetry.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What watches and works. `wake_namespace`: has all objects of a namespace looked at."""
+    """What watches and works. `wake_namespace`: has all objects of a namespace looked at.
+
+    `sending`: of run records, where there is a store.
+    """
 
     queue: WorkQueue
     first_looks: FirstLooks
     handlers: kopf.OperatorRegistry
     reflectors: list[Reflector]
     wake_namespace: Callable[[str], None]
+    sending: Sending | None
 
 
 def build(
     source: Source,
     kube: Kube,
-    http: Http,
+    mlflow: Http,
+    store: Http,
     settings: Settings,
     tracing: tuple[StatusListener, ...],
     shard: Shard | None,
 ) -> Parts:
-    """`source` is watched and `kube` is written to. `shard`: the namespaces to work in, if not all."""
+    """`source` is watched and `kube` is written to; `mlflow` and `store` are clients of their own.
+
+    `shard`: the namespaces to work in, if not all.
+    """
     chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
 
     def wake(key: Key) -> None:
@@ -73,13 +83,17 @@ def build(
     def forget(namespace: str, name: str) -> None:
         reconciler.forget(namespace, name)
         recent.forget((namespace, name))
+        if sending is not None:
+            sending.forget((namespace, name))
 
     lanes, rollouts = Lanes(), Rollouts()
     first_looks, hosts = FirstLooks(wake, lanes), HostClaims(kube, settings.allowed_routes)
     listeners, publisher = Listeners(rollouts, *tracing), EventPublisher(kube, instance=socket.gethostname())
-    registry, evaluator = _registry(kube, http, settings, wake, chance), _evaluator(kube, settings, rollouts, wake)
+    registry, evaluator = _registry(kube, mlflow, settings, wake, chance), _evaluator(kube, settings, rollouts, wake)
     observer = Observer(kube, registry, evaluator, hosts, settings, _now, chance, wake)
-    archive, interval = Archive(kube, evaluator), settings.evaluation_interval
+    url, interval = settings.store_url, settings.evaluation_interval
+    sending = Sending(kube, RunStore(store, url, settings.store_key), chance) if url else None
+    archive = Archive(kube, evaluator, sending.look) if sending else Archive(kube, evaluator)
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
 
     owned = (*OWNED_KINDS, JOB) if settings.store_url else OWNED_KINDS
@@ -101,7 +115,7 @@ def build(
             first_looks.add(key)
 
     handlers = watch.registry(wake, first_looks, hosts, lanes, cache, reconciler.knows)
-    return Parts(queue, first_looks, handlers, reflectors, wake_namespace)
+    return Parts(queue, first_looks, handlers, reflectors, wake_namespace, sending)
 
 
 def _registry(

@@ -17,9 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from dev.processes import free_ports, running
+from sluice_operator.cli import run_sources
+from sluice_operator.controller.archive import summary
+from sluice_operator.controller.sending import document
+from sluice_operator.http_client import HttpClient
+from sluice_operator.manifests import builders
+from sluice_operator.records import run_record
+from sluice_operator.run_store import RunStore
 from sluice_server.http.dialects import CODES
 from sluice_server.inference.labels import Outcome, RowLabel
 from sluice_server.inference.metrics import Metrics
@@ -31,6 +39,8 @@ from sluice_server.store.archive import packed
 from sluice_server.store.client import StoreClient
 from sluice_store import tokens
 from sluice_store.models.archive import ArchiveReader
+from tests.unit.sluice_operator.build import OWNER
+from tests.unit.sluice_operator.recorded import a_run, recorded, ticks
 
 KEY = "a key of at least sixteen bytes"
 TOKEN = tokens.make(KEY.encode(), "models")
@@ -174,6 +184,23 @@ def test_run_records_are_kept(store: Store) -> None:
         assert httpx.put(f"{store.url}/runs/models/iris/r1", json={"run": 1}, headers=operator).status_code == 201
         assert httpx.get(f"{store.url}/runs/models/iris/r1", headers=BEARER).json() == {"run": 1}
         assert httpx.get(f"{store.url}/runs/models/iris", headers=BEARER).json() == {"runs": ["r1"]}
+
+
+def test_a_run_can_be_judged_again_from_what_the_operator_has_sent(store: Store, tmp_path: Path) -> None:
+    """Whoever has the token of the namespace reads the record, and replays it as a file."""
+    run = a_run()
+    record = recorded(run, ticks(run, bad=0.001))
+    sent = document(builders.run_record(OWNER, run.id, summary(run), run_record.encoded(record)))
+
+    async def send() -> None:
+        async with HttpClient("store") as http:
+            await RunStore(http, store.url, KEY).put("models", "iris", run.id, msgspec.json.encode(sent))
+
+    with store.started():
+        asyncio.run(send())
+        answer = httpx.get(f"{store.url}/runs/models/iris/{run.id}", headers=BEARER)
+        (tmp_path / "run.json").write_bytes(answer.content)
+    assert run_sources.of_file(str(tmp_path / "run.json")) == record
 
 
 def test_labels_of_the_model_server_are_counted(store: Store) -> None:

@@ -8,12 +8,13 @@ Prometheus did not answer, is written later, as long as Prometheus still has the
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from sluice_operator.analysis.evaluation import EndedRun
 from sluice_operator.api import names
-from sluice_operator.api.owner import Manifest, Owner, is_owned
+from sluice_operator.api.owner import Key, Manifest, Owner, is_owned
 from sluice_operator.api.run import Run
 from sluice_operator.api.status import Status
 from sluice_operator.controller.evaluation.run_samples import Subject
@@ -37,22 +38,31 @@ class EndedRuns(Protocol):
 
 
 class Archive:
-    """Checks once for each run, in each process, whether its run record exists, and writes it if not."""
+    """Checks once for each run, in each process, whether its run record exists, and writes it if not.
 
-    def __init__(self, kube: Kube, ending: EndedRuns) -> None:
+    `kept`: is called for an object when this process first sees it with a run, and whenever a record is complete.
+    """
+
+    def __init__(self, kube: Kube, ending: EndedRuns, kept: Callable[[Key], None] = lambda key: None) -> None:
         self._kube = kube
         self._ending = ending
-        self._done: dict[tuple[str, str], str] = {}  # by object: the newest run that needs no more work
-        self._retry_at: dict[tuple[str, str], datetime] = {}
+        self._kept = kept
+        self._seen: set[Key] = set()
+        self._done: dict[Key, str] = {}  # by object: the newest run that needs no more work
+        self._retry_at: dict[Key, datetime] = {}
 
     def forget(self, namespace: str, name: str) -> None:
         """Forget the object, so that its run is checked again."""
+        self._seen.discard((namespace, name))
         self._done.pop((namespace, name), None)
         self._retry_at.pop((namespace, name), None)
 
     async def keep(self, owner: Owner, current: Status, now: datetime) -> None:
         """Write the record of the object's run, if the run has ended and has none. Failures are logged and retried."""
         run, key = current.run, (owner.namespace, owner.name)
+        if run is not None and key not in self._seen:
+            self._seen.add(key)
+            self._kept(key)
         if run is None or run.ended_at is None or (run.traffic_started_at is None and not run.decides):
             return
         if self._done.get(key) == run.id or now < self._retry_at.get(key, now):
@@ -67,8 +77,9 @@ class Archive:
             self._retry_at[key] = now + _RETRY_AFTER
             _log.exception("%s/%s: the record of run %s cannot be made", *key, run.id)
             return
-        self.forget(*key)
+        self._retry_at.pop(key, None)
         self._done[key] = run.id
+        self._kept(key)
 
     async def _write_if_missing(self, owner: Owner, current: Status, run: Run) -> None:
         live = await self._kube.get("ConfigMap", owner.namespace, names.run_record(owner.name, run.id))

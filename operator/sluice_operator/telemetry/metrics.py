@@ -13,7 +13,7 @@ from sluice_operator.api.run import Outcome
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing reads them
 REGISTRY = CollectorRegistry()
 
-DEPENDENCIES = ("gateway", "kubernetes", "mlflow", "prometheus")
+DEPENDENCIES = ("gateway", "kubernetes", "mlflow", "prometheus", "store")
 ERROR_KINDS = (
     *("timeout", "connection", "tls", "cancelled"),  # no answer
     *("refused", "conflict", "throttled", "invalid", "server_error", "unusable"),  # an answer
@@ -66,6 +66,12 @@ STAGE_DURATION = Histogram(
 )
 RECONCILE_FAILURES = Counter(
     "sluice_reconcile_failures", "Reconciles that ended with an unexpected error.", registry=REGISTRY
+)
+
+RECORDS_WAITING = Gauge(
+    "sluice_run_records_waiting",
+    "Objects whose run records are not known to be in the store yet.",
+    registry=REGISTRY,
 )
 
 REQUEST_DURATION = Histogram(
