@@ -42,7 +42,7 @@ from sluice_operator.prometheus.servers import Servers
 from sluice_operator.run_store import RunStore
 from sluice_operator.settings import Settings
 from sluice_operator.telemetry import metrics
-from sluice_operator.telemetry.rollouts import Rollouts
+from sluice_operator.telemetry.object_series import Rollouts
 from sluice_operator.telemetry.waiting import Waiting
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
-from sluice_server import logs, standalone
+from sluice_server import logs, run_environment
 from sluice_server.settings import (
     MLFLOW_DEFAULTS,
     REGISTRY_CA,
@@ -88,15 +88,15 @@ def _serve(env: MutableMapping[str, str]) -> int:
 
 def _run(env: MutableMapping[str, str]) -> int:
     """Fetches, and becomes `serve`: a process without MLflow, which gets the signals itself."""
-    named = standalone.plain(env)
-    sources = standalone.sources(named)
-    settings = fetch_settings(standalone.fetching(named))
+    named = run_environment.plain(env)
+    sources = run_environment.sources(named)
+    settings = fetch_settings(run_environment.fetching(named))
     serve_settings(named)  # a setting that cannot be used is told before a model is fetched
     _configure(settings.log, named)
     env.update(named)  # MLflow reads it
-    from sluice_server.fetch import standalone as fetching  # noqa: PLC0415 - MLflow is imported after its variables are set
+    from sluice_server.fetch import standalone  # noqa: PLC0415 - MLflow is imported after its variables are set
 
-    found = fetching.run(settings, sources)
+    found = standalone.run(settings, sources)
     if found is None:
         return 1
     os.execve(sys.executable, [sys.executable, "-m", "sluice_server", "serve"], named | found)  # noqa: S606

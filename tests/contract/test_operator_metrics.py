@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from dev.processes import free_ports, running
 from sluice_operator.telemetry import endpoint, metrics
 from sluice_operator.telemetry.calls import measured
-from sluice_operator.telemetry.rollouts import Evidence, Rollouts
+from sluice_operator.telemetry.object_series import Evidence, Rollouts
 from sluice_operator.telemetry.waiting import Waiting
 from tests.contract.conftest import PATIENCE
 from tests.contract.test_prometheus import program

@@ -10,7 +10,7 @@ from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied, HoldOutAnswer, Resolution, Resolved, Unreachable, Unresolved
 from sluice_operator.api.revision import Model
 from sluice_operator.http_client import Http
-from sluice_operator.mlflow import answers, connection, hold_out, uris
+from sluice_operator.mlflow import connection, hold_out, json_forms, uris
 from sluice_operator.mlflow.connection import Connection, Login, Logins
 from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
 
@@ -79,7 +79,7 @@ class Registry:
             for _ in range(0, most, _PER_PAGE):
                 asked = {"page_token": page} if page else {}
                 path = "registered-models/search"
-                listed = await api.get(answers.RegisteredModels, path, max_results=str(_PER_PAGE), **asked)
+                listed = await api.get(json_forms.RegisteredModels, path, max_results=str(_PER_PAGE), **asked)
                 for model in listed.registered_models:
                     registered = str(model.creation_timestamp)
                     for alias in model.aliases:
@@ -94,7 +94,7 @@ class Registry:
         """The result of `model` on its hold-out, from metrics and tags of the MLflow run that made it."""
         try:
             api = await self._api(via)
-            answer = await api.get(answers.OneRun, "runs/get", run_id=model.run_id)
+            answer = await api.get(json_forms.OneRun, "runs/get", run_id=model.run_id)
             return hold_out.parse(model, answer.run.data)
         except NotFoundError as error:
             return Unresolved("HoldOutMissing", f"MLflow does not have the {hold_out.run_of(model)} ({error})")
@@ -129,27 +129,27 @@ class Registry:
             case uris.Unreadable(message):
                 return Unresolved("InvalidURI", message)
             case uris.ByVersion(name, version):
-                one = await api.get(answers.OneVersion, "model-versions/get", name=name, version=version)
+                one = await api.get(json_forms.OneVersion, "model-versions/get", name=name, version=version)
                 return _registered(one.model_version)
             case uris.ByAlias(name, alias):
                 return _registered(await self._by_alias(api, name, alias))
             case uris.ByStage(name, stage):
                 path = "registered-models/get-latest-versions"
-                found = await api.get(answers.Versions, path, name=name, stages=stage)
+                found = await api.get(json_forms.Versions, path, name=name, stages=stage)
                 if not found.model_versions:
                     raise NotFoundError(f"no version of {name} is in stage {stage}")
                 return _registered(found.model_versions[0])
             case uris.LoggedModel(model_id):
-                logged = (await api.get(answers.OneLoggedModel, f"logged-models/{model_id}")).model.info
+                logged = (await api.get(json_forms.OneLoggedModel, f"logged-models/{model_id}")).model.info
                 named = in_one_line(logged.name or model_id)
                 return Resolved(Model(f"models:/{model_id}", named, model_id, logged.source_run_id or ""))
             case uris.RunModel(run_id, path):
-                run = (await api.get(answers.OneRun, "runs/get", run_id=run_id)).run
+                run = (await api.get(json_forms.OneRun, "runs/get", run_id=run_id)).run
                 name = in_one_line(run.info.run_name or run_id)
                 return Resolved(Model(f"runs:/{run_id}/{path}", name, run_id[:8], run_id))
 
-    async def _by_alias(self, api: Api, name: str, alias: str) -> answers.ModelVersion:
-        return (await api.get(answers.OneVersion, "registered-models/alias", name=name, alias=alias)).model_version
+    async def _by_alias(self, api: Api, name: str, alias: str) -> json_forms.ModelVersion:
+        return (await api.get(json_forms.OneVersion, "registered-models/alias", name=name, alias=alias)).model_version
 
 
 def _unreachable(base: str, error: Exception) -> Unreachable:
@@ -157,7 +157,7 @@ def _unreachable(base: str, error: Exception) -> Unreachable:
     return Unreachable(f"MLflow at {base} gave no usable answer: {what}")
 
 
-def _registered(found: answers.ModelVersion) -> Resolution:
+def _registered(found: json_forms.ModelVersion) -> Resolution:
     uri = f"models:/{found.name}/{found.version}"
     if found.status != "READY":
         return Unresolved(

@@ -4,7 +4,7 @@ import base64
 
 from sluice_operator.api.observation import HoldOut, Rows, Unresolved
 from sluice_operator.api.revision import Model
-from sluice_operator.mlflow.answers import RunData
+from sluice_operator.mlflow.json_forms import RunData
 
 _DIGEST, _CORRECT = "sluice.holdout.digest", "sluice.holdout.correct"  # tags of a run, as the trainer writes them
 _MAX_ROWS = 48_000  # that fit into a tag

@@ -1,6 +1,6 @@
 """The metrics that count what the operator does. docs/metrics.md describes each; a test holds page and code equal.
 
-They live as long as the process, like counters everywhere. Series about one object are in `rollouts`, because they
+They live as long as the process, like counters everywhere. Series about one object are in `object_series`, because they
 vanish with it. No label has values from outside except a registered set, so the number of series is bounded.
 """
 

@@ -17,9 +17,9 @@ from sluice_server.fetch.fetch import fetch
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Unavailable
 from sluice_server.model.refusal import Refused
+from sluice_server.run_environment import Sources
 from sluice_server.runtimes.port import Image
 from sluice_server.settings import FetchSettings
-from sluice_server.standalone import Sources
 
 logger = logging.getLogger("sluice.fetch")
 

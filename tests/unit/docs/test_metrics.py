@@ -12,7 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from sluice_operator.api.run import Outcome
 from sluice_operator.api.status import METRICS_UNAVAILABLE
 from sluice_operator.rollout import pauses
-from sluice_operator.telemetry import metrics, rollouts, waiting
+from sluice_operator.telemetry import metrics, object_series, waiting
 
 PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(sluice_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
@@ -29,7 +29,7 @@ def exported() -> Iterator[Described]:
             (family,) = metric.describe()
             total = "_total" if family.type == "counter" else ""
             yield family.name + total, family.type, frozenset(metric._labelnames)
-    for name, (_, labels) in {**rollouts.FAMILIES, **waiting.FAMILIES}.items():
+    for name, (_, labels) in {**object_series.FAMILIES, **waiting.FAMILIES}.items():
         yield name, "gauge", frozenset(labels)
 
 

@@ -36,7 +36,7 @@ from sluice_operator.prometheus.poller import Poller
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 from sluice_operator.prometheus.servers import ServerRefusedError, Servers
-from sluice_operator.telemetry.rollouts import Evidence
+from sluice_operator.telemetry.object_series import Evidence
 from sluice_operator.telemetry.stages import in_stage
 
 _CONFINED = UserQueries()

@@ -15,7 +15,7 @@ from sluice_operator.api.status import Condition, Result, Status, Verdict
 from sluice_operator.http_client import Request
 from sluice_operator.telemetry import metrics
 from sluice_operator.telemetry.calls import measured
-from sluice_operator.telemetry.rollouts import Rollouts
+from sluice_operator.telemetry.object_series import Rollouts
 from sluice_operator.telemetry.tracing import Tracing
 from tests.unit.sluice_operator.build import NOW, OWNER, a_spec, rolling_back
 from tests.unit.sluice_operator.loopback import client_of

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from sluice_server import standalone
+from sluice_server import run_environment
+from sluice_server.run_environment import Sources
 from sluice_server.settings import SettingError, fetch_settings, serve_settings
-from sluice_server.standalone import Sources
 
 REGISTRY = {"IRIS_MLFLOW_USE_REGISTRY": "true", "IRIS_MLFLOW_REGISTRY_MODEL_NAME": "iris-classifier"}
 
 
 def read(env: dict[str, str]) -> Sources:
-    return standalone.sources(standalone.plain({"SLUICE_ENV_PREFIX": "IRIS_"} | env))
+    return run_environment.sources(run_environment.plain({"SLUICE_ENV_PREFIX": "IRIS_"} | env))
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,11 @@ def test_a_model_that_is_not_named_is_asked_for(env: dict[str, str], sentence: s
 def test_the_rest_of_the_family_sets_the_server() -> None:
     """Address, port, registry and log; without a prefix nothing of it is read."""
     family = {"IRIS_API_PORT": "8000", "IRIS_API_HOST": "127.0.0.1", "IRIS_API_DEBUG": "true", "IRIS_MODEL_PATH": "m"}
-    env = standalone.plain(family | {"SLUICE_ENV_PREFIX": "IRIS_", "IRIS_MLFLOW_TRACKING_URI": "http://mlflow:5000"})
+    env = run_environment.plain(
+        family | {"SLUICE_ENV_PREFIX": "IRIS_", "IRIS_MLFLOW_TRACKING_URI": "http://mlflow:5000"}
+    )
     serving = serve_settings(env)
     assert (serving.cluster_port, serving.host, serving.log.level) == (8000, "127.0.0.1", "DEBUG")
     assert env["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
-    assert fetch_settings(standalone.fetching(env)).model_dir.name == "sluice-model-8000"
-    assert serve_settings(standalone.plain(family)).cluster_port == 8080
+    assert fetch_settings(run_environment.fetching(env)).model_dir.name == "sluice-model-8000"
+    assert serve_settings(run_environment.plain(family)).cluster_port == 8080

@@ -7,7 +7,7 @@ from sluice_operator.api.owner import Owner
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Condition, Result, Status, Verdict
 from sluice_operator.telemetry.metrics import REGISTRY
-from sluice_operator.telemetry.rollouts import Evidence, Rollouts
+from sluice_operator.telemetry.object_series import Evidence, Rollouts
 from tests.unit.sluice_operator.build import (
     FAIL,
     NOW,
