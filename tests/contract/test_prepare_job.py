@@ -18,7 +18,7 @@ from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.kubernetes import children, preparation
 from sluice_operator.kubernetes.client import ApiServer
-from sluice_operator.manifests import builders, registry
+from sluice_operator.manifests import addresses, builders
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Kubectl
@@ -94,7 +94,7 @@ def test_the_job_of_a_run_is_made_kept_and_made_anew(kubectl: Kubectl, iris: dic
     """A look at it writes nothing; another run, or a failure, brings a new one, whose pods are other ones."""
     cluster = Cluster(kubectl, iris)
     first, second = (builders.prepare_job(cluster.owner, REVISION, f"a2b3c4d5e6-{number}") for number in (1, 2))
-    address = registry.config(cluster.owner)
+    address = addresses.config(cluster.owner)
     written = cluster.write(address, first)
     assert {"created ConfigMap iris-registry", f"created Job {JOB}", "created Secret iris-store"} <= set(written)
     assert cluster.write(address, first) == []

@@ -20,6 +20,7 @@ from sluice_operator.evalues import budget
 from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.limits import over_limit_and_worse
 from sluice_operator.evalues.objective import ObjectiveCounts, ObjectiveEProcesses
 from sluice_operator.evalues.silence import Silence
 from tests.simulation.runner import Bools
@@ -85,7 +86,9 @@ class Evidence:
         objectives, thresholds = [processes for _, processes in self._objectives], self._thresholds
         compared = [processes.log_worse for processes in objectives if processes.criterion.compared]
         limited = [
-            processes.log_over_limit_and_worse for processes in objectives if processes.criterion.limit is not None
+            over_limit_and_worse(processes.log_over_limit, processes.log_worse_now)
+            for processes in objectives
+            if processes.criterion.limit is not None
         ]
         watched = [processes.log_worse_in_watch for processes in objectives]
         families = (compared, thresholds.comparison), (limited, thresholds.limits), (watched, thresholds.unpaired)

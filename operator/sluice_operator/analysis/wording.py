@@ -4,7 +4,7 @@ Nothing is decided here, and each sentence is written once.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from sluice_operator.analysis import criteria, display, queries
@@ -26,16 +26,23 @@ from sluice_operator.api.status import ObjectiveVerdict, Result, Verdict
 from sluice_operator.evalues import budget
 
 CRASHING = "CanaryCrashing"
-_REASONS = {  # of an error rate, a latency, an accuracy and refusals, which have no limit
-    Family.STABLE: (
-        *("ErrorRateWorseThanStable", "LatencyWorseThanStable", "AccuracyWorseThanStable"),
-        "RefusalsWorseThanStable",
-    ),
-    Family.LIMIT: ("ErrorRateAboveLimit", "LatencyAboveLimit", "AccuracyBelowLimit", ""),
-    Family.BASELINE: (
-        *("ErrorRateWorseThanBefore", "LatencyWorseThanBefore", "AccuracyWorseThanBefore"),
-        "RefusalsWorseThanBefore",
-    ),
+_REASONS: Mapping[str, Mapping[Family, str]] = {  # by the field of the objective that says its kind
+    "error_rate": {
+        Family.STABLE: "ErrorRateWorseThanStable",
+        Family.LIMIT: "ErrorRateAboveLimit",
+        Family.BASELINE: "ErrorRateWorseThanBefore",
+    },
+    "latency": {
+        Family.STABLE: "LatencyWorseThanStable",
+        Family.LIMIT: "LatencyAboveLimit",
+        Family.BASELINE: "LatencyWorseThanBefore",
+    },
+    "accuracy": {
+        Family.STABLE: "AccuracyWorseThanStable",
+        Family.LIMIT: "AccuracyBelowLimit",
+        Family.BASELINE: "AccuracyWorseThanBefore",
+    },
+    "refusals": {Family.STABLE: "RefusalsWorseThanStable", Family.BASELINE: "RefusalsWorseThanBefore"},  # without limit
 }
 _STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
 
@@ -116,8 +123,7 @@ def _failure(failure: Failure, judgement: Judgement) -> tuple[str, str]:
 
 def _objective_failure(family: Family, finding: Finding) -> tuple[str, str]:
     objective = finding.objective
-    kinds = objective.error_rate, objective.latency, objective.accuracy, objective.refusals
-    (reason,) = (of_kind for of_kind, kind in zip(_REASONS[family], kinds, strict=True) if kind is not None)
+    (reason,) = (reasons[family] for kind, reasons in _REASONS.items() if getattr(objective, kind) is not None)
     match family:
         case Family.STABLE:
             return reason, _worse_than_stable(finding)

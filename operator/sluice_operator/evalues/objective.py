@@ -8,7 +8,7 @@ from sluice_operator.evalues.arithmetic import Floats, log_mean
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.comparison import Comparison
 from sluice_operator.evalues.counts import Counts
-from sluice_operator.evalues.limits import LimitTest, log_below_limit, over_limit_and_worse
+from sluice_operator.evalues.limits import LimitTest, log_below_limit
 from sluice_operator.evalues.margins import DropMarginTest, RatioMarginTest
 
 _MAX_SHARE = 0.95  # upper limit for the share of bad requests that a margin gives
@@ -208,11 +208,6 @@ class ObjectiveEProcesses:
         """Against "the canary keeps the limit"."""
         assert self._over_limit is not None
         return self._over_limit.log_evalue
-
-    @property
-    def log_over_limit_and_worse(self) -> Floats:
-        """Against "the canary keeps the limit, or is no worse than stable at the same time"."""
-        return over_limit_and_worse(self.log_over_limit, self.log_worse_now)
 
     @property
     def log_stable_worse(self) -> Floats | None:

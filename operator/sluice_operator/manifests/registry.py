@@ -1,7 +1,6 @@
 """How a container reaches the registry and its store of files. Pure.
 
-The operator's addresses are read from a ConfigMap when a container starts. So they can change without a new pod
-template, and proven pods are not replaced. Credentials are in Secrets of the object's namespace and only named here.
+Credentials are in Secrets of the object's namespace and only named here.
 """
 
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.revision import Revision
+from sluice_operator.manifests import addresses
 
 _LOGIN = {
     "MLFLOW_TRACKING_USERNAME": "username",
@@ -16,20 +16,6 @@ _LOGIN = {
     "MLFLOW_TRACKING_TOKEN": "token",
 }
 _VOLUME = "registry"
-
-
-def config(owner: Owner) -> Manifest:
-    """The ConfigMap with the addresses of the operator's registry, for revisions that name no other one, and its store.
-
-    Without a store the key is left out and not deleted: pods of revisions in the last one still ask there.
-    """
-    store = {names.STORE_URL_KEY: owner.store_url} if owner.store_url else {}
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": owner.metadata(names.registry_config(owner.name)),
-        "data": {names.TRACKING_URI_KEY: owner.tracking_uri, **store},
-    }
 
 
 def access(owner: Owner, revision: Revision, env: list[Manifest], mounts: list[Manifest]) -> Manifest:
@@ -63,10 +49,4 @@ def volumes(revision: Revision) -> list[Manifest]:
 def _address(owner: Owner, revision: Revision) -> Manifest:
     if revision.tracking_uri:
         return {"name": names.TRACKING_URI_KEY, "value": revision.tracking_uri}
-    return from_config(owner, names.TRACKING_URI_KEY)
-
-
-def from_config(owner: Owner, key: str) -> Manifest:
-    """The variable `key`, with its value in that ConfigMap."""
-    reference = {"name": names.registry_config(owner.name), "key": key}
-    return {"name": key, "valueFrom": {"configMapKeyRef": reference}}
+    return addresses.variable(owner, names.TRACKING_URI_KEY)

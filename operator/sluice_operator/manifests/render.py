@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
-from sluice_operator.manifests import builders, registry
+from sluice_operator.manifests import addresses, builders
 from sluice_operator.rollout.preparation import being_prepared
 from sluice_operator.rollout.roles import serves, sizes
 from sluice_operator.routing.router import router_for
@@ -23,7 +23,7 @@ def render(owner: Owner, spec: Spec, status: Status) -> tuple[Manifest, ...]:
 
 
 def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
-    yield registry.config(owner)
+    yield addresses.config(owner)
     if (preparing := being_prepared(status)) is not None:
         revision, run = preparing
         yield builders.prepare_job(owner, revision, run.id)

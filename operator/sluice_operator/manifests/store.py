@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
-from sluice_operator.manifests import registry
+from sluice_operator.manifests import addresses
 
 _VOLUME = "store"
 
@@ -16,7 +16,7 @@ _VOLUME = "store"
 def access(owner: Owner, container: Manifest) -> Manifest:
     """`container` with what it asks the store with."""
     mount = {"name": _VOLUME, "mountPath": names.STORE_DIR, "readOnly": True}
-    env = [*container["env"], registry.from_config(owner, names.STORE_URL_KEY)]
+    env = [*container["env"], addresses.variable(owner, names.STORE_URL_KEY)]
     return {**container, "env": env, "volumeMounts": [*container["volumeMounts"], mount]}
 
 

@@ -15,8 +15,7 @@ from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import Result, Status
 from sluice_operator.rollout import pauses, rejections, without_pass
 from sluice_operator.rollout.phases import run_in
-from sluice_operator.rollout.rejections import ABORTED, UNDONE
-from sluice_operator.rollout.stable_dead import failure
+from sluice_operator.rollout.rejections import ABORTED, UNDONE, unacted_fail
 from sluice_operator.rollout.starts import begin_return, begin_run
 from sluice_operator.rollout.transitions import ended, enter, next_step, roll_back
 
@@ -109,7 +108,7 @@ def _promote(seen: Observation, command: Command, by: str) -> Answered:
     if refusal := _elsewhere(seen, run, command):
         return refusal
     verdict = seen.verdict or status.verdict
-    if (failed := failure(status)) is not None:
+    if (failed := unacted_fail(status)) is not None:
         return Refused(f"the verdict is Fail: {failed.message}")
     everything = command.verb is Verb.PROMOTE_FULL
     passed = verdict is not None and verdict.result is Result.PASS and (strategy.is_last or not everything)

@@ -18,18 +18,17 @@ from sluice_operator.api.status import (
     Status,
 )
 from sluice_operator.rollout import aliases, pauses
+from sluice_operator.rollout.condition_state import UNPROVEN_AFTER_SECONDS, ConditionState
+from sluice_operator.rollout.may_start import is_rejected, waits_its_time
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
-from sluice_operator.rollout.stable_dead import stable_dead, waits_its_time
+from sluice_operator.rollout.stable_dead import stable_dead
 from sluice_operator.rollout.start_conditions import hold_out_unknown, waits_for
 from sluice_operator.rollout.traffic_conditions import (
-    UNPROVEN_AFTER_SECONDS,
-    ConditionState,
     contested,
     traffic_verified,
     unproven,
     withheld,
 )
-from sluice_operator.rollout.transitions import is_rejected
 
 _NOT_ASKED = "InvalidURI", "TrustNotAllowed"  # for these the registry is not asked at all
 _MOVING = Phase.PENDING, *BEFORE_TRAFFIC, Phase.ROLLING_BACK, Phase.FAILOVER

@@ -6,7 +6,7 @@ from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import Status
 from sluice_operator.rollout import pauses
-from sluice_operator.rollout.stable_dead import failure
+from sluice_operator.rollout.rejections import unacted_fail
 from sluice_operator.rollout.transitions import abandoned, end_run, ended, rejected
 
 _FOR_A_PERSON = (pauses.BY_COMMAND, pauses.BY_OBJECTIVE, pauses.STATUS_LOST)
@@ -18,7 +18,7 @@ def give_up(seen: Observation, run: Run, outcome: Outcome, reason: str, message:
     A Fail that is known rejects, whatever ends the run. One that waits for a person is not tried again by itself, if it
     is abandoned. Its pods stay for `progressDeadline` at least: once they are ready, they may answer for others.
     """
-    status, failed = seen.status, failure(seen.status)
+    status, failed = seen.status, unacted_fail(seen.status)
     watching = status.phase is Phase.WATCHING
     subject, leaving = (status.stable, status.previous) if watching else (status.canary, status.canary)
     assert subject is not None

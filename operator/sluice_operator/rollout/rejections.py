@@ -1,11 +1,11 @@
-"""What is remembered of revisions that failed, so that they are not tried again. Pure."""
+"""What is remembered of revisions that failed, so that they are not tried again, and of a Fail until it acts. Pure."""
 
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import Run
+from sluice_operator.api.run import Failure, Run
 from sluice_operator.api.status import Rejection, Status
 from sluice_operator.rollout import revisions
 
@@ -19,6 +19,11 @@ NO_READY_PODS, PROGRESS_DEADLINE_EXCEEDED = "NoReadyPods", "ProgressDeadlineExce
 def is_for_answers(reason: str) -> bool:
     """Whether a rejection for `reason` says something about the answers. Pods that came late or left say nothing."""
     return reason not in (NO_READY_PODS, PROGRESS_DEADLINE_EXCEEDED)
+
+
+def unacted_fail(status: Status) -> Failure | None:
+    """The Fail of this run that has not acted: there was nobody to give the requests back to."""
+    return status.run.failed if status.run is not None else None
 
 
 def of_run(run: Run, revision: Revision, now: datetime) -> Rejection:

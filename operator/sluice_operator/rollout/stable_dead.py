@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from sluice_operator.api.observation import Observation, Workload
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import Failure, Phase, Run
+from sluice_operator.api.run import Phase, Run
 from sluice_operator.api.status import Status
-from sluice_operator.rollout.traffic_conditions import ConditionState
-from sluice_operator.rollout.transitions import is_rejected, is_resting
+from sluice_operator.rollout.condition_state import ConditionState
+from sluice_operator.rollout.rejections import unacted_fail
 
 _STEADY = timedelta(minutes=1)
 
@@ -17,26 +17,6 @@ def steady_after(run: Run) -> timedelta:
     return min(_STEADY, run.rollout.stable_dead_deadline)
 
 
-def failure(status: Status) -> Failure | None:
-    """The Fail of this run that has not acted: there was nobody to give the requests back to."""
-    return status.run.failed if status.run is not None else None
-
-
-def waits_its_time(seen: Observation, revision: Revision) -> bool:
-    """Whether `revision` rests after its last run was abandoned. Nobody rests while no revision has ready pods."""
-    roles = (seen.status.stable, seen.status.canary, seen.status.previous)
-    return is_resting(seen, revision) and any(seen.workload(role).ready > 0 for role in roles)
-
-
-def newer_revision(seen: Observation) -> Revision | None:
-    """What the spec asks for, if it has no role yet and may be tried: not rejected, not resting, not suspended."""
-    status, wanted = seen.status, seen.desired
-    known = [role.revision for role in (status.stable, status.canary, status.previous) if role is not None]
-    if wanted is None or wanted.revision in known or seen.spec.suspend:
-        return None
-    return None if is_rejected(seen, wanted) or waits_its_time(seen, wanted) else wanted
-
-
 def yields_at(seen: Observation, status: Status) -> datetime | None:
     """When the canary that answers in stable's place becomes stable; None if it does not, however long that takes.
 
@@ -44,7 +24,7 @@ def yields_at(seen: Observation, status: Status) -> datetime | None:
     than stable: a silent registry says nothing.
     """
     run, began, wanted = status.run, status.phase_started_at, seen.desired
-    if run is None or began is None or _is_paused(seen, run) or failure(status) is not None:
+    if run is None or began is None or _is_paused(seen, run) or unacted_fail(status) is not None:
         return None
     if wanted is None or (status.stable is not None and wanted.revision == status.stable.revision):
         return None
@@ -64,7 +44,7 @@ def stable_dead(seen: Observation, status: Status) -> ConditionState | None:
         return None
     if serves is None or other is None:
         return None
-    pods, others, failed = seen.workload(serves), seen.workload(other), failure(status)
+    pods, others, failed = seen.workload(serves), seen.workload(other), unacted_fail(status)
     if pods.ready == 0 and others.ready == 0:
         nobody = f"neither {serves.model.uri} ({_why(pods)}) nor {other.model.uri} ({_why(others)}) has ready pods"
         ways_out = "mend one of them, or name another revision, which is tried at once"
@@ -92,7 +72,7 @@ def _in_its_place(seen: Observation, status: Status, canary: Revision) -> str:
     takes, until = f"{canary.model.uri} takes all requests", yields_at(seen, status)
     if until is not None:
         return f"{takes} without a verdict, and is stable at {until:%H:%M:%S} UTC unless they come back"
-    if (failed := failure(status)) is not None:
+    if (failed := unacted_fail(status)) is not None:
         return f"{takes} though it fails ({failed.message}), and is rejected when they are back"
     if status.run is not None and _is_paused(seen, status.run):
         return f"{takes} without a verdict, and is not stable while the run is paused"

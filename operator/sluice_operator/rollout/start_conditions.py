@@ -4,7 +4,7 @@ from sluice_operator.analysis import criteria, hold_out
 from sluice_operator.api.observation import Denied, Observation, Unreachable
 from sluice_operator.api.run import BEFORE_TRAFFIC, Phase, Run
 from sluice_operator.api.status import Status
-from sluice_operator.rollout.traffic_conditions import UNPROVEN_AFTER_SECONDS, ConditionState
+from sluice_operator.rollout.condition_state import UNPROVEN_AFTER_SECONDS, ConditionState
 
 
 def hold_out_unknown(seen: Observation, status: Status) -> ConditionState | None:

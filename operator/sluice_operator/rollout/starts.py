@@ -12,13 +12,12 @@ from sluice_operator.api.revision import Revision, RevisionRef
 from sluice_operator.api.run import AT_REST, Answer, Outcome, Phase, Run, TakenCommand
 from sluice_operator.api.status import Rejection, Status
 from sluice_operator.rollout import pauses, rejections
+from sluice_operator.rollout.may_start import is_rejected, is_resting
 from sluice_operator.rollout.preparation import as_made, returning
 from sluice_operator.rollout.roles import full_size
 from sluice_operator.rollout.transitions import (
     COMMANDS_KEPT,
     enter,
-    is_rejected,
-    is_resting,
     roll_back,
     write_weight,
 )

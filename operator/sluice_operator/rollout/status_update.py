@@ -11,10 +11,10 @@ from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import JUDGED, Failure, Phase
 from sluice_operator.api.status import VERSION, Result, Route, Status, Verification, Weight
 from sluice_operator.rollout import aliases, clocks, contest, crashes, rejections, revisions
+from sluice_operator.rollout.granted_route import is_withheld
 from sluice_operator.rollout.preparation import as_made
 from sluice_operator.rollout.registries import with_registry
 from sluice_operator.rollout.roles import serves
-from sluice_operator.rollout.traffic_conditions import is_withheld
 from sluice_operator.rollout.transitions import in_doubt, now_live
 
 _STALE = Proof(False, "the route is written anew just now")

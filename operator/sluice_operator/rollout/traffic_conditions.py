@@ -5,11 +5,9 @@ from datetime import timedelta
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Status
+from sluice_operator.rollout.condition_state import UNPROVEN_AFTER_SECONDS, ConditionState
 from sluice_operator.rollout.contest import contested_by, named
 
-ConditionState = tuple[str, str, str]  # status, reason, message
-
-UNPROVEN_AFTER_SECONDS = 30.0
 _UNPROVEN_STALLS_AFTER = timedelta(minutes=2)
 
 
@@ -29,12 +27,6 @@ def traffic_verified(seen: Observation, status: Status) -> ConditionState:
     if (seen.now - weight.written_at).total_seconds() > UNPROVEN_AFTER_SECONDS:
         return "False", "WeightNotProven", _not_live(seen, weight.desired)
     return "Unknown", "Proving", f"weight {weight.desired} was written"
-
-
-def is_withheld(seen: Observation) -> bool:
-    """Whether the route of the spec is not granted. What an operator served that noted no route keeps it."""
-    not_allowed = seen.route_refusal is not None and seen.granted_at is None
-    return bool(seen.host_taken) or not_allowed
 
 
 def withheld(seen: Observation, status: Status) -> ConditionState | None:

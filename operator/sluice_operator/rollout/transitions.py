@@ -11,7 +11,6 @@ from sluice_operator.api.run import LiveWeight, Outcome, Phase, PhaseStart, Run,
 from sluice_operator.api.status import (
     LONGEST,
     LONGEST_REASON,
-    SIGNATURE_CHANGED,
     Abandoned,
     Alias,
     HistoryEntry,
@@ -28,31 +27,6 @@ PHASES_KEPT = 20
 RETIRING_KEPT = 20  # the oldest leave early
 FORMER_KEPT = 3
 COMMANDS_KEPT = 10  # of one run
-
-
-def is_rejected(seen: Observation, revision: Revision) -> bool:
-    """Whether `revision` failed before under today's objectives, or under ones that are not known.
-
-    In a spec that nobody has edited since, objectives that read otherwise are still the same: a CRD has other defaults.
-    A changed signature is no failure any more where the spec allows it.
-    """
-    today = revisions.objectives_hash(seen.spec.objectives)
-    allowed = {SIGNATURE_CHANGED} if seen.spec.model.allow_signature_change else set()
-    return any(
-        entry.objectives_hash in ("", today) or entry.generation == seen.generation
-        for entry in seen.status.rejected
-        if entry.revision == revision.revision and entry.reason not in allowed
-    )
-
-
-def is_resting(seen: Observation, revision: Revision) -> bool:
-    """Whether the last run of `revision` was abandoned, and it is too early to try it again."""
-    abandoned = seen.status.abandoned
-    if abandoned is None or abandoned.revision != revision.revision:
-        return False
-    if abandoned.generation != seen.generation and abandoned.terms_hash != revisions.terms_hash(seen.spec):
-        return False
-    return abandoned.retry_at is None or seen.now < abandoned.retry_at
 
 
 def enter(status: Status, phase: Phase, now: datetime) -> Status:

@@ -12,10 +12,11 @@ from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import Status
 from sluice_operator.rollout import pauses
 from sluice_operator.rollout.leaving import give_up
+from sluice_operator.rollout.may_start import newer_revision
 from sluice_operator.rollout.phases import run_in, time_in_phase
-from sluice_operator.rollout.rejections import is_for_answers
+from sluice_operator.rollout.rejections import is_for_answers, unacted_fail
 from sluice_operator.rollout.roles import full_size
-from sluice_operator.rollout.stable_dead import failure, newer_revision, steady_after, yields_at
+from sluice_operator.rollout.stable_dead import steady_after, yields_at
 from sluice_operator.rollout.starts import begin_again, begin_run
 from sluice_operator.rollout.transitions import (
     end_run,
@@ -112,7 +113,7 @@ def a_stable_that_is_ready_again_takes_its_requests_back(seen: Observation) -> S
     status, run = seen.status, run_in(seen, Phase.FAILOVER)
     if run is None or status.canary is None:
         return None
-    ready, failed = seen.workload(status.stable).ready, failure(status)
+    ready, failed = seen.workload(status.stable).ready, unacted_fail(status)
     since = (run.stable_ready_since or seen.now) if 2 * ready >= full_size(seen.spec, status) else None
     steady = since is not None and seen.now - since >= steady_after(run)
     if steady or (ready > 0 and seen.workload(status.canary).ready == 0):
@@ -133,7 +134,7 @@ def a_stable_that_stays_dead_yields_to_the_newest_revision(seen: Observation) ->
     if seen.workload(status.canary).ready == 0:
         message = f"{newer.model.uri} is newer, and nobody had ready pods" if newer else ""
         return give_up(seen, run, Outcome.SUPERSEDED, "Superseded", message) if newer else None
-    if (failed := failure(status)) is not None:
+    if (failed := unacted_fail(status)) is not None:
         return None if newer is None else _reject(seen, run, failed.reason, failed.message)
     over = yields_at(seen, status)
     if newer is None and (over is None or seen.now < over):
@@ -163,7 +164,7 @@ def _fail_over(seen: Observation, run: Run) -> Status:
         going_on = replace(going_on, outcome=None, ended_at=None, reason="", message="", returning=False)
     if status.weight is None:
         status = write_weight(status, 0, seen.now)
-    verdict = status.verdict if failure(status) else None
+    verdict = status.verdict if unacted_fail(status) else None
     entered = enter(replace(status, run=going_on, verdict=verdict), Phase.FAILOVER, seen.now)
     return replace(entered, run=replace(entered.run, pause=pauses.kept(run))) if entered.run else entered
 

@@ -9,9 +9,8 @@ from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Status
 from sluice_operator.rollout.phases import run_in, time_in_phase
-from sluice_operator.rollout.rejections import NO_READY_PODS
+from sluice_operator.rollout.rejections import NO_READY_PODS, unacted_fail
 from sluice_operator.rollout.roles import full_size
-from sluice_operator.rollout.stable_dead import failure
 from sluice_operator.rollout.transitions import alias_after, end_run, ended, enter, not_live, roll_back
 
 # After this a rollback ends without a proof, because removing the route is safer than waiting. A swap that is not
@@ -41,7 +40,7 @@ def a_promoted_revision_without_ready_pods_is_rolled_back(seen: Observation) -> 
     pods, others = seen.workload(promoted), seen.workload(old)
     if pods.ready > 0 or others.ready == 0:
         return None
-    if (failed := failure(status)) is not None:
+    if (failed := unacted_fail(status)) is not None:
         return roll_back(seen, run, Outcome.REJECTED, failed.reason, failed.message)
     message = f"no pod of it is ready any more, {others.ready} of the old revision are: {_why(seen, promoted)}"
     obstacle = seen.obstacle(promoted)
@@ -129,7 +128,7 @@ def a_rollback_is_finished(seen: Observation) -> Status | None:
 
 def _with_failure(seen: Observation, run: Run, promoted: Revision) -> Run | None:
     """`run` at the end of a watch in which the promoted revision failed; None after a quiet one."""
-    failed, stays = failure(seen.status), "it stays, because the previous revision had no ready pods to go back to"
+    failed, stays = unacted_fail(seen.status), "it stays, because the previous revision had no ready pods to go back to"
     if failed is not None:
         message = f"{promoted.model.uri} fails ({failed.message}); {stays}"
         return ended(run, Outcome.REJECTED, failed.reason, message, seen.now)

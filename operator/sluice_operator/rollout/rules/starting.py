@@ -7,13 +7,13 @@ from sluice_operator.api.observation import Observation, Refusal
 from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase, Run
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status
 from sluice_operator.rollout import automatic_steps, pauses
+from sluice_operator.rollout.granted_route import is_withheld
+from sluice_operator.rollout.may_start import is_rejected, is_resting, waits_its_time
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.rejections import PROGRESS_DEADLINE_EXCEEDED
 from sluice_operator.rollout.rules import initializing
-from sluice_operator.rollout.stable_dead import waits_its_time
 from sluice_operator.rollout.starts import begin_run
-from sluice_operator.rollout.traffic_conditions import is_withheld
-from sluice_operator.rollout.transitions import enter, is_rejected, is_resting, roll_back
+from sluice_operator.rollout.transitions import enter, roll_back
 
 
 def a_taken_name_or_route_holds_the_start(seen: Observation) -> Status | None:

@@ -9,8 +9,8 @@ from sluice_operator.api.status import Result, Status
 from sluice_operator.rollout import revisions, without_pass
 from sluice_operator.rollout.contest import contested_by
 from sluice_operator.rollout.phases import run_in
+from sluice_operator.rollout.rejections import unacted_fail
 from sluice_operator.rollout.roles import full_size
-from sluice_operator.rollout.stable_dead import failure
 from sluice_operator.rollout.starts import begin_again
 from sluice_operator.rollout.transitions import (
     enter,
@@ -22,7 +22,8 @@ from sluice_operator.rollout.transitions import (
 
 def a_failed_verdict_takes_traffic_back(seen: Observation) -> Status | None:
     """A Fail acts at any weight. In the watch the revision that served before takes over again."""
-    failed, run = failure(seen.status), run_in(seen, Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
+    run = run_in(seen, Phase.STEPPING, Phase.PROMOTING, Phase.SWAPPING, Phase.WATCHING)
+    failed = unacted_fail(seen.status)
     if run is None or failed is None:
         return None
     back_to = seen.status.previous if seen.status.phase is Phase.WATCHING else seen.status.stable

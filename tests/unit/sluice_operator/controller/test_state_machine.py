@@ -26,10 +26,10 @@ from sluice_operator.api.owner import is_owned
 from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.manifests.render import render
+from sluice_operator.rollout.may_start import is_rejected, is_resting
 from sluice_operator.rollout.pauses import SUSPENDED
 from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import serves
-from sluice_operator.rollout.transitions import is_rejected, is_resting
 from tests.unit.sluice_operator.build import (
     FAIL,
     LOST,

@@ -7,6 +7,7 @@ import pytest
 
 from sluice_operator.evalues.chain import BurstLaw, Pods
 from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.limits import over_limit_and_worse
 from sluice_operator.evalues.objective import Criterion, Margin, ObjectiveBaseline, ObjectiveCounts, ObjectiveEProcesses
 
 CALM = 6 * 3600.0  # seconds of a baseline without a burst
@@ -85,7 +86,7 @@ def test_a_canary_is_to_blame_for_a_limit_that_only_it_breaks(baseline: tuple[fl
     """Stable keeps the limit at the same time, with or without a baseline."""
     tested = processes(requests=baseline[0], bad=baseline[1])
     run(tested, 120, counts(100, 2), counts(900, 0))
-    assert tested.log_over_limit_and_worse[0] > THRESHOLD
+    assert over_limit_and_worse(tested.log_over_limit, tested.log_worse_now)[0] > THRESHOLD
 
 
 def test_a_canary_is_not_to_blame_for_a_limit_that_both_revisions_break() -> None:
@@ -93,7 +94,7 @@ def test_a_canary_is_not_to_blame_for_a_limit_that_both_revisions_break() -> Non
     tested = processes()
     run(tested, 120, counts(100, 2), counts(900, 18))
     assert tested.log_over_limit[0] > THRESHOLD
-    assert tested.log_over_limit_and_worse[0] <= 0
+    assert over_limit_and_worse(tested.log_over_limit, tested.log_worse_now)[0] <= 0
 
 
 @pytest.mark.parametrize("calm", [0, 60])
@@ -108,7 +109,7 @@ def test_a_canary_is_not_to_blame_for_an_incident_in_both_revisions(weight: int,
         sizes = np.full(runs, weight), np.full(runs, 100 - weight)
         canary, stable = (Counts(size.astype(float), random.binomial(size, share).astype(float)) for size in sizes)
         tested.update(with_one_column(canary), with_one_column(stable), proven=True)
-        failed |= tested.log_over_limit_and_worse > THRESHOLD
+        failed |= over_limit_and_worse(tested.log_over_limit, tested.log_worse_now) > THRESHOLD
         over_limit |= tested.log_over_limit > THRESHOLD
     assert failed.mean() <= 1 / 50
     assert over_limit.mean() > 0.9

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.revision import Revision
-from sluice_operator.manifests import builders, registry, store
+from sluice_operator.manifests import addresses, builders, store
 from tests.unit.sluice_operator.build import OWNER, WITH_STORE, a_spec, model, revision
 
 RUN = "aaaaaaaaaa-1772366400"
@@ -105,11 +105,11 @@ def test_a_store_changes_no_pod_template_of_a_revision_that_was_made_without_one
 
 def test_the_address_of_the_store_is_beside_that_of_the_registry() -> None:
     """Pods read it when they start. Without a store there is none."""
-    assert registry.config(WITH_STORE)["data"] == {
+    assert addresses.config(WITH_STORE)["data"] == {
         "MLFLOW_TRACKING_URI": OWNER.tracking_uri,
         "SLUICE_STORE_URL": WITH_STORE.store_url,
     }
-    assert "SLUICE_STORE_URL" not in registry.config(OWNER)["data"]
+    assert "SLUICE_STORE_URL" not in addresses.config(OWNER)["data"]
 
 
 def test_the_names_of_a_job_fit_into_labels() -> None:

@@ -1,0 +1,27 @@
+"""The ConfigMap with the operator's addresses of registry and store, from which containers read them. Pure.
+
+They are read when a container starts. So they can change without a new pod template, and proven pods are not replaced.
+"""
+
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest, Owner
+
+
+def config(owner: Owner) -> Manifest:
+    """The ConfigMap with the addresses of the operator's registry, for revisions that name no other one, and its store.
+
+    Without a store the key is left out and not deleted: pods of revisions in the last one still ask there.
+    """
+    store = {names.STORE_URL_KEY: owner.store_url} if owner.store_url else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": owner.metadata(names.registry_config(owner.name)),
+        "data": {names.TRACKING_URI_KEY: owner.tracking_uri, **store},
+    }
+
+
+def variable(owner: Owner, key: str) -> Manifest:
+    """The variable `key`, with its value in that ConfigMap."""
+    reference = {"name": names.registry_config(owner.name), "key": key}
+    return {"name": key, "valueFrom": {"configMapKeyRef": reference}}
