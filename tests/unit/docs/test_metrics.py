@@ -1,4 +1,4 @@
-"""docs/metrics.md and the code name the same metrics, with the same types and labels."""
+"""docs/metrics.md, the alert rules and the code name the same metrics, with the same types and labels."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ from sluice_operator.api.status import METRICS_UNAVAILABLE
 from sluice_operator.rollout import pauses
 from sluice_operator.telemetry import metrics, object_series, waiting
 
-PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(sluice_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
 Described = tuple[str, str, frozenset[str]]  # name, type, labels
 
@@ -33,11 +34,25 @@ def exported() -> Iterator[Described]:
         yield name, "gauge", frozenset(labels)
 
 
-RULES = [
-    rule
-    for group in yaml.safe_load(re.findall(r"```yaml\n(groups:.*?)```", PAGE, re.DOTALL)[0])["groups"]
-    for rule in group["rules"]
-]
+GROUPS = yaml.safe_load((ROOT / "manifests" / "alerts" / "sluice.yaml").read_text(encoding="utf-8"))
+RULES = [rule for group in GROUPS["groups"] for rule in group["rules"]]
+
+
+def test_the_alerts_are_rules_as_prometheus_reads_them() -> None:
+    """It refuses a whole file for a field that it does not know, a duration that is none, or a query with an error."""
+    assert set(GROUPS) == {"groups"}
+    for group in GROUPS["groups"]:
+        assert set(group) <= {"name", "interval", "rules"}
+    for rule in RULES:
+        assert {"alert", "expr"} <= set(rule) <= {"alert", "expr", "for", "labels", "annotations"}, rule
+        assert re.fullmatch(r"[a-zA-Z_]\w*", rule["alert"])
+        assert re.fullmatch(r"(\d+(ms|[smhdwy]))+", rule.get("for", "0s")), rule
+        promql.parse(rule["expr"])
+
+
+def test_each_alert_is_explained() -> None:
+    """And nothing is explained that is not in the file."""
+    assert re.findall(r"^\| `(Sluice\w+)` \|", PAGE, re.MULTILINE) == [rule["alert"] for rule in RULES]
 
 
 def selectors(expression: promql.Expr) -> Iterator[promql.VectorSelector]:
