@@ -54,7 +54,7 @@ def _requests(totals: Sequence[VersionTotals]) -> Table:
 
 
 def _steps(changes: Sequence[Change], now: float) -> Table:
-    table = Table("part", "stage", title="time of each step")
+    table = Table("part", "phase and step", title="time of each step")
     table.add_column("seconds", justify="right")
     for part, stage, seconds in durations(changes, now):
         table.add_row(part, stage, f"{seconds:.1f}")

@@ -1,7 +1,8 @@
-"""The environment of `run`: one server without an operator, with the names of variables that the guides use.
+"""The environment of `run`: one server without an operator, and other names for its variables.
 
 `MODEL_URI` names a model in the registry, `MODEL_PATH` one in a folder, which is also what is served when the registry
-does not give one. With `SLUICE_ENV_PREFIX=IRIS_`, variables such as `IRIS_MODEL_PATH` are read, too. Pure.
+does not give one. With `SLUICE_ENV_PREFIX=IRIS_`, variables such as `IRIS_MODEL_PATH` are read, too: services that were
+set by such a family of names can be replaced without new settings. Pure.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ PATIENCE = 120.0
 
 @pytest.mark.filterwarnings("ignore")  # MLflow and pandas warn about each other
 def test_a_folder_is_served_when_the_registry_does_not_answer(tmp_path: Path) -> None:
-    """With the variables of the guides; the process that serves is the one that was started, so signals reach it."""
+    """With variables of a prefix; the process that serves is the one that was started, so signals reach it."""
     features, classes = load_iris(return_X_y=True, as_frame=True)
     model = LogisticRegression(max_iter=500).fit(features, classes)
     signature = mlflow.models.infer_signature(features, model.predict(features))

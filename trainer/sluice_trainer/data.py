@@ -1,4 +1,4 @@
-"""The data set: iris as the guides use it, its digest, the hold-out split and label noise.
+"""The data set: iris, its digest, the hold-out split and label noise.
 
 Everything here is arithmetic on arrays. Randomness comes from a seed, so a run can be repeated exactly.
 """
@@ -36,7 +36,7 @@ class Split:
 
 
 def iris() -> Dataset:
-    """The 150 rows that come with scikit-learn. The column names are those of the guides' prediction records."""
+    """The 150 rows that come with scikit-learn. The column names are those of the examples in docs/server.md."""
     bunch = load_iris()
     return Dataset(
         features=np.asarray(bunch.data, dtype=np.float64),

@@ -137,7 +137,7 @@ class Rollout(_Section, frozen=True):
     scale_down_delay: Duration
     stable_dead_deadline: Duration = Duration.parse("5m")
     canary: Canary = Canary()
-    retry_token: str = ""  # another value forgets the rejection of the revision that the spec names
+    retry_token: str = ""  # another value forgets that the revision which the spec names was rejected or abandoned
 
 
 class ErrorRate(_Section, frozen=True):

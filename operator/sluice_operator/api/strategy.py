@@ -1,7 +1,7 @@
 """The strategy of a run: which step it is at, and which weight and how many pods that step needs. Pure.
 
-Today the only strategy is a canary with steps of rising weight. Code that needs a weight or a number of pods asks this
-value and does not index the list of steps itself.
+Today the only strategy is a canary with steps of rising weight. Rules ask this value for the weight and the pods of the
+present step. What judges, replays or shows a run reads `run.steps` and `run.step` as well: it needs the other steps.
 """
 
 import math

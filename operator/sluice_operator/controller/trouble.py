@@ -1,6 +1,6 @@
-"""A pass that ends with an error says so in the object's conditions, and not only in the operator's log.
+"""A look that ends with an error says so in the object's conditions, and not only in the operator's log.
 
-Nothing else of the status is touched: what was decided before stays. The next pass that works takes the condition back.
+Nothing else of the status is touched: what was decided before stays. The next look that works takes the condition back.
 """
 
 import logging

@@ -29,7 +29,7 @@ def upper_tail(successes: int, trials: int, share: float) -> float:
     return min(total, 1.0)
 
 
-@lru_cache(maxsize=1_000)  # each pass of an object asks again; with millions of rows it takes a tenth of a second
+@lru_cache(maxsize=1_000)  # each look at an object asks again; with millions of rows it takes a tenth of a second
 def at_least(correct: int, total: int, alpha: float) -> float:
     """The lower bound of Clopper and Pearson (1934) for a share of `correct` in `total`, one-sided at `alpha` < 0.5.
 

@@ -1,4 +1,4 @@
-"""Copies of objects, as small as they get: thousands of them are kept, and few are ever read."""
+"""Compressed copies of objects: thousands of them are kept in memory, and few are ever read."""
 
 import zlib
 

@@ -1,8 +1,8 @@
-"""Lists of all aliases of a registry: where many are followed, one request tells that nothing has changed.
+"""Lists of all aliases of a registry: where many are followed, one request shows that none of them has moved.
 
-A list only confirms the answer that is known already. Whatever differs from it, is not in it, or was listed otherwise
-when it was asked for last, is asked for by itself. So a registry that cannot be listed costs one request more now and
-then, and changes no answer.
+A list only saves requests; it is never an answer. An alias that the list shows as it did when the registry was last
+asked for this alias needs no request of its own. If the list shows it otherwise, or does not have it, the registry is
+asked for this alias alone. If a registry gives no list, each alias is asked for alone, and a list is tried again later.
 """
 
 import asyncio

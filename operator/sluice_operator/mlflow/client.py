@@ -1,6 +1,6 @@
-"""Asks MLflow's REST API which model version a URI names now.
+"""A model, no such model, or no usable answer: asks MLflow's REST API which model version a URI names now.
 
-Three results must never be mixed up: a model, no such model, and no usable answer. A few GETs are enough for that, so
+These three results must never be mixed up. A few GETs are enough for that, so
 the operator does not need MLflow's own client with its long retries.
 """
 

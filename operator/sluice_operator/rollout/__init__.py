@@ -1,1 +1,1 @@
-"""The policy of a rollout: from what was observed to the next status. Pure; `decide` has the rules in their order."""
+"""The rules of a rollout: from what was observed to the next status. Pure; `decide` has the rules in their order."""

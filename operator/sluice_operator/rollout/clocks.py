@@ -1,4 +1,4 @@
-"""What counts as time: no time that is still to come, and of a deadline only what was looked at. Pure.
+"""Which time counts: no beginning lies in the future, and a deadline counts only while an operator looks. Pure.
 
 A deadline is compared with the time in the phase. So time that does not count moves the beginning of the phase.
 """

@@ -179,7 +179,8 @@ def _elsewhere(seen: Observation, run: Run, command: Command) -> Refused | None:
     if run.canary.revision != command.revision:
         return _other_revision(run, command)
     if run.step != command.step:
-        return Refused(f"it was meant for step {command.step}, the run is at step {run.step}: look, and ask again")
+        meant, now = command.step + 1, run.step + 1  # people count from 1
+        return Refused(f"it was meant for step {meant}, the run is at step {now}: look, and ask again")
     return None
 
 

@@ -1,7 +1,7 @@
-"""The policy: `decide(observed) -> Status`, pure.
+"""All rules in their order: `decide(observed) -> Status`, pure.
 
 What was seen is put into status first; then the first rule with an opinion moves the run. The list of rules reads as
-the policy. Status leads and the cluster follows it, so no rule needs to know what was written before.
+the description of a rollout. Status leads and the cluster follows it, so no rule needs to know what was written before.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ RULES: tuple[Rule, ...] = (
     failover.a_failover_whose_status_was_lost_waits_for_a_person,
     failover.a_stable_without_ready_pods_leaves_its_requests_to_a_retiring_revision,
     finishing.the_previous_revision_asked_for_again_comes_back,
-    stepping.a_canary_without_ready_pods_gets_no_traffic,  # whatever is asked: that is answered in the next pass
+    stepping.a_canary_without_ready_pods_gets_no_traffic,  # whatever is asked: that is answered in the next look
     steering.a_command_is_answered,
     finishing.a_promotion_once_swapped_is_finished,  # a Fail then acts in Watching
     finishing.a_rollback_is_finished,

@@ -1,4 +1,4 @@
-"""How a run leaves when nobody who has a role in it is ready: at once, as there is no weight to take back. Pure."""
+"""The end of a run in which no revision has ready pods: at once, as there is no weight to bring to 0 first. Pure."""
 
 from msgspec.structs import replace
 
@@ -13,7 +13,7 @@ _FOR_A_PERSON = (pauses.BY_COMMAND, pauses.BY_OBJECTIVE, pauses.STATUS_LOST)
 
 
 def give_up(seen: Observation, run: Run, outcome: Outcome, reason: str, message: str) -> Status:
-    """The status without `run`, in Stable: the next pass starts whatever follows.
+    """The status without `run`, in Stable: the next look starts whatever follows.
 
     A Fail that is known rejects, whatever ends the run. One that waits for a person is not tried again by itself, if it
     is abandoned. Its pods stay for `progressDeadline` at least: once they are ready, they may answer for others.

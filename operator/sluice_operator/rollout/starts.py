@@ -28,7 +28,7 @@ def begin_run(seen: Observation, canary: Revision) -> Status:
 
     Pods that it still has from before are its pods again, with the model that they have fetched.
 
-    Only where no run is under way that could be lost: one that is replaced has ended before, in a pass of its own.
+    Only where no run is under way that could be lost: one that is replaced has ended before, in a look of its own.
     """
     assert seen.status.phase in (*AT_REST, Phase.INITIALIZING)
     return _begun(seen, as_made(canary, seen.workload(canary)))

@@ -1,6 +1,7 @@
 """ONNX files for a scikit-learn model, the most exact one first: in double precision, then in single precision.
 
-ONNX Runtime does not have each operator in double precision. Which file answers as the model does is for others to see.
+ONNX Runtime does not have each operator in double precision. `convert.py` takes the first file that answers as the
+model does.
 """
 
 from __future__ import annotations

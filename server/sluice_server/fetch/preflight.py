@@ -1,6 +1,6 @@
 """Whether a logged model may and can be served here: pure checks on its file list and its MLmodel.
 
-`CHECKS` reads as the policy; the first rule that refuses wins. What differs between kinds of models is decided by
+`CHECKS` has them in their order; the first one that refuses wins. What differs between kinds of models is decided by
 the runtime. A refusal is permanent for this model version: its message says which field to set or which training line
 to change. Nothing here opens the network or runs model code.
 """

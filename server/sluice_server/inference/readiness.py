@@ -1,4 +1,4 @@
-"""Where the process is in its life, as everybody who answers requests has to know it."""
+"""Whether the process is loading, ready, failed or draining. All endpoints ask this before they answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One span per traced request, as the guides name it: `model_inference`. What sends spans is not known here.
+"""One span per traced request: `model_inference`. What sends spans is not known here.
 
 The caller's trace context (W3C `traceparent`) is continued, and whether a request is traced is decided when it comes:
 by the caller if it says so, else by chance. A request on which the model failed is traced in any case. No span holds

@@ -1,8 +1,10 @@
-"""Which columns the categories in a model file of LightGBM belong to: the file lists them without.
+"""Which columns the lists of categories in a model file of LightGBM belong to: the file does not name the columns.
 
-They are the columns of the type category, ordered ones too. The columns that trees ask for categories are others where
-one of them is ordered, which LightGBM takes as numbers, or where `categorical_feature` names whole numbers. If there is
-one of each, only the values of rows tell.
+There is one list for each column that had the type category in the training, in the order of the columns. The trees
+show which columns they split by category. Mostly these are the same columns. They are not where a column is ordered
+(LightGBM splits it as numbers), or where `categorical_feature` named a column of whole numbers (it has no list). If a
+model has one of each, there are as many lists as columns, and the lists would go to the wrong ones; only the values of
+rows show that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Requests as callers send them, now and then: does anybody else answer for the host?
 
 They go out in the background, so that a gateway that hangs holds no worker, and an object at rest is not looked at for
-them: a pass gets what the last ones showed, and an object is woken when there is something to tell.
+them: a look gets what the last ones showed, and an object is woken when there is something to tell.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Objects that were found in a list, as after a start, are looked at one after the other and not all at once.
 
 Thousands of looks would keep the event loop busy for minutes, and each of them writes the status after an upgrade.
-Rollouts do not wait, and a change wakes its object at once: only that nothing was missed is looked up at leisure.
+Rollouts do not wait, and a change wakes its object at once. So these looks find only what was missed before.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Rules for a stable revision that has no ready pods. Requests never go to it while somebody else could answer them.
 
-The canary then takes all requests, unjudged. If stable stays dead, its successor does not wait for a comparison.
-A revision that fails takes over from nobody for good, and one whose answers were rejected takes over from nobody.
+The canary then takes all requests, unjudged. If stable stays dead, the canary becomes stable without a comparison. One
+whose verdict was Fail answers meanwhile, but never becomes stable. One whose answers were rejected gets no requests.
 """
 
 from msgspec.structs import replace

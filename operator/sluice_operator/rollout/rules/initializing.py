@@ -16,7 +16,7 @@ from sluice_operator.rollout.transitions import alias_after, end_run, ended
 
 
 def a_corrected_spec_starts_the_first_revision_anew(seen: Observation) -> Status | None:
-    """Another revision, other objectives or another policy, as long as no caller gets answers from this one."""
+    """Another revision or another policy, as long as no caller gets answers from this one."""
     status, run, wanted = seen.status, run_in(seen, Phase.INITIALIZING), seen.desired
     if run is None or status.canary is None:
         return None

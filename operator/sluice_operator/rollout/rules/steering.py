@@ -21,7 +21,7 @@ _EMERGENCIES = (Verb.ABORT, Verb.PAUSE)
 
 
 def a_command_is_answered(seen: Observation) -> Status | None:
-    """Once, in the pass that first sees it: it is carried out, or refused with a sentence that says why."""
+    """Once, in the first look that sees it: it is carried out, or refused with a sentence that says why."""
     asked = seen.command
     if asked is None or not commands.waits(asked, seen.status):
         return None

@@ -1,7 +1,8 @@
 """The dialects of the prediction API: one module each, all behind `port.Dialect`.
 
 A dialect translates bytes into rows, and predictions and rejections into bytes; it reads no socket and knows no model.
-A new one gets a module here and a place in `DIALECTS`; `predict` and `dispatch` find it there.
+A new one gets a module here and a place in `DIALECTS`: `process/serve.py` makes one endpoint for each, and
+`http/app.py` enters its description from `http/openapi.py`.
 """
 
 from __future__ import annotations

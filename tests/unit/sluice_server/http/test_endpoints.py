@@ -63,7 +63,7 @@ def test_paths_answer_with_and_without_a_trailing_slash(client: Client, path: st
 
 
 def test_a_trailing_slash_predicts_too(client: Client) -> None:
-    """As the guides write it."""
+    """As some clients write it."""
     assert client.post("/predict/", json={"features": ROW}).status_code == 200
 
 
@@ -104,7 +104,7 @@ def test_metadata_says_what_is_served(client: Client) -> None:
 
 
 def test_what_the_training_run_told_is_shown(start: Start, save: Save, forest: Any, tmp_path: Path) -> None:
-    """Run, commit and metrics in metadata and health as the guides have them, and the accuracy as a metric."""
+    """Run, commit and metrics in metadata and health, and the accuracy as a metric."""
     origin = Origin("4bf92f", "abc123", {"accuracy": 0.956, "correct": 43.0})
     client = start(model_dir=save(tmp_path / "known", forest, origin=origin))
     content = client.get("/metadata").json()
