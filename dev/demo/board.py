@@ -27,11 +27,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The begin of a stage of the rollout. `at`: seconds since the demo began."""
+    """The beginning of a phase, or of a step with its weight. `at`: seconds since the demo began."""
 
     at: float
     part: str
-    stage: str
+    phase_and_step: str
 
 
 @dataclass(slots=True)
@@ -71,8 +71,8 @@ class Board:
     def update(self, status: Status) -> None:
         """Take a newer status. It wakes whoever waits in `until`."""
         before, self.status = self.status, status
-        if not self.changes or stage(status) != self.changes[-1].stage:
-            self.changes.append(Change(self.now, self.parts[-1].title if self.parts else "", stage(status)))
+        if not self.changes or phase_and_step(status) != self.changes[-1].phase_and_step:
+            self.changes.append(Change(self.now, self.parts[-1].title if self.parts else "", phase_and_step(status)))
         if headline(status) != headline(before):
             self.print_line(line(status))
         self._updated.set()
@@ -90,8 +90,8 @@ class Board:
         return self.status
 
 
-def stage(status: Status) -> str:
-    """The phase; in Stepping also the step and its weight. The summary shows the time of each stage."""
+def phase_and_step(status: Status) -> str:
+    """The phase; in Stepping also the step and its weight. The summary shows the time of each."""
     if status.phase != "Stepping" or status.run is None or status.weight is None:
         return status.phase
     return f"Stepping, step {status.run.step + 1} at {status.weight.desired} %"

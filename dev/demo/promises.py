@@ -59,9 +59,9 @@ def rejected(status: Status, uri: str, stays: str, champion: str | None) -> list
     ]
 
 
-def reached(stages: Collection[str], weights: Iterable[int], run: str) -> Promise:
-    """The run went through all steps. `stages`: as `board.stage` writes them."""
-    missing = [weight for weight in weights if not any(stage.endswith(f" at {weight} %") for stage in stages)]
+def reached(phases: Collection[str], weights: Iterable[int], run: str) -> Promise:
+    """The run went through all steps. `phases`: as `board.phase_and_step` writes them, each with its step."""
+    missing = [weight for weight in weights if not any(phase.endswith(f" at {weight} %") for phase in phases)]
     wanted = ", ".join(f"{weight} %" for weight in missing)
     return Promise(f"the {run} went through every step", not missing, f"never seen at {wanted}")
 

@@ -75,8 +75,8 @@ class Story:
             end = await self._reaches(better, "is promoted", set())
         champion = await self._champion(better.version)
         self.promises += promises.promoted(end, better.uri, better.version, champion)
-        stages = {change.stage for change in self._board.changes if change.part == "good run"}
-        self.promises.append(promises.reached(stages, self._example.weights, "good run"))
+        phases = {change.phase_and_step for change in self._board.changes if change.part == "good run"}
+        self.promises.append(promises.reached(phases, self._example.weights, "good run"))
         await self._only_answer_now(stream, better.version)
 
     async def bad_run(self, versions: Versions, stream: Stream) -> None:

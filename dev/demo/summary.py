@@ -24,12 +24,12 @@ def render(
 
 
 def durations(changes: Sequence[Change], end: float) -> list[tuple[str, str, float]]:
-    """Part, stage and seconds of each stage of the rollout. Stable is left out: then there is no run."""
+    """Part, phase and step, and seconds, of each. Stable is left out: then there is no run."""
     ends = [change.at for change in changes[1:]] + [end]
     return [
-        (change.part, change.stage, until - change.at)
+        (change.part, change.phase_and_step, until - change.at)
         for change, until in zip(changes, ends, strict=True)
-        if change.stage != "Stable"
+        if change.phase_and_step != "Stable"
     ]
 
 
@@ -56,8 +56,8 @@ def _requests(totals: Sequence[VersionTotals]) -> Table:
 def _steps(changes: Sequence[Change], now: float) -> Table:
     table = Table("part", "phase and step", title="time of each step")
     table.add_column("seconds", justify="right")
-    for part, stage, seconds in durations(changes, now):
-        table.add_row(part, stage, f"{seconds:.1f}")
+    for part, phase_and_step, seconds in durations(changes, now):
+        table.add_row(part, phase_and_step, f"{seconds:.1f}")
     return table
 
 

@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from dev.demo.board import Part, stage
+from dev.demo.board import Part, phase_and_step
 from dev.demo.status import Status
 from dev.demo.tally import VersionTotals
 
@@ -78,7 +78,7 @@ def _parts(picture: Picture) -> RenderableType:
 
 def _rollout(status: Status) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    table.add_row("phase", Text(stage(status), style=f"bold {PHASES.get(status.phase, 'white')}"))
+    table.add_row("phase", Text(phase_and_step(status), style=f"bold {PHASES.get(status.phase, 'white')}"))
     table.add_row("stable", _model(status.stable.model.version if status.stable else None))
     table.add_row("canary", _model(status.canary.model.version if status.canary else None))
     desired, live = (status.weight.desired, status.weight.live) if status.weight else (0, 0)

@@ -8,7 +8,7 @@ import msgspec
 
 from sluice_operator.analysis import verdict, wording
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
-from sluice_operator.analysis.verdict import NO_CRASHES, Stage
+from sluice_operator.analysis.verdict import NO_CRASHES, Part
 from sluice_operator.api.observation import Crashes
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
@@ -41,9 +41,9 @@ def query_results(objectives: Sequence[Objective], verdict: Verdict) -> QueryRes
     return tuple((query, judged[query.name]) for query in queries if query.name in judged)
 
 
-def evaluate(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: Crashes = NO_CRASHES) -> Verdict:
+def evaluate(findings: RunFindings, confidence: Confidence, part: Part, crashes: Crashes = NO_CRASHES) -> Verdict:
     """The verdict on the canary. `crashes`: of its model servers in this run, more than of stable's."""
-    return wording.verdict(verdict.judge(findings, confidence, stage, crashes), confidence)
+    return wording.verdict(verdict.judge(findings, confidence, part, crashes), confidence)
 
 
 def without_metrics(message: str, before: Verdict | None, crashes: Crashes) -> Verdict:

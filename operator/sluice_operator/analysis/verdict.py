@@ -70,7 +70,7 @@ Failure = Crashing | Hanging | Silent | ObjectiveFailure
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Part:
     """The part of the run that is judged: a step, or the watch.
 
     In the watch there is no step to pass, so only a Fail is possible.
@@ -84,7 +84,7 @@ class Stage:
 
     @classmethod
     def of(cls, run: Run, now: datetime) -> Self:
-        """The stage of `run` at `now`."""
+        """The part of `run` at `now`."""
         if run.promoted_at is not None:
             return cls(step=None, steps=len(run.steps), overruled=run.overruled)
         elapsed = (now - run.step_started_at).total_seconds() if run.step_started_at else 0.0
@@ -131,7 +131,7 @@ class ObjectiveJudgement:
 class Judgement:
     """The decision on a run, with all that it rests on."""
 
-    stage: Stage
+    part: Part
     findings: RunFindings
     thresholds: Thresholds
     objectives: tuple[ObjectiveJudgement, ...]
@@ -151,46 +151,44 @@ class Judgement:
         """Whether nothing fails, and the step is live and has its requests and its time."""
         enough = self.missing_requests <= 0 and self.missing_seconds <= 0
         fails = self.failure is not None or self.holding
-        return not fails and self.stage.step is not None and self.stage.is_live and enough
+        return not fails and self.part.step is not None and self.part.is_live and enough
 
     @property
     def missing_requests(self) -> int:
         """How many more requests the step needs; 0 or less if it has enough."""
-        step = self.stage.step
+        step = self.part.step
         return 0 if step is None else step.min_requests - self.findings.in_step
 
     @property
     def missing_seconds(self) -> float:
         """How much more time the step needs; 0 or less if it has enough."""
-        step = self.stage.step
-        return 0.0 if step is None else step.min_duration.total_seconds() - self.stage.elapsed
+        step = self.part.step
+        return 0.0 if step is None else step.min_duration.total_seconds() - self.part.elapsed
 
 
-def judge(findings: RunFindings, confidence: Confidence, stage: Stage, crashes: Crashes = NO_CRASHES) -> Judgement:
+def judge(findings: RunFindings, confidence: Confidence, part: Part, crashes: Crashes = NO_CRASHES) -> Judgement:
     """The decision on the canary. `crashes`: of its model servers in this run, more than of stable's.
 
     Objectives that hold have an error budget of their own: the rate of false rollbacks is that of the others.
     """
     guards, signals = findings.of(OnFail.ROLLBACK), findings.of(OnFail.HOLD)
-    thresholds, of_signals = (Thresholds.of(group.objectives, confidence, stage.steps) for group in (guards, signals))
-    failure = next(_failures(guards, thresholds, stage, crashes), None)
+    thresholds, of_signals = (Thresholds.of(group.objectives, confidence, part.steps) for group in (guards, signals))
+    failure = next(_failures(guards, thresholds, part, crashes), None)
     held = tuple(_objective_failures(signals, of_signals))
     return Judgement(
-        stage,
+        part,
         findings,
         thresholds,
         tuple(
-            _objective(
-                finding, of_signals if finding.objective.does(OnFail.HOLD) else thresholds, stage, failure, *held
-            )
+            _objective(finding, of_signals if finding.objective.does(OnFail.HOLD) else thresholds, part, failure, *held)
             for finding in findings.objectives
         ),
         failure,
-        holding=tuple(failed for failed in held if failed.objective not in stage.overruled),
+        holding=tuple(failed for failed in held if failed.objective not in part.overruled),
         lacking_queries=tuple(
             query
             for objective, query in (*guards.queries, *signals.queries)
-            if query.result is not Result.PASS and stage.needs(objective)
+            if query.result is not Result.PASS and part.needs(objective)
         ),
     )
 
@@ -200,13 +198,13 @@ def crashing(crashes: Crashes) -> Crashing | None:
     return Crashing(crashes) if crashes.more > CRASHES_TOLERATED else None
 
 
-def _failures(findings: RunFindings, thresholds: Thresholds, stage: Stage, crashes: Crashes) -> Iterator[Failure]:
+def _failures(findings: RunFindings, thresholds: Thresholds, part: Part, crashes: Crashes) -> Iterator[Failure]:
     """All that makes the canary fail, the most certain failure first."""
     if (failure := crashing(crashes)) is not None:
         yield failure
     if findings.overdue > OVERDUE_TOLERATED and findings.overdue > findings.finished:
         yield Hanging()
-    if stage.step is not None and findings.silent >= thresholds.unpaired:
+    if part.step is not None and findings.silent >= thresholds.unpaired:
         yield Silent()
     yield from _objective_failures(findings, thresholds)
 
@@ -226,10 +224,10 @@ def _largest(logs: Sequence[float | None]) -> int:
     return values.index(max(values))
 
 
-def _objective(finding: Finding, thresholds: Thresholds, stage: Stage, *failures: Failure | None) -> ObjectiveJudgement:
+def _objective(finding: Finding, thresholds: Thresholds, part: Part, *failures: Failure | None) -> ObjectiveJudgement:
     in_favour = None
-    if stage.step is not None:
-        in_favour = Progress(finding.non_inferior[stage.index], thresholds.non_inferior)
+    if part.step is not None:
+        in_favour = Progress(finding.non_inferior[part.index], thresholds.non_inferior)
     passed = in_favour is not None and in_favour.is_reached
     return ObjectiveJudgement(
         finding,
@@ -237,7 +235,7 @@ def _objective(finding: Finding, thresholds: Thresholds, stage: Stage, *failures
         in_favour,
         failed=any(isinstance(failure, ObjectiveFailed) and failure.finding is finding for failure in failures),
         passed=passed,
-        lacking=not passed and stage.needs(finding.objective) and not _is_skipped(finding),
+        lacking=not passed and part.needs(finding.objective) and not _is_skipped(finding),
     )
 
 

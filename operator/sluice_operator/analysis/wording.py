@@ -52,7 +52,7 @@ def verdict(judgement: Judgement, confidence: Confidence) -> Verdict:
     findings = judgement.findings
     failure = judgement.failure or next(iter(judgement.holding), None)
     reason, message = _no_failure(judgement) if failure is None else _failure(failure, judgement)
-    outlook = findings.outlook if judgement.stage.step is not None else None
+    outlook = findings.outlook if judgement.part.step is not None else None
     objectives = [finding.objective for finding in findings.objectives]
     return Verdict(
         judgement.result,
@@ -87,10 +87,10 @@ def _no_failure(judgement: Judgement) -> tuple[str, str]:
 
 def _shortages(judgement: Judgement) -> Iterator[str]:
     """What the step lacks besides evidence."""
-    if judgement.stage.step is None:
+    if judgement.part.step is None:
         return
-    if not judgement.stage.is_live:
-        yield f"weight {judgement.stage.step.weight} is not live yet"
+    if not judgement.part.is_live:
+        yield f"weight {judgement.part.step.weight} is not live yet"
         return
     if judgement.missing_requests > 0:
         yield f"needs {judgement.missing_requests} more requests"
@@ -108,7 +108,7 @@ def _failure(failure: Failure, judgement: Judgement) -> tuple[str, str]:
             finished = f"the canary finished {findings.finished} requests"
             return "RequestsMissing", f"{finished} and does not answer {findings.overdue} more"
         case Silent():
-            weight = judgement.stage.step.weight if judgement.stage.step is not None else 0
+            weight = judgement.part.step.weight if judgement.part.step is not None else 0
             finished = (
                 f"{findings.finished_at_weight} of {findings.both_finished_at_weight} requests at weight {weight}"
             )

@@ -37,7 +37,7 @@ def headline(status: Status) -> str:
     canary = f", canary {_model(status.canary)}" if status.canary else ""
     weight = f", weight {status.weight.desired} (live {status.weight.live})" if status.weight else ""
     verdict = f", {status.verdict.result}" if status.verdict else ""
-    return f"{_stage(status)}: stable {_model(status.stable)}{canary}{weight}{verdict}"
+    return f"{_phase_and_step(status)}: stable {_model(status.stable)}{canary}{weight}{verdict}"
 
 
 def bar(percent: int) -> str:
@@ -46,7 +46,7 @@ def bar(percent: int) -> str:
     return "█" * filled + "░" * (_BAR_WIDTH - filled)
 
 
-def _stage(status: Status) -> str:
+def _phase_and_step(status: Status) -> str:
     run, paused = status.run, ", paused" if status.run is not None and status.run.pause else ""
     if status.phase is Phase.STEPPING and run is not None and run.strategy is not None:
         return f"{status.phase}, {run.strategy}{paused}"
@@ -56,7 +56,7 @@ def _stage(status: Status) -> str:
 def _rollout(status: Status, now: datetime) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     since = f" for {span((now - status.phase_started_at).total_seconds())}" if status.phase_started_at else ""
-    table.add_row("phase", text(f"{_stage(status)}{since}", f"bold {_STYLES.get(status.phase, 'yellow')}"))
+    table.add_row("phase", text(f"{_phase_and_step(status)}{since}", f"bold {_STYLES.get(status.phase, 'yellow')}"))
     table.add_row("stable", text(f"{_model(status.stable)}{_pods(status.stable)}"))
     if status.canary is not None:
         table.add_row("canary", text(f"{_model(status.canary)}{_pods(status.canary)}"))

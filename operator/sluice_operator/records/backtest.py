@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.analysis.evaluation import evaluate
-from sluice_operator.analysis.verdict import Stage
+from sluice_operator.analysis.verdict import Part
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.revision import RevisionRef
 from sluice_operator.api.run import LiveWeight, Outcome, Run
@@ -95,4 +95,4 @@ def backtested(replay: Replay) -> Backtest:
 
 def _judged(run: Run, tick: ReplayedTick, step: int, finished: int, in_step: int, at: datetime) -> Verdict:
     findings = findings_of_tick(tick, finished, in_step)
-    return evaluate(findings, run.confidence, Stage.of(replace(run, step=step), at))
+    return evaluate(findings, run.confidence, Part.of(replace(run, step=step), at))

@@ -14,7 +14,7 @@ from sluice_operator.analysis.evaluation import query_results
 from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
 from sluice_operator.analysis.thresholds import Thresholds, averaged
-from sluice_operator.analysis.verdict import VERDICT_VERSION, Stage, judge
+from sluice_operator.analysis.verdict import VERDICT_VERSION, Part, judge
 from sluice_operator.api.observation import Crashes
 from sluice_operator.api.run import Run
 from sluice_operator.api.spec import OnFail
@@ -97,11 +97,11 @@ def replayed(record: RunRecord) -> Replay:
     """The run of `record`, judged again."""
     run, last = record.run, record.last_evaluation
     evidence = RunEvidence(run.judged, len(run.steps), baseline_of(record), Pods(*record.pods), record.tick_seconds)
-    stage = Stage.of(run, last.at)
+    part = Part.of(run, last.at)
     ticks = tuple(_replayed_ticks(record, evidence))
     counted_findings = evidence.findings(run, last.at.timestamp(), record.overdue_after)
     findings = replace(counted_findings, queries=query_results(run.objectives, last.verdict))
-    decision = judge(findings, run.confidence, stage, Crashes(last.crashes, last.last_crash))
+    decision = judge(findings, run.confidence, part, Crashes(last.crashes, last.last_crash))
     verdict = wording.verdict(decision, run.confidence)
     return Replay(record, decision.thresholds, ticks, verdict, evidence_of(evidence))
 

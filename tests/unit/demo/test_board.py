@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from dev.demo import status
-from dev.demo.board import Board, NotReachedError, line, stage
+from dev.demo.board import Board, NotReachedError, line, phase_and_step
 
 
 def status_of(**fields: Any) -> status.Status:
@@ -25,8 +25,8 @@ STEPPING = status_of(
 
 def test_a_stage_is_the_phase_with_step_and_weight() -> None:
     """Steps are counted from 1. Phases without steps are only named."""
-    assert stage(STEPPING) == "Stepping, step 1 at 10 %"
-    assert stage(status_of(phase="Watching")) == "Watching"
+    assert phase_and_step(STEPPING) == "Stepping, step 1 at 10 %"
+    assert phase_and_step(status_of(phase="Watching")) == "Watching"
 
 
 def test_a_line_has_the_whole_status() -> None:
@@ -47,7 +47,7 @@ def test_each_change_is_printed_once() -> None:
 
 
 def test_changes_keep_the_time_of_each_stage() -> None:
-    """A stage is noted when it begins, with its part of the demo."""
+    """A phase or step is noted when it begins, with its part of the demo."""
     times = iter(float(second) for second in range(100))
     board = Board(clock=lambda: next(times))
     with board.part("good run"):
@@ -55,7 +55,7 @@ def test_changes_keep_the_time_of_each_stage() -> None:
         board.update(STEPPING)
         board.update(status_of(phase="Promoting"))
 
-    assert [(change.part, change.stage) for change in board.changes] == [
+    assert [(change.part, change.phase_and_step) for change in board.changes] == [
         ("good run", "Stepping, step 1 at 10 %"),
         ("good run", "Promoting"),
     ]

@@ -57,9 +57,9 @@ def test_a_bad_version_that_was_promoted_breaks_every_promise() -> None:
 
 def test_a_skipped_step_breaks_a_promise() -> None:
     """The run must have had each weight of the manifest."""
-    stages = ["Starting", "Stepping, step 1 at 10 %", "Promoting"]
+    phases = ["Starting", "Stepping, step 1 at 10 %", "Promoting"]
 
-    assert promises.reached(stages, (10, 50), "good run") == Promise(
+    assert promises.reached(phases, (10, 50), "good run") == Promise(
         "the good run went through every step", False, "never seen at 50 %"
     )
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from sluice_operator.analysis import baseline
 from sluice_operator.analysis.evaluation import EndedRun, Evaluation, evaluate
 from sluice_operator.analysis.run_evidence import RunEvidence
-from sluice_operator.analysis.verdict import Stage
+from sluice_operator.analysis.verdict import Part
 from sluice_operator.api.revision import RevisionRef
 from sluice_operator.api.run import LiveWeight, Outcome, Run
 from sluice_operator.api.status import Result, Status
@@ -105,7 +105,7 @@ def ended(run: Run, counted: Iterator[Tick]) -> tuple[Run, EndedRun]:
     for tick in counted:
         evidence.update(tick, run)
         now = datetime.fromtimestamp(tick.end, UTC)
-        verdict = evaluate(evidence.findings(run, tick.end, PATIENCE), run.confidence, Stage.of(run, now))
+        verdict = evaluate(evidence.findings(run, tick.end, PATIENCE), run.confidence, Part.of(run, now))
         if verdict.result is Result.FAIL:
             outcome = {"outcome": Outcome.REJECTED, "reason": verdict.reason, "message": verdict.message}
             run = replace(run, ended_at=now, **outcome)

@@ -19,7 +19,7 @@ from sluice_operator.analysis.evaluation import (
     without_metrics,
 )
 from sluice_operator.analysis.run_evidence import RunEvidence, RunFindings
-from sluice_operator.analysis.verdict import Judgement, Stage, judge
+from sluice_operator.analysis.verdict import Judgement, Part, judge
 from sluice_operator.api.observation import Crashes, Refusal
 from sluice_operator.api.owner import Key
 from sluice_operator.api.quantities import Number
@@ -68,7 +68,7 @@ class Evaluator:
         self._own = Poller(reader, intervals)
         self._servers = servers
         self._samples: dict[Key, tuple[object, RunSamples]] = {}  # with the identity of the run
-        # The newest evaluation, with the stage of its run. It is used until the next one is due or the stage changes.
+        # The newest evaluation, with the part of its run. It is used until the next one is due or the part changes.
         self._evaluations: dict[Key, tuple[object, Evaluation]] = {}
 
     def forget(self, namespace: str, name: str) -> None:
@@ -118,15 +118,15 @@ class Evaluator:
 
     @in_stage("evidence")
     async def verdict(self, subject: Subject, current: Status, crashes: Crashes, now: datetime) -> Verdict:
-        """The verdict at `now`. While the stage of the run stays the same, there is one evaluation per interval, and
+        """The verdict at `now`. While the part of the run stays the same, there is one evaluation per interval, and
         another one when a new tick should be there.
 
         `crashes`: of the canary's model servers, more than of stable's.
         """
         run, key = subject.run, (subject.namespace, subject.name)
-        stage = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
-        evaluated_stage, newest = self._evaluations.get(key, (None, None))
-        if newest and evaluated_stage == stage and now < self._next_evaluation(key, newest.at):
+        part = (run.id, current.phase, run.step, run.step_started_at, run.traffic_started_at)
+        evaluated_part, newest = self._evaluations.get(key, (None, None))
+        if newest and evaluated_part == part and now < self._next_evaluation(key, newest.at):
             return newest.verdict
         try:
             samples = await self._samples_of(subject)
@@ -135,10 +135,10 @@ class Evaluator:
         except MetricsLostError as error:
             verdict = without_metrics(str(error), current.verdict, crashes)
         else:
-            judgement = judge(replace(findings, queries=results), run.confidence, Stage.of(run, now), crashes)
+            judgement = judge(replace(findings, queries=results), run.confidence, Part.of(run, now), crashes)
             self._report(*key, _evidence(judgement))
             verdict = wording.verdict(judgement, run.confidence)
-        self._evaluations[key] = stage, Evaluation(verdict, now, crashes.more, crashes.last)
+        self._evaluations[key] = part, Evaluation(verdict, now, crashes.more, crashes.last)
         return verdict
 
     async def ended(self, subject: Subject, current: Status) -> EndedRun | None:
@@ -168,7 +168,7 @@ class Evaluator:
         counted = await asyncio.to_thread(samples.findings, subject, ended.timestamp(), self._intervals)
         last = current.verdict  # of the run, in status
         findings = replace(counted, queries=query_results(run.objectives, last) if last is not None else ())
-        verdict = evaluate(findings, run.confidence, Stage.of(run, ended))
+        verdict = evaluate(findings, run.confidence, Part.of(run, ended))
         if last is not None and (last.result, last.reason) != (verdict.result, verdict.reason):
             verdict = last  # because of crashes or missing metrics, which are not in the ticks
         return samples.evidence, Evaluation(verdict, ended)

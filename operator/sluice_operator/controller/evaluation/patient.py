@@ -20,7 +20,7 @@ _SILENT = 10.0  # seconds, after which that is a trouble to tell
 class _Pending:
     """An evaluation that is under way. `began`: by the clock of the event loop."""
 
-    stage: object
+    part: object
     began: float
     task: asyncio.Task[Verdict]
 
@@ -33,19 +33,19 @@ class PatientEvaluator:
         self._pending: dict[Key, _Pending] = {}
 
     async def verdict(self, subject: Subject, current: Status, crashes: Crashes, now: datetime) -> Verdict | None:
-        """The verdict on the present stage of the run; None if it is not there yet."""
-        key, stage = (subject.namespace, subject.name), (subject.run.id, current.phase, subject.run.step)
+        """The verdict on the present part of the run; None if it is not there yet."""
+        key, part = (subject.namespace, subject.name), (subject.run.id, current.phase, subject.run.step)
         pending = self._pending.get(key)
         if pending is None:
             work = self._evaluator.verdict(subject, current, crashes, now)
             loop = asyncio.get_running_loop()
-            pending = self._pending[key] = _Pending(stage, loop.time(), loop.create_task(work))
+            pending = self._pending[key] = _Pending(part, loop.time(), loop.create_task(work))
         await asyncio.wait({pending.task}, timeout=_FOR_A_VERDICT)
         if not pending.task.done():
             return self._meanwhile(pending, current, crashes)
         del self._pending[key]
         verdict = pending.task.result()
-        return verdict if pending.stage == stage else None
+        return verdict if pending.part == part else None
 
     def _meanwhile(self, pending: _Pending, current: Status, crashes: Crashes) -> Verdict | None:
         """A watch must not end because nothing is known, and a long silence must be told."""

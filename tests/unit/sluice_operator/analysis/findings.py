@@ -9,7 +9,7 @@ from typing import Any
 from sluice_operator.analysis.evaluation import evaluate
 from sluice_operator.analysis.finding import Finding, WorstComparison
 from sluice_operator.analysis.run_evidence import RunFindings
-from sluice_operator.analysis.verdict import Stage
+from sluice_operator.analysis.verdict import Part
 from sluice_operator.api.observation import Crashes
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import Verdict
@@ -51,13 +51,13 @@ def findings(*objectives: Finding, **changes: Any) -> RunFindings:
     return replace(counts, **changes)
 
 
-def at_step(elapsed: float = 60, last: bool = True) -> Stage:
+def at_step(elapsed: float = 60, last: bool = True) -> Part:
     """The first or the last of two steps, `elapsed` seconds after its weight was seen live."""
-    return Stage(STEP, int(last), 2, elapsed)
+    return Part(STEP, int(last), 2, elapsed)
 
 
-def judged(given: RunFindings, stage: Stage | None = None, crashes: int = 0) -> Verdict:
-    return evaluate(given, CONFIDENCE, stage or at_step(), Crashes(crashes))
+def judged(given: RunFindings, part: Part | None = None, crashes: int = 0) -> Verdict:
+    return evaluate(given, CONFIDENCE, part or at_step(), Crashes(crashes))
 
 
 def threshold(share: float, spent: float, objectives: int = 1) -> float:

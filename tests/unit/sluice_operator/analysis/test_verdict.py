@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sluice_operator.analysis.evaluation import evaluate, without_metrics
 from sluice_operator.analysis.finding import Finding, WorstComparison
 from sluice_operator.analysis.run_evidence import RunFindings
-from sluice_operator.analysis.verdict import Stage
+from sluice_operator.analysis.verdict import Part
 from sluice_operator.api.observation import Crashes
 from sluice_operator.api.status import METRICS_UNAVAILABLE, ObjectiveVerdict, Result, Verdict
 from tests.unit.sluice_operator.analysis.findings import (
@@ -167,12 +167,12 @@ def test_confidence_sets_the_thresholds() -> None:
 def test_a_fail_needs_neither_requests_nor_time() -> None:
     """A canary without a right answer is rolled back after a few requests, in any step and in the watch."""
     given = findings(a_finding(ERRORS, worse=CERTAIN), in_step=0)
-    for stage in (at_step(elapsed=0, last=False), Stage(step=None)):
-        assert judged(given, stage).result is Result.FAIL
+    for part in (at_step(elapsed=0, last=False), Part(step=None)):
+        assert judged(given, part).result is Result.FAIL
 
 
 @pytest.mark.parametrize(
-    ("given", "stage", "message"),
+    ("given", "part", "message"),
     [
         (findings(in_step=49), at_step(), "needs 1 more requests"),
         (findings(), at_step(elapsed=4.9), "needs 1s more at this weight"),
@@ -192,9 +192,9 @@ def test_a_fail_needs_neither_requests_nor_time() -> None:
         ),
     ],
 )
-def test_an_undecided_verdict_says_what_is_missing(given: RunFindings, stage: Stage, message: str) -> None:
+def test_an_undecided_verdict_says_what_is_missing(given: RunFindings, part: Part, message: str) -> None:
     """Requests, time, evidence, or any count at all."""
-    verdict = judged(given, stage)
+    verdict = judged(given, part)
     assert (verdict.result, verdict.message) == (Result.UNDECIDED, message)
 
 
@@ -253,7 +253,7 @@ def test_without_objectives_a_step_needs_only_requests_and_time() -> None:
 
 def test_in_the_watch_only_a_fail_is_possible() -> None:
     """There is no step to pass; the watch ends when its time is over."""
-    fine = judged(findings(a_finding(ERRORS, non_inferior=(CERTAIN, CERTAIN))), Stage(step=None))
+    fine = judged(findings(a_finding(ERRORS, non_inferior=(CERTAIN, CERTAIN))), Part(step=None))
     assert (fine.result, fine.message) == (Result.UNDECIDED, "")
     assert fine.objectives[0].evidence == "against 1 of 29.8"
 
@@ -284,7 +284,7 @@ def test_a_silent_canary_fails() -> None:
 
 def test_silence_is_not_judged_in_the_watch() -> None:
     """All requests go to the canary, so stable does not show how many there are."""
-    assert judged(findings(silent=CERTAIN), Stage(step=None)).result is Result.UNDECIDED
+    assert judged(findings(silent=CERTAIN), Part(step=None)).result is Result.UNDECIDED
 
 
 @pytest.mark.parametrize(("finished", "hangs"), [(0, True), (24, True), (25, False), (1000, False)])

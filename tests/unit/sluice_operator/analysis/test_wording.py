@@ -9,7 +9,7 @@ import pytest
 
 from sluice_operator.analysis.baseline import Baseline
 from sluice_operator.analysis.forecast import Forecast, Outlook
-from sluice_operator.analysis.verdict import Stage
+from sluice_operator.analysis.verdict import Part
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Result
 from sluice_operator.evalues.chain import BurstLaw
@@ -44,7 +44,7 @@ def test_a_verdict_says_how_long_the_steps_take(total: float, wider: float, fore
     outlook = Outlook(12.34, expected, a_spec().rollout.deadline, wider)
     verdict = judged(findings(a_finding(ERRORS), outlook=outlook))
     assert (verdict.forecast, verdict.unreachable) == (forecast, unreachable)
-    assert judged(findings(a_finding(ERRORS), outlook=outlook), Stage(step=None)).forecast == ""
+    assert judged(findings(a_finding(ERRORS), outlook=outlook), Part(step=None)).forecast == ""
 
 
 @pytest.mark.parametrize(

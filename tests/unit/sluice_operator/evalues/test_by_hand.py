@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from sluice_operator.analysis.baseline import Baseline
 from sluice_operator.analysis.evaluation import EndedRun, Evaluation, evaluate
 from sluice_operator.analysis.run_evidence import RunEvidence
-from sluice_operator.analysis.verdict import Stage
+from sluice_operator.analysis.verdict import Part
 from sluice_operator.api.quantities import Duration
 from sluice_operator.api.run import Outcome
 from sluice_operator.api.spec import Step
@@ -87,7 +87,7 @@ def the_run() -> Replay:
         evidence.update(CountedTick(start, start + TICK, canary, stable), run)
         now = BEGAN + timedelta(seconds=TICK * (number + 1))
         findings = evidence.findings(run, now.timestamp(), PATIENCE)
-        verdict = evaluate(findings, run.confidence, Stage.of(run, now))
+        verdict = evaluate(findings, run.confidence, Part.of(run, now))
         assert (verdict.result is Result.FAIL) == (tick is TICKS[-1])
     run = replace(run, ended_at=now, outcome=Outcome.REJECTED, reason=verdict.reason, message=verdict.message)
     return replayed(run_record.of_run("models", "iris", run, EndedRun(evidence, Evaluation(verdict, now), PATIENCE)))

@@ -202,7 +202,7 @@ def against(verdict: Verdict) -> float:
 
 
 def test_a_verdict_is_used_until_the_next_evaluation_is_due() -> None:
-    """Or until the stage of the run changes."""
+    """Or until the part of the run changes."""
     prometheus = serving()
     evaluator = evaluator_for(prometheus)
     first = verdict_at(evaluator, 100)
