@@ -439,7 +439,7 @@ def test_a_pause_does_not_use_up_the_deadline() -> None:
 def test_resume_is_fenced_by_its_step() -> None:
     """A person who wants to leave one pause does not want to leave the next one, too."""
     paused = again(asking(stepping(), "pause"))
-    assert "meant for step 3, the run is at step 0" in refusal(asking(paused, "resume", step=3))
+    assert "meant for step 4, the run is at step 1" in refusal(asking(paused, "resume", step=3))
     assert refusal(asking(stepping(), "resume")) == "it is not paused"
 
 
@@ -547,7 +547,7 @@ def test_promote_full_leaves_out_all_steps() -> None:
 def test_promote_is_fenced_by_revision_and_step() -> None:
     """Two people who press at once move it by one step."""
     first = again(asking(stepping(verdict=UNDECIDED), "promote"))
-    assert "meant for step 0, the run is at step 1" in refusal(asking(first, "promote"))
+    assert "meant for step 1, the run is at step 2" in refusal(asking(first, "promote"))
     assert "the run is one of" in refusal(asking(stepping(), "promote", of="k3v9q2x7ma"))
 
 
