@@ -27,7 +27,7 @@ from sluice_server.model.origin import Origin
 from sluice_server.model.reference import Reference
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import parse_inputs
-from sluice_server.runtimes.port import Image, Policy
+from sluice_server.runtimes.port import Allowed, Image
 from sluice_server.settings import FetchSettings
 
 logger = logging.getLogger("sluice.fetch")
@@ -43,22 +43,22 @@ def fetch(settings: FetchSettings, image: Image, local: bool = False) -> Outcome
 
     `local`: its URI is a path of this machine, and no registry is asked.
     """
-    policy = Policy(settings.trust, settings.trusted_types, image)
+    allowed = Allowed(settings.trust, settings.trusted_types, image)
     stored = artifacts.local(settings.model_uri) if local else artifacts.locate(settings.model_uri)
     if not isinstance(stored, Artifacts):
         return stored
     files = artifacts.list_files(stored)
     if isinstance(files, Unavailable | Refused):
         return files
-    if refused := check_files(files, policy):
+    if refused := check_files(files, allowed):
         return refused
     target = folder.made_anew(settings.model_dir / manifest.FILES)
-    candidates = _candidates(stored, target, policy)
+    candidates = _candidates(stored, target, allowed)
     if not isinstance(candidates, tuple):
         return candidates
     if unavailable := artifacts.download(stored, [file.path for file in files if file.path != "MLmodel"], target):
         return unavailable
-    candidate = choose_by_file(target, candidates, policy)
+    candidate = choose_by_file(target, candidates, allowed)
     if isinstance(candidate, Refused):
         return candidate
     run_id = candidate.model.run_id
@@ -70,18 +70,18 @@ def fetch(settings: FetchSettings, image: Image, local: bool = False) -> Outcome
     return Fetched(found)
 
 
-def choose_by_file(target: Path, candidates: Sequence[Candidate], policy: Policy) -> Candidate | Refused:
+def choose_by_file(target: Path, candidates: Sequence[Candidate], allowed: Allowed) -> Candidate | Refused:
     """The first candidate whose runtime accepts the model's file."""
     refusals = list[Refused]()
     for candidate in candidates:
-        refused = check_model_file(target, candidate, policy)
+        refused = check_model_file(target, candidate, allowed)
         if refused is None:
             return candidate
         refusals.append(refused)
-    return the_one_to_tell(refusals, policy)
+    return the_one_to_tell(refusals, allowed)
 
 
-def check_model_file(target: Path, candidate: Candidate, policy: Policy) -> Refused | None:
+def check_model_file(target: Path, candidate: Candidate, allowed: Allowed) -> Refused | None:
     """Refuses a name that is no file of the artefact, and what the runtime refuses when it checks the file."""
     name = candidate.logged.model_file
     path = target / name
@@ -89,17 +89,17 @@ def check_model_file(target: Path, candidate: Candidate, policy: Policy) -> Refu
         return Refused(
             "BadModelFile", f"MLmodel names {name!r}, which is not a file of the artefact: log the model again"
         )
-    return candidate.runtime.check_file(target, name, policy)
+    return candidate.runtime.check_file(target, name, allowed)
 
 
-def _candidates(stored: Artifacts, target: Path, policy: Policy) -> tuple[Candidate, ...] | Refused | Unavailable:
+def _candidates(stored: Artifacts, target: Path, allowed: Allowed) -> tuple[Candidate, ...] | Refused | Unavailable:
     """Downloads MLmodel alone; the runtimes that accept it."""
     if unavailable := artifacts.download(stored, ["MLmodel"], target):
         return unavailable
     model = parse_mlmodel((target / "MLmodel").read_text(encoding="utf-8", errors="replace"))
     if isinstance(model, Refused):
         return model
-    return choose(model, policy)
+    return choose(model, allowed)
 
 
 def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:

@@ -19,7 +19,7 @@ from sluice_server.model.mlmodel import PYTHON_FUNCTION, MLmodel
 from sluice_server.model.params import ParamsError, parse_params
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import SignatureError, parse_inputs
-from sluice_server.runtimes.port import LoggedFlavor, Policy, Runtime
+from sluice_server.runtimes.port import Allowed, LoggedFlavor, Runtime
 from sluice_server.settings import Trust
 
 MAX_FILES = 1_000
@@ -74,7 +74,7 @@ def parse_mlmodel(text: str) -> MLmodel | Refused:
     return model
 
 
-def check_files(files: Iterable[ListedFile], policy: Policy) -> Refused | None:
+def check_files(files: Iterable[ListedFile], allowed: Allowed) -> Refused | None:
     """Refuses an artefact without MLmodel, with names that lead elsewhere, or too large, before it is downloaded."""
     files = tuple(files)
     if not any(file.path == "MLmodel" for file in files):
@@ -89,10 +89,10 @@ def check_files(files: Iterable[ListedFile], policy: Policy) -> Refused | None:
     for file in files:
         if not is_inside(file.path):
             return Refused("UnsafePath", f"the artefact lists {file.path!r}, which leads out of its own folder")
-    return _fits(sum(file.size or 0 for file in files), policy.image.memory_limit)
+    return _fits(sum(file.size or 0 for file in files), allowed.image.memory_limit)
 
 
-def choose(model: MLmodel, policy: Policy) -> tuple[Candidate, ...] | Refused:
+def choose(model: MLmodel, allowed: Allowed) -> tuple[Candidate, ...] | Refused:
     """The model with each runtime that accepts it, the preferred one first; refused if there is none.
 
     Flavor, serialization and trust decide: what one runtime refuses may be for another one of the same flavor.
@@ -100,21 +100,21 @@ def choose(model: MLmodel, policy: Policy) -> tuple[Candidate, ...] | Refused:
     accepted, refusals = list[Candidate](), list[Refused]()
     for runtime in runtimes.for_model(model):
         candidate = Candidate(model, runtime, runtime.read(model))
-        if refused := check(candidate, policy):
+        if refused := check(candidate, allowed):
             refusals.append(refused)
         else:
             accepted.append(candidate)
     if accepted:
         return tuple(accepted)
-    return the_one_to_tell(refusals, policy) if refusals else _no_runtime(model)
+    return the_one_to_tell(refusals, allowed) if refusals else _no_runtime(model)
 
 
-def the_one_to_tell(refusals: Sequence[Refused], policy: Policy) -> Refused:
+def the_one_to_tell(refusals: Sequence[Refused], allowed: Allowed) -> Refused:
     """Of the refusals of all runtimes of a model, the one that helps.
 
     That is the first one's, whose kind of model it is. Under `trust: Code` the last one takes what others refuse.
     """
-    return refusals[-1 if policy.trust is Trust.CODE else 0]
+    return refusals[-1 if allowed.trust is Trust.CODE else 0]
 
 
 def _no_runtime(model: MLmodel) -> Refused:
@@ -123,22 +123,22 @@ def _no_runtime(model: MLmodel) -> Refused:
     return Refused("UnsupportedFlavor", f"the model has the flavors {flavors}, and this server serves {served}")
 
 
-def check(candidate: Candidate, policy: Policy) -> Refused | None:
+def check(candidate: Candidate, allowed: Allowed) -> Refused | None:
     """The first refusal of `CHECKS`, or None."""
-    return next((refused for passes in CHECKS if (refused := passes(candidate, policy))), None)
+    return next((refused for passes in CHECKS if (refused := passes(candidate, allowed))), None)
 
 
-def _the_runtime_accepts_it(candidate: Candidate, policy: Policy) -> Refused | None:
-    return candidate.runtime.check(candidate.logged, policy)
+def _the_runtime_accepts_it(candidate: Candidate, allowed: Allowed) -> Refused | None:
+    return candidate.runtime.check(candidate.logged, allowed)
 
 
-def _the_library_versions_match(candidate: Candidate, policy: Policy) -> Refused | None:
+def _the_library_versions_match(candidate: Candidate, allowed: Allowed) -> Refused | None:
     versions = []
     if candidate.logged.needs_python:
-        versions.append(("Python", candidate.model.python_version, policy.image.python))
+        versions.append(("Python", candidate.model.python_version, allowed.image.python))
     reads_older = candidate.logged.reads_older
     for library, logged in candidate.logged.library_versions.items():
-        versions.append((library, logged, policy.image.libraries[library]))
+        versions.append((library, logged, allowed.image.libraries[library]))
     for library, logged, here in versions:
         if logged and _minor(logged) != _minor(here) and not (reads_older and _release(logged) < _release(here)):
             or_older = " or older" if reads_older else ""
@@ -150,7 +150,7 @@ def _the_library_versions_match(candidate: Candidate, policy: Policy) -> Refused
     return None
 
 
-def _the_signature_can_be_served(candidate: Candidate, policy: Policy) -> Refused | None:
+def _the_signature_can_be_served(candidate: Candidate, allowed: Allowed) -> Refused | None:
     if not candidate.model.inputs:
         return Refused(
             "NoSignature",
@@ -165,11 +165,11 @@ def _the_signature_can_be_served(candidate: Candidate, policy: Policy) -> Refuse
     return None
 
 
-def _the_model_fits_into_memory(candidate: Candidate, policy: Policy) -> Refused | None:
-    return _fits(candidate.model.model_size_bytes or 0, policy.image.memory_limit)
+def _the_model_fits_into_memory(candidate: Candidate, allowed: Allowed) -> Refused | None:
+    return _fits(candidate.model.model_size_bytes or 0, allowed.image.memory_limit)
 
 
-Check = Callable[[Candidate, Policy], Refused | None]
+Check = Callable[[Candidate, Allowed], Refused | None]
 CHECKS: tuple[Check, ...] = (
     _the_runtime_accepts_it,
     _the_library_versions_match,

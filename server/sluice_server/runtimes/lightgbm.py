@@ -15,7 +15,7 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import lightgbm_file
-from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, ModelError, Policy
+from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor, ModelError
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.runtimes.skops import check_archive
 
@@ -55,7 +55,7 @@ class LightgbmRuntime:
             reads_older=True,
         )
 
-    def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
+    def check(self, logged: LoggedFlavor, allowed: Allowed) -> Refused | None:
         saved, is_estimator = logged.serialization, logged.model_class in _ESTIMATORS
         if logged.model_class == _BOOSTER or (is_estimator and saved == "skops"):
             return None
@@ -71,10 +71,10 @@ class LightgbmRuntime:
             f"{', '.join(sorted(_ESTIMATORS))}: log one of them, such as model.booster_",
         )
 
-    def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
+    def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
         """Everything that LightGBM would follow, before it does; of an estimator its types, and the rest at load."""
         if zipfile.is_zipfile(folder / name):
-            return check_archive(folder, name, policy, ESTIMATOR_TYPES)
+            return check_archive(folder, name, allowed, ESTIMATOR_TYPES)
         try:
             lightgbm_file.read((folder / name).read_bytes())
         except ModelError as error:

@@ -14,7 +14,7 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, Policy
+from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor
 
 
 class OnnxFlavor(msgspec.Struct, frozen=True):
@@ -35,10 +35,10 @@ class OnnxRuntime:
         fields = msgspec.convert(model.flavors.get(self.flavor) or {}, OnnxFlavor, strict=False)
         return LoggedFlavor(fields.data, "onnx", "predict", {}, needs_python=False)
 
-    def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
+    def check(self, logged: LoggedFlavor, allowed: Allowed) -> Refused | None:
         return None  # a file of this format is data, whoever made it
 
-    def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
+    def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
         """The structure of the model, the operators that it needs, and files beside it."""
         from sluice_server.runtimes.onnx_file import check  # noqa: PLC0415 - imports onnx
 

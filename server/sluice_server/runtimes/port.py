@@ -48,7 +48,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Allowed:
     """What the user allows (`trust`, the operator's own list of types) and what the image has."""
 
     trust: Trust
@@ -120,10 +120,10 @@ class Runtime(Protocol):
     def read(self, model: MLmodel) -> LoggedFlavor:
         """The fields of the flavor; raises msgspec.ValidationError if they are not what MLflow writes."""
 
-    def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
+    def check(self, logged: LoggedFlavor, allowed: Allowed) -> Refused | None:
         """Refuses a serialization that is not allowed or not known here; before the model file is downloaded."""
 
-    def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
+    def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
         """Checks the downloaded model file (`name` below `folder`) without constructing anything of it."""
 
     def labels(self, folder: Path, name: str) -> list[Any] | None:

@@ -14,7 +14,7 @@ from sluice_server.model.mlmodel import PYTHON_FUNCTION, MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import requirements
-from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, Policy
+from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor
 from sluice_server.settings import Trust
 
 IMAGE = "sluice-server-pyfunc"
@@ -37,15 +37,15 @@ class PyfuncRuntime:
             "MLmodel", model.own_flavor, model.predict_function, {"scikit-learn": version} if version else {}
         )
 
-    def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
-        if policy.trust is not Trust.CODE:
+    def check(self, logged: LoggedFlavor, allowed: Allowed) -> Refused | None:
+        if allowed.trust is not Trust.CODE:
             return Refused(
                 "CodeNotTrusted",
                 f"the model has the flavor {logged.serialization}, and this server runs it only with the model's own "
-                f"code, which trust: {policy.trust} forbids: set trust: Code, if the administrator allows it, or train "
-                "a model of a kind that is data: docs/server.md lists them",
+                f"code, which trust: {allowed.trust} forbids: set trust: Code, if the administrator allows it, or "
+                "train a model of a kind that is data: docs/server.md lists them",
             )
-        if _NEEDED not in policy.image.libraries:
+        if _NEEDED not in allowed.image.libraries:
             return Refused(
                 "CodeNotServedHere",
                 f"trust: Code allows the model, but this server image cannot run it: set server.image to {IMAGE} or an "
@@ -53,11 +53,11 @@ class PyfuncRuntime:
             )
         return None
 
-    def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
+    def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
         """Whether the image has the packages that the model was logged with."""
         file = folder / _REQUIREMENTS
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
-        if not (unmet := requirements.unmet(lines, policy.image.libraries)):
+        if not (unmet := requirements.unmet(lines, allowed.image.libraries)):
             return None
         return Refused(
             "PackagesMissing",

@@ -16,7 +16,7 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, Policy
+from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.settings import Trust
 
@@ -52,7 +52,7 @@ class SkopsRuntime:
             fields.pickled_model, fields.serialization_format, model.predict_function, {LIBRARY: fields.sklearn_version}
         )
 
-    def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
+    def check(self, logged: LoggedFlavor, allowed: Allowed) -> Refused | None:
         saved = logged.serialization
         if logged.predict_function not in _PREDICT_FUNCTIONS:
             return Refused(
@@ -68,8 +68,8 @@ class SkopsRuntime:
             "trust: Code, if the administrator allows it",
         )
 
-    def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
-        return check_archive(folder, name, policy, SAFE_TYPES)
+    def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
+        return check_archive(folder, name, allowed, SAFE_TYPES)
 
     def labels(self, folder: Path, name: str) -> list[Any] | None:
         return None  # the estimator has them
@@ -81,11 +81,11 @@ class SkopsRuntime:
         return load(folder / found.model_file, found.schema, types, example, found.predict_function)
 
 
-def check_archive(folder: Path, name: str, policy: Policy, safe: frozenset[str]) -> Refused | None:
+def check_archive(folder: Path, name: str, allowed: Allowed, safe: frozenset[str]) -> Refused | None:
     """The size that a skops file unpacks to, and the types that it would construct; `safe` are allowed in any case."""
     from skops.io import get_untrusted_types  # noqa: PLC0415 - imports scikit-learn
 
-    limit = policy.image.memory_limit or _NO_LIMIT
+    limit = allowed.image.memory_limit or _NO_LIMIT
     try:
         with zipfile.ZipFile(folder / name) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -101,7 +101,7 @@ def check_archive(folder: Path, name: str, policy: Policy, safe: frozenset[str])
         return Refused(
             "BadModelFile", f"{name} cannot be read as a skops file ({type(error).__name__}): log the model again"
         )
-    return check_types(types, policy, safe)
+    return check_types(types, allowed, safe)
 
 
 def _to_read_structure(archive: zipfile.ZipFile) -> int:
@@ -114,18 +114,18 @@ def _to_read_structure(archive: zipfile.ZipFile) -> int:
     return 2 * size + _PER_PART * parts
 
 
-def check_types(found: Iterable[str], policy: Policy, safe: frozenset[str] = SAFE_TYPES) -> Refused | None:
+def check_types(found: Iterable[str], allowed: Allowed, safe: frozenset[str] = SAFE_TYPES) -> Refused | None:
     """Refuses types beyond the safe ones and the operator's list; the list that the model carries proves nothing."""
     unknown = sorted(set(found) - safe)
-    beyond = sorted(set(unknown) - set(policy.trusted_types))
-    if not beyond and (not unknown or policy.trust is not Trust.DATA):
+    beyond = sorted(set(unknown) - set(allowed.trusted_types))
+    if not beyond and (not unknown or allowed.trust is not Trust.DATA):
         return None
     hint = "set `trust: TrustedTypes`"
     if beyond:
         hint += ", and have the administrator add them to SLUICE_TRUSTED_TYPES of the operator"
     return Refused(
         "UntrustedTypes",
-        f"the model file holds types that trust: {policy.trust} does not allow: {_listed(beyond or unknown)}. Train "
+        f"the model file holds types that trust: {allowed.trust} does not allow: {_listed(beyond or unknown)}. Train "
         f"without them; or {hint}",
     )
 

@@ -14,7 +14,7 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import xgboost_file
-from sluice_server.runtimes.port import LoadedModel, LoggedFlavor, ModelError, Policy
+from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor, ModelError
 
 LIBRARY = "xgboost-cpu"  # the distribution without the libraries for GPUs, which are 20 times as large
 _SERVED = ("core.Booster", "sklearn.XGB{}Classifier", "sklearn.XGB{}Regressor", "sklearn.XGBRanker")
@@ -52,7 +52,7 @@ class XgboostRuntime:
             reads_older=True,
         )
 
-    def check(self, logged: LoggedFlavor, policy: Policy) -> Refused | None:
+    def check(self, logged: LoggedFlavor, allowed: Allowed) -> Refused | None:
         if logged.model_class in _CLASSES:
             return None
         return Refused(
@@ -61,12 +61,12 @@ class XgboostRuntime:
             "them, such as model.get_booster()",
         )
 
-    def check_file(self, folder: Path, name: str, policy: Policy) -> Refused | None:
+    def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
         """Everything that XGBoost would follow, before it does."""
         content = (folder / name).read_bytes()
         if not xgboost_file.is_known(content[:2]):
             return Refused("BadModelFile", f"{name} is neither JSON nor UBJSON of XGBoost: {_LOG_AGAIN}")
-        needed, limit = _to_read(content), policy.image.memory_limit
+        needed, limit = _to_read(content), allowed.image.memory_limit
         if limit is not None and needed >= limit:
             return Refused(
                 "ModelTooLarge",

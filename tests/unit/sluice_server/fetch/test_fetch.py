@@ -17,22 +17,22 @@ from sluice_server.fetch import fetch
 from sluice_server.fetch.preflight import Candidate
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
-from sluice_server.runtimes.port import Image, Policy
+from sluice_server.runtimes.port import Allowed, Image
 from sluice_server.runtimes.skops import SkopsRuntime
 from sluice_server.settings import Trust, fetch_settings
 
-POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**30))
+ALLOWED = Allowed(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**30))
 
 
-def check_model_file(folder: Path, name: str, policy: Policy) -> Refused | None:
+def check_model_file(folder: Path, name: str, allowed: Allowed) -> Refused | None:
     """The refusal for a model whose MLmodel says that its file has this name."""
     model = MLmodel({"sklearn": {"pickled_model": name, "serialization_format": "skops"}})
     runtime = SkopsRuntime()
-    return fetch.check_model_file(folder, Candidate(model, runtime, runtime.read(model)), policy)
+    return fetch.check_model_file(folder, Candidate(model, runtime, runtime.read(model)), allowed)
 
 
-def reason(folder: Path, name: str = "model.skops", policy: Policy = POLICY) -> str:
-    refused = check_model_file(folder, name, policy)
+def reason(folder: Path, name: str = "model.skops", allowed: Allowed = ALLOWED) -> str:
+    refused = check_model_file(folder, name, allowed)
     return "" if refused is None else refused.reason
 
 
@@ -40,13 +40,13 @@ def test_a_forest_is_data(forest: RandomForestClassifier, tmp_path: Path) -> Non
     """skops does not trust trees; this server checks them when it loads them."""
     skops.io.dump(forest, tmp_path / "model.skops")
     for trust in Trust:
-        assert reason(tmp_path, policy=Policy(trust, (), POLICY.image)) == ""
+        assert reason(tmp_path, allowed=Allowed(trust, (), ALLOWED.image)) == ""
 
 
 def test_a_file_that_would_run_code_is_refused_without_running_it(tmp_path: Path) -> None:
     """A function of another module is a type like any other: not on the list."""
     skops.io.dump({"harmless": 1, "call": shutil.rmtree}, tmp_path / "model.skops")
-    refused = check_model_file(tmp_path, "model.skops", POLICY)
+    refused = check_model_file(tmp_path, "model.skops", ALLOWED)
     assert refused is not None
     assert refused.reason == "UntrustedTypes"
     assert "shutil.rmtree" in refused.message
@@ -82,8 +82,8 @@ def test_an_archive_that_unpacks_beyond_the_memory_is_refused(tmp_path: Path) ->
         archive.writestr("schema.json", "{}")
         archive.writestr("big.npy", b"\0" * 2**21)
     (tmp_path / "model.skops").write_bytes(content.getvalue())
-    small = Policy(POLICY.trust, POLICY.trusted_types, Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**20))
-    assert reason(tmp_path, policy=small) == "ModelTooLarge"
+    small = Allowed(ALLOWED.trust, ALLOWED.trusted_types, Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**20))
+    assert reason(tmp_path, allowed=small) == "ModelTooLarge"
 
 
 @pytest.mark.parametrize("part", ["[],", '{"a": 1},'])

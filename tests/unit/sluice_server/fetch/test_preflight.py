@@ -1,4 +1,4 @@
-"""The policy on a logged model, one rule at a time."""
+"""The checks on a logged model, one rule at a time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from sluice_server.fetch.preflight import ListedFile, check_files, choose, parse_mlmodel
 from sluice_server.model.mlmodel import MLmodel, Signature
 from sluice_server.model.refusal import Refused
-from sluice_server.runtimes.port import Image, Policy
+from sluice_server.runtimes.port import Allowed, Image
 from sluice_server.settings import Trust
 
 LIBRARIES = {"scikit-learn": "1.9.1", "xgboost-cpu": "3.2.0", "lightgbm": "4.7.0"}
-POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", LIBRARIES, 2**30))
+ALLOWED = Allowed(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", LIBRARIES, 2**30))
 GOOD = MLmodel(
     flavors={
         "python_function": {"python_version": "3.11.2"},
@@ -27,9 +27,9 @@ GOOD = MLmodel(
 )
 
 
-def check(model: MLmodel, policy: Policy) -> Refused | None:
+def check(model: MLmodel, allowed: Allowed) -> Refused | None:
     """The first refusal on the way from an MLmodel to a model that a runtime serves."""
-    candidates = choose(model, policy)
+    candidates = choose(model, allowed)
     return candidates if isinstance(candidates, Refused) else None
 
 
@@ -42,12 +42,12 @@ def sklearn(**fields: Any) -> MLmodel:
     return changed(flavors=GOOD.flavors | {"sklearn": flavor})
 
 
-def trusting(trust: Trust) -> Policy:
-    return dataclasses.replace(POLICY, trust=trust)
+def trusting(trust: Trust) -> Allowed:
+    return dataclasses.replace(ALLOWED, trust=trust)
 
 
-def refusal(model: MLmodel, policy: Policy = POLICY) -> tuple[str, str]:
-    refused = check(model, policy)
+def refusal(model: MLmodel, allowed: Allowed = ALLOWED) -> tuple[str, str]:
+    refused = check(model, allowed)
     assert refused is not None
     return refused.reason, refused.message
 
@@ -75,7 +75,7 @@ def test_a_pickle_is_refused_with_the_training_line_to_change(saved: str, trust:
 def test_a_model_is_asked_as_it_was_logged_or_not_at_all(function: str, served: bool) -> None:
     """MLflow would call the function that was logged; another one gives other numbers."""
     flavors = GOOD.flavors | {"python_function": {"predict_fn": function}}
-    refused = check(changed(flavors=flavors), POLICY)
+    refused = check(changed(flavors=flavors), ALLOWED)
     assert (refused is None) == served
     if refused is not None:
         assert refused.reason == "UnsupportedPredictFunction"
@@ -136,7 +136,7 @@ def booster(**fields: Any) -> MLmodel:
 @pytest.mark.parametrize("version", ["3.2.4", "3.1.0", "2.1.4", ""])
 def test_a_format_that_newer_libraries_read_may_be_older_than_the_image(version: str) -> None:
     """From any Python: there is none in the file."""
-    assert check(booster(model_class="xgboost.sklearn.XGBClassifier", xgb_version=version), POLICY) is None
+    assert check(booster(model_class="xgboost.sklearn.XGBClassifier", xgb_version=version), ALLOWED) is None
 
 
 @pytest.mark.parametrize("version", ["3.3.0", "4.0.0", "dev"])
@@ -165,7 +165,7 @@ def test_a_class_that_is_not_served_is_refused_with_the_line_to_log(flavor: str,
 @pytest.mark.parametrize(("saved", "served"), [({"serialization_format": "skops"}, True), ({}, False)])
 def test_an_estimator_of_lightgbm_is_served_out_of_skops(saved: dict[str, str], served: bool) -> None:
     """MLflow pickled it before it had skops."""
-    refused = check(changed(flavors={"lightgbm": {"model_class": "lightgbm.sklearn.LGBMRanker"} | saved}), POLICY)
+    refused = check(changed(flavors={"lightgbm": {"model_class": "lightgbm.sklearn.LGBMRanker"} | saved}), ALLOWED)
     assert (refused is None) == served
     if refused is not None:
         assert refused.reason == "PickleNotTrusted"
@@ -193,17 +193,17 @@ def test_a_model_beyond_the_memory_limit_is_refused_with_both_sizes() -> None:
     assert reason == "ModelTooLarge"
     assert "2048 MiB" in message
     assert "1024 MiB" in message
-    boundless = dataclasses.replace(POLICY, image=dataclasses.replace(POLICY.image, memory_limit=None))
+    boundless = dataclasses.replace(ALLOWED, image=dataclasses.replace(ALLOWED.image, memory_limit=None))
     assert check(changed(model_size_bytes=2**40), boundless) is None
 
 
 def test_an_artefact_without_mlmodel_says_what_was_found() -> None:
     """A folder that is no model is refused with a few of its names; an empty one too."""
-    refused = check_files([ListedFile("weights.bin", 3)], POLICY)
+    refused = check_files([ListedFile("weights.bin", 3)], ALLOWED)
     assert refused is not None
     assert refused.reason == "NoMLmodel"
     assert "weights.bin" in refused.message
-    assert "nothing" in (check_files([], POLICY) or Refused("", "")).message
+    assert "nothing" in (check_files([], ALLOWED) or Refused("", "")).message
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_an_artefact_without_mlmodel_says_what_was_found() -> None:
 )
 def test_a_name_that_leads_elsewhere_is_refused(path: str) -> None:
     """A hostile listing cannot make us write outside the model folder."""
-    refused = check_files([ListedFile("MLmodel", 1), ListedFile(path, 1)], POLICY)
+    refused = check_files([ListedFile("MLmodel", 1), ListedFile(path, 1)], ALLOWED)
     assert refused is not None
     assert refused.reason == "UnsafePath"
 
@@ -220,8 +220,8 @@ def test_too_much_is_refused_before_it_is_downloaded() -> None:
     """Both the number of files and their listed sizes have limits."""
     many = [ListedFile("MLmodel", 1), *(ListedFile(f"f{at}", 1) for at in range(1000))]
     large = [ListedFile("MLmodel", 1), ListedFile("a", 2**29), ListedFile("b", 2**29)]
-    assert (check_files(many, POLICY) or Refused("", "")).reason == "TooManyFiles"
-    assert (check_files(large, POLICY) or Refused("", "")).reason == "ModelTooLarge"
+    assert (check_files(many, ALLOWED) or Refused("", "")).reason == "TooManyFiles"
+    assert (check_files(large, ALLOWED) or Refused("", "")).reason == "ModelTooLarge"
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from sluice_server.fetch.fetch import choose_by_file
 from sluice_server.fetch.preflight import Candidate, choose, parse_mlmodel
 from sluice_server.model.mlmodel import MLmodel, Signature
 from sluice_server.model.refusal import Refused
-from sluice_server.runtimes.port import Image, Policy
+from sluice_server.runtimes.port import Allowed, Image
 from sluice_server.settings import Trust
 
 GENERAL = Image("3.11.7", {"scikit-learn": "1.9.1"}, None)
 PYFUNC = Image("3.11.7", {**GENERAL.libraries, "pandas": "3.1.1"}, None)
-POLICY = Policy(Trust.CODE, (), PYFUNC)
+ALLOWED = Allowed(Trust.CODE, (), PYFUNC)
 
 
 def logged(flavor: str, **fields: Any) -> MLmodel:
@@ -31,20 +31,20 @@ def sklearn(serialization: str) -> MLmodel:
     return logged("sklearn", pickled_model=file, serialization_format=serialization, sklearn_version="1.9.1")
 
 
-def runtimes(model: MLmodel, policy: Policy = POLICY) -> list[str]:
-    chosen = choose(model, policy)
+def runtimes(model: MLmodel, allowed: Allowed = ALLOWED) -> list[str]:
+    chosen = choose(model, allowed)
     assert not isinstance(chosen, Refused), chosen
     return [candidate.runtime.name for candidate in chosen]
 
 
-def refusal(model: MLmodel, policy: Policy) -> Refused:
-    refused = choose(model, policy)
+def refusal(model: MLmodel, allowed: Allowed) -> Refused:
+    refused = choose(model, allowed)
     assert isinstance(refused, Refused)
     return refused
 
 
-def trusting(trust: Trust) -> Policy:
-    return dataclasses.replace(POLICY, trust=trust)
+def trusting(trust: Trust) -> Allowed:
+    return dataclasses.replace(ALLOWED, trust=trust)
 
 
 def test_code_runs_only_what_is_not_data() -> None:
@@ -80,7 +80,7 @@ def test_without_the_trust_no_code_is_run(trust: Trust) -> None:
 
 def test_the_general_image_names_the_one_that_runs_code() -> None:
     """It has no MLflow to run it with."""
-    refused = refusal(sklearn("pickle"), dataclasses.replace(POLICY, image=GENERAL))
+    refused = refusal(sklearn("pickle"), dataclasses.replace(ALLOWED, image=GENERAL))
     assert refused.reason == "CodeNotServedHere"
     assert "sluice-server-pyfunc" in refused.message
 
@@ -88,13 +88,13 @@ def test_the_general_image_names_the_one_that_runs_code() -> None:
 def test_a_pickle_is_for_one_minor_version_of_its_library() -> None:
     """Another one would read it, and might compute something else."""
     old = logged("sklearn", pickled_model="model.pkl", sklearn_version="1.5.0")
-    assert refusal(old, POLICY).reason == "LibraryMismatch"
+    assert refusal(old, ALLOWED).reason == "LibraryMismatch"
 
 
 def chosen_by_file(model: MLmodel, folder: Path) -> Candidate | Refused:
-    candidates = choose(model, POLICY)
+    candidates = choose(model, ALLOWED)
     assert not isinstance(candidates, Refused)
-    return choose_by_file(folder, candidates, POLICY)
+    return choose_by_file(folder, candidates, ALLOWED)
 
 
 def test_packages_that_the_image_lacks_are_refused_with_the_image_to_make(tmp_path: Path) -> None:

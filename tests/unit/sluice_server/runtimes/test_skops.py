@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sluice_server.runtimes.port import Image, Policy
+from sluice_server.runtimes.port import Allowed, Image
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.runtimes.skops import check_types
 from sluice_server.settings import Trust
@@ -24,8 +24,8 @@ IMAGE = Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**30)
 )
 def test_types_beyond_the_safe_ones_and_the_operators_list_are_refused(trust: Trust, hint: str) -> None:
     """Those that are neither are named, and the message says what would allow them."""
-    policy = Policy(trust, ("a.B",), IMAGE)
-    refused = check_types(["sklearn.tree._tree.Tree", "posix.system"], policy)
+    allowed = Allowed(trust, ("a.B",), IMAGE)
+    refused = check_types(["sklearn.tree._tree.Tree", "posix.system"], allowed)
     assert refused is not None
     assert refused.reason == "UntrustedTypes"
     assert "posix.system" in refused.message
@@ -36,9 +36,9 @@ def test_types_beyond_the_safe_ones_and_the_operators_list_are_refused(trust: Tr
 def test_safe_types_are_data_and_those_of_the_operator_need_trusted_types() -> None:
     """Under the default, nothing has to be set for a model that is data."""
     for trust in Trust:
-        assert check_types(SAFE_TYPES, Policy(trust, (), IMAGE)) is None
+        assert check_types(SAFE_TYPES, Allowed(trust, (), IMAGE)) is None
     for trust, allowed in ((Trust.DATA, False), (Trust.TRUSTED_TYPES, True)):
-        assert (check_types(["a.B"], Policy(trust, ("a.B",), IMAGE)) is None) == allowed
+        assert (check_types(["a.B"], Allowed(trust, ("a.B",), IMAGE)) is None) == allowed
 
 
 def test_the_runtimes_are_known_without_their_libraries() -> None:
