@@ -99,7 +99,7 @@ class TakenCommand(StatusPart, frozen=True):
 
 
 class Pause(StatusPart, frozen=True):
-    """A run that goes no further until `until`, or until a person says so. A failure still takes traffic back."""
+    """A run that goes no further until `until`, or until a person says so. A failure still rolls it back."""
 
     reason: str
     message: str

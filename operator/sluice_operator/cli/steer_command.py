@@ -19,7 +19,7 @@ _ATTEMPTS = 5  # the operator writes status in the same moment now and then
 _MANAGER = "kubectl-sluice"
 _LONGEST_MANAGER = 128  # characters that the API server accepts
 _HELP = {
-    Verb.ABORT: "take traffic back at once, and reject the revision that is tried",
+    Verb.ABORT: "roll back at once, and reject the revision that is tried",
     Verb.PAUSE: "keep the weight, and go no further",
     Verb.RESUME: "end a pause",
     Verb.PROMOTE: "leave this step, whatever the evidence says",

@@ -139,7 +139,7 @@ def _undo(seen: Observation, command: Command, by: str) -> Answered:
     status, stable = seen.status, seen.status.stable
     run = run_in(seen, Phase.WATCHING)
     if stable is None or (run is None and status.phase is not Phase.STABLE):
-        return Refused("a rollout is under way: kubectl sluice abort takes it back")
+        return Refused("a rollout is under way: kubectl sluice abort rolls it back")
     if stable.revision != command.revision:
         return Refused(f"revision {stable.revision} ({stable.model.uri}) serves now, not {command.revision}")
     message = f"{stable.model.uri} was undone by {by}"

@@ -1,4 +1,4 @@
-"""Rules for a canary that takes traffic: how the weight rises, and what takes it back to 0."""
+"""Rules for a canary that takes traffic: how the weight rises, and what brings it back to 0."""
 
 from msgspec.structs import replace
 
