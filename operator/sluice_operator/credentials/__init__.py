@@ -1,1 +1,1 @@
-"""Credentials for servers that the operator asks: Prometheus, MLflow and the store. From files of a folder or a Secret."""
+"""Credentials for servers that the operator asks: Prometheus, MLflow and the store. From a folder or a Secret."""
