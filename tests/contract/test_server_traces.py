@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.contract.test_server_process import ROW, model_dir, serving
+from tests.contract.served import serving
+from tests.contract.test_server_process import ROW, model_dir
 from tests.unit.otlp_receiver import receiver
 
 __all__ = ["model_dir"]
