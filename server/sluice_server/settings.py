@@ -97,7 +97,11 @@ class ConvertSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What the serving process needs. Times are in seconds, sizes in bytes."""
+    """What the serving process needs. Times are in seconds, sizes in bytes.
+
+    `digest`: that of the folder in the store, where the model is from there; else empty. `handover`: the place beside
+    other processes, where models are reloaded.
+    """
 
     model_name: str
     model_version: str
@@ -106,6 +110,7 @@ class ServeSettings:
     model_deployment: str
     model_dir: Path
     trusted_types: tuple[str, ...]
+    digest: str
     host: str
     cluster_port: int
     gateway_port: int
@@ -163,6 +168,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
         trusted_types=_names(env, "SLUICE_TRUSTED_TYPES"),
         host=env.get("SLUICE_HOST", "0.0.0.0"),  # noqa: S104 - a pod is reached at its own address
+        digest=_digest(env),
         cluster_port=_number(env, "SLUICE_CLUSTER_PORT", int, 8080, 0, 65535),
         gateway_port=_number(env, "SLUICE_GATEWAY_PORT", int, 8081, 0, 65535),
         drain_delay=_number(env, "SLUICE_DRAIN_DELAY", float, 10.0, 0.0, 600.0),

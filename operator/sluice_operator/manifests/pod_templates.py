@@ -108,7 +108,9 @@ def _serve(owner: Owner, revision: Revision) -> Manifest:
         "SLUICE_FEEDBACK_KEY_FILE": f"{names.FEEDBACK_DIR}/key",
         "SLUICE_DRAIN_DELAY": str(DRAIN_SECONDS),
     }
-    own = {*env, names.STORE_URL_KEY} if revision.from_store else set(env)
+    if revision.from_store:
+        env[names.DIGEST_KEY] = revision.model.digest
+    own = {*env, names.DIGEST_KEY, *((names.STORE_URL_KEY,) if revision.from_store else ())}
     serve = {
         **container,
         "env": [*_env(env), *(entry for entry in revision.env if entry["name"] not in own)],

@@ -43,7 +43,14 @@ def reference_rows(example: Rows, schema: Schema, nullable: Sequence[bool], dige
 
 
 def _spread_of(example: Rows) -> NDArray[np.float64]:
-    """How far the values of each column are from each other, as a share of the largest; 0 where they are equal."""
-    values = np.nan_to_num(example.astype(np.float64))
-    spread: NDArray[np.float64] = np.ptp(values, axis=0) / np.maximum(np.abs(values).max(axis=0), 1.0)
+    """How far the values of each column are from each other, as a share of the largest; 0 where they are equal.
+
+    A value that is missing says nothing about that.
+    """
+    values = example.astype(np.float64)
+    known = ~np.isnan(values)
+    low = values.min(axis=0, where=known, initial=np.inf)
+    high = values.max(axis=0, where=known, initial=-np.inf)
+    largest = np.abs(values).max(axis=0, where=known, initial=1.0)
+    spread: NDArray[np.float64] = np.maximum(high - low, 0.0) / largest
     return spread

@@ -129,7 +129,7 @@ def _add_description(app: FastAPI, pod: Pod) -> None:
             },
             "model_deployment": settings.model_deployment,
             "revision": settings.revision,
-            "digest": manifest.digest,
+            "digests": {"artifact": manifest.digest, "prepared": settings.digest or None},
             "runtime": manifest.runtime,
             "flavor": manifest.flavor,
             "signature": {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sluice_server.inference.cells import bounds
 from sluice_server.inference.rows import RowReader
-from sluice_server.model.schema import Kind
+from sluice_server.model.schema import Column, Kind
 
 _TYPES: Mapping[Kind, Mapping[str, str]] = {
     Kind.NUMBER: {"type": "number"},
@@ -130,7 +131,7 @@ def _field(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 def _forms(reader: RowReader) -> list[dict[str, Any]]:
     """Rows, one row, columns and records."""
     schema = reader.schema
-    types = [_type(column.kind, null) for column, null in zip(schema.columns, reader.nullable, strict=True)]
+    types = [_type(column, null) for column, null in zip(schema.columns, reader.nullable, strict=True)]
     cells = [{**each, "title": name} for each, name in zip(types, schema.names, strict=True)]
     row = {"type": "array", "prefixItems": cells, "minItems": len(cells), "maxItems": len(cells)}
     named = dict(zip(schema.names, types, strict=True))
@@ -148,9 +149,18 @@ def _forms(reader: RowReader) -> list[dict[str, Any]]:
     ]
 
 
-def _type(kind: Kind, nullable: bool) -> dict[str, Any]:
-    found = _TYPES[kind]
-    return {**found, "type": [found["type"], "null"] if nullable else found["type"]}
+def _type(column: Column, nullable: bool) -> dict[str, Any]:
+    found = _TYPES[column.kind]
+    return {**found, **_range(column), "type": [found["type"], "null"] if nullable else found["type"]}
+
+
+def _range(column: Column) -> dict[str, float]:
+    """What numbers of the column go to; nothing for what is no number."""
+    if column.kind not in (Kind.NUMBER, Kind.INTEGER):
+        return {}
+    low, high = bounds(column)
+    as_written = int if column.kind is Kind.INTEGER else float
+    return {"minimum": as_written(low), "maximum": as_written(high)}
 
 
 def _answer() -> dict[str, Any]:

@@ -25,7 +25,7 @@ from sluice_server.inference.feature_bins import FeatureBins
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog
-from sluice_server.inference.rate_limits import RateLimits
+from sluice_server.inference.rate_limits import PodLimits
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.request_metrics import Meter, Silent
 from sluice_server.inference.tracing import Trace, Tracing
@@ -70,7 +70,7 @@ class PredictEndpoint:
         metrics: Metrics,
         log: PredictionLog,
         max_body: int,
-        limits: RateLimits | None = None,
+        limits: PodLimits | None = None,
         tracing: Tracing | None = None,
         feature_bins: FeatureBins | None = None,
     ) -> None:
@@ -91,11 +91,13 @@ class PredictEndpoint:
         self._unread = {Unread.TOO_LARGE: self._too_large, Unread.TOO_SLOW: _TOO_SLOW, Unread.GONE: None}
 
     async def __call__(self, request: Request) -> None:
-        if self._limits is not None and not request.head.probe and (wait := self._limits.wait(request.head.client)):
-            self._meters[request.entry].limited()
-            await self._reject(request, self._limits.rejection, math.ceil(wait))
-            return
         meter = _SILENT if request.head.probe else self._meters[request.entry]
+        if self._limits is not None:
+            wait, rejection = self._limits.wait(request.head.client, request.head.probe)
+            if wait:
+                meter.limited()
+                await self._reject(request, rejection, math.ceil(wait))
+                return
         meter.start()
         trace = self._tracing.begin(request.head.traceparent, request.head.probe) if self._tracing else None
         began = time.perf_counter()

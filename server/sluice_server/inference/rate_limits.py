@@ -13,19 +13,25 @@ from hashlib import blake2b
 from sluice_server.inference.rejection import Cause, Rejection
 
 MOST_CLIENTS = 10_000
+PROBE_RATE, PROBE_BURST = 1.0, 10  # a rollout sends one of its predictions to a pod every few seconds
 _LONGEST_KEY = 64  # bytes; a longer key is kept as its hash, so that memory is bounded
 
 
 class RateLimits:
     """`rate` requests a second for each client, and `burst` at once. Not for several threads.
 
-    `rejection` is what a client gets that asks more often.
+    `rejection` is what a client gets that asks more often; `who` that is, for its message.
     """
 
     def __init__(
-        self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic, most_clients: int = MOST_CLIENTS
+        self,
+        rate: float,
+        burst: int,
+        clock: Callable[[], float] = time.monotonic,
+        most_clients: int = MOST_CLIENTS,
+        who: str = "one client",
     ) -> None:
-        self.rejection = Rejection(Cause.LIMITED, f"one client may send {rate:g} requests a second: send again later")
+        self.rejection = Rejection(Cause.LIMITED, f"{who} may send {rate:g} requests a second: send again later")
         self._interval = 1.0 / rate
         self._ahead = (burst - 1) * self._interval
         self._clock = clock
@@ -43,3 +49,19 @@ class RateLimits:
         if len(self._full_at) > self._most_clients:
             del self._full_at[next(iter(self._full_at))]
         return wait
+
+
+class PodLimits:
+    """The limits of a pod: one for each client, and one that all probes share, whoever sends them.
+
+    Anybody can call a request a probe. So probes need no token of a client, but there are few of them.
+    """
+
+    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clients = RateLimits(rate, burst, clock)
+        self._probes = RateLimits(PROBE_RATE, PROBE_BURST, clock, who="all probes together")
+
+    def wait(self, client: bytes, probe: bool) -> tuple[float, Rejection]:
+        """The seconds until this request may come, 0 if it may now; and what it gets where it may not."""
+        limits = self._probes if probe else self._clients
+        return limits.wait(b"" if probe else client), limits.rejection

@@ -27,7 +27,7 @@ from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.params import ParamReader
 from sluice_server.inference.prediction_ids import Keys
 from sluice_server.inference.prediction_log import PredictionLog
-from sluice_server.inference.rate_limits import RateLimits
+from sluice_server.inference.rate_limits import PodLimits
 from sluice_server.inference.readiness import Readiness
 from sluice_server.inference.rows import RowReader
 from sluice_server.inference.tracing import Span, Tracing
@@ -94,7 +94,7 @@ def _label_counter(settings: ServeSettings, metrics: Metrics) -> LabelCounter:
 def _predict_endpoints(pod: Pod, tracing: Tracing | None) -> dict[str, PredictEndpoint]:
     """The endpoint of each path of each dialect."""
     settings = pod.settings
-    limits = RateLimits(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
+    limits = PodLimits(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
     log = PredictionLog(
         pod.identity,
         pod.manifest.schema.names,

@@ -57,7 +57,9 @@ def test_pods_of_a_prepared_revision_need_neither_the_registry_nor_its_credentia
     assert {volume["name"] for volume in pod["volumes"]} == {"model", "tmp", "feedback", "store"}
     [fetch] = pod["initContainers"]
     assert "envFrom" not in fetch
-    assert {"name": "SLUICE_MODEL_DIGEST", "value": "sha256:aa"} in fetch["env"]
+    [serve] = pod["containers"]
+    for container in (fetch, serve):
+        assert {"name": "SLUICE_MODEL_DIGEST", "value": "sha256:aa"} in container["env"]
     peers = f"http://iris-{prepared().revision}.models.svc"
     assert {"name": "SLUICE_PEER_URL", "value": peers} in fetch["env"], "while the store is down, too"
 

@@ -40,3 +40,13 @@ def test_the_same_digest_gives_the_same_rows() -> None:
     first = reference_rows(EXAMPLE, SCHEMA, (True, True, True), DIGEST)
     assert np.array_equal(first, reference_rows(EXAMPLE, SCHEMA, (True, True, True), DIGEST), equal_nan=True)
     assert not np.array_equal(first, reference_rows(EXAMPLE, SCHEMA, (True, True, True), "sha256:aa"), equal_nan=True)
+
+
+def test_a_missing_value_of_the_example_is_no_value() -> None:
+    """A column far from 0 with a gap is spread as its values are, and not from 0; one without values is not spread."""
+    schema = Schema((Column("far", Kind.INTEGER), Column("empty", Kind.NUMBER)))
+    example = np.array([[1_000_000.0, np.nan], [1_000_100.0, np.nan], [np.nan, np.nan]])
+    rows = reference_rows(example, schema, (False, False), DIGEST)
+    last = rows[-512:, 0]  # spread as far as the values of the example are from each other
+    assert 50 < np.nanstd(last) < 500
+    assert np.isnan(rows[:, 1]).all()

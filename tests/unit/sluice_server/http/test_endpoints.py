@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.prediction_ids import Keyring
+from sluice_server.inference.rate_limits import PROBE_BURST
 from sluice_server.inference.readiness import Phase
 from sluice_server.model.origin import Origin
 from sluice_server.model.reference import FeatureReference, Reference
@@ -97,10 +99,43 @@ def test_metadata_says_what_is_served(client: Client) -> None:
     named = {"name": "iris", "version": "3", "uri": "models:/iris/3", "source": "registry:iris/v3"}
     unknown: dict[str, Any] = {"run_id": None, "git_commit": None, "metrics": {}}
     assert content["model"] == named | {"registry_name": "iris"} | unknown
-    assert (content["revision"], content["digest"]) == ("abcdefghij", f"sha256:{'0' * 64}")
+    digests = {"artifact": f"sha256:{'0' * 64}", "prepared": None}
+    assert (content["revision"], content["digests"]) == ("abcdefghij", digests)
     assert content["target_classes"] == [0, 1, 2]
     assert "sepal length" in content["signature"]["inputs"]
     assert client.post("/predict", json=content["input_example"]).status_code == 200
+
+
+def test_the_digest_of_a_prepared_model_is_the_one_that_status_shows(start: Start) -> None:
+    """Beside that of what MLflow has; they are digests of two folders."""
+    client = start(digest=f"sha256:{'1' * 64}")
+    digests = {"artifact": f"sha256:{'0' * 64}", "prepared": f"sha256:{'1' * 64}"}
+    assert client.get("/metadata").json()["digests"] == digests
+
+
+def test_the_description_has_the_ranges_that_values_are_held_to(start: Start, save: Save, tmp_path: Path) -> None:
+    """Of whole numbers and of numbers: a value at an end is taken, and the next one beyond it is not."""
+    kinds = {"narrow": "integer", "whole": "long", "number": "double", "flag": "boolean"}
+    inputs = json.dumps([{"name": name, "type": kind, "required": True} for name, kind in kinds.items()])
+    estimator = LinearRegression().fit(np.eye(4), np.arange(4.0))
+    client = start(model_dir=save(tmp_path / "ranges", estimator, inputs, (1, 1, 1.0, True)))
+    content = client.get("/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]["content"]
+    (rows, *_) = content["application/json"]["schema"]["properties"]["features"]["anyOf"]
+    described = {cell["title"]: (cell.get("minimum"), cell.get("maximum")) for cell in rows["items"]["prefixItems"]}
+    largest = float(np.finfo(np.float32).max)
+    assert described == {
+        "narrow": (-(2**31), 2**31 - 1),
+        "whole": (1 - 2**53, 2**53 - 1),
+        "number": (-largest, largest),
+        "flag": (None, None),
+    }
+    for at, (low, high) in enumerate(list(described.values())[:3]):
+        for value, beyond in ((low, np.nextafter(low, -np.inf)), (high, np.nextafter(high, np.inf))):
+            row = [0, 0, 0.0, True]
+            row[at] = value
+            assert client.post("/predict", json={"features": row}).status_code == 200
+            row[at] = float(beyond) if at == 2 else value + (1 if value > 0 else -1)
+            assert client.post("/predict", json={"features": row}).status_code == 422
 
 
 def test_what_the_training_run_told_is_shown(start: Start, save: Save, forest: Any, tmp_path: Path) -> None:
@@ -299,11 +334,17 @@ def test_a_client_that_asks_too_often_is_told_when_to_come_again(start: Start) -
     assert client.value("ml_requests_started_total") == client.value("ml_requests_total", code="200") == 4
 
 
-def test_probes_of_the_operator_are_not_limited(start: Start) -> None:
-    """A rollout must not wait behind the requests of callers without a key."""
+def test_probes_take_no_token_of_a_client_and_have_few_of_their_own(start: Start) -> None:
+    """A rollout does not wait behind callers without a key; and the header of probes is no way around the limit."""
     client = start(rate_limit=0.01, rate_limit_burst=1)
-    probe = {"x-sluice-probe": "smoke"}
-    assert {client.post("/predict", json={"features": ROW}, headers=probe).status_code for _ in range(5)} == {200}
+    probe = {"x-sluice-probe": "smoke", "X-API-Key": "a"}
+    answers = [client.post("/predict", json={"features": ROW}, headers=probe) for _ in range(PROBE_BURST)]
+    assert {answer.status_code for answer in answers} == {200}
+    for key in ("a", "b"):
+        more = client.post("/predict", json={"features": ROW}, headers=probe | {"X-API-Key": key})
+        assert (more.status_code, more.headers["retry-after"]) == (429, "1")
+        assert more.json()["detail"].startswith("all probes together may send 1 requests a second")
+    assert client.value("ml_requests_limited_total") == 0
     assert client.post("/predict", json={"features": ROW}).status_code == 200
     assert client.post("/predict", json={"features": ROW}).status_code == 429
 
