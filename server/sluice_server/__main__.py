@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 from sluice_server import logs, run_environment
+from sluice_server.handover import Report
+from sluice_server.model.refusal import Refused
 from sluice_server.settings import (
     MLFLOW_DEFAULTS,
     REGISTRY_CA,
@@ -87,19 +89,32 @@ def _serve(env: MutableMapping[str, str]) -> int:
 
 
 def _run(env: MutableMapping[str, str]) -> int:
-    """Fetches, and becomes `serve`: a process without MLflow, which gets the signals itself."""
+    """Fetches, and becomes `serve`: a process without MLflow, which gets the signals itself.
+
+    With an interval it stays, and starts itself again for each version.
+    """
     named = run_environment.plain(env)
     sources = run_environment.sources(named)
     settings = fetch_settings(run_environment.fetching(named))
-    serve_settings(named)  # a setting that cannot be used is told before a model is fetched
+    serving = serve_settings(named)  # a setting that cannot be used is told before a model is fetched
+    interval = run_environment.reload_interval(named)
     _configure(settings.log, named)
     env.update(named)  # MLflow reads it
-    from sluice_server.fetch import standalone  # noqa: PLC0415 - MLflow is imported after its variables are set
+    if interval:
+        from sluice_server import reload  # noqa: PLC0415 - MLflow is imported after its variables are set
+
+        return reload.run(sources.uri, interval, run_environment.of_one_version(named), serving, settings.model_dir)
+    from sluice_server.fetch import standalone  # noqa: PLC0415 - as above
 
     found = standalone.run(settings, sources)
-    if found is None:
+    if not isinstance(found, dict):
+        if serving.handover is not None:
+            refused = isinstance(found, Refused)
+            serving.handover.tell(Report(sources.uri, False, f"{found.reason}: {found.message}", refused))
         return 1
-    os.execve(sys.executable, [sys.executable, "-m", "sluice_server", "serve"], named | found)  # noqa: S606
+    own = {"SLUICE_REVISION": revision} if (revision := named.get("SLUICE_REVISION")) else {}
+    serve = [sys.executable, "-m", "sluice_server", "serve"]
+    os.execve(sys.executable, serve, named | found | own)  # noqa: S606
 
 
 COMMANDS: Mapping[str, Callable[[MutableMapping[str, str]], int]] = {

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluice_server.settings import SettingError
+from sluice_server.settings import SettingError, number
 
 # What a variable of the family is called without its prefix, and the variable that it stands for.
 _FAMILY: Mapping[str, str] = {
     "MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI",
     "MODEL_URI": "MODEL_URI",
     "MODEL_PATH": "MODEL_PATH",
+    "RELOAD_INTERVAL": "RELOAD_INTERVAL",
     "API_HOST": "SLUICE_HOST",
     "API_PORT": "SLUICE_CLUSTER_PORT",
     "LOG_LEVEL": "LOG_LEVEL",
@@ -70,6 +71,21 @@ def fetching(env: Mapping[str, str]) -> dict[str, str]:
     folder = env.get("SLUICE_MODEL_DIR") or str(Path(tempfile.gettempdir()) / f"sluice-model-{port}")
     outcome = str(Path(folder) / "outcome.json")
     return {"SLUICE_TERMINATION_LOG": outcome, **env, "SLUICE_MODEL_DIR": folder, "SLUICE_MODEL_URI": wanted}
+
+
+def reload_interval(env: Mapping[str, str]) -> float:
+    """Seconds between two looks at what MODEL_URI names; 0 for none. Raises SettingError."""
+    seconds = number(env, "RELOAD_INTERVAL", float, 0.0, 0.0, 86_400.0)
+    if seconds and not env.get("MODEL_URI", "").strip():
+        raise SettingError(
+            "RELOAD_INTERVAL is set and MODEL_URI is not: name what is looked up, as models:/iris@champion."
+        )
+    return seconds
+
+
+def of_one_version(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that serves one version, which is started by one that looks them up."""
+    return {name: value for name, value in env.items() if name not in ("RELOAD_INTERVAL", "SLUICE_ENV_PREFIX")}
 
 
 def _registered(env: Mapping[str, str], prefix: str) -> str:

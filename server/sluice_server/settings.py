@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from sluice_server import otlp_values
+from sluice_server import handover, otlp_values
+from sluice_server.handover import Place
 from sluice_server.otlp_values import Sampling
 
 Number = TypeVar("Number", int, float)
@@ -109,8 +110,8 @@ class ServeSettings:
     revision: str
     model_deployment: str
     model_dir: Path
-    trusted_types: tuple[str, ...]
     digest: str
+    trusted_types: tuple[str, ...]
     host: str
     cluster_port: int
     gateway_port: int
@@ -129,6 +130,7 @@ class ServeSettings:
     tracing: Sampling | None
     log: LogSettings
     store: StoreSettings | None
+    handover: Place | None
 
 
 def mlflow_defaults(authority: Path) -> dict[str, str]:
@@ -166,26 +168,27 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         revision=_revision(env),
         model_deployment=env.get("SLUICE_MODEL_DEPLOYMENT", ""),
         model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
+        digest=_digest(env),
         trusted_types=_names(env, "SLUICE_TRUSTED_TYPES"),
         host=env.get("SLUICE_HOST", "0.0.0.0"),  # noqa: S104 - a pod is reached at its own address
-        digest=_digest(env),
-        cluster_port=_number(env, "SLUICE_CLUSTER_PORT", int, 8080, 0, 65535),
-        gateway_port=_number(env, "SLUICE_GATEWAY_PORT", int, 8081, 0, 65535),
-        drain_delay=_number(env, "SLUICE_DRAIN_DELAY", float, 10.0, 0.0, 600.0),
-        max_body=_number(env, "SLUICE_MAX_BODY_BYTES", int, 4 * 1024 * 1024, 1024, 1024**3),
-        max_rows=_number(env, "SLUICE_MAX_ROWS", int, 10_000, 1, 10_000_000),
-        max_queued_rows=_number(env, "SLUICE_MAX_QUEUED_ROWS", int, 100_000, 1, 100_000_000),
+        cluster_port=number(env, "SLUICE_CLUSTER_PORT", int, 8080, 0, 65535),
+        gateway_port=number(env, "SLUICE_GATEWAY_PORT", int, 8081, 0, 65535),
+        drain_delay=number(env, "SLUICE_DRAIN_DELAY", float, 10.0, 0.0, 600.0),
+        max_body=number(env, "SLUICE_MAX_BODY_BYTES", int, 4 * 1024 * 1024, 1024, 1024**3),
+        max_rows=number(env, "SLUICE_MAX_ROWS", int, 10_000, 1, 10_000_000),
+        max_queued_rows=number(env, "SLUICE_MAX_QUEUED_ROWS", int, 100_000, 1, 100_000_000),
         feedback_key_file=Path(env.get("SLUICE_FEEDBACK_KEY_FILE", "/etc/sluice/feedback/key")),
-        feedback_max_age=_number(env, "SLUICE_FEEDBACK_MAX_AGE", float, 7 * 86_400.0, 1.0, 366 * 86_400.0),
-        prediction_log_sample=_number(env, "SLUICE_PREDICTION_LOG_SAMPLE", float, 0.0, 0.0, 1.0),
+        feedback_max_age=number(env, "SLUICE_FEEDBACK_MAX_AGE", float, 7 * 86_400.0, 1.0, 366 * 86_400.0),
+        prediction_log_sample=number(env, "SLUICE_PREDICTION_LOG_SAMPLE", float, 0.0, 0.0, 1.0),
         prediction_log_redacted=_names(env, "SLUICE_PREDICTION_LOG_REDACT"),
         correlation_header=_header(env, "CORRELATION_ID_HEADER", "X-Correlation-ID"),
-        rate_limit=_number(env, "SLUICE_RATE_LIMIT", float, 0.0, 0.0, 1_000_000.0),
-        rate_limit_burst=_number(env, "SLUICE_RATE_LIMIT_BURST", int, 10, 1, 1_000_000),
+        rate_limit=number(env, "SLUICE_RATE_LIMIT", float, 0.0, 0.0, 1_000_000.0),
+        rate_limit_burst=number(env, "SLUICE_RATE_LIMIT_BURST", int, 10, 1, 1_000_000),
         rate_limit_header=_header(env, "SLUICE_RATE_LIMIT_HEADER", "X-API-Key"),
         tracing=_tracing(env),
         log=_log(env),
         store=_store(env, "SLUICE_STORE_URL"),
+        handover=handover.place(env),
     )
 
 
@@ -196,7 +199,7 @@ def _required(env: Mapping[str, str], name: str, example: str) -> str:
     return value
 
 
-def _number(
+def number(
     env: Mapping[str, str], name: str, kind: type[Number], default: Number, lowest: Number, highest: Number
 ) -> Number:
     text = env.get(name, "").strip()

@@ -1,11 +1,13 @@
 """Brings the model of a server without an operator: from the registry, by any name that MLflow has, else from a folder.
 
-There is nobody who pins a version, so it is done here: what an alias or a stage names at the start is served.
+There is nobody who pins a version, so it is done here: what an alias or a stage names at the start is served. Nor is
+there anybody who names a revision: it is made of the version and its files.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,49 +23,55 @@ from sluice_server.run_environment import Sources
 from sluice_server.runtimes.port import Image
 from sluice_server.settings import FetchSettings
 
+_REVISION = 10  # characters, as the operator has it
 logger = logging.getLogger("sluice.fetch")
 
 
-def run(settings: FetchSettings, sources: Sources) -> dict[str, str] | None:
-    """The variables that say what was fetched, for `serve`; None if no source has a model, which is in the log."""
-    pinned = bring(settings, sources, this_image())
-    if pinned is None:
-        return None
+def run(settings: FetchSettings, sources: Sources) -> dict[str, str] | Refused | Unavailable:
+    """The variables that say what was fetched, for `serve`; or why the first source has no model, if none has one.
+
+    What was wrong with each source is in the log.
+    """
+    image = this_image()
+    failures: list[Refused | Unavailable] = []
+    for uri, pinned, is_local in _named(sources):
+        outcome = _fetched(settings, pinned, is_local, image) if isinstance(pinned, Pinned) else pinned
+        if isinstance(outcome, dict):
+            return outcome
+        logger.error("%s cannot be served (%s): %s", uri, outcome.reason, outcome.message)
+        failures.append(outcome)
+    return failures[0]
+
+
+def _named(sources: Sources) -> Iterator[tuple[str, Pinned | Refused | Unavailable, bool]]:
+    """What the sources are called, what they name, and whether it is a path."""
+    if sources.uri:
+        yield sources.uri, artifacts.pin(sources.uri), False
+    if sources.path is not None:
+        path = sources.path.absolute()
+        yield str(path), Pinned(str(path), _model_name(path), ""), True
+
+
+def _fetched(
+    settings: FetchSettings, pinned: Pinned, is_local: bool, image: Image
+) -> dict[str, str] | Refused | Unavailable:
+    fetched = fetch(dataclasses.replace(settings, model_uri=pinned.uri), image, is_local)
+    outcome = convert(fetched, settings.model_dir, Limits(image.memory_limit), is_last=True)
+    if not isinstance(outcome, Fetched):
+        return outcome
+    logger.info("fetched %s: %s", pinned.uri, outcome.digest)
+    return _variables(pinned, outcome, settings.model_dir)
+
+
+def _variables(pinned: Pinned, fetched: Fetched, folder: Path) -> dict[str, str]:
     return {
         "SLUICE_MODEL_URI": pinned.uri,
         "SLUICE_MODEL_NAME": pinned.name,
         "SLUICE_MODEL_VERSION": pinned.version,
-        "SLUICE_MODEL_DIR": str(settings.model_dir),
+        "SLUICE_MODEL_DIR": str(folder),
+        "SLUICE_REVISION": hashlib.sha256(f"{pinned.uri} {fetched.digest}".encode()).hexdigest()[:_REVISION],
     }
 
 
-def bring(settings: FetchSettings, sources: Sources, image: Image) -> Pinned | None:
-    """What the first source gave that has a model which can be served."""
-    for pinned, is_local in _found(sources):
-        fetched = fetch(dataclasses.replace(settings, model_uri=pinned.uri), image, is_local)
-        outcome = convert(fetched, settings.model_dir, Limits(image.memory_limit), is_last=True)
-        if isinstance(outcome, Fetched):
-            logger.info("fetched %s: %s", pinned.uri, outcome.digest)
-            return pinned
-        _tell(pinned.uri, outcome)
-    return None
-
-
-def _found(sources: Sources) -> Iterator[tuple[Pinned, bool]]:
-    """What the sources name, and whether it is a path."""
-    if sources.uri:
-        pinned = artifacts.pin(sources.uri)
-        if isinstance(pinned, Pinned):
-            yield pinned, False
-        else:
-            _tell(sources.uri, pinned)
-    if sources.path is not None:
-        yield Pinned(str(sources.path.absolute()), _model_name(sources.path), ""), True
-
-
 def _model_name(path: Path) -> str:
-    return (path.parent if path.suffix else path).absolute().name
-
-
-def _tell(uri: str, outcome: Refused | Unavailable) -> None:
-    logger.error("%s cannot be served (%s): %s", uri, outcome.reason, outcome.message)
+    return (path.parent if path.suffix else path).name

@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -102,6 +103,7 @@ def _add_health(app: FastAPI, pod: Pod) -> None:
             "model_version": pod.settings.model_version,
             "model_source": pod.identity.source,
             "metrics": pod.manifest.origin.metrics,
+            "reload": None if pod.settings.handover is None else msgspec.to_builtins(pod.settings.handover.shown()),
         }
         return JSONResponse(content, 200 if pod.readiness.ready else 503)
 

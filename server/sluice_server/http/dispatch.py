@@ -55,7 +55,7 @@ class Dispatch:
         headers: Headers = (
             *self._identity_headers,
             (self._correlation_header, head.correlation_id.encode()),
-            *((CLOSE,) if self._readiness.draining else ()),
+            *((CLOSE,) if self._readiness.closing else ()),
         )
         entry = self._entries[scope["server"][1]]
         path = scope["path"]

@@ -20,6 +20,7 @@ class Readiness:
     def __init__(self) -> None:
         self.phase = Phase.LOADING
         self.reason = "the model is being loaded"
+        self.leaving = False  # another process answers, on new connections
 
     @property
     def ready(self) -> bool:
@@ -28,6 +29,11 @@ class Readiness:
     @property
     def draining(self) -> bool:
         return self.phase is Phase.DRAINING
+
+    @property
+    def closing(self) -> bool:
+        """Whether no further request should come on the connections that are open."""
+        return self.draining or self.leaving
 
     def reached(self, phase: Phase, reason: str) -> None:
         """Moves on; a drain is never taken back."""

@@ -77,6 +77,13 @@ class Drain:
         logger.info("draining: answering for another %g s, then closing", self._delay)
         asyncio.get_running_loop().call_later(self._delay, self.end)
 
+    def hand_over(self) -> None:
+        """Another process takes new connections from now on. Who is here is answered until the delay is over."""
+        for listener in getattr(self._server, "servers", ()):  # absent before it listens
+            listener.close()
+        self._readiness.leaving = True
+        asyncio.get_running_loop().call_later(self._delay, self.end)
+
     def end(self) -> None:
         """Close the sockets and finish what is in flight."""
         self._readiness.reached(Phase.DRAINING, "the pod is being stopped")

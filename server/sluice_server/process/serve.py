@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from sluice_server.handover import Report
 from sluice_server.http.app import Pod, build_app
 from sluice_server.http.dialects import CODES, DIALECTS
 from sluice_server.http.dispatch import Dispatch
@@ -133,14 +134,39 @@ async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, s
     process.entries.update({listener.getsockname()[1]: entry for entry, listener in sockets.items()})
     server = make_server(process.dispatch)
     drain = Drain(server, pod.readiness, pod.settings.drain_delay)
-    loading = asyncio.create_task(startup.load(pod, worker))
+    place = pod.settings.handover
+    loading = asyncio.create_task(_load(pod, worker))
     try:
+        if place is not None and place.waits:
+            await loading
+            if not pod.readiness.ready:
+                return
+        if place is not None:
+            _when_closed(place.channel, drain.hand_over)
         await serve(server, list(sockets.values()), drain)
     finally:
         loading.cancel()
         if pod.feedback is not None:
             await pod.feedback.close()
         worker.shutdown(wait=False, cancel_futures=True)
+
+
+def _when_closed(channel: int, then: Callable[[], None]) -> None:
+    """Nothing comes through the channel; that it can be read means that the other end is closed."""
+    loop = asyncio.get_running_loop()
+
+    def closed() -> None:
+        loop.remove_reader(channel)
+        then()
+
+    loop.add_reader(channel, closed)
+
+
+async def _load(pod: Pod, worker: ThreadPoolExecutor) -> None:
+    """Loads the model, and says how it does where another process waits for that."""
+    await startup.load(pod, worker)
+    if pod.settings.handover is not None:
+        pod.settings.handover.tell(Report(pod.settings.model_uri, pod.readiness.ready, pod.readiness.reason))
 
 
 def main(settings: ServeSettings) -> int:
@@ -152,16 +178,23 @@ def main(settings: ServeSettings) -> int:
 
 
 def _serve(settings: ServeSettings, process: Process) -> None:
-    sockets = {
-        "cluster": bind(settings.host, settings.cluster_port),
-        "gateway": bind(settings.host, settings.gateway_port),
-    }
+    sockets = _sockets(settings)
     for entry, listener in sockets.items():
         logger.info("%s traffic on port %d", entry, listener.getsockname()[1])
     sys.setswitchinterval(_SWITCH)
     worker = ThreadPoolExecutor(1, thread_name_prefix="model")
     with asyncio.Runner(loop_factory=make_server(process.dispatch).config.get_loop_factory()) as runner:
         runner.run(run(process, worker, sockets))
+
+
+def _sockets(settings: ServeSettings) -> dict[str, socket.socket]:
+    """The listening sockets by entry: those that several processes share, or new ones."""
+    if (place := settings.handover) is not None:
+        return {"cluster": socket.socket(fileno=place.cluster), "gateway": socket.socket(fileno=place.gateway)}
+    return {
+        "cluster": bind(settings.host, settings.cluster_port),
+        "gateway": bind(settings.host, settings.gateway_port),
+    }
 
 
 def read_manifest(model_dir: Path) -> Manifest:

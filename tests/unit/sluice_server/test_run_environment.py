@@ -61,3 +61,19 @@ def test_the_rest_of_the_family_sets_the_server() -> None:
     assert env["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
     assert fetch_settings(run_environment.fetching(env)).model_dir.name == "sluice-model-8000"
     assert serve_settings(run_environment.plain(family)).cluster_port == 8080
+
+
+def test_the_interval_of_reloading_needs_something_to_look_up() -> None:
+    """Off by default; in the family, too. Who serves one version is not told of it."""
+    assert run_environment.reload_interval({"MODEL_PATH": "m"}) == 0
+    env = run_environment.plain(
+        {"SLUICE_ENV_PREFIX": "IRIS_", "IRIS_RELOAD_INTERVAL": "30", "MODEL_URI": "models:/iris@x"}
+    )
+    assert run_environment.reload_interval(env) == 30
+    assert run_environment.of_one_version(env) == {"IRIS_RELOAD_INTERVAL": "30", "MODEL_URI": "models:/iris@x"}
+    for wrong in (
+        {"RELOAD_INTERVAL": "30", "MODEL_PATH": "m"},
+        {"RELOAD_INTERVAL": "soon", "MODEL_URI": "models:/i/1"},
+    ):
+        with pytest.raises(SettingError, match="RELOAD_INTERVAL is"):
+            run_environment.reload_interval(wrong)

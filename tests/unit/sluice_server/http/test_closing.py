@@ -74,3 +74,10 @@ def test_a_full_queue_closes_the_connection_and_a_broken_model_does_not(
         client.process.pod.data_plane.open(Output(np.zeros(1), None, None))
         answer = client.post("/predict", json={"features": ROW})
     assert (answer.status_code, connection(answer)) == (code, expected)
+
+
+def test_a_process_that_another_one_follows_closes_the_connections_that_it_has(client: Client) -> None:
+    """It is ready all the same: who asks it on such a connection asks for the service, which goes on."""
+    client.process.pod.readiness.leaving = True
+    answers = [client.post("/predict", json={"features": ROW}), client.get("/health/ready")]
+    assert [(answer.status_code, connection(answer)) for answer in answers] == [(200, "close")] * 2

@@ -150,6 +150,7 @@ def test_what_the_training_run_told_is_shown(start: Start, save: Save, forest: A
     health = client.get("/health").json()
     assert (health["target_classes"], health["model_source"]) == ([0, 1, 2], "registry:iris/v3")
     assert health["metrics"]["accuracy"] == 0.956
+    assert health["reload"] is None
     labels = {"model": "iris", "version": "3", "revision": "abcdefghij"}
     assert client.process.pod.metrics.registry.get_sample_value("ml_model_accuracy", labels) == 0.956
 
