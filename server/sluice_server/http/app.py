@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from sluice_server.http import model_archive, model_v2
 from sluice_server.http.dialects import open_inference
 from sluice_server.http.feedback import add_feedback
-from sluice_server.http.openapi import describe_infer, describe_invocations, describe_predict
+from sluice_server.http.openapi import NOT_READY, describe_infer, describe_invocations, describe_predict
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.metrics import Metrics
@@ -79,21 +79,23 @@ def _add_health(app: FastAPI, pod: Pod) -> None:
     async def live() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/health/ready", summary="Whether traffic should come here")
+    @app.get("/health/ready", summary="Whether traffic should come here", responses=NOT_READY)
     async def ready() -> JSONResponse:
         return JSONResponse(
             {"ready": pod.readiness.ready, "reason": pod.readiness.reason}, 200 if pod.readiness.ready else 503
         )
 
-    @app.get("/ping", summary="Whether traffic should come here, as MLflow's servers are asked")
+    @app.get("/ping", summary="The same as MLflow's servers are asked", responses=NOT_READY, response_class=Response)
     async def ping() -> Response:
         return Response("\n", 200 if pod.readiness.ready else 503, media_type="application/json")
 
-    @app.get("/version", summary="The version of MLflow that this server reads models of")
-    async def mlflow_version() -> Response:
-        return Response(version("mlflow-skinny"), media_type="text/plain")
+    @app.get(
+        "/version", summary="The version of MLflow that this server reads models of", response_class=PlainTextResponse
+    )
+    async def mlflow_version() -> PlainTextResponse:
+        return PlainTextResponse(version("mlflow-skinny"))
 
-    @app.get("/health", summary="Readiness with the model's version")
+    @app.get("/health", summary="Readiness with the model's version", responses=NOT_READY)
     async def health() -> JSONResponse:
         content = {
             "status": "healthy" if pod.readiness.ready else "unhealthy",

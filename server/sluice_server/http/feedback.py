@@ -65,8 +65,9 @@ def add_feedback(app: FastAPI, feedback: Feedback | None, key_file: str) -> None
     async def count(request: Request) -> JSONResponse:
         if feedback is None:
             return JSONResponse({"detail": f"feedback is off: this pod has no key at {key_file}"}, 503)
-        if not json_body.is_json(request.headers.get("content-type", "")):
-            return JSONResponse({"detail": f"the body must be {json_body.CONTENT_TYPE}"}, 415)
+        kind, encoding = (request.headers.get(f"content-{what}", "") for what in ("type", "encoding"))
+        if not json_body.is_json(kind) or encoding not in ("", "identity"):
+            return JSONResponse({"detail": f"the body must be {json_body.CONTENT_TYPE} and no content-encoding"}, 415)
         body = await request.body()
         try:
             given = _DECODER.decode(body)
@@ -107,7 +108,7 @@ def _description() -> dict[str, Any]:
         "200": {"description": "What became of the labels.", "content": _json(parts[answer["$ref"]])},
         "202": {"description": "Some labels are pending: the store does not answer. They are lost if this pod is."},
         "413": {"description": "The body is over its limit."},
-        "415": {"description": "The body is not JSON."},
+        "415": {"description": "The body is not JSON, or is compressed."},
         "422": {"description": "The id or a label cannot be counted; `detail` names the field. Nothing was counted."},
         "503": {"description": "This pod has no key for prediction ids, or too many labels wait for the store."},
     }

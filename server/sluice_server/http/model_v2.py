@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from sluice_server.http.dialects.open_inference import PREDICTIONS, PROBABILITIES, output_metadata
+from sluice_server.http.openapi import NO_MODEL, NOT_READY
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.readiness import Readiness
 from sluice_server.model.identity import Identity
@@ -36,7 +37,7 @@ def routes(identity: Identity, schema: Schema, runtime: str, readiness: Readines
     async def live() -> dict[str, bool]:
         return {"live": True}
 
-    @router.get("/health/ready", summary="Whether traffic should come here")
+    @router.get("/health/ready", summary="Whether traffic should come here", responses=NOT_READY)
     async def ready() -> JSONResponse:
         return JSONResponse({"ready": readiness.ready}, 200 if readiness.ready else 503)
 
@@ -47,14 +48,16 @@ def routes(identity: Identity, schema: Schema, runtime: str, readiness: Readines
         message = f"there is no model {model[:100]!r} of version {asked[:100]!r} here, {there}"
         return JSONResponse({"error": message}, 404)
 
-    @router.get("/models/{model}/ready", summary="Whether the model is ready")
-    @router.get("/models/{model}/versions/{asked}/ready", summary="Whether the version is ready")
+    asked_for = NO_MODEL | NOT_READY
+
+    @router.get("/models/{model}/ready", summary="Whether the model is ready", responses=asked_for)
+    @router.get("/models/{model}/versions/{asked}/ready", summary="Whether the version is ready", responses=asked_for)
     async def model_ready(model: str, asked: str = identity.version) -> JSONResponse:
         answer = {"name": identity.model, "ready": readiness.ready}
         return absent(model, asked) or JSONResponse(answer, 200 if readiness.ready else 503)
 
-    @router.get("/models/{model}", summary="Inputs and outputs of the model")
-    @router.get("/models/{model}/versions/{asked}", summary="Inputs and outputs of the version")
+    @router.get("/models/{model}", summary="Inputs and outputs of the model", responses=NO_MODEL)
+    @router.get("/models/{model}/versions/{asked}", summary="Inputs and outputs of the version", responses=NO_MODEL)
     async def describe(model: str, asked: str = identity.version) -> JSONResponse:
         content = {
             "name": identity.model,

@@ -25,6 +25,8 @@ _ERRORS = {
     "500": "The model failed on this request.",
     "503": "No model is ready, or too many rows wait; `Retry-After` says how many seconds to wait.",
 }
+NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "No model is ready, or the pod is being stopped."}}
+NO_MODEL: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such model, or no such version of it."}}
 _ERRORS_400 = {  # of the dialects that have 400 where /predict has 422
     "400": "The body does not fit the signature; the message names the place.",
     **{code: text for code, text in _ERRORS.items() if code != "422"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,19 @@ tensors = st.fixed_dictionaries(
     },
     optional={"data": values, "parameters": st.dictionaries(st.just("binary_data_size"), numbers | st.booleans())},
 )
+
+
+@st.composite
+def with_bytes(draw: st.DrawFn) -> tuple[bytes, int]:
+    """Tensors with bytes behind the JSON, as many as they say or not; and how much of the body is JSON."""
+    sent = draw(st.lists(st.tuples(tensors, st.binary(max_size=64), st.integers(-1, 1)), min_size=1, max_size=4))
+    for tensor, content, wrong in sent:
+        tensor.pop("data", None)
+        tensor["parameters"] = {"binary_data_size": len(content) + wrong * draw(st.sampled_from([0, 0, 1, 2**31]))}
+    text = json.dumps({"inputs": [tensor for tensor, _, _ in sent]}).encode()
+    return b"".join([text, *(content for _, content, _ in sent)]), len(text)
+
+
 bodies = st.one_of(
     st.binary(max_size=200),
     values.map(lambda value: json.dumps(value).encode()),
@@ -66,3 +80,27 @@ def test_nothing_is_a_server_error(client: Client, path: str) -> None:
 
     fuzz()
     assert client.value("ml_requests_total", code="500") == 0
+
+
+def test_bytes_behind_the_json_are_no_server_error(client: Client) -> None:
+    """Tensors of every type whose bytes are too few, too many or no text, and a length of the JSON that is none."""
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(with_bytes(), st.sampled_from([0, 0, 0, 1, -1, 1000]))
+    def fuzz(body: tuple[bytes, int], wrong: int) -> None:
+        content, length = body
+        headers = {"content-type": "application/octet-stream", "inference-header-content-length": str(length + wrong)}
+        answer = client.post("/v2/models/iris/infer", content=content, headers=headers)
+        assert answer.status_code < 500, (answer.status_code, answer.text)
+
+    fuzz()
+    assert client.value("ml_requests_total", code="500") == 0
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x", "gzip, identity"])
+def test_a_compressed_body_is_refused_and_not_unpacked(client: Client, path: str, encoding: str) -> None:
+    """However small it is, and however large it would become."""
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+    answer = client.post(path, content=gzip.compress(b"[" * 100_000), headers=headers)
+    assert answer.status_code == 415, answer.text
