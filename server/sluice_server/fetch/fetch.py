@@ -105,6 +105,7 @@ def _candidates(stored: Artifacts, target: Path, allowed: Allowed) -> tuple[Cand
 def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
     inputs, logged = candidate.model.inputs, target / "serving_input_example.json"
     schema = parse_inputs(inputs)
+    facts = candidate.runtime.facts(target, candidate.logged.model_file)
     example = logged_example(logged.read_bytes(), schema) if logged.is_file() else None
     return Manifest(
         digest=tree_digest(target),
@@ -118,7 +119,8 @@ def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
         example_unfit=example.located[: manifest.LONGEST_REASON] if isinstance(example, Rejection) else None,
         origin=origin,
         reference=_reference(candidate.model),
-        classes=candidate.runtime.labels(target, candidate.logged.model_file),
+        classes=facts.classes,
+        is_steady=facts.is_steady,
     )
 
 

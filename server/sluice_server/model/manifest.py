@@ -34,6 +34,7 @@ class Manifest(msgspec.Struct, frozen=True):
     `example_unfit`: the place and the fault of the one that was logged.
     `converted_from`: the runtime whose file was converted into the one that is served. `not_converted`: why there is no
     such file. `classes` and `nullable`: what `LoadedModel` has under these names, where the file does not tell.
+    `is_steady`: see `Facts`.
     """
 
     digest: str
@@ -51,6 +52,7 @@ class Manifest(msgspec.Struct, frozen=True):
     not_converted: str | None = None
     classes: list[Any] | None = None
     nullable: list[bool] | None = None
+    is_steady: bool = True
 
     @property
     def folder(self) -> str:

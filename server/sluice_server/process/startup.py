@@ -82,12 +82,13 @@ async def _answer_example(pod: Pod, worker: Executor) -> Output:
 async def _batcher(pod: Pod, model: LoadedModel, worker: Executor, example: Rows) -> Batcher:
     """Somebody else's code never runs on the event loop: it may wait for something, however fast it was once.
 
-    Nor does a model of text, which takes the longer the longer the texts are, and not by its rows.
+    Nor does a model of text, which takes the longer the longer the texts are, and not by its rows; nor one whose file
+    says that rows may take it much longer than those that were measured.
     """
     limit = pod.settings.max_queued_rows
     if isinstance(model, CodeModel):
         return Batcher(model.predict, worker, limit, with_params=model.predict_with, together=model.together)
-    if any(column.kind is Kind.TEXT for column in pod.manifest.schema.columns):
+    if not pod.manifest.is_steady or any(column.kind is Kind.TEXT for column in pod.manifest.schema.columns):
         return Batcher(model.predict, worker, limit)
     pace = await asyncio.get_running_loop().run_in_executor(worker, measure, model.predict, example)
     return Batcher(model.predict, worker, limit, pace)

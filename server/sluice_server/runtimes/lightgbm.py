@@ -15,7 +15,7 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import lightgbm_file
-from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor, ModelError
+from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, ModelError, Policy
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.runtimes.skops import check_archive
 
@@ -81,8 +81,8 @@ class LightgbmRuntime:
             return Refused("BadModelFile", f"{name} cannot be served: {error}")
         return None
 
-    def labels(self, folder: Path, name: str) -> None:
-        return None
+    def facts(self, folder: Path, name: str) -> Facts:
+        return Facts()
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         path = folder / found.model_file

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,7 +13,7 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor
+from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, Policy
 
 
 class OnnxFlavor(msgspec.Struct, frozen=True):
@@ -44,10 +43,11 @@ class OnnxRuntime:
 
         return check(folder, name)
 
-    def labels(self, folder: Path, name: str) -> list[Any] | None:
-        from sluice_server.runtimes.onnx_labels import labels  # noqa: PLC0415 - imports onnx
+    def facts(self, folder: Path, name: str) -> Facts:
+        from sluice_server.runtimes import onnx_file, onnx_labels  # noqa: PLC0415 - import onnx
 
-        return labels(folder / name)
+        model = onnx_file.read(folder / name)
+        return Facts(onnx_labels.labels(model, folder), onnx_file.is_steady(model))
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.onnx_model import load  # noqa: PLC0415 - imports ONNX Runtime

@@ -17,12 +17,29 @@ from sluice_server.model.refusal import Refused
 
 _STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _ENDLESS = "Loop"
+SUFFIX = ".onnx"
+# What they make is as large as the numbers in a row say.
+_SIZED_BY_VALUES = frozenset(
+    {"AffineGrid", "BlackmanWindow", "CenterCropPad", "Col2Im", "ConstantOfShape", "DFT", "Expand", "HammingWindow"}
+    | {"HannWindow", "MaxUnpool", "MelWeightMatrix", "OneHot", "Pad", "Range", "Resize", "STFT", "Tile", "Upsample"}
+)
+
+
+def read(file: Path) -> Any:
+    """What is in a file, whatever it is called; raises what onnx does. Numbers in other files stay there."""
+    return onnx.load(file, format="protobuf", load_external_data=False)
 
 
 def check(folder: Path, name: str) -> Refused | None:
     """The first refusal; `name` is the model file below `folder`. Nothing of the model is run."""
+    if not name.endswith(SUFFIX):  # by another one, ONNX Runtime reads another format, which nothing here checks
+        return Refused(
+            "BadModelFile",
+            f"MLmodel names {name!r}, and an ONNX model is in a file {SUFFIX}: log the model again with "
+            "mlflow.onnx.log_model",
+        )
     try:
-        model = onnx.load(folder / name, load_external_data=False)
+        model = read(folder / name)
     except (DecodeError, ValueError, RecursionError, OSError) as error:
         return Refused(
             "BadModelFile", f"{name} cannot be read as an ONNX file ({type(error).__name__}): log the model again"
@@ -32,6 +49,17 @@ def check(folder: Path, name: str) -> Refused | None:
     nodes = list(_all_nodes(model))
     tensors = list(_all_tensors(model, nodes))
     return _operators(model, nodes) or _other_files(folder, name, tensors)
+
+
+def is_steady(model: Any) -> bool:
+    """Whether each row takes a model about as long, as far as its operators tell.
+
+    Not where graphs are inside of nodes (If, Scan) or functions: which parts of them run, and how often, is up to the
+    values. Nor where values say how large something gets.
+    """
+    nodes = model.graph.node
+    inside = any(attribute.HasField("g") or attribute.graphs for node in nodes for attribute in node.attribute)
+    return not (model.functions or inside or any(node.op_type in _SIZED_BY_VALUES for node in nodes))
 
 
 def _operators(model: Any, nodes: Iterable[Any]) -> Refused | None:

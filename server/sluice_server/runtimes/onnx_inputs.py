@@ -14,10 +14,14 @@ from sluice_server.runtimes.port import ModelError
 
 Inputs: TypeAlias = dict[str, NDArray[Any]]
 
-_TYPES: dict[str, tuple[type, frozenset[Kind]]] = {  # numpy's type, and the columns that it holds without a loss
+_WHOLE = frozenset({Kind.INTEGER, Kind.BOOLEAN})
+_WHOLE_IN_FLOAT16 = 2_048  # up to which it has each whole number
+_TYPES: dict[str, tuple[type, frozenset[Kind]]] = {  # numpy's type, and the columns that it may hold without a loss
+    "tensor(float16)": (np.float16, NUMERIC),
     "tensor(float)": (np.float32, NUMERIC),
     "tensor(double)": (np.float64, NUMERIC),
-    "tensor(int64)": (np.int64, frozenset({Kind.INTEGER, Kind.BOOLEAN})),
+    **{f"tensor({kind.__name__})": (kind, _WHOLE) for kind in (np.int8, np.int16, np.int32, np.int64)},
+    **{f"tensor({kind.__name__})": (kind, _WHOLE) for kind in (np.uint8, np.uint16, np.uint32, np.uint64)},
     "tensor(bool)": (np.bool_, frozenset({Kind.BOOLEAN})),
     "tensor(string)": (np.object_, frozenset({Kind.TEXT})),
 }
@@ -61,7 +65,7 @@ def _is_column(each: Input) -> bool:
 
 def _matrix(each: Input, schema: Schema) -> Callable[[Rows], Inputs]:
     kind = _type_for(each, schema.columns)
-    return lambda rows: {each.name: rows.astype(kind, copy=False)}
+    return lambda rows: {each.name: _cast(rows, kind)}
 
 
 def _columns(inputs: Sequence[Input], schema: Schema) -> Callable[[Rows], Inputs]:
@@ -75,18 +79,38 @@ def _columns(inputs: Sequence[Input], schema: Schema) -> Callable[[Rows], Inputs
     ]
 
     def feed(rows: Rows) -> Inputs:
-        return {name: rows[:, at].astype(kind).reshape(shape) for at, (name, kind, shape) in enumerate(parts)}
+        return {name: _cast(rows[:, at], kind).reshape(shape) for at, (name, kind, shape) in enumerate(parts)}
 
     return feed
 
 
+def _cast(cells: Rows, kind: type) -> NDArray[Any]:
+    """Cells as the model has them; raises ValueError where a value is missing that its type cannot say."""
+    if issubclass(kind, np.integer | np.bool_) and (cells != cells).any():  # noqa: PLR0124 - NaN is not itself
+        raise ValueError("a whole number or a boolean is missing, which the model cannot be told")
+    return cells.astype(kind, copy=False)
+
+
 def _type_for(each: Input, columns: Sequence[Column]) -> type:
-    kind, holds = _TYPES.get(each.type, (np.object_, frozenset()))
+    kind, kinds = _TYPES.get(each.type, (np.object_, frozenset()))
     for column in columns:
-        if column.kind not in holds:
+        if column.kind not in kinds or not _holds(kind, column):
+            limited = "" if column.range is None else f" ({column.range.type})"
             raise ModelError(
                 f"input {each.name!r} of the model is a {each.type}, and the signature calls column {column.name!r} a "
-                f"{column.kind}: export the model with inputs of {', '.join(sorted(_TYPES))}, and log it with a "
-                "signature of the same types"
+                f"{column.kind}{limited}: export the model with inputs of {', '.join(_TYPES)}, and log it with a "
+                "signature of the same types, such as infer_signature(X) of the array that the model takes"
             )
     return kind
+
+
+def _holds(kind: type, column: Column) -> bool:
+    """Whether a type has all numbers of a column; those of a type of its own are checked in each request."""
+    if column.kind is Kind.BOOLEAN or not (kind is np.float16 or issubclass(kind, np.integer)) or kind is np.int64:
+        return True
+    if kind is np.float16:
+        largest = _WHOLE_IN_FLOAT16 if column.kind is Kind.INTEGER else float(np.finfo(kind).max)
+        low, high = -largest, largest
+    else:
+        low, high = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
+    return column.range is not None and low <= column.range.low and column.range.high <= high

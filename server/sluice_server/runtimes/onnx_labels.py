@@ -13,9 +13,12 @@ _PASSING_ON = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Flatten"})
 _SELECTING = frozenset({"ArrayFeatureExtractor", "Gather"})  # a label, by its index
 
 
-def labels(file: Path) -> list[Any] | None:
-    """The labels in the order of the probabilities; None where the graph does not show them plainly."""
-    graph = onnx.load(file, load_external_data=False).graph
+def labels(model: Any, folder: Path) -> list[Any] | None:
+    """The labels in the order of the probabilities; None where the graph does not show them plainly.
+
+    `folder`: where the files are that it takes numbers from.
+    """
+    graph = model.graph
     producers = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for output in graph.output:
@@ -31,7 +34,7 @@ def labels(file: Path) -> list[Any] | None:
             continue
         if node.op_type in _SELECTING and node.input and node.input[0] in constants:
             tensor = constants[node.input[0]]
-            return _plain(numpy_helper.to_array(tensor, str(file.parent)).ravel().tolist())
+            return _plain(numpy_helper.to_array(tensor, str(folder)).ravel().tolist())
         if node.output[0] == name and (found := _of_classifier(node)):
             return found
     return None

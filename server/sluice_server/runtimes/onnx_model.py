@@ -64,6 +64,7 @@ def session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a pod's cores are not the node's
     options.log_severity_level = _ERRORS
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # nothing else was checked
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -1,6 +1,6 @@
 """What each kind of model has to offer: to `fetch` its checks, to the serving process its loading.
 
-`fetch` calls `read`, `check`, `check_file` and `labels`, which construct nothing out of the model. The serving process
+`fetch` calls `read`, `check`, `check_file` and `facts`, which construct nothing out of the model. The serving process
 calls `load` once. A runtime's library takes most of a start to import, so it is imported by these functions and not
 with the module.
 """
@@ -76,6 +76,18 @@ class LoggedFlavor:
     reads_older: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a checked file tells of its model without being loaded.
+
+    `classes`: the labels of a classifier in the order of its probabilities; None where `load` finds them, or nobody
+    does. `is_steady`: whether each row takes the model about as long, so that what was measured is what to expect.
+    """
+
+    classes: list[Any] | None = None
+    is_steady: bool = True
+
+
 class LoadedModel(Protocol):
     """A model in memory; never asked by two threads at a time."""
 
@@ -126,11 +138,8 @@ class Runtime(Protocol):
     def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
         """Checks the downloaded model file (`name` below `folder`) without constructing anything of it."""
 
-    def labels(self, folder: Path, name: str) -> list[Any] | None:
-        """The labels of a classifier, out of a file that was checked; None where `load` finds them, or nobody does.
-
-        In the order of its probabilities. They become `classes` of the manifest.
-        """
+    def facts(self, folder: Path, name: str) -> Facts:
+        """What a file that was checked tells of its model."""
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         """The model that `found` describes, with its files in `folder`. Called in the worker thread.

@@ -7,14 +7,13 @@ and pandas are imported when a model is loaded, not with this module.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import PYTHON_FUNCTION, MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import requirements
-from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor
+from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, Policy
 from sluice_server.settings import Trust
 
 IMAGE = "sluice-server-pyfunc"
@@ -66,8 +65,8 @@ class PyfuncRuntime:
             "versions of the image",
         )
 
-    def labels(self, folder: Path, name: str) -> list[Any] | None:
-        return None  # where there are some, the loaded model has them
+    def facts(self, folder: Path, name: str) -> Facts:
+        return Facts(is_steady=False)
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.pyfunc_model import load  # noqa: PLC0415 - imports MLflow

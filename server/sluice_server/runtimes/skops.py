@@ -8,7 +8,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,7 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor
+from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, Policy
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.settings import Trust
 
@@ -71,8 +70,8 @@ class SkopsRuntime:
     def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
         return check_archive(folder, name, allowed, SAFE_TYPES)
 
-    def labels(self, folder: Path, name: str) -> list[Any] | None:
-        return None  # the estimator has them
+    def facts(self, folder: Path, name: str) -> Facts:
+        return Facts()
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.sklearn_model import load  # noqa: PLC0415 - imports scikit-learn

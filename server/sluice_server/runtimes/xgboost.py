@@ -14,7 +14,7 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import xgboost_file
-from sluice_server.runtimes.port import Allowed, LoadedModel, LoggedFlavor, ModelError
+from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, ModelError, Policy
 
 LIBRARY = "xgboost-cpu"  # the distribution without the libraries for GPUs, which are 20 times as large
 _SERVED = ("core.Booster", "sklearn.XGB{}Classifier", "sklearn.XGB{}Regressor", "sklearn.XGBRanker")
@@ -80,8 +80,8 @@ class XgboostRuntime:
             return Refused("BadModelFile", f"{name} cannot be served: {error}")
         return None
 
-    def labels(self, folder: Path, name: str) -> None:
-        return None
+    def facts(self, folder: Path, name: str) -> Facts:
+        return Facts()
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.xgboost_model import load  # noqa: PLC0415 - imports XGBoost

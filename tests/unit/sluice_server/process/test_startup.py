@@ -219,15 +219,19 @@ def test_one_answer_for_several_rows_is_not_ready(start: Start, save: Save, tmp_
     assert "3 rows with 1 predictions" in reason(client)
 
 
-def test_a_model_of_text_never_runs_on_the_event_loop(
+def test_a_model_whose_rows_take_it_as_long_as_they_like_never_runs_on_the_event_loop(
     start: Start, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However fast it answers its example: a row may have a text of megabytes, and health checks would wait."""
+    """However fast it answers its example: a row may have a text of megabytes, or lead into a long branch of an ONNX
+    file, and health checks would wait."""
     monkeypatch.setattr(startup, "measure", lambda *_: Pace(1_000))
     estimator = make_pipeline(HashingVectorizer(n_features=16), LogisticRegression()).fit(["good", "bad"], [1, 0])
     text = start(model_dir=save(tmp_path / "text", estimator, signature("t", "string"), ["good"]))
-    numbers = served(start, save, tmp_path / "numbers", LogisticRegression(max_iter=500).fit(TABLE, CLASSES))
+    logistic = LogisticRegression(max_iter=500).fit(TABLE, CLASSES)
+    numbers = served(start, save, tmp_path / "numbers", logistic)
+    unsteady = served(start, save, tmp_path / "unsteady", logistic, is_steady=False)
     assert not _answers_at_once(text, np.array([["good"]], dtype=object))
+    assert not _answers_at_once(unsteady, TABLE.to_numpy()[:1])
     assert _answers_at_once(numbers, TABLE.to_numpy()[:1])
 
 

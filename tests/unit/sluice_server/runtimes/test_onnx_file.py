@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from sluice_server.model.refusal import Refused
-from sluice_server.runtimes.onnx_file import check
+from sluice_server.runtimes.onnx_file import check, is_steady, read
 
 ROWS = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])
 ANSWER = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
@@ -89,6 +89,35 @@ def test_numbers_in_a_file_beside_it_pass(tmp_path: Path) -> None:
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2], data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="weights")
     assert saved(tmp_path, helper.make_node("Add", ["x", "w"], ["y"]), initializer=[tensor]) is None
+
+
+@pytest.mark.parametrize("name", ["m.ort", "m.json", "m.onnx.ort", "model"])
+def test_a_file_of_another_name_is_refused(tmp_path: Path, name: str) -> None:
+    """ONNX Runtime takes some names for a format of its own, in which nothing was checked."""
+    assert saved(tmp_path, IDENTITY) is None
+    (tmp_path / "m.onnx").rename(tmp_path / name)
+    reason, told = message(check(tmp_path, name))
+    assert (reason, "mlflow.onnx.log_model" in told) == ("BadModelFile", True)
+
+
+BRANCH = helper.make_graph([helper.make_node("Constant", [], ["y"], value_float=1.0)], "branch", [], [ANSWER])
+WHERE_VALUES_DECIDE = [
+    helper.make_node("If", ["x"], ["y"], then_branch=BRANCH, else_branch=BRANCH),
+    helper.make_node("Scan", ["x"], ["y"], body=BRANCH, num_scan_inputs=1),
+    helper.make_node("Range", ["x", "x", "x"], ["y"]),
+    helper.make_node("Same", ["x"], ["y"], domain="own"),
+]
+
+
+def test_a_model_is_steady_unless_values_decide_what_runs(tmp_path: Path) -> None:
+    """Then the time that the example took says nothing of other rows, and the event loop must not run it."""
+    opset = [helper.make_opsetid("", 17)]
+    function = helper.make_function("own", "Same", ["a"], ["b"], [helper.make_node("Identity", ["a"], ["b"])], opset)
+    assert saved(tmp_path, IDENTITY) is None
+    assert is_steady(read(tmp_path / "m.onnx"))
+    for node in WHERE_VALUES_DECIDE:
+        assert saved(tmp_path, node, functions=[function] if node.domain else []) is None
+        assert not is_steady(read(tmp_path / "m.onnx"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04cos\nsystem\n", b"\x08" * 50, b"not an onnx file"])

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sluice_server.runtimes.onnx_file import read
 from sluice_server.runtimes.onnx_labels import labels
 
 ROWS = helper.make_tensor_value_info("x", TensorProto.INT64, [None])
@@ -20,7 +21,7 @@ def found(folder: Path, *nodes: Any, external: bool = False) -> list[Any] | None
     """The labels of a file with these nodes."""
     model = helper.make_model(helper.make_graph(list(nodes), "g", [ROWS], [LABEL], initializer=[NAMES]))
     onnx.save(model, folder / "m.onnx", save_as_external_data=external, location="names.bin", size_threshold=0)
-    return labels(folder / "m.onnx")
+    return labels(read(folder / "m.onnx"), folder)
 
 
 def test_labels_that_are_selected_by_an_index_are_found(tmp_path: Path) -> None:

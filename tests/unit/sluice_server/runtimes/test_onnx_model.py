@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import SVC
 
-from sluice_server.model.schema import Column, Kind, Schema
+from sluice_server.model.schema import Column, Kind, Schema, parse_inputs
 from sluice_server.runtimes.onnx_labels import labels
 from sluice_server.runtimes.onnx_model import OnnxModel, load
 from sluice_server.runtimes.port import ModelError
@@ -30,7 +31,7 @@ def model(tmp_path: Path, proto: Any, schema: Schema = SCHEMA, example: Any = FL
     """Loaded as `fetch` and the serving process do: with the labels that the file tells."""
     file = tmp_path / "model.onnx"
     file.write_bytes(proto.SerializeToString())
-    return load(file, schema, example, labels(file))
+    return load(file, schema, example, labels(proto, tmp_path))
 
 
 def graph(nodes: list[Any], inputs: list[tuple[str, int, Any]], outputs: list[tuple[str, int, Any]]) -> Any:
@@ -94,6 +95,46 @@ def test_one_tensor_is_a_number_or_several_for_each_row(tmp_path: Path) -> None:
 
 def identity(kind: int = DOUBLE, shape: Any = (None, 4)) -> Any:
     return graph([helper.make_node("Identity", ["x"], ["y"])], [("x", kind, shape)], [("y", kind, shape)])
+
+
+def tensor(dtype: str) -> Schema:
+    """As MLflow writes the signature of an array of this type."""
+    spec = {"dtype": dtype, "shape": [-1, 4]}
+    return parse_inputs(json.dumps([{"type": "tensor", "tensor-spec": spec}]))
+
+
+NARROW = ["int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64", "float16"]
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_a_narrow_type_is_served_where_the_signature_has_it(tmp_path: Path, dtype: str) -> None:
+    """Rows beyond its range were refused before; within it, each number reaches the model as it is."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    as_numbers = helper.make_node("Cast", ["x"], ["y"], to=DOUBLE)
+    proto = graph([as_numbers], [("x", kind, [None, 4])], [("y", DOUBLE, [None, 4])])
+    schema = tensor(dtype)
+    limits = schema.columns[0].range
+    assert limits is not None
+    rows = np.array([[max(limits.low, -(2.0**53)), min(limits.high, 2.0**53), 0.0, 1.0]])
+    assert model(tmp_path, proto, schema, rows).predict(rows).values.tolist() == rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "logged"), [("int8", "int16"), ("int8", "int64"), ("uint8", "int8"), ("float16", "float32")]
+)
+def test_a_narrow_type_is_refused_for_columns_that_go_beyond_it(tmp_path: Path, dtype: str, logged: str) -> None:
+    """A number beyond the type would be another one without a word."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    with pytest.raises(ModelError, match=r"log it with a signature of the same types"):
+        model(tmp_path, identity(kind), tensor(logged), np.ones((1, 4)))
+
+
+def test_no_whole_number_may_be_missing(tmp_path: Path) -> None:
+    """NaN would become the smallest one, also in a column that the signature calls optional."""
+    columns = tuple(Column(name, Kind.INTEGER, required=name != "d") for name in "abcd")
+    as_numbers = helper.make_node("Cast", ["x"], ["y"], to=DOUBLE)
+    proto = graph([as_numbers], [("x", INT64, [None, 4])], [("y", DOUBLE, [None, 4])])
+    assert model(tmp_path, proto, Schema(columns), np.ones((1, 4))).nullable == (False,) * 4
 
 
 @pytest.mark.parametrize(
