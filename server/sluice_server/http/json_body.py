@@ -46,5 +46,7 @@ def why(error: Exception, body: bytes) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "the body is not JSON: it is not UTF-8"
     if found := _NOT_A_NUMBER.search(body):
-        return f"the body is not JSON, which has no {found[1].decode()}: leave the row out, or send a number"
+        name = found[1].decode()
+        instead = "null where a value may be missing, else a number" if name == "NaN" else "a number"
+        return f"the body is not JSON, which has no {name}: send {instead}"
     return f"the body is not JSON: {error}"

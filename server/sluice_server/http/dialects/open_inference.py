@@ -1,6 +1,7 @@
 """The Open Inference Protocol, version 2, at /v2/models/NAME/infer: tensors in, tensors out, as JSON or as bytes.
 
-One tensor holds whole rows, or there is one for each column, by its name.
+There is one tensor for each column, by its name, or a single one that holds whole rows. The name counts first: a single
+tensor that is called as a column, and has the shape of one, is that column.
 """
 
 from __future__ import annotations
@@ -131,9 +132,8 @@ class OpenInferenceDialect:
         return _encode({"error": rejection.located})
 
     def _read(self, inputs: Mapping[str, list[Any]]) -> Rows | Rejection:
-        names = self._rows.schema.names
-        if len(inputs) == 1 and (len(names) > 1 or next(iter(inputs)) not in names):
-            ((name, rows),) = inputs.items()
+        name, rows = next(iter(inputs.items()), ("", []))
+        if len(inputs) == 1 and not (name in self._rows.schema.names and _is_column(rows)):
             if rows and not isinstance(rows[0], list):
                 rows = [[value] for value in rows]
             read = self._rows.read(rows)
@@ -156,6 +156,11 @@ def _values(inputs: Iterable[Tensor], binary: bytes) -> dict[str, list[Any]]:
     if at != len(binary):
         raise TensorError(f"{len(binary)} bytes are behind the JSON, and the inputs have {at}")
     return found
+
+
+def _is_column(values: list[Any]) -> bool:
+    """Whether there is one value for each row."""
+    return not values or not isinstance(values[0], list) or len(values[0]) == 1
 
 
 def _column(values: list[Any]) -> list[Any]:

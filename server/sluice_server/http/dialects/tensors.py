@@ -50,7 +50,19 @@ def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
         return _from_bytes(tensor, binary)
     if tensor.data is None:
         raise TensorError("there is neither data nor binary_data_size")
-    return _nested(tensor.data, tensor.shape)
+    return _nested(_booleans(tensor.data) if tensor.datatype == "BOOL" else tensor.data, tensor.shape)
+
+
+def _booleans(data: list[Any]) -> list[Any]:
+    """Some clients write booleans as numpy's bytes of them: 1 and 0."""
+    return [
+        [_boolean(value) for value in each] if isinstance(each, list) else _boolean(each)  # nested or flat
+        for each in data
+    ]
+
+
+def _boolean(value: Any) -> Any:
+    return bool(value) if type(value) is int and value in (0, 1) else value
 
 
 def _from_bytes(tensor: Tensor, binary: bytes) -> list[Any]:

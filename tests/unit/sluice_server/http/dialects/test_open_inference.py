@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -26,8 +27,10 @@ PREDICTION = Prediction(
 )
 
 
-def dialect(schema: Schema = NUMBERS, most: int = 10) -> OpenInferenceDialect:
-    return OpenInferenceDialect(RowReader(schema, most), Identity("iris", "3", "abcdefghij"))
+def dialect(schema: Schema = NUMBERS, nullable: Sequence[bool] | None = None) -> OpenInferenceDialect:
+    reader = RowReader(schema, 10)
+    reader.allow_missing(nullable or [False] * len(schema.columns))
+    return OpenInferenceDialect(reader, Identity("iris", "3", "abcdefghij"))
 
 
 def tensor(data: Any, shape: list[int], name: str = "x", datatype: str = "FP64") -> dict[str, Any]:
@@ -75,6 +78,34 @@ def test_rows_are_one_tensor_or_one_for_each_column(inputs: list[Any]) -> None:
 def test_columns_are_taken_by_their_names() -> None:
     """Each with its own type; those that the model does not know are ignored."""
     assert rows(dialect(NAMED), COLUMNS[::-1]) == [[0.5, 2, 1], [1.5, 3, 0]]
+
+
+def test_a_single_tensor_is_the_column_of_its_name() -> None:
+    """Of which there may be others that are optional; whole rows may be called as a column, too."""
+    reader = dialect(Schema((Column("a", Kind.NUMBER), Column("b", Kind.NUMBER, required=False))), [False, True])
+    for shape in ([2], [2, 1]):
+        found = parsed(reader, [tensor([0.5, 1.5], shape, "a")])
+        assert np.array_equal(found.rows, [[0.5, np.nan], [1.5, np.nan]], equal_nan=True)
+    assert rows(reader, [tensor([1, 2, 3, 4], [2, 2], "a")]) == [[1, 2], [3, 4]]
+    missing = parsed(dialect(NAMED), [tensor([0.5], [1], "a")])
+    assert isinstance(missing, Rejection)
+    assert "'i' is required" in missing.message
+
+
+@pytest.mark.parametrize(("data", "shape"), [([1, 0], [2]), ([[1], [0]], [2, 1])])
+def test_booleans_may_be_1_and_0_in_a_tensor_of_booleans(data: list[Any], shape: list[int]) -> None:
+    """As clients write the bytes that numpy has of them; of another type they are numbers, and refused."""
+    reader = dialect(Schema((Column("t", Kind.BOOLEAN),)))
+    assert rows(reader, [tensor(data, shape, "t", "BOOL")]) == [[1], [0]]
+    for refused in (tensor([1, 2], [2], "t", "BOOL"), tensor([1, 0], [2], "t", "INT64")):
+        assert isinstance(parsed(reader, [refused]), Rejection)
+
+
+def test_nan_is_no_json_and_null_is_what_to_send() -> None:
+    """What Python's own json writes of it."""
+    found = dialect().parse(b'{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [NaN, 1]}]}')
+    assert isinstance(found, Rejection)
+    assert "send null where a value may be missing" in found.message
 
 
 @pytest.mark.parametrize("kind", ["<f2", "<f4", "<f8", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8"])

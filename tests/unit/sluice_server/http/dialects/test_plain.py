@@ -224,8 +224,8 @@ def test_any_bytes_are_read_or_rejected(content: bytes) -> None:
         (b'{"\xff": 1}', "not UTF-8"),
         (b'{"features": {"\xff": 1}}', "not UTF-8"),
         (b'{"features": "\\ud800"}', "not JSON"),
-        (b'{"features": [[NaN, 1]]}', "JSON, which has no NaN"),
-        (b'{"features": [[1,-Infinity]]}', "JSON, which has no -Infinity"),
+        (b'{"features": [[NaN, 1]]}', "JSON, which has no NaN: send null where a value may be missing"),
+        (b'{"features": [[1,-Infinity]]}', "JSON, which has no -Infinity: send a number"),
         (b"[" * 1_030, "nested too deeply"),
     ],
 )
