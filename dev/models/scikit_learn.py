@@ -19,8 +19,8 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
+from sklearn.multiclass import OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -29,6 +29,7 @@ from sklearn.preprocessing import (
     OrdinalEncoder,
     PolynomialFeatures,
     QuantileTransformer,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -55,6 +56,7 @@ CLASSIFIERS: tuple[BaseEstimator, ...] = (
     LinearDiscriminantAnalysis(),
     CalibratedClassifierCV(svm.LinearSVC(random_state=0)),
     OneVsRestClassifier(linear_model.LogisticRegression()),
+    OutputCodeClassifier(linear_model.LogisticRegression(max_iter=1000), random_state=0),
     GridSearchCV(linear_model.LogisticRegression(max_iter=1000), {"C": [0.1, 1.0]}),
     make_pipeline(StandardScaler(), PCA(2), linear_model.LogisticRegression()),
     make_pipeline(PolynomialFeatures(), SelectKBest(k=5), QuantileTransformer(n_quantiles=20), svm.SVC()),
@@ -68,6 +70,10 @@ REGRESSORS: tuple[BaseEstimator, ...] = (
     make_pipeline(StandardScaler(), svm.SVR()),
     GaussianProcessRegressor(),
     TransformedTargetRegressor(linear_model.Ridge(), func=np.log, inverse_func=np.exp),
+    make_pipeline(SplineTransformer(), linear_model.Ridge()),
+    linear_model.TweedieRegressor(power=1.5),
+    linear_model.PoissonRegressor(),
+    linear_model.GammaRegressor(),
 )
 
 
@@ -131,6 +137,13 @@ def _columns(city: Any) -> ColumnTransformer:
     return ColumnTransformer([("city", city, ["city"]), ("numbers", numbers, ["age", "visits"])])
 
 
+def _log_and_city() -> ColumnTransformer:
+    """A function of numpy for the numbers, as people do it beside text."""
+    log = FunctionTransformer(np.log1p, feature_names_out="one-to-one")
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return ColumnTransformer([("city", one_hot, ["city"]), ("numbers", log, ["age", "visits"])])
+
+
 def _inputs() -> Iterator[Case]:
     group = "Inputs, with scikit-learn"
     classifier = linear_model.LogisticRegression()
@@ -147,6 +160,10 @@ def _inputs() -> Iterator[Case]:
         table, labels = data.customers(gaps)
         return table[["age", "visits", "member"]], labels
 
+    def two_classes() -> tuple[pd.DataFrame, Any]:
+        table, classes = data.iris()
+        return table, (classes > 0).astype(np.int64)
+
     def tensor() -> tuple[Any, Any]:
         table, labels = data.iris()
         return table.to_numpy(np.float32), labels
@@ -155,11 +172,13 @@ def _inputs() -> Iterator[Case]:
         ("a tensor of float32", ensemble.RandomForestClassifier(50, random_state=0), tensor),
         ("a tensor of 600 columns, sparse", classifier, data.wide),
         ("whole numbers and booleans", boosted, lambda: numbers(gaps=False)),
+        ("two classes, TunedThresholdClassifierCV", TunedThresholdClassifierCV(classifier), two_classes),
         ("numbers with gaps", boosted, numbers),
         ("numbers with gaps, imputed", make_pipeline(SimpleImputer(), classifier), numbers),
         ("categories, one-hot", make_pipeline(_columns(one_hot), classifier), data.customers),
         ("categories, imputed and one-hot", make_pipeline(_columns(frequent), classifier), data.customers),
         ("categories, by target", make_pipeline(_columns(TargetEncoder()), classifier), data.customers),
+        ("categories, and log1p of numbers", make_pipeline(_log_and_city(), boosted), data.customers),
         ("categories, ordinal", make_pipeline(_columns(ordinal), boosted), data.customers),
         ("categories of pandas", boosted, categories),
         ("text, TfidfVectorizer", make_pipeline(TfidfVectorizer(), classifier), data.reviews),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.interpolate import BSpline
 from sklearn.base import is_classifier
 from sklearn.neighbors._base import NeighborsBase
 from sklearn.svm._base import BaseLibSVM
@@ -18,7 +19,7 @@ from sluice_server.runtimes.port import ModelError
 
 
 def make_safe(root: Any) -> None:
-    """Check neighbors, support vectors and sparse matrices, and index the neighbors anew.
+    """Check neighbors, support vectors, splines and sparse matrices, and index the neighbors anew.
 
     Raises ModelError for the first part that cannot be followed safely.
     """
@@ -32,6 +33,8 @@ def make_safe(root: Any) -> None:
                 _check_support_vectors(part)
             elif isinstance(part, NeighborsBase):
                 _index_neighbors(part)
+            elif isinstance(part, BSpline):
+                vars(part).update(vars(BSpline(part._t, part._c, part.k, part.extrapolate, 0)))  # which checks them
         except (AttributeError, TypeError, ValueError) as error:
             raise _hostile(part, " ".join(str(error).split())) from error
 

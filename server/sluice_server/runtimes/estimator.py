@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 _MEMBERS = ("best_estimator_", "estimator_", "regressor_", "estimators_", "calibrated_classifiers_")
 
@@ -32,7 +33,10 @@ def parts(root: Any) -> Iterator[Any]:
 
 
 def adapt(root: Any) -> None:
-    """Have an estimator take matrices where it was fitted on a table, give arrays, and use one thread."""
+    """Have an estimator take matrices where it was fitted on a table, give arrays, and use one thread.
+
+    A matrix with text in it is one of objects, of which a table has numbers column by column.
+    """
     for part in parts(root):
         if getattr(part, "n_jobs", None) is not None:
             part.n_jobs = 1  # a pool of threads for one row costs more than it gives
@@ -40,9 +44,24 @@ def adapt(root: Any) -> None:
             del part._sklearn_output_config  # tables as output need pandas, which is not here
         if isinstance(part, ColumnTransformer):
             _name_by_place(part)
+        if isinstance(part, FunctionTransformer) and part.func is not None:
+            part.func = _OfNumbers(part.func)
         if isinstance(part, Pipeline):
             # scikit-learn asks the first step for the columns of the fit, and such a step has none
             part.steps = [step for step in part.steps if not _passes_through(step[1])] or part.steps
+
+
+class _OfNumbers:
+    """A function that gets numbers as such: one of numpy cannot use objects. All other parts make numbers of them."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, values: Any, **how: Any) -> Any:
+        is_mixed = isinstance(values, np.ndarray) and values.dtype == object
+        if is_mixed and all(isinstance(cell, float | int | np.number) for cell in values.flat):
+            values = values.astype(np.float64)
+        return self._function(values, **how)
 
 
 def fitted_columns(fitted: Any) -> tuple[tuple[str, ...] | None, int | None]:

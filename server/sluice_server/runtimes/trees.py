@@ -18,6 +18,7 @@ from sluice_server.runtimes.nodes import changed, check_nodes
 
 _LEAF = -1
 _CATEGORIES = 256  # of a feature, at the most, in scikit-learn's histogram trees
+_WORDS = _CATEGORIES // 32  # of a set of them
 
 
 def check(root: Any) -> None:
@@ -41,11 +42,13 @@ def _check_histogram_trees(part: BaseHistGradientBoosting) -> None:
     for tree in (tree for trees in part._predictors for tree in trees):
         nodes = tree.nodes
         inner = nodes["is_leaf"] == 0
-        check_nodes(inner, (nodes["left"], nodes["right"]), nodes["feature_idx"], part.n_features_in_)
+        # The rows come from a part of the file that encodes categories; scikit-learn compares this width with theirs.
+        check_nodes(inner, (nodes["left"], nodes["right"]), nodes["feature_idx"], part._n_features)
         by_category = nodes[inner & (nodes["is_categorical"] != 0)]
         if not np.isin(by_category["feature_idx"], categorical).all():
             raise changed("a node of a tree takes a number for a category")
-        if not (by_category["bitset_idx"] < len(tree.raw_left_cat_bitsets)).all():
+        sets = tree.raw_left_cat_bitsets
+        if not (by_category["bitset_idx"] < len(sets)).all() or (len(by_category) and sets.shape[1:] != (_WORDS,)):
             raise changed("a node of a tree asks for a set of categories that is not there")
 
 

@@ -13,12 +13,12 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import Ridge, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import SplineTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
 from sluice_server.runtimes import arrays
@@ -80,6 +80,39 @@ def test_a_member_without_arrays_is_not_followed(estimator: Any) -> None:
     arrays.make_safe(estimator)
     with pytest.raises(NotFittedError):
         estimator.predict(FEATURES)
+
+
+SPLINE = make_pipeline(SplineTransformer(), Ridge())
+
+
+def splines() -> Any:
+    return SPLINE.fit(FEATURES, CLASSES).steps[0][1].bsplines_
+
+
+def test_splines_of_a_file_answer_as_before() -> None:
+    """They are made anew out of what was in it."""
+    before = SPLINE.fit(FEATURES, CLASSES).predict(FEATURES)
+    arrays.make_safe(SPLINE)
+    assert np.array_equal(SPLINE.predict(FEATURES), before)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("_t", np.zeros(3)),
+        ("_t", np.array([3.0, 2.0, 1.0] * 4)),
+        ("_t", np.full(12, np.nan)),
+        ("_c", np.ones((1, 7))),
+        ("k", 500_000),
+        ("k", -4),
+        ("_t", "no array"),
+    ],
+)
+def test_a_spline_that_leads_beyond_its_arrays_is_not_loaded(field: str, value: Any) -> None:
+    """Compiled code takes places of knots and coefficients as they come."""
+    setattr(splines()[1], field, value)
+    with pytest.raises(ModelError, match="BSpline in the model file"):
+        arrays.make_safe(SPLINE)
 
 
 def fields(**changes: Any) -> Callable[[Any], None]:

@@ -8,12 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 import skops.io
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+)
+from sklearn.feature_selection import SelectKBest, mutual_info_classif
+from sklearn.linear_model import (
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    TweedieRegressor,
+)
+from sklearn.model_selection import TunedThresholdClassifierCV
+from sklearn.multiclass import OutputCodeClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import SplineTransformer, StandardScaler
+from sklearn.random_projection import SparseRandomProjection
 from sklearn.svm import LinearSVC
 from skops.io.exceptions import UntrustedTypesFoundException
 
@@ -22,6 +38,7 @@ from sluice_server.inference.batching import predict_together
 from sluice_server.model.schema import Column, Kind, Schema
 from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import ModelError
+from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.runtimes.sklearn_model import SklearnModel, load
 
 FEATURES, CLASSES = load_iris(return_X_y=True)
@@ -103,6 +120,35 @@ def test_types_that_the_operator_does_not_trust_are_not_loaded(tmp_path: Path) -
     assert load(tmp_path / "m.skops", SCHEMA, TREE, ROWS[:1], "predict").classes == (0, 1, 2)
     with pytest.raises(UntrustedTypesFoundException, match="Tree"):
         load(tmp_path / "m.skops", SCHEMA, (), ROWS[:1], "predict")
+
+
+TWO = (CLASSES > 0).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "labels"),
+    [
+        (HistGradientBoostingClassifier(max_iter=3, categorical_features=[3]), CLASSES),
+        (HistGradientBoostingRegressor(max_iter=3, loss="poisson"), CLASSES),
+        (TunedThresholdClassifierCV(LogisticRegression(max_iter=500)), TWO),
+        (OutputCodeClassifier(LogisticRegression(max_iter=500), random_state=0), CLASSES),
+        (CalibratedClassifierCV(LogisticRegression(max_iter=500), method="temperature"), CLASSES),
+        (make_pipeline(SelectKBest(mutual_info_classif, k=2), LogisticRegression()), CLASSES),
+        (make_pipeline(SplineTransformer(), LinearRegression()), CLASSES),
+        (make_pipeline(SparseRandomProjection(2, random_state=0), LinearRegression()), CLASSES),
+        (TweedieRegressor(power=1.5), CLASSES + 1.0),
+        (TweedieRegressor(power=0.0), CLASSES),
+        (PoissonRegressor(), CLASSES),
+        (GammaRegressor(), CLASSES + 1.0),
+    ],
+    ids=lambda value: type(value).__name__ if hasattr(value, "fit") else "",
+)
+def test_what_is_data_is_served_as_such(tmp_path: Path, estimator: Any, labels: Any) -> None:
+    """Nothing has to be allowed for it, and it answers as scikit-learn does."""
+    rows = np.column_stack([FEATURES[:, :3], np.rint(FEATURES[:, 3])])
+    skops.io.dump(estimator.fit(rows, labels), tmp_path / "m.skops")
+    served = load(tmp_path / "m.skops", SCHEMA, sorted(SAFE_TYPES), rows[:2], "predict")
+    assert np.array_equal(served.predict(rows).values, estimator.predict(rows))
 
 
 def test_something_that_cannot_predict_is_refused(tmp_path: Path) -> None:

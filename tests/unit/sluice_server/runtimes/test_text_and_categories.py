@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from sluice_server.model.schema import Column, Kind, Schema
 from sluice_server.runtimes.safe_types import SAFE_TYPES
@@ -41,6 +41,17 @@ IMPUTED = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(h
 def loaded(estimator: Any, folder: Path, schema: Schema = SCHEMA, example: Any = ROWS[1:2]) -> SklearnModel:
     skops.io.dump(estimator, folder / "model.skops")
     return load(folder / "model.skops", schema, sorted(SAFE_TYPES), example, "predict")
+
+
+@pytest.mark.parametrize("function", [np.log1p, np.sqrt], ids=["log1p", "sqrt"])
+@pytest.mark.parametrize("before", ["passthrough", SimpleImputer(strategy="most_frequent")], ids=["alone", "imputed"])
+def test_a_function_of_numbers_gets_them_beside_text(function: Any, before: Any, tmp_path: Path) -> None:
+    """A matrix with text has objects, for which no function of numpy is made; the table had numbers."""
+    columns = [("city", IMPUTED, ["city"]), ("age", make_pipeline(before, FunctionTransformer(function)), ["age"])]
+    boosted = HistGradientBoostingClassifier(max_iter=5)
+    estimator = make_pipeline(ColumnTransformer(columns, sparse_threshold=0), boosted).fit(TABLE, LABELS)
+    model = loaded(estimator, tmp_path)
+    assert np.array_equal(model.predict(ROWS).probabilities, estimator.predict_proba(TABLE))
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,24 @@ def test_a_histogram_tree_that_leads_astray_is_not_loaded(field: str, value: int
         trees.check(estimator)
 
 
+def test_sets_of_categories_have_their_bits() -> None:
+    """256 of them are asked for, whatever the file has."""
+    estimator = HistGradientBoostingClassifier(max_iter=1, categorical_features=[1], min_samples_leaf=2)
+    estimator.fit(np.column_stack([FEATURES[:, 0], np.arange(150) % 9]), np.arange(150) % 9 % 2)
+    for tree in (tree for each in estimator._predictors for tree in each):
+        tree.raw_left_cat_bitsets = tree.raw_left_cat_bitsets[:, :1].copy()
+    with pytest.raises(ModelError, match="set of categories"):
+        trees.check(estimator)
+
+
+def test_the_rows_of_histogram_trees_are_as_wide_as_what_makes_them_says() -> None:
+    """With categories of a table, another part of the file makes the rows, and only that width is compared."""
+    estimator = HistGradientBoostingClassifier(max_iter=2).fit(FEATURES, CLASSES)
+    estimator._n_features = 1
+    with pytest.raises(ModelError, match="not one of its 1"):
+        trees.check(estimator)
+
+
 def test_categories_beyond_the_bits_are_not_loaded() -> None:
     """They are written into a set of 256 bits, unchecked."""
     estimator = HistGradientBoostingClassifier(max_iter=1, categorical_features=[1]).fit(FEW, CLASSES)
