@@ -18,7 +18,7 @@ from sluice_server.runtimes.port import UnfitRowsError
 ToInput: TypeAlias = Callable[[Rows], Any]
 
 _NUMBERS = {"double": "float64", "float": "float32", "long": "int64", "integer": "int32", "boolean": "bool"}
-_FLOATS = ("double", "float")
+_FLOATS, _WHOLE = ("double", "float"), ("long", "integer")
 
 
 def for_signature(inputs: str) -> ToInput:
@@ -28,7 +28,8 @@ def for_signature(inputs: str) -> ToInput:
         spec = entries[0]["tensor-spec"]
         return _array(str(spec["dtype"]), len(spec["shape"]))
     kinds = [str(entry["type"]) for entry in entries]
-    return _table(kinds, [entry.get("name", at) for at, entry in enumerate(entries)])
+    whole = [kind in _WHOLE and entry.get("required") is False for kind, entry in zip(kinds, entries, strict=True)]
+    return _table(kinds, [entry.get("name", at) for at, entry in enumerate(entries)], whole)
 
 
 def _array(dtype: str, dimensions: int) -> ToInput:
@@ -41,14 +42,16 @@ def _array(dtype: str, dimensions: int) -> ToInput:
     return to_array
 
 
-def _table(kinds: Sequence[str], names: Sequence[str | int]) -> ToInput:
+def _table(kinds: Sequence[str], names: Sequence[str | int], may_be_left_out: Sequence[bool]) -> ToInput:
+    """`may_be_left_out`: columns without which MLflow takes a table, and with missing values it does not."""
     labels = pd.Index(names)
     if all(kind == "double" for kind in kinds):
         return lambda rows: pd.DataFrame(rows, columns=labels)
 
     def to_table(rows: Rows) -> Any:
-        table = pd.DataFrame({at: _column(rows[:, at], kind) for at, kind in enumerate(kinds)})
-        table.columns = labels
+        there = [at for at in range(len(kinds)) if not (may_be_left_out[at] and pd.isna(rows[:, at]).all())]
+        table = pd.DataFrame({at: _column(rows[:, at], kinds[at]) for at in there}, index=pd.RangeIndex(len(rows)))
+        table.columns = labels[there]
         return table
 
     return to_table
@@ -66,7 +69,10 @@ def _column(cells: Rows, kind: str) -> Any:
         return numbers.astype(_NUMBERS[kind])
     if kind == "boolean":
         return pd.Series([None if np.isnan(number) else bool(number) for number in numbers], dtype=object)
-    return numbers  # MLflow itself says that it takes no missing whole numbers
+    raise UnfitRowsError(
+        "a whole number is missing in some rows and there in others, which MLflow cannot give to a model: send those "
+        "without it in a request of their own"
+    )
 
 
 def _dates(cells: Rows) -> Any:

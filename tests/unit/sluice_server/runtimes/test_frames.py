@@ -46,6 +46,24 @@ def test_a_missing_value_is_what_pandas_has_for_it() -> None:
     assert table.iloc[1].tolist() == [1.0, True, "x", pd.Timestamp(ROW[-1])]
 
 
+@pytest.mark.parametrize("kind", ["long", "integer"])
+def test_a_whole_number_that_is_missing_in_all_rows_is_no_column(kind: str) -> None:
+    """If the signature calls it optional: MLflow takes a table without it, and none with a gap in it."""
+    inputs = json.dumps([{"type": "double", "name": "a"}, {"type": kind, "name": "n", "required": False}])
+    to_input = frames.for_signature(inputs)
+    table = to_input(np.array([[0.5, np.nan], [1.5, np.nan]]))
+    assert (list(table.columns), table["a"].tolist()) == (["a"], [0.5, 1.5])
+    assert to_input(np.array([[0.5, 2.0]]))["n"].tolist() == [2]
+    with pytest.raises(UnfitRowsError, match="in a request of their own"):
+        to_input(np.array([[0.5, np.nan], [1.5, 2.0]]))
+
+
+def test_a_table_of_which_nothing_is_there_has_rows() -> None:
+    """The model answers each of them."""
+    inputs = json.dumps([{"type": "long", "name": "n", "required": False}])
+    assert frames.for_signature(inputs)(np.array([[np.nan]] * 3)).shape == (3, 0)
+
+
 def test_a_date_that_mlflow_has_no_room_for_is_the_callers_matter() -> None:
     """Nanoseconds end in the year 2262; whoever sends another date is told so, and the model has not failed."""
     rows = np.array([[datetime(9999, 12, 31)]], dtype=object)

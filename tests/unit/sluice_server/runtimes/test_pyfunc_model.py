@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 with warnings.catch_warnings():  # MLflow's own types warn about each other when they are made
     warnings.simplefilter("ignore")
     from mlflow.models import infer_signature
+    from mlflow.models.signature import ModelSignature
     from mlflow.pyfunc import scoring_server
+    from mlflow.types.schema import ColSpec
+    from mlflow.types.schema import Schema as MlflowSchema
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -93,7 +96,7 @@ def folder(tmp_path: Path, save: Callable[..., None], *arguments: Any, **options
     signature = SignatureText(*(logged["signature"].get(part) for part in ("inputs", "outputs", "params")))
     schema, example = parse_inputs(signature.inputs), files / "serving_input_example.json"
     found_example = logged_example(example.read_bytes(), schema) if example.is_file() else None
-    body = found_example if isinstance(found_example, dict) else made_up_example(schema)
+    body = found_example if isinstance(found_example, dict) else made_up_example(schema, {})
     function = logged["flavors"]["python_function"].get("predict_fn", "predict")
     found = Manifest("sha256:0", "pyfunc", "x", "MLmodel", signature, body, function)
     manifest.write(found, files.parent)
@@ -123,6 +126,27 @@ def of_ours(client: Client, body: Any, path: str = "/invocations") -> Any:
     answer = client.post(path, json=body)
     assert answer.status_code == 200, (answer.text, client.get("/health/ready").text)
     return answer.json()["predictions"]
+
+
+class WithBonus(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Has a column that callers may leave out."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return (model_input["pay"] + model_input.get("bonus", 0)).to_numpy()
+
+
+def test_an_optional_whole_number_may_be_left_out_as_in_mlflow(start: Start, tmp_path: Path) -> None:
+    """The model does not see the column then. Null is the same here; MLflow's own server has no way to say it."""
+    inputs = [ColSpec("double", "pay"), ColSpec("long", "bonus", required=False)]
+    signature = ModelSignature(inputs=MlflowSchema(inputs), outputs=MlflowSchema([ColSpec("double")]))
+    model_dir = folder(tmp_path, mlflow.pyfunc.save_model, python_model=WithBonus(), signature=signature)
+    client = start(model_dir=model_dir)
+    for records in ([{"pay": 1.5}, {"pay": 2.5}], [{"pay": 1.5, "bonus": 3}]):
+        body = {"dataframe_records": records}
+        assert of_ours(client, body) == of_mlflow(model_dir, body)
+    assert of_ours(client, {"features": [[1.5, None]]}, "/predict") == [1.5]
+    mixed = client.post("/predict", json={"features": [[1.5, None], [2.5, 1]]})
+    assert (mixed.status_code, "a request of their own" in mixed.text) == (422, True)
 
 
 def test_a_pickled_classifier_answers_as_in_mlflow_and_takes_feedback(start: Start, tmp_path: Path) -> None:
