@@ -8,8 +8,16 @@ from collections.abc import Sequence
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.revision import Revision
+from sluice_operator.api.spec import Trust
 from sluice_operator.manifests import registry, store
 
+# Variables by which Python, the linker or OpenSSL would run files of a folder, such as that of the model: without trust
+# Code, these files are data.
+_LEADS_TO_CODE = frozenset(
+    {"PYTHONEXECUTABLE", "PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE"}
+    | {"PATH", "GCONV_PATH", "LD_AUDIT", "LD_LIBRARY_PATH", "LD_PRELOAD"}
+    | {"OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"}
+)
 DRAIN_SECONDS = 10  # for which a pod still takes requests after its SIGTERM
 _FINISH_SECONDS = 20  # that it then has for the requests it has begun
 
@@ -111,9 +119,10 @@ def _serve(owner: Owner, revision: Revision) -> Manifest:
     if revision.from_store:
         env[names.DIGEST_KEY] = revision.model.digest
     own = {*env, names.DIGEST_KEY, *((names.STORE_URL_KEY,) if revision.from_store else ())}
+    without = own if revision.trust is Trust.CODE else {*own, *_LEADS_TO_CODE}
     serve = {
         **container,
-        "env": [*_env(env), *(entry for entry in revision.env if entry["name"] not in own)],
+        "env": [*_env(env), *(entry for entry in revision.env if entry["name"] not in without)],
         "ports": [
             {"name": "http", "containerPort": names.PORT_HTTP},
             {"name": "gateway", "containerPort": names.PORT_GATEWAY},

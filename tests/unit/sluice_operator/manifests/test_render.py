@@ -304,3 +304,13 @@ def test_what_the_operator_sets_is_not_set_by_a_user() -> None:
     server = pod_of(custom, again(an_observation(spec=custom)).status)["containers"][0]
     assert entry not in server["env"]
     assert {"name": "THREADS", "value": "2"} in server["env"]
+
+
+@pytest.mark.parametrize("trust", ["Data", "TrustedTypes", "Code"])
+@pytest.mark.parametrize("name", ["PYTHONPATH", "LD_PRELOAD"])
+def test_no_variable_makes_code_of_a_model_s_files_without_trust(trust: str, name: str) -> None:
+    """Python imports what is in a folder of PYTHONPATH before anything of the server runs."""
+    entry = {"name": name, "value": "/model/files"}
+    custom = a_spec(model__trust=trust, server__env=[entry])
+    server = pod_of(custom, again(an_observation(spec=custom)).status)["containers"][0]
+    assert (entry in server["env"]) == (trust == "Code")
