@@ -1,9 +1,9 @@
-"""`python -m sluice_server {prepare|fetch|convert|serve|run}`: reads the environment once and runs the command.
+"""`python -m sluice_server {prepare|fetch|convert|try|serve|run}`: reads the environment once and runs the command.
 
 `prepare` is the Job of a revision where there is a store, and `fetch` the init container of a pod. Both exit with 0,
-1 (try again) or 3 (refused for good). They start `convert`, which exits with 0. `serve` runs until SIGTERM. `run` is
-fetch and serve for a laptop, without an operator. A setting that cannot be used ends each of them with exit code 2 and
-a sentence.
+1 (try again) or 3 (refused for good). They start `convert`, which exits with 0, and `try`, which loads the model once.
+`serve` runs until SIGTERM. `run` is fetch and serve for a laptop, without an operator. A setting that cannot be used
+ends each of them with exit code 2 and a sentence.
 """
 
 from __future__ import annotations
@@ -78,6 +78,14 @@ def _convert(env: MutableMapping[str, str]) -> int:
     return convert.run(settings)
 
 
+def _try(env: MutableMapping[str, str]) -> int:
+    settings = convert_settings(env)
+    logs.configure(settings.log)
+    from sluice_server.fetch import trial  # noqa: PLC0415 - as the others
+
+    return trial.run(settings)
+
+
 def _serve(env: MutableMapping[str, str]) -> int:
     settings = serve_settings(env)
     logs.configure(settings.log)
@@ -121,6 +129,7 @@ COMMANDS: Mapping[str, Callable[[MutableMapping[str, str]], int]] = {
     "prepare": _prepare,
     "fetch": _fetch,
     "convert": _convert,
+    "try": _try,
     "serve": _serve,
     "run": _run,
 }

@@ -1,46 +1,29 @@
-"""The conversion of a fetched model to ONNX, in a process of its own, so that nothing that happens there ends this one.
+"""The conversion of a fetched model to ONNX, in a process of its own; where it fails, the model is served as it is.
 
-A library may hang on a model, break on it, or take more memory or time of a core than it may: then the model is served
-as it is. How long it takes by the clock says more about the node than about the model: such a failure is told, and
-counts only when it comes twice in a row. The process gets no credentials. Pods that fetch for themselves do not
-convert: on nodes that are busy in other ways, they could come to different ends, and one revision has one runtime.
+How long it takes by the clock says more about the node than about the model: such a failure is told, and counts only
+when it comes twice in a row. Pods that fetch for themselves do not convert: on nodes that are busy in other ways, they
+could come to different ends, and one revision has one runtime.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import resource
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from sluice_server.fetch import own_process
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
+from sluice_server.fetch.own_process import Limits
 from sluice_server.model import manifest
 from sluice_server.model.manifest import Manifest
 
 logger = logging.getLogger("sluice.fetch")
 _CONVERTIBLE = frozenset({"skops"})  # runtimes
-CPU_LIMIT = 120  # seconds of a core; a forest of 100 takes about five
-CLOCK_LIMIT = 600.0  # seconds; for a fifth of a core, or a library that waits for ever
 _NOT_DONE = ".conversion-not-done"  # in the model's folder after a try that the clock ended
-_PASSED_ON = frozenset(
-    {"PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "SLUICE_TRUSTED_TYPES", "LOG_LEVEL", "LOG_FORMAT"}
-)
-_PREFIXES_PASSED_ON = ("PYTHON", "OPENBLAS_")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a conversion may take: bytes of this container, if they are limited; seconds of a core, and by the clock."""
-
-    memory: int | None
-    cpu: int = CPU_LIMIT
-    clock: float = CLOCK_LIMIT
 
 
 def was_not_done(model_dir: Path) -> bool:
@@ -74,7 +57,7 @@ def converted(model_dir: Path, limits: Limits, env: Mapping[str, str]) -> Manife
 
     Raises TimeoutExpired if it was not done in time by the clock.
     """
-    code = _run(model_dir, limits, env)
+    code = own_process.run("convert", model_dir, limits, env)
     if code == -signal.SIGXCPU:
         return _as_it_is(model_dir, f"the conversion takes more than {limits.cpu} s of a core")
     if code:
@@ -88,25 +71,3 @@ def _as_it_is(model_dir: Path, failure: str) -> Manifest:
     found = manifest.not_converted(manifest.read(model_dir), failure)
     manifest.write(found, model_dir)
     return found
-
-
-def _run(model_dir: Path, limits: Limits, env: Mapping[str, str]) -> int:
-    """The exit code of the command `convert`; negative where a signal ended it."""
-    own = {name: value for name, value in env.items() if name in _PASSED_ON or name.startswith(_PREFIXES_PASSED_ON)}
-    own |= {"SLUICE_MODEL_DIR": str(model_dir), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with subprocess.Popen([sys.executable, "-m", "sluice_server", "convert"], env=own) as process:
-        # The second one is for a process that does not heed the signal of the first.
-        resource.prlimit(process.pid, resource.RLIMIT_CPU, (limits.cpu, limits.cpu + 10))
-        if limits.memory is not None:
-            _limit_memory(process.pid, limits.memory)
-        try:
-            return process.wait(limits.clock)
-        finally:
-            process.kill()
-
-
-def _limit_memory(pid: int, memory_limit: int) -> None:
-    """To what this process leaves: Kubernetes would end the whole container, and it would be tried for ever."""
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    left = max(memory_limit - taken, 0)
-    resource.prlimit(pid, resource.RLIMIT_DATA, (left, left))

@@ -7,6 +7,7 @@ made from the signature itself.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -35,9 +36,13 @@ def logged_example(logged: bytes, schema: Schema) -> dict[str, Any] | Rejection:
     return rows if isinstance(rows, Rejection) else {"features": features}
 
 
-def made_up_example(schema: Schema) -> dict[str, Any]:
-    """One row of values that most models can answer: they have logarithms, roots and inverses."""
-    return {"features": [[_MADE_UP[column.kind] for column in schema.columns]]}
+def made_up_example(schema: Schema, known: Mapping[str | int, Any]) -> dict[str, Any]:
+    """One row of values that most models can answer: they have logarithms, roots and inverses.
+
+    `known`: values of columns that take no others, by name or place.
+    """
+    row = [known.get(column.name, known.get(at, _MADE_UP[column.kind])) for at, column in enumerate(schema.columns)]
+    return {"features": [row]}
 
 
 def _from_logged(logged: bytes, schema: Schema) -> Any:

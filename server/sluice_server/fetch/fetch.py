@@ -11,12 +11,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from sluice_server.fetch import artifacts, folder, report
+from sluice_server.fetch import artifacts, folder, report, trial
 from sluice_server.fetch.artifacts import Artifacts
 from sluice_server.fetch.example import logged_example, made_up_example
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
-from sluice_server.fetch.preflight import Candidate, check_files, choose, parse_mlmodel, the_one_to_tell
+from sluice_server.fetch.own_process import Limits
+from sluice_server.fetch.preflight import NO_SIGNATURE, Candidate, check_files, choose, parse_mlmodel, the_one_to_tell
 from sluice_server.inference.rejection import Rejection
 from sluice_server.model import manifest, reference
 from sluice_server.model.digest import tree_digest
@@ -26,11 +27,12 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.origin import Origin
 from sluice_server.model.reference import Reference
 from sluice_server.model.refusal import Refused
-from sluice_server.model.schema import parse_inputs
-from sluice_server.runtimes.port import Allowed, Image
+from sluice_server.model.schema import SignatureError, parse_inputs
+from sluice_server.runtimes.port import Image, Policy
 from sluice_server.settings import FetchSettings
 
 logger = logging.getLogger("sluice.fetch")
+_LONGEST_LINE = 1_000  # characters
 
 
 def run(settings: FetchSettings) -> int:
@@ -67,6 +69,11 @@ def fetch(settings: FetchSettings, image: Image, local: bool = False) -> Outcome
         return origin
     found = _describe(candidate, target, origin)
     manifest.write(found, settings.model_dir)
+    as_code = _as_code(target, candidates, candidate, policy)
+    if as_code is not None and not trial.is_loaded(settings.model_dir, Limits(image.memory_limit)):
+        logger.warning("%s is run as code, which trust: Code allows", settings.model_uri)
+        found = _describe(as_code, target, origin)
+        manifest.write(found, settings.model_dir)
     return Fetched(found)
 
 
@@ -81,7 +88,13 @@ def choose_by_file(target: Path, candidates: Sequence[Candidate], allowed: Allow
     return the_one_to_tell(refusals, allowed)
 
 
-def check_model_file(target: Path, candidate: Candidate, allowed: Allowed) -> Refused | None:
+def _as_code(target: Path, candidates: Sequence[Candidate], chosen: Candidate, policy: Policy) -> Candidate | None:
+    """What would run the model's own code, if that is another candidate than the chosen one, and accepts the file."""
+    others = [each for each in candidates if each.runs_code and each is not chosen]
+    return next((each for each in others if check_model_file(target, each, policy) is None), None)
+
+
+def check_model_file(target: Path, candidate: Candidate, policy: Policy) -> Refused | None:
     """Refuses a name that is no file of the artefact, and what the runtime refuses when it checks the file."""
     name = candidate.logged.model_file
     path = target / name
@@ -89,7 +102,9 @@ def check_model_file(target: Path, candidate: Candidate, allowed: Allowed) -> Re
         return Refused(
             "BadModelFile", f"MLmodel names {name!r}, which is not a file of the artefact: log the model again"
         )
-    return candidate.runtime.check_file(target, name, allowed)
+    if refused := candidate.runtime.check_file(target, name, policy):
+        return refused
+    return None if _inputs(candidate, target) else NO_SIGNATURE
 
 
 def _candidates(stored: Artifacts, target: Path, allowed: Allowed) -> tuple[Candidate, ...] | Refused | Unavailable:
@@ -102,10 +117,25 @@ def _candidates(stored: Artifacts, target: Path, allowed: Allowed) -> tuple[Cand
     return choose(model, allowed)
 
 
+def _inputs(candidate: Candidate, target: Path) -> str:
+    """The signature that was logged, else what the file tells; empty if it tells nothing that can be served."""
+    if candidate.model.inputs:
+        return candidate.model.inputs
+    found = candidate.runtime.inputs(target, candidate.logged.model_file) or ""
+    try:
+        parse_inputs(found)
+    except SignatureError:
+        return ""
+    return found
+
+
 def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
-    inputs, logged = candidate.model.inputs, target / "serving_input_example.json"
-    schema = parse_inputs(inputs)
+    logged = target / "serving_input_example.json"
     facts = candidate.runtime.facts(target, candidate.logged.model_file)
+    inputs = _inputs(candidate, target)
+    if not candidate.model.inputs:
+        logger.info("the model was logged without a signature: its file tells the columns: %s", inputs[:_LONGEST_LINE])
+    schema = parse_inputs(inputs)
     example = logged_example(logged.read_bytes(), schema) if logged.is_file() else None
     return Manifest(
         digest=tree_digest(target),
@@ -113,7 +143,7 @@ def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
         flavor=candidate.flavor,
         model_file=candidate.logged.model_file,
         signature=SignatureText(inputs, candidate.model.outputs, candidate.params),
-        input_example=example if isinstance(example, dict) else made_up_example(schema),
+        input_example=example if isinstance(example, dict) else made_up_example(schema, facts.known),
         predict_function=candidate.logged.predict_function,
         example_is_made_up=not isinstance(example, dict),
         example_unfit=example.located[: manifest.LONGEST_REASON] if isinstance(example, Rejection) else None,

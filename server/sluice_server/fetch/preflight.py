@@ -24,6 +24,11 @@ from sluice_server.settings import Trust
 
 MAX_FILES = 1_000
 MAX_MLMODEL = 2**20
+NO_SIGNATURE = Refused(
+    "NoSignature",
+    "the model has no signature, so requests cannot be checked: log it with "
+    "signature=mlflow.models.infer_signature(X, model.predict(X))",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +155,12 @@ def _the_library_versions_match(candidate: Candidate, allowed: Allowed) -> Refus
     return None
 
 
-def _the_signature_can_be_served(candidate: Candidate, allowed: Allowed) -> Refused | None:
-    if not candidate.model.inputs:
-        return Refused(
-            "NoSignature",
-            "the model has no signature, so requests cannot be checked: log it with "
-            "signature=mlflow.models.infer_signature(X, model.predict(X))",
-        )
+def _the_signature_can_be_served(candidate: Candidate, policy: Policy) -> Refused | None:
+    if not candidate.model.inputs and candidate.runs_code:
+        return NO_SIGNATURE
     try:
-        parse_inputs(candidate.model.inputs)
+        if candidate.model.inputs:  # else the file may tell
+            parse_inputs(candidate.model.inputs)
         parse_params(candidate.params)
     except (SignatureError, ParamsError) as error:
         return Refused("UnsupportedSignature", str(error))

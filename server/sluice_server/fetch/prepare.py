@@ -7,10 +7,11 @@ From then on pods get the model by the digest of that folder, and MLflow is not 
 from __future__ import annotations
 
 from sluice_server.fetch import folder, report
-from sluice_server.fetch.conversion import Limits, convert, was_not_done
+from sluice_server.fetch.conversion import convert, was_not_done
 from sluice_server.fetch.fetch import fetch
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
+from sluice_server.fetch.own_process import Limits
 from sluice_server.model.digest import tree_digest
 from sluice_server.runtimes.port import Image
 from sluice_server.settings import FetchSettings, StoreSettings

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from sluice_server.fetch import artifacts
 from sluice_server.fetch.artifacts import Pinned
-from sluice_server.fetch.conversion import Limits, convert
+from sluice_server.fetch.conversion import convert
 from sluice_server.fetch.fetch import fetch
 from sluice_server.fetch.image import this_image
 from sluice_server.fetch.outcome import Fetched, Unavailable
+from sluice_server.fetch.own_process import Limits
 from sluice_server.model.refusal import Refused
 from sluice_server.run_environment import Sources
 from sluice_server.runtimes.port import Image

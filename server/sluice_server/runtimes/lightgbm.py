@@ -14,7 +14,7 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes import lightgbm_file
+from sluice_server.runtimes import inferred, lightgbm_file
 from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, ModelError, Policy
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.runtimes.skops import check_archive
@@ -83,6 +83,13 @@ class LightgbmRuntime:
 
     def facts(self, folder: Path, name: str) -> Facts:
         return Facts()
+
+    def inputs(self, folder: Path, name: str) -> str | None:
+        if zipfile.is_zipfile(folder / name):
+            return None
+        file = lightgbm_file.read((folder / name).read_bytes())
+        types = [inferred.of_categories(values) if values else "double" for values in file.categories]
+        return inferred.of_columns(file.names, types)
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         path = folder / found.model_file

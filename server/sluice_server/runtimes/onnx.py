@@ -49,6 +49,11 @@ class OnnxRuntime:
         model = onnx_file.read(folder / name)
         return Facts(onnx_labels.labels(model, folder), onnx_file.is_steady(model))
 
+    def inputs(self, folder: Path, name: str) -> str | None:
+        from sluice_server.runtimes import onnx_file, onnx_signature  # noqa: PLC0415 - import onnx
+
+        return onnx_signature.inputs(onnx_file.read(folder / name))
+
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.onnx_model import load  # noqa: PLC0415 - imports ONNX Runtime
 

@@ -1,14 +1,14 @@
 """What each kind of model has to offer: to `fetch` its checks, to the serving process its loading.
 
-`fetch` calls `read`, `check`, `check_file` and `facts`, which construct nothing out of the model. The serving process
-calls `load` once. A runtime's library takes most of a start to import, so it is imported by these functions and not
-with the module.
+`fetch` calls `read`, `check`, `check_file`, `facts` and `inputs`, which construct nothing out of the model. The serving
+process calls `load` once. A runtime's library takes most of a start to import, so it is imported by these functions and
+not with the module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -82,10 +82,12 @@ class Facts:
 
     `classes`: the labels of a classifier in the order of its probabilities; None where `load` finds them, or nobody
     does. `is_steady`: whether each row takes the model about as long, so that what was measured is what to expect.
+    `known`: values that it knows, by the column of the fit that takes no others; for a made-up example.
     """
 
     classes: list[Any] | None = None
     is_steady: bool = True
+    known: Mapping[str | int, Any] = field(default_factory=dict)
 
 
 class LoadedModel(Protocol):
@@ -140,6 +142,12 @@ class Runtime(Protocol):
 
     def facts(self, folder: Path, name: str) -> Facts:
         """What a file that was checked tells of its model."""
+
+    def inputs(self, folder: Path, name: str) -> str | None:
+        """The inputs of a signature, as MLmodel would have it, out of a checked file whose model has none.
+
+        None where the file does not tell the columns and their types.
+        """
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         """The model that `found` describes, with its files in `folder`. Called in the worker thread.

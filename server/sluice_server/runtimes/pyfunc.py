@@ -68,6 +68,9 @@ class PyfuncRuntime:
     def facts(self, folder: Path, name: str) -> Facts:
         return Facts(is_steady=False)
 
+    def inputs(self, folder: Path, name: str) -> str | None:
+        return None
+
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.pyfunc_model import load  # noqa: PLC0415 - imports MLflow
 

@@ -15,11 +15,13 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
+from sluice_server.runtimes import skops_signature
 from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, Policy
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.settings import Trust
 
 LIBRARY = "scikit-learn"
+_BOOSTERS = {"xgboost": "XGBoost", "lightgbm": "LightGBM"}  # compiled code follows their files, which have own checks
 _PER_PART = 3_000  # bytes that a list or object of the structure takes: 2,100 with a thousand trees
 _NO_LIMIT = 16 * 2**30  # bytes, where the container has no limit: the structure of no real model needs as much
 _PREDICT_FUNCTIONS = ("predict", "predict_proba")
@@ -73,6 +75,9 @@ class SkopsRuntime:
     def facts(self, folder: Path, name: str) -> Facts:
         return Facts()
 
+    def inputs(self, folder: Path, name: str) -> str | None:
+        return skops_signature.inputs(folder / name)
+
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.sklearn_model import load  # noqa: PLC0415 - imports scikit-learn
 
@@ -122,6 +127,14 @@ def check_types(found: Iterable[str], allowed: Allowed, safe: frozenset[str] = S
     hint = "set `trust: TrustedTypes`"
     if beyond:
         hint += ", and have the administrator add them to SLUICE_TRUSTED_TYPES of the operator"
+    boosters = [flavor for flavor in _BOOSTERS if any(each.startswith(f"{flavor}.") for each in unknown)]
+    if boosters:
+        return Refused(
+            "UntrustedTypes",
+            f"the model file holds an estimator of {_BOOSTERS[boosters[0]]} inside of another one, where its trees are "
+            f"not checked: log that estimator alone with mlflow.{boosters[0]}.log_model, trained on a table whose text "
+            "is of the type category; or set trust: Code, if the administrator allows it",
+        )
     return Refused(
         "UntrustedTypes",
         f"the model file holds types that trust: {allowed.trust} does not allow: {_listed(beyond or unknown)}. Train "

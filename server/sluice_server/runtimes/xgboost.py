@@ -5,6 +5,7 @@ XGBoost is imported when a model is loaded, not with this module.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,13 +14,15 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes import xgboost_file
+from sluice_server.runtimes import inferred, xgboost_file
 from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, ModelError, Policy
+from sluice_server.runtimes.xgboost_file import CATEGORY
 
 LIBRARY = "xgboost-cpu"  # the distribution without the libraries for GPUs, which are 20 times as large
 _SERVED = ("core.Booster", "sklearn.XGB{}Classifier", "sklearn.XGB{}Regressor", "sklearn.XGBRanker")
 _CLASSES = frozenset(f"xgboost.{name.format(forest)}" for name in _SERVED for forest in ("", "RF"))
 _LOG_AGAIN = "log it with mlflow.xgboost.log_model(..., model_format='ubj') and XGBoost 2.0 or newer"
+_TYPES = {"int": "long", "i": "boolean"}  # of XGBoost, and of MLflow; all others are numbers
 _PER_VALUE, _PER_PART = 40, 300  # bytes that a number, or an object or list, of JSON takes when it is read
 
 
@@ -81,7 +84,19 @@ class XgboostRuntime:
         return None
 
     def facts(self, folder: Path, name: str) -> Facts:
-        return Facts()
+        file = xgboost_file.read((folder / name).read_bytes())
+        columns: Sequence[str | int] = file.names or range(file.width)
+        known = {at: values[0] for at, values in zip(columns, file.categories, strict=True) if values}
+        return Facts(known=known)
+
+    def inputs(self, folder: Path, name: str) -> str | None:
+        """Of categories before XGBoost 3.1 nobody knows the values; text can be among them."""
+        file = xgboost_file.read((folder / name).read_bytes())
+        pairs = list(zip(file.types, file.categories, strict=True))
+        if any(kind == CATEGORY and not values for kind, values in pairs):
+            return None
+        types = [inferred.of_categories(values) if values else _TYPES.get(kind, "double") for kind, values in pairs]
+        return inferred.of_columns(file.names, types)
 
     def load(self, folder: Path, found: Manifest, trusted_types: tuple[str, ...], example: Rows) -> LoadedModel:
         from sluice_server.runtimes.xgboost_model import load  # noqa: PLC0415 - imports XGBoost

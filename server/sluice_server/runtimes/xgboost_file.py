@@ -35,7 +35,8 @@ class XgboostFile:
     scikit-learn API, empty for a Booster. `classes`: 0 where the objective has none of its own. `targets`: what it
     predicts for a row. `width`: columns, and `names` theirs, None if it was trained without. `best_round`: the last one
     that the scikit-learn classes use.
-    `categories`: for each column the values that stand for 0, 1, ..., None where it has numbers.
+    `categories`: for each column the values that stand for 0, 1, ..., None where it has numbers. `types`: for each
+    column XGBoost's name of its type, "" where the file has none.
     """
 
     booster: str
@@ -47,6 +48,7 @@ class XgboostFile:
     names: tuple[str, ...] | None
     best_round: int | None
     categories: tuple[tuple[Any, ...] | None, ...]
+    types: tuple[str, ...]
 
 
 def read(content: bytes) -> XgboostFile:
@@ -106,6 +108,7 @@ def _describe(learner: Object) -> XgboostFile:
         names=_names(learner.get("feature_names", []), width),
         best_round=None if best is None else int(best),
         categories=_categories(learner.get("feature_types", []), model.get("cats"), width),
+        types=tuple(map(str, learner.get("feature_types") or [""] * width)),
     )
 
 

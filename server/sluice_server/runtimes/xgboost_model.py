@@ -35,7 +35,7 @@ class XgboostModel:
         with without("sklearn", "pandas"):
             import xgboost  # noqa: PLC0415 - takes most of a start
 
-        self._encoding = encoding(schema, described.names, described.width, described.categories)
+        self._encoding = encoding(schema, described.names, described.width, described.categories, refuses_unknown=True)
         self._matrix_type = xgboost.DMatrix
         self._booster = xgboost.Booster({"nthread": 1})  # a pool of threads for one row costs more than it gives
         self._booster.load_model(bytearray(content))
@@ -47,7 +47,10 @@ class XgboostModel:
         self.nullable = nullable(self.predict, example)
 
     def predict(self, rows: Rows) -> Output:
-        """The output for rows in the order of the signature; raises what XGBoost raises, and on NaN predictions."""
+        """The output for rows in the order of the signature.
+
+        Raises UnfitRowsError for a category that XGBoost does not know, what XGBoost raises, and on NaN predictions.
+        """
         matrix = self._encoding.matrix(rows)
         return self._answer(finite(self._raw(matrix) if self._takes_arrays else self.own(matrix)))
 
@@ -56,7 +59,7 @@ class XgboostModel:
         if not self._takes_arrays:
             return
         for rows in trials(example, schema, self.nullable):
-            matrix = self._encoding.matrix(rows)
+            matrix = self._encoding.matrix_of_known(rows)
             if not np.allclose(self._raw(matrix), self.own(matrix), _NEAR, _NEAR):
                 raise OtherAnswersError
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sluice_server.fetch.conversion import Limits, convert, converted, was_not_done
+from sluice_server.fetch.conversion import convert, converted, was_not_done
 from sluice_server.fetch.outcome import Fetched, Unavailable
+from sluice_server.fetch.own_process import TRIES, Limits
 from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.manifest import CONVERTED
@@ -63,6 +64,11 @@ def test_a_conversion_that_hangs_is_tried_twice(folder: Path) -> None:
     assert isinstance(outcome, Fetched)
     assert outcome.manifest.not_converted == "the conversion did not end within 0 s"
     assert outcome.manifest == manifest.read(folder)
+
+
+def test_all_tries_of_a_conversion_take_ten_minutes_at_most() -> None:
+    """A start waits for both of them, and nobody is served by a new revision meanwhile."""
+    assert Limits(None).clock * TRIES == 600.0
 
 
 def test_a_conversion_is_limited_by_the_work_and_not_by_the_clock(folder: Path) -> None:

@@ -81,6 +81,12 @@ def test_why_one_does_not_fit_is_told(logged: bytes, told: str) -> None:
 
 def test_else_one_is_made_from_the_signature() -> None:
     """Of the right kinds, and nothing whose logarithm or inverse does not exist."""
-    assert made_up_example(SCHEMA) == {"features": [[0.5, False]]}
+    assert made_up_example(SCHEMA, {}) == {"features": [[0.5, False]]}
     texts = Schema((Column("city", Kind.TEXT), Column("at", Kind.DATE)))
-    assert made_up_example(texts) == {"features": [["example", "2025-01-01T00:00:00"]]}
+    assert made_up_example(texts, {}) == {"features": [["example", "2025-01-01T00:00:00"]]}
+
+
+def test_a_column_that_takes_certain_values_gets_one_of_them() -> None:
+    """By its name, or by its place where the model was fitted without names."""
+    assert made_up_example(SCHEMA, {"t": True}) == {"features": [[0.5, True]]}
+    assert made_up_example(SCHEMA, {0: 7}) == {"features": [[7, False]]}
