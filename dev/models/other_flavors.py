@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xgboost
 from mlflow.pyfunc import PythonModel
+from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
@@ -22,6 +23,7 @@ def cases() -> Iterator[Case]:
     yield from _xgboost()
     yield from _lightgbm()
     yield Case("ONNX, and code", "a forest as ONNX", _onnx)
+    yield Case("ONNX, and code", "whole numbers of 8 bits as ONNX", _narrow)
     yield Case("ONNX, and code", "a PythonModel", _python_model)
 
 
@@ -96,6 +98,8 @@ def _lightgbm() -> Iterator[Case]:
     yield Case(group, "LGBMRegressor", _fitted(lightgbm.LGBMRegressor(**few), data.diabetes, flavor, **skops))
     yield Case(group, "numbers with gaps", _fitted(numbers, _numbers, flavor, **skops))
     yield Case(group, "Booster", booster)
+    linear = lightgbm.LGBMRegressor(**few, linear_tree=True)
+    yield Case(group, "linear trees", _fitted(linear, data.diabetes, flavor, **skops))
 
 
 _LIGHTGBM_TYPES = [
@@ -120,6 +124,27 @@ def _onnx() -> Logged:
         mlflow.onnx.save_model(graph, folder, signature=signature, input_example=asked[:2], pip_requirements=["onnx"])
 
     return Logged(save, asked, expected)
+
+
+def _narrow() -> Logged:
+    """A model of pixels, say: their sum."""
+    rows = np.random.default_rng(0).integers(0, 256, (data.MOST_ROWS, 4)).astype(np.uint8)
+    nodes = [
+        helper.make_node("Cast", ["rows"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["numbers", "axis"], ["sum"], keepdims=0),
+    ]
+    sides = [("rows", TensorProto.UINT8, [None, 4])], [("sum", TensorProto.FLOAT, [None])]
+    inputs, outputs = ([helper.make_tensor_value_info(*each) for each in side] for side in sides)
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(nodes, "sum", inputs, outputs, [axis])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    expected = rows.sum(axis=1).astype(np.float32)
+
+    def save(folder: Path) -> None:
+        signature = mlflow.models.infer_signature(rows, expected)
+        mlflow.onnx.save_model(model, folder, signature=signature, input_example=rows[:2], pip_requirements=["onnx"])
+
+    return Logged(save, rows, expected)
 
 
 class Doubled(PythonModel):  # type: ignore[misc]  # MLflow has no types

@@ -8,6 +8,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import skops.io
+import xgboost
 from sklearn import ensemble, linear_model, naive_bayes, neighbors, neural_network, svm, tree
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
@@ -222,5 +223,7 @@ def _as_logged() -> Iterator[Case]:
     yield Case(group, "cloudpickle", _of(forest, data.iris, serialization="cloudpickle"))
     yield Case(group, "a function of one's own, skops", _of(own, data.iris))
     yield Case(group, "a function of one's own, cloudpickle", _of(own, data.iris, serialization="cloudpickle"))
+    pipeline = make_pipeline(StandardScaler(), xgboost.XGBClassifier(n_estimators=5))
+    yield Case(group, "a booster in a pipeline", _of(pipeline, data.iris))
     yield Case(group, "no input example", _of(forest, data.iris, example=False))
     yield Case(group, "no signature", _of(forest, data.iris, signature=False, example=False))

@@ -28,7 +28,7 @@ from sluice_server.model.origin import Origin
 from sluice_server.model.reference import Reference
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import SignatureError, parse_inputs
-from sluice_server.runtimes.port import Image, Policy
+from sluice_server.runtimes.port import Allowed, Image
 from sluice_server.settings import FetchSettings
 
 logger = logging.getLogger("sluice.fetch")
@@ -69,7 +69,7 @@ def fetch(settings: FetchSettings, image: Image, local: bool = False) -> Outcome
         return origin
     found = _describe(candidate, target, origin)
     manifest.write(found, settings.model_dir)
-    as_code = _as_code(target, candidates, candidate, policy)
+    as_code = _as_code(target, candidates, candidate, allowed)
     if as_code is not None and not trial.is_loaded(settings.model_dir, Limits(image.memory_limit)):
         logger.warning("%s is run as code, which trust: Code allows", settings.model_uri)
         found = _describe(as_code, target, origin)
@@ -88,13 +88,13 @@ def choose_by_file(target: Path, candidates: Sequence[Candidate], allowed: Allow
     return the_one_to_tell(refusals, allowed)
 
 
-def _as_code(target: Path, candidates: Sequence[Candidate], chosen: Candidate, policy: Policy) -> Candidate | None:
+def _as_code(target: Path, candidates: Sequence[Candidate], chosen: Candidate, allowed: Allowed) -> Candidate | None:
     """What would run the model's own code, if that is another candidate than the chosen one, and accepts the file."""
     others = [each for each in candidates if each.runs_code and each is not chosen]
-    return next((each for each in others if check_model_file(target, each, policy) is None), None)
+    return next((each for each in others if check_model_file(target, each, allowed) is None), None)
 
 
-def check_model_file(target: Path, candidate: Candidate, policy: Policy) -> Refused | None:
+def check_model_file(target: Path, candidate: Candidate, allowed: Allowed) -> Refused | None:
     """Refuses a name that is no file of the artefact, and what the runtime refuses when it checks the file."""
     name = candidate.logged.model_file
     path = target / name
@@ -102,7 +102,7 @@ def check_model_file(target: Path, candidate: Candidate, policy: Policy) -> Refu
         return Refused(
             "BadModelFile", f"MLmodel names {name!r}, which is not a file of the artefact: log the model again"
         )
-    if refused := candidate.runtime.check_file(target, name, policy):
+    if refused := candidate.runtime.check_file(target, name, allowed):
         return refused
     return None if _inputs(candidate, target) else NO_SIGNATURE
 

@@ -155,7 +155,7 @@ def _the_library_versions_match(candidate: Candidate, allowed: Allowed) -> Refus
     return None
 
 
-def _the_signature_can_be_served(candidate: Candidate, policy: Policy) -> Refused | None:
+def _the_signature_can_be_served(candidate: Candidate, allowed: Allowed) -> Refused | None:
     if not candidate.model.inputs and candidate.runs_code:
         return NO_SIGNATURE
     try:

@@ -15,7 +15,7 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import inferred, lightgbm_file
-from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, ModelError, Policy
+from sluice_server.runtimes.port import Allowed, Facts, LoadedModel, LoggedFlavor, ModelError
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.runtimes.skops import check_archive
 

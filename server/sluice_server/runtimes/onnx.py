@@ -13,7 +13,7 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, Policy
+from sluice_server.runtimes.port import Allowed, Facts, LoadedModel, LoggedFlavor
 
 
 class OnnxFlavor(msgspec.Struct, frozen=True):
@@ -44,10 +44,10 @@ class OnnxRuntime:
         return check(folder, name)
 
     def facts(self, folder: Path, name: str) -> Facts:
-        from sluice_server.runtimes import onnx_file, onnx_labels  # noqa: PLC0415 - import onnx
+        from sluice_server.runtimes import onnx_file, onnx_labels, onnx_steady  # noqa: PLC0415 - import onnx
 
         model = onnx_file.read(folder / name)
-        return Facts(onnx_labels.labels(model, folder), onnx_file.is_steady(model))
+        return Facts(onnx_labels.labels(model, folder), onnx_steady.is_steady(model))
 
     def inputs(self, folder: Path, name: str) -> str | None:
         from sluice_server.runtimes import onnx_file, onnx_signature  # noqa: PLC0415 - import onnx

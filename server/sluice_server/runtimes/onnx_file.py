@@ -18,11 +18,6 @@ from sluice_server.model.refusal import Refused
 _STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _ENDLESS = "Loop"
 SUFFIX = ".onnx"
-# What they make is as large as the numbers in a row say.
-_SIZED_BY_VALUES = frozenset(
-    {"AffineGrid", "BlackmanWindow", "CenterCropPad", "Col2Im", "ConstantOfShape", "DFT", "Expand", "HammingWindow"}
-    | {"HannWindow", "MaxUnpool", "MelWeightMatrix", "OneHot", "Pad", "Range", "Resize", "STFT", "Tile", "Upsample"}
-)
 
 
 def read(file: Path) -> Any:
@@ -49,17 +44,6 @@ def check(folder: Path, name: str) -> Refused | None:
     nodes = list(_all_nodes(model))
     tensors = list(_all_tensors(model, nodes))
     return _operators(model, nodes) or _other_files(folder, name, tensors)
-
-
-def is_steady(model: Any) -> bool:
-    """Whether each row takes a model about as long, as far as its operators tell.
-
-    Not where graphs are inside of nodes (If, Scan) or functions: which parts of them run, and how often, is up to the
-    values. Nor where values say how large something gets.
-    """
-    nodes = model.graph.node
-    inside = any(attribute.HasField("g") or attribute.graphs for node in nodes for attribute in node.attribute)
-    return not (model.functions or inside or any(node.op_type in _SIZED_BY_VALUES for node in nodes))
 
 
 def _operators(model: Any, nodes: Iterable[Any]) -> Refused | None:

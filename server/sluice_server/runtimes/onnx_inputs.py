@@ -112,5 +112,6 @@ def _holds(kind: type, column: Column) -> bool:
         largest = _WHOLE_IN_FLOAT16 if column.kind is Kind.INTEGER else float(np.finfo(kind).max)
         low, high = -largest, largest
     else:
-        low, high = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
+        limits = np.iinfo(kind.__name__)
+        low, high = float(limits.min), float(limits.max)
     return column.range is not None and low <= column.range.low and column.range.high <= high

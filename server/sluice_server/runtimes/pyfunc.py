@@ -13,7 +13,7 @@ from sluice_server.model.mlmodel import PYTHON_FUNCTION, MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import requirements
-from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, Policy
+from sluice_server.runtimes.port import Allowed, Facts, LoadedModel, LoggedFlavor
 from sluice_server.settings import Trust
 
 IMAGE = "sluice-server-pyfunc"

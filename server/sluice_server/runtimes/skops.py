@@ -16,7 +16,7 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import skops_signature
-from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, Policy
+from sluice_server.runtimes.port import Allowed, Facts, LoadedModel, LoggedFlavor
 from sluice_server.runtimes.safe_types import SAFE_TYPES
 from sluice_server.settings import Trust
 

@@ -15,7 +15,7 @@ from sluice_server.model.mlmodel import MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import inferred, xgboost_file
-from sluice_server.runtimes.port import Facts, LoadedModel, LoggedFlavor, ModelError, Policy
+from sluice_server.runtimes.port import Allowed, Facts, LoadedModel, LoggedFlavor, ModelError
 from sluice_server.runtimes.xgboost_file import CATEGORY
 
 LIBRARY = "xgboost-cpu"  # the distribution without the libraries for GPUs, which are 20 times as large

@@ -16,8 +16,8 @@ from sluice_server.runtimes.port import Allowed, Image
 from sluice_server.settings import Trust
 
 LIBRARIES = {"scikit-learn": "1.9.1", "xgboost-cpu": "3.2.0", "lightgbm": "4.7.0"}
-POLICY = Policy(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", LIBRARIES, 2**30))
-AS_CODE = Policy(Trust.CODE, (), Image("3.11.7", {**LIBRARIES, "pandas": "3.0.0"}, 2**30))
+ALLOWED = Allowed(Trust.TRUSTED_TYPES, ("sklearn.tree._tree.Tree",), Image("3.11.7", LIBRARIES, 2**30))
+AS_CODE = Allowed(Trust.CODE, (), Image("3.11.7", {**LIBRARIES, "pandas": "3.0.0"}, 2**30))
 GOOD = MLmodel(
     flavors={
         "python_function": {"python_version": "3.11.2"},
@@ -176,7 +176,7 @@ def test_an_estimator_of_lightgbm_is_served_out_of_skops(saved: dict[str, str], 
 @pytest.mark.parametrize("signature", [None, Signature(None, None), Signature("", None)])
 def test_code_without_a_signature_is_refused_with_the_line_to_add(signature: Signature | None) -> None:
     """Requests could not be checked. Files that are data may tell their columns, so these are looked into first."""
-    assert check(changed(signature=signature), POLICY) is None
+    assert check(changed(signature=signature), ALLOWED) is None
     reason, message = refusal(changed(signature=signature, flavors={"python_function": {}}), AS_CODE)
     assert reason == "NoSignature"
     assert "infer_signature" in message

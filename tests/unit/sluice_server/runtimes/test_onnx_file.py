@@ -12,7 +12,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from sluice_server.model.refusal import Refused
-from sluice_server.runtimes.onnx_file import check, is_steady, read
+from sluice_server.runtimes.onnx_file import check, read
+from sluice_server.runtimes.onnx_steady import is_steady
 
 ROWS = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])
 ANSWER = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)

@@ -51,7 +51,7 @@ def test_a_function_of_numbers_gets_them_beside_text(function: Any, before: Any,
     boosted = HistGradientBoostingClassifier(max_iter=5)
     estimator = make_pipeline(ColumnTransformer(columns, sparse_threshold=0), boosted).fit(TABLE, LABELS)
     model = loaded(estimator, tmp_path)
-    assert np.array_equal(model.predict(ROWS).probabilities, estimator.predict_proba(TABLE))
+    assert np.array_equal(np.asarray(model.predict(ROWS).probabilities), estimator.predict_proba(TABLE))
 
 
 @pytest.mark.parametrize(
