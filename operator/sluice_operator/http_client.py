@@ -108,7 +108,9 @@ class HttpClient:
         await self._session.close()
 
     async def ask(self, request: Request) -> Answer:
-        """The answer, whatever its status is. Raises HttpError."""
+        """The answer, whatever its status is. Raises HttpError, also once this client is closed."""
+        if self._session.closed:  # what asks in the background is not told that the process ends
+            raise HttpError("this process ends")
         try:
             with measured(self._dependency, request.method.lower()) as call:
                 async with asyncio.timeout_at(request.deadline):

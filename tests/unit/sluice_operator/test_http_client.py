@@ -268,6 +268,18 @@ def test_an_address_that_is_none_is_told(url: str) -> None:
     assert told == "it cannot be asked: its address, or a header, is not well-formed" or "name is not found" in told
 
 
+def test_a_closed_client_says_that_the_process_ends() -> None:
+    """What asks in the background goes on for a moment while the process ends: that is no fault to be logged."""
+
+    async def ask() -> None:
+        async with HttpClient("mlflow") as client:
+            pass
+        await client.ask(request())
+
+    with pytest.raises(HttpError, match="this process ends"):
+        asyncio.run(ask())
+
+
 def test_a_header_with_a_line_break_is_not_sent() -> None:
     """And is not shown, because it may be a token."""
     with pytest.raises(HttpError) as error:
