@@ -18,15 +18,20 @@ _FEWEST = 50  # aliases that are followed in a registry; fewer are asked for one
 _MORE = 4  # times as many models as are followed are read, and then no list is worth its length
 _PATIENCE = 4.0  # seconds for a list: whoever waits for it has to ask for his alias in what is left of ten
 _USED = 5.0  # seconds, for which a list is used
-_UNUSABLE = 600.0  # seconds, after which a registry that gave no list is asked for one again
+_RETRY, _MOST = 30.0, 600.0  # seconds after which one that gave no list is asked again: the first pause, the longest
 
 
 @dataclass(eq=False)
 class _List:
-    """Mutable: the newest list of one registry, None if there is none. `until`: it is used, by the clock."""
+    """Mutable: the newest list of one registry, None if there is none. `until`: it is used, by the clock.
+
+    `failures`: how often in a row there was none. A busy moment costs half a minute without a list, and a registry that
+    can never be listed is asked every ten minutes.
+    """
 
     aliases: Mapping[tuple[str, str], Listed] | None = None
     until: float = -math.inf
+    failures: int = 0
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -46,7 +51,8 @@ class AliasLists:
         async with newest.reading:
             if self._clock() >= newest.until:
                 newest.aliases = await self._read(via, _MORE * followed)
-                newest.until = self._clock() + (_UNUSABLE if newest.aliases is None else _USED)
+                newest.failures = newest.failures + 1 if newest.aliases is None else 0
+                newest.until = self._clock() + (_pause(newest.failures) if newest.failures else _USED)
 
     async def _read(self, via: Connection, most: int) -> Mapping[tuple[str, str], Listed] | None:
         try:
@@ -65,3 +71,7 @@ class AliasLists:
     def forget(self, via: Connection) -> None:
         """Nobody follows anything in this registry any more."""
         self._lists.pop(via, None)
+
+
+def _pause(failures: int) -> float:
+    return min(_MOST, _RETRY * 2.0 ** min(failures - 1, 16))

@@ -127,7 +127,7 @@ def test_few_aliases_are_asked_for_one_by_one() -> None:
 
 
 def test_a_registry_that_cannot_be_listed_is_asked_as_before() -> None:
-    """Because it has far more models than are followed, gives no list, or takes very long; that is tried seldom."""
+    """Because it has far more models than are followed, gives no list, or is slow: it is tried ever more seldom."""
 
     async def scenario() -> None:
         for change in ({"models": 1_000_000}, {"can_be_listed": False}, {"list_takes": 3600}):
@@ -137,8 +137,28 @@ def test_a_registry_that_cannot_be_listed_is_asked_as_before() -> None:
             followed.fake.versions["model-7"] = 2
             await asyncio.sleep(300)
             assert all(followed.version(name) == ("2" if name == "model-7" else "1") for name in followed.names)
-            assert followed.fake.asked["list"] <= 1
+            assert followed.fake.asked["list"] <= 4
             assert followed.fake.asked["one"] >= 800
+            await asyncio.sleep(600)
+            followed.fake.asked.clear()
+            await asyncio.sleep(3600)
+            assert followed.fake.asked["list"] <= 6
+
+    simulated(scenario)
+
+
+def test_a_registry_that_was_busy_is_listed_again_within_a_minute() -> None:
+    """A fleet that starts asks much at once; if the first list fails then, not each alias is asked for ten minutes."""
+
+    async def scenario() -> None:
+        followed = Followed(200)
+        followed.fake.list_takes = 60
+        await followed.begin()
+        followed.fake.list_takes = 0.1
+        await asyncio.sleep(60 + POLL)
+        followed.fake.asked.clear()
+        await asyncio.sleep(60)
+        assert followed.fake.asked["one"] == 0
 
     simulated(scenario)
 
