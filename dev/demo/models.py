@@ -119,21 +119,22 @@ def registered(log: str) -> Version:
 
 
 class Aliases:
-    """The aliases of the registered model, over MLflow's REST interface."""
+    """The aliases of the registered model `name`, over MLflow's REST interface."""
 
-    def __init__(self, mlflow: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, mlflow: str, name: str = NAME, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._name = name
         self._url = f"{mlflow}/api/2.0/mlflow/registered-models/alias"
         self._transport = transport
 
     async def set(self, alias: str, version: str) -> None:
-        await self._ask("POST", json={"name": NAME, "alias": alias, "version": version})
+        await self._ask("POST", json={"name": self._name, "alias": alias, "version": version})
 
     async def remove(self, alias: str) -> None:
         """Remove the alias, if it exists."""
-        await self._ask("DELETE", absent_is_fine=True, json={"name": NAME, "alias": alias})
+        await self._ask("DELETE", absent_is_fine=True, json={"name": self._name, "alias": alias})
 
     async def get(self, alias: str) -> str | None:
-        answer = await self._ask("GET", absent_is_fine=True, params={"name": NAME, "alias": alias})
+        answer = await self._ask("GET", absent_is_fine=True, params={"name": self._name, "alias": alias})
         return None if answer.is_error else str(answer.json()["model_version"]["version"])
 
     async def _ask(self, method: str, *, absent_is_fine: bool = False, **content: Any) -> httpx.Response:

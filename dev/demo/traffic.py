@@ -1,4 +1,4 @@
-"""A steady, bounded stream of iris predictions and labels through the gateway. It keeps each request.
+"""A steady, bounded stream of predictions and labels through the gateway. It keeps each request.
 
 Requests start at a fixed rate, however long the answers take, as those of many independent callers would. After each
 answer the true label is posted to /feedback a little later. Counting is in `tally`. The client is aiohttp's, because
@@ -21,7 +21,7 @@ IN_FLIGHT = 200  # predictions at the same time, each with its label; when all o
 LABEL_DELAY = (0.2, 1.5)  # seconds; random, because a fixed delay could meet the round robin of a gateway in step
 TIMEOUT = 10.0  # seconds after which a request counts as not answered
 
-Row: TypeAlias = tuple[tuple[float, ...], int]  # features, true class
+Row: TypeAlias = tuple[tuple[object, ...], int]  # features, as JSON has them; true class
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Stream:
                 prediction = group.create_task(self._predict(session, *self._random.choice(self._rows)))
                 prediction.add_done_callback(lambda _: slots.release())
 
-    async def _predict(self, session: aiohttp.ClientSession, features: tuple[float, ...], label: int) -> None:
+    async def _predict(self, session: aiohttp.ClientSession, features: tuple[object, ...], label: int) -> None:
         at = self.now
         answer = await _post(session, "/predict", {"features": [list(features)]})
         request = self._record("predict", at, answer, _prediction_failure(answer), label)
