@@ -62,10 +62,14 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Where the store is, and the file with the token of this namespace, if the store wants one."""
+    """Where the store is, and the file with the token of this namespace.
+
+    `is_open`: the store asks nobody for a token. That must be said: a file may be missing for other reasons.
+    """
 
     url: str
     token_file: Path
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +244,15 @@ def _store(env: Mapping[str, str], name: str) -> StoreSettings | None:
         return None
     if not _STORE_URL.fullmatch(url):
         raise SettingError(f"{name} is no address: write http://HOST:PORT, without a user in it.")
-    return StoreSettings(url, Path(env.get("SLUICE_STORE_TOKEN_FILE", "/etc/sluice/store/token")))
+    token_file = Path(env.get("SLUICE_STORE_TOKEN_FILE", "/etc/sluice/store/token"))
+    return StoreSettings(url, token_file, _flag(env, "SLUICE_STORE_OPEN"))
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip().lower()
+    if text not in {"", "true", "false"}:
+        raise SettingError(f"{name} is {text!r}: it must be true or false.")
+    return text == "true"
 
 
 def _digest(env: Mapping[str, str]) -> str:

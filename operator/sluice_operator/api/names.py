@@ -32,6 +32,7 @@ PORT_GATEWAY = 8081
 TRACKING_URI_KEY = "MLFLOW_TRACKING_URI"  # key in the ConfigMap with the addresses
 DIGEST_KEY = "SLUICE_MODEL_DIGEST"  # of the model that a pod fetches from the store
 STORE_URL_KEY = "SLUICE_STORE_URL"  # likewise
+STORE_OPEN_KEY = "SLUICE_STORE_OPEN"  # likewise: whether the store asks nobody for a token
 
 HEADER_REVISION = "X-Sluice-Revision"
 HEADER_PROBE = "x-sluice-probe"  # keeps a request out of the model server's counters

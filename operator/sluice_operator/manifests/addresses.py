@@ -10,9 +10,10 @@ from sluice_operator.api.owner import Manifest, Owner
 def config(owner: Owner) -> Manifest:
     """The ConfigMap with the addresses of the operator's registry, for revisions that name no other one, and its store.
 
-    Without a store the key is left out and not deleted: pods of revisions in the last one still ask there.
+    Without a store its keys are left out and not deleted: pods of revisions in the last one still ask there.
     """
-    store = {names.STORE_URL_KEY: owner.store_url} if owner.store_url else {}
+    is_open = "false" if owner.store_token else "true"
+    store = {names.STORE_URL_KEY: owner.store_url, names.STORE_OPEN_KEY: is_open} if owner.store_url else {}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -21,7 +22,7 @@ def config(owner: Owner) -> Manifest:
     }
 
 
-def variable(owner: Owner, key: str) -> Manifest:
-    """The variable `key`, with its value in that ConfigMap."""
-    reference = {"name": names.registry_config(owner.name), "key": key}
+def variable(owner: Owner, key: str, *, optional: bool = False) -> Manifest:
+    """The variable `key`, with its value in that ConfigMap. No container starts without it unless it is `optional`."""
+    reference = {"name": names.registry_config(owner.name), "key": key, **({"optional": True} if optional else {})}
     return {"name": key, "valueFrom": {"configMapKeyRef": reference}}

@@ -116,9 +116,10 @@ def _serve(owner: Owner, revision: Revision) -> Manifest:
         "SLUICE_FEEDBACK_KEY_FILE": f"{names.FEEDBACK_DIR}/key",
         "SLUICE_DRAIN_DELAY": str(DRAIN_SECONDS),
     }
+    from_store = (names.STORE_URL_KEY, names.STORE_OPEN_KEY) if revision.from_store else ()
     if revision.from_store:
         env[names.DIGEST_KEY] = revision.model.digest
-    own = {*env, names.DIGEST_KEY, *((names.STORE_URL_KEY,) if revision.from_store else ())}
+    own = {*env, names.DIGEST_KEY, *from_store}
     without = own if revision.trust is Trust.CODE else {*own, *_LEADS_TO_CODE}
     serve = {
         **container,
@@ -130,7 +131,9 @@ def _serve(owner: Owner, revision: Revision) -> Manifest:
         **_probes(),
         "volumeMounts": [*container["volumeMounts"], feedback],
     }
-    return store.access(owner, serve) if revision.from_store else serve
+    if not revision.from_store:
+        return serve
+    return store.access(owner, {**serve, "env": [*serve["env"], store.openness(owner)]})
 
 
 def _probes() -> Manifest:

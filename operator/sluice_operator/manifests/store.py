@@ -20,6 +20,11 @@ def access(owner: Owner, container: Manifest) -> Manifest:
     return {**container, "env": env, "volumeMounts": [*container["volumeMounts"], mount]}
 
 
+def openness(owner: Owner) -> Manifest:
+    """The variable that says whether a pod may give its model to others without a token. Without it none does."""
+    return addresses.variable(owner, names.STORE_OPEN_KEY, optional=True)
+
+
 def volume(owner: Owner) -> Manifest:
     """The token."""
     return {"name": _VOLUME, "secret": {"secretName": names.store_secret(owner.name), "optional": True}}

@@ -42,7 +42,7 @@ def routes(model_dir: Path, store: StoreSettings) -> APIRouter:
     """The route for the folder of this pod."""
     router = APIRouter()
     folder, copying = ModelFolder(model_dir), asyncio.Semaphore(_AT_ONCE)
-    token = OwnToken(store.token_file)
+    token = OwnToken(store)
 
     @router.get(f"{PATH}{{digest}}", summary="The model folder as a tar (cluster port only)", response_class=Response)
     async def archive(digest: str, request: Request) -> Response:
@@ -67,13 +67,13 @@ async def _copied(folder: Path, copying: asyncio.Semaphore) -> AsyncIterator[byt
 class OwnToken:
     """The token that this pod has for the store, which others show to get its model.
 
-    A pod that never had one is of a store that takes none, and gives its model to everybody. Once there was a token,
-    one is needed: the Secret is deleted and made anew when the key of the store changes.
+    Only a pod of an open store gives its model without one. That there is no file says nothing: the Secret is deleted
+    and made anew when the key of the store changes, and a container may be started again in between.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._needed = file.exists()
+    def __init__(self, store: StoreSettings) -> None:
+        self._file = store.token_file
+        self._needed = not store.is_open
 
     def is_shown(self, authorization: str) -> bool:
         """Whether a request with this header may have the model; nobody may while the token is gone or empty."""

@@ -109,9 +109,18 @@ def test_a_store_is_used_where_its_address_is() -> None:
     assert store_settings(**env, SLUICE_PEER_URL="http://iris:8080").peer == replace(expected, url="http://iris:8080")
 
 
+@pytest.mark.parametrize(("said", "is_open"), [("", False), ("false", False), ("true", True), ("True", True)])
+def test_a_store_is_open_only_where_that_is_said(said: str, is_open: bool) -> None:
+    """No token does not mean that none is needed."""
+    found = serve_settings({"SLUICE_STORE_URL": "http://store", "SLUICE_STORE_OPEN": said}).store
+    assert found is not None
+    assert found.is_open is is_open
+
+
 @pytest.mark.parametrize(
     ("env", "told"),
     [
+        ({"SLUICE_STORE_URL": "http://store", "SLUICE_STORE_OPEN": "yes"}, "SLUICE_STORE_OPEN is 'yes'"),
         ({"SLUICE_STORE_URL": "store:8090"}, "SLUICE_STORE_URL is no address"),
         ({"SLUICE_STORE_URL": "http://user:verysecret@store"}, "without a user"),
         (

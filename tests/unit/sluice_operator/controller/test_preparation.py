@@ -175,7 +175,8 @@ def test_the_address_of_a_store_that_was_switched_off_outlives_other_changes() -
         world.tracking_uri = address
         world.calm_down(2)
         data = world.kube.objects["ConfigMap", "iris-registry"]["data"]
-        assert data == {names.TRACKING_URI_KEY: address, names.STORE_URL_KEY: WITH_STORE.store_url}
+        store = {names.STORE_URL_KEY: WITH_STORE.store_url, names.STORE_OPEN_KEY: "false"}
+        assert data == {names.TRACKING_URI_KEY: address, **store}
 
 
 @pytest.mark.parametrize("cut_after", range(1, 7))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace as replace_owner
 
+import pytest
 from msgspec.structs import replace
 
 from sluice_operator.api import names
@@ -19,7 +20,13 @@ SECRETS = {"credentialsSecret": "mlflow", "artifactSecret": "s3"}
 
 def prepared(**registry: str) -> Revision:
     """Version 2, whose model is in the store. Its user has another store in mind for labels, which is not asked."""
-    pinned, env = replace(model(2), digest="sha256:aa"), [{"name": "SLUICE_STORE_URL", "value": "http://other"}]
+    pinned, env = (
+        replace(model(2), digest="sha256:aa"),
+        [
+            {"name": "SLUICE_STORE_URL", "value": "http://other"},
+            {"name": "SLUICE_STORE_OPEN", "value": "true"},
+        ],
+    )
     spec = a_spec(model__registry=registry, server__env=env)
     return replace(revision(2, spec), from_store=True, model=pinned)
 
@@ -105,13 +112,23 @@ def test_a_store_changes_no_pod_template_of_a_revision_that_was_made_without_one
         assert before == after
 
 
-def test_the_address_of_the_store_is_beside_that_of_the_registry() -> None:
-    """Pods read it when they start. Without a store there is none."""
-    assert addresses.config(WITH_STORE)["data"] == {
+@pytest.mark.parametrize(("token", "is_open"), [("models.00ff", "false"), ("", "true")])
+def test_the_address_of_the_store_is_beside_that_of_the_registry(token: str, is_open: str) -> None:
+    """Pods read it when they start, and whether they may give their model without a token. Without a store neither."""
+    assert addresses.config(replace_owner(WITH_STORE, store_token=token))["data"] == {
         "MLFLOW_TRACKING_URI": OWNER.tracking_uri,
         "SLUICE_STORE_URL": WITH_STORE.store_url,
+        "SLUICE_STORE_OPEN": is_open,
     }
     assert "SLUICE_STORE_URL" not in addresses.config(OWNER)["data"]
+
+
+def test_whether_the_store_is_open_is_said_by_the_operator_alone() -> None:
+    """The user's variable of that name is left out. Where nobody says it, a pod gives its model to nobody."""
+    [server] = pod_of(builders.deployment(WITH_STORE, prepared(), 1))["containers"]
+    reference = {"name": "iris-registry", "key": "SLUICE_STORE_OPEN", "optional": True}
+    said = [entry for entry in server["env"] if entry["name"] == "SLUICE_STORE_OPEN"]
+    assert said == [{"name": "SLUICE_STORE_OPEN", "valueFrom": {"configMapKeyRef": reference}}]
 
 
 def test_the_names_of_a_job_fit_into_labels() -> None:

@@ -75,8 +75,19 @@ def test_a_pod_of_another_revision_says_so(pod: Client) -> None:
 
 def test_where_the_store_takes_no_token_neither_does_a_pod(start: Start, digest: str, tmp_path: Path) -> None:
     """Both are as open as the other."""
-    pod = start(store=StoreSettings("http://store", tmp_path / "none"))
+    pod = start(store=StoreSettings("http://store", tmp_path / "none", is_open=True))
     assert pod.get(f"/models/{digest}", "cluster").status_code == 200
+
+
+def test_a_container_that_starts_while_the_token_is_gone_gives_nothing(
+    start: Start, digest: str, tmp_path: Path
+) -> None:
+    """As after a crash while the Secret is made anew: a missing file does not make the store an open one."""
+    pod = start(store=StoreSettings("http://store", tmp_path / "token"))
+    for headers in ({}, TOKEN):
+        assert pod.get(f"/models/{digest}", "cluster", headers=headers).status_code == 401
+    (tmp_path / "token").write_text("models.abc")
+    assert pod.get(f"/models/{digest}", "cluster", headers=TOKEN).status_code == 200
 
 
 def test_without_a_store_a_pod_gives_nothing(start: Start, digest: str) -> None:
