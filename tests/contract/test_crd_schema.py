@@ -32,6 +32,7 @@ REVISION = {
     "editedBy": "kubectl-edit",
     "trust": "TrustedTypes",
     "fromStore": True,
+    "lost": {"since": NOW, "preparedAt": NOW, "digest": "sha256:01"},
     "trackingURI": "http://mlflow.example:5000",
 }
 CONDITION = {

@@ -105,6 +105,9 @@ class Workload:
     under_way: str = ""  # what a pod does that is not ready and has no trouble, likewise
     obstacle: Refusal | None = None  # what keeps pods from running that is not the model's: a quota, no room, no image
     unavailable: str = ""  # why a pod waits for the registry or the store, one word: the model is not to blame
+    with_model: int = 0  # pods that have fetched the model, ready or not
+    leaving: int = 0  # likewise, of those that are being deleted and do not count otherwise
+    again: "Workload | None" = None  # the Job that prepares the model once more, while the store has lost it
 
 
 NO_DEPLOYMENT = Workload(obstacle=Refusal("PodsNotCreated", "its Deployment does not exist yet"))

@@ -1,5 +1,6 @@
 """A model version with the settings that it is served with: what pods are made of."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,6 +21,14 @@ class Model(StatusPart, frozen=True):
     runtime: str = ""
 
 
+class Lost(StatusPart, frozen=True):
+    """The store has lost the model of a revision that has no pods with it: a Job prepares it again."""
+
+    since: datetime
+    prepared_at: datetime | None = None  # since then the store has it again
+    digest: str = ""  # of what was prepared, if that is not what its pods ask for: pinned when the last of them is gone
+
+
 class Revision(StatusPart, frozen=True):
     """One model version with its server settings, as they were when the revision was made."""
 
@@ -35,6 +44,7 @@ class Revision(StatusPart, frozen=True):
     env: tuple[dict[str, Any], ...] = ()
     ready_replicas: int = 0
     edited_by: str = ""  # who else has written the containers of its Deployment
+    lost: Lost | None = None
 
     @property
     def is_prepared(self) -> bool:

@@ -67,7 +67,7 @@ async def read(kube: Reads, owner: Owner, status: Status, routes: Iterable[Refer
 
 
 async def _jobs(kube: Reads, owner: Owner, status: Status) -> tuple[list[Manifest], str]:
-    """Those of the object, where there is a store, and one that has the name of the next. And why they are not known.
+    """Those of the object, where there is a store, and others with a name that is needed. And why they are not known.
 
     Without the right to read them, only a model that has yet to be prepared waits.
     """
@@ -75,8 +75,7 @@ async def _jobs(kube: Reads, owner: Owner, status: Status) -> tuple[list[Manifes
         return [], ""
     try:
         jobs = await kube.find(JOB, owner.namespace, {names.LABEL_OWNER: owner.name})
-        needed = _job_name(owner, status)
-        if needed and needed not in {job["metadata"]["name"] for job in jobs}:
+        for needed in _job_names(owner, status) - {job["metadata"]["name"] for job in jobs}:
             unlabelled = await kube.get(JOB, owner.namespace, needed)
             jobs = [*jobs, {**unlabelled, "kind": JOB}] if unlabelled is not None else jobs
     except ReadRefused as refused:  # a run must be judged all the same
@@ -111,7 +110,11 @@ def _workload_names(name: str, status: Status) -> list[Reference]:
     ]
 
 
-def _job_name(owner: Owner, status: Status) -> str:
-    """Of the Job that prepares the canary's model; empty if there is nothing to prepare."""
-    canary = status.canary
-    return "" if canary is None or canary.is_prepared else names.prepare_job(owner.name, canary.revision)
+def _job_names(owner: Owner, status: Status) -> set[str]:
+    """Of the Jobs that prepare models: the canary's for the first time, and those that the store has lost."""
+    roles = [role for role in (status.stable, status.canary, status.previous) if role is not None]
+    return {
+        names.prepare_job(owner.name, role.revision)
+        for role in roles
+        if role.lost or (role is status.canary and not role.is_prepared)
+    }

@@ -1,10 +1,11 @@
 """A summary of the pods of each revision: how many are ready, and why the others are not. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from sluice_operator.api import names
-from sluice_operator.api.observation import Refusal, ServerEnd, Workload
+from sluice_operator.api.observation import NO_DEPLOYMENT, Refusal, ServerEnd, Workload
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes import fetch_report, pod_trouble
 from sluice_operator.kubernetes.field_managers import editor_of
@@ -17,18 +18,24 @@ _UNSEEN = ("Unknown", "ContainerStatusUnknown")
 def by_revision(pods: Iterable[Manifest], objects: Iterable[Manifest] = ()) -> dict[str, Workload]:
     """One Workload per revision that has pods that serve, or a Deployment among `objects`.
 
-    A pod that is being deleted does not count.
+    A pod that is being deleted does not count, but for the model that it may still have.
     """
     grouped: dict[str, list[Manifest]] = {}
+    leaving: dict[str, list[Manifest]] = {}
     deployments: dict[str, Manifest] = {}
     for deployment in objects:
         revision = deployment["metadata"].get("labels", {}).get(names.LABEL_REVISION)
         if deployment["kind"] == "Deployment" and revision:
             deployments[revision], grouped[revision] = deployment, []
     for pod in pods:
-        if pod["metadata"].get("deletionTimestamp") is None:
-            grouped.setdefault(pod["metadata"]["labels"].get(names.LABEL_REVISION, ""), []).append(pod)
-    return {revision: workload(group, deployments.get(revision)) for revision, group in grouped.items()}
+        stays = pod["metadata"].get("deletionTimestamp") is None
+        revision = pod["metadata"]["labels"].get(names.LABEL_REVISION, "")
+        (grouped if stays else leaving).setdefault(revision, []).append(pod)
+    found = {revision: workload(group, deployments.get(revision)) for revision, group in grouped.items()}
+    for revision, group in leaving.items():
+        if with_model := sum(map(_has_model, group)):
+            found[revision] = replace(found.get(revision, NO_DEPLOYMENT), leaving=with_model)
+    return found
 
 
 def workload(pods: list[Manifest], deployment: Manifest | None = None) -> Workload:
@@ -51,7 +58,19 @@ def workload(pods: list[Manifest], deployment: Manifest | None = None) -> Worklo
         under_way=next(filter(None, map(pod_trouble.under_way, pods)), ""),
         obstacle=Refusal(trouble.obstacle, trouble.message) if trouble and trouble.obstacle else None,
         unavailable=next((report.unavailable.reason for report in reports if report.unavailable), ""),
+        with_model=sum(map(_has_model, pods)),
     )
+
+
+def _has_model(pod: Manifest) -> bool:
+    """Whether it has fetched the model, and not only before its node started it anew, or before it was evicted."""
+    status = pod["status"]
+    if status.get("phase") in ("Failed", "Succeeded"):
+        return False
+    containers = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+    states = {container["name"]: container.get("state", {}) for container in containers}
+    fetched = states.get(FETCH, {}).get("terminated")
+    return "running" in states.get(SERVER, {}) or (fetched is not None and fetched.get("exitCode") == 0)
 
 
 def _digest_to_fetch(deployment: Manifest) -> str:

@@ -33,13 +33,13 @@ def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
         },
     }
     manifest["metadata"]["labels"][names.LABEL_REVISION] = revision.revision
-    frozen = msgspec.json.encode(replace(revision, ready_replicas=0)).decode()
+    frozen = msgspec.json.encode(replace(revision, ready_replicas=0, lost=None)).decode()
     manifest["metadata"]["annotations"] = {names.ANNOTATION_REVISION: frozen}
     return manifest
 
 
 def prepare_job(owner: Owner, revision: Revision, run: str) -> Manifest:
-    """The Job that prepares the model of a revision for a run, and puts it into the store.
+    """The Job that prepares the model of a revision, and puts it into the store. `run`: what it is prepared for.
 
     Its pod has no label that a Service or a Deployment selects. A container that ends with an error is started again in
     the same pod, as one that fetches is.

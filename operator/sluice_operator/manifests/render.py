@@ -10,7 +10,7 @@ from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
 from sluice_operator.manifests import addresses, builders
-from sluice_operator.rollout.preparation import being_prepared
+from sluice_operator.rollout import preparation
 from sluice_operator.rollout.roles import serves, sizes
 from sluice_operator.routing.router import router_for
 
@@ -24,9 +24,8 @@ def render(owner: Owner, spec: Spec, status: Status) -> tuple[Manifest, ...]:
 
 def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
     yield addresses.config(owner)
-    if (preparing := being_prepared(status)) is not None:
-        revision, run = preparing
-        yield builders.prepare_job(owner, revision, run.id)
+    for revision, run in preparation.jobs(status):
+        yield builders.prepare_job(owner, revision, run)
     for revision, replicas in sizes(spec, status):
         if revision.is_prepared:
             yield builders.deployment(owner, revision, replicas)

@@ -10,7 +10,7 @@ from sluice_operator.api.observation import Denied, NotAnswered, Observation, Pr
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import JUDGED, Failure, Phase
 from sluice_operator.api.status import VERSION, Result, Route, Status, Verification, Weight
-from sluice_operator.rollout import aliases, clocks, contest, crashes, rejections, revisions
+from sluice_operator.rollout import aliases, clocks, contest, crashes, lost_models, rejections, revisions
 from sluice_operator.rollout.granted_route import is_withheld
 from sluice_operator.rollout.preparation import as_made
 from sluice_operator.rollout.registries import with_registry
@@ -122,7 +122,7 @@ def _pods(seen: Observation, status: Status) -> Status:
 def _store(seen: Observation, status: Status) -> Status:
     """Where the store was taken away before it had the model, the pods fetch it from the registry."""
     canary = status.canary
-    if canary is None or canary.is_prepared or seen.defaults.from_store:
+    if canary is None or canary.is_prepared or canary.lost or seen.defaults.from_store:
         return status
     return replace(status, canary=replace(canary, from_store=False))
 
@@ -207,6 +207,7 @@ _NOTES = (
     clocks.without_times_to_come,
     with_registry,
     _pods,
+    lost_models.noted,
     _store,
     _scale,
     _connections,

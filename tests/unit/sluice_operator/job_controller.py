@@ -16,11 +16,17 @@ UNAVAILABLE = {"unavailable": {"reason": "RegistryUnreachable", "message": "time
 
 
 class JobController:
-    """Runs the pods of Jobs. `stored`: digests of the models in the store."""
+    """Runs the pods of Jobs. `stored`: digests of the models in the store; `known`: of all that were ever there.
+
+    `build`: which image the tag names now; another one makes other files of the same model.
+    """
 
     def __init__(self, kube: FakeKube) -> None:
         self._kube = kube
         self.stored: set[str] = set()
+        self.known: set[str] = set()
+        self.build = ""
+        self._made: dict[str, str] = {}  # digests, by the UID of a Job that is done
 
     def catch_up(
         self, now: datetime, *, registry_answers: bool, refused: Container[str], no_room: Container[str]
@@ -39,7 +45,7 @@ class JobController:
             elif done is None and version in refused:
                 self._pod(job, **_ended(REFUSED, 3))
             else:
-                self._complete(job, f"sha256:{version}", now)
+                self._complete(job, f"sha256:{version}{self.build}", now)
 
     def fail(self) -> None:
         """All Jobs that are not done run out of their time."""
@@ -48,15 +54,33 @@ class JobController:
                 failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
                 self._kube.put({**job, "status": {"conditions": [failed]}})
 
+    def lose(self, version: str) -> None:
+        """The store loses all that was made of a model version."""
+        self.stored = {digest for digest in self.stored if not digest.startswith(f"sha256:{version}")}
+
     def can_start(self, deployment: Manifest) -> bool:
-        """Whether its pods find their model."""
-        environment = _environment(deployment, "initContainers")
-        if names.STORE_URL_KEY not in environment:
-            return names.TRACKING_URI_KEY in environment
-        return environment[names.DIGEST_KEY] in self.stored
+        """Whether its pods ask for a model that was prepared, or ask the registry."""
+        return self._asks_for(deployment, self.known)
+
+    def finds_model(self, deployment: Manifest) -> bool:
+        """Whether a pod of it that starts now finds its model."""
+        return self._asks_for(deployment, self.stored)
+
+    def _asks_for(self, deployment: Manifest, digests: Container[str]) -> bool:
+        if content := self.content(deployment):
+            return content in digests
+        return names.TRACKING_URI_KEY in _environment(deployment, "initContainers")
+
+    def content(self, deployment: Manifest) -> str:
+        """The digest that its pods ask the store for; empty if they ask the registry."""
+        return _environment(deployment, "initContainers").get(names.DIGEST_KEY, "")
 
     def _complete(self, job: Manifest, digest: str, now: datetime) -> None:
-        self.stored.add(digest)
+        uid = job["metadata"]["uid"]
+        if uid not in self._made:
+            self._made[uid] = digest
+            self.stored.add(digest)
+            self.known.add(digest)
         finished = job.get("status", {}).get("completionTime") or now.isoformat()
         if now > datetime.fromisoformat(finished) + timedelta(seconds=job["spec"]["ttlSecondsAfterFinished"]):
             del self._kube.objects["Job", job["metadata"]["name"]]
@@ -64,7 +88,7 @@ class JobController:
         if not job.get("status"):
             condition = {"type": "Complete", "status": "True"}
             self._kube.put({**job, "status": {"completionTime": finished, "conditions": [condition]}})
-        self._pod(job, phase="Succeeded", **_ended({"digest": digest, "runtime": "skops"}, 0))
+        self._pod(job, phase="Succeeded", **_ended({"digest": self._made[uid], "runtime": "skops"}, 0))
 
     def _pod(self, job: Manifest, **status: Any) -> None:
         template, name = job["spec"]["template"], job["metadata"]["name"]

@@ -44,7 +44,7 @@ from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout import revisions
-from sluice_operator.rollout.preparation import being_prepared, workloads
+from sluice_operator.rollout.preparation import jobs, workloads
 from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing.router import router_for
@@ -136,6 +136,8 @@ class World(Observer):
         self.allowed_routes = AllowedRoutes()
         self.race: Callable[[], None] = lambda: None  # happens between an observation and the writes that follow it
         self._ready: dict[str, int] = {}  # pods of a revision, as the kubelet left them
+        self._contents: dict[str, str] = {}  # what the pods of a revision fetch
+        self._without_model: set[str] = set()  # revisions whose pods do not find their model in the store
         self._role = ""  # the revision that plain requests reach
         self._route: dict[str, str] = {}  # annotations of the canary route, as the gateway last read them
         rollout = {**ROLLOUT, "watchAfterPromotion": "60s"}
@@ -187,13 +189,17 @@ class World(Observer):
         """The kubelet catches up with the Deployments and the Jobs."""
         lost = isinstance(self.resolution, Unreachable)
         self.jobs.catch_up(self.now, registry_answers=not lost, refused=self.unservable, no_room=self.without_room)
-        self._ready = {}
+        serving, self._ready, self._without_model = self._ready, {}, set()
         for (kind, _), manifest in self.kube.objects.items():
             if kind == "Deployment":
                 healthy = _version(manifest) not in self.broken | self.without_room
                 revision = manifest["metadata"]["labels"][names.LABEL_REVISION]
+                if not serving.get(revision) and not self.jobs.finds_model(manifest):  # else another pod gives it
+                    self._without_model.add(revision)
+                    healthy = False
                 most = 1 if _version(manifest) in self.partly else manifest["spec"]["replicas"]
                 self._ready[revision] = min(manifest["spec"]["replicas"], most) if healthy else 0
+                self._contents[revision] = self.jobs.content(manifest)
 
     def lose_pods(self, version: str) -> None:
         """No pod of this model version is ready any more."""
@@ -301,10 +307,10 @@ class World(Observer):
 
     async def _workloads(self, reads: Reads, current: Status) -> dict[str, Workload]:
         prepared: dict[str, Workload] = {}
-        if (preparing := being_prepared(current)) is not None:
-            pods = await reads.find("Pod", "models", {names.LABEL_PREPARES: "iris"})
-            jobs = await reads.find("Job", "models", {}) if self.has_store else []
-            prepared = preparation.by_revision(pods, jobs, preparing[1].id)
+        pods = await reads.find("Pod", "models", {names.LABEL_PREPARES: "iris"})
+        there = await reads.find("Job", "models", {}) if self.has_store else []
+        for _, run in jobs(current):
+            prepared |= preparation.by_revision(pods, there, run)
         deployments = await reads.find("Deployment", "models", {})
         made = by_revision([], deployments)
         with_pods = {revision: self._workload(revision, made.get(revision, Workload())) for revision in self._ready}
@@ -314,8 +320,16 @@ class World(Observer):
         """`made`: what its Deployment alone shows."""
         deployment, ready = self.kube.objects.get(("Deployment", f"iris-{named}")), self._ready[named]
         no_node = deployment is not None and _version(deployment) in self.without_room and ready == 0
-        obstacle = NO_NODE if no_node else None
-        return Workload(ready=ready, obstacle=obstacle, from_store=made.from_store, digest=made.digest)
+        lost = deployment is not None and named in self._without_model and ready == 0
+        return Workload(
+            ready=ready,
+            pods=ready or int(named in self._without_model),
+            obstacle=NO_NODE if no_node else None,
+            from_store=made.from_store,
+            digest=made.digest,
+            unavailable="NotInStore" if lost else "",
+            with_model=ready,
+        )
 
     def ready(self, revision: Revision | None) -> int:
         return self._ready.get(revision.revision, 0) if revision else 0
@@ -371,7 +385,7 @@ class World(Observer):
             assert weight == 0 or self._may_take_traffic(current), f"weight {weight} in {current.phase}"
         if (manifest["kind"], name) == ("Service", "iris"):
             selected = names.NO_REVISION if verb == "delete" else manifest["spec"]["selector"][names.LABEL_REVISION]
-            exists = ("Deployment", f"iris-{selected}") in self.kube.objects
+            exists = ("Deployment", f"iris-{selected}") in self.kube.objects or selected in _made_anew(current)
             assert exists or selected == names.NO_REVISION, "Service iris selects pods of a Deployment"
             there = ("Deployment", f"iris-{self.selected}") in self.kube.objects
             answered = there and self._ready.get(self.selected, 0) > 0
@@ -383,8 +397,13 @@ class World(Observer):
             assert self.jobs.can_start(manifest), "pods start with a model that is in the store"
             needed = {role.revision for role in (current.stable, current.previous) if role}
             full = manifest["spec"]["replicas"] == self.spec["server"]["replicas"]
+            if verb == "delete" and revision in _made_anew(current):
+                assert not self._ready.get(revision), "no pods with a model go because the store has lost it"
+                return
             assert revision not in needed or (full and verb != "delete"), "stable and previous have all of their pods"
             assert verb != "delete" or revision != self.selected, "the pods that Service iris selects stay"
+            contents = {self.jobs.content(manifest), self._contents[revision] if self._ready.get(revision) else ""}
+            assert len(contents - {""}) < 2, "a revision never has two contents"
 
     def _follows_status(self, verb: str, manifest: Manifest) -> None:
         """Status is written first: an object is written as the stored status asks, or deleted if it does not."""
@@ -451,6 +470,12 @@ def _is_over(job: Manifest, wanted: Manifest) -> bool:
     """Whether a Job may be made anew: it has failed, or is of an earlier run."""
     runs = {each["metadata"]["labels"][names.LABEL_RUN] for each in (job, wanted)}
     return bool(preparation.failure(job)) or len(runs) == 2
+
+
+def _made_anew(current: Status) -> set[str]:
+    """The revisions whose pods cannot start, and go before others come with what was prepared in place of it."""
+    roles = (current.stable, current.canary, current.previous)
+    return {role.revision for role in roles if role is not None and role.lost is not None and role.lost.digest}
 
 
 def _version(deployment: Manifest) -> str:

@@ -189,12 +189,14 @@ class Observer:
         )
 
     async def _preparation(self, reads: Reads, owner: Owner, current: Status, owned: Children) -> dict[str, Workload]:
-        """What has become of the Job that prepares the canary's model? Asked as long as its digest is not known."""
-        if (under_way := preparing.being_prepared(current)) is None:
+        """What has become of the Jobs that prepare models? Asked as long as their digests are not known."""
+        if not (jobs := preparing.jobs(current)):
             return {}
-        _, run = under_way
+        prepared: dict[str, Workload] = {}
         pods = await reads.find("Pod", owner.namespace, {names.LABEL_PREPARES: owner.name})
-        return preparation.by_revision(pods, owned.objects.values(), run.id)
+        for _, run in jobs:
+            prepared |= preparation.by_revision(pods, owned.objects.values(), run)
+        return prepared
 
     def _resolution(self, owner: Owner, wanted: Spec) -> Resolution:
         """Which version does the URI name? Read anew every `pollInterval`, if it has an alias."""

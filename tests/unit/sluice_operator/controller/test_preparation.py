@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from sluice_operator.api import names
@@ -189,6 +191,144 @@ def test_a_kill_while_a_model_is_prepared_does_not_change_the_end(cut_after: int
     world.reconcile(cut_after)
     world.calm_down(20)
     assert (at(world.status).stable, digest_of(world.kube, 2)) == ("2", "sha256:2")
+
+
+def lose_store(world: World, version: str, *, pods: bool = True) -> None:
+    """The store's volume is lost, and `pods`: so are all that have the model."""
+    world.jobs.lose(version)
+    if pods:
+        world.lose_pods(version)
+
+
+def test_a_model_that_the_store_has_lost_is_prepared_again() -> None:
+    """As soon as no pod has it, and without a person: with the same content the same pods start."""
+    world = world_with_store()
+    world.now += timedelta(hours=2)  # the Job of the start is gone
+    world.calm_down(1)
+    assert JOBS[1] not in world.kube.objects
+    lose_store(world, "1")
+    world.run_pods()
+    before = world.kube.objects[DEPLOYMENTS[1]]
+    world.reconcile()
+    assert JOBS[1] in world.kube.objects
+    assert world.status.message == "models:/iris/1 serves on 0 of 2 pods: none is ready"
+    world.reconcile()
+    assert "the store has lost models:/iris/1; it is prepared again from MLflow" in world.status.message
+    world.calm_down(3)
+    assert world.kube.objects[DEPLOYMENTS[1]]["metadata"]["uid"] == before["metadata"]["uid"]
+    assert (at(world.status), world.ready(revision(1))) == (At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED), 2)
+    assert world.status.stable is not None
+    assert world.status.stable.lost is None
+
+
+def test_the_job_of_an_hour_ago_is_not_taken_for_the_one_that_is_needed() -> None:
+    """It is done, and what it has put into the store is lost."""
+    world = world_with_store()
+    uid = world.kube.objects[JOBS[1]]["metadata"]["uid"]
+    lose_store(world, "1")
+    world.calm_down(5)
+    assert world.kube.objects[JOBS[1]]["metadata"]["uid"] != uid
+    assert world.ready(revision(1)) == 2
+
+
+def test_a_pod_that_has_the_model_gives_it_and_nothing_is_prepared() -> None:
+    """It puts it back into the store, too."""
+    world = world_with_store()
+    world.now += timedelta(hours=2)
+    world.calm_down(1)
+    lose_store(world, "1", pods=False)
+    world.calm_down(5)
+    assert JOBS[1] not in world.kube.objects
+    assert world.ready(revision(1)) == 2
+
+
+def test_while_the_registry_is_down_it_says_what_it_waits_for() -> None:
+    """And goes on when it answers."""
+    world = world_with_store()
+    world.resolution = Unreachable("no answer")
+    lose_store(world, "1")
+    world.calm_down(5)
+    assert world.ready(revision(1)) == 0
+    [ready] = [each for each in world.status.conditions if each.type == "Ready"]
+    assert "it is prepared again from MLflow: pod iris-" in ready.message
+    assert "timed out" in ready.message
+    world.resolution = resolved(1)
+    world.calm_down(5)
+    assert world.ready(revision(1)) == 2
+
+
+def test_what_mlflow_or_the_image_refuses_now_rejects_nothing() -> None:
+    """The revision served before: its pods wait, and the condition has the words of the refusal."""
+    world = world_with_store()
+    world.unservable = {"1"}
+    lose_store(world, "1")
+    world.calm_down(5)
+    assert (at(world.status).stable, world.status.rejected) == ("1", ())
+    assert "it is prepared again from MLflow: log it with skops" in world.status.message
+
+
+def test_another_content_is_pinned_after_the_last_pod_of_the_first_one() -> None:
+    """The image behind a tag has changed, so the same version makes other files. A person is not needed."""
+    world = world_with_store()
+    world.jobs.build = "-rebuilt"
+    lose_store(world, "1")
+    world.run_pods()
+    world.reconcile()
+    world.run_pods()
+    world.reconcile()
+    assert DEPLOYMENTS[1] not in world.kube.objects
+    world.reconcile()
+    assert DEPLOYMENTS[1] not in world.kube.objects, "its pods are still there"
+    assert "another content" in world.status.message
+    world.calm_down(5)
+    assert digest_of(world.kube, 1) == "sha256:1-rebuilt"
+    assert (at(world.status), world.ready(revision(1))) == (At(Phase.STABLE, stable="1", outcome=Outcome.PROMOTED), 2)
+
+
+@pytest.mark.parametrize("build", ["", "-rebuilt"])
+@pytest.mark.parametrize("cut_after", range(1, 5))
+def test_a_kill_while_a_lost_model_is_prepared_changes_nothing(cut_after: int, build: str) -> None:
+    """After any write of any of the passes."""
+    world = world_with_store()
+    world.jobs.build = build
+    lose_store(world, "1")
+    for _ in range(8):
+        world.run_pods()
+        world.reconcile(cut_after)
+    world.calm_down(5)
+    assert (digest_of(world.kube, 1), world.ready(revision(1))) == (f"sha256:1{build}", 2)
+
+
+def test_the_dead_stable_of_a_failover_is_prepared_again_too() -> None:
+    """Its canary answers meanwhile, and starts again beside it."""
+    world = world_with_store()
+    world.resolution = resolved(2)
+    world.advance_until(Phase.STEPPING)
+    lose_store(world, "1")
+    world.run_pods()
+    world.reconcile()
+    world.reconcile()
+    assert world.status.phase is Phase.FAILOVER
+    world.run_pods()
+    world.reconcile()
+    world.run_pods()
+    assert world.ready(revision(1)) == 2
+    world.calm_down(20)
+    assert at(world.status).stable == "2"
+
+
+def test_a_lost_canary_waits_and_is_not_rejected() -> None:
+    """The time does not count, as with all that is not the model's fault."""
+    world = world_with_store()
+    world.resolution = resolved(2)
+    world.advance_until(Phase.STEPPING)
+    lose_store(world, "2")
+    world.unservable = {"2"}
+    world.calm_down(40)
+    assert world.status.rejected == ()
+    world.unservable = set()
+    world.calm_down(20)
+    assert at(world.status).stable == "2"
 
 
 def test_a_job_of_somebody_else_holds_the_start() -> None:

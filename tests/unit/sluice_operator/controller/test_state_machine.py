@@ -240,6 +240,11 @@ class Rollouts(RuleBasedStateMachine):
     def a_preparation_runs_out_of_time(self) -> None:
         self.world.jobs.fail()
 
+    @rule(version=VERSIONS)
+    def the_store_loses_a_model(self, version: str) -> None:
+        """Pods that run keep it, and give it to others."""
+        self.world.jobs.lose(version)
+
     @rule(there=st.booleans())
     def the_administrator_sets_or_removes_the_store(self, there: bool) -> None:
         """With another setting the operator starts anew. The store itself still answers pods."""
@@ -403,6 +408,8 @@ class Rollouts(RuleBasedStateMachine):
             self.the_spec_is_suspended(suspend=False)
         world.broken, world.without_room, world.partly, world.unservable = set(), set(), set(), set()
         world.allowed_routes = AllowedRoutes()
+        if not world.has_store:  # what it has lost cannot be prepared again, and comes from a backup
+            world.jobs.stored |= world.jobs.known
         held = (LOST, HOLDS)
         remaining = {version: verdict for version, verdict in world.verdicts.items() if verdict not in held}
         world.verdicts = remaining | {"1": PASS}

@@ -52,6 +52,35 @@ def test_a_registry_that_does_not_answer_the_pods_is_not_a_refusal() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "has_it"),
+    [
+        ({"report": {"digest": "sha256:aa"}}, True),
+        (
+            {
+                "report": {"digest": "sha256:aa"},
+                **server(restarts=3, state={"waiting": {"reason": "CrashLoopBackOff"}}),
+            },
+            True,
+        ),
+        (server(), True),
+        (failed_fetch("{}"), False),
+        ({**failed_fetch("{}"), **server(restarts=1, state={"waiting": {}}, lastState={"terminated": LOST})}, False),
+        ({"report": {"digest": "sha256:aa"}, "phase": "Failed"}, False),
+    ],
+)
+def test_a_pod_has_the_model_from_its_fetch_until_it_ends_or_fetches_again(
+    status: dict[str, Any], has_it: bool
+) -> None:
+    """A node that starts it anew has it fetch again, and that empties the folder. One on its way out is told apart."""
+    assert by_revision([pod(**status)])["aaa"].with_model == int(has_it)
+    leaving = pod(**status)
+    leaving["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    found = by_revision([leaving], [deployment()])["aaa"]
+    assert (found.pods, found.with_model, found.leaving) == (0, 0, int(has_it))
+    assert ("aaa" in by_revision([leaving])) == has_it
+
+
 def _trouble(status: dict[str, Any]) -> tuple[str, str]:
     workload = by_revision([pod(**status)])["aaa"]
     return workload.trouble, workload.obstacle.reason if workload.obstacle else ""
