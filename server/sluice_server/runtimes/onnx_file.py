@@ -1,6 +1,7 @@
 """What an ONNX file has to fulfil before ONNX Runtime may load it: its operators, and the files that it names.
 
-The numbers in it need no check here: ONNX Runtime does not follow a tree or an index beyond its arrays.
+The numbers in it need no check here but one: ONNX Runtime does not follow a tree or an index beyond its arrays. But it
+takes the memory for as many outputs as a tree says that it has, and on a node of Kubernetes nobody refuses it any.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from sluice_server.model.refusal import Refused
 
 _STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _ENDLESS = "Loop"
+_OUTPUTS = frozenset({"n_targets", "targets"})  # attributes of trees and linear models: how many numbers for a row
+_MOST_OUTPUTS = 10_000
 SUFFIX = ".onnx"
 
 
@@ -43,7 +46,7 @@ def check(folder: Path, name: str) -> Refused | None:
         return Refused("BadModelFile", f"{name} holds no ONNX model with an output: log the model again")
     nodes = list(_all_nodes(model))
     tensors = list(_all_tensors(model, nodes))
-    return _operators(model, nodes) or _other_files(folder, name, tensors)
+    return _operators(model, nodes) or _outputs(nodes) or _other_files(folder, name, tensors)
 
 
 def _operators(model: Any, nodes: Iterable[Any]) -> Refused | None:
@@ -62,6 +65,17 @@ def _operators(model: Any, nodes: Iterable[Any]) -> Refused | None:
             "Scan, or with loops of a fixed length written out",
         )
     return None
+
+
+def _outputs(nodes: Iterable[Any]) -> Refused | None:
+    most = max((each.i for node in nodes for each in node.attribute if each.name in _OUTPUTS), default=0)
+    if most <= _MOST_OUTPUTS:
+        return None
+    return Refused(
+        "BadModelFile",
+        f"the ONNX file has a node with {most} outputs for each row, and at most {_MOST_OUTPUTS} are served: export a "
+        "model with fewer outputs",
+    )
 
 
 def _other_files(folder: Path, name: str, tensors: Iterable[Any]) -> Refused | None:

@@ -141,7 +141,7 @@ def test_a_bug_in_the_stream_is_not_swallowed() -> None:
     """An error that does not come from the network is raised at the end of the block."""
 
     async def run() -> None:
-        unusable = Stream("http://127.0.0.1:1", "host", rows=(((object(),), 0),), rate=10_000)  # type: ignore[arg-type]
+        unusable = Stream("http://127.0.0.1:1", "host", rows=(((object(),), 0),), rate=10_000)
         async with unusable as stream:
             await stream.finished()
 
