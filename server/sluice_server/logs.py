@@ -17,11 +17,40 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
+from msgspec import UNSET, UnsetType, field
 
 from sluice_server.settings import LogFormat, LogSettings
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")  # empty: the request is not traced
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _traced() -> str | UnsetType:
+    return trace_id.get() or UNSET
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A record of what happens with every request; kinds of events add their fields behind these.
+
+    It is a struct because one is made and encoded in a quarter of the time of a dict.
+    """
+
+    timestamp: datetime = field(default_factory=_now)
+    level: str = "INFO"
+    logger: str
+    message: str
+    correlation_id: str = field(default_factory=correlation_id.get)
+    trace_id: str | UnsetType = field(default_factory=_traced)  # left out where the request is not traced
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the kind of event adds, as dicts and lists."""
+        everything = msgspec.to_builtins(self, builtin_types=(datetime,), enc_hook=str)
+        return {name: value for name, value in everything.items() if name not in Event.__struct_fields__}
 
 
 class JsonFormatter(logging.Formatter):
@@ -66,11 +95,11 @@ class JsonHandler(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self.setFormatter(JsonFormatter())
         self._encode_lines = msgspec.json.Encoder(enc_hook=str).encode_lines
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[Event] = []
 
-    def add(self, entry: dict[str, Any]) -> None:
-        """An entry to be written at the end of this turn of the loop; at once where none runs."""
-        self._waiting.append(entry)
+    def add(self, event: Event) -> None:
+        """An event to be written at the end of this turn of the loop; at once where none runs."""
+        self._waiting.append(event)
         if len(self._waiting) > 1:
             return
         try:
@@ -88,17 +117,15 @@ class JsonHandler(logging.StreamHandler[TextIO]):
             self.release()
 
 
-def event(logger: logging.Logger, message: str, fields: dict[str, Any]) -> None:
-    """Logs at INFO what happens with every request, as `logger.info(message, extra={"fields": fields})` does."""
-    handler = next((each for each in logging.root.handlers if isinstance(each, JsonHandler)), None)
-    if handler is None:
-        logger.info(message, extra={"fields": fields})
-    elif logger.isEnabledFor(logging.INFO):
-        head = {"timestamp": datetime.now(UTC), "level": "INFO", "logger": logger.name, "message": message}
-        ids = {"correlation_id": correlation_id.get()}
-        if trace := trace_id.get():
-            ids["trace_id"] = trace
-        handler.add(head | ids | fields)
+def event(logger: logging.Logger, record: Event) -> None:
+    """Logs what happens with every request, as `logger.info(message, extra={"fields": fields})` does."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    for handler in logging.root.handlers:
+        if isinstance(handler, JsonHandler):
+            handler.add(record)
+            return
+    logger.info(record.message, extra={"fields": record.fields})
 
 
 def configure(settings: LogSettings, stream: TextIO = sys.stderr) -> None:

@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import msgspec
+
 from sluice_server import logs
 from sluice_server.inference.prediction import Prediction
 from sluice_server.model.identity import Identity
@@ -16,6 +18,19 @@ MOST_ROWS = 20  # of one request; the rest would only fill the disk
 ALL_COLUMNS = "*"
 REDACTED = "redacted"
 logger = logging.getLogger("sluice.prediction")
+
+
+class PredictionMade(logs.Event, frozen=True, kw_only=True, gc=False):
+    """Of a request with one row, `features` and `prediction` are those of the row, else a list of them."""
+
+    logger: str = logger.name
+    message: str = "Prediction made"
+    event: str = "prediction"
+    features: Any
+    prediction: Any
+    prediction_id: str | None
+    rows: int
+    model: dict[str, str]
 
 
 class PredictionLog:
@@ -38,10 +53,12 @@ class PredictionLog:
             "revision": identity.revision,
             "source": identity.source,
         }
-        self._names = names
-        self._redacted = dict.fromkeys(names if ALL_COLUMNS in redacted else set(redacted) & set(names), REDACTED)
+        self._named = _naming(names)
+        self._redacted = [at for at, name in enumerate(names) if name in redacted or ALL_COLUMNS in redacted]
         self._share = share
         self._chance = chance
+        self._classes: Sequence[Any] | None = None
+        self._class_objects: list[dict[str, Any]] = []
         for name in sorted(set(redacted) - {*names, ALL_COLUMNS}):
             logger.warning("SLUICE_PREDICTION_LOG_REDACT names %r, which is no column of the model", name)
 
@@ -52,22 +69,46 @@ class PredictionLog:
         """
         if self._share == 0.0 or self._chance() >= self._share:
             return
-        features = [dict(zip(self._names, row, strict=True)) | self._redacted for row in rows[:MOST_ROWS].tolist()]
-        predictions = _predictions(prediction, classes)
-        fields = {
-            "event": "prediction",
-            "features": features[0] if len(rows) == 1 else features,
-            "prediction": predictions[0] if len(rows) == 1 else predictions,
-            "prediction_id": prediction.id,
-            "rows": len(rows),
-            "model": self._model,
-        }
-        logs.event(logger, "Prediction made", fields)
+        features = self._features(rows)
+        predictions = self._predictions(prediction, classes)
+        one = len(rows) == 1
+        record = PredictionMade(
+            features=features[0] if one else features,
+            prediction=predictions[0] if one else predictions,
+            prediction_id=prediction.id,
+            rows=len(rows),
+            model=self._model,
+        )
+        logs.event(logger, record)
+
+    def _features(self, rows: Rows) -> list[Any]:
+        """One object per row, by the names of the columns."""
+        logged = rows[:MOST_ROWS].tolist()
+        for row in logged if self._redacted else ():
+            for at in self._redacted:
+                row[at] = REDACTED
+        return [self._named(*row) for row in logged]
+
+    def _predictions(self, prediction: Prediction, classes: Sequence[Any] | None) -> list[dict[str, Any]]:
+        """One object per row: index and name of the class, or the value where the model predicts no classes."""
+        indexes = prediction.class_indexes[:MOST_ROWS]
+        if classes is None or not indexes:
+            return [{"value": value} for value in prediction.output.values[:MOST_ROWS].tolist()]
+        if classes is not self._classes:
+            self._classes = classes
+            self._class_objects = [{"class_id": at, "class_name": str(label)} for at, label in enumerate(classes)]
+        return [self._class_objects[index] for index in indexes]
 
 
-def _predictions(prediction: Prediction, classes: Sequence[Any] | None) -> list[dict[str, Any]]:
-    """One object per row: index and name of the class, or the value where the model predicts no classes."""
-    indexes = prediction.class_indexes[:MOST_ROWS]
-    if classes is not None and indexes:
-        return [{"class_id": index, "class_name": str(classes[index])} for index in indexes]
-    return [{"value": value} for value in prediction.output.values[:MOST_ROWS].tolist()]
+def _naming(names: tuple[str, ...]) -> Callable[..., Any]:
+    """What makes an object of the values of a row: a struct, in a fifth of the time that a dict takes.
+
+    A struct takes no name with a quotation mark, a backslash or a control character, and none twice.
+    """
+    fields = [(f"column_{at}", Any) for at in range(len(names))]
+    try:
+        return msgspec.defstruct(
+            "Features", fields, rename={field: name for (field, _), name in zip(fields, names, strict=True)}, gc=False
+        )
+    except ValueError:
+        return lambda *row: dict(zip(names, row, strict=True))

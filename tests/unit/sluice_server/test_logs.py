@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -63,28 +64,55 @@ def test_an_exception_is_part_of_its_record() -> None:
     assert "ValueError: broken" in json.loads(stream.getvalue())["exception"]
 
 
+class Hello(logs.Event, frozen=True, kw_only=True):
+    logger: str = "a"
+    message: str = "hello"
+    rows: object
+
+
+@pytest.fixture
+def ids() -> Iterator[None]:
+    """Forgets the ids that a test has set."""
+    tokens = logs.correlation_id.set(""), logs.trace_id.set("")
+    yield
+    logs.correlation_id.reset(tokens[0])
+    logs.trace_id.reset(tokens[1])
+
+
+@pytest.mark.usefixtures("ids")
 @pytest.mark.parametrize("level", ["INFO", "WARNING"])
-def test_an_event_is_written_as_any_other_record(level: str) -> None:
-    """With the same fields and ids, below the same level; those of one turn of the loop in one piece."""
+@pytest.mark.parametrize("format", LogFormat)
+def test_an_event_is_written_as_any_other_record(level: str, format: LogFormat) -> None:
+    """With the same fields and ids in the same order, below the same level, in both formats."""
     stream = io.StringIO()
-    logs.configure(LogSettings(level, LogFormat.JSON), stream)
+    logs.configure(LogSettings(level, format), stream)
     logger = logging.getLogger("a")
+    for trace, rows in ("", 1), ("0af7", [{"a": 1.5, "at": datetime(2026, 1, 2)}]):
+        logs.correlation_id.set("request-7")
+        logs.trace_id.set(trace)
+        logs.event(logger, Hello(rows=rows))
+        logger.info("hello", extra={"fields": {"rows": rows}})
+    without_time = [re.sub(r"20\d\d-\S+?Z", "", line, count=1) for line in stream.getvalue().splitlines()]
+    assert without_time[::2] == without_time[1::2]
+    assert len(without_time) == (4 if level == "INFO" else 0)
+
+
+@pytest.mark.usefixtures("ids")
+def test_the_events_of_one_turn_of_the_loop_are_written_in_one_piece() -> None:
+    """Each with the ids of its own request."""
+    stream = io.StringIO()
+    logs.configure(LogSettings("INFO", LogFormat.JSON), stream)
 
     async def requests() -> None:
         for number in range(2):
             logs.correlation_id.set(f"request-{number}")
-            logs.event(logger, "hello", {"rows": number})
+            logs.event(logging.getLogger("a"), Hello(rows=number))
         assert stream.getvalue() == ""
         await asyncio.sleep(0)
 
     asyncio.run(requests())
-    for number in range(2):
-        logs.correlation_id.set(f"request-{number}")
-        logger.info("hello", extra={"fields": {"rows": number}})
     records = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert all(record.pop("timestamp").endswith("Z") for record in records)
-    assert records[:2] == records[2:]
-    assert len(records) == (4 if level == "INFO" else 0)
+    assert [(record["correlation_id"], record["rows"]) for record in records] == [("request-0", 0), ("request-1", 1)]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +163,21 @@ def test_columns_can_be_kept_out_of_the_log(redacted: tuple[str, ...], features:
     log.write(row, Prediction(Output(np.array([1.5]), None, None), [], None), None)
     record = json.loads(stream.getvalue())
     assert (record["features"], record["model"]["source"]) == (features, "runs:/1/m")
+
+
+@pytest.mark.parametrize("names", [("a", "size (cm)"), ('5" disks', "a\\b"), ("a\nb", "ä")])
+@pytest.mark.parametrize("format", LogFormat)
+def test_columns_may_have_any_name(names: tuple[str, ...], format: LogFormat) -> None:
+    """Each is in the log as it is called."""
+    stream = io.StringIO()
+    logs.configure(LogSettings("INFO", format), stream)
+    log = PredictionLog(Identity("iris", "3", "abcdefghij"), names, 1.0, (names[1],))
+    log.write(np.array([[1.0, 2.0]]), Prediction(Output(np.array([1.5]), None, None), [], None), None)
+    expected = {names[0]: 1.0, names[1]: "redacted"}
+    if format is LogFormat.JSON:
+        assert json.loads(stream.getvalue())["features"] == expected
+    else:
+        assert f"features={expected} " in stream.getvalue()
 
 
 def test_a_redacted_column_that_does_not_exist_is_told() -> None:
