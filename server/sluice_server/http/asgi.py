@@ -54,14 +54,14 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
 def read_head(scope: Scope, correlation_header: bytes, client_header: bytes = b"") -> RequestHead:
     """The head of a request. A correlation id that is absent or could not be logged safely is replaced by a new one."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    correlation = headers.get(correlation_header, b"")
+    correlation = headers.get(correlation_header)
     return RequestHead(
         headers.get(b"content-type", b"").decode("latin-1"),
         headers.get(b"content-encoding", b"").decode("latin-1"),
-        _length(headers.get(b"content-length", b"")),
-        _length(headers.get(_JSON_BYTES, b"")),
+        _length(headers.get(b"content-length")),
+        _length(headers.get(_JSON_BYTES)),
         PROBE_HEADER in headers,
-        correlation.decode() if _SAFE_ID.fullmatch(correlation) else new_id(),
+        correlation.decode() if correlation and _SAFE_ID.fullmatch(correlation) else new_id(),
         headers.get(client_header, b""),
         headers.get(b"traceparent", b""),
         WHOLE_BODY in (scope.get("extensions") or ()),
@@ -73,22 +73,21 @@ def new_id() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def _length(digits: bytes) -> int | None:
-    return int(digits) if digits.isdigit() and len(digits) <= _DIGITS else None
+def _length(digits: bytes | None) -> int | None:
+    return int(digits) if digits and digits.isdigit() and len(digits) <= _DIGITS else None
 
 
-async def read_body(receive: Receive, limit: int, within: float | None = BODY_SECONDS) -> bytes | Unread:
-    """The whole body, if it is at most `limit` bytes and comes within some seconds; None where it has come already."""
-    if within is None:
-        return await _read_body(receive, limit)
+async def read_body(receive: Receive, limit: int, within: float = BODY_SECONDS) -> bytes | Unread:
+    """The whole body, if it is at most `limit` bytes and comes within some seconds."""
     try:
         async with asyncio.timeout(within):
-            return await _read_body(receive, limit)
+            return await read_whole_body(receive, limit)
     except TimeoutError:
         return Unread.TOO_SLOW
 
 
-async def _read_body(receive: Receive, limit: int) -> bytes | Unread:
+async def read_whole_body(receive: Receive, limit: int) -> bytes | Unread:
+    """The same for a body that has come already, or is waited for without an end."""
     message = await receive()
     if message["type"] == "http.disconnect":
         return Unread.GONE

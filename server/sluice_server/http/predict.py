@@ -11,13 +11,20 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 from starlette.types import Receive, Send
 
-from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, RequestHead, Unread, read_body, send_body
+from sluice_server.http.asgi import (
+    BODY_SECONDS,
+    CLOSE,
+    Headers,
+    RequestHead,
+    Unread,
+    read_body,
+    read_whole_body,
+    send_body,
+)
 from sluice_server.http.dialects import CLIENT_GONE, OK
 from sluice_server.http.dialects.port import Dialect, Parsed
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
@@ -31,7 +38,6 @@ from sluice_server.inference.request_metrics import Meter, Silent
 from sluice_server.inference.tracing import Trace, Tracing
 from sluice_server.model.schema import Rows
 
-Result = TypeVar("Result")
 logger = logging.getLogger("sluice.predict")
 
 _SILENT = Silent()
@@ -88,7 +94,7 @@ class PredictEndpoint:
         self._too_large = Rejection(
             Cause.TOO_LARGE, f"the body is larger than {max_body} bytes: send fewer rows per request"
         )
-        self._unread = {Unread.TOO_LARGE: self._too_large, Unread.TOO_SLOW: _TOO_SLOW, Unread.GONE: None}
+        self._unread = {Unread.TOO_LARGE: self._too_large, Unread.TOO_SLOW: _TOO_SLOW}
 
     async def __call__(self, request: Request) -> None:
         meter = _SILENT if request.head.probe else self._meters[request.entry]
@@ -118,26 +124,35 @@ class PredictEndpoint:
     async def _respond(self, request: Request, meter: Meter | Silent, trace: Trace | None) -> int:
         if not self._data_plane.ready:
             return await self._reject(request, NOT_READY)
-        body = await self._read(request)
-        if not isinstance(body, bytes):
-            return CLIENT_GONE if body is None else await self._reject(request, body)
-        parsed = await _in_thread_if(len(body) > _SMALL_BODY, lambda: self._parse(body, request.head))
+        head = request.head
+        if refused := self._refused(head):
+            return await self._reject(request, refused)
+        body = await (read_whole_body if head.whole else read_body)(request.receive, self._max_body)
+        if isinstance(body, Unread):
+            return CLIENT_GONE if body is Unread.GONE else await self._reject(request, self._unread[body])
+        if len(body) > _SMALL_BODY:
+            parsed = await asyncio.to_thread(self._parse, body, head)
+        else:
+            parsed = self._parse(body, head)
         if isinstance(parsed, Rejection):
             return await self._reject(request, parsed)
         if trace:
             trace.rows = len(parsed.rows)
         prediction = await self._data_plane.predict(
-            parsed.rows, request.entry, request.head.probe, request.receive, parsed.params
+            parsed.rows, request.entry, head.probe, request.receive, parsed.params
         )
         if prediction is None or isinstance(prediction, Rejection):
             return CLIENT_GONE if prediction is None else await self._reject(request, prediction)
-        answer = await _in_thread_if(len(parsed.rows) > _FEW_ROWS, lambda: self._dialect.write(prediction, parsed.echo))
+        if len(parsed.rows) > _FEW_ROWS:
+            answer = await asyncio.to_thread(self._dialect.write, prediction, parsed.echo)
+        else:
+            answer = self._dialect.write(prediction, parsed.echo)
         headers = (*request.headers, *answer.headers) if answer.headers else request.headers
         await send_body(request.send, OK, answer.content, headers, answer.content_type)
         meter.predicted(prediction.class_indexes)
         if trace:
             trace.predictions = len(prediction.output.values)
-        if not request.head.probe:
+        if not head.probe:
             self._note(parsed.rows, prediction)
         return OK
 
@@ -158,15 +173,13 @@ class PredictEndpoint:
             logger.exception("a body could not be read")
             return _UNREAD
 
-    async def _read(self, request: Request) -> bytes | Rejection | None:
-        """The body, why it is not read, or None if the client went away."""
-        head = request.head
+    def _refused(self, head: RequestHead) -> Rejection | None:
+        """Why a body is not even read."""
         if not self._dialect.reads(head.content_type) or head.encoding not in ("", "identity"):
             return self._unreadable
         if head.length is not None and head.length > self._max_body:
             return self._too_large
-        body = await read_body(request.receive, self._max_body, None if head.whole else BODY_SECONDS)
-        return body if isinstance(body, bytes) else self._unread[body]
+        return None
 
     async def _reject(self, request: Request, rejection: Rejection, wait: int = 1) -> int:
         """`wait`: seconds, if another try may succeed. How long a model loads or a queue is full, nobody knows."""
@@ -176,8 +189,3 @@ class PredictEndpoint:
             headers = (*headers, (b"retry-after", str(wait).encode()))
         await send_body(request.send, code, self._dialect.write_rejection(rejection), headers)
         return code
-
-
-async def _in_thread_if(large: bool, work: Callable[[], Result]) -> Result:
-    """What `work` gives; where it is a lot, other requests are answered meanwhile."""
-    return await asyncio.to_thread(work) if large else work()

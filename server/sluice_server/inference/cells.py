@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
+import msgspec
 import numpy as np
 
 from sluice_server.inference.rejection import Location, Rejection, invalid
 from sluice_server.model.schema import Column, Kind
 
 LARGEST = float(np.finfo(np.float32).max)  # trees compute in single precision; one rule for all models is simpler
+Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]  # also not NaN
 LARGEST_INTEGER = 2.0**53  # above it a float64 cannot hold every whole number
 
 

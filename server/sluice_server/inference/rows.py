@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sluice_server.inference.cells import RejectedError, bounds, read_cell, type_name, wrong
+from sluice_server.inference.cells import Number, RejectedError, bounds, read_cell, type_name, wrong
 from sluice_server.inference.rejection import Cause, Location, Rejection, invalid
 from sluice_server.model.manifest import EXAMPLE_ROWS
 from sluice_server.model.schema import Kind, Rows, Schema
@@ -39,6 +39,7 @@ class RowReader:
         self.max_rows = max_rows
         self._integers = np.array([column.kind is Kind.INTEGER for column in schema.columns])
         self._has_integers = bool(self._integers.any())
+        self._has_limits = self._has_integers or any(column.range is not None for column in schema.columns)
         self._low, self._high = np.array([bounds(column) for column in schema.columns]).T
         self.allow_missing([False] * len(schema.columns))
 
@@ -75,21 +76,26 @@ class RowReader:
         return np.array(cells, dtype=self._type)
 
     def read_matrix(self, matrix: Sequence[Sequence[float | None]]) -> Rows | Rejection | None:
-        """The rows if all is well with a matrix of numbers; None if it has to be walked to say what is wrong."""
+        """The rows if all is well with a matrix of `Number`; None if it has to be walked to say what is wrong.
+
+        Only where `takes_missing` may there be None.
+        """
         if len(matrix) > self.max_rows:
             return self._too_many(len(matrix))
         width = len(self.schema.columns)
         if set(map(len, matrix)) != {width}:
             return None
         rows = _floats(matrix, width)
-        return rows if self._is_clean(rows) else None
+        unlimited = not (self._has_limits or self.takes_missing)  # nothing to find that the type has not refused
+        return rows if unlimited or self._is_clean(rows) else None
 
     def _read_numbers(self, values: Any) -> Rows | Rejection | None:
         """The rows of a list of lists, if they are all numbers and all is well; a walk takes ten times as long."""
         if not isinstance(values, list) or not values or not isinstance(values[0], list):
             return None
         try:
-            return self.read_matrix(msgspec.convert(values, list[list[float | None]]))
+            matrix = list[list[Number | None]] if self.takes_missing else list[list[Number]]
+            return self.read_matrix(msgspec.convert(values, matrix))
         except msgspec.ValidationError:
             return None
 

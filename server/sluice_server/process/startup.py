@@ -28,6 +28,9 @@ from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError
 
 logger = logging.getLogger("sluice.startup")
+# New objects before the garbage collector looks at the young ones; by default, 700. Those of a request are gone without
+# a collector a moment later, and looking at them again and again took a twentieth of its time.
+_YOUNG_OBJECTS = 10_000
 _MADE_UP = "its input example was made up from the signature"
 _LOG_EXAMPLE = "log the model with input_example=X[:5]"
 
@@ -63,6 +66,7 @@ def _keep_what_is_loaded() -> None:
     """Nothing of a model and its libraries becomes garbage, so no collection has to walk through them again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
 
 
 async def _answer_example(pod: Pod, worker: Executor) -> Output:

@@ -15,7 +15,7 @@ import msgspec
 
 from sluice_server.http import json_body
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
-from sluice_server.inference.cells import type_name
+from sluice_server.inference.cells import Number, type_name
 from sluice_server.inference.params import NO_PARAMS, ParamReader
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.rejection import Cause, Rejection, invalid
@@ -27,11 +27,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Matrix(msgspec.Struct, forbid_unknown_fields=True):
-    features: list[list[float]]
+    features: list[list[Number]]
 
 
 class _MatrixWithMissing(msgspec.Struct, forbid_unknown_fields=True):
-    features: list[list[float | None]]
+    features: list[list[Number | None]]
+
+
+class _Answer(msgspec.Struct, gc=False):
+    predictions: list[Any]
+    probabilities: list[Any] | None
+    model_version: str
+    prediction_id: str | None
 
 
 class PlainDialect:
@@ -63,15 +70,13 @@ class PlainDialect:
 
     def write(self, prediction: Prediction, echo: Any) -> Body:
         output = prediction.output
-        content = _encode(
-            {
-                "predictions": output.values.tolist() if output.values.ndim == 1 else output.records,
-                "probabilities": None if output.probabilities is None else output.probabilities.tolist(),
-                "model_version": self._model_version,
-                "prediction_id": prediction.id,
-            }
+        answer = _Answer(
+            output.values.tolist() if output.values.ndim == 1 else output.records,
+            None if output.probabilities is None else output.probabilities.tolist(),
+            self._model_version,
+            prediction.id,
         )
-        return Body(content)
+        return Body(_encode(answer))
 
     def write_rejection(self, rejection: Rejection) -> bytes:
         return _encode({"detail": detail(rejection)})

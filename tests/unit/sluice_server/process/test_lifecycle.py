@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from sluice_server.http.asgi import BODY_SECONDS, read_body, read_head, send_json
+from sluice_server.http.asgi import read_body, read_head, read_whole_body, send_json
 from sluice_server.process.lifecycle import Protocol
 
 HEAD = b"POST / HTTP/1.1\r\nhost: pod\r\ncontent-length: 2\r\n\r\n"
@@ -25,7 +25,7 @@ def test_a_body_that_came_with_its_head_is_not_waited_for(parts: tuple[bytes, ..
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             head = read_head(scope, b"x-correlation-id")
             seen.set_result(head.whole)
-            await read_body(receive, 10, None if head.whole else BODY_SECONDS)
+            await (read_whole_body if head.whole else read_body)(receive, 10)
             await send_json(send, 200, {}, ())
 
         config = Config(app, log_config=None, lifespan="off")
