@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHUNK = 2**18  # bytes of a chunk that is read
 _PART = 8 * 2**20  # bytes of a part that is written; an object of S3 has at most 10,000
 _PARTS_AT_ONCE = 2
+_LISTED_AT_ONCE = 1_000
 _PATIENCE = timedelta(seconds=20)  # with an object store that does not answer; then the caller is told
 # `timeout` is for a whole request, and by default 30 s: a model of some gigabytes takes longer, and a slow reader too.
 _CLIENT: ClientConfig = {
@@ -37,6 +38,15 @@ _Store: TypeAlias = LocalStore | S3Store | GCSStore | AzureStore
 
 class FilesError(Exception):
     """The volume or the object store did not do what it should; the message has its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a list: its path, its size in bytes, and when it was written, in seconds since the epoch."""
+
+    path: str
+    size: int
+    written: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,24 @@ class Files:
         except (BaseError, OSError) as error:
             raise FilesError(_brief(error)) from error
         return Content(found.meta["size"], _chunks(found))
+
+    async def remove(self, path: str) -> None:
+        """There is no such file any more, whether there was one or not."""
+        try:
+            await obstore.delete_async(self._store, path)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise FilesError(_brief(error)) from error
+
+    async def entries(self, folder: str) -> AsyncIterator[Entry]:
+        """All files of a folder and of those in it, in no order; none if there is no such folder."""
+        try:
+            async for batch in obstore.list(self._store, f"{folder}/", chunk_size=_LISTED_AT_ONCE):
+                for entry in batch:
+                    yield Entry(str(entry["path"]), entry["size"], entry["last_modified"].timestamp())
+        except (BaseError, OSError) as error:
+            raise FilesError(_brief(error)) from error
 
     async def names(self, folder: str, limit: int) -> list[str]:
         """The names of the first files of a folder; none if there is no such folder."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SHORTEST_KEY = 16  # bytes; with an empty one anybody could make tokens
+SHORTEST_AGE = 7 * 86_400  # seconds, of models
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -24,6 +25,8 @@ class Settings:
     database_url: str = field(repr=False)  # may hold a password
     key: bytes | None = field(repr=False)
     max_model: int
+    max_namespace: int  # of models; 0 is no limit
+    model_max_age: int  # 0 is for ever
     label_max_age: int
     log_level: str
 
@@ -37,6 +40,8 @@ def read(env: Mapping[str, str]) -> Settings:
         database_url=env.get("SLUICE_STORE_DATABASE_URL", "").strip() or "sqlite:////var/lib/sluice-store/labels.db",
         key=_key(env),
         max_model=_number(env, "SLUICE_STORE_MAX_MODEL_BYTES", 10 * 2**30, 2**20, 2**50),
+        max_namespace=_number(env, "SLUICE_STORE_MAX_NAMESPACE_BYTES", 0, 0, 2**60),
+        model_max_age=_model_age(env),
         label_max_age=_number(env, "SLUICE_STORE_LABEL_MAX_AGE", 30 * 86_400, 60, 3660 * 86_400),
         log_level=_level(env),
     )
@@ -69,6 +74,17 @@ def _number(env: Mapping[str, str], name: str, default: int, lowest: int, highes
     if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
         raise SettingError(f"{name} is {text!r}: it must be a whole number from {lowest} to {highest}.")
     return int(text)
+
+
+def _model_age(env: Mapping[str, str]) -> int:
+    name = "SLUICE_STORE_MODEL_MAX_AGE"
+    age = _number(env, name, 90 * 86_400, 0, 3660 * 86_400)
+    if 0 < age < SHORTEST_AGE:
+        raise SettingError(
+            f"{name} is {age}: it must be at least {SHORTEST_AGE} (7 days), because pods tell each day which model "
+            "they use, or 0, which keeps models for ever."
+        )
+    return age
 
 
 def _level(env: Mapping[str, str]) -> str:

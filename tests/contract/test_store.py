@@ -38,7 +38,12 @@ from sluice_server.settings import StoreSettings
 from sluice_server.store.archive import packed
 from sluice_server.store.client import StoreClient
 from sluice_store import tokens
+from sluice_store.files import Files
 from sluice_store.models.archive import ArchiveReader
+from sluice_store.models.expiry import GRACE
+from sluice_store.removal import Removal
+from sluice_store.settings import SHORTEST_AGE
+from sluice_store.uses import Uses
 from tests.unit.sluice_operator.build import OWNER
 from tests.unit.sluice_operator.recorded import a_run, recorded, ticks
 
@@ -175,6 +180,39 @@ def test_a_model_outlives_the_store_s_process(store: Store, tmp_path: Path) -> N
         store.client.get(digest, tmp_path / "copy")
         assert tree_digest(tmp_path / "copy") == digest
         assert httpx.head(f"{store.url}/models/sha256:{'0' * 64}", headers=BEARER).status_code == 404
+
+
+def path_of(model: Path) -> str:
+    return f"{tree_digest(model).removeprefix('sha256:')}.tar"
+
+
+def test_models_that_nobody_uses_are_removed(store: Store, tmp_path: Path) -> None:
+    """A use is noted in the volume or the bucket, and read there by another process, as the last one was killed."""
+    used, old = (folder_of_a_model(tmp_path / name, 1) for name in ("used", "old"))
+    with store.started():
+        for model in (used, old):
+            store.client.put(model, tree_digest(model))
+        assert store.client.has(tree_digest(used))
+
+    async def remove() -> None:
+        files, model = Files(store.env["SLUICE_STORE_FILES_URL"]), f"models/{path_of(used)}"
+        written = {entry.path: entry.written async for entry in files.entries("models/models")}
+        assert model in await Uses(files).last()
+        while (noted := (await Uses(files).last())[model]) <= max(written.values()):  # by a clock of whole seconds
+            await Uses(files).note(model)
+        removal = Removal(files, Uses(files), SHORTEST_AGE)
+        for uptime in (0.0, GRACE):
+            await removal.once(noted + SHORTEST_AGE, uptime)
+
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in store.env.items():
+            environment.setenv(name, value)
+        asyncio.run(remove())
+    with store.started():
+        assert store.client.has(tree_digest(used))
+        assert not store.client.has(tree_digest(old))
+        assert httpx.delete(f"{store.url}/models/{tree_digest(used)}", headers=BEARER).status_code == 200
+        assert not store.client.has(tree_digest(used))
 
 
 def test_run_records_are_kept(store: Store) -> None:

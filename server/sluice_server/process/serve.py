@@ -172,6 +172,11 @@ async def _load(pod: Pod, worker: ThreadPoolExecutor) -> None:
 def main(settings: ServeSettings) -> int:
     """The whole life of the process; gives the exit code."""
     found, keyring = read_manifest(settings.model_dir), key_file.keys(settings.feedback_key_file)
+    if settings.store is not None:
+        from sluice_server.process.model_use import ModelUse  # noqa: PLC0415 - as below
+        from sluice_server.store.client import StoreClient  # noqa: PLC0415
+
+        ModelUse(StoreClient(settings.store), settings.model_dir).start()
     with traces.exporting(settings) as send:
         _serve(settings, assemble(settings, found, keyring, send))
     return 0

@@ -92,6 +92,14 @@ class StoreClient:
                     "model again, which replaces it",
                 ) from None
 
+    def has(self, digest: str) -> bool:
+        """Whether the store has the model, which then counts as used; raises StoreError."""
+        with self._answer(self._pool, "HEAD", f"/models/{digest}", None) as response:
+            if response.status == HTTPStatus.NOT_FOUND:
+                return False
+            self._expect(response, HTTPStatus.OK)
+            return True
+
     def count_labels(self, body: bytes) -> list[bool]:
         """For each label of a body for /labels, whether it is the first one of its row; raises StoreError."""
         with self._answer(self._labels_pool, "POST", "/labels", body) as response:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Response
@@ -15,32 +18,54 @@ from sluice_store.http import labels, models, runs
 from sluice_store.http.access import Access
 from sluice_store.http.metrics import Measured, Metrics
 from sluice_store.labels.label_book import LabelBook, LabelsError
+from sluice_store.removal import Removal
+from sluice_store.space import Space
+from sluice_store.uses import Uses
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the routes work with. `max_model` is in bytes."""
+    """What the routes work with. Sizes are in bytes: of one model, and of all of a namespace (0 is no limit).
+
+    `model_max_age`: seconds that a model is kept after its last use (0 is for ever).
+    """
 
     files: Files
     book: LabelBook
     access: Access
     max_model: int
+    max_namespace: int
+    model_max_age: int
 
 
 def build_app(parts: Parts) -> ASGIApp:
     """The whole application."""
-    metrics = Metrics()
+    metrics, uses = Metrics(), Uses(parts.files)
     app = FastAPI(
         title="Sluice store",
         docs_url=None,  # its page would need the internet
         redoc_url=None,
+        lifespan=_removing(Removal(parts.files, uses, parts.model_max_age)),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.include_router(models.routes(parts.files, parts.access, metrics, parts.max_model))
+    space = Space(parts.files, models.COLLECTION, parts.max_namespace)
+    app.include_router(models.routes(parts.files, parts.access, metrics, parts.max_model, space, uses))
     app.include_router(labels.routes(parts.book, parts.access, metrics))
     app.include_router(runs.routes(parts.files, parts.access))
     _add_health(app, parts, metrics)
     return Measured(app, metrics)
+
+
+def _removing(removal: Removal) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What is too old is removed while the process runs."""
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(removal.for_ever())
+        yield
+        task.cancel()
+
+    return running
 
 
 def _add_health(app: FastAPI, parts: Parts, metrics: Metrics) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 from fastapi import HTTPException, Request
 
 IDLE = 30.0  # seconds that a client may take for the next bytes of a body
+SLOWEST = 256 * 1024  # bytes a second, on the average of some 30 s of waiting for the client
 _DRAIN = 5.0  # seconds in which the rest of a refused body is read away
 _RETRY = {"Retry-After": "5"}
 Decoded = TypeVar("Decoded", bound=msgspec.Struct)
@@ -31,10 +33,34 @@ def busy(message: str) -> HTTPException:
     return HTTPException(503, message, _RETRY)
 
 
+class Pace:
+    """How fast a client sends. Only waiting for it counts, and not what the store itself takes to write."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._waited = 0.0
+
+    def came(self, size: int, waited: float) -> None:
+        """Bytes, after seconds of waiting for them; raises HTTPException 408 where they come too slowly for long."""
+        self._size += size
+        self._waited += waited
+        if self._waited < IDLE:
+            return
+        if self._size < SLOWEST * self._waited:
+            rate = self._size / self._waited / 1024
+            raise bad(
+                f"the body comes with {rate:.0f} KiB a second, and {SLOWEST // 1024} is the least, so that others are "
+                "not kept waiting: send it again, from where the network and the CPU are not the limit",
+                408,
+            )
+        self._size, self._waited = 0, 0.0
+
+
 async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes; raises HTTPException 413 over `limit` bytes, and 408 for a client that stops sending."""
-    size, stream = 0, request.stream()
+    """The body as it comes; raises HTTPException 413 over `limit` bytes, and 408 for a client that stops or is slow."""
+    size, stream, pace = 0, request.stream(), Pace()
     while True:
+        began = time.monotonic()
         try:
             async with asyncio.timeout(IDLE):
                 chunk = await anext(stream, None)
@@ -42,6 +68,7 @@ async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
             raise bad(f"nothing came for {IDLE:g} s: send the rest of the body, or less at a time", 408) from None
         if chunk is None:
             return
+        pace.came(len(chunk), time.monotonic() - began)
         size += len(chunk)
         if size > limit:
             raise too_large(limit)

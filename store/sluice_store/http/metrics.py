@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-OPERATIONS = {"models": ("GET", "HEAD", "PUT"), "labels": ("GET", "POST"), "runs": ("GET", "PUT")}
+OPERATIONS = {"models": ("DELETE", "GET", "HEAD", "PUT"), "labels": ("GET", "POST"), "runs": ("GET", "PUT")}
 RESULTS = ("ok", "refused", "failed")
 DIRECTIONS = ("received", "sent")
 LABEL_RESULTS = ("counted", "repeat", "expired")

@@ -1,8 +1,10 @@
-"""Prepared models: `/models/{digest}`, a tar of the model's folder, checked against its digest while it comes in."""
+"""Prepared models: `/models/{digest}`, a tar of the model's folder, checked against its digest while it comes in.
+
+Whoever reads a model, or asks whether it is there, uses it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -10,31 +12,33 @@ from fastapi.responses import StreamingResponse
 
 from sluice_store.files import Content, Files, FilesError
 from sluice_store.http.access import Access
-from sluice_store.http.errors import bad, busy, chunks, drain, too_large, unavailable
+from sluice_store.http.errors import bad, chunks, drain, too_large, unavailable
 from sluice_store.http.metrics import Metrics
+from sluice_store.http.uploads import Uploads
 from sluice_store.models.archive import ArchiveError, ArchiveReader
 from sluice_store.models.digest import is_digest
+from sluice_store.space import Space
+from sluice_store.uses import Uses
 
+COLLECTION = "models"
 CONTENT_TYPE = "application/x-tar"
-_WRITES_AT_ONCE = 8  # each takes some 25 MiB; whoever comes then is told to come again
 _UNREACHABLE = "the files of the store cannot be reached"
 
 
-def routes(files: Files, access: Access, metrics: Metrics, max_model: int) -> APIRouter:
-    """PUT, GET and HEAD of a model."""
+def routes(files: Files, access: Access, metrics: Metrics, max_model: int, space: Space, uses: Uses) -> APIRouter:
+    """PUT, GET, HEAD and DELETE of a model."""
     router = APIRouter(prefix="/models/{digest}", tags=["models"])
-    writing = asyncio.Semaphore(_WRITES_AT_ONCE)
+    uploads = Uploads(files, space)
 
     @router.put("", status_code=201, summary="Keep a model under its digest; a model that is there is replaced")
     async def put(digest: str, request: Request) -> dict[str, str]:
         try:
-            path = _path(access.namespace(request), digest)
+            namespace = access.namespace(request)
+            path = _path(_model(namespace, digest))
             if int(request.headers.get("content-length", "0")) > max_model:
                 raise too_large(max_model)
-            if writing.locked():
-                raise busy(f"the store writes {_WRITES_AT_ONCE} other models now, which is its limit: send it again")
-            async with writing:
-                await files.write(path, _checked(metrics.received(chunks(request, max_model)), digest))
+            body = metrics.received(chunks(request, max_model))
+            await uploads.keep(namespace, path, _checked(body, digest))
         except HTTPException:
             await drain(request)
             raise
@@ -45,21 +49,34 @@ def routes(files: Files, access: Access, metrics: Metrics, max_model: int) -> AP
 
     @router.get("", summary="The model as a tar", response_class=StreamingResponse)
     async def get(digest: str, request: Request) -> StreamingResponse:
-        found = await _read(files, _path(access.namespace(request), digest))
+        model = _model(access.namespace(request), digest)
+        found = await _read(files, _path(model))
         if found is None:
             raise _absent(digest)
+        await uses.note(model)
         headers = {"Content-Length": str(found.size)}
         return StreamingResponse(metrics.sent(found.chunks), media_type=CONTENT_TYPE, headers=headers)
 
     @router.head("", summary="Whether the model is there")
     async def head(digest: str, request: Request) -> Response:
-        try:
-            size = await files.size(_path(access.namespace(request), digest))
-        except FilesError as error:
-            raise unavailable(_UNREACHABLE, error) from None
+        model = _model(access.namespace(request), digest)
+        size = await _size(files, _path(model))
         if size is None:
             raise _absent(digest)
+        await uses.note(model)
         return Response(headers={"Content-Length": str(size), "Content-Type": CONTENT_TYPE})
+
+    @router.delete("", summary="Remove a model; a pod that serves it puts it back within a day")
+    async def delete(digest: str, request: Request) -> dict[str, str]:
+        model = _model(access.namespace(request), digest)
+        if await _size(files, _path(model)) is None:
+            raise _absent(digest)
+        try:
+            await files.remove(_path(model))
+            await uses.forget(model)
+        except FilesError as error:
+            raise unavailable(_UNREACHABLE, error) from None
+        return {"digest": digest}
 
     return router
 
@@ -85,11 +102,22 @@ async def _read(files: Files, path: str) -> Content | None:
         raise unavailable(_UNREACHABLE, error) from None
 
 
+async def _size(files: Files, path: str) -> int | None:
+    try:
+        return await files.size(path)
+    except FilesError as error:
+        raise unavailable(_UNREACHABLE, error) from None
+
+
 def _absent(digest: str) -> HTTPException:
     return bad(f"the store has no model {digest}: prepare it again", 404)
 
 
-def _path(namespace: str, digest: str) -> str:
+def _model(namespace: str, digest: str) -> str:
     if not is_digest(digest):
         raise bad(f"{digest[:100]!r} is no digest: it must be sha256: and 64 lower-case hex digits")
-    return f"models/{namespace}/{digest.removeprefix('sha256:')}.tar"
+    return f"{namespace}/{digest.removeprefix('sha256:')}.tar"
+
+
+def _path(model: str) -> str:
+    return f"{COLLECTION}/{model}"

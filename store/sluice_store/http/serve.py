@@ -24,6 +24,8 @@ def run(settings: Settings) -> None:
         LabelBook(settings.database_url, settings.label_max_age),
         Access(settings.key),
         settings.max_model,
+        settings.max_namespace,
+        settings.model_max_age,
     )
     if settings.key is None:
         logger.warning("SLUICE_STORE_OPEN is true: everybody who reaches this port may read and write everything")
@@ -31,7 +33,7 @@ def run(settings: Settings) -> None:
         build_app(parts),
         host=settings.host,
         port=settings.port,
-        lifespan="off",
+        lifespan="on",
         ws="none",
         access_log=False,
         log_config=None,

@@ -47,6 +47,8 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         ("SLUICE_STORE_PORT", "80.5"),
         ("SLUICE_STORE_PORT", "70000"),
         ("SLUICE_STORE_MAX_MODEL_BYTES", "10GB"),
+        ("SLUICE_STORE_MAX_NAMESPACE_BYTES", "-1"),
+        ("SLUICE_STORE_MODEL_MAX_AGE", "90d"),
         ("SLUICE_STORE_LABEL_MAX_AGE", "-1"),
         ("LOG_LEVEL", "LOUD"),
     ],
@@ -55,6 +57,13 @@ def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
     """With the value and what it must be."""
     with pytest.raises(SettingError, match=f"{name} is '{value}': it must be"):
         read(OPEN | {name: value})
+
+
+def test_models_are_kept_long_enough_for_pods_to_tell_of_them() -> None:
+    """They do so each day; 0 is for ever."""
+    assert read(OPEN | {"SLUICE_STORE_MODEL_MAX_AGE": "0"}).model_max_age == 0
+    with pytest.raises(SettingError, match="SLUICE_STORE_MODEL_MAX_AGE is 86400: it must be at least 604800"):
+        read(OPEN | {"SLUICE_STORE_MODEL_MAX_AGE": "86400"})
 
 
 @pytest.mark.parametrize("url", ["/var/lib/store", "ftp://host/folder", "s3://", "http://host/bucket", "file://host/x"])

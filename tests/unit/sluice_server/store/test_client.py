@@ -63,7 +63,7 @@ def serving(state: Store) -> Iterator[Store]:
             self.end_headers()
             self.wfile.write(state.body)
 
-        do_GET = do_POST = do_PUT = answer  # noqa: N815 - names of the standard library
+        do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815 - names of the standard library
 
         def log_message(self, format: str, *args: object) -> None: ...
 
@@ -124,6 +124,22 @@ def test_a_folder_that_this_image_cannot_read_is_told(store: Store, tmp_path: Pa
     outcome = copy(store, tmp_path / "model", tree_digest(tmp_path / "old"))
     assert reason(outcome) == "StoreContentDamaged"
     assert "with this image" in str(outcome)
+
+
+@pytest.mark.parametrize(("status", "there"), [(200, True), (404, False)])
+def test_a_pod_asks_whether_a_model_is_there(store: Store, status: int, there: bool) -> None:
+    """With a request that transfers nothing of it."""
+    store.status = status
+    assert StoreClient(store.settings()).has(DIGEST) is there
+    assert store.requests == [("HEAD", f"/models/{DIGEST}", None)]
+
+
+def test_another_answer_says_nothing_about_a_model(store: Store) -> None:
+    """It is not lost because the token is wrong."""
+    store.status = 401
+    with pytest.raises(StoreError) as refused:
+        StoreClient(store.settings()).has(DIGEST)
+    assert refused.value.reason == "StoreLoginRefused"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import secrets
 import tarfile
@@ -38,10 +39,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-def client(folder: Path, key: bytes | None) -> httpx.AsyncClient:
-    parts = Parts(
-        Files(f"file://{folder}"), LabelBook(f"sqlite:///{folder.parent}/labels.db", 60), Access(key), MAX_MODEL
-    )
+def client(folder: Path, key: bytes | None, max_namespace: int = 0) -> httpx.AsyncClient:
+    book = LabelBook(f"sqlite:///{folder.parent}/labels.db", 60)
+    parts = Parts(Files(f"file://{folder}"), book, Access(key), MAX_MODEL, max_namespace, 0)
     return httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store")
 
 
@@ -92,8 +92,8 @@ async def test_a_model_is_got_as_it_was_put(store: httpx.AsyncClient) -> None:
     assert (got.content, got.headers["content-type"]) == (archive(), "application/x-tar")
 
 
-async def test_a_ninth_model_at_a_time_is_to_come_again(store: httpx.AsyncClient) -> None:
-    """It is told at once, and not left waiting with its body until it believes that nobody is there."""
+async def test_slow_models_of_one_namespace_leave_room_for_others(store: httpx.AsyncClient) -> None:
+    """Whoever must wait is told at once, and not left with its body until it believes that nobody is there."""
     path, arrived, finish = f"/models/{DIGEST}", asyncio.Semaphore(0), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -103,15 +103,33 @@ async def test_a_ninth_model_at_a_time_is_to_come_again(store: httpx.AsyncClient
         yield archive()[512:]
 
     async with asyncio.TaskGroup() as tasks:
-        eight = [tasks.create_task(store.put(path, content=slow(), headers=bearer("models"))) for _ in range(8)]
-        for _ in eight:
+        four = [tasks.create_task(store.put(path, content=slow(), headers=bearer("greedy"))) for _ in range(4)]
+        for _ in four:
             await arrived.acquire()
-        ninth = await store.put(path, content=archive(), headers=bearer("models"))
+        fifth = await store.put(path, content=archive(), headers=bearer("greedy"))
+        other = await store.put(path, content=archive(), headers=bearer("models"))
         finish.set()
-    assert (ninth.status_code, ninth.headers["retry-after"]) == (503, "5")
-    assert "send it again" in ninth.json()["detail"]
-    assert [task.result().status_code for task in eight] == [201] * 8
-    assert (await store.put(path, content=archive(), headers=bearer("models"))).status_code == 201
+    assert (fifth.status_code, fifth.headers["retry-after"]) == (503, "5")
+    assert "send it again" in fifth.json()["detail"]
+    assert other.status_code == 201
+    assert [task.result().status_code for task in four] == [201] * 4
+    assert (await store.put(path, content=archive(), headers=bearer("greedy"))).status_code == 201
+
+
+async def test_a_namespace_has_a_limit(folder: Path) -> None:
+    """Of all its models; what is there can be put again, and others are not concerned."""
+    content = b"other\n"
+    other = archive(content)
+    path = f"/models/{tree_digest({'sluice.json': File(len(content), hashlib.sha256(content).hexdigest())})}"
+    async with client(folder, KEY, max_namespace=len(archive()) + 100) as store:
+        for _ in range(2):
+            assert (await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer("full"))).status_code == 201
+        refused = await store.put(path, content=other, headers=bearer("full"))
+        assert refused.status_code == 413
+        assert f"{len(archive())} bytes" in refused.json()["detail"]
+        assert "SLUICE_STORE_MAX_NAMESPACE_BYTES" in refused.json()["detail"]
+        assert (await store.put(path, content=other, headers=bearer("models"))).status_code == 201
+    assert len(files_in(folder)) == 2
 
 
 async def test_other_bytes_are_not_kept_under_a_digest(store: httpx.AsyncClient, folder: Path) -> None:
@@ -139,7 +157,7 @@ async def test_what_a_killed_store_left_is_removed_when_it_starts(folder: Path) 
     (folder / "models" / "_shared" / f"{kept}#1").write_bytes(archive()[:700])
     async with client(folder, None) as store:
         assert (await store.get(f"/models/{DIGEST}")).content == archive()
-    assert files_in(folder) == [kept]
+    assert set(files_in(folder)) == {kept}
 
 
 @pytest.mark.parametrize("digest", ["sha256:0", "0" * 64, "sha256:" + "G" * 64, "..%2f..%2fetc", "sha256:" + "0" * 65])
@@ -165,6 +183,29 @@ async def test_a_model_has_a_limit(store: httpx.AsyncClient) -> None:
     assert f"{MAX_MODEL} bytes" in told.json()["detail"]
 
 
+async def test_a_model_is_removed(store: httpx.AsyncClient, folder: Path) -> None:
+    """By its own namespace only; nothing is left of it, also not that it was used."""
+    path = f"/models/{DIGEST}"
+    await store.put(path, content=archive(), headers=bearer("models"))
+    await store.get(path, headers=bearer("models"))
+    assert (await store.delete(path, headers=bearer("other"))).status_code == 404
+    assert (await store.delete(path, headers=bearer("models"))).status_code == 200
+    assert (await store.delete(path, headers=bearer("models"))).status_code == 404
+    assert (await store.get(path, headers=bearer("models"))).status_code == 404
+    assert files_in(folder) == []
+
+
+async def test_whoever_reads_a_model_uses_it(store: httpx.AsyncClient, folder: Path) -> None:
+    """And so does a pod that asks whether it is there; asking for another one notes nothing."""
+    for method in ("GET", "HEAD"):
+        await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer(method.lower()))
+        await store.request(method, f"/models/{DIGEST}", headers=bearer(method.lower()))
+        await store.request(method, f"/models/sha256:{'0' * 64}", headers=bearer(method.lower()))
+    hexadecimal = DIGEST.removeprefix("sha256:")
+    noted = sorted(str(path.relative_to(folder)) for path in (folder / "used").rglob("*.tar"))
+    assert noted == [f"used/get/{hexadecimal}.tar", f"used/head/{hexadecimal}.tar"]
+
+
 async def test_a_namespace_reads_only_its_own_models(store: httpx.AsyncClient) -> None:
     """Also if it knows the digest of another one's."""
     await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer("team-a"))
@@ -178,6 +219,7 @@ async def test_a_namespace_reads_only_its_own_models(store: httpx.AsyncClient) -
         ("PUT", f"/models/{DIGEST}"),
         ("GET", f"/models/{DIGEST}"),
         ("HEAD", f"/models/{DIGEST}"),
+        ("DELETE", f"/models/{DIGEST}"),
         ("POST", "/labels"),
         ("GET", "/labels"),
         ("PUT", "/runs/models/iris/r1"),
@@ -265,7 +307,8 @@ async def test_the_operator_s_token_is_for_no_models(store: httpx.AsyncClient) -
 
 async def test_what_is_behind_the_store_is_told(folder: Path, tmp_path: Path) -> None:
     """A database that is gone is a 503 with its words, while models are served and the pod stays ready."""
-    parts = Parts(Files(f"file://{folder}"), LabelBook(f"sqlite:///{tmp_path}/none/x.db", 60), Access(None), MAX_MODEL)
+    book = LabelBook(f"sqlite:///{tmp_path}/none/x.db", 60)
+    parts = Parts(Files(f"file://{folder}"), book, Access(None), MAX_MODEL, 0, 0)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store") as store:
         failed = await store.post("/labels", json={"labels": [label()]})
         assert (failed.status_code, failed.headers["retry-after"]) == (503, "5")
