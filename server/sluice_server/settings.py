@@ -127,6 +127,7 @@ class ServeSettings:
     feedback_max_age: float
     prediction_log_sample: float
     prediction_log_redacted: tuple[str, ...]
+    keep_predictions: float
     correlation_header: str
     rate_limit: float
     rate_limit_burst: int
@@ -185,6 +186,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         feedback_max_age=number(env, "SLUICE_FEEDBACK_MAX_AGE", float, 7 * 86_400.0, 1.0, 366 * 86_400.0),
         prediction_log_sample=number(env, "SLUICE_PREDICTION_LOG_SAMPLE", float, 0.0, 0.0, 1.0),
         prediction_log_redacted=_names(env, "SLUICE_PREDICTION_LOG_REDACT"),
+        keep_predictions=_kept_share(env),
         correlation_header=_header(env, "CORRELATION_ID_HEADER", "X-Correlation-ID"),
         rate_limit=number(env, "SLUICE_RATE_LIMIT", float, 0.0, 0.0, 1_000_000.0),
         rate_limit_burst=number(env, "SLUICE_RATE_LIMIT_BURST", int, 10, 1, 1_000_000),
@@ -253,6 +255,16 @@ def _flag(env: Mapping[str, str], name: str) -> bool:
     if text not in {"", "true", "false"}:
         raise SettingError(f"{name} is {text!r}: it must be true or false.")
     return text == "true"
+
+
+def _kept_share(env: Mapping[str, str]) -> float:
+    share = number(env, "SLUICE_KEEP_PREDICTIONS", float, 0.0, 0.0, 1.0)
+    if share and not env.get("SLUICE_STORE_URL", "").strip():
+        raise SettingError(
+            "SLUICE_KEEP_PREDICTIONS is set and SLUICE_STORE_URL is not: predictions are kept in a store. Set its "
+            "address, or leave both out."
+        )
+    return share
 
 
 def _digest(env: Mapping[str, str]) -> str:

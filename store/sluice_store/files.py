@@ -110,6 +110,14 @@ class Files:
         except (BaseError, OSError) as error:
             raise FilesError(_brief(error)) from error
 
+    async def folders(self, folder: str) -> list[str]:
+        """The names of the folders in it, sorted."""
+        try:
+            found = await obstore.list_with_delimiter_async(self._store, f"{folder}/")
+        except (BaseError, OSError) as error:
+            raise FilesError(_brief(error)) from error
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
+
     async def names(self, folder: str, limit: int) -> list[str]:
         """The names of the first files of a folder; none if there is no such folder."""
         names: list[str] = []
@@ -135,7 +143,7 @@ def _open(url: str) -> _Store:
     scheme = url.partition("://")[0]
     try:
         if scheme == "file":
-            folder = LocalStore.from_url(url, mkdir=True)
+            folder = LocalStore.from_url(url, mkdir=True, automatic_cleanup=True)
             assert isinstance(folder, LocalStore)
             _remove_unfinished(Path(folder.prefix or "/"))
             return folder

@@ -5,36 +5,51 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import dataclass
 
-from sluice_store.files import Files, FilesError
+from sluice_store.files import Entry, Files, FilesError
+from sluice_store.labels.label_book import LabelBook, LabelsError
 from sluice_store.models.expiry import Expiry
+from sluice_store.space import Space
 from sluice_store.uses import Uses
 
 EVERY = 3_600.0  # seconds
 logger = logging.getLogger("sluice.store")
 
 
-class Removal:
-    """Models that nobody used for `max_age` seconds; 0 keeps them for ever. `kept`: bytes by namespace."""
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """Seconds: for which models are kept after their last use (0 is for ever), and rows of predictions."""
 
-    def __init__(self, files: Files, uses: Uses, max_age: int) -> None:
+    model: int
+    prediction: int
+
+
+class Removal:
+    """Looks at all that has an age. Models and predictions tell their spaces what there is."""
+
+    def __init__(
+        self, files: Files, book: LabelBook, uses: Uses, ages: Ages, models: Space, predictions: Space
+    ) -> None:
         self._files = files
+        self._book = book
         self._uses = uses
-        self._expiry = Expiry(max_age)
-        self.kept: Counter[str] = Counter()
+        self._expiry = Expiry(ages.model)
+        self._prediction_age = ages.prediction
+        self._models = models
+        self._predictions = predictions
 
     async def for_ever(self) -> None:
         """Until it is cancelled. What fails is tried again an hour later."""
         while True:
-            try:
-                await self.once(time.time(), time.monotonic())
-            except FilesError as error:
-                logger.warning("what is too old is not removed: %s", error)
+            now, uptime = time.time(), time.monotonic()
+            await _tried(self.models(now, uptime))
+            await _tried(self.predictions(now))
             await asyncio.sleep(EVERY)
 
-    async def once(self, now: float, uptime: float) -> None:
-        """Looks at everything; raises FilesError."""
+    async def models(self, now: float, uptime: float) -> None:
+        """Removes those that nobody uses; raises FilesError."""
         models = {entry.path.removeprefix("models/"): entry async for entry in self._files.entries("models")}
         last = await self._uses.last()
         used = {model: max(entry.written, last.get(model, 0.0)) for model, entry in models.items()}
@@ -42,6 +57,22 @@ class Removal:
             logger.info("the model %s is removed: nobody used it for %.0f days", model, (now - used[model]) / 86_400)
             await self._files.remove(models.pop(model).path)
             await self._uses.forget(model)
-        self.kept.clear()
-        for entry in models.values():
-            self.kept[entry.path.split("/")[1]] += entry.size
+        self._models.listed(models.values())
+
+    async def predictions(self, now: float) -> None:
+        """Removes rows, and labels of rows, that are too old; raises FilesError or LabelsError."""
+        kept: list[Entry] = []
+        async for entry in self._files.entries("predictions"):
+            if entry.written < now - self._prediction_age:
+                await self._files.remove(entry.path)
+            else:
+                kept.append(entry)
+        self._predictions.listed(kept)
+        await asyncio.to_thread(self._book.forget_values, now - self._prediction_age)
+
+
+async def _tried(removed: Awaitable[None]) -> None:
+    try:
+        await removed
+    except (FilesError, LabelsError) as error:
+        logger.warning("what is too old is not removed: %s", error)

@@ -7,8 +7,9 @@ write or remove is seen when the list is read again.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
-from sluice_store.files import Files
+from sluice_store.files import Entry, Files
 
 SMALLEST = 4_096  # bytes that a file counts as at least, so that there are not too many of them
 
@@ -22,16 +23,27 @@ class Space:
 
     def __init__(self, files: Files, collection: str, limit: int) -> None:
         self._files = files
-        self._collection = collection
+        self.collection = collection
         self._kept: Counter[str] = Counter()
         self._coming: Counter[str] = Counter()
         self.limit = limit
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """The bytes of each namespace that has any."""
+        return {namespace: size for namespace, size in self._kept.items() if size > 0}
+
+    def listed(self, entries: Iterable[Entry]) -> None:
+        """All files of the collection, as they were just listed."""
+        self._kept.clear()
+        for entry in entries:
+            self._kept[entry.path.split("/")[1]] += _counted(entry.size)
 
     async def look(self, namespace: str) -> None:
         """Reads the list of its files; raises FilesError."""
         before = self._kept[namespace]
         listed = 0
-        async for entry in self._files.entries(f"{self._collection}/{namespace}"):
+        async for entry in self._files.entries(f"{self.collection}/{namespace}"):
             listed += _counted(entry.size)
         # What was kept meanwhile may be in the list or not: then it counts twice until the next look, and never not.
         self._kept[namespace] = listed + max(self._kept[namespace] - before, 0)

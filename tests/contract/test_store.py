@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import numpy as np
 import pytest
 
 from dev.processes import free_ports, running
@@ -29,20 +31,25 @@ from sluice_operator.manifests import builders
 from sluice_operator.records import run_record
 from sluice_operator.run_store import RunStore
 from sluice_server.http.dialects import CODES
+from sluice_server.inference.kept_rows import KeptRows
 from sluice_server.inference.labels import Outcome, RowLabel
 from sluice_server.inference.metrics import Metrics
+from sluice_server.inference.prediction import Prediction
 from sluice_server.model.digest import tree_digest
 from sluice_server.model.identity import Identity
 from sluice_server.process.store_labels import StoreLabels
+from sluice_server.runtimes.output import Output
 from sluice_server.settings import StoreSettings
 from sluice_server.store.archive import packed
 from sluice_server.store.client import StoreClient
 from sluice_store import tokens
 from sluice_store.files import Files
+from sluice_store.labels.label_book import LabelBook
 from sluice_store.models.archive import ArchiveReader
 from sluice_store.models.expiry import GRACE
-from sluice_store.removal import Removal
+from sluice_store.removal import Ages, Removal
 from sluice_store.settings import SHORTEST_AGE
+from sluice_store.space import Space
 from sluice_store.uses import Uses
 from tests.unit.sluice_operator.build import OWNER
 from tests.unit.sluice_operator.recorded import a_run, recorded, ticks
@@ -51,6 +58,7 @@ KEY = "a key of at least sixteen bytes"
 TOKEN = tokens.make(KEY.encode(), "models")
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PATIENCE = 60.0
+COLLECTIONS = ("models", "predictions")
 
 
 def wait_for(url: str, log: Path) -> None:
@@ -200,9 +208,10 @@ def test_models_that_nobody_uses_are_removed(store: Store, tmp_path: Path) -> No
         assert model in await Uses(files).last()
         while (noted := (await Uses(files).last())[model]) <= max(written.values()):  # by a clock of whole seconds
             await Uses(files).note(model)
-        removal = Removal(files, Uses(files), SHORTEST_AGE)
+        book, spaces = LabelBook(f"sqlite:///{tmp_path}/none.db", 60), [Space(files, each, 0) for each in COLLECTIONS]
+        removal = Removal(files, book, Uses(files), Ages(SHORTEST_AGE, SHORTEST_AGE), *spaces)
         for uptime in (0.0, GRACE):
-            await removal.once(noted + SHORTEST_AGE, uptime)
+            await removal.models(noted + SHORTEST_AGE, uptime)
 
     with pytest.MonkeyPatch.context() as environment:
         for name, value in store.env.items():
@@ -213,6 +222,34 @@ def test_models_that_nobody_uses_are_removed(store: Store, tmp_path: Path) -> No
         assert not store.client.has(tree_digest(old))
         assert httpx.delete(f"{store.url}/models/{tree_digest(used)}", headers=BEARER).status_code == 200
         assert not store.client.has(tree_digest(used))
+
+
+def test_rows_of_predictions_come_back_with_their_labels(store: Store) -> None:
+    """As a pod sends both, also after a restart in between; a request that comes again changes nothing."""
+    name = f"iris-{secrets.token_hex(4)}"  # the bucket has the rows of other tests
+    metrics = Metrics(Identity("iris", "3", "abcdefghij", "models:/iris/3"), CODES)
+    rows = KeptRows(Identity("iris", "3", "abcdefghij", "models:/iris/3"), ("a", "b"), ("b",))
+    request = secrets.token_bytes(8)
+    predicted = Prediction(Output(np.array([0, 1]), None, None), [0, 1], "id", request.hex())
+    labels = [RowLabel(request, at, "abcdefghij", "cluster", int(time.time()), True, at + 1) for at in (0, 1)]
+    lines = rows.lines(np.array([[1.5, 2.0], [2.5, 3.0]]), predicted, ("rose", "tulip"), 1_800_000_000.0)
+
+    async def pod(label: RowLabel) -> None:
+        counter = StoreLabels(store.client.count_labels, name, metrics, patience=PATIENCE)
+        assert await counter.count([label]) == [Outcome.COUNTED]
+
+    with store.started():
+        asyncio.run(pod(labels[0]))
+        for _ in range(2):
+            store.client.keep_predictions(name, b"\n".join(lines))
+    with store.started():
+        asyncio.run(pod(labels[1]))
+        url = f"{store.url}/predictions/{name}"
+        days = httpx.get(url, headers=BEARER).json()["days"]
+        answers = [httpx.get(url, params={"day": day}, headers=BEARER).text for day in days]
+    kept = [json.loads(line) for answer in answers for line in answer.splitlines()]
+    found = [(each["features"], each["predicted"], each["label"]) for each in kept]
+    assert found == [({"a": 1.5}, "rose", 1), ({"a": 2.5}, "tulip", 2)]
 
 
 def test_run_records_are_kept(store: Store) -> None:

@@ -29,6 +29,7 @@ from sluice_server.http.dialects import CLIENT_GONE, OK
 from sluice_server.http.dialects.port import Dialect, Parsed
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
 from sluice_server.inference.feature_bins import FeatureBins
+from sluice_server.inference.kept_rows import Keeper
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog
@@ -65,8 +66,8 @@ class Request(msgspec.Struct, frozen=True):
 class PredictEndpoint:
     """Answers predictions in one dialect; bodies have at most `max_body` bytes.
 
-    Without `limits` all may ask as they like; without `tracing` there are no traces, and without
-    `feature_bins` nobody counts what is in the rows.
+    Without `limits` all may ask as they like; without `tracing` there are no traces, without
+    `feature_bins` nobody counts what is in the rows, and without `keeper` no rows are kept.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class PredictEndpoint:
         limits: PodLimits | None = None,
         tracing: Tracing | None = None,
         feature_bins: FeatureBins | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._dialect = dialect
         self._data_plane = data_plane
@@ -88,6 +90,7 @@ class PredictEndpoint:
         self._limits = limits
         self._tracing = tracing
         self._feature_bins = feature_bins
+        self._keeper = keeper
         self._route = dialect.paths[0]
         self._failed_code = dialect.status[Cause.FAILED]
         self._unreadable = Rejection(Cause.UNREADABLE, f"the body must be {dialect.format} and no content-encoding")
@@ -162,8 +165,10 @@ class PredictEndpoint:
             self._log.write(rows, prediction, self._data_plane.classes)
             if self._feature_bins is not None:
                 self._feature_bins.add(rows)
+            if self._keeper is not None and prediction.kept_as:
+                self._keeper.keep(rows, prediction, self._data_plane.classes)
         except Exception:
-            logger.exception("a prediction could not be logged or counted by its features")
+            logger.exception("a prediction could not be logged, counted by its features, or kept")
 
     def _parse(self, body: bytes, head: RequestHead) -> Parsed | Rejection:
         """What the dialect makes of a body; where it fails itself, that is no failure of the model."""

@@ -25,15 +25,16 @@ class DataPlane:
 
     `ready` says whether callers may be answered. `classes` are the labels of a classifier in the order of its class
     indexes, and None for other models and as long as there is none. `example` is what it gives for its input example.
-    Without a keyring predictions have no ids.
+    Without a keyring predictions have no ids. `kept`: the share of predictions whose rows the store keeps, 0 to 1.
     """
 
-    def __init__(self, revision: str, keyring: Keys | None) -> None:
+    def __init__(self, revision: str, keyring: Keys | None, kept: float = 0.0) -> None:
         self.ready = False
         self.classes: tuple[Any, ...] | None = None
         self.example: Output | None = None
         self._revision = revision
         self._keyring = keyring
+        self._kept = kept
         self._batcher: Batcher | None = None
         self._text = False
         self._hashes: tuple[bytes, ...] = ()
@@ -79,14 +80,17 @@ class DataPlane:
         if output is None:
             return None
         indexes = [] if output.classes is None else output.classes.tolist()
-        return Prediction(output, indexes, None if probe else self._id(entry, indexes))
+        if probe:
+            return Prediction(output, indexes, None)
+        request, kept = _request(), random.random() < self._kept  # noqa: S311
+        return Prediction(output, indexes, self._id(entry, indexes, request, kept), request.hex() if kept else "")
 
-    def _id(self, entry: str, indexes: list[int]) -> str | None:
+    def _id(self, entry: str, indexes: list[int], request: bytes, kept: bool) -> str | None:
         if self._keyring is None or not 0 < len(indexes) <= MAX_ROWS:
             return None
         hashes = b"".join([self._hashes[index] for index in indexes])
         return self._keyring.issue(
-            PredictionId(self._revision, entry, int(time.time()), _request(), self._text, hashes)
+            PredictionId(self._revision, entry, int(time.time()), request, self._text, hashes, kept)
         )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from sluice_server.inference.labels import LabelCounter, Outcome, RowLabel
 from sluice_server.inference.prediction_ids import FeedbackError, Keys, Label, LabelError, PredictionId
 
+LONGEST_VALUE = 1_000  # characters of a label that is kept; a longer one is counted as any other
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -38,8 +40,11 @@ class Feedback:
         predicted = self._keyring.read(prediction_id, now, self._max_age)
         field = "label" if labels is None else "labels"
         given = enumerate(_one_per_row(predicted, label, labels))
-        right = {row: _is_right(predicted, field, row, label) for row, label in given if label is not None}
-        outcomes = await self._labels.count([_row_label(predicted, row, correct) for row, correct in right.items()])
+        labelled = {row: label for row, label in given if label is not None}
+        right = {row: _is_right(predicted, field, row, label) for row, label in labelled.items()}
+        outcomes = await self._labels.count(
+            [_row_label(predicted, row, correct, labelled[row]) for row, correct in right.items()]
+        )
         return Counted(
             outcomes.count(Outcome.COUNTED),
             sum(correct for correct, came in zip(right.values(), outcomes, strict=True) if came is Outcome.COUNTED),
@@ -53,8 +58,11 @@ class Feedback:
         await self._labels.close()
 
 
-def _row_label(predicted: PredictionId, row: int, correct: bool) -> RowLabel:
-    return RowLabel(predicted.request, row, predicted.revision, predicted.entry, predicted.issued, correct)
+def _row_label(predicted: PredictionId, row: int, correct: bool, label: Label) -> RowLabel:
+    value = predicted.label(label) if predicted.kept else None
+    if isinstance(value, str) and len(value) > LONGEST_VALUE:
+        value = None
+    return RowLabel(predicted.request, row, predicted.revision, predicted.entry, predicted.issued, correct, value)
 
 
 def _is_right(predicted: PredictionId, field: str, row: int, label: Label) -> bool:

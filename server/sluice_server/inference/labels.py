@@ -12,7 +12,10 @@ from sluice_server.inference.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class RowLabel:
-    """A label for one row of a prediction: who predicted it, when (seconds since the epoch), and whether rightly."""
+    """A label for one row of a prediction: who predicted it, when (seconds since the epoch), and whether rightly.
+
+    `value`: the label itself, if the row is kept.
+    """
 
     request: bytes
     row: int
@@ -20,6 +23,7 @@ class RowLabel:
     entry: str
     issued: int
     correct: bool
+    value: str | int | float | None = None
 
 
 class Outcome(Enum):

@@ -32,6 +32,7 @@ class Metrics:
         self._correct = self._counter("ml_feedback_correct", "Labels that equal the prediction.", feedback)
         self._repeats = self._counter("ml_feedback_repeats", "Labels for rows that had one already.", feedback)
         self._refused = self._counter("ml_feedback_refused", "Labels that the store has refused.", feedback)
+        self._kept = self._counter("ml_kept_rows", "Rows for the store.", ("model", "revision", "result"))
         self.pending_labels = Gauge("ml_feedback_pending", "Labels that wait for the store.", registry=self.registry)
         self._info = Gauge(
             "ml_model_info",
@@ -48,6 +49,8 @@ class Metrics:
         for entry in ENTRIES:
             for counter in (self._feedback, self._correct, self._repeats, self._refused):
                 counter.labels(identity.model, identity.revision, entry)
+        for result in ("sent", "dropped"):
+            self._kept.labels(identity.model, identity.revision, result)
         ProcessCollector(registry=self.registry)
 
     def describe(self, uri: str, flavor: str, runtime: str, origin: Origin) -> None:
@@ -75,6 +78,11 @@ class Metrics:
     def refused(self, revision: str, entry: str) -> None:
         """A label was not taken by the store, and is not counted."""
         self._refused.labels(self._model, revision, entry).inc()
+
+    def kept(self, sent: int, dropped: int) -> None:
+        """Rows of predictions were taken by the store, or were not sent, because it is down, or does not take them."""
+        for result, rows in (("sent", sent), ("dropped", dropped)):
+            self._kept.labels(self._model, self.labels[2], result).inc(rows)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

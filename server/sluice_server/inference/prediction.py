@@ -10,9 +10,11 @@ from sluice_server.runtimes.output import Output
 class Prediction(msgspec.Struct, frozen=True):
     """`class_indexes` has one class index per row, and is empty where the model predicts no classes.
 
-    `id` is None for a prediction that takes no feedback.
+    `id` is None for a prediction that takes no feedback. `kept_as`: 16 hex digits under which the store keeps its rows;
+    empty for one that is not kept.
     """
 
     output: Output
     class_indexes: list[int]
     id: str | None
+    kept_as: str = ""

@@ -26,7 +26,8 @@ FORMAT = 1
 _HEAD = struct.Struct(">BBBBI8s")  # format, key id, flags, length of revision, issue time, request id
 _HASH = 4  # bytes per row: two labels of one model meet by chance once in 4e9
 _MAC = 16
-_GATEWAY, _TEXT = 1, 2
+_GATEWAY, _TEXT, _KEPT = 1, 2, 4
+_EXACT = 2.0**53  # whole numbers below are the same as float and as int
 _CLOCK_SKEW = 300.0  # seconds that another node's clock may be ahead
 
 _NUMBER = re.compile(r" *-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)? *")
@@ -48,7 +49,10 @@ class LabelError(ValueError):
 
 
 class PredictionId(msgspec.Struct, frozen=True, gc=False):
-    """What an id contains: who predicted what, and when (seconds since the epoch)."""
+    """What an id contains: who predicted what, and when (seconds since the epoch).
+
+    `kept`: the store keeps the rows, and wants to know the labels themselves.
+    """
 
     revision: str
     entry: str
@@ -56,6 +60,7 @@ class PredictionId(msgspec.Struct, frozen=True, gc=False):
     request: bytes
     text: bool
     hashes: bytes
+    kept: bool = False
 
     @property
     def rows(self) -> int:
@@ -64,6 +69,14 @@ class PredictionId(msgspec.Struct, frozen=True, gc=False):
     def is_right(self, row: int, label: Label) -> bool:
         """Whether the label is the predicted one; raises LabelError for a label of the wrong kind."""
         return self.hashes[row * _HASH : (row + 1) * _HASH] == label_hash(canonical(label, self.text))
+
+    def label(self, label: Label) -> str | int | float:
+        """The label as it is kept: a text where classes are text, else the number; raises LabelError."""
+        spelling = canonical(label, self.text)
+        if self.text:
+            return spelling.decode()
+        number = float(spelling)
+        return int(number) if number.is_integer() and abs(number) < _EXACT else number
 
 
 class Keys(Protocol):
@@ -85,6 +98,7 @@ class Keyring:
         """The id for a prediction of at most MAX_ROWS rows."""
         revision = prediction.revision.encode()
         flags = (_GATEWAY if prediction.entry == "gateway" else 0) | (_TEXT if prediction.text else 0)
+        flags |= _KEPT if prediction.kept else 0
         head = _HEAD.pack(FORMAT, _key_id(self.current), flags, len(revision), prediction.issued, prediction.request)
         signed = head + revision + prediction.hashes
         return base64.urlsafe_b64encode(signed + _mac(self.current, signed)).rstrip(b"=").decode()
@@ -106,7 +120,7 @@ class Keyring:
         if issued - now > _CLOCK_SKEW:
             raise FeedbackError(("prediction_id",), "the id is from the future: compare the clocks of the nodes")
         entry = "gateway" if flags & _GATEWAY else "cluster"
-        return PredictionId(revision.decode(), entry, issued, request, bool(flags & _TEXT), hashes)
+        return PredictionId(revision.decode(), entry, issued, request, bool(flags & _TEXT), hashes, bool(flags & _KEPT))
 
 
 def canonical(label: Label, text: bool) -> bytes:

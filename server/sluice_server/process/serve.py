@@ -11,7 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +25,7 @@ from sluice_server.http.predict import PredictEndpoint
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feature_bins import FeatureBinCollector, FeatureBins
 from sluice_server.inference.feedback import Feedback
+from sluice_server.inference.kept_rows import Keeper, KeptRows
 from sluice_server.inference.labels import LabelCounter, PodLabels
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.params import ParamReader
@@ -39,6 +42,9 @@ from sluice_server.process import key_file, startup, traces
 from sluice_server.process.lifecycle import Drain, bind, make_server, serve
 from sluice_server.settings import ServeSettings, SettingError
 
+if TYPE_CHECKING:
+    from sluice_server.process.kept_predictions import KeptPredictions
+
 _SWITCH = 0.001  # seconds after which a thread that runs Python lets the event loop go on; by default it is 0.005
 _DEPLOYMENT = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")  # as the store has it
 logger = logging.getLogger("sluice.serve")
@@ -50,6 +56,7 @@ class Process:
 
     pod: Pod
     dispatch: Dispatch
+    keeper: KeptPredictions | None
     entries: dict[int, str] = field(default_factory=dict)
 
 
@@ -61,13 +68,14 @@ def assemble(
     metrics = Metrics(identity, CODES)
     labels = _label_counter(settings, metrics)
     feedback = None if keyring is None else Feedback(keyring, labels, settings.feedback_max_age)
-    data_plane = DataPlane(settings.revision, keyring)
+    data_plane = DataPlane(settings.revision, keyring, settings.keep_predictions)
     rows = RowReader(found.schema, settings.max_rows)
+    keeper = _keeper(settings, identity, found.schema.names, metrics)
     pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, rows, feedback, datetime.now(UTC))
     entries: dict[int, str] = {}
     dispatch = Dispatch(
         build_app(pod),
-        _predict_endpoints(pod, _tracing(pod, send)),
+        _predict_endpoints(pod, _tracing(pod, send), keeper),
         pod.readiness,
         identity,
         settings.correlation_header,
@@ -75,7 +83,7 @@ def assemble(
         settings.max_body,
         entries,
     )
-    return Process(pod, dispatch, entries)
+    return Process(pod, dispatch, keeper, entries)
 
 
 def _label_counter(settings: ServeSettings, metrics: Metrics) -> LabelCounter:
@@ -92,7 +100,20 @@ def _label_counter(settings: ServeSettings, metrics: Metrics) -> LabelCounter:
     return StoreLabels(StoreClient(settings.store).count_labels, settings.model_deployment, metrics)
 
 
-def _predict_endpoints(pod: Pod, tracing: Tracing | None) -> dict[str, PredictEndpoint]:
+def _keeper(
+    settings: ServeSettings, identity: Identity, names: tuple[str, ...], metrics: Metrics
+) -> KeptPredictions | None:
+    """None where no predictions are kept; whoever counts labels has checked the name of the ModelDeployment."""
+    if settings.store is None or not settings.keep_predictions:
+        return None
+    from sluice_server.process.kept_predictions import KeptPredictions  # noqa: PLC0415 - as above
+    from sluice_server.store.client import StoreClient  # noqa: PLC0415
+
+    post = partial(StoreClient(settings.store).keep_predictions, settings.model_deployment)
+    return KeptPredictions(post, KeptRows(identity, names, settings.prediction_log_redacted), metrics)
+
+
+def _predict_endpoints(pod: Pod, tracing: Tracing | None, keeper: Keeper | None) -> dict[str, PredictEndpoint]:
     """The endpoint of each path of each dialect."""
     settings = pod.settings
     limits = PodLimits(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
@@ -107,7 +128,9 @@ def _predict_endpoints(pod: Pod, tracing: Tracing | None) -> dict[str, PredictEn
     endpoints: dict[str, PredictEndpoint] = {}
     for kind in DIALECTS:
         dialect = kind(pod.rows, pod.identity, params)
-        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits, tracing, bins)
+        endpoint = PredictEndpoint(
+            dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits, tracing, bins, keeper
+        )
         endpoints |= dict.fromkeys(dialect.paths, endpoint)
     return endpoints
 
@@ -148,6 +171,8 @@ async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, s
         loading.cancel()
         if pod.feedback is not None:
             await pod.feedback.close()
+        if process.keeper is not None:
+            await process.keeper.close()
         worker.shutdown(wait=False, cancel_futures=True)
 
 

@@ -131,7 +131,8 @@ class StoreLabels:
 
     def _as_sent(self, pending: _Pending) -> dict[str, Any]:
         label = pending.label
-        return {
+        value = {} if label.value is None else {"value": label.value}
+        return value | {
             "prediction": label.request.hex(),
             "claim": pending.claim,
             "row": label.row,

@@ -110,6 +110,11 @@ class StoreClient:
                 what = f"{self._settings.url} is no store that counts labels: {error}"
                 raise StoreError("StoreUnreachable", what) from None
 
+    def keep_predictions(self, model_deployment: str, body: bytes) -> None:
+        """Keeps rows, as lines of JSON; raises StoreError."""
+        with self._answer(self._labels_pool, "POST", f"/predictions/{model_deployment}", body) as response:
+            self._expect(response, HTTPStatus.CREATED)
+
     @contextmanager
     def _answer(
         self, pool: urllib3.PoolManager, method: str, path: str, body: Iterator[bytes] | bytes | None

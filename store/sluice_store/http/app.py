@@ -1,4 +1,4 @@
-"""The application: the routes of the three collections, health and metrics."""
+"""The application: the routes of the collections, health and metrics."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
 from sluice_store.files import Files, FilesError
-from sluice_store.http import labels, models, runs
+from sluice_store.http import labels, models, predictions, runs
 from sluice_store.http.access import Access
 from sluice_store.http.metrics import Measured, Metrics
 from sluice_store.labels.label_book import LabelBook, LabelsError
-from sluice_store.removal import Removal
+from sluice_store.removal import Ages, Removal
 from sluice_store.space import Space
 from sluice_store.uses import Uses
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the routes work with. Sizes are in bytes: of one model, and of all of a namespace (0 is no limit).
+    """What the routes work with.
 
-    `model_max_age`: seconds that a model is kept after its last use (0 is for ever).
+    Sizes are in bytes: of one model, and of all models and all predictions of a namespace (for these, 0 is no limit).
     """
 
     files: Files
@@ -35,22 +35,26 @@ class Parts:
     access: Access
     max_model: int
     max_namespace: int
-    model_max_age: int
+    max_predictions: int
+    ages: Ages
 
 
 def build_app(parts: Parts) -> ASGIApp:
     """The whole application."""
     metrics, uses = Metrics(), Uses(parts.files)
+    space = Space(parts.files, models.COLLECTION, parts.max_namespace)
+    predicted = Space(parts.files, predictions.COLLECTION, parts.max_predictions)
+    metrics.watch(space, predicted)
     app = FastAPI(
         title="Sluice store",
         docs_url=None,  # its page would need the internet
         redoc_url=None,
-        lifespan=_removing(Removal(parts.files, uses, parts.model_max_age)),
+        lifespan=_removing(Removal(parts.files, parts.book, uses, parts.ages, space, predicted)),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    space = Space(parts.files, models.COLLECTION, parts.max_namespace)
     app.include_router(models.routes(parts.files, parts.access, metrics, parts.max_model, space, uses))
     app.include_router(labels.routes(parts.book, parts.access, metrics))
+    app.include_router(predictions.routes(parts.files, parts.book, parts.access, predicted))
     app.include_router(runs.routes(parts.files, parts.access))
     _add_health(app, parts, metrics)
     return Measured(app, metrics)

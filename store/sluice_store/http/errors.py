@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import TypeVar
@@ -14,6 +15,7 @@ from fastapi import HTTPException, Request
 IDLE = 30.0  # seconds that a client may take for the next bytes of a body
 SLOWEST = 256 * 1024  # bytes a second, on the average of some 30 s of waiting for the client
 _DRAIN = 5.0  # seconds in which the rest of a refused body is read away
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _RETRY = {"Retry-After": "5"}
 Decoded = TypeVar("Decoded", bound=msgspec.Struct)
 
@@ -92,6 +94,18 @@ async def drain(request: Request) -> None:
         async with asyncio.timeout(_DRAIN):
             async for _ in request.stream():
                 pass
+
+
+async def once(body: bytes) -> AsyncIterator[bytes]:
+    """A body as chunks."""
+    yield body
+
+
+def name_of(text: str) -> str:
+    """The name of an object, and a safe part of a path."""
+    if not _NAME.fullmatch(text):
+        raise bad(f"{text[:100]!r} is no name: it has lower-case letters, digits, '-' and '.' only")
+    return text
 
 
 def decoded(body: bytes, decoder: msgspec.json.Decoder[Decoded]) -> Decoded:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-OPERATIONS = {"models": ("DELETE", "GET", "HEAD", "PUT"), "labels": ("GET", "POST"), "runs": ("GET", "PUT")}
+from sluice_store.space import Space
+
+OPERATIONS = {
+    "models": ("DELETE", "GET", "HEAD", "PUT"),
+    "labels": ("GET", "POST"),
+    "predictions": ("GET", "POST"),
+    "runs": ("GET", "PUT"),
+}
 RESULTS = ("ok", "refused", "failed")
 DIRECTIONS = ("received", "sent")
 LABEL_RESULTS = ("counted", "repeat", "expired")
@@ -51,6 +60,10 @@ class Metrics:
             self.label_results.labels(result)
         ProcessCollector(registry=self.registry)
 
+    def watch(self, *spaces: Space) -> None:
+        """From now on the bytes that each namespace has in these spaces are shown, and their limits."""
+        self.registry.register(_SpaceCollector(spaces))
+
     def labels(self, counted: int, repeats: int, expired: int) -> None:
         """What became of the labels of a request."""
         for result, number in zip(LABEL_RESULTS, (counted, repeats, expired), strict=True):
@@ -69,6 +82,25 @@ class Metrics:
         async for chunk in chunks:
             counter.inc(len(chunk))
             yield chunk
+
+
+class _SpaceCollector(Collector):
+    """How full the store is, as it was counted last."""
+
+    def __init__(self, spaces: Sequence[Space]) -> None:
+        self._spaces = spaces
+
+    def collect(self) -> Iterator[Metric]:
+        kept = GaugeMetricFamily("sluice_store_kept_bytes", "Bytes of a namespace.", labels=("collection", "namespace"))
+        limit = GaugeMetricFamily(
+            "sluice_store_kept_limit_bytes", "The limit of each namespace; absent without one.", labels=("collection",)
+        )
+        for space in self._spaces:
+            for namespace, size in space.kept.items():
+                kept.add_metric((space.collection, namespace), size)
+            if space.limit:
+                limit.add_metric((space.collection,), space.limit)
+        yield from (kept, limit)
 
 
 class Measured:

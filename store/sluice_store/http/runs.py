@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
-
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from sluice_store.files import Files, FilesError
 from sluice_store.http.access import Access
-from sluice_store.http.errors import bad, unavailable, whole
+from sluice_store.http.errors import bad, name_of, once, unavailable, whole
 
 MAX_RECORD = 4 * 2**20  # bytes
 MAX_LISTED = 1_000
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _UNREACHABLE = "the files of the store cannot be reached"
 
 
@@ -25,14 +21,14 @@ def routes(files: Files, access: Access) -> APIRouter:
     @router.put("/{run}", status_code=201, summary="Keep the record of a run; one that is there is replaced")
     async def put(namespace: str, name: str, run: str, request: Request) -> dict[str, str]:
         access.may_write_runs(request)
-        path = f"{_folder(namespace, name)}/{_name(run)}"
+        path = f"{_folder(namespace, name)}/{name_of(run)}"
         body = await whole(request, MAX_RECORD)
         try:
             msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise bad(f"the record is not JSON: {str(error)[:300]}") from None
         try:
-            await files.write(path, _once(body))
+            await files.write(path, once(body))
         except FilesError as error:
             raise unavailable(_UNREACHABLE, error) from None
         return {"run": run}
@@ -41,7 +37,7 @@ def routes(files: Files, access: Access) -> APIRouter:
     async def get(namespace: str, name: str, run: str, request: Request) -> Response:
         access.may_read_runs(request, namespace)
         try:
-            found = await files.read(f"{_folder(namespace, name)}/{_name(run)}")
+            found = await files.read(f"{_folder(namespace, name)}/{name_of(run)}")
             if found is None:
                 raise bad(f"there is no record of the run {run} of {namespace}/{name}", 404)
             body = b"".join([chunk async for chunk in found.chunks])
@@ -60,15 +56,5 @@ def routes(files: Files, access: Access) -> APIRouter:
     return router
 
 
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
-
-
 def _folder(namespace: str, name: str) -> str:
-    return f"runs/{_name(namespace)}/{_name(name)}"
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise bad(f"{text[:100]!r} is no name: it has lower-case letters, digits, '-' and '.' only")
-    return text
+    return f"runs/{name_of(namespace)}/{name_of(name)}"

@@ -10,6 +10,7 @@ from sluice_store.files import Files
 from sluice_store.http.access import Access
 from sluice_store.http.app import Parts, build_app
 from sluice_store.labels.label_book import LabelBook
+from sluice_store.removal import Ages
 from sluice_store.settings import Settings
 
 KEEP_ALIVE = 60  # seconds
@@ -25,7 +26,8 @@ def run(settings: Settings) -> None:
         Access(settings.key),
         settings.max_model,
         settings.max_namespace,
-        settings.model_max_age,
+        settings.max_predictions,
+        Ages(settings.model_max_age, settings.prediction_max_age),
     )
     if settings.key is None:
         logger.warning("SLUICE_STORE_OPEN is true: everybody who reaches this port may read and write everything")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 _Name = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+_Value: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_000)] | int | float
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,6 +15,7 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     The pod has checked the signature of the prediction id; here only the pair of prediction and row matters. `claim`:
     random hex digits, others for each label that comes to a pod, and the same when the pod sends that label again.
+    `value`: the label itself, only where the row of the prediction is kept.
     """
 
     prediction: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
@@ -24,6 +26,7 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entry: Literal["cluster", "gateway"]
     issued: Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
     correct: bool
+    value: _Value | None = None
 
 
 class Totals(msgspec.Struct, frozen=True):

@@ -22,7 +22,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from sluice_store.labels import label_values
 from sluice_store.labels.label import Label, Totals
+from sluice_store.labels.label_values import Row
 from sluice_store.labels.tables import LABELLED, METADATA, TOTALS
 from sluice_store.settings import SettingError
 
@@ -34,7 +36,6 @@ _INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
-_Row: TypeAlias = tuple[str, int]  # of a prediction
 _Group: TypeAlias = tuple[str, str, str]  # ModelDeployment, revision, entry
 
 logger = logging.getLogger("sluice.store")
@@ -73,13 +74,14 @@ class LabelBook:
     def count(self, namespace: str, labels: Sequence[Label], now: float) -> Counted:
         """Counts each label whose row has none yet; raises LabelsError, and then counted none of them."""
         oldest = now - self._max_age
-        first: dict[_Row, Label] = {}
+        first: dict[Row, Label] = {}
         for label in labels:
             if label.issued >= oldest:
                 first.setdefault((label.prediction, label.row), label)
         with self._transaction() as connection:
             noted = self._note(connection, namespace, first)
             claimed = self._claimed(connection, namespace, [first[at] for at in first if at not in noted])
+            label_values.note(connection, self._insert, namespace, [first[at] for at in sorted(noted)])
             self._add(connection, namespace, _sums(labels, first, noted, claimed))
         self._forget_expired(now)
         counted = noted | claimed
@@ -94,7 +96,19 @@ class LabelBook:
         with self._transaction() as connection:
             return [Totals(*row) for row in connection.execute(query)]
 
-    def _note(self, connection: Connection, namespace: str, labels: dict[_Row, Label]) -> set[_Row]:
+    def values(self, namespace: str, rows: Sequence[Row]) -> dict[Row, str]:
+        """The labels of at most some hundred kept rows, as JSON; raises LabelsError."""
+        with self._transaction() as connection:
+            return label_values.find(connection, namespace, rows)
+
+    def forget_values(self, before: float) -> None:
+        """Removes the labels of rows that were predicted before (seconds since the epoch); raises LabelsError."""
+        removed = CLEAN_AT_ONCE
+        while removed == CLEAN_AT_ONCE:
+            with self._transaction() as connection:
+                removed = label_values.forget(connection, before, CLEAN_AT_ONCE)
+
+    def _note(self, connection: Connection, namespace: str, labels: dict[Row, Label]) -> set[Row]:
         """Notes the rows, in one order everywhere so that no two transactions wait for each other.
 
         Gives those that had no label before.
@@ -108,7 +122,7 @@ class LabelBook:
         note = self._insert(LABELLED).on_conflict_do_nothing().returning(LABELLED.c.prediction, LABELLED.c.row)
         return {(prediction, row) for prediction, row in connection.execute(note, rows)}
 
-    def _claimed(self, connection: Connection, namespace: str, labels: Sequence[Label]) -> set[_Row]:
+    def _claimed(self, connection: Connection, namespace: str, labels: Sequence[Label]) -> set[Row]:
         """The rows whose label that counted is the very one that comes again now."""
         if not labels:
             return set()
@@ -166,7 +180,7 @@ class LabelBook:
 
 
 def _sums(
-    labels: Sequence[Label], first: dict[_Row, Label], noted: set[_Row], claimed: set[_Row]
+    labels: Sequence[Label], first: dict[Row, Label], noted: set[Row], claimed: set[Row]
 ) -> dict[_Group, list[int]]:
     """For each group: labels that count, correct ones of these, repeats."""
     came = Counter((label.prediction, label.row) for label in labels)

@@ -1,8 +1,8 @@
-"""The two tables of labels, for SQLite and PostgreSQL alike."""
+"""The tables of labels, for SQLite and PostgreSQL alike."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, MetaData, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Column, MetaData, SmallInteger, String, Table, Text
 
 METADATA = MetaData()
 
@@ -13,6 +13,16 @@ LABELLED = Table(  # rows of predictions that have a label; the primary key is t
     Column("prediction", String(16), primary_key=True),
     Column("row", SmallInteger, primary_key=True, autoincrement=False),
     Column("claim", String(16), nullable=False),  # of the label that counted: its pod may ask again whether it did
+    Column("issued", BigInteger, nullable=False, index=True),
+)
+
+VALUES = Table(  # what the labels of kept rows were, as JSON
+    "label_values",
+    METADATA,
+    Column("namespace", String(63), primary_key=True),
+    Column("prediction", String(16), primary_key=True),
+    Column("row", SmallInteger, primary_key=True, autoincrement=False),
+    Column("value", Text, nullable=False),
     Column("issued", BigInteger, nullable=False, index=True),
 )
 

@@ -39,6 +39,7 @@ def test_defaults_are_those_of_the_pod() -> None:
         ("SLUICE_GATEWAY_PORT", "70000"),
         ("SLUICE_MAX_ROWS", "0"),
         ("SLUICE_PREDICTION_LOG_SAMPLE", "2"),
+        ("SLUICE_KEEP_PREDICTIONS", "2"),
         ("SLUICE_REVISION", "Not A Revision"),
         ("CORRELATION_ID_HEADER", "X Request: ID"),
         ("SLUICE_RATE_LIMIT", "-1"),
@@ -135,6 +136,14 @@ def test_what_says_no_store_is_refused(env: dict[str, str], told: str) -> None:
     with pytest.raises(SettingError, match=told) as refused:
         store_settings(**env)
     assert "verysecret" not in str(refused.value)
+
+
+def test_predictions_are_kept_in_a_store_only() -> None:
+    """Who sets a share and no store would wait for data that never comes."""
+    kept = {"SLUICE_KEEP_PREDICTIONS": "0.1"}
+    assert serve_settings(kept | {"SLUICE_STORE_URL": "http://store:8090"}).keep_predictions == 0.1
+    with pytest.raises(SettingError, match="SLUICE_KEEP_PREDICTIONS is set and SLUICE_STORE_URL is not"):
+        serve_settings(kept)
 
 
 def test_a_folder_of_other_files_is_not_emptied(tmp_path: Path) -> None:

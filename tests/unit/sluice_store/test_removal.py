@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from sluice_store.files import Files
+from sluice_store.labels.label import Label
+from sluice_store.labels.label_book import LabelBook
 from sluice_store.models.expiry import GRACE
-from sluice_store.removal import Removal
+from sluice_store.removal import Ages, Removal
+from sluice_store.space import SMALLEST, Space
 from sluice_store.uses import Uses
 
 pytestmark = pytest.mark.anyio
@@ -32,29 +35,55 @@ async def some_bytes() -> AsyncIterator[bytes]:
     yield b"model"
 
 
-async def put(files: Files, *models: str) -> None:
-    for model in models:
-        await files.write(f"models/{model}", some_bytes())
+@pytest.fixture
+def book(tmp_path: Path) -> LabelBook:
+    return LabelBook(f"sqlite:///{tmp_path}/labels.db", AGE)
+
+
+async def put(files: Files, *paths: str) -> None:
+    for path in paths:
+        await files.write(path, some_bytes())
 
 
 def written(folder: Path, path: str) -> float:
     return (folder / path).stat().st_mtime
 
 
-async def test_a_model_that_nobody_uses_is_removed(files: Files, tmp_path: Path) -> None:
+async def test_a_model_that_nobody_uses_is_removed(files: Files, book: LabelBook, tmp_path: Path) -> None:
     """One that is in use stays, however old its file is; bytes are counted by namespace."""
-    await put(files, "a/old", "a/used", "b/other")
-    uses, now = Uses(files), written(tmp_path, "models/a/used")
-    removal = Removal(files, uses, AGE)
-    await removal.once(now, 0.0)
-    assert removal.kept == {"a": 10, "b": 5}
+    await put(files, "models/a/old", "models/a/used", "models/b/other")
+    uses, space, now = Uses(files), Space(files, "models", 0), written(tmp_path, "models/a/used")
+    removal = Removal(files, book, uses, Ages(AGE, AGE), space, Space(files, "predictions", 0))
+    await removal.models(now, 0.0)
+    assert space.kept == {"a": 2 * SMALLEST, "b": SMALLEST}
     for model in ("a/used", "b/other"):
         await uses.note(model)
         os.utime(tmp_path / "used" / model, (now + 95 * DAY, now + 95 * DAY))
     for uptime in (0.0, GRACE):
-        await removal.once(now + 100 * DAY, uptime)
-    assert removal.kept == {"a": 5, "b": 5}
+        await removal.models(now + 100 * DAY, uptime)
+    assert space.kept == {"a": SMALLEST, "b": SMALLEST}
     assert [await files.size(f"models/{model}") for model in ("a/old", "a/used", "b/other")] == [None, 5, 5]
+
+
+async def test_rows_and_their_labels_are_forgotten(files: Files, book: LabelBook, tmp_path: Path) -> None:
+    """After their time, and the labels also when no others come."""
+    paths = [f"predictions/a/iris/{day}/rows.jsonl" for day in ("2026-01-01", "2026-01-02")]
+    await put(files, *paths)
+    now = written(tmp_path, paths[0])
+    os.utime(tmp_path / paths[0], (now - AGE - 1, now - AGE - 1))
+    labels = [
+        Label(f"{number:016x}", f"{number:016x}", 0, "iris", "abc", "gateway", int(now - age), True, "rose")
+        for number, age in ((1, AGE + 2), (2, AGE - DAY))
+    ]
+    book.count("a", labels, now - 10 * DAY)
+    rows = [(label.prediction, 0) for label in labels]
+    assert len(book.values("a", rows)) == 2
+    space = Space(files, "predictions", 0)
+    await Removal(files, book, Uses(files), Ages(0, AGE), Space(files, "models", 0), space).predictions(now)
+    assert [await files.size(path) for path in paths] == [None, 5]
+    assert await files.folders("predictions/a/iris") == ["2026-01-02"]
+    assert book.values("a", rows) == {rows[1]: '"rose"'}
+    assert space.kept == {"a": SMALLEST}
 
 
 async def test_a_use_is_written_again_after_half_a_day(files: Files, tmp_path: Path) -> None:

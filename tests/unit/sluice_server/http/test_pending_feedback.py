@@ -28,10 +28,12 @@ class Labels:
 
     def __init__(self, *outcomes: Outcome) -> None:
         self._outcomes = outcomes
+        self.came: list[RowLabel] = []
 
     async def count(self, labels: Sequence[RowLabel]) -> list[Outcome]:
         if not self._outcomes:
             raise TooManyPendingError
+        self.came += labels
         return list(self._outcomes)
 
     async def close(self) -> None: ...
@@ -64,6 +66,18 @@ async def test_refused_labels_are_told() -> None:
     """They are lost for good: sending them again changes nothing."""
     answer = await sent(Labels(Outcome.REFUSED, Outcome.COUNTED, Outcome.COUNTED))
     assert (answer.status_code, answer.json()) == (200, {"counted": 2, "correct": 1, "repeats": 0, "refused": 1})
+
+
+@pytest.mark.parametrize(
+    ("kept", "label", "value"), [(True, "rose", "rose"), (True, "x" * 1_001, None), (False, "rose", None)]
+)
+async def test_a_label_is_sent_on_only_where_its_row_is_kept(kept: bool, label: str, value: str | None) -> None:
+    """Else nobody needs to know what it was; and none is lost for being long."""
+    hashes = label_hash(canonical("tulip", text=True))
+    issued = KEYS.issue(PredictionId("abcdefghij", "gateway", 1_800_000_000, b"12345678", True, hashes, kept))
+    labels = Labels(Outcome.COUNTED)
+    await Feedback(KEYS, labels, 60.0).count(issued, label, None, 1_800_000_001.0)
+    assert [(each.value, each.correct) for each in labels.came] == [(value, False)]
 
 
 async def test_too_many_pending_labels_are_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,28 @@ NUMBERS = prediction((0, 1, 2), 2)
 def test_an_id_says_who_predicted_what_and_when() -> None:
     """Reading an id gives back all that it was issued for, at any pod with the key."""
     assert Keyring(KEY).read(Keyring(KEY).issue(FLOWERS), NOW, WEEK) == FLOWERS
+
+
+def test_an_id_says_whether_its_rows_are_kept() -> None:
+    """Then the pod that gets a label, whichever it is, sends the label itself to the store."""
+    kept = msgspec.structs.replace(FLOWERS, kept=True)
+    assert Keyring(KEY).read(Keyring(KEY).issue(kept), NOW, WEEK) == kept
+
+
+@pytest.mark.parametrize(
+    ("label", "value"), [(1, 1), (1.0, 1), ("1", 1), (True, 1), (1.5, 1.5), (2**60, 2.0**60), ("-1e300", -1e300)]
+)
+def test_a_number_has_one_spelling_when_it_is_kept(label: Label, value: float) -> None:
+    """However a client writes it: who trains with it compares it with classes. What is large stays short."""
+    kept = NUMBERS.label(label)
+    assert (kept, type(kept)) == (value, type(value))
+
+
+def test_a_text_is_kept_as_it_is() -> None:
+    """Also if it looks like a number."""
+    assert FLOWERS.label("1.0") == "1.0"
+    with pytest.raises(LabelError):
+        FLOWERS.label(1)
 
 
 def test_an_id_for_one_row_is_short() -> None:

@@ -21,10 +21,12 @@ from sluice_store.http.access import Access
 from sluice_store.http.app import Parts, build_app
 from sluice_store.labels.label_book import LabelBook
 from sluice_store.models.digest import File, tree_digest
+from sluice_store.removal import Ages
 
 pytestmark = pytest.mark.anyio
 KEY = b"k" * 32
 MAX_MODEL = 100_000
+AGES = Ages(model=0, prediction=3_600)
 HELLO = File(6, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03")
 DIGEST = tree_digest({"sluice.json": HELLO})
 
@@ -39,9 +41,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-def client(folder: Path, key: bytes | None, max_namespace: int = 0) -> httpx.AsyncClient:
+def client(folder: Path, key: bytes | None, max_namespace: int = 0, max_predictions: int = 0) -> httpx.AsyncClient:
     book = LabelBook(f"sqlite:///{folder.parent}/labels.db", 60)
-    parts = Parts(Files(f"file://{folder}"), book, Access(key), MAX_MODEL, max_namespace, 0)
+    parts = Parts(Files(f"file://{folder}"), book, Access(key), MAX_MODEL, max_namespace, max_predictions, AGES)
     return httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store")
 
 
@@ -222,6 +224,8 @@ async def test_a_namespace_reads_only_its_own_models(store: httpx.AsyncClient) -
         ("DELETE", f"/models/{DIGEST}"),
         ("POST", "/labels"),
         ("GET", "/labels"),
+        ("POST", "/predictions/iris"),
+        ("GET", "/predictions/iris"),
         ("PUT", "/runs/models/iris/r1"),
         ("GET", "/runs/models/iris/r1"),
         ("GET", "/runs/models/iris"),
@@ -308,7 +312,7 @@ async def test_the_operator_s_token_is_for_no_models(store: httpx.AsyncClient) -
 async def test_what_is_behind_the_store_is_told(folder: Path, tmp_path: Path) -> None:
     """A database that is gone is a 503 with its words, while models are served and the pod stays ready."""
     book = LabelBook(f"sqlite:///{tmp_path}/none/x.db", 60)
-    parts = Parts(Files(f"file://{folder}"), book, Access(None), MAX_MODEL, 0, 0)
+    parts = Parts(Files(f"file://{folder}"), book, Access(None), MAX_MODEL, 0, 0, AGES)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store") as store:
         failed = await store.post("/labels", json={"labels": [label()]})
         assert (failed.status_code, failed.headers["retry-after"]) == (503, "5")

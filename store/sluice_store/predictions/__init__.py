@@ -1,0 +1,1 @@
+"""Rows of predictions that are kept for retraining, for a while. Pure."""
