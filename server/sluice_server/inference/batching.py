@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from itertools import accumulate
 
 import msgspec
 import numpy as np
@@ -145,7 +146,7 @@ def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]
     """The outcome of each request: all together if that works, else each by itself."""
     try:
         whole = predict(requests[0] if len(requests) == 1 else np.concatenate(requests))
-        ends = np.cumsum([len(rows) for rows in requests]).tolist()
+        ends = list(accumulate(map(len, requests)))
         if len(whole.values) != ends[-1]:
             raise ValueError(f"the model answered {ends[-1]} rows with {len(whole.values)} predictions")
         return [whole.slice(end - len(rows), end) for end, rows in zip(ends, requests, strict=True)]

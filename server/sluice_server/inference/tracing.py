@@ -14,12 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from sluice_server import logs
 from sluice_server.inference.rate_limits import RateLimits
 from sluice_server.otlp_values import Sampling
 
 MODEL_INFERENCE = "model_inference"
 FAILURES_PER_SECOND = 100  # that are traced in any case: a model that always fails must not be slowed down by that
+_LOW_HALF = 2**64 - 1  # of a trace id
 _TRACEPARENT = re.compile(
     rb"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})"
     rb"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
@@ -39,31 +42,23 @@ class Span:
     attributes: dict[str, str | int]
 
 
-class Trace:
+class Trace(msgspec.Struct, gc=False):
     """What is known of one request while it is answered; `rows` and `predictions` are counted by who reads them.
 
-    Made for each request, so numbers are read from the caller's header only if they are needed.
+    `id` is that of the caller's trace, or a new one. `caller`: its header, if there was one that could be read.
     """
 
-    __slots__ = ("_caller", "_own", "error", "predictions", "rows", "sampled")
-
-    def __init__(self, caller: re.Match[bytes] | None, own: int, sampled: bool) -> None:
-        self._caller = caller
-        self._own = own
-        self.sampled = sampled
-        self.rows: int | None = None
-        self.predictions: int | None = None
-        self.error = ""
-
-    @property
-    def id(self) -> int:
-        """The caller's trace, or a new one."""
-        return int(self._caller["trace"], 16) if self._caller else self._own
+    id: int
+    sampled: bool
+    caller: re.Match[bytes] | None = None
+    rows: int | None = None
+    predictions: int | None = None
+    error: str = ""
 
     @property
     def parent(self) -> int | None:
         """The caller's span."""
-        return int(self._caller["span"], 16) if self._caller else None
+        return int(self.caller["span"], 16) if self.caller else None
 
 
 class Tracing:
@@ -74,7 +69,7 @@ class Tracing:
 
     def __init__(self, sampling: Sampling, model_path: str, columns: int, send: Callable[[Span], None]) -> None:
         self._sampling = sampling
-        self._below = round(sampling.share * 2**64)  # as OpenTelemetry's sampler by trace id
+        self._below = round(sampling.share * (_LOW_HALF + 1))  # as OpenTelemetry's sampler by trace id
         self._failures = RateLimits(FAILURES_PER_SECOND, FAILURES_PER_SECOND)
         self._model_path = model_path
         self._columns = columns
@@ -86,13 +81,13 @@ class Tracing:
             logs.trace_id.set("")
             return None
         caller = _context(traceparent) if traceparent else None
-        trace = Trace(caller, 0 if caller else random.getrandbits(128), False)
+        trace = int(caller["trace"], 16) if caller else random.getrandbits(128)
         if caller and self._sampling.parent_based:
-            trace.sampled = bool(int(caller["flags"], 16) & 1)
+            sampled = bool(int(caller["flags"], 16) & 1)
         else:
-            trace.sampled = trace.id & (2**64 - 1) < self._below
-        logs.trace_id.set(f"{trace.id:032x}" if trace.sampled else "")
-        return trace
+            sampled = trace & _LOW_HALF < self._below
+        logs.trace_id.set(f"{trace:032x}" if sampled else "")
+        return Trace(trace, sampled, caller)
 
     def failed(self, trace: Trace, error: Exception) -> None:
         """The model failed on the request, which is traced for that reason alone."""

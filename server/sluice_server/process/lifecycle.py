@@ -25,6 +25,7 @@ KEEP_ALIVE = 120  # seconds; longer than gateways keep idle connections, so that
 FINISH = 15  # seconds for what is in flight after the sockets were closed
 BACKLOG = 2048
 _HALF_OPEN = 1.0  # seconds that a client waits for an answer after it has closed its side
+_EXTENSIONS: dict[str, dict[object, object]] = {WHOLE_BODY: {}}
 logger = logging.getLogger("sluice.lifecycle")
 
 
@@ -40,7 +41,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self.scope["extensions"] = {WHOLE_BODY: {}}
+        self.scope["extensions"] = _EXTENSIONS
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always answers no
         """Whether the connection stays open."""

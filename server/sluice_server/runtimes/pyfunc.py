@@ -12,7 +12,6 @@ from sluice_server.model.manifest import Manifest
 from sluice_server.model.mlmodel import PYTHON_FUNCTION, MLmodel
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes import requirements
 from sluice_server.runtimes.port import Allowed, Facts, LoadedModel, LoggedFlavor
 from sluice_server.settings import Trust
 
@@ -54,6 +53,8 @@ class PyfuncRuntime:
 
     def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
         """Whether the image has the packages that the model was logged with."""
+        from sluice_server.runtimes import requirements  # noqa: PLC0415 - its parser is nothing for the serving process
+
         file = folder / _REQUIREMENTS
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
         if not (unmet := requirements.unmet(lines, allowed.image.libraries)):
