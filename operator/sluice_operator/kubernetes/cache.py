@@ -4,10 +4,10 @@ It may be behind by a moment, or by as long as a watch was deaf. So it may only 
 was seen; whatever moves is decided from what the API server says itself.
 """
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Key, Manifest, Reference
@@ -68,34 +68,40 @@ class Recent:
     def __init__(self, reads: Reads, clock: Callable[[], float] = time.monotonic) -> None:
         self._reads = reads
         self._clock = clock
-        self._known: dict[Key, dict[Reference, tuple[float, Manifest]]] = {}
+        self._known: dict[Key, tuple[float, dict[Reference, Manifest]]] = {}  # with since when; oldest first
 
     def of(self, key: Key) -> Reads:
         """`Reads` for a look at the object `key`."""
-        return _Recent(self._reads, self._clock, self._known.setdefault(key, {}))
+        self._drop_old()
+        _, known = self._known.setdefault(key, (self._clock(), {}))
+        return _Recent(self._reads, known)
 
     def forget(self, key: Key) -> None:
         """The object is gone, or what belongs to it is about to be written."""
         self._known.pop(key, None)
 
+    def _drop_old(self) -> None:
+        """Thousands of objects are looked at once in an hour: what they read would fill the memory meanwhile."""
+        oldest = self._clock() - _RECENT
+        for key in [key for key, _ in takewhile(lambda each: each[1][0] <= oldest, self._known.items())]:
+            del self._known[key]
+
 
 @dataclass(frozen=True, slots=True)
 class _Recent:
-    """`known`: when each was read, by `clock`."""
+    """`known`: what was read in the last minute."""
 
     reads: Reads
-    clock: Callable[[], float]
-    known: dict[Reference, tuple[float, Manifest]]
+    known: dict[Reference, Manifest]
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         if kind not in _UNWATCHED:
             return await self.reads.get(kind, namespace, name)
-        read_at, manifest = self.known.get((kind, name), (-math.inf, {}))
-        if self.clock() < read_at + _RECENT:
-            return manifest
+        if (kind, name) in self.known:
+            return self.known[kind, name]
         found = await self.reads.get(kind, namespace, name)
         if found is not None:
-            self.known[kind, name] = self.clock(), found
+            self.known[kind, name] = found
         return found
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
