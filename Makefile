@@ -32,7 +32,7 @@ test: check ## All tests: the check, contract, and end to end (a cluster that di
 	$(CLUSTER) build
 	$(CLUSTER) images
 	@echo "== contract tests: a real API server, a real MLflow"
-	$(BIN)/python -m pytest -v tests/contract
+	$(BIN)/python -m pytest -v --numprocesses auto --dist loadfile tests/contract
 	@echo "== end-to-end tests: the cluster"
 	$(BIN)/python -m pytest -v tests/e2e
 

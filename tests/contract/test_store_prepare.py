@@ -158,7 +158,7 @@ def test_a_pod_starts_without_mlflow(prepared: Prepared, tmp_path: Path) -> None
 def test_a_store_that_lost_a_model_gets_it_again(prepared: Prepared, store: Store, tmp_path: Path) -> None:
     """A damaged copy is never served. A Job that is run again has the same digest, and replaces the copy."""
     pod = prepared.pod(tmp_path)
-    (kept,) = store.files.rglob(f"{prepared.digest.removeprefix('sha256:')}.tar")
+    (kept,) = (store.files / "models").rglob(f"{prepared.digest.removeprefix('sha256:')}.tar")
     kept.write_bytes(kept.read_bytes().replace(b"skops", b"skoqs"))
     assert pod.failure("fetch") == "StoreContentDamaged"
     assert not (pod.model_dir / manifest.NAME).exists()
