@@ -144,13 +144,24 @@ class Batcher:
 
 def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]) -> list[Output | Exception]:
     """The outcome of each request: all together if that works, else each by itself."""
+    if len(requests) == 1:
+        return [_alone(predict, requests[0])]
+    ends = list(accumulate(map(len, requests)))
     try:
-        whole = predict(requests[0] if len(requests) == 1 else np.concatenate(requests))
-        ends = list(accumulate(map(len, requests)))
-        if len(whole.values) != ends[-1]:
-            raise ValueError(f"the model answered {ends[-1]} rows with {len(whole.values)} predictions")
-        return [whole.slice(end - len(rows), end) for end, rows in zip(ends, requests, strict=True)]
-    except Exception as error:
-        if len(requests) == 1:
-            return [error]
-        return [predict_together(predict, [rows])[0] for rows in requests]
+        whole = _complete(predict(np.concatenate(requests)), ends[-1])
+    except Exception:  # which request is to blame shows when each is alone
+        return [_alone(predict, rows) for rows in requests]
+    return [whole.slice(end - len(rows), end) for end, rows in zip(ends, requests, strict=True)]
+
+
+def _alone(predict: Callable[[Rows], Output], rows: Rows) -> Output | Exception:
+    try:
+        return _complete(predict(rows), len(rows))
+    except Exception as error:  # whatever a model raises is its answer
+        return error
+
+
+def _complete(output: Output, rows: int) -> Output:
+    if len(output.values) != rows:
+        raise ValueError(f"the model answered {rows} rows with {len(output.values)} predictions")
+    return output
