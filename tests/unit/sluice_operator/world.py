@@ -39,7 +39,7 @@ from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.cache import Cache, Recent
 from sluice_operator.kubernetes.pods import by_revision
-from sluice_operator.kubernetes.port import Reads
+from sluice_operator.kubernetes.port import ReadRefused, Reads
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
@@ -308,7 +308,10 @@ class World(Observer):
     async def _workloads(self, reads: Reads, current: Status) -> dict[str, Workload]:
         prepared: dict[str, Workload] = {}
         pods = await reads.find("Pod", "models", {names.LABEL_PREPARES: "iris"})
-        there = await reads.find("Job", "models", {}) if self.has_store else []
+        try:
+            there = await reads.find("Job", "models", {}) if self.has_store else []
+        except ReadRefused:  # an older ClusterRole knows no Jobs
+            there = []
         for _, run in jobs(current):
             prepared |= preparation.by_revision(pods, there, run)
         deployments = await reads.find("Deployment", "models", {})
