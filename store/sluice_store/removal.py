@@ -20,9 +20,10 @@ logger = logging.getLogger("sluice.store")
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """Seconds: for which models are kept after their last use (0 is for ever), and rows of predictions."""
+    """Seconds: for which models are kept after their last use, records of runs (0 is for ever), rows of predictions."""
 
     model: int
+    run: int
     prediction: int
 
 
@@ -36,7 +37,7 @@ class Removal:
         self._book = book
         self._uses = uses
         self._expiry = Expiry(ages.model)
-        self._prediction_age = ages.prediction
+        self._run_age, self._prediction_age = ages.run, ages.prediction
         self._models = models
         self._predictions = predictions
 
@@ -45,6 +46,7 @@ class Removal:
         while True:
             now, uptime = time.time(), time.monotonic()
             await _tried(self.models(now, uptime))
+            await _tried(self.runs(now))
             await _tried(self.predictions(now))
             await asyncio.sleep(EVERY)
 
@@ -58,6 +60,14 @@ class Removal:
             await self._files.remove(models.pop(model).path)
             await self._uses.forget(model)
         self._models.listed(models.values())
+
+    async def runs(self, now: float) -> None:
+        """Removes records of runs that are too old; raises FilesError."""
+        if not self._run_age:
+            return
+        async for entry in self._files.entries("runs"):
+            if entry.written < now - self._run_age:
+                await self._files.remove(entry.path)
 
     async def predictions(self, now: float) -> None:
         """Removes rows, and labels of rows, that are too old; raises FilesError or LabelsError."""

@@ -209,7 +209,7 @@ def test_models_that_nobody_uses_are_removed(store: Store, tmp_path: Path) -> No
         while (noted := (await Uses(files).last())[model]) <= max(written.values()):  # by a clock of whole seconds
             await Uses(files).note(model)
         book, spaces = LabelBook(f"sqlite:///{tmp_path}/none.db", 60), [Space(files, each, 0) for each in COLLECTIONS]
-        removal = Removal(files, book, Uses(files), Ages(SHORTEST_AGE, SHORTEST_AGE), *spaces)
+        removal = Removal(files, book, Uses(files), Ages(SHORTEST_AGE, 0, SHORTEST_AGE), *spaces)
         for uptime in (0.0, GRACE):
             await removal.models(noted + SHORTEST_AGE, uptime)
 

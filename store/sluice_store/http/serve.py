@@ -27,7 +27,7 @@ def run(settings: Settings) -> None:
         settings.max_model,
         settings.max_namespace,
         settings.max_predictions,
-        Ages(settings.model_max_age, settings.prediction_max_age),
+        Ages(settings.model_max_age, settings.run_max_age, settings.prediction_max_age),
     )
     if settings.key is None:
         logger.warning("SLUICE_STORE_OPEN is true: everybody who reaches this port may read and write everything")

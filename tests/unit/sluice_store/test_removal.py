@@ -53,7 +53,7 @@ async def test_a_model_that_nobody_uses_is_removed(files: Files, book: LabelBook
     """One that is in use stays, however old its file is; bytes are counted by namespace."""
     await put(files, "models/a/old", "models/a/used", "models/b/other")
     uses, space, now = Uses(files), Space(files, "models", 0), written(tmp_path, "models/a/used")
-    removal = Removal(files, book, uses, Ages(AGE, AGE), space, Space(files, "predictions", 0))
+    removal = Removal(files, book, uses, Ages(AGE, AGE, AGE), space, Space(files, "predictions", 0))
     await removal.models(now, 0.0)
     assert space.kept == {"a": 2 * SMALLEST, "b": SMALLEST}
     for model in ("a/used", "b/other"):
@@ -63,6 +63,19 @@ async def test_a_model_that_nobody_uses_is_removed(files: Files, book: LabelBook
         await removal.models(now + 100 * DAY, uptime)
     assert space.kept == {"a": SMALLEST, "b": SMALLEST}
     assert [await files.size(f"models/{model}") for model in ("a/old", "a/used", "b/other")] == [None, 5, 5]
+
+
+@pytest.mark.parametrize(("age", "left"), [(AGE, ["new"]), (0, ["new", "old"])])
+async def test_old_records_of_runs_are_removed(
+    files: Files, book: LabelBook, tmp_path: Path, age: int, left: list[str]
+) -> None:
+    """0 keeps them for ever."""
+    await put(files, "runs/a/iris/old", "runs/a/iris/new")
+    now = written(tmp_path, "runs/a/iris/new")
+    os.utime(tmp_path / "runs/a/iris/old", (now - AGE - 1, now - AGE - 1))
+    spaces = Space(files, "models", 0), Space(files, "predictions", 0)
+    await Removal(files, book, Uses(files), Ages(AGE, age, AGE), *spaces).runs(now)
+    assert sorted([entry.path.rpartition("/")[2] async for entry in files.entries("runs")]) == left
 
 
 async def test_rows_and_their_labels_are_forgotten(files: Files, book: LabelBook, tmp_path: Path) -> None:
@@ -79,7 +92,7 @@ async def test_rows_and_their_labels_are_forgotten(files: Files, book: LabelBook
     rows = [(label.prediction, 0) for label in labels]
     assert len(book.values("a", rows)) == 2
     space = Space(files, "predictions", 0)
-    await Removal(files, book, Uses(files), Ages(0, AGE), Space(files, "models", 0), space).predictions(now)
+    await Removal(files, book, Uses(files), Ages(0, 0, AGE), Space(files, "models", 0), space).predictions(now)
     assert [await files.size(path) for path in paths] == [None, 5]
     assert await files.folders("predictions/a/iris") == ["2026-01-02"]
     assert book.values("a", rows) == {rows[1]: '"rose"'}

@@ -26,7 +26,7 @@ from sluice_store.removal import Ages
 pytestmark = pytest.mark.anyio
 KEY = b"k" * 32
 MAX_MODEL = 100_000
-AGES = Ages(model=0, prediction=3_600)
+AGES = Ages(model=0, run=0, prediction=3_600)
 HELLO = File(6, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03")
 DIGEST = tree_digest({"sluice.json": HELLO})
 
