@@ -3,16 +3,18 @@
 import asyncio
 import json
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from dev.demo import promises
-from dev.demo.cluster import CLUSTER_SH, Kubectl
+from dev.demo.cluster import CLUSTER_SH, Kubectl, process_of
 from dev.demo.models import Versions
 from dev.demo.traffic import Stream
-from tests.e2e.rollouts import READY_WITHIN, Manifest, Place, Rollout, deployed, manifest
+from tests.e2e.rollouts import READY_WITHIN, Manifest, Place, Rollout, deployed, eventually, manifest
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +67,50 @@ async def test_pods_are_made_while_mlflow_and_the_store_are_away(with_store: Pla
         assert (await _stable(iris))["model"]["digest"] == stable["model"]["digest"]
     none_failed = promises.none_failed(stream.requests)
     assert none_failed.kept, none_failed.found
+
+
+async def test_a_node_restarts_while_mlflow_and_the_store_are_away(with_store: Place, versions: Versions) -> None:
+    """All containers of its pods end at once, and their init containers run again. They find what they had fetched."""
+    document = manifest("iris-node")
+    document["spec"]["server"]["replicas"] = 2
+    async with deployed(with_store, document, versions.first) as iris:
+        await iris.until_ready()
+        revision = (await _stable(iris))["revision"]
+        before = await iris.pod_documents(revision)
+        async with (
+            away(with_store.kubectl, "mlflow", "mlflow"),
+            away(with_store.kubectl, "sluice-system", "sluice-store"),
+        ):
+            for pod in before:
+                _end_sandbox(pod)
+            await eventually(
+                "the fetch container of each pod has run again", lambda: _all_began_again(iris, revision, before)
+            )
+            await _until_available(iris, revision)
+        after = await iris.pod_documents(revision)
+        assert {pod["metadata"]["uid"] for pod in after} == {pod["metadata"]["uid"] for pod in before}
+
+
+def _end_sandbox(pod: Manifest) -> None:
+    """Kill all processes of a pod, also the one that holds its network, as when the node is switched off."""
+    (server,) = pod["status"]["containerStatuses"]
+    status = Path(f"/proc/{process_of(server['containerID'])}/status").read_text(encoding="utf-8")
+    (shim,) = (line.split()[1] for line in status.splitlines() if line.startswith("PPid:"))
+    for children in Path(f"/proc/{shim}/task").glob("*/children"):
+        for process in children.read_text(encoding="utf-8").split():
+            os.kill(int(process), signal.SIGKILL)
+
+
+async def _all_began_again(iris: Rollout, revision: str, before: list[Manifest]) -> bool | None:
+    """Whether the fetch container of each pod has run once more."""
+    ran = {pod["metadata"]["uid"]: _fetched_at(pod) for pod in before}
+    return all(_fetched_at(pod) > ran[pod["metadata"]["uid"]] for pod in await iris.pod_documents(revision)) or None
+
+
+def _fetched_at(pod: Manifest) -> str:
+    """When its fetch container ended the last time; empty while it runs."""
+    (fetch,) = pod["status"]["initContainerStatuses"]
+    return str(fetch["state"].get("terminated", {}).get("finishedAt", ""))
 
 
 async def _stable(iris: Rollout) -> Manifest:
