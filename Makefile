@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test promises steps simulate models imports demo faults canaries bench-server cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test promises steps simulate models imports demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ canaries: .venv/installed ## Identical canaries must stay, bad ones must be foun
 
 bench-server: .venv/installed ## The model server's share of a constant reply, beside mlflow models serve: about six minutes
 	$(BIN)/python -m dev.bench.server
+
+bench-peers: .venv/installed ## The same load on KServe, BentoML and MLServer, each in an environment of its own: about ten minutes
+	$(BIN)/python -m dev.bench.server.peers
 
 cluster-up: ## Starts the local cluster, or repairs it
 	$(CLUSTER) up

@@ -47,18 +47,20 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def estimators() -> dict[str, Any]:
+    """Both models, not trained."""
+    return {FOREST: RandomForestClassifier(_TREES, random_state=0), LOGISTIC: LogisticRegression(max_iter=1_000)}
+
+
 def make(folder: Path) -> dict[str, Model]:
     """Both models, trained, logged below `folder` and fetched."""
     os.environ.update(environment(folder))
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("bench", artifact_location=(folder / "runs").as_uri()))
     iris = load_iris(as_frame=True)
-    estimators = {
-        FOREST: RandomForestClassifier(_TREES, random_state=0),
-        LOGISTIC: LogisticRegression(max_iter=1_000),
-    }
     rows = iris.data.sample(64, random_state=0).to_numpy().tolist()
     return {
-        name: _log(name, each.fit(iris.data, iris.target), iris.data, rows, folder) for name, each in estimators.items()
+        name: _log(name, each.fit(iris.data, iris.target), iris.data, rows, folder)
+        for name, each in estimators().items()
     }
 
 

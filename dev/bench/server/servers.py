@@ -1,9 +1,10 @@
 """What is measured: a server as a command with its environment, and the process that runs it on one core."""
 
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,16 +12,18 @@ from pathlib import Path
 import httpx
 
 from dev import processes
+from dev.bench.server import usage
 from dev.bench.server.models import Model, environment
 
 _PATIENCE = 120.0  # seconds until a server answers
 _KEY = b"bench" * 8
 ALL_ON = "all on"
+_PORTS = ("PORT", "OTHER", "THIRD")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How to start a server (`PORT` and `OTHER` in the command or environment are free ports), and what it is asked."""
+    """How to start a server (`PORT`, `OTHER` and `THIRD` are free ports), and what it is asked."""
 
     name: str
     model: str
@@ -109,22 +112,36 @@ def mlflow(model: Model, rows: tuple[int, ...], folder: Path) -> Server:
 @contextmanager
 def running(server: Server, core: int, folder: Path) -> Iterator[Running]:
     """The server on one core, from its first answer to the end of the block."""
-    port, other = processes.free_ports(2)
+    ports = dict(zip(_PORTS, map(str, processes.free_ports(len(_PORTS))), strict=True))
 
     def filled(text: str) -> str:
-        return {"PORT": str(port), "OTHER": str(other)}.get(text, text)
+        return ports.get(text, text)
 
     command = ["taskset", "-c", str(core), *map(filled, server.command)]
     settings = {name: filled(value) for name, value in server.environment.items()}
     log = folder / "server.log"
     began = time.monotonic()
-    with processes.running(command, log, os.environ | settings) as process:
-        url = f"http://127.0.0.1:{port}{server.path}"
+    with _whole(command, log, os.environ | settings) as process:
+        url = f"http://127.0.0.1:{ports['PORT']}{server.path}"
         while not _answers(url, server):
             if process.poll() is not None or time.monotonic() > began + _PATIENCE:
                 raise RuntimeError(f"{server.name} does not answer: {log.read_text()[-1000:]}")
             time.sleep(0.02)
         yield Running(server, process.pid, url, time.monotonic() - began)
+
+
+@contextmanager
+def _whole(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended with the block, and with it whatever it has started and does not end itself."""
+    tree: dict[int, str] = {}
+    try:
+        with processes.running(command, log, environment) as process:
+            try:
+                yield process
+            finally:
+                tree = usage.processes(process.pid)
+    finally:
+        usage.end(tree)
 
 
 def _answers(url: str, server: Server) -> bool:

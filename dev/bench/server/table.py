@@ -7,6 +7,8 @@ from statistics import median
 from dev.bench.server.wrk import Load
 
 _MS, _US = 1e3, 1e6
+_COLUMNS = 12
+_LONGEST = 200  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,15 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A server that was not measured, or not to the end. `text`: why, in any number of lines."""
+
+    server: str
+    model: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """How a server came up: seconds to its first answer, and bytes in memory after all measurements."""
 
@@ -30,14 +41,21 @@ class Start:
     memory: int
 
 
-def loads(points: Iterable[Point]) -> str:
+def loads(points: Iterable[Point | Failure]) -> str:
     """Medians over the pairs; ratios are medians of ratios, so that a machine that slows down hurts both sides."""
     lines = [
         "| server | model | rows | connections | req/s | share of floor | p50 ms | p50 ratio | p99 ms | p99 ratio "
         "| CPU us/request | floor's CPU us |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    return "\n".join([*lines, *map(_row, points)])
+    return "\n".join([*lines, *(_failure(each) if isinstance(each, Failure) else _row(each) for each in points)])
+
+
+def _failure(failure: Failure) -> str:
+    """The last line of the reason, which names the error of a traceback; a row has one line."""
+    reason = failure.text.strip().splitlines()[-1].replace("|", "/").strip()[:_LONGEST]
+    cells = [failure.server, failure.model, f"not measured: {reason}"]
+    return f"| {' | '.join([*cells, *[''] * (_COLUMNS - len(cells))])} |"
 
 
 def _row(point: Point) -> str:
