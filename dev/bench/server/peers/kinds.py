@@ -15,7 +15,7 @@ from dev.bench.server.servers import Server
 
 HERE = Path(__file__).parent
 _SERVICES = HERE / "services"
-_BATCH = 64  # rows; the peers' own waiting times are kept
+_BATCHING = {"max_batch_size": 64, "max_batch_time": 0.002}  # requests, seconds
 _QUIET = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
 Rows = list[list[float]]
 
@@ -110,7 +110,7 @@ def _mlserver(title: str, programs: Path, model: Saved, rows: tuple[int, ...]) -
         "MLSERVER_DEBUG": "false",
     }
     bodies = model.bodies(inputs, rows)
-    ways = {title: {}, f"{title}, batching": {"max_batch_size": _BATCH, "max_batch_time": 0.002}}
+    ways = {title: {}, f"{title}, batching": _BATCHING}
     return [
         Server(
             name,

@@ -18,6 +18,6 @@ class Iris:
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self._estimator.predict(x)
 
-    @bentoml.api(batchable=True, max_batch_size=64)
+    @bentoml.api(batchable=True, max_batch_size=4096)  # rows: 64 requests of the largest kind
     def predict_batch(self, x: np.ndarray) -> np.ndarray:
         return self._estimator.predict(x)
