@@ -151,7 +151,7 @@ class Doubled(PythonModel):  # type: ignore[misc]  # MLflow has no types
     """Code of one's own."""
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
-        return model_input["age"].fillna(0.0) * 2
+        return model_input["age"].fillna(0.0).to_numpy() * 2
 
 
 def _python_model() -> Logged:
