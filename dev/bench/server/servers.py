@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from dev import processes
+from dev.api_server import ROOT
 from dev.bench.server import usage
 from dev.bench.server.models import Model, environment
 
@@ -47,7 +48,7 @@ class Running:
 def floor(bodies: Mapping[int, bytes]) -> Server:
     """The constant reply."""
     command = (sys.executable, "-m", "dev.bench.server.floor", "PORT")
-    return Server("constant reply", "", command, "/predict", bodies)
+    return Server("constant reply", "", command, "/predict", bodies, {"PYTHONPATH": str(ROOT)})
 
 
 def ours(model: Model, rows: tuple[int, ...], folder: Path, collector: str, without: str = "") -> Server:
