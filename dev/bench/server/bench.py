@@ -106,6 +106,10 @@ class Bench:
     def _load(self, running: Running, rows: int, connections: int) -> Load:
         body, core = running.server.bodies[rows], self._options.cores[1]
         headers = running.server.headers
-        return wrk.load(
-            running.url, body, headers, connections, self._options.seconds, core, running.process, self._folder
-        )
+        try:
+            return wrk.load(
+                running.url, body, headers, connections, self._options.seconds, core, running.process, self._folder
+            )
+        except RuntimeError as error:
+            asked = f"{running.server.name}, rows {rows}, connections {connections}"
+            raise RuntimeError(f"{asked}: {error}") from error

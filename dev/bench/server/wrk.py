@@ -69,6 +69,8 @@ def parse(text: str, cpu_seconds: float) -> Load:
     if line is None:
         raise RuntimeError(f"wrk gave no result: {text[-500:]}")
     requests, duration, p50, p99, failed = map(float, line.split()[1:])
-    if failed or not requests:
-        raise RuntimeError(f"{failed:.0f} of {requests:.0f} requests failed")
+    if not requests and not failed:
+        raise RuntimeError(f"no request was answered within {duration / 1e6:.1f} s: measure for longer (--seconds)")
+    if failed:
+        raise RuntimeError(f"{failed:.0f} requests failed, {requests:.0f} were answered")
     return Load(requests / duration * 1e6, p50 / 1e6, p99 / 1e6, cpu_seconds / requests)

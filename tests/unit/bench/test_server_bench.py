@@ -17,10 +17,18 @@ def test_a_load_is_read_from_what_wrk_prints() -> None:
     assert wrk.parse(PRINTED, 0.5) == Load(2000, 0.0005, 0.004, 0.00025)
 
 
-@pytest.mark.parametrize("text", ["unable to connect", "FOUND 2000 1000000 500 4000 3", "FOUND 0 1000000 0 0 0"])
-def test_a_load_with_failed_requests_is_no_figure(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("unable to connect", "gave no result: unable to connect"),
+        ("FOUND 2000 1000000 500 4000 3", "3 requests failed, 2000 were answered"),
+        ("FOUND 0 1000000 0 0 0", "no request was answered within 1.0 s"),
+        ("FOUND 0 1000000 0 0 32", "32 requests failed, 0 were answered"),
+    ],
+)
+def test_a_load_with_failed_requests_is_no_figure(text: str, reason: str) -> None:
     """Refusing is always faster than answering."""
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match=reason):
         wrk.parse(text, 0.5)
 
 
