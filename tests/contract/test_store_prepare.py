@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import mlflow
 import pytest
 from mlflow import MlflowClient
@@ -22,12 +25,14 @@ from dev.processes import free_ports, running
 from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_store import tokens
+from tests.contract.served import Served, serving, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and pandas warn about each other while a model is made
 
 KEY = "a key of at least sixteen bytes"
 NOWHERE = "http://127.0.0.1:9"
 PATIENCE = 60.0
+LABELS, ROWS = 10_000, 50  # in all, and of one prediction
 
 
 def wait_for_text(text: str, log: Path) -> None:
@@ -208,3 +213,54 @@ def test_a_refused_model_gets_into_no_store(prepared: Prepared) -> None:
     """The preflight is that of `fetch`, with its reasons and exit code."""
     code, message = prepared.job.run("prepare", SLUICE_MODEL_URI="models:/prepared/999")
     assert (code, message["refused"]["reason"]) == (3, "ModelNotFound")
+
+
+class Clients:
+    """Four of them send labels to two pods. One that gets no answer sends the same labels again, to either."""
+
+    def __init__(self, pods: Sequence[Served]) -> None:
+        self._pods = pods
+        self.sent = 0
+
+    def predict(self) -> str:
+        """The id of a prediction for ROWS rows."""
+        answer = httpx.post(f"{self._pods[0].gateway}/predict", json={"features": [[5.1, 3.5, 1.4, 0.2]] * ROWS})
+        return str(answer.json()["prediction_id"])
+
+    def send(self, prediction_id: str) -> None:
+        """The labels of all its rows, until they are counted."""
+        body = {"prediction_id": prediction_id, "labels": [0] * ROWS}
+        for attempt in itertools.count():
+            pod = self._pods[(hash(prediction_id) + attempt) % 2]
+            try:
+                if httpx.post(f"{pod.gateway}/feedback", json=body, timeout=PATIENCE).status_code == httpx.codes.OK:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        self.sent += 1
+
+
+def test_each_label_counts_once_though_a_pod_is_killed(prepared: Prepared, store: Store, tmp_path: Path) -> None:
+    """10,000 labels, 30 % of which come a second time; one of the two pods ends while they are sent."""
+    env = {
+        "SLUICE_MODEL_DEPLOYMENT": "labelled",
+        "SLUICE_STORE_URL": store.url,
+        "SLUICE_STORE_TOKEN_FILE": str(store.token),
+    }
+    folders = tmp_path / "a", tmp_path / "b"
+    for folder in folders:
+        folder.mkdir()
+    first, second = (serving(prepared.job.model_dir, folder, **env) for folder in folders)
+    with first as a, second as b, ThreadPoolExecutor(4) as threads:
+        clients = Clients([a, b])
+        ids = [clients.predict() for _ in range(LABELS // ROWS)]
+        sending = [threads.submit(clients.send, each) for each in [*ids, *ids[: round(0.3 * len(ids))]]]
+        wait_until("labels", lambda: clients.sent > len(sending) // 3, a.log)
+        a.process.kill()
+        for each in sending:
+            each.result()
+    headers = {"Authorization": f"Bearer {store.token.read_text().strip()}"}
+    totals = httpx.get(f"{store.url}/labels", headers=headers).json()["totals"]
+    (total,) = [each for each in totals if each["model_deployment"] == "labelled"]
+    assert total["labels"] == len(ids) * ROWS
+    assert total["repeats"] >= round(0.3 * len(ids)) * ROWS
