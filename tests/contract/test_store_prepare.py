@@ -160,6 +160,16 @@ def test_a_pod_starts_without_mlflow(prepared: Prepared, tmp_path: Path) -> None
     assert manifest.read(pod.model_dir) == manifest.read(prepared.job.model_dir)
 
 
+def test_a_pod_that_starts_again_needs_nobody(prepared: Prepared, tmp_path: Path) -> None:
+    """As when its node restarts, with the store on it. What was changed meanwhile is not used."""
+    pod = prepared.pod(tmp_path)
+    assert pod.run("fetch") == (0, prepared.message)
+    assert pod.run("fetch", SLUICE_STORE_URL=NOWHERE) == (0, prepared.message)
+    (pod.model_dir / "one file more").write_text("")
+    assert pod.failure("fetch", SLUICE_STORE_URL=NOWHERE) == "StoreUnreachable"
+    assert not (pod.model_dir / manifest.NAME).exists()
+
+
 def test_a_store_that_lost_a_model_gets_it_again(prepared: Prepared, store: Store, tmp_path: Path) -> None:
     """A damaged copy is never served. A Job that is run again has the same digest, and replaces the copy."""
     pod = prepared.pod(tmp_path)

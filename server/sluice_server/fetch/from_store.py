@@ -1,7 +1,8 @@
 """The init container where there is a store: one digest is copied into the pod's model folder, and checked.
 
-Where the store does not give it, a pod that serves the same model may. There is no way from here to MLflow: a pod gets
-exactly what was prepared for its revision, or does not start.
+What an earlier one of the same pod has left there is used, if it still has that digest: a node that restarts runs all
+init containers again, and the store may be on it. Where the store does not give it, a pod that serves the same model
+may. There is no way from here to MLflow: a pod gets exactly what was prepared for its revision, or does not start.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _LOST = frozenset({"NotInStore", "StoreContentDamaged"})
 
 
 def run(settings: FetchSettings, sources: Sequence[StoreSettings], digest: str) -> int:
-    """Copies, reports, and gives the exit code; see `report.run`."""
+    """Copies what is not there, reports, and gives the exit code; see `report.run`."""
+    if settings.model_dir.is_dir() and tree_digest(settings.model_dir) == digest:
+        return report.run(settings, lambda: _described(settings.model_dir, digest))
     folder.empty(settings.model_dir)
     return report.run(settings, lambda: copy(settings.model_dir, sources, digest))
 
