@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from sluice_operator.mlflow.client import Listed, Registry
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.pauses import growing
 from sluice_operator.mlflow.uris import ByAlias
 
 _FEWEST = 50  # aliases that are followed in a registry; fewer are asked for one by one
@@ -52,7 +53,8 @@ class AliasLists:
             if self._clock() >= newest.until:
                 newest.aliases = await self._read(via, _MORE * followed)
                 newest.failures = newest.failures + 1 if newest.aliases is None else 0
-                newest.until = self._clock() + (_pause(newest.failures) if newest.failures else _USED)
+                seconds = growing(_RETRY, _MOST, newest.failures - 1) if newest.failures else _USED
+                newest.until = self._clock() + seconds
 
     async def _read(self, via: Connection, most: int) -> Mapping[tuple[str, str], Listed] | None:
         try:
@@ -71,7 +73,3 @@ class AliasLists:
     def forget(self, via: Connection) -> None:
         """Nobody follows anything in this registry any more."""
         self._lists.pop(via, None)
-
-
-def _pause(failures: int) -> float:
-    return min(_MOST, _RETRY * 2.0 ** min(failures - 1, 16))

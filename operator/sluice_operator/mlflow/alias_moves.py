@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sluice_operator.api.owner import Key
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.pauses import growing
 
 _log = logging.getLogger(__name__)
 _LONGEST = 10.0  # seconds, after which a request is given up
@@ -80,7 +81,7 @@ class AliasMoves:
         if not trouble and attempt.tries:  # whoever sees it done leaves
             trouble = "MLflow says that it has moved it, and shows another version"
         told, attempt.trouble = attempt.trouble, trouble
-        pause = min(_MOST, _RETRY * 2.0 ** min(attempt.tries, 16)) * self._chance.uniform(1 - _JITTER, 1 + _JITTER)
+        pause = growing(_RETRY, _MOST, attempt.tries) * self._chance.uniform(1 - _JITTER, 1 + _JITTER)
         attempt.tries += 1
         attempt.timer = asyncio.get_running_loop().call_later(pause, self._try, key, attempt)
         if trouble != told:

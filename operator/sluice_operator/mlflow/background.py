@@ -20,6 +20,7 @@ from sluice_operator.mlflow.alias_lists import AliasLists
 from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
 from sluice_operator.mlflow.client import Listed, Registry
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.pauses import growing
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 4  # requests to one registry; the others wait for their turn, and for no other registry
@@ -250,7 +251,7 @@ class BackgroundRegistry:
             return answer
 
     def _pause(self, poll: float, failures: int) -> float:
-        seconds = min(poll, _RETRY * 2.0 ** min(failures - 1, 16)) if failures else poll
+        seconds = growing(_RETRY, poll, failures - 1) if failures else poll
         return seconds * self._chance.uniform(1 - _JITTER, 1 + _JITTER)
 
     def _tell_if_silent(self, question: _Question) -> None:
