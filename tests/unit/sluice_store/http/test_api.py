@@ -31,26 +31,10 @@ HELLO = File(6, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be0
 DIGEST = tree_digest({"sluice.json": HELLO})
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "files"
-
-
 def client(folder: Path, key: bytes | None, max_namespace: int = 0, max_predictions: int = 0) -> httpx.AsyncClient:
     book = LabelBook(f"sqlite:///{folder.parent}/labels.db", 60)
     parts = Parts(Files(f"file://{folder}"), book, Access(key), MAX_MODEL, max_namespace, max_predictions, AGES)
     return httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store")
-
-
-@pytest.fixture
-async def store(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(folder, KEY) as opened:
-        yield opened
 
 
 def files_in(folder: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,6 @@ from tests.unit.sluice_store.http.test_api import KEY, bearer, client, label
 
 pytestmark = pytest.mark.anyio
 PATH = "/predictions/iris"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "files"
-
-
-@pytest.fixture
-async def store(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(folder, KEY) as opened:
-        yield opened
 
 
 def row(prediction: int, at: int = 0, **fields: object) -> bytes:
