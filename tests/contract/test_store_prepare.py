@@ -214,14 +214,14 @@ def test_one_pod_that_runs_is_enough_for_the_next(prepared: Prepared, store: Sto
     assert tree_digest(pod.model_dir) == prepared.digest
 
 
-def test_a_model_that_the_store_did_not_take_is_not_prepared(prepared: Prepared) -> None:
+def test_a_model_that_the_store_did_not_take_is_not_prepared(prepared: Prepared, tmp_path: Path) -> None:
     """The Job is tried again: the revision is not given up because a store is down."""
-    assert prepared.job.failure("prepare", SLUICE_STORE_URL=NOWHERE) == "StoreUnreachable"
+    assert Pod(tmp_path, prepared.job.env).failure("prepare", SLUICE_STORE_URL=NOWHERE) == "StoreUnreachable"
 
 
-def test_a_refused_model_gets_into_no_store(prepared: Prepared) -> None:
+def test_a_refused_model_gets_into_no_store(prepared: Prepared, tmp_path: Path) -> None:
     """The preflight is that of `fetch`, with its reasons and exit code."""
-    code, message = prepared.job.run("prepare", SLUICE_MODEL_URI="models:/prepared/999")
+    code, message = Pod(tmp_path, prepared.job.env).run("prepare", SLUICE_MODEL_URI="models:/prepared/999")
     assert (code, message["refused"]["reason"]) == (3, "ModelNotFound")
 
 
