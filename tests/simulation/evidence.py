@@ -4,7 +4,6 @@ The parts that turn counters into ticks are left out. What the operator decides 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,12 +27,19 @@ from tests.simulation.world import BOUNDS, Answers, Random, World, baseline_answ
 
 _BIN_SECONDS = 15.0
 _RECENT_SECONDS = 600.0  # the end of the baseline, from which the latency bounds are chosen
-_SPEC: list[dict[str, Any]] = [
-    {"name": "errors", "errorRate": {"max": "0.1%", "maxRatio": "2"}},
-    {"name": "latency", "latency": {"quantile": "0.95", "max": "200ms", "maxRatio": "1.5"}},
-    {"name": "accuracy", "accuracy": {"source": "Feedback", "min": "0.70", "maxDrop": "0.02"}},
-]
-OBJECTIVES = msgspec.convert(_SPEC, tuple[Objective, ...], dec_hook=decode)
+
+
+def _objectives(errors: dict[str, str], latency: dict[str, str], accuracy: dict[str, str]) -> tuple[Objective, ...]:
+    spec = [
+        {"name": "errors", "errorRate": {"max": "0.1%", **errors}},
+        {"name": "latency", "latency": {"quantile": "0.95", "max": "200ms", **latency}},
+        {"name": "accuracy", "accuracy": {"source": "Feedback", "min": "0.70", **accuracy}},
+    ]
+    return msgspec.convert(spec, tuple[Objective, ...], dec_hook=decode)
+
+
+OBJECTIVES = _objectives({"maxRatio": "2"}, {"maxRatio": "1.5"}, {"maxDrop": "0.02"})
+LIMITS = _objectives({}, {}, {})  # the same without comparisons
 WITH_REFUSALS = (*OBJECTIVES, *default_objectives(OBJECTIVES))  # as the operator judges a run with these objectives
 
 

@@ -1,12 +1,15 @@
 """The main results of docs/simulation.md with few runs, for every change. A wrong formula breaks these bounds."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from tests.simulation.evidence import WITH_REFUSALS
+from sluice_operator.analysis.default_objectives import default_objectives
+from sluice_operator.api.spec import Objective
+from tests.simulation.evidence import LIMITS, WITH_REFUSALS
 from tests.simulation.figures import medians_until_rollback
 from tests.simulation.plan import full_study
 from tests.simulation.report import page
@@ -62,6 +65,20 @@ def test_clear_regressions_cost_few_requests(regression: str, max_requests: floa
     outcomes = _outcomes(AUTOMATIC, regression, runs=100, minutes=5)
     assert outcomes.rolled_back.all()
     assert medians_until_rollback(outcomes)[1] <= max_requests
+
+
+def test_refusals_cost_limits_that_are_broken_little() -> None:
+    """A spec with limits only compares nothing but refusals, which every run has. The canary has 5 % errors."""
+    world = replace(USUAL, rate=20, canary=Quality(errors=0.05))
+
+    def requests_until_rollback(objectives: Sequence[Objective]) -> float:
+        make = partial(Automatic, objectives=objectives)
+        outcomes = simulate(world, make, runs=60, minutes=10, random=np.random.default_rng(1))
+        assert outcomes.rolled_back.all()
+        return medians_until_rollback(outcomes)[1]
+
+    with_refusals = requests_until_rollback((*LIMITS, *default_objectives(LIMITS)))
+    assert with_refusals <= 1.3 * requests_until_rollback(LIMITS)
 
 
 def test_refusals_cost_a_healthy_canary_no_time_and_a_refusing_one_its_run() -> None:

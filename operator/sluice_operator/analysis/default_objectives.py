@@ -18,4 +18,4 @@ def default_objectives(asked: Sequence[Objective]) -> tuple[Objective, ...]:
         return ()
     taken = {objective.name for objective in asked}
     name = next(name for name in ("refusals", *(f"refusals-{number}" for number in range(2, 99))) if name not in taken)
-    return (Objective(name=name, refusals=REFUSALS),)
+    return (Objective(name=name, refusals=REFUSALS, by_default=True),)

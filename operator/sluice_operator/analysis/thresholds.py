@@ -8,7 +8,7 @@ from typing import NamedTuple, assert_never
 import numpy as np
 
 from sluice_operator.analysis.finding import Family, Finding
-from sluice_operator.api.spec import Confidence
+from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.evalues import budget
 
 
@@ -43,16 +43,17 @@ class Thresholds:
     @classmethod
     def of(cls, findings: Sequence[Finding], confidence: Confidence, steps: int) -> "Thresholds":
         """For a run of `steps` steps, with the objectives of `findings`."""
-        compared = sum(finding.worse is not None for finding in findings)
+        compared = [finding.objective for finding in findings if finding.worse is not None]
         limited = sum(finding.over_limit is not None for finding in findings)
-        spent = budget.UNPAIRED + bool(compared) * budget.COMPARISON + bool(limited) * budget.LIMITS
+        comparison = _share_of_comparison(compared)
+        spent = budget.UNPAIRED + bool(compared) * comparison + bool(limited) * budget.LIMITS
         alpha = confidence.false_rollback * budget.SPENT_SHARE / spent
         return cls(
-            comparison=budget.log_threshold(alpha, budget.COMPARISON),
+            comparison=budget.log_threshold(alpha, comparison),
             limits=budget.log_threshold(alpha, budget.LIMITS),
             unpaired=budget.log_threshold(alpha, budget.UNPAIRED / (steps + 1)),
             non_inferior=budget.log_threshold(confidence.bad_promotion, 1.0),
-            compared=compared,
+            compared=len(compared),
             limited=limited,
             watched=sum(finding.watch is not None for finding in findings),
         )
@@ -76,6 +77,11 @@ class Thresholds:
                 return self.unpaired, self.watched
             case _:
                 assert_never(family)
+
+
+def _share_of_comparison(compared: Sequence[Objective]) -> float:
+    """Its share of the budget. What is compared by default only must not slow the limits that the spec asks for."""
+    return budget.ONLY_DEFAULTS if all(objective.by_default for objective in compared) else budget.COMPARISON
 
 
 def averaged(logs: Sequence[float | None]) -> float:

@@ -205,6 +205,7 @@ class Objective(_Section, frozen=True):
     on_fail: OnFail = OnFail.ROLLBACK
     judge: Judge | None = None
     when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
+    by_default: bool = False  # judged although no spec asks for it; no field of a spec
 
     def does(self, on_fail: OnFail) -> bool:
         """Whether a failure of it does this."""

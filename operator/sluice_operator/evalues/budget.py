@@ -6,7 +6,9 @@ import numpy as np
 
 from sluice_operator.evalues.arithmetic import Floats, log_mean
 
-COMPARISON, LIMITS, UNPAIRED = 0.8, 0.15, 0.05  # shares of the budget; UNPAIRED is for silence and the watch
+# Relative shares of the budget; a run divides its budget among those it has. UNPAIRED is for silence and the watch.
+COMPARISON, LIMITS, UNPAIRED = 0.8, 0.15, 0.05
+ONLY_DEFAULTS = 0.1  # of the comparison, where the spec asks for none: what it finds is clear when it happens
 # The part of the budget that is spent: the probability of no burst in half an hour, after six hours without a burst.
 SPENT_SHARE = 0.84
 

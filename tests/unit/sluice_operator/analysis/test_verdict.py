@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.analysis.evaluation import evaluate, without_metrics
 from sluice_operator.analysis.finding import Finding, WorstComparison
 from sluice_operator.analysis.run_evidence import RunFindings
@@ -153,6 +154,19 @@ def test_families_that_a_run_has_share_the_whole_budget() -> None:
     assert (
         judged(findings(a_finding(P95, **evidence), a_finding(ERRORS, over_limit=-CERTAIN))).result is Result.UNDECIDED
     )
+
+
+def test_what_is_compared_by_default_leaves_limits_half_of_the_budget() -> None:
+    """Limits of a spec that compares nothing stay quick. An objective that the spec compares takes four fifths."""
+    (refusals,) = default_objectives(())
+    by_default = replace(a_finding(ERRORS, over_limit=None), objective=refusals)
+    needed = threshold(0.15, 0.3)
+    limited = a_finding(P95, over_limit=needed + 0.01, worse_now=CERTAIN)
+    assert judged(findings(limited, by_default)).result is Result.FAIL
+    assert judged(findings(replace(limited, over_limit=needed - 0.01), by_default)).result is Result.UNDECIDED
+    asked_for = a_finding(ERRORS, over_limit=None)
+    assert judged(findings(limited, asked_for)).result is Result.UNDECIDED
+    assert judged(findings(replace(by_default, worse=threshold(0.1, 0.15) + 0.01))).result is Result.FAIL
 
 
 def test_confidence_sets_the_thresholds() -> None:
