@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sluice_server import __main__ as server
 from sluice_server.http.asgi import PROBE_HEADER
 from sluice_server.process import lifecycle
+from sluice_server.process.protocol import AtOnce
 
 NEVER = sys.maxsize
 
@@ -90,7 +91,12 @@ class Faulty:
 def main() -> int:
     """The command line of the server. `lifecycle.make_server` is replaced before the server calls it."""
     faults, make_server = Faults.of(os.environ), lifecycle.make_server
-    lifecycle.make_server = lambda app: make_server(Faulty(app, faults, random.Random()))
+
+    def faulty_server(app: ASGIApp, at_once: AtOnce | None = None) -> lifecycle.Server:
+        """Answers nothing at once, because that would go past the faults."""
+        return make_server(Faulty(app, faults, random.Random()))
+
+    lifecycle.make_server = faulty_server
     return server.main(sys.argv[1:], os.environ)
 
 

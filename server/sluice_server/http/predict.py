@@ -11,10 +11,13 @@ import asyncio
 import logging
 import math
 import time
+from functools import partial
+from typing import Protocol
 
 import msgspec
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
+from sluice_server import logs
 from sluice_server.http.asgi import (
     BODY_SECONDS,
     CLOSE,
@@ -58,6 +61,32 @@ class Request(msgspec.Struct, frozen=True):
 
     receive: Receive
     send: Send
+    head: RequestHead
+    entry: str
+    headers: Headers
+
+
+class Exchange(Protocol):
+    """A request that has come as a whole, head and body, and the connection that waits for its answer."""
+
+    @property
+    def scope(self) -> Scope:
+        """Its head, as ASGI has it."""
+
+    @property
+    def body(self) -> bytes: ...
+
+    def answer(self, content: bytes, headers: Headers) -> None:
+        """Sends status 200."""
+
+    def hand_on(self) -> None:
+        """Has it answered the usual way after all."""
+
+
+class WholeRequest(msgspec.Struct, frozen=True, gc=False):
+    """One request as it is dispatched before it has a task: `headers` go into its response."""
+
+    exchange: Exchange
     head: RequestHead
     entry: str
     headers: Headers
@@ -152,12 +181,64 @@ class PredictEndpoint:
             answer = self._dialect.write(prediction, parsed.echo)
         headers = (*request.headers, *answer.headers) if answer.headers else request.headers
         await send_body(request.send, OK, answer.content, headers, answer.content_type)
-        meter.predicted(prediction.class_indexes)
-        if trace:
-            trace.predictions = len(prediction.output.values)
+        self._count(parsed.rows, prediction, meter, trace)
         if not head.probe:
             self._note(parsed.rows, prediction)
         return OK
+
+    @property
+    def free(self) -> bool:
+        """Whether the model could be asked at once."""
+        return self._data_plane.ready and self._data_plane.answers_at_once(1)
+
+    def at_once(self, request: WholeRequest) -> bool:
+        """Has a request answered in the next turn of the loop, without a task of its own.
+
+        False, and nothing has happened, if that is not possible: it has a fault, or its rows would have to wait. Where
+        the model refuses or fails later, it is handed on: the usual way finds that again, and says it.
+        """
+        began = time.perf_counter()
+        head, body = request.head, request.exchange.body
+        if len(body) > min(_SMALL_BODY, self._max_body) or self._refused(head):
+            return False
+        parsed = self._parse(body, head)
+        if isinstance(parsed, Rejection) or parsed.params or not self._data_plane.answers_at_once(len(parsed.rows)):
+            return False
+        if self._limits is not None and self._limits.wait(head.client, head.probe)[0]:
+            return False
+        self._data_plane.predict_at_once(
+            parsed.rows, request.entry, head.probe, partial(self._finish, request, parsed, began)
+        )
+        return True
+
+    def _finish(self, request: WholeRequest, parsed: Parsed, began: float, prediction: Prediction | Exception) -> None:
+        if isinstance(prediction, Exception):
+            request.exchange.hand_on()
+            return
+        head = request.head
+        meter = _SILENT if head.probe else self._meters[request.entry]
+        logs.correlation_id.set(head.correlation_id)
+        trace = self._tracing.begin(head.traceparent, head.probe) if self._tracing else None
+        try:
+            answer = self._dialect.write(prediction, parsed.echo)
+        except Exception:
+            request.exchange.hand_on()
+            return
+        meter.start()
+        length = (b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.content))
+        request.exchange.answer(answer.content, (*length, *request.headers, *answer.headers))
+        self._count(parsed.rows, prediction, meter, trace)
+        if not head.probe:
+            self._note(parsed.rows, prediction)
+        seconds = time.perf_counter() - began
+        meter.finish(OK, seconds)
+        if self._tracing and trace and trace.sampled:
+            self._tracing.end(trace, self._route, request.entry, head.correlation_id, OK, seconds)
+
+    def _count(self, rows: Rows, prediction: Prediction, meter: Meter | Silent, trace: Trace | None) -> None:
+        meter.predicted(prediction.class_indexes)
+        if trace:
+            trace.rows, trace.predictions = len(rows), len(prediction.output.values)
 
     def _note(self, rows: Rows, prediction: Prediction) -> None:
         """What is kept of an answered request. It was answered, so whatever fails here is no failure of the model."""

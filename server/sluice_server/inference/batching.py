@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from itertools import accumulate
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -26,15 +27,18 @@ from sluice_server.runtimes.output import Output
 
 MOST_ROWS_TOGETHER = 1_024  # a larger batch would make those behind it wait longer than it saves
 
+Outcome: TypeAlias = Output | Exception  # of one request
+
 
 class QueueFullError(Exception):
     """More rows wait than the limit allows."""
 
 
-class _Job(msgspec.Struct, frozen=True):
+class _Job(msgspec.Struct, frozen=True, gc=False):
     rows: Rows
-    output: asyncio.Future[Output]
     params: Params | None
+    deliver: Callable[[Outcome], None]  # must not raise
+    unwanted: Callable[[], bool]  # whether nobody waits for the outcome any more
 
 
 class Batcher:
@@ -64,22 +68,28 @@ class Batcher:
         self._busy = False  # a batch runs, or its turn comes next
         self._in_worker = False
 
-    def answers_at_once(self, rows: Rows) -> bool:
-        """Whether these rows, submitted now, are in the next batch, before the loop turns to anything else."""
-        return not self._in_worker and self._queued_rows + len(rows) <= self._pace.rows
+    def answers_at_once(self, rows: int) -> bool:
+        """Whether so many rows, submitted now, are in the next batch, before the loop turns to anything else."""
+        return not self._in_worker and self._queued_rows + rows <= self._pace.rows
 
     def submit(self, rows: Rows, params: Params | None = None) -> asyncio.Future[Output]:
         """The future output for these rows; raises QueueFullError. Must be called from the event loop."""
         if self._waiting and self._queued_rows + len(rows) > self._max_queued_rows:
             raise QueueFullError(self._queued_rows)
-        loop = asyncio.get_running_loop()
-        job = _Job(rows, loop.create_future(), params)
+        output = asyncio.get_running_loop().create_future()
+        self._put(_Job(rows, params, partial(_settle, output), output.cancelled))
+        return output
+
+    def put(self, rows: Rows, deliver: Callable[[Outcome], None]) -> None:
+        """Has `deliver`, which must not raise, called with the outcome for these rows. Nothing takes them back."""
+        self._put(_Job(rows, None, deliver, _never))
+
+    def _put(self, job: _Job) -> None:
         self._waiting.append(job)
-        self._queued_rows += len(rows)
+        self._queued_rows += len(job.rows)
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._run_next)  # requests read in this turn of the loop go together
-        return job.output
+            asyncio.get_running_loop().call_soon(self._run_next)  # requests read in this turn of the loop go together
 
     def _run_next(self) -> None:
         jobs = self._take()
@@ -89,25 +99,26 @@ class Batcher:
         loop = asyncio.get_running_loop()
         requests = [job.rows for job in jobs]
         if sum(map(len, requests)) <= self._pace.rows:
-            self._deliver(jobs, self._run_here(requests))
+            outcomes = self._run_here(requests)
             loop.call_soon(self._run_next)  # what else the loop has to do comes first
+            _deliver(jobs, outcomes)
         else:
             self._in_worker = True
             running = loop.run_in_executor(self._worker, predict_together, self._way(jobs[0]), requests)
             running.add_done_callback(partial(self._ran_in_worker, jobs))
 
-    def _run_here(self, requests: Sequence[Rows]) -> list[Output | Exception]:
+    def _run_here(self, requests: Sequence[Rows]) -> list[Outcome]:
         began = time.thread_time()  # a container that is throttled does not make its model a slow one
         outcomes = predict_together(self._predict, requests)
         self._pace.passed(time.thread_time() - began)
         return outcomes
 
-    def _ran_in_worker(self, jobs: list[_Job], running: asyncio.Future[list[Output | Exception]]) -> None:
+    def _ran_in_worker(self, jobs: list[_Job], running: asyncio.Future[list[Outcome]]) -> None:
         self._in_worker = False
         if running.cancelled():
-            self._deliver(jobs, [RuntimeError("the server stopped") for _ in jobs])
+            _deliver(jobs, [RuntimeError("the server stopped") for _ in jobs])
         else:
-            self._deliver(jobs, running.result())
+            _deliver(jobs, running.result())
         self._run_next()
 
     def _way(self, job: _Job) -> Callable[[Rows], Output]:
@@ -122,7 +133,7 @@ class Batcher:
         while self._waiting and (not jobs or self._joins(self._waiting[0], jobs[0], rows)):
             job = self._waiting.popleft()
             self._queued_rows -= len(job.rows)
-            if not job.output.cancelled():
+            if not job.unwanted():
                 jobs.append(job)
                 rows += len(job.rows)
         return jobs
@@ -132,17 +143,26 @@ class Batcher:
         apart = not self._together or job.params is not None or first.params is not None
         return not apart and rows + len(job.rows) <= MOST_ROWS_TOGETHER
 
-    def _deliver(self, jobs: list[_Job], outcomes: Sequence[Output | Exception]) -> None:
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if job.output.done():
-                continue
-            if isinstance(outcome, Exception):
-                job.output.set_exception(outcome)
-            else:
-                job.output.set_result(outcome)
+
+def _deliver(jobs: list[_Job], outcomes: Sequence[Outcome]) -> None:
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        job.deliver(outcome)
 
 
-def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]) -> list[Output | Exception]:
+def _settle(output: asyncio.Future[Output], outcome: Outcome) -> None:
+    if output.done():
+        return
+    if isinstance(outcome, Exception):
+        output.set_exception(outcome)
+    else:
+        output.set_result(outcome)
+
+
+def _never() -> bool:
+    return False
+
+
+def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]) -> list[Outcome]:
     """The outcome of each request: all together if that works, else each by itself."""
     if len(requests) == 1:
         return [_alone(predict, requests[0])]
@@ -154,7 +174,7 @@ def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]
     return [whole.slice(end - len(rows), end) for end, rows in zip(ends, requests, strict=True)]
 
 
-def _alone(predict: Callable[[Rows], Output], rows: Rows) -> Output | Exception:
+def _alone(predict: Callable[[Rows], Output], rows: Rows) -> Outcome:
     try:
         return _complete(predict(rows), len(rows))
     except Exception as error:  # whatever a model raises is its answer

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sluice_server.inference.batching import Batcher, QueueFullError
+from sluice_server.inference.batching import Batcher, Outcome, QueueFullError
 from sluice_server.inference.params import Params
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_ids import MAX_ROWS, Keys, PredictionId, are_text, class_hashes
@@ -67,7 +67,7 @@ class DataPlane:
         """
         if self._batcher is None:
             return NOT_READY
-        at_once = self._batcher.answers_at_once(rows)
+        at_once = self._batcher.answers_at_once(len(rows))
         try:
             pending = self._batcher.submit(rows, params)
         except QueueFullError as full:
@@ -77,8 +77,31 @@ class DataPlane:
             output = await pending if at_once else await _unless(disconnected, pending)
         except UnfitRowsError as error:
             return invalid((), "value_error", str(error))
-        if output is None:
-            return None
+        return None if output is None else self._prediction(output, entry, probe)
+
+    def answers_at_once(self, rows: int) -> bool:
+        """Whether so many rows would be in the next batch, before the loop turns to anything else."""
+        return self._batcher is not None and self._batcher.answers_at_once(rows)
+
+    def predict_at_once(
+        self, rows: Rows, entry: str, probe: bool, deliver: Callable[[Prediction | Exception], None]
+    ) -> None:
+        """Has `deliver` called with the prediction for rows that are answered at once, or with what the model raised.
+
+        `deliver` must not raise. A caller that goes away meanwhile is not noticed.
+        """
+        assert self._batcher is not None
+
+        def take(outcome: Outcome) -> None:
+            try:
+                taken = outcome if isinstance(outcome, Exception) else self._prediction(outcome, entry, probe)
+            except Exception as error:
+                taken = error
+            deliver(taken)
+
+        self._batcher.put(rows, take)
+
+    def _prediction(self, output: Output, entry: str, probe: bool) -> Prediction:
         indexes = [] if output.classes is None else output.classes.tolist()
         if probe:
             return Prediction(output, indexes, None)

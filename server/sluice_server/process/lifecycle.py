@@ -13,44 +13,18 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sluice_server.http.asgi import WHOLE_BODY
 from sluice_server.inference.readiness import Phase, Readiness
+from sluice_server.process.protocol import AtOnce, Protocol
 
 KEEP_ALIVE = 120  # seconds; longer than gateways keep idle connections, so that the gateway closes first
 FINISH = 15  # seconds for what is in flight after the sockets were closed
 BACKLOG = 2048
-_HALF_OPEN = 1.0  # seconds that a client waits for an answer after it has closed its side
-_EXTENSIONS: dict[str, dict[object, object]] = {WHOLE_BODY: {}}
 logger = logging.getLogger("sluice.lifecycle")
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol for clients that close their side of a connection after a request.
-
-    Such a client waits for its answer, or has gone: one cannot tell. So it gets an answer that comes soon; after that
-    it counts as gone, and its rows do not wait for the model any longer.
-
-    It also says when a body has come as a whole. That is nearly always with the head, and then nothing has to be
-    prepared for a client that stops in the middle.
-    """
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self.scope["extensions"] = _EXTENSIONS
-
-    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always answers no
-        """Whether the connection stays open."""
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete or cycle.more_body:
-            return False
-        cycle.keep_alive = False
-        self.loop.call_later(_HALF_OPEN, self.transport.close)
-        return True
 
 
 class Server(uvicorn.Server):
@@ -100,12 +74,12 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_server(app: ASGIApp) -> Server:
+def make_server(app: ASGIApp, at_once: AtOnce | None = None) -> Server:
     """The one uvicorn of the process; it listens on whatever sockets `serve` is given."""
     return Server(
         uvicorn.Config(
             app,
-            http=Protocol,
+            http=partial(Protocol, at_once=at_once),  # type: ignore[arg-type]  # it is only called
             lifespan="off",
             ws="none",
             access_log=False,

@@ -155,7 +155,7 @@ async def run(process: Process, worker: ThreadPoolExecutor, sockets: dict[str, s
     """Loads the model while already answering health checks, and serves until a signal ends the drain."""
     pod = process.pod
     process.entries.update({listener.getsockname()[1]: entry for entry, listener in sockets.items()})
-    server = make_server(process.dispatch)
+    server = make_server(process.dispatch, process.dispatch.at_once)
     drain = Drain(server, pod.readiness, pod.settings.drain_delay)
     place = pod.settings.handover
     loading = asyncio.create_task(_load(pod, worker))

@@ -142,8 +142,8 @@ def test_what_is_answered_at_once_never_leaves_the_event_loop(worker: ThreadPool
 
     async def play() -> None:
         batcher = Batcher(double, worker, 10_000, Pace(3))
-        assert batcher.answers_at_once(rows(1, 2, 3))
-        assert not batcher.answers_at_once(rows(1, 2, 3, 4))
+        assert batcher.answers_at_once(3)
+        assert not batcher.answers_at_once(4)
         answers = await asyncio.gather(*map(batcher.submit, (rows(1, 2), rows(3))))
         assert [answer.values.tolist() for answer in answers] == [[2, 4], [6]]
         answers = await asyncio.gather(*map(batcher.submit, (rows(1, 2), rows(3), rows(4, 5))))
@@ -179,7 +179,7 @@ def test_the_loop_does_not_ask_a_model_that_the_worker_asks(worker: ThreadPoolEx
         batcher = Batcher(model, worker, 10_000, Pace(1))
         large = batcher.submit(rows(1, 2))
         assert await asyncio.to_thread(model.called.wait, 30)
-        assert not batcher.answers_at_once(rows(3))
+        assert not batcher.answers_at_once(1)
         small = batcher.submit(rows(3))
         await asyncio.sleep(0)  # a turn of the loop
         calls = list(model.calls)

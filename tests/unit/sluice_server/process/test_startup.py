@@ -239,4 +239,4 @@ def _answers_at_once(client: Client, rows: Rows) -> bool:
     assert client.get("/health/ready").status_code == 200, client.get("/health/ready").text
     batcher = client.process.pod.data_plane._batcher
     assert batcher is not None
-    return batcher.answers_at_once(rows)
+    return batcher.answers_at_once(len(rows))
