@@ -12,7 +12,6 @@ from dev.rights import Right
 ELSEWHERE = {
     Right("sluice.dev", "modeldeployments/finalizers", "update"): "owner references where the API server checks them",
     Right("apps", "deployments", "get"): "a Deployment that another writer has created a moment before",
-    **{Right("batch", "jobs", verb): "a store" for verb in ("get", "list", "watch", "create", "delete")},
     Right("", "configmaps", "patch"): "the operator has another registry, or an object another credentialsSecret",
     Right("", "configmaps", "delete"): "the run records of an object with more than ten runs",
 }
