@@ -6,6 +6,7 @@
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=readonly -trimpath -buildvcs=false"
 
 GROUPS_OF_NODE=(kubernetes node coredns prometheus)
+GROUPS_OF_TESTS=(alertmanager)   # of the contract tests alone: a cluster starts without them
 
 # build_flags GROUP: the arguments of `go build`, one per line
 build_flags() {
@@ -19,7 +20,7 @@ build_flags() {
     prometheus) # with only the service discovery that is used: half the packages, half the size
       printf '%s\n' "-tags=remove_all_sd,enable_kubernetes_sd" "$strip" tool ;;
     coredns) printf '%s\n' "$strip" . ;;
-    node) printf '%s\n' "$strip" tool ;;
+    node | alertmanager) printf '%s\n' "$strip" tool ;;
   esac
 }
 
@@ -64,9 +65,10 @@ build_group() {
   log "$2: built in $((SECONDS - began)) s"
 }
 
+# build_binaries GROUP...
 build_binaries() {
   local group i=0
-  for group in "${GROUPS_OF_NODE[@]}"; do
-    i=$((i + 1)); build_group "$group" "programs $i of ${#GROUPS_OF_NODE[@]}, $group"
+  for group; do
+    i=$((i + 1)); build_group "$group" "programs $i of $#, $group"
   done
 }

@@ -33,7 +33,7 @@ kind_settings() {
 }
 
 command_down() { kind delete cluster --name "$NAME" --kubeconfig "$KUBECONFIG"; }
-command_build() { check_go; build_binaries; }
+command_build() { check_go; build_binaries "${GROUPS_OF_NODE[@]}" "${GROUPS_OF_TESTS[@]}"; }
 command_images() {
   [ $# -gt 0 ] || set -- "${PEER_IMAGES[@]}" "${COMPONENTS[@]}"
   ensure_images "$@"

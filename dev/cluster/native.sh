@@ -10,7 +10,7 @@ done
 command_up() {
   preflight
   remove_leftovers
-  build_binaries
+  build_binaries "${GROUPS_OF_NODE[@]}"
   start_node
   ensure_images "${PEER_IMAGES[@]}"
   apply_peers
@@ -26,12 +26,12 @@ command_down() {
   log "cluster ended"
 }
 
-command_build() { preflight; remove_leftovers; build_binaries; }
+command_build() { preflight; remove_leftovers; build_binaries "${GROUPS_OF_NODE[@]}" "${GROUPS_OF_TESTS[@]}"; }
 
 command_images() {
   preflight
   remove_leftovers
-  build_binaries
+  build_binaries "${GROUPS_OF_NODE[@]}"
   [ $# -gt 0 ] || set -- "${NODE_IMAGES[@]}" "${PEER_IMAGES[@]}" "${COMPONENTS[@]}"
   ensure_images "$@"
 }

@@ -16,7 +16,7 @@ import yaml
 
 from dev.processes import free_ports, running
 from sluice_operator.analysis.confinement import confined
-from tests.contract.test_prometheus import program
+from tests.contract.programs import program
 from tests.unit.sluice_operator.analysis.hostile_queries import CONFINED
 
 PATIENCE = 120.0  # seconds
@@ -62,7 +62,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         config = folder / "prometheus.yml"
         config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
         command = [
-            *(program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", "--log.level=error"),
+            *(
+                program("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                "--log.level=error",
+            ),
             *(f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=promql-experimental-functions"),
         ]
         with running(command, folder / "prometheus.log"):

@@ -6,7 +6,6 @@ It gets all samples of the fake in one scrape; each sample has its own time.
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from typing import Any
 import pytest
 import yaml
 
-from dev.api_server import ROOT
 from dev.processes import free_ports, running
 from sluice_operator.api.run import Run
 from sluice_operator.api.status import Result, Verdict
@@ -29,6 +27,7 @@ from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 from tests.contract.conftest import PATIENCE
+from tests.contract.programs import program
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
@@ -42,7 +41,6 @@ from tests.unit.sluice_operator.fake_prometheus import (
     verdict_at,
 )
 
-FOLDER = "source dev/cluster/config.sh; source dev/cluster/binaries.sh; binaries prometheus"
 BEGAN = time.time() // 1 - START - 400  # begin of the run, in the time of the unit tests: all samples are before now
 MAX_SAMPLES = 5_000  # that one query may load
 
@@ -134,20 +132,13 @@ def prometheus(folder: Path, scrapes: Scrapes) -> Iterator[str]:
         old = {"tsdb": {"out_of_order_time_window": "2d"}}  # samples of the past are taken, whoever was scraped first
         config.write_text(yaml.safe_dump({"global": timing, "storage": old, "scrape_configs": jobs}))
         command = [
-            *(program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
+            *(program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
             *(f"--web.listen-address=127.0.0.1:{port}", f"--query.max-samples={MAX_SAMPLES}", "--log.level=error"),
         ]
         with running(command, folder / "prometheus.log"):
             for job, event in stored.items():
                 assert event.wait(PATIENCE), f"{job} was not read: {(folder / 'prometheus.log').read_text()[-2000:]}"
             yield f"http://127.0.0.1:{port}"
-
-
-def program() -> str:
-    folder = subprocess.check_output(["bash", "-euc", FOLDER], cwd=ROOT, text=True).strip()
-    path = Path(folder) / "prometheus"
-    assert path.exists(), "Prometheus is not built; build it once with: dev/cluster/cluster.sh build"
-    return str(path)
 
 
 def verdict_from(url: str, now: float, run: Run) -> Verdict:

@@ -21,7 +21,8 @@ from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
 from tests.contract.conftest import PATIENCE
-from tests.contract.test_prometheus import BEGAN, SCRAPES, program, targets
+from tests.contract.programs import program
+from tests.contract.test_prometheus import BEGAN, SCRAPES, targets
 from tests.unit.sluice_operator.certificates import Authority
 from tests.unit.sluice_operator.fake_prometheus import (
     INTERVAL,
@@ -76,7 +77,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         config = folder / "prometheus.yml"
         config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": [job]}))
         command = [
-            *(program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", "--log.level=error"),
+            *(
+                program("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                "--log.level=error",
+            ),
             *(f"--web.listen-address=127.0.0.1:{port}", f"--web.config.file={folder / 'web.yml'}"),
         ]
         with running(command, folder / "prometheus.log"):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import promql_parser as promql
 import pytest
@@ -34,25 +35,40 @@ def exported() -> Iterator[Described]:
         yield name, "gauge", frozenset(labels)
 
 
-GROUPS = yaml.safe_load((ROOT / "manifests" / "alerts" / "sluice.yaml").read_text(encoding="utf-8"))
-RULES = [rule for group in GROUPS["groups"] for rule in group["rules"]]
-
-
-def test_the_alerts_are_rules_as_prometheus_reads_them() -> None:
-    """It refuses a whole file for a field that it does not know, a duration that is none, or a query with an error."""
-    assert set(GROUPS) == {"groups"}
-    for group in GROUPS["groups"]:
-        assert set(group) <= {"name", "interval", "rules"}
-    for rule in RULES:
-        assert {"alert", "expr"} <= set(rule) <= {"alert", "expr", "for", "labels", "annotations"}, rule
-        assert re.fullmatch(r"[a-zA-Z_]\w*", rule["alert"])
-        assert re.fullmatch(r"(\d+(ms|[smhdwy]))+", rule.get("for", "0s")), rule
-        promql.parse(rule["expr"])
+ALERTS = ROOT / "manifests" / "alerts"
+RULES = [
+    rule
+    for name in ("sluice.yaml", "models.yaml")
+    for group in yaml.safe_load((ALERTS / name).read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]
+]
+PAGES = [rule for rule in RULES if "alert" in rule]
+OPERATOR = [rule for rule in PAGES if rule["alert"].startswith("Sluice")]
 
 
 def test_each_alert_is_explained() -> None:
-    """And nothing is explained that is not in the file."""
-    assert re.findall(r"^\| `(Sluice\w+)` \|", PAGE, re.MULTILINE) == [rule["alert"] for rule in RULES]
+    """With its severity; and nothing is explained that is not in the files."""
+    rows = re.findall(r"^\| `([A-Z]\w+)` \| (\w+) \|", PAGE, re.MULTILINE)
+    assert rows == [(rule["alert"], rule["labels"]["severity"]) for rule in PAGES]
+
+
+@pytest.mark.parametrize("rule", PAGES, ids=[rule["alert"] for rule in PAGES])
+def test_each_alert_has_a_runbook(rule: dict[str, Any]) -> None:
+    """A section that says what it means, where to look, what to do, and when it is over."""
+    runbooks = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    page, _, anchor = rule["annotations"]["runbook"].partition("#")
+    assert page == "docs/runbooks.md"
+    (section,) = re.findall(rf"(?ims)^### {anchor}$(.+?)(?=^##)", runbooks)
+    assert "**Do" in section
+    assert "**Over**" in section
+
+
+def test_each_recorded_series_is_explained() -> None:
+    """People write them into queries."""
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
+    assert {name for name in recorded if f"`{name}`" not in PAGE} == {
+        f"model_deployment:ml_request_errors:ratio_rate{window}" for window in ("30m", "1h", "6h")
+    }
 
 
 def selectors(expression: promql.Expr) -> Iterator[promql.VectorSelector]:
@@ -66,7 +82,7 @@ def selectors(expression: promql.Expr) -> Iterator[promql.VectorSelector]:
         yield expression
 
 
-@pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
+@pytest.mark.parametrize("rule", OPERATOR, ids=[rule["alert"] for rule in OPERATOR])
 def test_each_alert_reads_what_is_exported(rule: dict[str, str]) -> None:
     """Series and labels that do not exist never raise one."""
     labels = {name: labels for name, _, labels in exported()}
@@ -79,8 +95,20 @@ def test_each_alert_reads_what_is_exported(rule: dict[str, str]) -> None:
 
 def test_the_values_that_alerts_ask_for_exist() -> None:
     """Reasons and outcomes are those of the code."""
-    asked = {value for rule in RULES for value in re.findall(r'"(\w+)"', rule["expr"])}
-    assert asked == {pauses.SUSPENDED, METRICS_UNAVAILABLE, Outcome.REJECTED}
+    quoted = [text for rule in OPERATOR for text in re.findall(r'"([^"]+)"', rule["expr"])]
+    known = {*metrics.ERROR_KINDS, *metrics.LANES, pauses.SUSPENDED, METRICS_UNAVAILABLE, Outcome.REJECTED}
+    assert {value for text in quoted for value in text.split("|")} <= known
+
+
+def test_the_rules_on_models_read_what_their_servers_export() -> None:
+    """Or what another rule has recorded."""
+    exported_by_servers = set(re.findall(r"`(ml_\w+)`", (ROOT / "docs" / "server.md").read_text(encoding="utf-8")))
+    histogram = "ml_request_duration_seconds_bucket"
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
+    read = {
+        selector.name for rule in RULES if rule not in OPERATOR for selector in selectors(promql.parse(rule["expr"]))
+    }
+    assert read <= exported_by_servers | recorded | {histogram}
 
 
 def test_the_first_rejection_is_an_increase() -> None:
