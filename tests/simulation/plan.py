@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from tests.simulation.scenarios import (
     AT_MARGIN,
     BOTH_BREAK,
+    CLUMPED,
+    CLUMPED_AT_MARGIN,
+    CLUMPED_WORSE,
     HEALTHY,
     HIDDEN,
     OUTAGES,
@@ -53,8 +56,15 @@ def full_study(runs: int) -> list[Planned]:
         *_cells(TIMED, TURNING, (10, 100, 1000), runs, RAMP_MINUTES),
         *_cells(TIMED, HIDDEN, (100,), runs, RAMP_MINUTES),
         *_cells(AUTOMATIC, AT_MARGIN, MARGIN_RATES, runs),
-        *_cells(CLEARS_ERRORS, (name for name in AT_MARGIN if name.startswith("errors")), (100,), 2 * runs),
-        *_cells(CLEARS_ACCURACY, (name for name in AT_MARGIN if name.startswith("accuracy")), (100,), 2 * runs),
+        *(
+            planned
+            for policy, objective in ((CLEARS_ERRORS, "errors"), (CLEARS_ACCURACY, "accuracy"))
+            for name in (*AT_MARGIN, *CLUMPED_AT_MARGIN)
+            if name.startswith(objective)
+            for planned in _cells(policy, (name,), (100,), 2 * runs)
+        ),
+        *_cells(TIMED, CLUMPED, RATES, 2 * runs, RAMP_MINUTES),
+        *_cells(AUTOMATIC, CLUMPED_WORSE, (100,), runs),
         *_cells(CLEARS_ERRORS, EQUAL_AND_CALM, (100,), runs),
         *(
             planned

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.simulation.world import CALM, OFTEN, RARE, SHARED, Quality, World
+from tests.simulation.world import CALM, OFTEN, RARE, SHARED, Clumps, Quality, World
 
 RATES = (1, 10, 100, 1000)  # requests per second
 
@@ -96,7 +96,50 @@ AT_MARGIN = {
     for how_often, bursts in {"calm": CALM, "one burst an hour": RARE, "one burst in ten minutes": OFTEN}.items()
 }
 
-SCENARIOS = HEALTHY | REGRESSIONS | SILENT | TURNING | HIDDEN | AT_MARGIN | BOTH_BREAK | WATCHED_BAD | OUTAGES
+_FIVE = Clumps(errors=5, slow=5, wrong=5)
+IN_FIVES = replace(USUAL, clumps=_FIVE)
+UNKNOWN_CLUMPS = "all in clumps of 5, but not in the baseline"
+CLUMPED = {
+    **{
+        f"{what} in clumps of {size}": replace(USUAL, clumps=clumps)
+        for size in (2, 5, 20)
+        for what, clumps in {
+            "errors and labels": Clumps(errors=size, wrong=size),
+            "slow requests": Clumps(slow=size),
+            "all bad requests, each time exactly,": Clumps(errors=size, slow=size, wrong=size, fixed=True),
+        }.items()
+    },
+    **{
+        f"all {rows} rows of a request right or wrong": replace(USUAL, clumps=Clumps(wrong=rows, fixed=True))
+        for rows in (8, 64)
+    },
+    "five retries of each error, by either revision": replace(USUAL, clumps=Clumps(errors=5, retried=True)),
+    "all in clumps of 5, and one burst an hour": replace(IN_FIVES, bursts=RARE),
+    "all in clumps of 5, and one burst in ten minutes": replace(IN_FIVES, bursts=OFTEN),
+    "all in clumps of 5 in the baseline, but not in the run": replace(USUAL, clumps_before=_FIVE),
+    UNKNOWN_CLUMPS: replace(IN_FIVES, clumps_before=Clumps()),
+}
+CLUMPED_WORSE = {f"{name}, all in clumps of 5": replace(IN_FIVES, canary=quality) for name, quality in WORSE.items()}
+CLUMPED_AT_MARGIN = {
+    f"{margin}, in clumps of {size}": replace(USUAL, canary=quality, clumps=Clumps(errors=size, wrong=size))
+    for margin, quality in {"errors exactly twice stable's": _TWICE, "accuracy exactly 0.02 lower": _LOWER}.items()
+    for size in (5, 20)
+}
+
+SCENARIOS = (
+    HEALTHY
+    | REGRESSIONS
+    | SILENT
+    | TURNING
+    | HIDDEN
+    | AT_MARGIN
+    | BOTH_BREAK
+    | WATCHED_BAD
+    | OUTAGES
+    | CLUMPED
+    | CLUMPED_WORSE
+    | CLUMPED_AT_MARGIN
+)
 
 # The seed of a row follows from its name. These rows were renamed after the page was measured. They keep the seeds of
 # their first names, and so their numbers.

@@ -45,6 +45,28 @@ class Bursts:
     shared: bool = False  # both revisions burst at the same time
 
 
+@dataclass(frozen=True)
+class Clumps:
+    """How many bad requests come together, because one cause makes all of them bad. The mean sizes; 1: each by itself.
+
+    The sizes are geometric, or `fixed`: then all are of that whole number. A clump is in one revision and one tick;
+    those of slow requests have one latency. `retried`: the errors are retries, and each may go to either revision.
+    """
+
+    errors: float = 1.0
+    slow: float = 1.0
+    wrong: float = 1.0
+    fixed: bool = False
+    retried: bool = False
+
+    def drawn(self, expected: NDArray[np.floating], size: float, random: Random) -> NDArray[np.int64]:
+        """Numbers of bad requests in clumps of the mean `size`; `expected` on average."""
+        clumps = random.poisson(expected / size)
+        if self.fixed:
+            return np.asarray(clumps * int(size))
+        return np.where(clumps > 0, clumps + random.negative_binomial(np.maximum(clumps, 1), 1 / size), 0)
+
+
 CALM = Bursts()
 SHARED = Bursts(every=375, shared=True)
 RARE = Bursts(every=3750, seconds=(60, 60))
@@ -61,6 +83,8 @@ class World:
     canary: Quality = Quality()
     bursts: Bursts = CALM
     before: Bursts | None = None  # the bursts in the baseline, if they differ from those in the run
+    clumps: Clumps = Clumps()
+    clumps_before: Clumps | None = None  # in the baseline, if they differ from those in the run
     later: Quality | None = None  # the canary's from second `turns` to second `ends`, if it changes
     stable_later: Quality | None = None  # stable's in the same time, if it changes
     turns: float = TURNS_AT
@@ -135,27 +159,53 @@ def share_slower(seconds: float, slowness: float) -> float:
 
 def drawn_answers(expected: Floats, bursting: Floats, quality: Quality, world: World, random: Random) -> Answers:
     """Draws one revision's tick. `expected`: mean requests sent to it, by run. `bursting`: the share of its pods."""
-    bursts = world.bursts
+    bursts, clumps = world.bursts, world.clumps
     quiet = random.poisson(expected * quality.answered * (1 - bursting))
     burst = random.poisson(expected * quality.answered * bursting)
-    errors = random.binomial(quiet, quality.errors) + random.binomial(burst, min(quality.errors * bursts.errors, 0.9))
-    slow = _slower(quiet, quality.slowness, random) + _slower(burst, quality.slowness * bursts.slowness, random)
+    in_burst = min(quality.errors * bursts.errors, 0.9)
+    errors = sum(
+        _bad(requests, share, clumps, clumps.errors, random)
+        for requests, share in ((quiet, quality.errors), (burst, in_burst))
+    )
+    slow = sum(
+        _slower(requests, slowness, clumps, random)
+        for requests, slowness in ((quiet, quality.slowness), (burst, quality.slowness * bursts.slowness))
+    )
     requests = quiet + burst
-    wrong = random.binomial(requests, 1 - quality.accuracy)
+    wrong = _bad(requests, 1 - quality.accuracy, clumps, clumps.wrong, random)
     refused = random.binomial(requests, quality.refused)  # 0 takes no random number
-    return Answers(*(counts.astype(float) for counts in (requests, errors, slow, requests, wrong, refused)))
+    return Answers(*(np.asarray(counts, float) for counts in (requests, errors, slow, requests, wrong, refused)))
 
 
-def _slower(requests: NDArray[np.int64], slowness: float, random: Random) -> NDArray[np.int64]:
+def _bad(requests: NDArray[np.int64], share: float, clumps: Clumps, size: float, random: Random) -> NDArray[np.int64]:
+    """How many of the requests are bad, in clumps of the mean `size`."""
+    if size == 1:
+        return random.binomial(requests, share)
+    return np.minimum(clumps.drawn(requests * share, size, random), requests)
+
+
+def _slower(requests: NDArray[np.int64], slowness: float, clumps: Clumps, random: Random) -> NDArray[np.int64]:
     """The requests over each bound: those over the first bound, of these those over the second, and so on."""
+    shares = [share_slower(bound, slowness) for bound in BOUNDS]
+    if clumps.slow > 1:
+        between = -np.diff([*shares, 0.0])  # shares of requests, from each bound to the next one
+        drawn = np.stack([clumps.drawn(requests * share, clumps.slow, random) for share in between])
+        return np.minimum(np.flip(np.cumsum(np.flip(drawn, 0), 0), 0), requests)
     over_bound, rows = requests, []
     share_before = 1.0
-    for bound in BOUNDS:
-        share = share_slower(bound, slowness)
+    for share in shares:
         over_bound = random.binomial(over_bound, share / share_before)
         share_before = share
         rows.append(over_bound)
     return np.stack(rows)
+
+
+def _with_retries(canary: Answers, stable: Answers, random: Random) -> tuple[Answers, Answers]:
+    """Each error of both revisions goes to one of them by chance, as its requests do."""
+    errors, requests = canary.errors + stable.errors, canary.requests + stable.requests
+    share = canary.requests / np.maximum(requests, 1)
+    to_canary = np.minimum(random.binomial(errors.astype(np.int64), share), canary.requests)
+    return replace(canary, errors=to_canary), replace(stable, errors=np.minimum(errors - to_canary, stable.requests))
 
 
 class Traffic:
@@ -181,6 +231,8 @@ class Traffic:
         of_stable = world.stable_later if world.stable_later and turned else world.stable
         canary = drawn_answers(expected * weight, canary_bursting, of_canary, world, self._random)
         stable = drawn_answers(expected * (1 - weight), bursting, of_stable, world, self._random)
+        if world.clumps.retried:
+            canary, stable = _with_retries(canary, stable, self._random)
         return self._with_late_labels(canary, stable)
 
     def _with_late_labels(self, canary: Answers, stable: Answers) -> tuple[Answers, Answers]:
@@ -208,4 +260,5 @@ def baseline_answers(world: World, bin_seconds: float, random: Random) -> Answer
     pod = BurstingPods(bursts, 1, 1, bin_seconds / parts, random)
     bursting = np.array([pod.next_tick()[0] for _ in range(bins * parts)]).reshape(bins, parts).mean(1)
     expected = np.full(bins, world.rate / pods * bin_seconds)
-    return drawn_answers(expected, bursting, world.stable, replace(world, bursts=bursts), random)
+    past = replace(world, bursts=bursts, clumps=world.clumps_before or world.clumps)
+    return drawn_answers(expected, bursting, world.stable, past, random)
