@@ -38,6 +38,7 @@ class Bench:
         self.queue = catalogue.queue(options.identical, options.bad)
         self.results: list[CanaryResult] = []
         self._options, self._gateway = options, addresses.gateway
+        self._everywhere = catalogue.STALLS if options.stalls else catalogue.NO_FAULTS
         self._kubectl = Kubectl(addresses)
         self._waiting = list(enumerate(self.queue, 1))
         self._began = time.monotonic()
@@ -74,13 +75,13 @@ class Bench:
             max_seconds=limit,
             seed=number,
         )
-        await self._kubectl.apply(catalogue.deployment(name, NAMESPACE, host, versions["good"]))
+        await self._kubectl.apply(catalogue.deployment(name, NAMESPACE, host, versions["good"], self._everywhere))
         async with AsyncExitStack() as running:
             await running.enter_async_context(screen.watched(board, self._kubectl, example))
             await board.until("the first version serves", lambda status: status.phase == "Stable", READY_WITHIN)
             await running.enter_async_context(stream)
             await asyncio.sleep(self._options.baseline)
-            lane = Lane(self._kubectl, NAMESPACE, name, board, stream)
+            lane = Lane(self._kubectl, NAMESPACE, name, board, stream, everywhere=self._everywhere)
             while self._waiting and self._elapsed < self._options.minutes * 60:
                 await self._try(lane, name, *self._waiting.pop(0), versions)
 
@@ -136,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dev.bench.canaries", description=__doc__.splitlines()[0])
     parser.add_argument("--identical", type=int, default=20, help="identical canaries (default: %(default)s)")
     parser.add_argument("--bad", type=int, default=2, help="canaries of each bad kind (default: %(default)s)")
+    parser.add_argument("--stalls", action="store_true", help="all servers stand still for 100 ms every few seconds")
     parser.add_argument("--lanes", type=int, default=5, help="ModelDeployments at the same time (default: %(default)s)")
     parser.add_argument(
         "--rate", type=float, default=50.0, help="predictions per second and lane (default: %(default)s)"

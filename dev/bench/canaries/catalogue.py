@@ -21,6 +21,8 @@ FLAGS = {
 HANGS_AFTER = 30  # predictions
 CRASHES_ON = "7.9, 3.8, 6.4, 2.0"  # one of the 150 rows
 IMAGE = "registry.local/sluice-faulty:dev"
+NO_FAULTS: Mapping[str, str] = {}
+STALLS: Mapping[str, str] = {"FAULT_STALL": "0.1", "FAULT_STALL_EVERY": "4"}  # seconds; requests are slow in clumps
 OBJECTIVES = (
     {"name": "errors", "errorRate": {"max": f"{ERROR_LIMIT:.0%}", "maxRatio": "2"}},
     {"name": "latency", "latency": {"quantile": f"{LATENCY_QUANTILE}", "max": "250ms", "maxRatio": "1.5"}},
@@ -36,13 +38,20 @@ class Kind:
     model: str = "good"
     faults: Mapping[str, str] = field(default_factory=dict)
 
-    def server(self, number: int) -> dict[str, Any]:
-        """A merge patch of `spec.server` that makes this canary."""
-        variables = {"CANARY": str(number), **self.faults}
-        return {
-            "image": IMAGE if self.faults else None,
-            "env": [{"name": name, "value": value} for name, value in variables.items()],
-        }
+    def server(self, number: int, everywhere: Mapping[str, str] = NO_FAULTS) -> dict[str, Any]:
+        """A merge patch of `spec.server` that makes this canary. `everywhere`: faults that stable has as well."""
+        faults = {**everywhere, **self.faults}
+        return _server(faults, {"CANARY": str(number)})
+
+
+def stable_server(everywhere: Mapping[str, str] = NO_FAULTS) -> dict[str, Any]:
+    """A merge patch of `spec.server` that makes the servers of stable again."""
+    return _server(everywhere, {})
+
+
+def _server(faults: Mapping[str, str], more: Mapping[str, str]) -> dict[str, Any]:
+    variables = [{"name": name, "value": value} for name, value in {**more, **faults}.items()]
+    return {"image": IMAGE if faults else None, "env": variables or None}
 
 
 IDENTICAL = Kind("identical")
@@ -62,15 +71,18 @@ def queue(identical: int, of_each_bad: int) -> list[Kind]:
     return [kind for _, kind in sorted(positions, key=lambda position: position[0])]
 
 
-def deployment(name: str, namespace: str, host: str, good: Version) -> dict[str, Any]:
+def deployment(
+    name: str, namespace: str, host: str, good: Version, everywhere: Mapping[str, str] = NO_FAULTS
+) -> dict[str, Any]:
     """A ModelDeployment that serves the good version on one small pod, with STEPS and OBJECTIVES for its canaries."""
+    server = {name: value for name, value in stable_server(everywhere).items() if value is not None}
     return {
         "apiVersion": "sluice.dev/v1alpha1",
         "kind": "ModelDeployment",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "model": {"uri": good.uri, "pollInterval": "2s", "trust": "TrustedTypes"},
-            "server": {"replicas": 1, "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}},
+            "server": {"replicas": 1, "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}, **server},
             "traffic": {"ingress": {"host": host}},
             "rollout": {
                 "canary": {"steps": [{"weight": weight, "minDuration": f"{seconds}s"} for weight, seconds in STEPS]},

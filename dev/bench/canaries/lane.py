@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dev.bench.canaries import catalogue
@@ -41,12 +41,14 @@ class Lane:
         board: Board,
         stream: Stream,
         *,
+        everywhere: Mapping[str, str] = catalogue.NO_FAULTS,  # of all servers
         watch: float = catalogue.WATCH,  # seconds
         ready_within: float = READY_WITHIN,
         timeout: float = TIMEOUT,  # seconds after which each request has ended
     ) -> None:
         self._kubectl, self._namespace, self._name = kubectl, namespace, name
         self._board, self._stream = board, stream
+        self._everywhere = everywhere
         self._watch, self._ready_within, self._timeout = watch, ready_within, timeout
 
     async def try_canary(self, number: int, kind: Kind, models: dict[str, Version]) -> CanaryResult:
@@ -79,7 +81,8 @@ class Lane:
 
     async def _set_spec(self, model: Version, kind: Kind | None = None, number: int = 0) -> None:
         """Write the model and server settings of a canary, or without `kind` those of stable."""
-        server = {"image": None, "env": None} if kind is None else kind.server(number)
+        everywhere = self._everywhere
+        server = catalogue.stable_server(everywhere) if kind is None else kind.server(number, everywhere)
         patch = {"spec": {"model": {"uri": model.uri}, "server": server}}
         await self._kubectl.text(
             *("-n", self._namespace, "patch", "modeldeployment", self._name, "--type=merge", "-p", json.dumps(patch)),

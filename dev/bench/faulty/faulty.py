@@ -6,6 +6,8 @@ server counts it as if the model had it. Environment variables choose the faults
 FAULT_ERRORS      share of predictions that fail
 FAULT_SLOWER      by which share of its time an answer takes longer
 FAULT_DELAY       seconds that are added to each answer
+FAULT_STALL       seconds for which all predictions stand still, as in a collection of garbage
+FAULT_STALL_EVERY seconds between two stalls on average (default 4)
 FAULT_HANG_AFTER  number of predictions after which none is answered
 FAULT_CRASH_ON    a text; a request that contains it ends the process
 """
@@ -36,6 +38,8 @@ class Faults:
     errors: float = 0.0
     slower: float = 0.0
     delay: float = 0.0
+    stall: float = 0.0
+    stall_every: float = 4.0
     hang_after: int = NEVER
     crash_on: bytes = b""
 
@@ -45,6 +49,8 @@ class Faults:
             errors=float(environment.get("FAULT_ERRORS", "0")),
             slower=float(environment.get("FAULT_SLOWER", "0")),
             delay=float(environment.get("FAULT_DELAY", "0")),
+            stall=float(environment.get("FAULT_STALL", "0")),
+            stall_every=float(environment.get("FAULT_STALL_EVERY", "4")),
             hang_after=int(environment.get("FAULT_HANG_AFTER", NEVER)),
             crash_on=environment.get("FAULT_CRASH_ON", "").encode(),
         )
@@ -56,6 +62,7 @@ class Faulty:
     def __init__(self, app: ASGIApp, faults: Faults, source: random.Random) -> None:
         self._app, self._faults, self._random = app, faults, source
         self._predictions = 0
+        self._stall_ends = 0.0  # of the next one, or the present one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         probe = any(name == PROBE_HEADER for name, _ in scope["headers"])
@@ -82,10 +89,21 @@ class Faulty:
 
         async def slower_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await asyncio.sleep((time.perf_counter() - began) * faults.slower + faults.delay)
+                slower = (time.perf_counter() - began) * faults.slower + faults.delay
+                await asyncio.sleep(slower + self._stalled_for(time.perf_counter()))
             await send(message)
 
         await self._app(scope, faulty_receive, slower_send)
+
+    def _stalled_for(self, now: float) -> float:
+        """The seconds until the present stall is over; 0 between two of them."""
+        faults = self._faults
+        if not faults.stall:
+            return 0.0
+        while self._stall_ends <= now:
+            self._stall_ends = now + self._random.expovariate(1 / faults.stall_every) + faults.stall
+        left = self._stall_ends - now
+        return left if left <= faults.stall else 0.0
 
 
 def main() -> int:

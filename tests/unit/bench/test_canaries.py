@@ -25,6 +25,15 @@ def test_each_canary_is_a_new_revision() -> None:
     assert CRASHES.server(1)["image"] == catalogue.IMAGE
 
 
+def test_stalls_are_everywhere() -> None:
+    """Stable and each canary have them, and go on having them after a canary was withdrawn."""
+    stalls = {"name": "FAULT_STALL", "value": "0.1"}
+    for server in (catalogue.stable_server(catalogue.STALLS), *(kind.server(1, catalogue.STALLS) for kind in BAD)):
+        assert server["image"] == catalogue.IMAGE
+        assert stalls in server["env"]
+    assert catalogue.stable_server() == {"image": None, "env": None}
+
+
 def test_exposure_counts_the_predictions_that_the_canary_got() -> None:
     """Its answers, and from the first one on requests without an answer; not labels, not stable's answers."""
     requests = [

@@ -90,3 +90,15 @@ def test_one_input_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asyncio.run(answer(faulty(FAULT_CRASH_ON="5.1, 3.5"), scope())) == ROW
     with pytest.raises(EndedError, match="1"):
         asyncio.run(answer(faulty(FAULT_CRASH_ON="7.9, 3.8"), scope()))
+
+
+def test_a_stall_makes_all_predictions_of_a_moment_wait_for_its_end() -> None:
+    """They stand still for 100 ms, about every four seconds, and so a fortieth of them waits."""
+    stalling = Faulty(app, Faults(stall=0.1, stall_every=4.0), random.Random(1))
+    waits = [stalling._stalled_for(millisecond / 1000) for millisecond in range(2_000_000)]
+    assert 0.02 < sum(wait > 0 for wait in waits) / len(waits) < 0.03
+    assert max(waits) <= 0.1
+    begins = next(at for at, wait in enumerate(waits) if wait)
+    ends = next(at for at in range(begins, len(waits)) if not waits[at])
+    assert {round(at / 1000 + waits[at], 6) for at in range(begins, ends)} == {round(begins / 1000 + waits[begins], 6)}
+    assert Faulty(app, Faults(), random.Random(1))._stalled_for(1.0) == 0
