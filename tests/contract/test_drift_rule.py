@@ -1,9 +1,8 @@
-"""The recording rules of docs/metrics.md in a real Prometheus, with what a model server exports."""
+"""The recording rules of drift in a real Prometheus, with what a model server exports."""
 
 from __future__ import annotations
 
 import math
-import re
 import time
 from pathlib import Path
 
@@ -18,11 +17,10 @@ from sluice_server.model.reference import FeatureReference, Reference
 from sluice_server.model.schema import Column, Kind, Schema
 from tests.contract.test_prometheus import prometheus
 
-PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+FILE = Path(__file__).parents[2] / "manifests" / "alerts" / "models.yaml"
 (RULES,) = (
     {rule["record"]: rule["expr"] for rule in group["rules"] if "record" in rule}
-    for block in re.findall(r"```yaml\n(groups:.*?)```", PAGE, re.DOTALL)
-    for group in yaml.safe_load(block)["groups"]
+    for group in yaml.safe_load(FILE.read_text(encoding="utf-8"))["groups"]
     if group["name"] == "sluice-drift"
 )
 DAY = 86_400
