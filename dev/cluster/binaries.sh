@@ -6,7 +6,7 @@
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=readonly -trimpath -buildvcs=false"
 
 GROUPS_OF_NODE=(kubernetes node coredns prometheus)
-GROUPS_OF_TESTS=(alertmanager)   # of the contract tests alone: a cluster starts without them
+GROUPS_OF_TESTS=(alertmanager helm lint monitors)   # of the contract tests alone: a cluster starts without them
 
 # build_flags GROUP: the arguments of `go build`, one per line
 build_flags() {
@@ -19,8 +19,8 @@ build_flags() {
       printf '%s\n' "$strip" tool ;;
     prometheus) # with only the service discovery that is used: half the packages, half the size
       printf '%s\n' "-tags=remove_all_sd,enable_kubernetes_sd" "$strip" tool ;;
-    coredns) printf '%s\n' "$strip" . ;;
-    node | alertmanager) printf '%s\n' "$strip" tool ;;
+    coredns | monitors) printf '%s\n' "$strip" . ;;
+    node | alertmanager | helm | lint) printf '%s\n' "$strip" tool ;;
   esac
 }
 
