@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 
 import kopf
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
 from sluice_operator import logs
 from sluice_operator import settings as environment
@@ -23,6 +23,7 @@ from sluice_operator.controller import health, watch
 from sluice_operator.controller.listeners import StatusListener
 from sluice_operator.http_client import HttpClient
 from sluice_operator.kubernetes.client import ApiServer
+from sluice_operator.kubernetes.configuration import configuration
 from sluice_operator.kubernetes.guard import Guarded
 from sluice_operator.kubernetes.guarded_rest import GuardedRest
 from sluice_operator.kubernetes.lease import Lease, LeaseLostError
@@ -44,10 +45,10 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
     main_task = asyncio.current_task()
     assert main_task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main_task.cancel)  # until kopf has its own
-    lease_api = client.ApiClient(await _configuration())  # of its own, because it is used in a thread of its own
+    lease_api = client.ApiClient(await configuration())  # of its own, because it is used in a thread of its own
     lease = Lease(ApiServer(lease_api), settings.lease_namespace, settings.lease_name, socket.gethostname())
     async with (
-        client.ApiClient(await _configuration()) as api,
+        client.ApiClient(await configuration()) as api,
         HttpClient("mlflow") as mlflow,
         HttpClient("store") as store,
     ):
@@ -66,16 +67,6 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
             lead(server, LeaseThread(lease, lease_api.close), parts, settings.namespaces),
             *([shard.run(parts.wake_namespace)] if shard else []),
         )
-
-
-async def _configuration() -> client.Configuration:
-    """Where the API server is, and how to log in."""
-    configuration = client.Configuration()
-    if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        config.load_incluster_config(configuration)
-    else:
-        await config.load_kube_config(client_configuration=configuration)
-    return configuration
 
 
 async def lead(server: ApiServer, lease: LeaseThread, parts: Parts, namespaces: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ _PATHS = {
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
     "Event": "/apis/events.k8s.io/v1/namespaces/{}/events",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
 }
 
 
@@ -249,7 +250,7 @@ def _path(kind: str, namespace: str, name: str | None = None) -> str:
 
 def _path_of(manifest: Manifest) -> str:
     metadata = manifest["metadata"]
-    return _path(manifest["kind"], metadata["namespace"], metadata["name"])
+    return _path(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
 
 
 def _message(text: bytes | str) -> str:

@@ -1,0 +1,176 @@
+"""`python -m sluice_operator.installation.check`: whether an operator works, and reaches what it needs.
+
+The pod of `helm test` runs it with the operator's settings and credentials, so it is refused what the operator is. Each
+line says what is well, or what to do.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from kubernetes.aio import client
+
+from sluice_operator import settings as environment
+from sluice_operator.api.observation import Denied
+from sluice_operator.api.owner import Manifest
+from sluice_operator.http_client import Http, HttpClient, HttpError, Request
+from sluice_operator.kubernetes.client import ApiServer
+from sluice_operator.kubernetes.configuration import configuration
+from sluice_operator.kubernetes.lease import RETRY
+from sluice_operator.kubernetes.port import Kube, NoAnswer, ReadRefused
+from sluice_operator.mlflow.connection import Connection, Logins
+from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
+from sluice_operator.prometheus.reader import MetricsLostError, Reader
+from sluice_operator.prometheus.renewal import from_folder
+from sluice_operator.settings import Settings
+
+_LOOKS = 31  # at the Lease, so for a minute: an operator that has just started waits for a quarter of it
+_TIMEOUT = 5.0  # seconds, of one answer
+
+Check = Callable[[], Awaitable[str]]
+Pause = Callable[[float], Awaitable[None]]
+
+
+class CheckError(Exception):
+    """Something is not well. The text says what to do."""
+
+
+class Leases(Protocol):
+    """Reads a Lease."""
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None: ...
+
+
+async def operator_works(leases: Leases, settings: Settings, pause: Pause = asyncio.sleep) -> str:
+    """An operator works if it renews the Lease. Raises CheckError after a minute in which none did."""
+    where, before = f"{settings.lease_namespace}/{settings.lease_name}", ("", "")
+    for _ in range(_LOOKS):
+        lease = await leases.get("Lease", settings.lease_namespace, settings.lease_name)
+        spec = (lease or {}).get("spec") or {}
+        now = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
+        if now[0] and now[0] == before[0] and now[1] != before[1]:
+            return f"an operator works: {now[0]} renews the Lease {where}"
+        before = now
+        await pause(RETRY)
+    hint = f"the last lines of its log say why: kubectl logs deployment/NAME -n {settings.lease_namespace}"
+    raise CheckError(f"no operator works: nobody has renewed the Lease {where} for a minute. {hint}")
+
+
+async def mlflow_answers(http: Http, kube: Kube, settings: Settings) -> str:
+    """MLflow takes the operator's credentials. Raises CheckError."""
+    base = settings.tracking_uri
+    login = await Logins(kube, settings.registry_credentials).of(Connection())
+    if isinstance(login, Denied):
+        raise CheckError(f"MLflow is not asked: {login.message}")
+    try:
+        await Api(http, base, login).get(dict[str, Any], "registered-models/search", max_results="1")
+    except DeniedError as error:
+        raise CheckError(str(error)) from error
+    except (UnusableError, NotFoundError) as error:
+        raise CheckError(f"MLflow at {base} gave no answer: {error}. Is mlflow.url right?") from error
+    return f"MLflow answers at {base}"
+
+
+async def prometheus_answers(reader: Reader, settings: Settings) -> str:
+    """Prometheus takes the operator's credentials, and its clock is right. Raises CheckError."""
+    try:
+        ahead = await reader.ahead()
+    except MetricsLostError as error:
+        raise CheckError(f"{error}. Is prometheus.url right ({settings.prometheus_url})?") from error
+    allowed = max(settings.scrape_interval, 5.0)
+    if abs(ahead) > allowed:
+        raise CheckError(f"the clock of Prometheus differs by {abs(ahead):.0f} s: set both by NTP")
+    return f"Prometheus answers at {settings.prometheus_url}"
+
+
+async def gateway_listens(settings: Settings) -> str:
+    """The gateway takes connections. What it answers depends on the host that is asked for. Raises CheckError."""
+    address = urlsplit(settings.gateway_address)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            _, writer = await asyncio.open_connection(address.hostname, port)
+    except (OSError, TimeoutError) as error:
+        why = "it took too long" if isinstance(error, TimeoutError) else error.strerror or type(error).__name__
+        hint = "Is gateway.address right?"
+        raise CheckError(f"the gateway at {settings.gateway_address} takes no connection: {why}. {hint}") from error
+    writer.close()
+    return f"the gateway takes connections at {settings.gateway_address}"
+
+
+async def store_answers(http: Http, settings: Settings) -> str:
+    """The store reaches its files and its database. Raises CheckError."""
+    deadline = asyncio.get_running_loop().time() + _TIMEOUT
+    url = settings.store_url
+    try:
+        answer = await http.ask(Request("GET", f"{url}/health", _TIMEOUT, deadline, max_bytes=10_000))
+    except HttpError as error:
+        raise CheckError(f"the store at {url} gave no answer: {error}") from error
+    if answer.status != 200:
+        said = (answer.body or b"").decode(errors="replace")[:200]
+        raise CheckError(f"the store at {url} cannot work: HTTP {answer.status}, {said}")
+    return f"the store answers at {url}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The result of a check as a person reads it."""
+
+    is_well: bool
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.is_well else 'FAIL'}  {self.text}"
+
+
+async def results(checks: Sequence[Check]) -> list[Line]:
+    """All checks at once, in their order."""
+    return list(await asyncio.gather(*(_result(check) for check in checks)))
+
+
+async def _result(check: Check) -> Line:
+    try:
+        return Line(True, await check())
+    except CheckError as error:
+        return Line(False, str(error))
+    except (NoAnswer, ReadRefused, TimeoutError) as error:
+        return Line(False, f"the API server: {str(error) or 'it took too long'}")
+
+
+async def _run(settings: Settings) -> list[Line]:
+    reader = Reader(from_folder(settings.prometheus_url, settings.prometheus_credentials))
+    async with (
+        client.ApiClient(await configuration()) as api,
+        HttpClient("mlflow") as mlflow,
+        HttpClient("store") as store,
+    ):
+        server = ApiServer(api)
+        checks: list[Check] = [
+            lambda: operator_works(server, settings),
+            lambda: mlflow_answers(mlflow, server, settings),
+            lambda: prometheus_answers(reader, settings),
+            lambda: gateway_listens(settings),
+        ]
+        if settings.store_url:
+            checks.append(lambda: store_answers(store, settings))
+        return await results(checks)
+
+
+def main() -> int:
+    """Returns the exit code: 1 if something is not well, 2 for settings that cannot be used."""
+    try:
+        settings = environment.read(os.environ)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    lines = asyncio.run(_run(settings))
+    print(*lines, sep="\n")
+    return 0 if all(line.is_well for line in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
