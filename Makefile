@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test promises steps simulate models imports demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test promises steps simulate models imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ models: .venv/installed ## Which models are served, and what they answer in thre
 imports: .venv/installed ## What imports what in operator and server: a table, and pictures in docs/imports-*.svg
 	$(BIN)/python -m dev.imports sluice_operator --svg docs/imports-operator.svg
 	$(BIN)/python -m dev.imports sluice_server --svg docs/imports-server.svg
+
+manifests: .venv/installed ## The plain manifests and docs/chart-values.md, made from chart/; needs cluster.sh build
+	$(BIN)/python -m dev.install_manifests
 
 demo: .venv/installed ## One model promoted, a worse one rolled back, on the cluster; CHAOS=1 kills the operator meanwhile
 	CHAOS=$(CHAOS) $(BIN)/python -m dev.demo

@@ -15,7 +15,7 @@ install_project() {
 
 # The key of the store is made once: another one would end all tokens.
 make_store_key() {
-  kubectl apply --server-side -f "$ROOT/manifests/install/base/namespace.yaml" >/dev/null
+  kubectl apply --server-side -f "$ROOT/manifests/install/common/namespace.yaml" >/dev/null
   kubectl get secret sluice-store-key -n sluice-system >/dev/null 2>&1 ||
     kubectl create secret generic sluice-store-key -n sluice-system --from-literal=key="$(openssl rand -hex 32)" >/dev/null
 }

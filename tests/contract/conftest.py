@@ -7,6 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import yaml
 from dev import api_server as control_plane
 from dev import mlflow_server as mlflow
 from dev.api_server import ROOT
+from dev.helm import Helm, find_program
 from dev.processes import free_ports, running
 
 PATIENCE = 120.0  # seconds; a small and busy machine needs about ten
@@ -69,11 +71,17 @@ def wait_for(attempt: Callable[[], subprocess.CompletedProcess[str]], what: str)
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     """kubectl for a fresh API server that lives as long as the test session."""
+    with api_server_in(tmp_path_factory.mktemp("api-server")) as admin:
+        yield admin
+
+
+@contextmanager
+def api_server_in(folder: Path) -> Iterator[Kubectl]:
+    """kubectl for a fresh API server, which ends with the block."""
     try:
         programs = control_plane.find_programs()
     except FileNotFoundError as error:
         pytest.fail(str(error), pytrace=False)
-    folder = tmp_path_factory.mktemp("api-server")
     port, etcd_port, peer_port = free_ports(3)
     [kubeconfig] = control_plane.write_credentials(folder, port, "admin")
     admin = Kubectl(programs["kubectl"], kubeconfig)
@@ -87,6 +95,15 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
 
         wait_for(ready, "the API server")
         yield admin
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """Helm without a cluster."""
+    try:
+        return Helm(find_program("helm"))
+    except FileNotFoundError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from tests.contract.chart_values import SMALLEST
+
 if TYPE_CHECKING:
+    from dev.helm import Helm
     from tests.contract.conftest import Kubectl
 
 LOCAL = Path(__file__).parents[2] / "manifests" / "install" / "local"
@@ -58,7 +62,7 @@ def test_the_overlay_has_the_local_image_and_addresses(installed: Kubectl) -> No
         "SLUICE_GATEWAY_ADDRESS": "http://traefik.traefik.svc",
         "SLUICE_SCRAPE_INTERVAL": "2s",
         "SLUICE_EVALUATION_INTERVAL": "2s",
-        "SLUICE_LOG_LEVEL": "info",
+        "SLUICE_LEASE_NAME": "sluice-leader",
         "SLUICE_PROMETHEUS_CREDENTIALS": "/etc/sluice/prometheus",
         "SLUICE_REGISTRY_CREDENTIALS": "/etc/sluice/registry",
     }
@@ -170,7 +174,7 @@ def test_an_operator_may_hold_the_lease_that_it_asks_for(api_server: Kubectl, ov
     (account,) = [manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "ServiceAccount"]
     rules = [rule for manifest in manifests if manifest["kind"] == "Role" for rule in manifest["rules"]]
     named = [rule["resourceNames"] for rule in rules if "resourceNames" in rule]
-    assert named == [[settings.get("SLUICE_LEASE_NAME", "sluice-leader")]]
+    assert named == [[settings["SLUICE_LEASE_NAME"]]]
     bindings = [manifest for manifest in manifests if manifest["kind"].endswith("RoleBinding")]
     assert {subject["name"] for binding in bindings for subject in binding["subjects"]} == {account}
 
@@ -229,6 +233,27 @@ def test_two_operators_share_nothing_but_crd_and_namespace(api_server: Kubectl) 
     ]
     shared = {("Namespace", "sluice-system"), ("CustomResourceDefinition", "modeldeployments.sluice.dev")}
     assert names[0] & names[1] == names[0] & names[2] == names[1] & names[2] == shared
+
+
+FOLDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "base": ("sluice", {}),
+    "namespaced": ("sluice-models", {"watch": {"namespaces": ["models"]}}),
+    "sharded": ("sluice-a", {"watch": {"namespaceLabels": {"sluice.dev/shard": "a"}}}),
+}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_has_the_objects_of_the_chart(api_server: Kubectl, helm: Helm, folder: str) -> None:
+    """All that it renders, under the same names; kustomize adds a hash to the one of the ConfigMap."""
+    release, values = FOLDERS[folder]
+    shared = {"Namespace", "CustomResourceDefinition"}
+    built = {
+        (each["kind"], re.sub(r"-[a-z0-9]{10}$", "", each["metadata"]["name"]), each["metadata"].get("namespace"))
+        for each in rendered(api_server, LOCAL.parent / folder)
+        if each["kind"] not in shared
+    }
+    chart = helm.template({**SMALLEST, **values}, "--no-hooks", release=release)
+    assert built == {(each["kind"], each["metadata"]["name"], each["metadata"].get("namespace")) for each in chart}
 
 
 def test_the_operator_is_deleted_by_its_label_and_the_crd_stays(installed: Kubectl) -> None:

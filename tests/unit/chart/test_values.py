@@ -1,0 +1,84 @@
+"""The values of the chart, its schema, the settings and the page about them agree."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from dev import chart_values
+from dev.api_server import ROOT
+from sluice_operator.settings import Settings
+
+CHART = ROOT / "chart"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+OF_OTHER_VALUES = {"SERVER_IMAGE", "SERVER_PYFUNC_IMAGE", "TRACKING_URI", "REGISTRY_CREDENTIALS", "PROMETHEUS_URL"}
+OF_OTHER_VALUES |= {"PROMETHEUS_CREDENTIALS", "SCRAPE_INTERVAL", "GATEWAY_ADDRESS", "GATEWAY_CA", "NAMESPACES"}
+OF_OTHER_VALUES |= {"NAMESPACE_SELECTOR", "LEASE_NAMESPACE", "LEASE_NAME", "HEALTH_PORT", "METRICS_PORT"}
+SECRET = {"STORE_KEY", "GATEWAY_HEADERS"}  # by operator.envFrom, and from the Secret of the store
+
+
+def leaves(values: dict[str, Any], described: set[str], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if name in described or not isinstance(value, dict):
+            yield name
+        else:
+            yield from leaves(value, described, f"{name}.")
+
+
+def objects(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for value in schema["properties"].values():
+        if "properties" in value:
+            yield value
+            yield from objects(value)
+
+
+def test_each_value_is_described_and_has_a_default() -> None:
+    """And nothing is described that is not there."""
+    described = set(chart_values.described())
+    assert set(leaves(VALUES, described)) == described
+
+
+def test_a_value_that_nobody_knows_is_refused() -> None:
+    """Wherever it is: a misspelt one would do nothing."""
+    assert all(each["additionalProperties"] is False for each in (SCHEMA, *objects(SCHEMA)))
+
+
+def test_the_page_is_the_one_that_the_schema_makes() -> None:
+    """`make manifests` writes it."""
+    assert (ROOT / "docs" / "chart-values.md").read_text(encoding="utf-8") == chart_values.page()
+
+
+def test_each_setting_of_the_operator_can_be_set_in_one_way() -> None:
+    """By a value of its own, from a Secret, or by its name in `settings`."""
+    names = {field.name.upper() for field in dataclasses.fields(Settings)}
+    listed = SCHEMA["properties"]["settings"]["propertyNames"]["anyOf"][0]["enum"]
+    assert {f"SLUICE_{name}" for name in names - OF_OTHER_VALUES - SECRET} == set(listed)
+
+
+def test_each_setting_of_the_store_is_one_that_it_reads() -> None:
+    """What is not in the list has a value of its own, or must be as the pod has it."""
+    text = (ROOT / "store" / "sluice_store" / "settings.py").read_text(encoding="utf-8")
+    listed = SCHEMA["properties"]["store"]["properties"]["settings"]["propertyNames"]["enum"]
+    assert [name for name in listed if f'"{name}"' not in text] == []
+
+
+def test_the_chart_has_the_version_of_the_project() -> None:
+    """In the form of Helm."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = chart["appVersion"].replace("-dev.", ".dev")
+    assert chart["version"] == chart["appVersion"]
+    assert f'\nversion = "{version}"\n' in project
+
+
+def test_the_crd_of_the_chart_is_the_crd() -> None:
+    """`make manifests` copies it."""
+    assert (CHART / "crds" / "modeldeployments.yaml").read_bytes() == (
+        ROOT / "crds" / "modeldeployments.yaml"
+    ).read_bytes()
