@@ -43,6 +43,7 @@ class Settings:
     allowed_hosts: tuple[Allowed, ...] = ()  # that `traffic.ingress.host` may name; empty: all
     allowed_ingress_classes: tuple[Allowed, ...] = ()  # likewise `traffic.ingress.className`
     allowed_trust: tuple[TrustLimit, ...] = ()  # up to which `model.trust` may go; empty: all
+    allowed_host_access: tuple[str, ...] = ()  # namespace patterns whose pods may reach their node
     namespaces: tuple[str, ...] = ()  # that are watched; empty: all
     namespace_selector: str = ""  # labels of the namespaces that this operator works in; empty: all
     lease_namespace: str = "sluice-system"
@@ -85,6 +86,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         allowed_hosts=variables.allowed("ALLOWED_HOSTS", "team-a=*.team-a.example.com"),
         allowed_ingress_classes=variables.allowed("ALLOWED_INGRESS_CLASSES", "team-a=nginx-internal"),
         allowed_trust=variables.trust_limits("ALLOWED_TRUST", "team-a=Code"),
+        allowed_host_access=variables.words("ALLOWED_HOST_ACCESS", ()),
         namespaces=variables.words("NAMESPACES", ()),
         namespace_selector=variables.selector("NAMESPACE_SELECTOR", besides="NAMESPACES"),
         lease_namespace=variables.text("LEASE_NAMESPACE", "sluice-system"),

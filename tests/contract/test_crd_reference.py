@@ -17,12 +17,12 @@ def table() -> dict[str, str]:
 
 
 def leaves(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """The fields that hold values. `server.env` is one of them, because its form is that of a pod."""
+    """The fields that hold values. `server.env` and the like are among them, because their form is that of a pod."""
     for name, child in node["properties"].items():
         here = f"{path}.{name}".lstrip(".")
         if "properties" in child:
             yield from leaves(child, here)
-        elif "items" in child and here != "server.env":
+        elif "items" in child and here != "server.env" and "properties" in child["items"]:
             yield from leaves(child["items"], f"{here}[]")
         else:
             yield here, child

@@ -28,6 +28,7 @@ REVISION = {
     "image": "registry.example/sluice-server:1",
     "resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": "250m"}},
     "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+    "podTemplate": {"metadata": {"labels": {"team": "a"}}, "spec": {"nodeSelector": {"pool": "inference"}}},
     "readyReplicas": 2,
     "editedBy": "kubectl-edit",
     "trust": "TrustedTypes",

@@ -42,6 +42,7 @@ class Revision(StatusPart, frozen=True):
     artifact_secret: str = ""
     resources: dict[str, Any] = msgspec.field(default_factory=dict)
     env: tuple[dict[str, Any], ...] = ()
+    pod_template: dict[str, Any] = msgspec.field(default_factory=dict)  # added to what Sluice makes: api.pod_template
     ready_replicas: int = 0
     edited_by: str = ""  # who else has written the containers of its Deployment
     lost: Lost | None = None

@@ -88,10 +88,25 @@ class ModelSpec(_Section, frozen=True):
 
 
 class ServerSpec(_Section, frozen=True):
+    """The pods. What is typed as Any has the form that it has in a pod; `api.pod_template` puts it together."""
+
     replicas: int
     image: str = ""
     resources: dict[str, Any] = {}
     env: tuple[dict[str, Any], ...] = ()
+    env_from: tuple[dict[str, Any], ...] = ()
+    image_pull_secrets: tuple[dict[str, Any], ...] = ()
+    service_account_name: str = ""
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, Any], ...] = ()
+    affinity: dict[str, Any] = {}
+    topology_spread_constraints: tuple[dict[str, Any], ...] = ()
+    pod_labels: dict[str, str] = {}
+    pod_annotations: dict[str, str] = {}
+    security_context: dict[str, Any] | None = None  # None: the user and group of the image
+    volumes: tuple[dict[str, Any], ...] = ()
+    volume_mounts: tuple[dict[str, Any], ...] = ()
+    pod_template: dict[str, Any] = {}
 
 
 class Ingress(_Section, frozen=True):

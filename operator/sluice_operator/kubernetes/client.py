@@ -21,6 +21,9 @@ from sluice_operator.telemetry.calls import measured
 _TIMEOUT_SECONDS = 10.0
 _WATCH_SECONDS, _PATIENCE_SECONDS = 50, 10  # of a watch, and until it must have ended
 _PAGE = "100"  # objects
+_NO_SUCH_FIELD = (
+    "failed to create typed patch object"  # of a fault in the manifest, which the API server answers with 500
+)
 _PATHS = {
     "ModelDeployment": "/apis/sluice.dev/v1alpha1/namespaces/{}/modeldeployments",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
@@ -223,6 +226,8 @@ def _raise_for(method: str, path: str, status: int, text: bytes) -> NoReturn:
         raise Conflict(message)
     if status == 410:
         raise Expired(message)
+    if _NO_SUCH_FIELD in message:
+        raise WriteRefused(message)
     if status == 429 or status >= 500:
         raise NoAnswer(f"{method} {path}: status {status}, {message}")
     raise ReadRefused(message) if method == "GET" else WriteRefused(message)

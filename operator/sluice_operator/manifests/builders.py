@@ -29,7 +29,7 @@ def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
             "revisionHistoryLimit": 0,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": pod_labels}, "spec": pod_templates.serving(owner, revision)},
+            "template": pod_templates.serving(owner, revision, pod_labels),
         },
     }
     manifest["metadata"]["labels"][names.LABEL_REVISION] = revision.revision
@@ -60,7 +60,7 @@ def prepare_job(owner: Owner, revision: Revision, run: str) -> Manifest:
             "backoffLimit": _RESTARTS,
             "activeDeadlineSeconds": _ATTEMPT_SECONDS,
             "ttlSecondsAfterFinished": _KEPT_SECONDS,
-            "template": {"metadata": {"labels": pod_labels}, "spec": pod_templates.preparing(owner, revision)},
+            "template": pod_templates.preparing(owner, revision, pod_labels),
         },
     }
     return manifest

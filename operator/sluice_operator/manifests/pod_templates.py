@@ -3,13 +3,13 @@
 Each container runs the model server's image as a user without rights, on a read-only file system.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.spec import Trust
-from sluice_operator.manifests import registry, store
+from sluice_operator.manifests import registry, store, user_template
 
 # Variables by which Python, the linker or OpenSSL would run files of a folder, such as that of the model: without trust
 # Code, these files are data.
@@ -22,18 +22,24 @@ DRAIN_SECONDS = 10  # for which a pod still takes requests after its SIGTERM
 _FINISH_SECONDS = 20  # that it then has for the requests it has begun
 
 
-def serving(owner: Owner, revision: Revision) -> Manifest:
-    """A pod that fetches the model and answers predictions. For the store it needs no registry and no credentials."""
+def serving(owner: Owner, revision: Revision, labels: Mapping[str, str]) -> Manifest:
+    """The template of a pod that fetches the model and answers predictions, with these labels.
+
+    For the store it needs no registry and no credentials.
+    """
     feedback = {"name": "feedback", "secret": {"secretName": names.feedback_secret(owner.name)}}
     access = [store.volume(owner)] if revision.from_store else registry.volumes(revision)
     containers = {"initContainers": [_fetch(owner, revision)], "containers": [_serve(owner, revision)]}
-    return _pod({"terminationGracePeriodSeconds": DRAIN_SECONDS + _FINISH_SECONDS}, containers, [feedback, *access])
+    pod = _pod({"terminationGracePeriodSeconds": DRAIN_SECONDS + _FINISH_SECONDS}, containers, [feedback, *access])
+    return user_template.applied(revision.pod_template, labels, pod, sidecars=True)
 
 
-def preparing(owner: Owner, revision: Revision) -> Manifest:
-    """A pod that brings the model from the registry into the store."""
+def preparing(owner: Owner, revision: Revision, labels: Mapping[str, str]) -> Manifest:
+    """The template of a pod that brings the model from the registry into the store."""
     containers = {"containers": [_prepare(owner, revision)]}
-    return _pod({"restartPolicy": "OnFailure"}, containers, [*registry.volumes(revision), store.volume(owner)])
+    pod = _pod({"restartPolicy": "OnFailure"}, containers, [*registry.volumes(revision), store.volume(owner)])
+    # A sidecar would keep its Job from ending.
+    return user_template.applied(revision.pod_template, labels, pod, sidecars=False)
 
 
 def _pod(lifetime: Manifest, containers: Manifest, volumes: Sequence[Manifest]) -> Manifest:

@@ -30,7 +30,8 @@ from sluice_operator.rollout.traffic_conditions import (
     withheld,
 )
 
-_NOT_ASKED = "InvalidURI", "TrustNotAllowed"  # for these the registry is not asked at all
+# For these the registry is not asked at all.
+_NOT_ASKED = "InvalidURI", "TrustNotAllowed", "PodTemplateInvalid", "HostAccessNotAllowed"
 _MOVING = Phase.PENDING, *BEFORE_TRAFFIC, Phase.ROLLING_BACK, Phase.FAILOVER
 
 

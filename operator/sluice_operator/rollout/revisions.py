@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from sluice_operator.api import pod_template
 from sluice_operator.api.observation import Defaults
 from sluice_operator.api.quantities import Duration, encode
 from sluice_operator.api.revision import Model, Revision
@@ -40,6 +41,7 @@ def make(spec: Spec, model: Model, defaults: Defaults) -> Revision:
         artifact_secret=registry.artifact_secret,
         resources=server.resources,
         env=server.env,
+        pod_template=pod_template.of(server),
     )
     return replace(made, revision=_name(made), image=made.image or defaults.image_for(made.trust))
 
@@ -59,13 +61,14 @@ def follows_operator(revision: Revision) -> bool:
 def _name(made: Revision) -> str:
     """The name for what the user set. Secrets are not in it: credentials can be renewed without a rollout."""
     model = made.model
+    template = {"podTemplate": made.pod_template} if made.pod_template else {}  # those without one keep their names
     return _short_hash(
         {
             "form": _FORM,
             "model": {"uri": model.uri, "runId": model.run_id, "source": model.source},
             "registry": made.tracking_uri,
             "trust": made.trust,
-            "server": {"image": made.image, "resources": made.resources, "env": made.env},
+            "server": {"image": made.image, "resources": made.resources, "env": made.env, **template},
         }
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice_operator.analysis import criteria, hold_out
-from sluice_operator.api import allowed_trust, names, spec
+from sluice_operator.api import allowed_trust, names, pod_template, spec
 from sluice_operator.api.command import asked
 from sluice_operator.api.observation import (
     Defaults,
@@ -202,6 +202,9 @@ class Observer:
         """Which version does the URI name? Read anew every `pollInterval`, if it has an alias."""
         model, key = wanted.model, (owner.namespace, owner.name)
         if refused := allowed_trust.refusal(self._settings.allowed_trust, owner.namespace, model.trust):
+            return refused
+        template, allowed = pod_template.of(wanted.server), self._settings.allowed_host_access
+        if refused := pod_template.refusal(allowed, owner.namespace, template):
             return refused
         via = Connection.of(owner.namespace, model.registry)
         return self._registry.resolve(key, model.uri, via, model.poll_interval.total_seconds())

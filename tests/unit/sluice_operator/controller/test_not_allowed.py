@@ -1,8 +1,11 @@
-"""An object that trusts models more than its namespace may."""
+"""An object that asks for more than its namespace may have: trust in models, or access of its pods to their node."""
 
 from __future__ import annotations
 
 import random
+from typing import Any
+
+import pytest
 
 from sluice_operator.api.allowed_trust import TrustLimit
 from sluice_operator.api.observation import NotAnswered, Unresolved
@@ -26,28 +29,39 @@ from tests.unit.sluice_operator.world import World
 REFUSED = Unresolved("TrustNotAllowed", "namespace models may not use trust: Code: write trust: Data")
 
 
-def test_the_registry_is_asked_only_for_what_the_namespace_may_trust() -> None:
-    """The objects of the tests have trust: TrustedTypes."""
+async def resolution(**settings: Any) -> object:
+    """Of an object with trust: TrustedTypes, whose pods would be in the network of their host."""
+    kube, chance = FakeKube(), random.Random(1)
+    put(kube, "iris", stable_on(1))
+    kube.objects["ModelDeployment", "iris"]["spec"]["server"]["podTemplate"] = {"spec": {"hostNetwork": True}}
+    made = Settings("image", "http://mlflow", "http://prometheus", "http://gateway", **settings)
+    registry = BackgroundRegistry(Registry(SilentRegistry(), made.tracking_uri), print, chance, lambda: 0.0)
+    evaluator = Evaluator(Reader(FakePrometheus()), Intervals(5, 5))
+    claims = HostClaims(kube, made.allowed_routes)
+    snapshot = await Observer(kube, registry, evaluator, claims, made, lambda: NOW, chance).observe("models", "iris")
+    assert snapshot is not None
+    return snapshot.observation.resolution
 
-    async def resolution(limit: Trust) -> object:
-        kube, chance = FakeKube(), random.Random(1)
-        put(kube, "iris", stable_on(1))
-        limits = (TrustLimit("models", limit),)
-        settings = Settings("image", "http://mlflow", "http://prometheus", "http://gateway", allowed_trust=limits)
-        registry = BackgroundRegistry(Registry(SilentRegistry(), settings.tracking_uri), print, chance, lambda: 0.0)
-        evaluator = Evaluator(Reader(FakePrometheus()), Intervals(5, 5))
-        claims = HostClaims(kube, settings.allowed_routes)
-        snapshot = await Observer(kube, registry, evaluator, claims, settings, lambda: NOW, chance).observe(
-            "models", "iris"
-        )
-        assert snapshot is not None
-        return snapshot.observation.resolution
+
+@pytest.mark.parametrize(
+    ("trust", "host_access", "reason"),
+    [
+        (Trust.DATA, ("*",), "TrustNotAllowed"),
+        (Trust.TRUSTED_TYPES, ("others",), "HostAccessNotAllowed"),
+        (Trust.TRUSTED_TYPES, ("others", "models"), ""),
+    ],
+)
+def test_the_registry_is_asked_only_for_what_the_namespace_may_have(
+    trust: Trust, host_access: tuple[str, ...], reason: str
+) -> None:
+    """The trust in files, and what its pods may reach."""
+    limits = (TrustLimit("models", trust),)
 
     async def scenario() -> None:
-        refused = await resolution(Trust.DATA)
-        assert isinstance(refused, Unresolved)
-        assert refused.reason == "TrustNotAllowed"
-        assert isinstance(await resolution(Trust.TRUSTED_TYPES), NotAnswered)
+        found = await resolution(allowed_trust=limits, allowed_host_access=host_access)
+        assert (
+            found.reason == reason if isinstance(found, Unresolved) else isinstance(found, NotAnswered) == (not reason)
+        )
 
     simulated(scenario)
 
