@@ -37,6 +37,10 @@ HEALTHY = [
         ("bursts of one revision at a time, one in ten minutes", 100),
         ("labels two minutes late", 100),
         ("a better canary", 100),
+        ("errors and labels in clumps of 20", 1000),
+        ("slow requests in clumps of 20", 1000),
+        ("all bad requests, each time exactly, in clumps of 5", 100),
+        ("all in clumps of 5, and one burst in ten minutes", 100),
     )
 ]
 INCIDENTS = [
@@ -68,6 +72,8 @@ MARGINS = [
     Cell(CLEARS_ERRORS, "errors exactly twice stable's, one burst in ten minutes", 100),
     Cell(CLEARS_ACCURACY, "accuracy exactly 0.02 lower, calm", 100),
     Cell(CLEARS_ACCURACY, "accuracy exactly 0.02 lower, one burst an hour", 100),
+    Cell(CLEARS_ERRORS, "errors exactly twice stable's, in clumps of 5", 100),
+    Cell(CLEARS_ACCURACY, "accuracy exactly 0.02 lower, in clumps of 5", 100),
 ]
 PROMOTED = {1000: 120, 100: 720}  # requests per second: seconds
 RIVAL = Cell(FLAGGER, "errors 0.1 → 5 %", 100)

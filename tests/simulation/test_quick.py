@@ -45,6 +45,13 @@ def test_identical_canaries_are_not_rolled_back_for_bursts_of_one_revision() -> 
     assert outcomes.rolled_back.sum() <= 5
 
 
+@pytest.mark.parametrize("clumps", ["slow requests in clumps of 5", "errors and labels in clumps of 20"])
+def test_identical_canaries_are_not_rolled_back_for_clumps(clumps: str) -> None:
+    """Bad requests come together, as in the baseline. Counted one by one, most canaries of the first row fail."""
+    outcomes = _outcomes(TIMED, clumps, runs=100, minutes=12)
+    assert outcomes.rolled_back.sum() <= 5
+
+
 def test_an_incident_in_both_revisions_causes_no_rollback() -> None:
     """The incident begins with the run and takes both revisions over all limits."""
     outcomes = _outcomes(HEAVY, "both revisions over all limits from the first tick", runs=100, minutes=4)
@@ -107,6 +114,12 @@ def test_without_errors_the_margin_is_ruled_out_by_the_tolerance() -> None:
 def test_the_margin_of_a_canary_at_the_margin_is_not_ruled_out() -> None:
     """Twice stable's errors is ruled out for at most 10 of 100 canaries that have them (on average, 5 are allowed)."""
     outcomes = _outcomes(CLEARS_ERRORS, "errors exactly twice stable's, calm", runs=100, minutes=20)
+    assert outcomes.promoted.sum() <= 10
+
+
+def test_clumps_do_not_rule_out_the_margin() -> None:
+    """As above. Counted one by one, a quarter would be cleared."""
+    outcomes = _outcomes(CLEARS_ERRORS, "errors exactly twice stable's, in clumps of 5", runs=100, minutes=60)
     assert outcomes.promoted.sum() <= 10
 
 

@@ -12,7 +12,8 @@ from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.ticks import tally
 from sluice_operator.evalues import bursts
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
-from sluice_operator.evalues.counts import Counts
+from sluice_operator.evalues.clumps import UNKNOWN_DIVISOR
+from sluice_operator.evalues.counts import BinnedCounts, Counts
 from sluice_operator.evalues.objective import ObjectiveBaseline, ObjectiveCounts
 
 LOOKBACK_SECONDS = 6 * 3600.0  # how far back the baseline goes; three pod-hours are enough
@@ -55,6 +56,16 @@ class Baseline:
         }
         name = max(bursts_in_length, key=lambda objective: bursts_in_length[objective], default="")
         return name, max(0.0, bursts_in_length.get(name, 0.0)) / length * 3600
+
+    @property
+    def largest_clumps(self) -> tuple[str, float]:
+        """The objective whose bad requests come in the largest clumps, and how many times as many a verdict takes."""
+        sizes = {
+            name: float(np.max([past.judged.clump, *past.compared.clump.flat]))
+            for name, past in self.by_objective.items()
+        }
+        name = max(sizes, key=lambda objective: sizes[objective], default="")
+        return name, sizes.get(name, 1.0)
 
 
 def comparison_bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
@@ -166,9 +177,9 @@ def _joined(pods: Sequence[ObjectiveCounts]) -> ObjectiveCounts:
 def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, ObjectiveBaseline]:
     """The baseline of a past without counts."""
     columns = {objective.name: 1 if objective.latency is None else len(chosen) for objective in objectives}
-    judged = BurstLaw.unknown(MINIMUM_POD_SECONDS)
+    judged = BurstLaw.unknown(MINIMUM_POD_SECONDS, clump=UNKNOWN_DIVISOR)
     return {
-        name: ObjectiveBaseline(BurstLaw.unknown(MINIMUM_POD_SECONDS, (number,)), judged)
+        name: ObjectiveBaseline(BurstLaw.unknown(MINIMUM_POD_SECONDS, (number,), UNKNOWN_DIVISOR), judged)
         for name, number in columns.items()
     }
 
@@ -185,7 +196,7 @@ def from_counts(counted: Mapping[str, ObjectiveCounts], bin_seconds: float) -> d
     ]
     requests = np.concatenate([counts.requests for counts in columns])
     bad = np.concatenate([counts.bad for counts in columns])
-    law = bursts.learn(bursts.BinnedCounts(requests, bad, bin_seconds), MINIMUM_POD_SECONDS)
+    law = bursts.learn(BinnedCounts(requests, bad, bin_seconds), MINIMUM_POD_SECONDS)
     by_objective, end = dict[str, ObjectiveBaseline](), 0
     for name, objective in counted.items():
         judged, first_compared = end, end + 1

@@ -26,7 +26,8 @@ _FACTORS = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)  # by which margins are widened
 class ObjectiveTraffic:
     """What one objective counts of a service's requests. `bad_share`: stable's share of bad ones.
 
-    `counted_per_request`: how many are counted per request. For labels that is less than 1.
+    `counted_per_request`: how many are counted per request. Less than 1 for labels, and where bad requests come in
+    clumps: a test counts clumps.
     """
 
     name: str

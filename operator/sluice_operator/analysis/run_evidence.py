@@ -165,7 +165,8 @@ class RunEvidence:
         if objective.needed is Judge.BEFORE_PROMOTION:
             margins = (*(Margin() for _ in margins[:-1]), margins[-1])
         bad_share = bad / stable_counted if stable_counted else 0.0
-        return ObjectiveTraffic(objective.name, margins, bad_share, (stable_counted + canary_counted) / requests)
+        clumps = (stable_counted + canary_counted) / float(past.judged.clump)
+        return ObjectiveTraffic(objective.name, margins, bad_share, clumps / requests)
 
     def _ticks_before(self, moment: datetime | None) -> int:
         """The number of ticks that began before `moment`; all of them if it has not come."""

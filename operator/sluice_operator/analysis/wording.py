@@ -44,6 +44,7 @@ _REASONS: Mapping[str, Mapping[Family, str]] = {  # by the field of the objectiv
     },
     "refusals": {Family.STABLE: "RefusalsWorseThanStable", Family.BASELINE: "RefusalsWorseThanBefore"},  # without limit
 }
+_CLUMPED = 1.8  # times as many requests, from which a sentence mentions clumps
 _STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
 
 
@@ -220,12 +221,18 @@ def unreachable(outlook: Outlook, objectives: Sequence[Objective]) -> str:
 def baseline(past: Baseline, findings: Sequence[Finding], confidence: Confidence) -> str:
     """What is known of stable's past, and whether it is still true: a verdict against the canary rests on it."""
     hours, least = past.pod_seconds / 3600, MINIMUM_POD_SECONDS / 3600
-    parts = [f"{hours:.1f} pod-hours of stable's past" + (f", taken for {least:g}" if hours < least else "")]
+    parts = [
+        f"{hours:.1f} pod-hours of stable's past"
+        + (f", taken for {least:g} with small clumps" if hours < least else "")
+    ]
     name, bursts_per_hour = past.most_bursts
     if bursts_per_hour * max(hours, least) >= 1:
         parts.append(
             f"{name} burst about {bursts_per_hour:.2g} times an hour: a verdict against the canary takes longer"
         )
+    clumped, times_as_many = past.largest_clumps
+    if times_as_many >= _CLUMPED:
+        parts.append(f"clumps of bad requests ({clumped}): a verdict takes about {times_as_many:.2g} times as many")
     worse = [finding.objective.name for finding in findings if (finding.stable_worse or 0.0) >= math.log(_STRONG)]
     if worse:
         parts.append(f"stable is worse now than then ({', '.join(worse)}), which may be blamed on the canary")

@@ -4,12 +4,13 @@ The method is in docs/statistics.md, section 5. The chain that uses the law is i
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
+from sluice_operator.evalues import clumps
 from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
+from sluice_operator.evalues.counts import BinnedCounts
 
 _ROUNDS = 3  # of expectation and maximisation
 _BLOCK_BINS = 20  # bins whose counts make one share of bad requests; the median of these shares is quiet
@@ -17,14 +18,6 @@ _PRIOR_SECONDS = 60.0  # the prior is one burst of this length over the whole ba
 _LONGEST_CHAIN = 11_520  # bins, such as six hours of eight pods; longer counts are cut, because a recursion is slow
 _LANE_BINS, _LANES = 1440, 8  # bins of each part then, and how many parts are worked on side by side
 _PRIOR_REQUESTS = 50.0  # the quiet share of the previous round weighs as much as this many requests
-
-
-class BinnedCounts(NamedTuple):
-    """Counts of one pod, or of several pods one after the other: `requests` and `bad`, both of shape (..., bins)."""
-
-    requests: Floats
-    bad: Floats
-    bin_seconds: float
 
 
 def learn(counted: BinnedCounts, minimum_seconds: float = 0.0) -> BurstLaw:
@@ -35,19 +28,28 @@ def learn(counted: BinnedCounts, minimum_seconds: float = 0.0) -> BurstLaw:
 
     The prior is one burst of a minute over the baseline, so a short baseline allows many bursts. A baseline shorter
     than `minimum_seconds` is treated as one of that length. An empty one is treated as one bin.
+
+    A clump of bad requests is no burst: the likelihood counts in clumps. Their size is learned from what is not in a
+    burst, from above: at first no bin is in one.
     """
-    length = max(counted.requests.shape[-1] * counted.bin_seconds, counted.bin_seconds, minimum_seconds)
+    seconds_counted = counted.requests.shape[-1] * counted.bin_seconds
+    length = max(seconds_counted, counted.bin_seconds, minimum_seconds)
+    known_part = min(1.0, seconds_counted / minimum_seconds) if minimum_seconds else 1.0
+    clump = clumps.mean_size(counted, np.ones_like(counted.bad))
     quiet_share = _median_share(counted)
     starts = np.full((*quiet_share.shape, len(LEVELS)), 1 / (3600.0 * len(LEVELS)))
     seconds = np.full_like(starts, _PRIOR_SECONDS)
     for _ in range(_ROUNDS):
-        begun, spent, quiet_requests, quiet_bad = _expected_of_any_length(counted, quiet_share, starts, seconds)
+        in_clumps = counted.in_clumps(clump[..., None])
+        begun, spent, quiet = _expected_of_any_length(in_clumps, quiet_share, starts, seconds)
         starts = (1 / len(LEVELS) + begun) / length
         seconds = (_PRIOR_SECONDS + spent) / (1 + begun)
+        quiet_requests, quiet_bad = (quiet * counted.requests).sum(-1), (quiet * counted.bad).sum(-1)
         quiet_share = (quiet_bad + _PRIOR_REQUESTS * quiet_share) / (quiet_requests + _PRIOR_REQUESTS)
-    any_start = (1 + begun.sum(-1)) / length
+        clump = clumps.mean_size(counted, quiet)
+    any_start, clump = (1 + begun.sum(-1)) / length, clumps.divisor(counted, quiet, known_part)
     begun, spent = _with_level_below(begun), _with_level_below(spent)
-    return BurstLaw((1 / len(LEVELS) + begun) / length, (_PRIOR_SECONDS + spent) / (1 + begun), any_start)
+    return BurstLaw((1 / len(LEVELS) + begun) / length, (_PRIOR_SECONDS + spent) / (1 + begun), any_start, clump)
 
 
 def _median_share(counted: BinnedCounts) -> Floats:
@@ -64,7 +66,7 @@ def _median_share(counted: BinnedCounts) -> Floats:
 
 def _expected_of_any_length(
     counted: BinnedCounts, quiet_share: Floats, starts: Floats, seconds: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     """As `_expected`. Counts of many pods are cut into parts, each of which begins anew: its time is then bounded."""
     if counted.bad.shape[-1] <= _LONGEST_CHAIN:
         return _expected(counted, quiet_share, starts, seconds)
@@ -72,10 +74,11 @@ def _expected_of_any_length(
         _expected(lanes, quiet_share[..., None], starts[..., None, :], seconds[..., None, :])
         for lanes in _side_by_side(counted)
     ]
-    begun, spent, quiet_requests, quiet_bad = zip(*parts, strict=True)
-    by_level = (sum(part.sum(-2) for part in sums) for sums in (begun, spent))
-    in_quiet = (sum(part.sum(-1) for part in sums) for sums in (quiet_requests, quiet_bad))
-    return (*map(np.asarray, by_level), *map(np.asarray, in_quiet))  # type: ignore[return-value]
+    begun, spent, quiet_parts = zip(*parts, strict=True)
+    quiet = np.zeros_like(counted.bad)  # also of the bins that are in no part
+    joined = np.concatenate([part.reshape(*part.shape[:-2], -1) for part in quiet_parts], -1)
+    quiet[..., : joined.shape[-1]] = joined
+    return np.asarray(sum(part.sum(-2) for part in begun)), np.asarray(sum(part.sum(-2) for part in spent)), quiet
 
 
 def _side_by_side(counted: BinnedCounts) -> Iterator[BinnedCounts]:
@@ -92,9 +95,9 @@ def _side_by_side(counted: BinnedCounts) -> Iterator[BinnedCounts]:
 
 def _expected(
     counted: BinnedCounts, quiet_share: Floats, starts: Floats, seconds: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     """Forward-backward: the expected number of starts and seconds of bursts, each of shape (..., levels), and the
-    expected requests and bad requests in quiet time, each of shape (...)."""
+    probability that a bin is quiet, of shape (..., bins)."""
     start_chance = np.minimum(starts * counted.bin_seconds, 0.02)
     end_chance = np.minimum(counted.bin_seconds / seconds, 0.9)
     matrix = _matrix(start_chance, end_chance)
@@ -109,7 +112,7 @@ def _expected(
     begun = (forward[:-1, ..., :1] * start_chance * ahead[..., 1:] / np.maximum(total, 1e-300)).sum(0)
     quiet = np.moveaxis(smoothed[..., 0], 0, -1)
     spent = smoothed[..., 1:].sum(0) * counted.bin_seconds
-    return begun, spent, (quiet * counted.requests).sum(-1), (quiet * counted.bad).sum(-1)
+    return begun, spent, quiet
 
 
 def _likelihood(counted: BinnedCounts, quiet_share: Floats) -> Floats:

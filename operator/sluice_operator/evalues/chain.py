@@ -9,7 +9,7 @@ An alternative is the same chain with a quiet ratio of psi instead of 1, and wit
 is left out only lowers its likelihood. So the e-value stays valid.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -36,22 +36,29 @@ class BurstLaw:
     """How one pod bursts, by level: `starts` per second and `seconds` of a burst, of shape (..., len(LEVELS)).
 
     `any_start`, of shape (...), is the number of starts per second at any level. It may be smaller than the sum of
-    `starts`, because there a burst may count for several levels.
+    `starts`, because there a burst may count for several levels. `clump`, of shape (...), is the size of the clumps in
+    which bad requests come (`clumps.py`). The chain gets its counts in clumps.
     """
 
     starts: Floats
     seconds: Floats
     any_start: Floats
+    clump: Floats = field(default_factory=lambda: np.asarray(1.0))
 
     @classmethod
-    def unknown(cls, baseline_seconds: float, shape: tuple[int, ...] = ()) -> Self:
+    def unknown(cls, baseline_seconds: float, shape: tuple[int, ...] = (), clump: float = 1.0) -> Self:
         """The law after a baseline of this length without a burst: one burst of a minute in the same time."""
         level = np.full((*shape, len(LEVELS)), 1 / (len(LEVELS) * baseline_seconds))
-        return cls(level, np.full_like(level, 60.0), np.full(shape, 1 / baseline_seconds))
+        return cls(level, np.full_like(level, 60.0), np.full(shape, 1 / baseline_seconds), np.full(shape, clump))
 
     def part(self, columns: int | slice) -> "BurstLaw":
         """The law of some of the columns."""
-        return BurstLaw(self.starts[columns], self.seconds[columns], np.asarray(self.any_start[columns]))
+        return BurstLaw(
+            self.starts[columns],
+            self.seconds[columns],
+            np.asarray(self.any_start[columns]),
+            np.asarray(self.clump[columns]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

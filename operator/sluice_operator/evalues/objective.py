@@ -64,7 +64,7 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveBaseline:
-    """What the baseline says about one objective: the burst laws, and how many requests were bad."""
+    """What the baseline says about one objective: the laws of its bursts and clumps, and how many requests were bad."""
 
     compared: BurstLaw  # of shape (columns,)
     judged: BurstLaw  # of shape ()
@@ -115,11 +115,15 @@ class _MarginEvidence:
 
 
 class ObjectiveEProcesses:
-    """The e-processes of one objective over a run. A tick has `tick_seconds`. All e-values have the shape (runs,)."""
+    """The e-processes of one objective over a run. A tick has `tick_seconds`. All e-values have the shape (runs,).
+
+    They count in clumps, because requests of one clump are bad together. Shares are of requests.
+    """
 
     def __init__(self, criterion: Criterion, baseline: ObjectiveBaseline, pods: Pods, tick_seconds: float) -> None:
         self.criterion = criterion
         self._pods, self._tick_seconds, self._law = pods, tick_seconds, baseline.judged
+        self._judged_clump, self._compared_clump = baseline.judged.clump, baseline.compared.clump[..., None]
         self._canary, self._stable = _Totals(), _Totals(baseline.requests, baseline.bad)
         self._comparison = Comparison(baseline.compared, pods, tick_seconds)
         self._margins = [_MarginEvidence(margin, self._comparisons(margin)) for margin in criterion.margins]
@@ -145,26 +149,27 @@ class ObjectiveEProcesses:
 
         Before that, the tests in its favour get a tick in which the canary has no request.
         """
-        self._comparison.update(canary.compared, stable.compared)
+        self._comparison.update(*(counts.compared.in_clumps(self._compared_clump) for counts in (canary, stable)))
+        of_canary, of_stable = (counts.judged.in_clumps(self._judged_clump) for counts in (canary, stable))
         for limit_test, counts in (
-            (self._over_limit, canary.judged),
-            (self._over_baseline, canary.judged),
-            (self._stable_over_baseline, stable.judged),
+            (self._over_limit, of_canary),
+            (self._over_baseline, of_canary),
+            (self._stable_over_baseline, of_stable),
         ):
             if limit_test is not None:
                 limit_test.update(counts)
         self._stable.add(stable.judged)
-        in_favour = Counts(proven * canary.judged.requests, proven * canary.judged.bad)
+        in_favour = Counts(proven * of_canary.requests, proven * of_canary.bad)
         self._canary.add(in_favour)
         for margin in self._margins:
             for comparison in margin.comparisons:
-                comparison.update(in_favour, stable.judged)
+                comparison.update(in_favour, of_stable)
 
     def update_watch(self, canary: ObjectiveCounts) -> None:
         """The next tick of the watch: the canary is compared with what stable did until the watch began."""
         if self._watch is None:
             self._watch = self._limit_test(self.watch_limit)
-        self._watch.update(canary.judged)
+        self._watch.update(canary.judged.in_clumps(self._judged_clump))
 
     @property
     def watch_limit(self) -> Floats:

@@ -50,6 +50,7 @@ class Law(_Part, frozen=True):
     starts: list[Any]
     seconds: list[Any]
     any_start: Any
+    clump: Any = 1.0
 
 
 class RecordedObjective(_Part, frozen=True):
@@ -206,11 +207,12 @@ def _recorded_baseline(baseline: Baseline) -> RecordedBaseline:
 
 
 def _lists(law: BurstLaw) -> Law:
-    return Law(*(np.asarray(values).tolist() for values in (law.starts, law.seconds, law.any_start)))
+    return Law(*(np.asarray(values).tolist() for values in (law.starts, law.seconds, law.any_start, law.clump)))
 
 
 def _law(lists: Law) -> BurstLaw:
-    return BurstLaw(*(np.asarray(values, float) for values in (lists.starts, lists.seconds, lists.any_start)))
+    values = (lists.starts, lists.seconds, lists.any_start, lists.clump)
+    return BurstLaw(*(np.asarray(array, float) for array in values))
 
 
 def _columns(tallies: Sequence[Tally], bounds: Sequence[float]) -> Columns:

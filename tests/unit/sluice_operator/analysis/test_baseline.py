@@ -13,6 +13,8 @@ from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.latency_buckets import LATENCY_BOUNDS
 from sluice_operator.evalues import bursts
 from sluice_operator.evalues.chain import BurstLaw
+from sluice_operator.evalues.clumps import UNKNOWN_DIVISOR
+from sluice_operator.evalues.counts import BinnedCounts
 from sluice_operator.evalues.objective import ObjectiveBaseline
 from tests.unit.sluice_operator.build import a_spec
 
@@ -50,7 +52,7 @@ def learned(*pods: list[tuple[dict[str, str], list[tuple[float, float]]]], bins:
 def same(left: ObjectiveBaseline, right: ObjectiveBaseline) -> bool:
     """Whether both have the same laws and totals."""
     laws = [(left.compared, right.compared), (left.judged, right.judged)]
-    fields = ("starts", "seconds", "any_start")
+    fields = ("starts", "seconds", "any_start", "clump")
     equal = all(np.allclose(getattr(law, name), getattr(other, name)) for law, other in laws for name in fields)
     return equal and (left.requests, left.bad) == (right.requests, right.bad)
 
@@ -119,12 +121,12 @@ def test_without_a_fair_bound_the_objectives_own_are_compared(totals: dict[float
 
 @pytest.mark.parametrize("bins", [[], edges(0), edges(20)])
 def test_a_past_without_counts_counts_as_three_calm_hours(bins: list[float]) -> None:
-    """Its law expects one burst in them; it is the same in each column that is compared."""
+    """Its law expects one burst in them, and small clumps; it is the same in each column that is compared."""
     past = baseline.from_counters(OBJECTIVES, (0.1, 0.2), Counters(), "old", bins)
-    unknown = BurstLaw.unknown(UNKNOWN_SECONDS)
+    unknown = BurstLaw.unknown(UNKNOWN_SECONDS, clump=UNKNOWN_DIVISOR)
     assert (past.pod_seconds, past.bounds) == (0, (0.1, 0.2))
     for name, columns in (("errors", 1), ("p95", 2), ("accuracy", 1)):
-        expected = ObjectiveBaseline(BurstLaw.unknown(UNKNOWN_SECONDS, (columns,)), unknown)
+        expected = ObjectiveBaseline(BurstLaw.unknown(UNKNOWN_SECONDS, (columns,), UNKNOWN_DIVISOR), unknown)
         assert same(past.by_objective[name], expected)
         assert past.by_objective[name].compared.starts.shape == (columns, len(unknown.starts))
 
@@ -150,7 +152,7 @@ def test_burst_laws_are_learned_from_the_bins() -> None:
     """From the requests and the errors of each bin, in order; a past counts as at least three hours."""
     growth = [1] * 30 + [40] * 4 + [1] * 30
     errors = learned(pod("a", growth), bins=64).by_objective["errors"]
-    bins = bursts.BinnedCounts(np.full(64, 100.0), np.array(growth, float), BIN)
+    bins = BinnedCounts(np.full(64, 100.0), np.array(growth, float), BIN)
     assert same(
         errors,
         ObjectiveBaseline(
@@ -160,8 +162,8 @@ def test_burst_laws_are_learned_from_the_bins() -> None:
     assert errors.judged.any_start > learned(pod("a", [1] * 64), bins=64).by_objective["errors"].judged.any_start
 
 
-def _columns(bins: bursts.BinnedCounts) -> bursts.BinnedCounts:
-    return bursts.BinnedCounts(bins.requests[None], bins.bad[None], bins.bin_seconds)
+def _columns(bins: BinnedCounts) -> BinnedCounts:
+    return BinnedCounts(bins.requests[None], bins.bad[None], bins.bin_seconds)
 
 
 @pytest.mark.parametrize(("every", "per_hour"), [(0, 0.0), (40, 6.0), (120, 2.0)])
@@ -185,3 +187,12 @@ def test_the_bursts_of_stable_are_counted_per_pod_and_hour(every: int, per_hour:
 def test_the_histogram_says_how_long_nearly_all_requests_take(within: dict[float, float], longest: float) -> None:
     """All but five in a thousand; over the last bound nothing is known."""
     assert baseline.nearly_all_within(within) == longest
+
+
+def test_the_objective_with_the_largest_clumps_is_named() -> None:
+    """Ten errors in every tenth bin are clumps; one in each bin is none."""
+    clumped = learned(pod("a", [10 if index % 10 == 0 else 0 for index in range(1440)]), bins=1440)
+    name, times_as_many = clumped.largest_clumps
+    assert (name, times_as_many > 8) == ("errors", True)
+    assert learned(pod("a", [1] * 1440), bins=1440).largest_clumps == ("errors", 1.0)
+    assert baseline.Baseline({}, (), 0.0, 0).largest_clumps == ("", 1.0)

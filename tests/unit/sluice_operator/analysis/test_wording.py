@@ -63,10 +63,10 @@ def test_a_latency_without_a_limit_says_what_is_slow(slow: str, limit: str) -> N
     assert (verdict.objectives[0].limit, verdict.result) == (limit, Result.UNDECIDED)
 
 
-def past(hours: float, bursts: float = 0.0) -> Baseline:
-    """A baseline of so many pod-hours, with so many strong bursts."""
+def past(hours: float, bursts: float = 0.0, clump: float = 1.0) -> Baseline:
+    """A baseline of so many pod-hours, with so many strong bursts, and with bad requests in clumps of this size."""
     length = max(hours, 3.0) * 3600
-    no_bursts = BurstLaw.unknown(length)
+    no_bursts = BurstLaw.unknown(length, clump=clump)
     law = replace(no_bursts, starts=no_bursts.starts + bursts / length)
     return Baseline({"errors": ObjectiveBaseline(law, law)}, (), hours * 3600, 0)
 
@@ -74,8 +74,8 @@ def past(hours: float, bursts: float = 0.0) -> Baseline:
 @pytest.mark.parametrize(
     ("baseline", "stable_worse", "sentence"),
     [
-        (past(0), None, "0.0 pod-hours of stable's past, taken for 3"),
-        (past(0.5), 2.9, "0.5 pod-hours of stable's past, taken for 3"),
+        (past(0), None, "0.0 pod-hours of stable's past, taken for 3 with small clumps"),
+        (past(0.5), 2.9, "0.5 pod-hours of stable's past, taken for 3 with small clumps"),
         (past(12), None, "12.0 pod-hours of stable's past"),
         (
             past(12, bursts=24),
@@ -83,6 +83,12 @@ def past(hours: float, bursts: float = 0.0) -> Baseline:
             "12.0 pod-hours of stable's past; errors burst about 2 times an hour: a verdict against the canary takes "
             "longer",
         ),
+        (
+            past(6, clump=6.04),
+            None,
+            "6.0 pod-hours of stable's past; clumps of bad requests (errors): a verdict takes about 6 times as many",
+        ),
+        (past(6, clump=1.5), None, "6.0 pod-hours of stable's past"),
         (
             past(6),
             3.1,
@@ -93,7 +99,7 @@ def past(hours: float, bursts: float = 0.0) -> Baseline:
 def test_a_verdict_says_what_is_known_of_stable_s_past(
     baseline: Baseline, stable_worse: float | None, sentence: str
 ) -> None:
-    """How much, how often pods burst, and whether stable is still the same; also for a Fail."""
+    """How much, how often pods burst, how large clumps are, and whether stable is still the same; also for a Fail."""
     for worse in (NOTHING, CERTAIN):
         verdict = judged(findings(a_finding(ERRORS, worse=worse, stable_worse=stable_worse), baseline=baseline))
         assert verdict.baseline == f"{sentence}; at most 5% of good canaries are rolled back while no pod bursts"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sluice_operator.evalues.arithmetic import Floats
-from sluice_operator.evalues.bursts import BinnedCounts, learn
+from sluice_operator.evalues.bursts import learn
 from sluice_operator.evalues.chain import LEVELS, BurstLaw
+from sluice_operator.evalues.counts import BinnedCounts
 
 BIN = 15.0
 SIX_HOURS = 6 * 240  # bins

@@ -21,8 +21,9 @@ from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.status import Result
 from sluice_operator.counting.ticks import Tally, Tick
-from sluice_operator.evalues.bursts import BinnedCounts, learn
+from sluice_operator.evalues.bursts import learn
 from sluice_operator.evalues.chain import Pods
+from sluice_operator.evalues.counts import BinnedCounts
 from sluice_operator.evalues.objective import ObjectiveBaseline
 from sluice_operator.records import run_record
 from sluice_operator.records.replay import replayed
@@ -91,6 +92,7 @@ def test_a_baseline_is_decoded_to_the_last_digit() -> None:
             np.testing.assert_array_equal(law.starts, other.starts, strict=True)
             np.testing.assert_array_equal(law.seconds, other.seconds, strict=True)
             np.testing.assert_array_equal(law.any_start, other.any_start, strict=True)
+            np.testing.assert_array_equal(law.clump, other.clump, strict=True)
 
 
 def test_a_run_is_decoded_with_its_policy_and_its_end() -> None:
