@@ -169,7 +169,7 @@ def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]
     ends = list(accumulate(map(len, requests)))
     try:
         whole = _complete(predict(np.concatenate(requests)), ends[-1])
-    except Exception:  # which request is to blame shows when each is alone
+    except BaseException:  # which request is to blame shows when each is alone
         return [_alone(predict, rows) for rows in requests]
     return [whole.slice(end - len(rows), end) for end, rows in zip(ends, requests, strict=True)]
 
@@ -177,6 +177,10 @@ def predict_together(predict: Callable[[Rows], Output], requests: Sequence[Rows]
 def _alone(predict: Callable[[Rows], Output], rows: Rows) -> Outcome:
     try:
         return _complete(predict(rows), len(rows))
+    except StopIteration as error:  # which no future takes
+        return RuntimeError(repr(error))
+    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # of the model: it does not end this process
+        return RuntimeError(f"the model raised {error!r}")
     except Exception as error:  # whatever a model raises is its answer
         return error
 

@@ -11,11 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from sluice_server.http.asgi import WHOLE_BODY, Headers
 
+MAX_HEAD = 64 * 1024  # bytes of the request line and the headers; other servers allow less
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain\r\ncontent-length: 24\r\n"
+    b"connection: close\r\n\r\nthe headers are too long"
+)
+_OFFER = (b"upgrade", b"connection", b"http2-settings")
 _HALF_OPEN = 1.0  # seconds that a client waits for an answer after it has closed its side
 _EXTENSIONS: dict[str, dict[object, object]] = {WHOLE_BODY: {}}
 
@@ -58,33 +65,77 @@ class Protocol(HttpToolsProtocol):
 
     It also says when a body has come as a whole. That is nearly always with the head, and then nothing has to be
     prepared for a client that stops in the middle.
+
+    A request that offers another protocol, as some clients do with each one, is answered in this one, as RFC 9110 wants
+    it; uvicorn would lose its body. A head has a limit, and what comes after a body in chunks is no part of it.
     """
 
     def __init__(self, *args: Any, at_once: AtOnce | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._at_once = at_once
         self._reads_head = False
+        self._offers_upgrade = False
+        self._head_bytes = 0  # of a head that is not complete yet
+        self._starts = False  # the head of the request that is read now is complete
         self._held: RequestResponseCycle | None = None  # its body is still to come
+        self._running: RequestResponseCycle | None = None  # the application answers it
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            return
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._reads_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD:
+                self.transport.write(_HEAD_TOO_LARGE)
+                self.transport.close()
         if (held := self._held) is not None:  # the rest of its body comes later
             self._held = None
             self.hand_on(held)
 
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Reads the request again, without the offer and with the body that the parser has left over."""
+        if self.parser.get_method() == b"CONNECT":
+            self.send_400_response("This is no proxy.")
+            return
+        lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
+        lines += [b"%b: %b" % (name, value) for name, value in self.headers if name not in _OFFER]
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+
+    def on_message_begin(self) -> None:
+        self._reads_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._reads_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._reads_head = True
-        super().on_headers_complete()
         self._reads_head = False
+        self._offers_upgrade = self.parser.should_upgrade()
+        if self._offers_upgrade:
+            return
+        self._starts = True
+        super().on_headers_complete()
+        self._starts = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        plain = self._reads_head and cycle.keep_alive and not cycle.waiting_for_100_continue
+        plain = self._starts and cycle.keep_alive and not cycle.waiting_for_100_continue
         if plain and self._at_once is not None and not self.flow.write_paused:
             self._held = cycle
         else:
+            self._running = cycle
             super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
+        if self._offers_upgrade:
+            return
         super().on_message_complete()
         self.scope["extensions"] = _EXTENSIONS
         if (held := self._held) is not None:
@@ -94,6 +145,7 @@ class Protocol(HttpToolsProtocol):
 
     def hand_on(self, cycle: RequestResponseCycle) -> None:
         """Starts what answers all other requests."""
+        self._running = cycle
         super()._start_asgi_task(cycle, self.app)
 
     def answer(self, cycle: RequestResponseCycle, content: bytes, headers: Headers) -> None:
@@ -107,6 +159,13 @@ class Protocol(HttpToolsProtocol):
             if not cycle.keep_alive:
                 self.transport.close()
         self.on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """uvicorn tells the request that came last; the one that is being answered must know it, too."""
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always answers no
         """Whether the connection stays open."""

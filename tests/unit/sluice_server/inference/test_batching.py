@@ -220,3 +220,24 @@ def test_a_model_whose_rows_depend_on_each_other_gets_one_request_at_a_time(work
         await asyncio.gather(first, *others)
 
     assert run(worker, scene, together=False).calls == [1, 2, 1]
+
+
+@pytest.mark.parametrize("raised", [StopIteration(), SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_whatever_a_model_raises_fails_its_own_request_only(raised: BaseException) -> None:
+    """Not the process, and not the requests behind it."""
+
+    def model(rows: Rows) -> Output:
+        if (rows < 0).any():
+            raise raised
+        return Output(rows[:, 0], None, None)
+
+    async def scene(pace: Pace | None) -> None:
+        batcher = Batcher(model, thread, 100, pace)
+        answers = await asyncio.gather(*(batcher.submit(rows(value)) for value in (1, -1, 2)), return_exceptions=True)
+        assert isinstance(answers[1], RuntimeError)
+        assert [answer.values.tolist() for answer in answers if isinstance(answer, Output)] == [[1], [2]]
+        assert (await asyncio.wait_for(batcher.submit(rows(3)), 30)).values.tolist() == [3]
+
+    with ThreadPoolExecutor(1) as thread:
+        for pace in (None, Pace(10)):
+            asyncio.run(scene(pace))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -297,3 +298,77 @@ def test_a_version_cannot_add_headers(start: Start) -> None:
         assert headers["x-model-version"] == "3??x-other: 1"
         assert "x-other" not in headers
     assert pod.tasks == ["/predict"]
+
+
+OFFER = (b"connection: Upgrade, HTTP2-Settings", b"upgrade: h2c", b"http2-settings: AAMAAABkAARAAAAAAAIAAAAA")
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_client_that_offers_another_protocol_is_answered_in_this_one(pod: Pod, parts: int) -> None:
+    """Some clients do with each request. Its body is neither lost nor read as the next request."""
+    request, hidden = asked(ROW, *OFFER), b"GET /smuggled HTTP/1.1\r\nhost: pod\r\n\r\n"
+    sneaky = asked(b'{"features": [5.1, 3.5, 1.4, 0.2]}' + b" " * 10, *OFFER).replace(b" " * 10, hidden[:10])
+    sent = [request] if parts == 1 else [request[:-9], request[-9:]]
+    heard = pod.talk([*sent, asked(ROW), sneaky], 3)
+    assert [status for status, *_ in heard] == [200, 200, 422]
+    assert "/smuggled" not in pod.tasks
+
+
+def test_connect_is_refused(pod: Pod) -> None:
+    """This is no proxy."""
+
+    def scene(protocol: Protocol, _: Wire) -> None:
+        protocol.data_received(b"CONNECT other:80 HTTP/1.1\r\nhost: other\r\n\r\n")
+
+    wire = on_the_wire(pod, scene)
+    assert wire.closed
+    assert wire.written[0].startswith(b"HTTP/1.1 400 ")
+
+
+def test_what_follows_a_body_in_chunks_is_no_header(pod: Pod) -> None:
+    """Somebody in between may have checked the headers, and not these."""
+    body = json.dumps(ROW).encode()
+    head = b"POST /predict HTTP/1.1\r\nhost: pod\r\nx-correlation-id: first\r\ntransfer-encoding: chunked\r\n\r\n"
+    trailers = b"x-correlation-id: second\r\nx-sluice-probe: 1\r\n\r\n"
+    ((status, headers, answered),) = pod.talk([head + b"%x\r\n%b\r\n0\r\n" % (len(body), body) + trailers], 1)
+    assert (status, headers["x-correlation-id"]) == (200, "first")
+    assert answered["prediction_id"]
+
+
+@pytest.mark.parametrize("head", [b"x: %b\r\n" % (b"y" * 100_000), b"a:b\r\n" * 30_000])
+def test_a_head_has_a_limit(pod: Pod, head: bytes) -> None:
+    """It is not kept until all of it has come."""
+
+    def scene(protocol: Protocol, wire: Wire) -> None:
+        protocol.data_received(b"POST /predict HTTP/1.1\r\nhost: pod\r\n")
+        while head and not wire.closed and protocol._head_bytes < len(head):
+            protocol.data_received(head[protocol._head_bytes :][:10_000])
+
+    wire = on_the_wire(pod, scene)
+    assert wire.closed
+    assert wire.written[0].startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_client_that_leaves_behind_a_second_request_is_no_failure_of_the_model(pod: Pod) -> None:
+    """The first one is still being answered; nobody waits for either answer."""
+    begun, rows = threading.Event(), {"features": [ROW["features"]] * 50}
+
+    def slow(rows: Rows) -> Output:
+        begun.wait(PATIENCE)
+        return Output(np.zeros(len(rows)), None, None)
+
+    async def run() -> None:
+        protocol, wire = pod.protocol(), Wire()
+        protocol.connection_made(wire)
+        protocol.data_received(asked(rows) + asked(ROW))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        wire.close()
+        protocol.connection_lost(ConnectionResetError())
+        begun.set()
+        await asyncio.wait_for(asyncio.gather(*protocol.tasks), PATIENCE)
+
+    with ThreadPoolExecutor(1) as worker:
+        pod.process.pod.data_plane.take(Batcher(slow, worker, 100), None)
+        asyncio.run(run())
+    assert (requests(pod, 499), requests(pod, 500)) == (1, 0)
