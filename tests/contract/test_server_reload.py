@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +24,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from dev.processes import free_ports, running
+from sluice_server.reload.supervisor import FIRST_ANSWER
 from tests.contract.streams import Stream
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and pandas warn about each other
@@ -160,3 +165,40 @@ def test_a_registry_that_is_away_changes_nothing(registry: MlflowClient, tmp_pat
         server.wait("a look", lambda: "it is not known which version is named now" in server.log.read_text())
         assert httpx.post(f"{server.url}/predict", json=ROW).json()["predictions"] == [10]
         assert server.get("/health")["reload"] == {"failed": None}
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """The URL of a registry that answers each request a byte at a time, and never to its end."""
+    ended = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            while not ended.wait(0.2):
+                connection.sendall(b" ")
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        ended.set()
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_registry_that_never_ends_its_answer_delays_nobody_for_long(registry: MlflowClient, tmp_path: Path) -> None:
+    """The second source is served; a signal while it is asked ends the server, and so does one later."""
+    folder = mlflow.artifacts.download_artifacts(f"models:/{NAME}/1", dst_path=str(tmp_path / "m"))
+    with dripping() as url:
+        with reloading(tmp_path, url, MODEL_PATH=folder) as server:
+            server.process.terminate()
+            assert server.process.wait(FIRST_ANSWER / 2) == 0 or server.process.returncode == -signal.SIGTERM
+        with reloading(tmp_path, url, MODEL_PATH=folder) as server:
+            server.wait("the folder", lambda: bool(server.get("/health").get("model_loaded")))
+            assert httpx.post(f"{server.url}/predict", json=ROW).json()["predictions"] == [10]
+            server.process.terminate()
+            assert server.process.wait(PATIENCE) == 0

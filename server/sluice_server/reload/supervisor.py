@@ -7,30 +7,32 @@ import logging
 import shutil
 import signal
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TypeAlias
 
 from sluice_server import handover
 from sluice_server.fetch.artifacts import Pinned
-from sluice_server.fetch.outcome import Unavailable
 from sluice_server.handover import Failure, State
-from sluice_server.model.refusal import Refused
 from sluice_server.reload import decide
+from sluice_server.reload.asker import Asker, Named
 from sluice_server.reload.child import Child, Listeners, start
 
-Ask: TypeAlias = Callable[[], Pinned | Refused | Unavailable]
+# Seconds for the registry: at the start, when nobody is served yet, and while a version is served.
+FIRST_ANSWER, NEXT_ANSWER = 10.0, 60.0
 logger = logging.getLogger("sluice.reload")
 
 
 class Supervisor:
-    """`ask` says which version is named now, and blocks; it is called every `interval` seconds.
+    """`asker` says which version is named now; it is asked every `interval` seconds.
 
     `env`: that of the processes; MODEL_URI is set for each. `folder`: below it each model has a folder.
     """
 
-    def __init__(self, ask: Ask, interval: float, env: Mapping[str, str], listeners: Listeners, folder: Path) -> None:
-        self._ask = ask
+    def __init__(
+        self, asker: Asker, interval: float, env: Mapping[str, str], listeners: Listeners, folder: Path
+    ) -> None:
+        self._asker = asker
         self._interval = interval
         self._env = env
         self._listeners = listeners
@@ -48,12 +50,11 @@ class Supervisor:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         handover.write_state(State(), self._state)
-        named = await asyncio.to_thread(self._ask)
+        if (named := await self._first()) is None:
+            return 0
         first = self._serving = await self._start(named.uri if isinstance(named, Pinned) else "", waits=False)
         watching = asyncio.create_task(self._watch(first))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, watching)
+        _on_signals(partial(self._stop, watching))
         code = await self._last_one_ended(first)
         watching.cancel()
         if self._trying is not None:
@@ -61,6 +62,13 @@ class Supervisor:
             await self._trying.ended()
         await asyncio.gather(*self._leaving)
         return code if code >= 0 else 128 - code
+
+    async def _first(self) -> Named | None:
+        """What is named at the start; None if a signal came first."""
+        asking = asyncio.create_task(self._asker.answer(FIRST_ANSWER))
+        _on_signals(asking.cancel)
+        await asyncio.wait([asking])
+        return None if asking.cancelled() else asking.result()
 
     def _stop(self, watching: asyncio.Task[None]) -> None:
         """Nothing new is tried, and who serves drains as a pod does. A second signal is passed on, too."""
@@ -91,7 +99,7 @@ class Supervisor:
 
     async def _look(self, serving: str) -> str:
         """One look at what is named; gives what serves afterwards."""
-        named = await asyncio.to_thread(self._ask)
+        named = await self._asker.answer(NEXT_ANSWER)
         if not isinstance(named, Pinned):
             self._tell(f"{serving} is still served, as it is not known which version is named now: {named.message}")
             return serving
@@ -134,8 +142,10 @@ class Supervisor:
         logger.info("%s is served from now on, and no longer %s", child.uri, leaving.uri)
 
     async def _start(self, uri: str, waits: bool) -> Child:
-        """A process for the version; for whatever MODEL_URI and MODEL_PATH give, if no version is known."""
+        """A process for the version; for what MODEL_PATH gives, else MODEL_URI, if no version is known."""
         env = {**self._env, **({"MODEL_URI": uri} if uri else {})}
+        if not uri and "MODEL_PATH" in env:
+            del env["MODEL_URI"]  # whose registry would be waited for once more
         if waits:
             env.pop("MODEL_PATH", None)  # what is tried is this version, and nothing instead
         return await start(uri, env, self._listeners, self._folder / str(next(self._numbers)), self._state, waits)
@@ -144,3 +154,9 @@ class Supervisor:
         if failed != self._failed:
             self._failed = failed
             handover.write_state(State(failed), self._state)
+
+
+def _on_signals(then: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, then)
