@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dev import install_manifests
-from dev.helm import MONITORS, Helm
+from dev.helm import CHART, MONITORS, Helm
 from tests.contract.chart_values import OBJECT_STORE, SMALLEST, VARIANTS, chosen
 
 Manifests = list[dict[str, Any]]
@@ -243,6 +246,16 @@ def test_each_variant_is_rendered_without_a_word_of_helm(helm: Helm, variant: st
     assert "<no value>" not in text
     assert "%!" not in text
     assert [line for line in text.splitlines() if line != line.rstrip() and not line.startswith("    ")] == []
+
+
+def test_the_chart_can_be_a_part_of_another_one(helm: Helm, tmp_path: Path) -> None:
+    """Helm gives such a part `global` values, and its CRD and its settings are still found."""
+    shutil.copytree(CHART, tmp_path / "charts" / "sluice")
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: platform, version: 1.0.0}", encoding="utf-8")
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"sluice": SMALLEST, "global": {"team": "ml"}}), encoding="utf-8")
+    text = helm("template", "sluice", str(tmp_path), "--namespace=sluice-system", f"--values={values}")
+    assert list(yaml.safe_load_all(text)) == helm.template(SMALLEST)
 
 
 def test_helm_finds_nothing_to_mend(helm: Helm) -> None:

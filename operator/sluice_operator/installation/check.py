@@ -6,6 +6,7 @@ line says what is well, or what to do.
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from kubernetes.aio import client
 
 from sluice_operator import settings as environment
+from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied
 from sluice_operator.api.owner import Manifest
 from sluice_operator.http_client import Http, HttpClient, HttpError, Request
@@ -95,11 +97,23 @@ async def gateway_listens(settings: Settings) -> str:
         async with asyncio.timeout(_TIMEOUT):
             _, writer = await asyncio.open_connection(address.hostname, port)
     except (OSError, TimeoutError) as error:
-        why = "it took too long" if isinstance(error, TimeoutError) else error.strerror or type(error).__name__
-        hint = "Is gateway.address right?"
+        why, hint = _why(error), "Is gateway.address right?"
         raise CheckError(f"the gateway at {settings.gateway_address} takes no connection: {why}. {hint}") from error
     writer.close()
     return f"the gateway takes connections at {settings.gateway_address}"
+
+
+def _why(error: OSError) -> str:
+    """Why there is no connection. The words of the event loop are about its own calls."""
+    match error:
+        case TimeoutError():
+            return "it took too long"
+        case socket.gaierror():
+            return f"its name is not found ({error.strerror})"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case _:  # several addresses, each with a reason of its own
+            return in_one_line(str(error))
 
 
 async def store_answers(http: Http, settings: Settings) -> str:

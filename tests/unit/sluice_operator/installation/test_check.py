@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,6 @@ def test_the_clock_of_prometheus_is_compared(ahead: float, words: str) -> None:
     assert (line.is_well, words in line.text) == (ahead == 0, True)
 
 
-def gateway(address: str) -> str:
-    return asyncio.run(check.gateway_listens(environment.read({**ENVIRONMENT, "SLUICE_GATEWAY_ADDRESS": address})))
-
-
 def test_a_gateway_takes_connections() -> None:
     """Whatever it answers to a host that it does not know."""
 
@@ -119,10 +116,26 @@ def test_a_gateway_takes_connections() -> None:
     assert "takes connections" in asyncio.run(scenario())
 
 
-def test_a_gateway_that_does_not_listen_is_named() -> None:
-    """With the value that is wrong."""
-    with pytest.raises(CheckError, match=r"http://127\.0\.0\.1:1 takes no connection.*Is gateway\.address right\?"):
-        gateway("http://127.0.0.1:1")
+class Nameless(asyncio.SelectorEventLoop):
+    """An event loop for which no host has a name."""
+
+    async def getaddrinfo(self, *_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [("http://127.0.0.1:1", "Connection refused"), ("http://gateway.example", r"its name is not found \(Name or")],
+)
+def test_a_gateway_that_does_not_listen_is_named(address: str, why: str) -> None:
+    """With the reason, and the value that is wrong."""
+    said = rf"the gateway at {address} takes no connection: {why}.*Is gateway\.address right\?"
+    settings = environment.read({**ENVIRONMENT, "SLUICE_GATEWAY_ADDRESS": address})
+    with (
+        asyncio.Runner(loop_factory=Nameless if "example" in address else None) as runner,
+        pytest.raises(CheckError, match=said),
+    ):
+        runner.run(check.gateway_listens(settings))
 
 
 @pytest.mark.parametrize(("status", "is_well"), [(200, True), (503, False)])
