@@ -51,15 +51,16 @@ class Space:
     def come(self, namespace: str, size: int, replaced: int = 0) -> None:
         """Bytes come in, which replace others; raises NoSpaceError, and counts them in any case."""
         self._coming[namespace] += size
-        if self.limit and self._kept[namespace] + self._coming[namespace] - replaced > self.limit:
+        if self.limit and self._kept[namespace] + self._coming[namespace] - _counted(replaced) > self.limit:
             raise NoSpaceError(f"the namespace has {self._kept[namespace]} bytes in the store, of {self.limit}")
 
     def end(self, namespace: str, size: int, *, kept: bool, replaced: int = 0) -> None:
         """A file of that many bytes is there, or did not come to its end."""
         self._coming[namespace] -= size
         if kept:
-            self._kept[namespace] += _counted(size) - replaced
+            self._kept[namespace] += _counted(size) - _counted(replaced)
 
 
 def _counted(size: int) -> int:
-    return max(size, SMALLEST)
+    """What a file of this size takes; 0 for one that is not there."""
+    return max(size, SMALLEST) if size else 0

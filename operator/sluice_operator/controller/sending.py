@@ -6,6 +6,7 @@ names of the objects is kept, and it is asked again with longer pauses.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from sluice_operator.telemetry import metrics
 _log = logging.getLogger(__name__)
 _RETRY, _MOST = 5.0, 300.0  # seconds between two tries: the first pause, and the longest
 _JITTER = 0.1
-_PASSING = (StoreSilentError, Conflict, NoAnswer, NotLeading, ReadRefused, WriteRefused, TimeoutError)
+_OF_ONE_OBJECT = (Conflict, NoAnswer, NotLeading, ReadRefused, WriteRefused, TimeoutError)
 _SENT = ("name", "namespace", "labels")  # what the store gets to know of a ConfigMap's metadata
 
 
@@ -37,60 +38,90 @@ class Runs(Protocol):
 
 
 class Sending:
-    """The objects whose records are looked through, in the order in which they came."""
+    """The objects whose records are looked through: first those that came first, and those with trouble later.
+
+    While the store is silent, all wait for it. What is wrong with one object, such as a namespace in which the operator
+    may read no ConfigMaps, holds up no other.
+    """
 
     def __init__(self, kube: Kube, store: Runs, chance: random.Random) -> None:
         self._kube = kube
         self._store = store
         self._chance = chance
-        self._waiting: dict[Key, None] = {}
+        self._waiting: dict[Key, float] = {}  # until when, in the time of the loop
+        self._tries: dict[Key, int] = {}  # in vain, of those that wait
         self._came = asyncio.Event()
         self._told = ""  # the trouble that was logged last, until all was sent
 
     def look(self, key: Key) -> None:
         """Send the records of this object that the store does not have yet. Returns at once."""
-        self._waiting[key] = None
+        self._waiting[key] = 0.0
         self._came.set()
         metrics.RECORDS_WAITING.set(len(self._waiting))
 
     def forget(self, key: Key) -> None:
         """Another operator works in the namespace of this object."""
         self._waiting.pop(key, None)
+        self._tries.pop(key, None)
 
     async def run(self) -> None:
         """Send for ever."""
-        tries = 0
+        silent = 0  # how often the store has been, since it last answered
         while True:
-            while not self._waiting:
-                self._told = ""
-                self._came.clear()
-                await self._came.wait()
-            key = next(iter(self._waiting))
-            del self._waiting[key]
-            sent = await self._is_sent(key)
-            if not sent:
-                self._waiting[key] = None  # behind the others, for which there may be no trouble
+            key = await self._next()
+            try:
+                sent = await self._is_sent(key)
+            except StoreSilentError as error:
+                self._tell(key, error)
+                self._waiting.setdefault(key, 0.0)
+                await asyncio.sleep(self._pause(silent))
+                silent += 1
+                continue
+            silent = 0
+            if sent:
+                self._tries.pop(key, None)
+            else:
+                tries = self._tries[key] = self._tries.get(key, -1) + 1
+                self._waiting.setdefault(key, asyncio.get_running_loop().time() + self._pause(tries))
             metrics.RECORDS_WAITING.set(len(self._waiting))
-            if not sent:
-                await asyncio.sleep(self._pause(tries))
-            tries = 0 if sent else tries + 1
+
+    async def _next(self) -> Key:
+        """The next object whose time has come; it does not wait any more."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._came.clear()
+            if not self._waiting:
+                self._told = ""
+                await self._came.wait()
+                continue
+            key, due = min(self._waiting.items(), key=lambda item: item[1])
+            if due <= loop.time():
+                del self._waiting[key]
+                return key
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._came.wait(), due - loop.time())
 
     def _pause(self, tries: int) -> float:
         return min(_MOST, _RETRY * 2.0 ** min(tries, 16)) * self._chance.uniform(1 - _JITTER, 1 + _JITTER)
 
     async def _is_sent(self, key: Key) -> bool:
-        """Whether the store has all records of the object that it takes."""
+        """Whether the store has all records of the object that it takes. Raises StoreSilentError."""
         try:
             await self._send(key)
             return True
-        except _PASSING as error:
-            trouble = str(error) or type(error).__name__
-            if trouble != self._told:
-                _log.warning("%s/%s: a run record is not in the store yet, and is sent again: %s", *key, trouble)
-            self._told = trouble
+        except _OF_ONE_OBJECT as error:
+            self._tell(key, error)
+        except StoreSilentError:
+            raise
         except Exception:  # a bug here must not end the process: no decision needs a record in the store
             _log.exception("%s/%s: the run records cannot be sent", *key)
         return False
+
+    def _tell(self, key: Key, error: Exception) -> None:
+        trouble = str(error) or type(error).__name__
+        if trouble != self._told:
+            _log.warning("%s/%s: a run record is not in the store yet, and is sent again: %s", *key, trouble)
+        self._told = trouble
 
     async def _send(self, key: Key) -> None:
         namespace, name = key

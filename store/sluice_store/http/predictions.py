@@ -63,15 +63,17 @@ def routes(files: Files, book: LabelBook, access: Access, space: Space) -> APIRo
 
 def _count(body: bytes) -> int:
     try:
+        body.decode()  # what is kept as it came may not be text
         return len(kept_row.read(body))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise bad(f"a line does not fit: {str(error)[:300]}") from None
 
 
 async def _write(files: Files, space: Space, namespace: str, path: str, body: bytes) -> None:
-    kept = False
+    kept, replaced = False, 0
     try:
-        space.come(namespace, len(body))
+        replaced = await files.size(path) or 0
+        space.come(namespace, len(body), replaced=replaced)
         await files.write(path, once(body))
         kept = True
     except NoSpaceError as error:
@@ -83,7 +85,7 @@ async def _write(files: Files, space: Space, namespace: str, path: str, body: by
     except FilesError as error:
         raise unavailable(_UNREACHABLE, error) from None
     finally:
-        space.end(namespace, len(body), kept=kept)
+        space.end(namespace, len(body), kept=kept, replaced=replaced)
 
 
 async def _lines(files: Files, book: LabelBook, namespace: str, paths: list[str]) -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ them in threads.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from sluice_store.settings import SettingError
 
 CLEAN_EVERY = 3_600  # seconds between two removals of rows that have expired
 CLEAN_AT_ONCE = 10_000  # rows; a request has fewer labels, so more rows go than come
+_CLOCK_SKEW = 86_400  # seconds by which the clock of a pod may be ahead
 _WAIT = 5  # seconds for a connection, or for the lock of another writer
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
@@ -47,7 +49,10 @@ class LabelsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Which labels of a request counted, in its order, and how many did not: repeats, and too old ones."""
+    """Which labels of a request counted, in its order, and how many did not: repeats, and those out of time.
+
+    Those are for predictions that are too old, or of a time to come: their rows would never be removed.
+    """
 
     new: list[bool]
     repeats: int
@@ -73,10 +78,10 @@ class LabelBook:
 
     def count(self, namespace: str, labels: Sequence[Label], now: float) -> Counted:
         """Counts each label whose row has none yet; raises LabelsError, and then counted none of them."""
-        oldest = now - self._max_age
+        times = range(math.ceil(now) - self._max_age, math.ceil(now) + _CLOCK_SKEW)
         first: dict[Row, Label] = {}
         for label in labels:
-            if label.issued >= oldest:
+            if label.issued in times:
                 first.setdefault((label.prediction, label.row), label)
         with self._transaction() as connection:
             noted = self._note(connection, namespace, first)
@@ -86,7 +91,7 @@ class LabelBook:
         self._forget_expired(now)
         counted = noted | claimed
         new = [label is first.get(at := (label.prediction, label.row)) and at in counted for label in labels]
-        expired = sum(label.issued < oldest for label in labels)
+        expired = sum(label.issued not in times for label in labels)
         return Counted(new, len(labels) - sum(new) - expired, expired)
 
     def totals(self, namespace: str) -> list[Totals]:

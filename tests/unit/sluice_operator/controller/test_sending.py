@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from sluice_operator.api.status import Status
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.sending import Sending
 from sluice_operator.kubernetes.guard import Guarded
-from sluice_operator.kubernetes.port import WriteRefused
+from sluice_operator.kubernetes.port import ReadRefused, WriteRefused
 from sluice_operator.prometheus.reader import MetricsLostError
 from sluice_operator.run_store import RecordRefusedError, StoreSilentError
 from tests.unit.sluice_operator.build import OWNER
@@ -240,3 +240,31 @@ async def test_nothing_is_written_without_the_lease(world: Scenario) -> None:
     world.sending.forget(IRIS)
     await asyncio.sleep(HOURS)
     assert len(world.store.asked) == sent
+
+
+@scenario
+async def test_a_namespace_that_cannot_be_read_holds_up_no_other(world: Scenario) -> None:
+    """Hundreds of its objects wait longer and longer; a record of another namespace is sent at once."""
+
+    class Refusing(FakeKube):
+        asked = 0
+
+        async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+            if namespace == "closed":
+                self.asked += 1
+                raise ReadRefused("configmaps is forbidden")
+            return await world.kube.find(kind, namespace, labels)
+
+    refusing = Refusing()
+    world.sending = Sending(refusing, world.store, random.Random(1))
+    assert world.task is not None
+    world.task.cancel()
+    world.task = asyncio.get_running_loop().create_task(world.sending.run())
+    for number in range(200):
+        world.sending.look(("closed", f"model-{number}"))
+    await asyncio.sleep(HOURS)
+    assert 200 * 8 < refusing.asked < 200 * 20
+    await world.archive.keep(OWNER, Status(run=a_run()), BEGAN + timedelta(hours=24))
+    world.sending.look(IRIS)
+    await asyncio.sleep(1)
+    assert len(world.store.kept) == 1

@@ -122,3 +122,18 @@ async def test_files_that_cannot_be_written_are_told(folder: Path, store: httpx.
     (folder / "predictions").write_text("in the way of a folder")
     assert (await post(store, row(1))).status_code == 503
     assert "sluice_store_kept_bytes{" not in (await store.get("/metrics")).text
+
+
+async def test_rows_that_come_again_take_no_more_space(tmp_path: Path) -> None:
+    """A pod sends them again when it did not hear the answer."""
+    rows = [row(number, features={"text": "x" * 900}) for number in range(100)]
+    async with client(tmp_path / "files", KEY, max_predictions=250_000) as store:
+        assert [(await post(store, *rows)).status_code for _ in range(5)] == [201] * 5
+        assert (await post(store, *rows, row(100))).status_code == 201
+        assert (await post(store, *rows, row(101))).status_code == 413
+
+
+async def test_bytes_that_are_no_text_are_refused(store: httpx.AsyncClient) -> None:
+    """Nobody could read them back."""
+    assert (await post(store, row(1).replace(b"5.1", b'"\xff"'))).status_code == 422
+    assert await read(store) == []

@@ -84,6 +84,12 @@ def test_a_label_that_comes_too_late_does_not_count(book: LabelBook) -> None:
     assert (counted.new, counted.repeats, counted.expired) == ([False, True], 0, 1)
 
 
+def test_a_label_for_a_prediction_of_a_time_to_come_does_not_count(book: LabelBook) -> None:
+    """Its row would be there for ever. The clock of a pod may be ahead by some hours."""
+    counted = book.count("models", [label(1, age=-2 * DAY), label(2, age=-DAY / 2)], NOW)
+    assert (counted.new, counted.expired) == ([False, True], 1)
+
+
 LATER = NOW + 31 * DAY
 
 
