@@ -12,7 +12,7 @@ from sluice_operator.http_client import Answer, Http, HttpError, Request, SlowEr
 
 _LONGEST = 30.0  # seconds, of one request: a record has up to a megabyte
 _MAX_BYTES = 10_000  # of an answer
-_OF_THE_RECORD = (400, 413, 422)  # statuses that the same record would get again
+_OF_THE_RECORD = (400, 409, 413, 422)  # statuses that the same record would get again
 _EVERYWHERE = "*"  # stands for the operator in a token: it writes the records of all namespaces
 
 

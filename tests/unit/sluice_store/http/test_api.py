@@ -286,6 +286,17 @@ async def test_run_records_are_the_operator_s(store: httpx.AsyncClient) -> None:
     assert (await store.put("/runs/team-a/Iris/x", json={}, headers=operator)).status_code == 422
 
 
+async def test_a_record_that_is_complete_is_not_replaced(store: httpx.AsyncClient) -> None:
+    """Whoever may write ConfigMaps in a namespace could make one up. One without its counts is completed."""
+    path, operator = "/runs/team-a/iris/iris-abc", bearer(tokens.EVERYWHERE)
+    first, complete = {"immutable": False, "data": {}}, {"immutable": True, "data": {"outcome": "Rejected"}}
+    for record in (first, complete, complete):
+        assert (await store.put(path, json=record, headers=operator)).status_code == 201
+    forged = await store.put(path, json=complete | {"data": {"outcome": "Promoted"}}, headers=operator)
+    assert (forged.status_code, "is complete" in forged.json()["detail"]) == (409, True)
+    assert (await store.get(path, headers=operator)).json() == complete
+
+
 async def test_the_operator_s_token_is_for_no_models(store: httpx.AsyncClient) -> None:
     """They belong to a namespace."""
     refused = await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer(tokens.EVERYWHERE))
