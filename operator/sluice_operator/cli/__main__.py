@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from sluice_operator.cli import (
+    doctor_command,
     forecast_command,
     history_command,
     replay_command,
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 2 for a command that cannot be carried out; 1 if the operator refuses it, or as `replay` says."""
     parser = argparse.ArgumentParser("kubectl sluice", description="Shows and steers the rollouts of ModelDeployments.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for command in (status_command, steer_command, history_command, replay_command, forecast_command):
+    for command in (status_command, steer_command, history_command, replay_command, forecast_command, doctor_command):
         command.add(verbs)
     options = parser.parse_args(arguments)
     try:

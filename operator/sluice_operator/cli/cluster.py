@@ -114,21 +114,66 @@ def records(name: str, namespace: str | None) -> list[Manifest]:
     return sorted(config_maps, key=lambda config_map: str(config_map["data"]["startedAt"]), reverse=True)
 
 
+def maybe(kind: str, name: str) -> Manifest | None:
+    """An object of the whole cluster; None if it is not there. Raises CommandError."""
+    answer = _kubectl("get", kind, name, "--ignore-not-found", absent={})
+    return answer or None
+
+
+def found_by_label(kind: str, labels: str, namespace: str) -> list[Manifest]:
+    """The objects with these labels. Raises CommandError."""
+    found: list[Manifest] = _kubectl("get", kind, f"--selector={labels}", *_in(namespace))["items"]
+    return found
+
+
+def lines_of(namespace: str, deployment: str, *command: str) -> list[str]:
+    """What a command in a pod of the Deployment prints, also where it fails. Raises CommandError if it cannot run."""
+    done = _run("exec", *_in(namespace), f"deployment/{deployment}", "--", *command)
+    if done.returncode and not done.stdout:
+        raise CommandError(f"{' '.join(command)} in a pod of {deployment}: {done.stderr.strip()}")
+    return done.stdout.splitlines()
+
+
+def apply(manifests: Sequence[Manifest]) -> None:
+    """Make objects that only a command needs, for a moment. Raises CommandError."""
+    _with_input("apply", manifests, "--server-side", "--force-conflicts", "--field-manager=kubectl-sluice")
+
+
+def remove(manifests: Sequence[Manifest]) -> None:
+    """Remove them again. Raises CommandError."""
+    _with_input("delete", manifests, "--ignore-not-found", "--wait=false")
+
+
+def _with_input(verb: str, manifests: Sequence[Manifest], *options: str) -> None:
+    together = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+    done = _run(verb, *options, "--filename=-", given=together)
+    if done.returncode:
+        raise CommandError(f"kubectl {verb}: {done.stderr.strip()}")
+
+
 def _in(namespace: str | None) -> Sequence[str]:
     return [] if namespace is None else [f"--namespace={namespace}"]
 
 
-def _kubectl(*arguments: str) -> dict[str, Any]:
+def _kubectl(*arguments: str, absent: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The answer; `absent` if kubectl prints nothing."""
+    done = _run(*arguments, "--output=json")
+    if done.returncode:
+        raise CommandError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+    if absent is not None and not done.stdout.strip():
+        return absent
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own kubectl, without a shell
-            ["kubectl", *arguments, "--output=json"],  # noqa: S607
+        return subprocess.run(  # noqa: S603 - the user's own kubectl, without a shell
+            ["kubectl", *arguments],  # noqa: S607
+            input=given,
             capture_output=True,
             text=True,
             check=False,
         )
     except FileNotFoundError as error:
         raise CommandError("kubectl is not on the PATH: install it, or read a record from a file (--record)") from error
-    if done.returncode:
-        raise CommandError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer

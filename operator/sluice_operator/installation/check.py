@@ -20,10 +20,13 @@ from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied
 from sluice_operator.api.owner import Manifest
 from sluice_operator.http_client import Http, HttpClient, HttpError, Request
+from sluice_operator.installation.outcome import CheckError
+from sluice_operator.installation.rights import rights_are_granted
+from sluice_operator.installation.scraping import model_servers_are_scraped
 from sluice_operator.kubernetes.client import ApiServer
 from sluice_operator.kubernetes.configuration import configuration
 from sluice_operator.kubernetes.lease import RETRY
-from sluice_operator.kubernetes.port import Kube, NoAnswer, ReadRefused
+from sluice_operator.kubernetes.port import Kube, NoAnswer, ReadRefused, WriteRefused
 from sluice_operator.mlflow.connection import Connection, Logins
 from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
@@ -35,10 +38,6 @@ _TIMEOUT = 5.0  # seconds, of one answer
 
 Check = Callable[[], Awaitable[str]]
 Pause = Callable[[float], Awaitable[None]]
-
-
-class CheckError(Exception):
-    """Something is not well. The text says what to do."""
 
 
 class Leases(Protocol):
@@ -151,7 +150,9 @@ async def _result(check: Check) -> Line:
         return Line(True, await check())
     except CheckError as error:
         return Line(False, str(error))
-    except (NoAnswer, ReadRefused, TimeoutError) as error:
+    except MetricsLostError as error:
+        return Line(False, str(error))
+    except (NoAnswer, ReadRefused, WriteRefused, TimeoutError) as error:
         return Line(False, f"the API server: {str(error) or 'it took too long'}")
 
 
@@ -165,8 +166,10 @@ async def _run(settings: Settings) -> list[Line]:
         server = ApiServer(api)
         checks: list[Check] = [
             lambda: operator_works(server, settings),
+            lambda: rights_are_granted(server, settings),
             lambda: mlflow_answers(mlflow, server, settings),
             lambda: prometheus_answers(reader, settings),
+            lambda: model_servers_are_scraped(reader, settings),
             lambda: gateway_listens(settings),
         ]
         if settings.store_url:

@@ -130,6 +130,14 @@ class ApiServer:
         path = _path(names.KIND, self._namespaces[0])
         return await self._request("GET", path, query=[("limit", "1")], absent_is_none=True) is not None
 
+    async def own_rules(self, namespace: str) -> list[Manifest]:
+        """What this account may do in the namespace, as rules of a Role."""
+        kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview"}
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        answer = await self._request("POST", path, {**kind, "spec": {"namespace": namespace}})
+        assert answer is not None
+        return list(answer["status"]["resourceRules"])
+
     async def create(self, manifest: Manifest) -> None:
         """Create an object. Raises Conflict if it exists."""
         path = _path(manifest["kind"], manifest["metadata"]["namespace"])

@@ -5,6 +5,7 @@ What the samples mean is decided in `counting`.
 
 import asyncio
 import contextvars
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -98,6 +99,18 @@ class Reader:
         if not math.isfinite(theirs):
             raise MetricsLostError("Prometheus does not report its time")
         return min(0.0, theirs - asked_at) + max(0.0, theirs - self._clock())
+
+    async def scraped_pods(self) -> list[Mapping[str, str]]:
+        """The labels that the scrape job has given to each pod with a model server."""
+        query = "group by (namespace, pod, pod_uid, model_deployment) (ml_requests_started_total)"
+        return [series.metric for series in await self._query(_Newest, self._prometheus.custom_query, query, {})]
+
+    async def scrape_times(self, pod: Mapping[str, str]) -> list[float]:
+        """When the pod was scraped in the last five minutes (unix seconds), from first to last."""
+        labels = ",".join(f"{name}={json.dumps(pod[name])}" for name in ("namespace", "pod"))
+        query = f'ml_requests_started_total{{{labels},entry="gateway"}}[5m]'
+        series = await self._query(_Samples, self._prometheus.custom_query, query, {})
+        return [at for at, _ in series[0].values] if series else []
 
     async def values(self, query: str, since: float, until: float, step: float) -> list[tuple[float, float]]:
         """The results of a user's `query` at every `step` seconds from `since` to `until`, as (unix seconds, value).

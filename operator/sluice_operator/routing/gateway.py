@@ -97,6 +97,10 @@ class Gateway:
         typed = {**headers, "Content-Type": "application/json"}
         return await self._ask(client, _Question("POST", "/predict", typed, self.access.smoke_timeout, content=body))
 
+    async def get(self, client: Http, path: str, headers: Mapping[str, str]) -> Reply:
+        """What answers at a path, without its body. Raises GatewayError."""
+        return await self._ask(client, _Question("GET", path, headers, self.access.probe_timeout, max_bytes=0))
+
     async def _ask(self, client: Http, question: _Question) -> Reply:
         deadline = asyncio.get_running_loop().time() + question.timeout + _GRACE
         at = self.access.address

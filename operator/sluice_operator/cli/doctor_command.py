@@ -1,0 +1,65 @@
+"""`kubectl sluice doctor`: looks at an installation as a person would, and says for each fault what to do.
+
+What only the operator can see (its settings, credentials and rights) is looked at in one of its pods.
+"""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from sluice_operator.cli import cluster, doctor_split, text_table
+from sluice_operator.cli.cluster import CommandError
+
+_OPERATORS = "app.kubernetes.io/name=sluice-operator"
+_CHECK = ("python", "-m", "sluice_operator.installation.check")
+OK, FAIL = "ok  ", "FAIL"
+
+
+def add(verbs: Any) -> None:
+    """Add the verb and its options."""
+    parser = verbs.add_parser("doctor", help="whether all that Sluice needs is there, and what to do")
+    parser.add_argument("-n", "--namespace", default="sluice-system", help="of the operator (default: %(default)s)")
+    parser.add_argument("--ingress-class", default="nginx", help="whose gateway is tried (default: %(default)s)")
+    parser.add_argument("--no-split", action="store_true", help="make no Ingress to try the gateway with")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line for each check. Exit code 1 if something is not well."""
+    failed = 0
+    for line in _lines(options):
+        print(text_table.plain(line), flush=True)
+        failed += line.startswith(FAIL)
+    return 1 if failed else 0
+
+
+def _lines(options: argparse.Namespace) -> Iterator[str]:
+    if cluster.maybe("customresourcedefinition", "modeldeployments.sluice.dev") is None:
+        yield f"{FAIL}  there is no CRD modeldeployments.sluice.dev: install Sluice first (docs/install.md)"
+        return
+    yield f"{OK}  the CRD is there"
+    for deployment in _operators(options.namespace):
+        ready = deployment.get("status", {}).get("readyReplicas", 0)
+        name = deployment["metadata"]["name"]
+        if not ready:
+            yield f"{FAIL}  no pod of Deployment {name} is ready: kubectl describe pods -n {options.namespace} says why"
+            continue
+        yield f"{OK}  {ready} of {deployment['spec']['replicas']} pods of Deployment {name} are ready"
+        yield from cluster.lines_of(options.namespace, name, *_CHECK)
+        yield from _gateway(options, deployment)
+
+
+def _operators(namespace: str) -> list[dict[str, Any]]:
+    if found := cluster.found_by_label("deployments", _OPERATORS, namespace):
+        return found
+    raise CommandError(f"there is no operator in namespace {namespace}: name its namespace with -n, or install it")
+
+
+def _gateway(options: argparse.Namespace, deployment: dict[str, Any]) -> Iterator[str]:
+    if cluster.maybe("ingressclass", options.ingress_class) is None:
+        yield (
+            f"{FAIL}  there is no IngressClass {options.ingress_class}: install a gateway, or name its class with"
+            " --ingress-class, and in spec.traffic.ingress.className"
+        )
+    elif not options.no_split:
+        yield from doctor_split.tried(deployment, options.ingress_class)

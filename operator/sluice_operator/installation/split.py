@@ -1,0 +1,80 @@
+"""`python -m sluice_operator.installation.split HOST`: whether the gateway divides requests as annotations say.
+
+`kubectl sluice doctor` has made two Ingresses for the host: one leads to the operator's metrics, and its canary, with
+half of the requests and all that have the header, leads to a Service without pods. So an answer with status 200 is from
+the first one.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from sluice_operator import settings as environment
+from sluice_operator.http_client import Http
+from sluice_operator.routing.gateway import Access, Gateway, GatewayError
+
+HEADER, WEIGHT = "x-sluice-doctor", 50  # of the canary Ingress
+_REQUESTS = 40  # without the header: that all go the same way by chance has a probability of 2 to the power of -39
+_WITHIN = 20.0  # seconds until the gateway obeys the Ingresses
+Ask = Callable[[str], Awaitable[int]]  # the status of a request with this value of the header; without it, if empty
+
+
+async def verdict(ask: Ask, now: Callable[[], float] = time.monotonic) -> tuple[bool, str]:
+    """Whether all is well, and the sentence."""
+    until = now() + _WITHIN
+    while True:
+        always, never = await ask("always"), await ask("never")
+        if never == 200 and always != 200:
+            break
+        if now() > until:
+            return False, _unsplit(always, never)
+        await asyncio.sleep(0.5)
+    statuses = [await ask("") for _ in range(_REQUESTS)]
+    stable = statuses.count(200)
+    if 0 < stable < _REQUESTS:
+        canary = f"{_REQUESTS - stable} of {_REQUESTS} at {WEIGHT} %"
+        return True, f"the gateway divides requests by header and by weight ({canary})"
+    where = "stable" if stable else "the canary"
+    return False, f"the gateway obeys canary-by-header and not canary-weight: all requests went to {where}. {_USE}"
+
+
+_USE = (
+    "Use a controller that obeys the nginx.ingress.kubernetes.io/canary annotations: ingress-nginx, or Traefik with"
+    " its provider for them"
+)
+
+
+def _unsplit(always: int, never: int) -> str:
+    if never == 200:
+        return f"the gateway ignores canary annotations: a request with the canary's header went to stable. {_USE}"
+    if never in (502, 503, 504):
+        return f"the gateway answers {never}: it does not reach the operator's pods. Does a NetworkPolicy forbid it?"
+    return f"the gateway answers {never} for a new Ingress: does the controller of its class listen at gateway.address?"
+
+
+async def _ask(gateway: Gateway, client: Http, value: str) -> int:
+    reply = await gateway.get(client, "/metrics", {HEADER: value} if value else {})
+    return reply.status
+
+
+async def _run(host: str) -> tuple[bool, str]:
+    settings = environment.read(os.environ)
+    gateway = Gateway(Access(settings.gateway_address, settings.gateway_headers, settings.gateway_ca), host)
+    async with gateway.client() as client:
+        try:
+            return await verdict(lambda value: _ask(gateway, client, value))
+        except GatewayError as error:
+            return False, str(error)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code: 1 if something is not well."""
+    is_well, text = asyncio.run(_run(arguments[0]))
+    print(f"{'ok  ' if is_well else 'FAIL'}  {text}")
+    return 0 if is_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
