@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sluice_operator.api import urls
-from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
+from sluice_operator.api.allowed_routes import DEFAULT_ANNOTATIONS, Allowed, AllowedRoutes
 from sluice_operator.api.allowed_trust import TrustLimit
 from sluice_operator.api.quantities import Duration
 from sluice_operator.api.spec import Trust
@@ -42,6 +42,7 @@ class Settings:
     allowed_registries: tuple[str, ...] = ()  # host:port patterns that `registry.trackingURI` may name
     allowed_hosts: tuple[Allowed, ...] = ()  # that `traffic.ingress.host` may name; empty: all
     allowed_ingress_classes: tuple[Allowed, ...] = ()  # likewise `traffic.ingress.className`
+    allowed_ingress_annotations: tuple[str, ...] = DEFAULT_ANNOTATIONS  # patterns of `traffic.ingress.annotations`
     allowed_trust: tuple[TrustLimit, ...] = ()  # up to which `model.trust` may go; empty: all
     allowed_host_access: tuple[str, ...] = ()  # namespace patterns whose pods may reach their node
     namespaces: tuple[str, ...] = ()  # that are watched; empty: all
@@ -56,8 +57,8 @@ class Settings:
 
     @property
     def allowed_routes(self) -> AllowedRoutes:
-        """Both lists about routes."""
-        return AllowedRoutes(self.allowed_hosts, self.allowed_ingress_classes)
+        """All lists about routes."""
+        return AllowedRoutes(self.allowed_hosts, self.allowed_ingress_classes, self.allowed_ingress_annotations)
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -85,6 +86,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         allowed_registries=variables.words("ALLOWED_REGISTRIES", ()),
         allowed_hosts=variables.allowed("ALLOWED_HOSTS", "team-a=*.team-a.example.com"),
         allowed_ingress_classes=variables.allowed("ALLOWED_INGRESS_CLASSES", "team-a=nginx-internal"),
+        allowed_ingress_annotations=variables.words("ALLOWED_INGRESS_ANNOTATIONS", DEFAULT_ANNOTATIONS),
         allowed_trust=variables.trust_limits("ALLOWED_TRUST", "team-a=Code"),
         allowed_host_access=variables.words("ALLOWED_HOST_ACCESS", ()),
         namespaces=variables.words("NAMESPACES", ()),

@@ -1,4 +1,4 @@
-"""Which hosts and IngressClasses a namespace may use, as the administrator has set it. Pure."""
+"""Which hosts, IngressClasses and annotations a namespace may use, as the administrator has set it. Pure."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -6,6 +6,18 @@ from fnmatch import fnmatchcase
 from sluice_operator.api.observation import Refusal
 from sluice_operator.api.spec import Traffic
 
+_NGINX = "nginx.ingress.kubernetes.io"
+_OWN = ("sluice.dev/*", f"{_NGINX}/canary*")
+# Certificates, names, and limits of the route itself: nothing that puts text into the gateway's configuration.
+DEFAULT_ANNOTATIONS = (
+    "cert-manager.io/*",
+    "acme.cert-manager.io/*",
+    "external-dns.alpha.kubernetes.io/*",
+    *(f"{_NGINX}/{name}" for name in ("ssl-redirect", "force-ssl-redirect", "proxy-body-size", "enable-cors")),
+    *(f"{_NGINX}/proxy-{name}-timeout" for name in ("connect", "read", "send")),
+    *(f"{_NGINX}/limit-{name}" for name in ("connections", "rps", "rpm")),
+)
+_ANNOTATIONS = "SLUICE_ALLOWED_INGRESS_ANNOTATIONS"
 _HOSTS, _CLASSES = "SLUICE_ALLOWED_HOSTS", "SLUICE_ALLOWED_INGRESS_CLASSES"
 
 
@@ -23,6 +35,7 @@ class AllowedRoutes:
 
     hosts: tuple[Allowed, ...] = ()
     ingress_classes: tuple[Allowed, ...] = ()
+    annotations: tuple[str, ...] = DEFAULT_ANNOTATIONS  # patterns, for all namespaces
 
     def admits(self, namespace: str, host: str) -> bool:
         """Whether an object in `namespace` may have this host, with whatever IngressClass."""
@@ -41,6 +54,18 @@ class AllowedRoutes:
                 may = f"it may use {', '.join(patterns)}" if patterns else "none is allowed there"
                 remedy = f"write another one, or let the administrator add '{namespace}={value}' to {setting}"
                 return Refusal(reason, f"namespace {namespace} may not use the {kind} {value} ({may}): {remedy}")
+        return self._annotation_refusal(traffic)
+
+    def _annotation_refusal(self, traffic: Traffic) -> Refusal | None:
+        """Some annotations change the configuration of the gateway for everybody, and Sluice has some of its own."""
+        for name in sorted(traffic.ingress.annotations):
+            if any(fnmatchcase(name, pattern) for pattern in _OWN):
+                remedy = "leave it out: Sluice sets it itself"
+            elif any(fnmatchcase(name, pattern) for pattern in self.annotations):
+                continue
+            else:
+                remedy = f"leave it out, or let the administrator add it to {_ANNOTATIONS}"
+            return Refusal("IngressAnnotationNotAllowed", f"the Ingress may not have the annotation {name}: {remedy}")
         return None
 
 

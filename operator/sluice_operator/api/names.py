@@ -20,6 +20,7 @@ LABEL_STORE_TOKEN = "sluice.dev/store-token"  # noqa: S105 - of the Secrets to d
 LABEL_SCRAPE = "sluice.dev/scrape"
 LABEL_RECORD = "sluice.dev/record"
 RUN_RECORD = "run"  # value of that label
+ANNOTATION_ANNOTATIONS = "sluice.dev/annotations"  # of an Ingress: the names of those that the user asked for
 ANNOTATION_STORE = "sluice.dev/in-store"  # of a run record: the address of the store that has it, too
 RECORD_KEY = "run.json.zlib"  # key in the ConfigMap of a run record
 ANNOTATION_COMMAND = "sluice.dev/command"

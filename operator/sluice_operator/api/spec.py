@@ -109,9 +109,17 @@ class ServerSpec(_Section, frozen=True):
     pod_template: dict[str, Any] = {}
 
 
+class IngressTls(_Section, frozen=True):
+    """The certificate of the host is in this Secret; empty for the gateway's own."""
+
+    secret_name: str = ""
+
+
 class Ingress(_Section, frozen=True):
     class_name: str
     host: str
+    tls: IngressTls | None = None
+    annotations: dict[str, str] = {}
 
 
 class Traffic(_Section, frozen=True):
@@ -123,6 +131,11 @@ class Traffic(_Section, frozen=True):
     def host(self) -> str:
         """The host name under which the model answers."""
         return self.ingress.host
+
+    @property
+    def url(self) -> str:
+        """Where callers reach the model."""
+        return f"{'https' if self.ingress.tls else 'http'}://{self.host}/"
 
 
 class StepPause(_Section, frozen=True):

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Container, Iterable, Iterator, Mapping
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, Reference, is_orphan, is_owned
 from sluice_operator.api.status import Status
+from sluice_operator.controller import leftovers
 from sluice_operator.controller.observation.observe import Snapshot
 from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.cache import DryRun
@@ -137,6 +138,9 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
         if await _scale(kube, live, manifest["spec"]["replicas"]):
             return f"scaled {name} to {manifest['spec']['replicas']}{_by_whom(live, manifest)}"
         manifest = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")}
+    if gone := leftovers.of(live, manifest):
+        await kube.remove(live, gone)
+        return f"changed {kind} {name}: took out what is asked for no more"
     if covers(live, manifest):
         return ""
     if kind == "ConfigMap":

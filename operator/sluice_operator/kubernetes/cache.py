@@ -123,6 +123,9 @@ class DryRun:
     async def scale(self, deployment: Manifest, replicas: int) -> None:
         """Nothing."""
 
+    async def remove(self, live: Manifest, fields: Manifest) -> None:
+        """Nothing."""
+
     async def delete(self, manifest: Manifest) -> None:
         """Nothing."""
 

@@ -158,6 +158,13 @@ class ApiServer:
         path = f"{_path_of(deployment)}/scale"
         await self._request("PATCH", path, body, query=query, kind="application/merge-patch+json")
 
+    async def remove(self, live: Manifest, fields: Manifest) -> None:
+        """Remove the fields that are None in `fields`, and only if the object still has the version that was read."""
+        metadata = {**fields.get("metadata", {}), "resourceVersion": live["metadata"]["resourceVersion"]}
+        query = [("fieldManager", FIELD_MANAGER)]
+        body = {**fields, "metadata": metadata}
+        await self._request("PATCH", _path_of(live), body, query=query, kind="application/merge-patch+json")
+
     async def delete(self, manifest: Manifest) -> None:
         """Delete the object, if it still has the version that was read. If it is gone already, nothing happens."""
         metadata = manifest["metadata"]

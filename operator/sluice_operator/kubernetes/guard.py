@@ -36,6 +36,9 @@ class Guarded:
     async def scale(self, deployment: Manifest, replicas: int) -> None:
         await self._writer(deployment).scale(deployment, replicas)
 
+    async def remove(self, live: Manifest, fields: Manifest) -> None:
+        await self._writer(live).remove(live, fields)
+
     async def delete(self, manifest: Manifest) -> None:
         await self._writer(manifest).delete(manifest)
 

@@ -53,6 +53,9 @@ class Kube(Reads, Protocol):
 
     async def scale(self, deployment: Manifest, replicas: int) -> None: ...
 
+    async def remove(self, live: Manifest, fields: Manifest) -> None:
+        """Removes the fields that are None in `fields`."""
+
     async def delete(self, manifest: Manifest) -> None: ...
 
     async def update_status(self, manifest: Manifest) -> str:

@@ -27,7 +27,7 @@ def with_observations(seen: Observation) -> Observation:
     for note in _NOTES:
         status = note(seen, status)
     status = aliases.noted(seen, status)
-    url = f"http://{status.route.traffic.host}/" if status.route else ""
+    url = status.route.traffic.url if status.route else ""
     status = replace(status, version=VERSION, observed_generation=seen.generation, url=url)
     desired = _desired(seen)
     status = _named_first(_retry_token(seen, status, desired), desired)

@@ -22,7 +22,11 @@ class NginxIngress:
         return ("Ingress", name), ("Ingress", names.canary_ingress(name))
 
     def routes(self, owner: Owner, traffic: Traffic) -> Iterator[Manifest]:
-        yield _ingress(owner, owner.name, traffic, backend=owner.name)
+        ingress = _ingress(owner, owner.name, traffic, backend=owner.name)
+        if asked := traffic.ingress.annotations:
+            # The names show an annotation that is asked for no more: then what is wanted differs from what is there.
+            ingress["metadata"]["annotations"] = {**asked, names.ANNOTATION_ANNOTATIONS: ",".join(sorted(asked))}
+        yield ingress
 
     def split(self, owner: Owner, traffic: Traffic, canary: str, weight: Weight) -> Iterator[Manifest]:
         ingress = _ingress(owner, names.canary_ingress(owner.name), traffic, names.workload(owner.name, canary))
@@ -43,9 +47,12 @@ def _ingress(owner: Owner, name: str, traffic: Traffic, backend: str) -> Manifes
     service = {"name": backend, "port": {"name": "gateway"}}
     path = {"path": "/", "pathType": "Prefix", "backend": {"service": service}}
     rule = {"host": traffic.host, "http": {"paths": [path]}}
+    spec: Manifest = {"ingressClassName": traffic.ingress.class_name, "rules": [rule]}
+    if (tls := traffic.ingress.tls) is not None:
+        spec["tls"] = [{"hosts": [traffic.host], **({"secretName": tls.secret_name} if tls.secret_name else {})}]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
         "metadata": owner.metadata(name),
-        "spec": {"ingressClassName": traffic.ingress.class_name, "rules": [rule]},
+        "spec": spec,
     }

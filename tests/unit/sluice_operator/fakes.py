@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from sluice_operator.api import merge
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes.port import Conflict
 
@@ -110,6 +111,12 @@ class FakeKube:
         live = self._guarded(deployment)
         changed = merged(live, {"spec": {"replicas": replicas}})
         self.before_write("scale", changed)
+        self.put(changed)
+        self._written()
+
+    async def remove(self, live: Manifest, fields: Manifest) -> None:
+        changed = merge.merged(self._guarded(live), fields)
+        self.before_write("remove", changed)
         self.put(changed)
         self._written()
 

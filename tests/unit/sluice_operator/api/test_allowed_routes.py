@@ -77,3 +77,45 @@ def test_a_refusal_says_what_is_allowed_and_what_to_ask_for() -> None:
         "namespace team-b may not use the IngressClass nginx-public (it may use nginx-internal): write another one, or"
         " let the administrator add 'team-b=nginx-public' to SLUICE_ALLOWED_INGRESS_CLASSES",
     )
+
+
+def annotation_refusal(name: str, of: AllowedRoutes = ROUTES) -> Refusal:
+    ingress = Ingress("nginx-internal", "shop.example.com", annotations={"cert-manager.io/issuer": "x", name: "y"})
+    return of.refusal("team-a", Traffic(ingress)) or Refusal("", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cert-manager.io/cluster-issuer",
+        "external-dns.alpha.kubernetes.io/ttl",
+        "nginx.ingress.kubernetes.io/proxy-body-size",
+        "nginx.ingress.kubernetes.io/proxy-read-timeout",
+    ],
+)
+def test_annotations_of_certificates_names_and_limits_may_be_used(name: str) -> None:
+    """By default, in all namespaces."""
+    assert annotation_refusal(name).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("nginx.ingress.kubernetes.io/configuration-snippet", "let the administrator add it to SLUICE_ALLOWED_INGRESS"),
+        ("nginx.ingress.kubernetes.io/auth-url", "let the administrator add it to SLUICE_ALLOWED_INGRESS_ANNOTATIONS"),
+        ("nginx.ingress.kubernetes.io/canary-weight", "leave it out: Sluice sets it itself"),
+        ("sluice.dev/annotations", "leave it out: Sluice sets it itself"),
+    ],
+)
+def test_annotations_that_could_change_the_gateway_for_others_may_not(name: str, remedy: str) -> None:
+    """The operator writes the Ingress, so its rights would be lent to whoever writes a ModelDeployment."""
+    refused = annotation_refusal(name)
+    assert (refused.reason, remedy in refused.message) == ("IngressAnnotationNotAllowed", True)
+
+
+def test_a_list_of_annotations_takes_the_place_of_the_default_one() -> None:
+    """But for those of Sluice, which nobody may set."""
+    everything = AllowedRoutes(annotations=("*",))
+    assert annotation_refusal("nginx.ingress.kubernetes.io/auth-url", everything).reason == ""
+    assert annotation_refusal("nginx.ingress.kubernetes.io/canary", everything).reason == "IngressAnnotationNotAllowed"
+    assert annotation_refusal("example.com/x", AllowedRoutes(annotations=())).reason == "IngressAnnotationNotAllowed"
