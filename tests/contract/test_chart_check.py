@@ -42,9 +42,10 @@ def test_each_part_of_an_install_has_its_line(
     with started(tmp_path, config, SLUICE_LEASE_NAMESPACE="models"):
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()
-    assert [line[:4].strip() for line in lines] == ["ok", "ok", "FAIL", "FAIL"], done.stdout + done.stderr
+    assert [line[:4].strip() for line in lines] == ["ok", "ok", "FAIL", "FAIL", "FAIL"], done.stdout + done.stderr
     assert "renews the Lease models/sluice-leader" in lines[0]
     assert lines[1].endswith(f"MLflow answers at {mlflow_server}")
     assert f"Is prometheus.url right ({silent_url})?" in lines[2]
-    assert f"the gateway at {silent_url} takes no connection: Connection refused" in lines[3]
+    assert "Prometheus gave no answer: Connection refused" in lines[3]
+    assert f"the gateway at {silent_url} takes no connection: Connection refused" in lines[4]
     assert done.returncode == 1

@@ -7,15 +7,15 @@ answers are fast. So refusals are compared with stable's, unless the spec has an
 from collections.abc import Sequence
 
 from sluice_operator.api.quantities import Ratio
-from sluice_operator.api.spec import Objective, Refusals
+from sluice_operator.api.spec import DefaultObjective, Objective, Refusals
 
 REFUSALS = Refusals(max_ratio=Ratio.parse("2"))
 
 
-def default_objectives(asked: Sequence[Objective]) -> tuple[Objective, ...]:
+def default_objectives(asked: Sequence[Objective]) -> tuple[DefaultObjective, ...]:
     """The objectives that a run has in addition to those that its spec asks for, under a name that is free."""
     if any(objective.refusals is not None for objective in asked):
         return ()
     taken = {objective.name for objective in asked}
     name = next(name for name in ("refusals", *(f"refusals-{number}" for number in range(2, 99))) if name not in taken)
-    return (Objective(name=name, refusals=REFUSALS, by_default=True),)
+    return (DefaultObjective(name=name, refusals=REFUSALS),)

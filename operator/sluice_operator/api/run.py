@@ -7,7 +7,7 @@ import msgspec
 
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.revision import RevisionRef
-from sluice_operator.api.spec import Confidence, Objective, Prometheus, Rollout, Step, Traffic
+from sluice_operator.api.spec import Confidence, DefaultObjective, Objective, Prometheus, Rollout, Step, Traffic
 from sluice_operator.api.status_part import StatusPart
 from sluice_operator.api.strategy import CanarySteps
 
@@ -138,7 +138,7 @@ class Run(StatusPart, frozen=True):
     replicas: int = 1  # pods of each revision at full size
     stable: RevisionRef | None = None
     objectives: tuple[Objective, ...] = ()
-    default_objectives: tuple[Objective, ...] = ()
+    default_objectives: tuple[DefaultObjective, ...] = ()
     confidence: Confidence = Confidence()
     prometheus: Prometheus | None = None  # that the spec names now: a connection, and no term of the run
     signature: SignatureCheck | None = None  # of the canary, compared with stable's before the first weight

@@ -233,7 +233,11 @@ class Objective(_Section, frozen=True):
     on_fail: OnFail = OnFail.ROLLBACK
     judge: Judge | None = None
     when_no_labels: WhenNoLabels = WhenNoLabels.WAIT
-    by_default: bool = False  # judged although no spec asks for it; no field of a spec
+
+    @property
+    def by_default(self) -> bool:
+        """Whether it is judged although no spec asks for it."""
+        return False
 
     def does(self, on_fail: OnFail) -> bool:
         """Whether a failure of it does this."""
@@ -253,6 +257,14 @@ class Objective(_Section, frozen=True):
     def needed(self) -> Judge:
         """When a Pass is needed. Without `judge`: labels come late, so accuracy is needed only before the promotion."""
         return self.judge or (Judge.BEFORE_PROMOTION if self.accuracy else Judge.EVERY_STEP)
+
+
+class DefaultObjective(Objective, frozen=True):
+    """One that each run has, beside those of its spec."""
+
+    @property
+    def by_default(self) -> bool:
+        return True
 
 
 class Prometheus(_Section, frozen=True):

@@ -11,7 +11,7 @@ from sluice_operator.cli import cluster, doctor_split, text_table
 from sluice_operator.cli.cluster import CommandError
 
 _OPERATORS = "app.kubernetes.io/name=sluice-operator"
-_CHECK = ("python", "-m", "sluice_operator.installation.check")
+_CHECK = ("python", "-m", "sluice_operator.installation.check", "--rights")
 OK, FAIL = "ok  ", "FAIL"
 
 

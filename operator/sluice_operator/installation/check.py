@@ -4,6 +4,7 @@ The pod of `helm test` runs it with the operator's settings and credentials, so 
 line says what is well, or what to do.
 """
 
+import argparse
 import asyncio
 import os
 import socket
@@ -156,7 +157,7 @@ async def _result(check: Check) -> Line:
         return Line(False, f"the API server: {str(error) or 'it took too long'}")
 
 
-async def _run(settings: Settings) -> list[Line]:
+async def _run(settings: Settings, rights: bool) -> list[Line]:
     reader = Reader(from_folder(settings.prometheus_url, settings.prometheus_credentials))
     async with (
         client.ApiClient(await configuration()) as api,
@@ -166,28 +167,32 @@ async def _run(settings: Settings) -> list[Line]:
         server = ApiServer(api)
         checks: list[Check] = [
             lambda: operator_works(server, settings),
-            lambda: rights_are_granted(server, settings),
             lambda: mlflow_answers(mlflow, server, settings),
             lambda: prometheus_answers(reader, settings),
             lambda: model_servers_are_scraped(reader, settings),
             lambda: gateway_listens(settings),
         ]
+        if rights:
+            checks.insert(1, lambda: rights_are_granted(server, settings))
         if settings.store_url:
             checks.append(lambda: store_answers(store, settings))
         return await results(checks)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Returns the exit code: 1 if something is not well, 2 for settings that cannot be used."""
+    parser = argparse.ArgumentParser("sluice_operator.installation.check", description="Whether Sluice can work.")
+    parser.add_argument("--rights", action="store_true", help="also whether this account may do what the operator does")
+    options = parser.parse_args(arguments)
     try:
         settings = environment.read(os.environ)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    lines = asyncio.run(_run(settings))
+    lines = asyncio.run(_run(settings, options.rights))
     print(*lines, sep="\n")
     return 0 if all(line.is_well for line in lines) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

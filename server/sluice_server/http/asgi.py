@@ -19,6 +19,7 @@ _JSON_BYTES = b"inference-header-content-length"  # of the Open Inference Protoc
 PROBE_HEADER = b"x-sluice-probe"
 CLOSE = (b"connection", b"close")
 WHOLE_BODY = "sluice.whole_body"  # an ASGI extension: the body has come as a whole, so nobody has to wait for it
+ADMITTED = "sluice.admitted"  # likewise: it has taken its token of the rate limit
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _DIGITS = 18  # of a length; no body is larger
 _encode = msgspec.json.Encoder().encode
@@ -37,7 +38,7 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
 
     `json_bytes`: how much of the body is JSON, if the request says that there is something behind it. `client`: the key
     that the rate limit is for; it may be a secret. `traceparent`: of W3C Trace Context, as it came. `whole`: the body
-    has come already.
+    has come already. `admitted`: the rate limit has let it pass.
     """
 
     content_type: str
@@ -49,12 +50,14 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     client: bytes
     traceparent: bytes
     whole: bool
+    admitted: bool
 
 
 def read_head(scope: Scope, correlation_header: bytes, client_header: bytes = b"") -> RequestHead:
     """The head of a request. A correlation id that is absent or could not be logged safely is replaced by a new one."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     correlation = headers.get(correlation_header)
+    extensions = scope.get("extensions") or ()
     return RequestHead(
         headers.get(b"content-type", b"").decode("latin-1"),
         headers.get(b"content-encoding", b"").decode("latin-1"),
@@ -64,7 +67,8 @@ def read_head(scope: Scope, correlation_header: bytes, client_header: bytes = b"
         correlation.decode() if correlation and _SAFE_ID.fullmatch(correlation) else new_id(),
         headers.get(client_header, b""),
         headers.get(b"traceparent", b""),
-        WHOLE_BODY in (scope.get("extensions") or ()),
+        WHOLE_BODY in extensions,
+        ADMITTED in extensions,
     )
 
 

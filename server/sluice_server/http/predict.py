@@ -130,7 +130,7 @@ class PredictEndpoint:
 
     async def __call__(self, request: Request) -> None:
         meter = _SILENT if request.head.probe else self._meters[request.entry]
-        if self._limits is not None:
+        if self._limits is not None and not request.head.admitted:
             wait, rejection = self._limits.wait(request.head.client, request.head.probe)
             if wait:
                 meter.limited()

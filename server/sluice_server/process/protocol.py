@@ -8,6 +8,7 @@ uvicorn's: what is answered at once is one of its cycles, too.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -15,8 +16,10 @@ from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from sluice_server.http.asgi import WHOLE_BODY, Headers
+from sluice_server.http.asgi import ADMITTED, WHOLE_BODY, Headers
 
+HEAD_SECONDS = 30.0  # for a head, from the connection or from its first bytes on
+MAX_PIPELINED = 100  # requests that wait on one connection; nobody sends so many on purpose
 MAX_HEAD = 64 * 1024  # bytes of the request line and the headers; other servers allow less
 _HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain\r\ncontent-length: 24\r\n"
@@ -25,6 +28,7 @@ _HEAD_TOO_LARGE = (
 _OFFER = (b"upgrade", b"connection", b"http2-settings")
 _HALF_OPEN = 1.0  # seconds that a client waits for an answer after it has closed its side
 _EXTENSIONS: dict[str, dict[object, object]] = {WHOLE_BODY: {}}
+_ADMITTED: dict[str, dict[object, object]] = {WHOLE_BODY: {}, ADMITTED: {}}
 
 
 class Exchange:
@@ -50,7 +54,8 @@ class Exchange:
         self._protocol.answer(self._cycle, content, headers)
 
     def hand_on(self) -> None:
-        """Gives the request to the application after all."""
+        """Gives the request, which was admitted already, to the application after all."""
+        self._cycle.scope["extensions"] = _ADMITTED
         self._protocol.hand_on(self._cycle)
 
 
@@ -76,9 +81,18 @@ class Protocol(HttpToolsProtocol):
         self._reads_head = False
         self._offers_upgrade = False
         self._head_bytes = 0  # of a head that is not complete yet
+        self._head_timer: asyncio.TimerHandle | None = None
         self._starts = False  # the head of the request that is read now is complete
         self._held: RequestResponseCycle | None = None  # its body is still to come
         self._running: RequestResponseCycle | None = None  # the application answers it
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._expect_head()
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -91,6 +105,7 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
             return
         if self._reads_head:
+            self._expect_head()
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
                 self.transport.write(_HEAD_TOO_LARGE)
@@ -109,6 +124,8 @@ class Protocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests at once")  # of which httptools makes an HttpParserError
         self._reads_head, self._head_bytes = True, 0
         super().on_message_begin()
 
@@ -118,12 +135,18 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._reads_head = False
+        self._head_came()
         self._offers_upgrade = self.parser.should_upgrade()
         if self._offers_upgrade:
             return
         self._starts = True
         super().on_headers_complete()
         self._starts = False
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         plain = self._starts and cycle.keep_alive and not cycle.waiting_for_100_continue
@@ -165,6 +188,7 @@ class Protocol(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
+        self._head_came()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always answers no

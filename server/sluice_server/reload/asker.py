@@ -29,7 +29,7 @@ class Asker:
             threading.Thread(target=self._work, args=(self._asked,), daemon=True).start()
         await asyncio.wait([self._asked], timeout=within)
         if not self._asked.done():
-            return Unavailable("RegistryUnreachable", f"the registry has not answered within {within:g} s")
+            return Unavailable("RegistryUnavailable", f"the registry has not answered within {within:g} s")
         answered, self._asked = self._asked, None
         return answered.result()
 

@@ -21,6 +21,7 @@ from sluice_server.http.asgi import read_body, read_head, read_whole_body, send_
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.pace import Pace
 from sluice_server.model.schema import Rows
+from sluice_server.process import protocol as protocol_module
 from sluice_server.process.protocol import Protocol
 from sluice_server.process.serve import Process
 from sluice_server.runtimes.output import Output
@@ -219,6 +220,16 @@ def test_a_limited_client_is_counted_once(start: Start) -> None:
     assert requests(pod, 200) == 2
 
 
+def test_a_prediction_that_fails_takes_one_token(start: Start) -> None:
+    """Else a failure of the model would be a client that asks too often, and nobody would see it."""
+    pod = Pod(start(rate_limit=0.001, rate_limit_burst=1).process)
+    with ThreadPoolExecutor(1) as worker:
+        pod.process.pod.data_plane.take(Batcher(Failing(9), worker, 100, Pace(10)), None)
+        ((status, _, _),) = pod.talk([asked(ROW)], 1)
+    assert (status, requests(pod, 500)) == (500, 1)
+    assert Client(pod.process).value("ml_requests_limited_total") == 0
+
+
 class Wire(asyncio.Transport):
     """A transport that keeps what is written."""
 
@@ -226,6 +237,7 @@ class Wire(asyncio.Transport):
         super().__init__({"sockname": ("127.0.0.1", 8081), "peername": ("127.0.0.1", 1)})
         self.written: list[bytes] = []
         self.closed = False
+        self.ended = asyncio.Event()
 
     def write(self, data: Any) -> None:
         self.written.append(bytes(data))
@@ -235,6 +247,7 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+        self.ended.set()
 
     def pause_reading(self) -> None: ...
 
@@ -372,3 +385,34 @@ def test_a_client_that_leaves_behind_a_second_request_is_no_failure_of_the_model
         pod.process.pod.data_plane.take(Batcher(slow, worker, 100), None)
         asyncio.run(run())
     assert (requests(pod, 499), requests(pod, 500)) == (1, 0)
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /predict HTTP/1.1\r\nhost"])
+def test_a_client_that_never_ends_its_head_is_not_waited_for(
+    pod: Pod, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of such connections would take all that a process may have."""
+    monkeypatch.setattr(protocol_module, "HEAD_SECONDS", 0.01)
+
+    async def run() -> bool:
+        protocol, wire = pod.protocol(), Wire()
+        protocol.connection_made(wire)
+        if sent:  # after one that is answered
+            protocol.data_received(asked(ROW))
+            protocol.data_received(sent)
+        async with asyncio.timeout(PATIENCE):
+            await wire.ended.wait()
+        return wire.closed
+
+    assert asyncio.run(run())
+
+
+def test_a_client_that_sends_thousands_of_requests_at_once_is_refused(pod: Pod) -> None:
+    """They would all be kept until the first ones are answered."""
+
+    def scene(protocol: Protocol, _: Wire) -> None:
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: pod\r\n\r\n" * 5_000)
+
+    wire = on_the_wire(pod, scene)
+    assert wire.closed
+    assert len(pod.tasks) <= 101
