@@ -225,6 +225,26 @@ def test_the_store_is_a_part_of_an_overlay(installed: Kubectl, tmp_path: Path, b
     installed("create", "--dry-run=server", "--filename=-", stdin=json.dumps(restricted))
 
 
+@pytest.mark.parametrize(
+    ("component", "kinds"),
+    [
+        ("store", {"Deployment": 2, "PersistentVolumeClaim": 1, "Service": 1}),
+        ("service-monitors", {"PodMonitor": 1, "ServiceMonitor": 2}),
+        ("network-policies", {"NetworkPolicy": 2}),
+    ],
+)
+def test_a_component_adds_its_objects(
+    api_server: Kubectl, tmp_path: Path, component: str, kinds: dict[str, int]
+) -> None:
+    """To those of the operator, in the same namespace, for the pods that have its labels."""
+    overlay = own_overlay(tmp_path, "base")
+    with (overlay / "kustomization.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"components:\n- {os.path.relpath(LOCAL.parent / component, tmp_path.resolve())}\n")
+    manifests = rendered(api_server, overlay)
+    assert {kind: sum(each["kind"] == kind for each in manifests) for kind in kinds} == kinds
+    assert {each["metadata"]["namespace"] for each in manifests if each["kind"] in kinds} == {"sluice-system"}
+
+
 def test_two_operators_share_nothing_but_crd_and_namespace(api_server: Kubectl) -> None:
     """So one can be installed next to another, and be deleted without it."""
     names = [
