@@ -1,5 +1,6 @@
 {{/* Two operators that work in one namespace would both write there, because each has a Lease of its own. The role of
-each install says what it watches, in the annotation sluice.dev/watches; so do those of the plain manifests. */}}
+each install says what it watches, in the annotation sluice.dev/watches; so do those of the plain manifests. A ClusterRole of
+0.1.0 says nothing, and counts as one for all namespaces. */}}
 {{- define "sluice.otherInstalls" -}}
 {{- range (lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" "").items }}
 {{- include "sluice.overlap" (list $ .) }}
@@ -20,8 +21,10 @@ each install says what it watches, in the annotation sluice.dev/watches; so do t
 {{- $release := get $annotations "meta.helm.sh/release-name" -}}
 {{- $place := get $annotations "meta.helm.sh/release-namespace" -}}
 {{- $isOwn := and (eq $release $root.Release.Name) (eq $place $root.Release.Namespace) -}}
-{{- if and (hasKey $annotations "sluice.dev/watches") (not $isOwn) }}
-{{- $theirs := get $annotations "sluice.dev/watches" | fromJson -}}
+{{- $isNamed := eq (get ($role.metadata.labels | default dict) "app.kubernetes.io/name") "sluice-operator" -}}
+{{- $isInstall := or (hasKey $annotations "sluice.dev/watches") (and $isNamed (eq $role.kind "ClusterRole")) -}}
+{{- if and $isInstall (not $isOwn) }}
+{{- $theirs := get $annotations "sluice.dev/watches" | default "{}" | fromJson -}}
 {{- if eq $role.kind "Role" }}{{ $theirs = dict "namespaces" (list $role.metadata.namespace) }}{{ end -}}
 {{- with include "sluice.shared" (list $root.Values.watch $theirs) }}
 - {{ . }} an operator already: {{ if $release }}the Helm release {{ $release }} in the namespace {{ $place }}{{ else }}one that kubectl installed{{ end }} ({{ $role.kind }} {{ $role.metadata.name }}). Two would both write there. Take that one away first, or watch other namespaces (watch.namespaces, watch.namespaceLabels)

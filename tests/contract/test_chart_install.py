@@ -141,10 +141,13 @@ def test_two_installs_side_by_side_are_upgraded_by_themselves(
     installer("upgrade", "first", IN, "--no-hooks", values={**SMALLEST, "watch": first})
 
 
-def test_an_operator_that_kubectl_installed_is_seen_too(installer: Helm, cluster: Kubectl) -> None:
-    """The plain manifests say what they watch, as the chart does."""
+@pytest.mark.parametrize("annotation", ["", "sluice.dev/watches-"])
+def test_an_operator_that_kubectl_installed_is_seen_too(installer: Helm, cluster: Kubectl, annotation: str) -> None:
+    """The plain manifests say what they watch, as the chart does; those of 0.1.0 say nothing, and watch everything."""
     rights = f"--filename={ROOT}/manifests/install/base/rbac.yaml"
     cluster("apply", rights)
+    if annotation:
+        cluster("annotate", "clusterrole", "sluice-operator", annotation)
     try:
         said = refusal(installer, {"watch": MODELS})
     finally:
