@@ -12,7 +12,7 @@ from dev.demo.models import Versions
 from tests.e2e.rollouts import Place, deployed, manifest
 
 pytestmark = pytest.mark.anyio
-CHECKS = 10
+CHECKS = 9
 
 
 async def doctor(cluster: Addresses) -> tuple[int | None, list[str]]:

@@ -24,19 +24,21 @@ def tried(deployment: dict[str, Any], ingress_class: str) -> Iterator[str]:
 
 
 def manifests(namespace: str, host: str, ingress_class: str, operator: dict[str, str]) -> list[Manifest]:
-    """Stable leads to the metrics of the operator; the canary to no pod, so that its answers differ."""
-    nobody = {"sluice.dev/doctor": "nobody"}
+    """Stable leads to the metrics of the operator, and the canary to another port of it, which has none.
+
+    The canary must have pods: a gateway may leave out a Service without them.
+    """
     annotations = {_CANARY: "true", f"{_CANARY}-weight": str(WEIGHT), f"{_CANARY}-by-header": HEADER}
     return [
-        _service(namespace, _NAME, operator),
-        _service(namespace, f"{_NAME}-canary", nobody),
+        _service(namespace, _NAME, operator, "metrics"),
+        _service(namespace, f"{_NAME}-canary", operator, "health"),
         _ingress(namespace, _NAME, host, ingress_class, {}),
         _ingress(namespace, f"{_NAME}-canary", host, ingress_class, annotations),
     ]
 
 
-def _service(namespace: str, name: str, selector: dict[str, str]) -> Manifest:
-    ports = [{"name": "http", "port": 80, "targetPort": "metrics"}]
+def _service(namespace: str, name: str, selector: dict[str, str], port: str) -> Manifest:
+    ports = [{"name": "http", "port": 80, "targetPort": port}]
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": selector, "ports": ports}}
 

@@ -1,8 +1,8 @@
 """`python -m sluice_operator.installation.split HOST`: whether the gateway divides requests as annotations say.
 
 `kubectl sluice doctor` has made two Ingresses for the host: one leads to the operator's metrics, and its canary, with
-half of the requests and all that have the header, leads to a Service without pods. So an answer with status 200 is from
-the first one.
+half of the requests and all that have the header, leads to a port that has no metrics. So an answer with status 200 is
+from the first one.
 """
 
 import asyncio

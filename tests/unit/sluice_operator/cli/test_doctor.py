@@ -56,7 +56,8 @@ def test_a_healthy_installation_is_all_ok(folder: Path, capsys: pytest.CaptureFi
     made, removed = (json.loads((folder / name).read_text())["items"] for name in ("applied", "deleted"))
     assert made == removed
     stable, canary, plain, split = made
-    assert stable["spec"]["selector"] == OPERATOR["spec"]["selector"]["matchLabels"] != canary["spec"]["selector"]
+    assert stable["spec"]["selector"] == OPERATOR["spec"]["selector"]["matchLabels"] == canary["spec"]["selector"]
+    assert stable["spec"]["ports"] != canary["spec"]["ports"]
     assert plain["spec"]["rules"][0]["host"] == split["spec"]["rules"][0]["host"]
     assert split["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"] == "50"
 
