@@ -78,6 +78,9 @@ class OpenInferenceDialect:
 
     def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
         """The rows of the inputs; locations begin with the name of one."""
+        if json_bytes is not None and json_bytes > len(body):
+            message = f"inference-header-content-length is {json_bytes}, and the body has {len(body)} bytes"
+            return invalid((), "value_error", message)
         text = body if json_bytes is None else body[:json_bytes]
         if refused := json_body.too_many_parts(text, self._rows.max_rows):
             return refused

@@ -50,7 +50,17 @@ def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
         return _from_bytes(tensor, binary)
     if tensor.data is None:
         raise TensorError("there is neither data nor binary_data_size")
+    if tensor.datatype.lstrip("U").startswith("INT"):
+        _check_whole(tensor)
     return _nested(_booleans(tensor.data) if tensor.datatype == "BOOL" else tensor.data, tensor.shape)
+
+
+def _check_whole(tensor: Tensor) -> None:
+    """A fraction in a tensor of whole numbers is a mistake of whoever wrote it."""
+    for each in tensor.data or ():
+        for value in each if isinstance(each, list) else (each,):
+            if isinstance(value, float) and not value.is_integer():
+                raise TensorError(f"{value} is no {tensor.datatype}: send whole numbers, or the datatype FP64")
 
 
 def _booleans(data: list[Any]) -> list[Any]:

@@ -291,3 +291,14 @@ def test_labels_that_are_text_are_bytes_with_their_length() -> None:
     assert answer["outputs"][0]["datatype"] == "BYTES"
     assert body.content[size:] == b"\x04\0\0\0rose\x06\0\0\0t\xc3\xbclip"
     assert written(flowers)[1]["outputs"][0]["data"] == ["rose", "tülip"]
+
+
+def test_a_request_that_contradicts_itself_is_refused() -> None:
+    """A fraction among whole numbers, and more JSON than there is: somebody made a mistake, and should know."""
+    refused = parsed(dialect(), [tensor([[1, 1.5]], [1, 2], datatype="INT64")])
+    assert isinstance(refused, Rejection)
+    assert refused.message == "x: 1.5 is no INT64: send whole numbers, or the datatype FP64"
+    assert rows(dialect(), [tensor([[1, 2.0]], [1, 2], datatype="UINT8")]) == [[1, 2]]
+    longer = dialect().parse(b"{}", "application/octet-stream", 99)
+    assert isinstance(longer, Rejection)
+    assert longer.message == "inference-header-content-length is 99, and the body has 2 bytes"
