@@ -92,6 +92,25 @@ class WholeRequest(msgspec.Struct, frozen=True, gc=False):
     headers: Headers
 
 
+class _Stopwatch:
+    """The seconds that the server takes: without those for the body to come, or for the client to read the answer."""
+
+    __slots__ = ("_began", "_seconds")
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        self._began = time.perf_counter()
+        self._seconds: float | None = None
+
+    def stop(self) -> float:
+        """The seconds since the start, or until the first stop after it."""
+        if self._seconds is None:
+            self._seconds = time.perf_counter() - self._began
+        return self._seconds
+
+
 class PredictEndpoint:
     """Answers predictions in one dialect; bodies have at most `max_body` bytes.
 
@@ -138,22 +157,22 @@ class PredictEndpoint:
                 return
         meter.start()
         trace = self._tracing.begin(request.head.traceparent, request.head.probe) if self._tracing else None
-        began = time.perf_counter()
+        watch = _Stopwatch()
         code = self._failed_code
         try:
-            code = await self._respond(request, meter, trace)
+            code = await self._respond(request, meter, trace, watch)
         except Exception as error:
             if self._tracing and trace:
                 self._tracing.failed(trace, error)
             logger.exception("the model failed on a request")
             await self._reject(request, _FAILED)
         finally:
-            seconds = time.perf_counter() - began
+            seconds = watch.stop()
             meter.finish(code, seconds)
             if self._tracing and trace and trace.sampled:
                 self._tracing.end(trace, self._route, request.entry, request.head.correlation_id, code, seconds)
 
-    async def _respond(self, request: Request, meter: Meter | Silent, trace: Trace | None) -> int:
+    async def _respond(self, request: Request, meter: Meter | Silent, trace: Trace | None, watch: _Stopwatch) -> int:
         if not self._data_plane.ready:
             return await self._reject(request, NOT_READY)
         head = request.head
@@ -162,6 +181,7 @@ class PredictEndpoint:
         body = await (read_whole_body if head.whole else read_body)(request.receive, self._max_body)
         if isinstance(body, Unread):
             return CLIENT_GONE if body is Unread.GONE else await self._reject(request, self._unread[body])
+        watch.start()
         if len(body) > _SMALL_BODY:
             parsed = await asyncio.to_thread(self._parse, body, head)
         else:
@@ -180,6 +200,7 @@ class PredictEndpoint:
         else:
             answer = self._dialect.write(prediction, parsed.echo)
         headers = (*request.headers, *answer.headers) if answer.headers else request.headers
+        watch.stop()
         await send_body(request.send, OK, answer.content, headers, answer.content_type)
         self._count(parsed.rows, prediction, meter, trace)
         if not head.probe:

@@ -108,7 +108,9 @@ class RequestCollector(Collector):
         limited = CounterMetricFamily("ml_requests_limited", "Requests of clients that ask too often.", labels=names)
         progress = GaugeMetricFamily("ml_requests_in_progress", "Predictions being worked on.", labels=names)
         duration = HistogramMetricFamily(
-            "ml_request_duration_seconds", "Time from the first byte read to the answer handed over.", labels=names
+            "ml_request_duration_seconds",
+            "Time from the whole request to its answer.",
+            labels=names,
         )
         for entry, meter in self._meters.items():
             labels = (*self._labels, entry)

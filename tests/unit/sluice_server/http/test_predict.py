@@ -190,3 +190,26 @@ def test_other_requests_are_answered_while_a_large_one_is_read_and_written(clien
     asyncio.run(run())
     assert sent[0]["status"] == 200
     assert len(json.loads(sent[1]["body"])["predictions"]) == 1_001
+
+
+def test_a_slow_client_is_not_a_slow_model(client: Client) -> None:
+    """Neither the time for its body to come nor that until it reads the answer counts. The model is much faster."""
+    waits = 0.3
+    body = b'{"features": [1, 2, 3, 4]}'
+    parts: list[Message] = [
+        {"type": "http.request", "body": body[:5], "more_body": True},
+        {"type": "http.request", "body": body[5:], "more_body": False},
+    ]
+
+    async def receive() -> Message:
+        await asyncio.sleep(waits)
+        return parts.pop(0) if parts else await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def send(message: Message) -> None:
+        await asyncio.sleep(waits)
+
+    asyncio.run(client.process.dispatch(SCOPE, receive, send))
+    assert client.value("ml_requests_total", code="200") == 1
+    seconds = client.value("ml_request_duration_seconds_sum")
+    assert seconds is not None
+    assert seconds < waits
