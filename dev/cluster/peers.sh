@@ -5,11 +5,20 @@ apply_peers() {
   apply_gateway_crds
   local peer
   for peer in traefik prometheus mlflow; do
-    render "$HERE/manifests/$peer.yaml" | kubectl apply --server-side --force-conflicts -f - >/dev/null
+    peer_manifest "$peer" | kubectl apply --server-side --force-conflicts -f - >/dev/null
   done
   wait_for traefik traefik
   wait_for monitoring prometheus
   wait_for mlflow mlflow
+}
+
+# peer_manifest PEER. Prometheus evaluates the files of manifests/alerts as they are.
+peer_manifest() {
+  RULES_KEY=$(hash_of manifests/alerts) render "$HERE/manifests/$1.yaml"
+  if [ "$1" = prometheus ]; then
+    echo ---
+    kubectl create configmap prometheus-rules --namespace=monitoring --from-file="$ROOT/manifests/alerts" --dry-run=client -o yaml
+  fi
 }
 
 # The CRDs come from the Go module of the version that Traefik is built against.

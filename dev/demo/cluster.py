@@ -26,6 +26,7 @@ class Addresses:
     kubeconfig: str
     gateway: str
     mlflow: str
+    prometheus: str
     audit_log: Path | None = None  # the operator's requests to the API server; kind keeps none
 
 
@@ -45,6 +46,7 @@ def addresses() -> Addresses:
         kubeconfig=values["KUBECONFIG"],
         gateway=values["SLUICE_GATEWAY"],
         mlflow=values["SLUICE_MLFLOW"],
+        prometheus=values["SLUICE_PROMETHEUS"],
         audit_log=Path(values["SLUICE_AUDIT_LOG"]) if values.get("SLUICE_AUDIT_LOG") else None,
     )
 

@@ -4,19 +4,23 @@ A better version is promoted, and then a worse one is rolled back. Each run is m
 """
 
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
 
+from dev.dashboards import alert_rules
 from dev.demo import promises
+from dev.demo.cluster import Addresses
 from dev.demo.models import Versions
 from dev.demo.promises import Pod
 from dev.demo.status import Status
 from dev.demo.tally import answered_by
 from dev.demo.traffic import Request, Stream
+from tests.e2e.dashboards import Asker, to_ask
 from tests.e2e.kills import Operator
-from tests.e2e.rollouts import Place, Rollout, deployed, eventually, manifest
+from tests.e2e.rollouts import NAMESPACE, Place, Rollout, deployed, eventually, manifest
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +39,13 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-async def iris(place: Place, versions: Versions) -> AsyncIterator[Rollout]:
+def asker(cluster: Addresses) -> Asker:
+    """Asks the cluster's Prometheus about the time since these tests began."""
+    return Asker(cluster.prometheus, time.time(), NAMESPACE, "iris-runs")
+
+
+@pytest.fixture(scope="module")
+async def iris(place: Place, versions: Versions, asker: Asker) -> AsyncIterator[Rollout]:
     """Serves the first version on two pods."""
     document = manifest("iris-runs")
     document["spec"]["server"]["replicas"] = 2
@@ -206,6 +216,30 @@ async def test_a_rejection_has_its_events(rejection: Run) -> None:
     assert (begun, set(proven), ended) == (["CanaryStarted"], {"WeightProven"}, ["RollingBack", "RolledBack"])
     assert 2 <= len(proven) <= 3, "weight 0 and that of the first step; its labels may come late"
     assert all(note.startswith("AccuracyBelowLimit: accuracy 0.") for _, note in rejection.events[-2:])
+
+
+async def test_each_query_of_the_dashboards_finds_something(rejection: Run, asker: Asker) -> None:
+    """At some moment of the promotion and the rejection; what there is nothing of is named, with the reason."""
+    empty = to_ask()
+
+    async def all_found() -> bool | None:
+        empty[:] = await asker.empty(empty)
+        return not empty or None
+
+    try:
+        await eventually("each query finds something", all_found)
+    except AssertionError:
+        raise AssertionError(f"these find nothing: {[query.where for query in empty]}") from None
+
+
+async def test_the_rules_are_evaluated(rejection: Run, asker: Asker) -> None:
+    """All of manifests/alerts, as the files have them."""
+    names = {rule.get("alert") or rule["record"] for rule in alert_rules.rules()}
+
+    async def evaluated() -> bool | None:
+        return await asker.rules() == dict.fromkeys(names, "ok") or None
+
+    await eventually("Prometheus has evaluated each rule", evaluated)
 
 
 async def test_a_rejected_version_is_not_tried_again(

@@ -94,7 +94,7 @@ class World:
 
 class FakeKubectl(Kubectl):
     def __init__(self, world: World) -> None:
-        super().__init__(Addresses("kubectl", "kubeconfig", "http://gateway", "http://mlflow"))
+        super().__init__(Addresses("kubectl", "kubeconfig", "http://gateway", "http://mlflow", "http://prometheus"))
         self._world = world
 
     async def text(self, *arguments: str, stdin: str | None = None) -> str:
