@@ -22,18 +22,18 @@ def divisor(counted: BinnedCounts, quiet: Floats, known_part: float) -> Floats:
     `quiet`: the probability that no burst is in a bin, of shape (..., bins). `known_part`: the length of the baseline,
     as a part of the length that it should have.
 
-    It follows from an upper bound of the mean size, or from the estimate where that may well be 1: then nothing shows
-    clumps. A clump may be longer than a bin, so minutes count too. For the part of the baseline that is missing, it is
-    that of an unknown past, or larger if clumps are larger beyond doubt.
+    Where clumps are beyond doubt, it follows from an upper bound of the mean size. Else it follows from the estimate,
+    and for the part of the baseline that is missing, it is that of an unknown past. A clump may be longer than a bin,
+    so minutes count too.
     """
     alone = _without_edges(quiet)
     estimate, error = _dispersion(counted, alone)
     per_minute = max(1, round(_MINUTE / counted.bin_seconds))
     of_minutes, error_of_minutes = _dispersion(*_in_groups(counted, alone, per_minute))
     lower = np.maximum(estimate - _STANDARD_ERRORS * error, of_minutes - _STANDARD_ERRORS * error_of_minutes)
-    upper = np.where(lower > 1, estimate + _STANDARD_ERRORS * error, estimate)
-    known, unknown = _divisor(np.maximum(lower, upper)), np.maximum(_divisor(lower), UNKNOWN_DIVISOR)
-    return np.asarray(known_part * known + (1 - known_part) * unknown)
+    upper = np.maximum(lower, estimate + _STANDARD_ERRORS * error)
+    unsure = known_part * _divisor(estimate) + (1 - known_part) * UNKNOWN_DIVISOR
+    return np.where(lower > 1, _divisor(upper), unsure)
 
 
 def _divisor(mean_size: Floats) -> Floats:
@@ -75,7 +75,9 @@ def _dispersion(counted: BinnedCounts, quiet: Floats) -> tuple[Floats, Floats]:
     dispersion = ((weights * squares).sum(-1) + _PRIOR) / total
     deviations = weights * (squares - dispersion[..., None] * expected)
     # A bin is in two pairs, so pairs are correlated: twice the variance of independent ones.
-    return dispersion, np.sqrt(2 * (deviations**2).sum(-1)) / total
+    error = np.sqrt(2 * (deviations**2).sum(-1)) / total
+    # Of two or three pairs the spread says nothing: they may look alike by chance.
+    return dispersion, np.maximum(error, dispersion / np.sqrt(np.maximum(weights.sum(-1), 1)))
 
 
 def _in_groups(counted: BinnedCounts, quiet: Floats, size: int) -> tuple[BinnedCounts, Floats]:
