@@ -12,6 +12,8 @@ from dev.rights import Right
 ELSEWHERE = {
     Right("sluice.dev", "modeldeployments/finalizers", "update"): "owner references where the API server checks them",
     Right("apps", "deployments", "get"): "a Deployment that another writer has created a moment before",
+    Right("batch", "jobs", "get"): "a Job that prepares a model and has lost its labels",
+    Right("batch", "jobs", "delete"): "a Job that has failed and is made anew, or that nobody asks for any more",
     Right("", "configmaps", "patch"): "the operator has another registry, or an object another credentialsSecret",
     Right("", "configmaps", "delete"): "the run records of an object with more than ten runs",
 }
