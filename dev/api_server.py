@@ -6,24 +6,20 @@ KUBEBUILDER_ASSETS if that is set.
 
 import os
 import secrets
-import shutil
 import subprocess
 from pathlib import Path
 
 import yaml
 
+from dev import programs
+
 ROOT = Path(__file__).parents[1]
-CLUSTER = ROOT / "dev" / "cluster" / "cluster.sh"
 _PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
 
 
 def find_programs() -> dict[str, str]:
     """Path of each program, by name. Raises FileNotFoundError with the command that builds them."""
-    path = os.environ.get("KUBEBUILDER_ASSETS") or subprocess.check_output([CLUSTER, "bin"], text=True).strip()
-    programs = {name: shutil.which(name, path=path) for name in _PROGRAMS}
-    if missing := [name for name, program in programs.items() if program is None]:
-        raise FileNotFoundError(f"{', '.join(missing)} not found in {path}; build them once with: {CLUSTER} build")
-    return {name: program for name, program in programs.items() if program}
+    return programs.find_programs(_PROGRAMS, os.environ.get("KUBEBUILDER_ASSETS"))
 
 
 def etcd_command(program: str, folder: Path, port: int, peer_port: int) -> list[str]:

@@ -5,7 +5,6 @@ The program is the one that `dev/cluster/cluster.sh build` builds. It keeps noth
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
@@ -16,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from dev.api_server import CLUSTER, ROOT
+from dev.api_server import ROOT
 
 CHART = ROOT / "chart"
 NAMESPACE = "sluice-system"
@@ -28,14 +27,6 @@ Values = Mapping[str, Any]
 
 class HelmError(Exception):
     """Helm failed. The text is what it printed."""
-
-
-def find_program(name: str) -> str:
-    """The path of a program for the chart. Raises FileNotFoundError with the command that builds it."""
-    path = subprocess.check_output([CLUSTER, "bin"], text=True).strip()
-    if program := shutil.which(name, path=path):
-        return program
-    raise FileNotFoundError(f"{name} not found in {path}; build it once with: {CLUSTER} build")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import yaml
 
 from dev.api_server import ROOT
 from dev.chart_values import page
-from dev.helm import CHART, MONITORS, Helm, Values, find_program
+from dev.helm import CHART, MONITORS, Helm, Values
+from dev.programs import find_program
 
 INSTALL = ROOT / "manifests" / "install"
 CRD = ROOT / "crds" / "modeldeployments.yaml"

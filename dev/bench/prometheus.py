@@ -14,9 +14,9 @@ import httpx
 import yaml
 
 from dev.bench.exporter import SCRAPE_SECONDS
+from dev.programs import find_program
 
 _ROOT = Path(__file__).resolve().parents[2]
-_FOLDER = "source dev/cluster/config.sh; source dev/cluster/binaries.sh; binaries prometheus"
 _START_SECONDS = 30.0
 _SENT = 'prometheus_http_response_size_bytes_sum{handler="/api/v1/query"}'
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -57,7 +57,7 @@ def started(began: float) -> Iterator[Prometheus]:
         ending.enter_context(_process(sys.executable, "-m", "dev.bench.exporter", str(exporter), str(began)))
         process = ending.enter_context(
             _process(
-                str(_program()),
+                _program(),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 "--storage.tsdb.min-block-duration=1d",  # a younger head takes samples of the last 12 hours
@@ -72,12 +72,11 @@ def started(began: float) -> Iterator[Prometheus]:
         yield prometheus
 
 
-def _program() -> Path:
-    folder = subprocess.run(["bash", "-euc", _FOLDER], cwd=_ROOT, check=True, capture_output=True, text=True).stdout
-    program = Path(folder.strip()) / "prometheus"
-    if not program.exists():
-        raise SystemExit("error: Prometheus is not built yet\n  mend it with: dev/cluster/cluster.sh build")
-    return program
+def _program() -> str:
+    try:
+        return find_program("prometheus")
+    except FileNotFoundError:
+        raise SystemExit("error: Prometheus is not built yet\n  mend it with: dev/cluster/cluster.sh build") from None
 
 
 def _config(exporter: str, runs: Iterable[str]) -> str:

@@ -65,7 +65,7 @@ case $command in
   build) command_build ;;
   images) command_images "$@" ;;
   install) install_project ;;
-  bin) check_go; for group in kubernetes node "${GROUPS_OF_TESTS[@]}"; do binaries "$group"; done | paste -sd : ;;
+  bin) check_go; for group in kubernetes node prometheus "${GROUPS_OF_TESTS[@]}"; do binaries "$group"; done | paste -sd : ;;
   env) print_env ;;
   kubeconfig) echo "$KUBECONFIG" ;;
   node) command_node "$@" ;;

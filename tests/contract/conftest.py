@@ -18,8 +18,9 @@ import yaml
 from dev import api_server as control_plane
 from dev import mlflow_server as mlflow
 from dev.api_server import ROOT
-from dev.helm import Helm, find_program
+from dev.helm import Helm
 from dev.processes import free_ports, running
+from dev.programs import find_program
 
 PATIENCE = 120.0  # seconds; a small and busy machine needs about ten
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from dev.programs import find_program
+
 Labels = dict[str, str]
 Job = dict[str, Any]
 
@@ -23,8 +25,6 @@ SCRAPES = ("start", "healthy", "bad")  # that were recorded: before any request,
 PERIOD = 300  # seconds between two of them; after the last one it is a period without requests
 INTERVAL = 15  # seconds between the samples that Prometheus gets
 
-_ROOT = Path(__file__).parents[2]
-_FOLDER = "source dev/cluster/config.sh; source dev/cluster/binaries.sh; binaries prometheus"
 _PATIENCE = 60.0  # seconds
 _SCRAPE_SECONDS = 2  # between two requests of Prometheus; the first one gets everything
 
@@ -81,7 +81,7 @@ def prometheus(targets: Sequence[Target], began: float, folder: Path) -> Iterato
         jobs = [target.job(address) for target in targets]
         config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": jobs}))
         command = [
-            *(_program(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
+            *(find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
             *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
         ]
         with (folder / "prometheus.log").open("wb") as log:
@@ -92,13 +92,6 @@ def prometheus(targets: Sequence[Target], began: float, folder: Path) -> Iterato
         finally:
             process.terminate()
             process.wait()
-
-
-def _program() -> str:
-    folder = subprocess.check_output(["bash", "-euc", _FOLDER], cwd=_ROOT, text=True).strip()
-    program = Path(folder) / "prometheus"
-    assert program.exists(), "Prometheus is not built; build it once with: dev/cluster/cluster.sh build"
-    return str(program)
 
 
 def _free_port() -> int:

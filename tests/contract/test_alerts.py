@@ -18,8 +18,8 @@ import yaml
 
 from dev.api_server import ROOT
 from dev.processes import free_ports, running
+from dev.programs import find_program
 from tests.contract.conftest import PATIENCE
-from tests.contract.programs import program
 
 ALERTS = sorted((ROOT / "manifests" / "alerts").glob("*.yaml"))
 NAMES = {
@@ -32,7 +32,7 @@ NAMES = {
 
 
 def promtool(*arguments: str) -> None:
-    done = subprocess.run([program("prometheus", "promtool"), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([find_program("promtool"), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -176,11 +176,11 @@ def paging(tmp_path: Path) -> Iterator[tuple[World, Pager]]:
     )
     commands = {
         "prometheus": [
-            *(program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
+            *(find_program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
             *(f"--web.listen-address=127.0.0.1:{prometheus}", "--rules.alert.resend-delay=1s"),
         ],
         "alertmanager": [
-            *(program("alertmanager"), "--config.file=alertmanager.yml", "--storage.path=kept"),
+            *(find_program("alertmanager"), "--config.file=alertmanager.yml", "--storage.path=kept"),
             *(f"--web.listen-address=127.0.0.1:{alertmanager}", "--cluster.listen-address="),
         ],
     }

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from dev.helm import MONITORS, Helm, find_program
+from dev.helm import MONITORS, Helm
+from dev.programs import find_program
 from tests.contract import json_schemas
 from tests.contract.chart_values import VARIANTS, chosen
 from tests.contract.conftest import Kubectl, api_server_in

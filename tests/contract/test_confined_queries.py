@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from dev.processes import free_ports, running
+from dev.programs import find_program
 from sluice_operator.analysis.confinement import confined
-from tests.contract.programs import program
 from tests.unit.sluice_operator.analysis.hostile_queries import CONFINED
 
 PATIENCE = 120.0  # seconds
@@ -63,7 +63,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
         command = [
             *(
-                program("prometheus"),
+                find_program("prometheus"),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 "--log.level=error",

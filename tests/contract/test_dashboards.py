@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from dev.processes import free_ports, running
+from dev.programs import find_program
 from tests.contract.conftest import PATIENCE
-from tests.contract.programs import program
 from tests.contract.test_alerts import ALERTS
 from tests.dashboard_queries import Asked, asked, found
 from tests.unit.dashboards.exported import series
@@ -180,7 +180,7 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[str, float]]:
     (port,) = free_ports(1)
     written = yaml.safe_dump(configuration(f"127.0.0.1:{server.server_address[1]}"))
     (tmp_path / "prometheus.yml").write_text(written)
-    command = [program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
+    command = [find_program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
     with running([*command, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "prometheus.log"):
         yield f"http://127.0.0.1:{port}", target.began
     server.shutdown()

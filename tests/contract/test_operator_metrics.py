@@ -17,12 +17,12 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from dev.processes import free_ports, running
+from dev.programs import find_program
 from sluice_operator.telemetry import endpoint, metrics
 from sluice_operator.telemetry.calls import measured
 from sluice_operator.telemetry.object_series import Evidence, Rollouts
 from sluice_operator.telemetry.waiting import Waiting
 from tests.contract.conftest import PATIENCE
-from tests.contract.programs import program
 from tests.unit.sluice_operator.build import NOW, OWNER, stepping
 
 
@@ -95,7 +95,7 @@ def scraping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
     command = [
-        *(program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
+        *(find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
         *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
     ]
     with operator(ours) as rollouts, running(command, folder / "prometheus.log"):

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from dev.processes import free_ports, running
+from dev.programs import find_program
 from sluice_operator.api.run import Run
 from sluice_operator.api.status import Result, Verdict
 from sluice_operator.controller.evaluation.evaluate import Evaluator
@@ -27,7 +28,6 @@ from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 from tests.contract.conftest import PATIENCE
-from tests.contract.programs import program
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
@@ -132,7 +132,7 @@ def prometheus(folder: Path, scrapes: Scrapes) -> Iterator[str]:
         old = {"tsdb": {"out_of_order_time_window": "2d"}}  # samples of the past are taken, whoever was scraped first
         config.write_text(yaml.safe_dump({"global": timing, "storage": old, "scrape_configs": jobs}))
         command = [
-            *(program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
+            *(find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
             *(f"--web.listen-address=127.0.0.1:{port}", f"--query.max-samples={MAX_SAMPLES}", "--log.level=error"),
         ]
         with running(command, folder / "prometheus.log"):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from dev.processes import free_ports, running
+from dev.programs import find_program
 from sluice_operator.api.spec import Prometheus
 from sluice_operator.api.status import Verdict
 from sluice_operator.controller.evaluation.evaluate import Evaluator
@@ -21,7 +22,6 @@ from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
 from tests.contract.conftest import PATIENCE
-from tests.contract.programs import program
 from tests.contract.test_prometheus import BEGAN, SCRAPES, targets
 from tests.unit.sluice_operator.certificates import Authority
 from tests.unit.sluice_operator.fake_prometheus import (
@@ -78,7 +78,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": [job]}))
         command = [
             *(
-                program("prometheus"),
+                find_program("prometheus"),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 "--log.level=error",

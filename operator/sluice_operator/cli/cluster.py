@@ -107,7 +107,7 @@ def with_defaults(path: str) -> Manifest:
 def records(name: str, namespace: str | None) -> list[Manifest]:
     """The ConfigMaps with the run records of a ModelDeployment, the newest first. Raises CommandError."""
     labels = f"{names.LABEL_OWNER}={name},{names.LABEL_RECORD}={names.RUN_RECORD}"
-    config_maps: list[Manifest] = _kubectl("get", "configmaps", f"--selector={labels}", *_in(namespace))["items"]
+    config_maps = found_by_label("configmaps", labels, namespace)
     if not config_maps:
         model_deployment(name, namespace)  # raises if there is no such object
         raise CommandError(f"there is no record of a run of {name} yet: one is written when a run ends")
@@ -120,7 +120,7 @@ def maybe(kind: str, name: str) -> Manifest | None:
     return answer or None
 
 
-def found_by_label(kind: str, labels: str, namespace: str) -> list[Manifest]:
+def found_by_label(kind: str, labels: str, namespace: str | None) -> list[Manifest]:
     """The objects with these labels. Raises CommandError."""
     found: list[Manifest] = _kubectl("get", kind, f"--selector={labels}", *_in(namespace))["items"]
     return found

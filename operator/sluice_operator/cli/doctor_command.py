@@ -9,10 +9,10 @@ from typing import Any
 
 from sluice_operator.cli import cluster, doctor_split, text_table
 from sluice_operator.cli.cluster import CommandError
+from sluice_operator.installation.outcome import FAIL, OK
 
 _OPERATORS = "app.kubernetes.io/name=sluice-operator"
 _CHECK = ("python", "-m", "sluice_operator.installation.check", "--rights")
-OK, FAIL = "ok  ", "FAIL"
 
 
 def add(verbs: Any) -> None:

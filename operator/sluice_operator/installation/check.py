@@ -10,7 +10,6 @@ import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.observation import Denied
 from sluice_operator.api.owner import Manifest
 from sluice_operator.http_client import Http, HttpClient, HttpError, Request
-from sluice_operator.installation.outcome import CheckError
+from sluice_operator.installation.outcome import CheckError, Line
 from sluice_operator.installation.rights import rights_are_granted
 from sluice_operator.installation.scraping import model_servers_are_scraped
 from sluice_operator.kubernetes.client import ApiServer
@@ -128,17 +127,6 @@ async def store_answers(http: Http, settings: Settings) -> str:
         said = (answer.body or b"").decode(errors="replace")[:200]
         raise CheckError(f"the store at {url} cannot work: HTTP {answer.status}, {said}")
     return f"the store answers at {url}"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The result of a check as a person reads it."""
-
-    is_well: bool
-    text: str
-
-    def __str__(self) -> str:
-        return f"{'ok  ' if self.is_well else 'FAIL'}  {self.text}"
 
 
 async def results(checks: Sequence[Check]) -> list[Line]:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from sluice_operator import settings as environment
 from sluice_operator.http_client import Http
+from sluice_operator.installation.outcome import Line
 from sluice_operator.routing.gateway import Access, Gateway, GatewayError
 
 HEADER, WEIGHT = "x-sluice-doctor", 50  # of the canary Ingress
@@ -72,7 +73,7 @@ async def _run(host: str) -> tuple[bool, str]:
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code: 1 if something is not well."""
     is_well, text = asyncio.run(_run(arguments[0]))
-    print(f"{'ok  ' if is_well else 'FAIL'}  {text}")
+    print(Line(is_well, text))
     return 0 if is_well else 1
 
 

@@ -13,8 +13,7 @@ from aiohttp import web
 
 from sluice_operator import settings as environment
 from sluice_operator.installation import check
-from sluice_operator.installation.check import Line
-from sluice_operator.installation.outcome import CheckError
+from sluice_operator.installation.outcome import CheckError, Line
 from sluice_operator.kubernetes.port import ReadRefused
 from sluice_operator.prometheus.reader import Reader
 from sluice_operator.settings import Settings
