@@ -25,8 +25,15 @@ class Run(_Part, frozen=True):
 
 
 class Weight(_Part, frozen=True):
+    """`live` stays the last one that was proven while a write is proven; `verified_at` is empty then."""
+
     desired: int = 0
     live: int = 0
+    verified_at: str = ""
+
+    def is_proven(self, weight: int) -> bool:
+        """Whether the canary gets this weight, and no write is waiting for its proof."""
+        return self.live == weight and bool(self.verified_at)
 
 
 class Objective(_Part, frozen=True):

@@ -147,11 +147,11 @@ class Rollout:
         return await self.until(f"the run of {version.uri} has ended", ended, within=240.0)
 
     async def until_live(self, version: Version, weight: int) -> Status:
-        """Wait until the version is the canary and gets `weight` percent of the requests."""
+        """Wait until the version is the canary and provably gets `weight` percent of the requests."""
 
         def live(now: Status) -> bool:
             is_canary = now.canary is not None and now.canary.model.uri == version.uri
-            return is_canary and now.phase == "Stepping" and now.weight is not None and now.weight.live == weight
+            return is_canary and now.phase == "Stepping" and now.weight is not None and now.weight.is_proven(weight)
 
         return await self.until(f"{version.uri} gets {weight} % of the requests", live)
 

@@ -113,7 +113,13 @@ async def test_a_crashing_canary_is_rolled_back(quiet: Rollout, place: Place, ve
 
 async def _goes_on(quiet: Rollout, before: Status) -> None:
     """The run is the same one, and its weight is proven again."""
-    now = await quiet.until("the weight is proven", lambda now: now.weight is not None and now.weight.live == 10)
+    assert before.weight is not None
+    proven = before.weight.verified_at
+
+    def proven_again(now: Status) -> bool:
+        return now.weight is not None and now.weight.is_proven(10) and now.weight.verified_at > proven
+
+    now = await quiet.until("the weight is proven again", proven_again)
     assert now.run is not None
     assert before.run is not None
     assert (now.run.id, now.run.step, now.phase) == (before.run.id, before.run.step, "Stepping")
