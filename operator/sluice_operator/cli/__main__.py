@@ -12,15 +12,26 @@ from sluice_operator.cli import (
     status_command,
     steer_command,
     text_table,
+    wait_command,
 )
 from sluice_operator.cli.cluster import CommandError
 
+_COMMANDS = (
+    status_command,
+    wait_command,
+    steer_command,
+    history_command,
+    replay_command,
+    forecast_command,
+    doctor_command,
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 2 for a command that cannot be carried out; 1 if the operator refuses it, or as `replay` says."""
+    """Exit code 2 for what cannot be carried out; 1 if the operator refuses it, or as `replay` and `wait` say."""
     parser = argparse.ArgumentParser("kubectl sluice", description="Shows and steers the rollouts of ModelDeployments.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for command in (status_command, steer_command, history_command, replay_command, forecast_command, doctor_command):
+    for command in _COMMANDS:
         command.add(verbs)
     options = parser.parse_args(arguments)
     try:

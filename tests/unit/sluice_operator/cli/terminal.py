@@ -79,6 +79,10 @@ class Terminal:
         out, err = self._printed.readouterr()
         return code, out, err
 
+    def printed(self) -> str:
+        """What was printed since the last time."""
+        return self._printed.readouterr().out
+
     @property
     def kubectl_calls(self) -> list[str]:
         """The arguments of each call of kubectl."""
