@@ -214,6 +214,7 @@ class Observation:
     desired: Revision | None = None  # that the spec asks for, if the URI resolves; `decide` fills it in
     workloads: Mapping[str, Workload] = field(default_factory=dict)  # by revision
     selected: str = ""  # revision that Service NAME selects now, whatever status says
+    answered: bool = False  # by ready pods of that revision, even if their Deployment is gone
     adopted: bool = False  # the status was lost, and this one is made from what the cluster shows
     foreign: tuple[str, ...] = ()  # "kind name" of objects that have a name of ours and another owner
     host_taken: str = ""  # namespace/name of another ModelDeployment that has the host of the spec

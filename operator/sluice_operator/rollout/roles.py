@@ -1,6 +1,6 @@
 """Which revision serves, and how many pods each one has, as a function of spec and status. Pure."""
 
-from sluice_operator.api.observation import Observation, Workload
+from sluice_operator.api.observation import Observation
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome, Phase, Run
 from sluice_operator.api.spec import Spec
@@ -26,7 +26,7 @@ def endpoints_to_keep(seen: Observation, status: Status) -> str:
     serving = serves(status)
     if serving is not None and (seen.selected in ("", serving.revision) or seen.workload(serving).ready > 0):
         return ""
-    return seen.selected if seen.workloads.get(seen.selected, Workload()).ready > 0 else ""
+    return seen.selected if seen.answered else ""
 
 
 def _may_serve(run: Run) -> bool:

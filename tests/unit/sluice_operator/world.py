@@ -285,6 +285,7 @@ class World(Observer):
             resolution=self.resolution,
             workloads=await self._workloads(reads, current),
             selected=owned.selected(self.owner),
+            answered=self._ready.get(owned.selected(self.owner), 0) > 0,
             adopted=bool(followed.adopted),
             foreign=owned.foreign,
             route_refusal=self.allowed_routes.refusal(namespace, wanted.traffic),

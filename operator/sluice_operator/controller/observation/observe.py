@@ -14,6 +14,7 @@ from sluice_operator.analysis import criteria, hold_out
 from sluice_operator.api import allowed_trust, names, pod_template, spec
 from sluice_operator.api.command import asked
 from sluice_operator.api.observation import (
+    NO_DEPLOYMENT,
     Defaults,
     HoldOuts,
     HostTrouble,
@@ -131,7 +132,9 @@ class Observer:
             current, owned = followed.status, followed.children
             pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
             prepared = await self._preparation(reads, owner, current, owned)
-        workloads = preparing.workloads(current, by_revision(pods, owned.objects.values()), prepared)
+        made = by_revision(pods, owned.objects.values())
+        workloads = preparing.workloads(current, made, prepared)
+        selected = owned.selected(owner)
         lost = bool(followed.adopted)
         shown_since = served_since(owned, owner, wanted.traffic.host) if lost else None
         edits = self._route_edits.look(owner, current, owned, looked_at)
@@ -150,7 +153,8 @@ class Observer:
             defaults=self._defaults,
             resolution=self._resolution(owner, wanted),
             workloads=workloads,
-            selected=owned.selected(owner),
+            selected=selected,
+            answered=made.get(selected, NO_DEPLOYMENT).ready > 0,
             adopted=lost,
             foreign=owned.foreign,
             host_taken=await self._hosts.holder(body, wanted.traffic.host, shown_since),

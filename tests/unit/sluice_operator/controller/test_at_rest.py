@@ -138,14 +138,21 @@ class Scenario:
         settings = Settings(DEFAULTS.image, "http://mlflow", "http://prometheus", "http://gateway", **changes)
         evaluator = Evaluator(Reader(FakePrometheus()), Intervals(5, 5))
         hosts = HostClaims(self.kube, settings.allowed_routes)
-        observer = Observer(self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance)
+        self.observer = Observer(self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance)
         archive = Archive(self.kube, FakeEndedRuns())
         reconciler = Reconciler(
-            self.kube, observer, self.registry, EventPublisher(self.kube, "test"), archive, 5.0, listeners, self.lanes
+            self.kube,
+            self.observer,
+            self.registry,
+            EventPublisher(self.kube, "test"),
+            archive,
+            5.0,
+            listeners,
+            self.lanes,
         )
         self.copies = [Copies(kind) for kind in ("Deployment", "Service", "Ingress", "Pod")]
         self.cache = Cache(self.kube, self.copies)
-        self.work = AtRest(reconciler.reconcile, observer, self.cache, self.lanes, archive, listeners, chance)
+        self.work = AtRest(reconciler.reconcile, self.observer, self.cache, self.lanes, archive, listeners, chance)
 
     async def settle(self) -> None:
         for _ in range(5):
@@ -201,6 +208,23 @@ def test_what_somebody_deleted_is_written_again_with_the_next_look() -> None:
         _, _, writes = await world.look()
         assert writes > 0
         assert ("Service", "iris") in world.kube.objects
+
+    scenario(steps)
+
+
+def test_pods_answer_without_their_deployment() -> None:
+    """Callers have them until they go, whatever status says of their revision."""
+
+    async def steps(world: Scenario) -> None:
+        del world.kube.objects["Deployment", f"iris-{revision(1).revision}"]
+        snapshot = await world.observer.observe("models", "iris")
+        assert snapshot is not None
+        assert (snapshot.observation.selected, snapshot.observation.answered) == (revision(1).revision, True)
+        for number in range(REPLICAS):
+            del world.kube.objects["Pod", f"iris-{number}"]
+        snapshot = await world.observer.observe("models", "iris")
+        assert snapshot is not None
+        assert not snapshot.observation.answered
 
     scenario(steps)
 

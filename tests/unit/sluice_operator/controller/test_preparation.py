@@ -367,3 +367,21 @@ def test_pods_without_a_deployment_do_not_take_over_before_their_model_is_prepar
         world.reconcile()
     assert DEPLOYMENTS[2] in world.kube.objects, "though its old pods are still there"
     assert at(world.status).phase is Phase.FAILOVER
+
+
+def test_pods_without_a_deployment_keep_the_callers_that_they_have() -> None:
+    """As above, but they had taken over already. No other pod is ready, whoever should serve by the new status."""
+    world = World()
+    world.calm_down(8)
+    world.resolution = resolved(2)
+    world.advance_until(Phase.STEPPING)
+    world.lose_pods("1")
+    for _ in range(3):
+        world.reconcile()
+    assert (at(world.status).phase, world.selected) == (Phase.FAILOVER, revision(2).revision)
+    del world.kube.objects[DEPLOYMENTS[2]]
+    world.kube.put({**world.kube.objects[IRIS], "status": None})
+    for store in (True, True, False):
+        world.has_store = store
+        world.reconcile()
+        assert (DEPLOYMENTS[2] in world.kube.objects, world.selected) == (not store, revision(2).revision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,7 +182,8 @@ def test_a_newer_version_does_not_wait_for_the_hold_out_of_the_one_before() -> N
 
 def test_endpoints_are_kept_where_status_says_that_none_may_serve() -> None:
     """A status of an older operator, which had let callers in before a hold-out was known, takes nothing from them."""
-    waiting = again(an_observation(spec=TRAINED), workloads=pods((revision(1), 2)), selected=revision(1).revision)
+    with_pods = again(an_observation(spec=TRAINED), workloads=pods((revision(1), 2)))
+    waiting = replace(with_pods, selected=revision(1).revision, answered=True)
     status = decide(waiting)
     assert (serves(status), endpoints_to_keep(waiting, status)) == (None, revision(1).revision)
     assert condition(status, "Stalled")[1] == "EndpointsKept"
