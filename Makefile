@@ -13,7 +13,7 @@ endif
 CLUSTER := dev/cluster/cluster.sh
 SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
 
-.PHONY: help check test promises steps simulate models dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ simulate: .venv/installed ## All promises about verdicts by simulation, into doc
 
 models: .venv/installed ## Which models are served, and what they answer in three dialects, into docs/models.md: about ten minutes
 	$(BIN)/python -m dev.models
+
+site: .venv/installed ## The documentation as static files that need nothing from elsewhere, into site/
+	$(BIN)/python -m dev.site site
 
 dashboards: .venv/installed ## Makes manifests/dashboards, for Grafana, out of dev/dashboards and the limits of the alerts
 	$(BIN)/python -m dev.dashboards
