@@ -1,7 +1,7 @@
 """`python -m sluice_trainer train`: trains, evaluates, registers, and prints the URI of the new version.
 
-Progress goes to stderr. The last line of stdout is the result, for scripts. Exit codes: 0 registered; 2 a flag is
-wrong, or MLflow cannot be used.
+`validate` is in `validation.py`. Progress goes to stderr. The last line of stdout is the result, for scripts. Exit
+codes: 0 registered; 2 a flag is wrong, or MLflow cannot be used.
 """
 
 import argparse
@@ -14,18 +14,20 @@ from pathlib import Path
 
 import skops.io
 
-from sluice_trainer import data, forest, registry
+from sluice_trainer import data, forest, registry, validation
 
+_DESCRIPTION = "Validates data, and trains and registers the iris random forest."
 RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 
 def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        return _train(arguments)
+        code: int = arguments.run(arguments)
     except registry.UnavailableError as trouble:
         _log(str(trouble))
         return 2
+    return code
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -61,7 +63,7 @@ def _result(published: registry.Published, score: forest.Score, alias: str | Non
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sluice_trainer", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m sluice_trainer", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="command")
     train = commands.add_parser("train", help="train the iris random forest and register it")
     train.add_argument(
@@ -84,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--output", type=_file, help="also write the model here, as skops")
     train.add_argument("--metrics", type=_file, help="also write the metrics here, as JSON")
     train.add_argument("--json", action="store_true", help="print one JSON object instead of the URI")
+    train.set_defaults(run=_train)
+    validation.add(commands)
     return parser
 
 
