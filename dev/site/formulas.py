@@ -21,7 +21,8 @@ def shown(page: str) -> str:
 def _one(found: re.Match[str]) -> str:
     if found["block"]:
         return _mathml(found["shown"], "block")
-    return _mathml(found["written"], "inline") if found["inline"] else found[0]
+    # Without the span, a formula at the beginning of a line would be a paragraph of its own.
+    return f"<span>{_mathml(found['written'], 'inline')}</span>" if found["inline"] else found[0]
 
 
 def _mathml(tex: str, display: str) -> str:

@@ -17,7 +17,7 @@ from dev.site.__main__ import build
 from dev.site.pages import ROOT, place
 
 DOCS = [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").glob("*.md"))]
-COUNTED = {"li": ["list_item_open"], "pre": ["fence", "code_block"], "table": ["table_open"], "tr": ["tr_open"]}
+COUNTED = {"pre": ["fence", "code_block"], "table": ["table_open"], "tr": ["tr_open"]}
 
 
 @dataclass
@@ -29,7 +29,9 @@ class Built(HTMLParser):
     loaded: list[str] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     text: str = ""
+    depths: list[int] = field(default_factory=list)  # of the items of its lists
     _article: int = 0
+    _lists: int = 0
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -45,9 +47,12 @@ class Built(HTMLParser):
         self._article += tag == "article"
         if self._article:
             self.counted[tag] += 1
+            self._lists += tag in ("ul", "ol")
+            self.depths += [self._lists] if tag == "li" else []
 
     def handle_endtag(self, tag: str) -> None:
         self._article -= tag == "article"
+        self._lists -= self._article and tag in ("ul", "ol")
 
     def handle_data(self, data: str) -> None:
         if self._article:
@@ -97,11 +102,12 @@ def test_nothing_is_loaded_from_elsewhere(site: dict[Path, Built]) -> None:
 @pytest.mark.parametrize("path", ["README.md", *DOCS])
 def test_a_page_has_the_parts_that_a_forge_shows(folder: Path, site: dict[Path, Built], path: str) -> None:
     """Python-Markdown reads lists and code in them in another way; a page that was not prepared would lose them."""
-    parser = MarkdownIt("commonmark").enable("table")
-    tokens = Counter(token.type for token in parser.parse((ROOT / path).read_text(encoding="utf-8")))
+    parsed = MarkdownIt("commonmark").enable("table").parse((ROOT / path).read_text(encoding="utf-8"))
+    tokens = Counter(token.type for token in parsed)
     built = site[(folder / place(path)).with_suffix(".html")]
     expected = {tag: sum(tokens[kind] for kind in kinds) for tag, kinds in COUNTED.items()}
     assert {tag: built.counted[tag] for tag in COUNTED} == expected
+    assert built.depths == [(token.level + 1) // 2 for token in parsed if token.type == "list_item_open"]
 
 
 def test_formulas_are_mathml(folder: Path, site: dict[Path, Built]) -> None:
@@ -118,8 +124,8 @@ def test_each_page_has_its_place_in_the_navigation() -> None:
 
 
 def test_a_list_is_spread_out_for_python_markdown() -> None:
-    page = "Text:\n- one\n  ```sh\n    run\n  ```\n  1. inner\n     goes on\n- two\n"
-    spread = "Text:\n\n- one\n    ```sh\n      run\n    ```\n\n    1. inner\n        goes on\n- two\n"
+    page = "Text:\n- one\n  ```sh\n    run\n  ```\n  1. inner\n     goes on\n- two\n- three\n"
+    spread = "Text:\n\n- one\n\n    ```sh\n      run\n    ```\n\n    1. inner\n        goes on\n\n- two\n- three\n"
     assert commonmark.rewritten(page) == spread
 
 
@@ -130,5 +136,5 @@ def test_dollars_that_are_no_formula_stay() -> None:
 
 def test_what_markdown_would_read_in_a_formula_is_escaped() -> None:
     shown = formulas.shown("$a_i * b | c$")
-    assert shown.startswith("<math")
+    assert shown.startswith("<span><math")
     assert not set("*_|`\\").intersection(shown)

@@ -160,7 +160,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(verb=st.sampled_from(Verb))
     def a_command_is_answered(self, verb: Verb) -> None:
-        """In each phase it is carried out or refused, as soon as dead pods were dealt with.
+        """In each phase it is carried out or refused, as soon as the watch tells of it and dead pods were dealt with.
 
         That takes three looks at most: the run ends, a retiring revision answers, and is stable beside a newer one.
         """
@@ -168,6 +168,7 @@ class Rollouts(RuleBasedStateMachine):
         if run is None:
             return
         asked = self.world.ask(verb, run.canary.revision, run.step)
+        self.world.copies.catch_up()
         for _ in range(4):
             self.world.reconcile()
         answered = self.world.status.last_command
