@@ -8,6 +8,7 @@ the stream shares a small machine with what it measures, and httpx takes more CP
 import asyncio
 import json
 import random
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class Stream:
         label_delay: tuple[float, float] = LABEL_DELAY,
         seed: int = 0,
         rows: Sequence[Row] | None = None,
+        tls: ssl.SSLContext | None = None,  # for an address with https; the host is the name in the handshake
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.requests: list[Request] = []
@@ -82,6 +84,7 @@ class Stream:
         self._rate, self._max_requests, self._max_seconds = rate, max_requests, max_seconds
         self._label_delay = label_delay
         self._rows = iris_rows() if rows is None else rows
+        self._tls = tls
         self._random = random.Random(seed)
         self._clock = clock
         self._began = clock()
@@ -124,7 +127,7 @@ class Stream:
                 self._gateway,
                 headers={"Host": self._host},
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-                connector=aiohttp.TCPConnector(limit=IN_FLIGHT),
+                connector=aiohttp.TCPConnector(limit=IN_FLIGHT, ssl=self._tls or True),
             ) as session,
             asyncio.TaskGroup() as group,
         ):
@@ -139,13 +142,25 @@ class Stream:
 
     async def _predict(self, session: aiohttp.ClientSession, features: tuple[object, ...], label: int) -> None:
         at = self.now
-        answer = await _post(session, "/predict", {"features": [list(features)]})
+        answer = await self._post(session, "/predict", {"features": [list(features)]})
         request = self._record("predict", at, answer, _prediction_failure(answer), label)
         if not request.failure and isinstance(answer, _Answer):
             await asyncio.sleep(self._random.uniform(*self._label_delay))
             at = self.now
-            answer = await _post(session, "/feedback", {"prediction_id": answer.body["prediction_id"], "label": label})
+            labelled = {"prediction_id": answer.body["prediction_id"], "label": label}
+            answer = await self._post(session, "/feedback", labelled)
             self._record("feedback", at, answer, _failure(answer))
+
+    async def _post(self, session: aiohttp.ClientSession, path: str, content: dict[str, Any]) -> _Answer | str:
+        """The answer, or why there is none."""
+        name = self._host if self._tls else None
+        try:
+            async with session.post(path, json=content, server_hostname=name, allow_redirects=False) as response:
+                headers = response.headers
+                version, revision = headers.get("X-Model-Version", ""), headers.get("X-Sluice-Revision", "")
+                return _Answer(response.status, version, revision, await response.text())
+        except (aiohttp.ClientError, OSError) as trouble:  # a timeout is an OSError
+            return f"no answer: {type(trouble).__name__} {trouble}".rstrip()
 
     def _record(
         self,
@@ -163,17 +178,6 @@ class Stream:
             request = Request(kind, at, latency, answer.status, answer.version, answer.revision, correct, failure)
         self.requests.append(request)
         return request
-
-
-async def _post(session: aiohttp.ClientSession, path: str, content: dict[str, Any]) -> _Answer | str:
-    """The answer, or why there is none."""
-    try:
-        async with session.post(path, json=content) as response:
-            headers = response.headers
-            version, revision = headers.get("X-Model-Version", ""), headers.get("X-Sluice-Revision", "")
-            return _Answer(response.status, version, revision, await response.text())
-    except (aiohttp.ClientError, OSError) as trouble:  # a timeout is an OSError
-        return f"no answer: {type(trouble).__name__} {trouble}".rstrip()
 
 
 def _failure(answer: _Answer | str) -> str:

@@ -33,7 +33,7 @@ PINS = {
 def versions() -> dict[str, str]:
     """The version of each row of the table of what was run."""
     table = PAGE.partition("## Not run")[0]
-    return dict(re.findall(r"^\| ([^|]+) \| [^|\d]*([\d.]*\d)", table, re.MULTILINE))
+    return dict(re.findall(r"^\| ([^|]+) \| [^|\d]*(\d+\.[\d.]*\d)", table, re.MULTILINE))
 
 
 @pytest.mark.parametrize("part", PINS)
