@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -15,8 +16,9 @@ from sluice_server.inference.prediction_ids import MAX_ROWS, Keys, PredictionId,
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output
-from sluice_server.runtimes.port import UnfitRowsError
+from sluice_server.runtimes.port import NotFiniteError, UnfitRowsError
 
+logger = logging.getLogger("sluice.predict")
 NOT_READY = Rejection(Cause.NOT_READY, "no model is ready: /health/ready says why")
 
 
@@ -76,6 +78,8 @@ class DataPlane:
         try:
             output = await pending if at_once else await _unless(disconnected, pending)
         except UnfitRowsError as error:
+            if isinstance(error, NotFiniteError):
+                logger.warning("a request is refused: %s", error)
             return invalid((), "value_error", str(error))
         return None if output is None else self._prediction(output, entry, probe)
 

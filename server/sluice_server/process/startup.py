@@ -25,7 +25,7 @@ from sluice_server.inference.rows import example_reader
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.schema import Kind, Rows
 from sluice_server.runtimes.output import Output
-from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError
+from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError, UnfitRowsError
 
 logger = logging.getLogger("sluice.startup")
 # New objects before the garbage collector looks at the young ones; by default, 700. Those of a request are gone without
@@ -42,7 +42,7 @@ async def load(pod: Pod, worker: Executor) -> None:
     except Exception as error:  # any failure of a model means the same: not ready, and why
         logger.exception("the model cannot be served")
         hint = _hint(pod.manifest)
-        what = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+        what = str(error) if isinstance(error, ModelError | UnfitRowsError) else f"{type(error).__name__}: {error}"
         reason = f"the model cannot be served: {what[:500]}{hint}"
         pod.readiness.reached(Phase.FAILED, reason)
         return

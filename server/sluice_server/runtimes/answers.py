@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sluice_server.runtimes.finite import not_finite, refuse_infinity
 from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.port import ModelError
 
@@ -23,12 +24,16 @@ _PLAIN = "biuf"  # numpy's kinds of booleans and numbers
 
 
 def per_row(answer: Any, rows: int) -> Output:
-    """An answer to so many rows, without probabilities and classes. Raises ModelError for anything else."""
+    """An answer to so many rows, without probabilities and classes.
+
+    Raises ModelError for anything else, and NotFiniteError for infinity. NaN is a missing value.
+    """
     output = _read(answer)
     if len(output.values) != rows:
         raise ModelError(
             f"the model answers {rows} rows with {len(output.values)} predictions: let predict() return one each"
         )
+    refuse_infinity(output.values)
     return output
 
 
@@ -86,12 +91,22 @@ def _compact(values: Any) -> Values:
 
 def _cells(values: Sequence[Any]) -> Values:
     cells = np.empty(len(values), dtype=object)
-    cells[:] = [_in_json(value) for value in values] if values else []
+    cells[:] = [_cell(row, value) for row, value in enumerate(values)] if values else []
     return cells
 
 
+def _cell(row: int, value: Any) -> Any:
+    try:
+        return _in_json(value)
+    except OverflowError:
+        raise not_finite(row, "infinite") from None
+
+
 def _in_json(value: Any) -> Any:
-    """A value with nothing in it that JSON does not have; missing ones are None. Raises ModelError."""
+    """A value with nothing in it that JSON does not have; missing ones are None.
+
+    Raises ModelError, and OverflowError for infinity.
+    """
     if isinstance(value, np.datetime64):
         return None if np.isnat(value) else str(value)
     if isinstance(value, np.generic):
@@ -99,6 +114,8 @@ def _in_json(value: Any) -> Any:
     match value:
         case float() if math.isnan(value):
             return None
+        case float() if math.isinf(value):
+            raise OverflowError
         case None | bool() | int() | float() | str():
             return value
         case Mapping():

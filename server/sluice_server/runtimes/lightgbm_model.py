@@ -12,11 +12,12 @@ import numpy as np
 from sluice_server.model.schema import Rows, Schema
 from sluice_server.runtimes import lightgbm_file, row_count
 from sluice_server.runtimes.encoding import encoding
+from sluice_server.runtimes.finite import finite
 from sluice_server.runtimes.lightgbm_categories import check_pairs
 from sluice_server.runtimes.lightgbm_file import LightgbmFile
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.optional import without
-from sluice_server.runtimes.output import Output, Values, finite
+from sluice_server.runtimes.output import Output, Values
 
 
 class LightgbmModel:

@@ -41,7 +41,7 @@ class OnnxModel:
         self.nullable = tuple(takes_missing) if takes_missing is not None else _nullable(self, schema, example)
 
     def predict(self, rows: Rows) -> Output:
-        """The output for rows of shape (rows, columns); raises what ONNX Runtime raises, and on NaN predictions."""
+        """The output for rows of shape (rows, columns); raises what ONNX Runtime raises, and NotFiniteError."""
         return self._outputs.read(self._session.run(self._outputs.names, self._feed(rows)))
 
 

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice_server.runtimes.output import Output, Values, finite
+from sluice_server.runtimes.finite import finite
+from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.port import ModelError
 
 Answers: TypeAlias = list[Any]

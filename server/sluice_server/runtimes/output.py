@@ -53,10 +53,3 @@ class Output(msgspec.Struct, frozen=True):
     def values_per_row(self) -> int:
         """More than 1 for a model with several outputs."""
         return int(np.prod(self.values.shape[1:]))
-
-
-def finite(values: Values) -> Values:
-    """The values; raises ArithmeticError if one is NaN or infinite: the model is broken, and must not seem well."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ArithmeticError("the model answered NaN or infinity")
-    return values

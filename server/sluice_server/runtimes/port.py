@@ -35,6 +35,10 @@ class UnfitRowsError(ValueError):
     """Rows that fit the signature and cannot be given to the model all the same; the message is for callers."""
 
 
+class NotFiniteError(UnfitRowsError):
+    """Rows to which the model has no finite answer; see `finite`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """What the model will run on: versions as `major.minor[.patch]`, memory limit in bytes (None: no limit).

@@ -17,10 +17,12 @@ import numpy as np
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes import answers, frames, row_count
+from sluice_server.runtimes.finite import finite
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.perturbed import perturbed
 from sluice_server.runtimes.port import ModelError
+from sluice_server.runtimes.steps import refusal
 
 _TRIED = 8  # rows, together and each alone
 _SAME = 1e-6  # relative: arithmetic on many rows may round otherwise than on one
@@ -51,20 +53,28 @@ class PyfuncModel:
             self.nullable = nullable(self.predict, example)
 
     def predict(self, rows: Rows) -> Output:
-        """The output for rows of shape (rows, columns); raises what the model raises, and ModelError."""
+        """The output for rows of shape (rows, columns); raises what the model raises, ModelError and UnfitRowsError."""
         return self.predict_with(rows, None)
 
     def predict_with(self, rows: Rows, params: Mapping[str, Any] | None) -> Output:
         """The same, with what a request says beside its rows."""
+        try:
+            return self._output(rows, params)
+        except ValueError as error:
+            if told := refusal(error):
+                raise told from error
+            raise
+
+    def _output(self, rows: Rows, params: Mapping[str, Any] | None) -> Output:
         data = self._input(rows)
         answer = self._model.predict(data) if params is None else self._model.predict(data, params=dict(params))
         output = answers.per_row(answer, len(rows))
         if self.classes is None:
             return output
         if self._gives_shares:
-            return Output(output.values, output.values, np.argmax(output.values, axis=1))
+            return Output(finite(output.values), output.values, np.argmax(output.values, axis=1))
         indexes = np.array([self._index[label] for label in output.values.tolist()])
-        return Output(output.values, None if self._shares is None else self._shares(rows), indexes)
+        return Output(output.values, None if self._shares is None else finite(self._shares(rows)), indexes)
 
     def _input(self, rows: Rows) -> Any:
         """For one call of the model: a copy."""

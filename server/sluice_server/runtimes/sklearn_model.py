@@ -18,10 +18,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sluice_server.model.schema import Rows, Schema
 from sluice_server.runtimes import arrays, columns, estimator, patterns, row_count, trees
+from sluice_server.runtimes.finite import finite
 from sluice_server.runtimes.missing import nullable
-from sluice_server.runtimes.output import Output, Values, finite
+from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.perturbed import trials
 from sluice_server.runtimes.port import ModelError, OtherAnswersError
+from sluice_server.runtimes.steps import refusal
 
 # Their `predict` is the argmax of `predict_proba`, which is the mean over the trees.
 _FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
@@ -55,8 +57,17 @@ class SklearnModel:
             self.nullable = nullable(self.predict, example)
 
     def predict(self, rows: Rows) -> Output:
-        """The output for rows of shape (rows, columns); raises what the estimator raises, and on NaN predictions."""
-        return self._run(rows)
+        """The output for rows of shape (rows, columns).
+
+        Raises NotFiniteError where one is NaN or infinite, UnfitRowsError where a step does not take the values of a
+        row, and what the estimator raises.
+        """
+        try:
+            return self._run(rows)
+        except ValueError as error:
+            if told := refusal(error):
+                raise told from error
+            raise
 
     @property
     def places(self) -> list[int] | None:

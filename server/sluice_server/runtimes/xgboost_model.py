@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from sluice_server.model.schema import Rows, Schema
 from sluice_server.runtimes import row_count, xgboost_file
 from sluice_server.runtimes.encoding import encoding
+from sluice_server.runtimes.finite import finite
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.optional import without
-from sluice_server.runtimes.output import Output, Values, finite
+from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.perturbed import trials
 from sluice_server.runtimes.port import OtherAnswersError
 from sluice_server.runtimes.xgboost_file import XgboostFile
@@ -49,7 +50,8 @@ class XgboostModel:
     def predict(self, rows: Rows) -> Output:
         """The output for rows in the order of the signature.
 
-        Raises UnfitRowsError for a category that XGBoost does not know, what XGBoost raises, and on NaN predictions.
+        Raises UnfitRowsError for a category that XGBoost does not know, and for answers that are not finite; and what
+        XGBoost raises.
         """
         matrix = self._encoding.matrix(rows)
         return self._answer(finite(self._raw(matrix) if self._takes_arrays else self.own(matrix)))

@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 from sluice_server.runtimes.answers import per_row
-from sluice_server.runtimes.port import ModelError
+from sluice_server.runtimes.port import ModelError, NotFiniteError
 
 TABLE = pd.DataFrame({"label": ["x", None], "score": [0.5, np.nan], "rank": [1, 2]})
 Pair = namedtuple("Pair", "a b")
@@ -78,4 +78,21 @@ def test_an_answer_is_a_value_of_json_for_each_row(answer: Any, written: list[An
 def test_what_is_not_one_value_per_row_is_told(answer: Any, told: str) -> None:
     """The model is not ready then, with what its author has to change."""
     with pytest.raises(ModelError, match=told):
+        per_row(answer, 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [1.0, np.inf],
+        ["a", -np.inf],
+        [{"a": 1.0}, {"a": [np.inf]}],
+        np.array([1.0, np.inf], dtype="float32"),
+        pd.DataFrame({"label": ["x", "y"], "score": [1.0, np.inf]}),
+    ],
+    ids=["numbers", "mixed", "nested", "array", "table"],
+)
+def test_infinity_is_no_missing_value(answer: Any) -> None:
+    """NaN is one, and null; infinity as null would be an answer that the model has not given."""
+    with pytest.raises(NotFiniteError, match="row 1 is infinite"):
         per_row(answer, 2)

@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 from sluice_server.model.schema import Column, Kind, Schema, parse_inputs
 from sluice_server.runtimes.onnx_labels import labels
 from sluice_server.runtimes.onnx_model import OnnxModel, load
-from sluice_server.runtimes.port import ModelError
+from sluice_server.runtimes.port import ModelError, NotFiniteError
 
 FLOWERS, SPECIES = load_iris(return_X_y=True)
 # skl2onnx asks scikit-learn's models for what will be gone some day.
@@ -178,7 +178,7 @@ def test_as_many_answers_as_the_example_has_rows_are_not_enough(tmp_path: Path) 
 def test_nan_is_no_prediction(tmp_path: Path) -> None:
     """ONNX Runtime refuses nothing."""
     served = model(tmp_path, identity())
-    with pytest.raises(ArithmeticError):
+    with pytest.raises(NotFiniteError):
         served.predict(np.full((1, 4), np.nan))
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -272,6 +272,17 @@ def test_objects_and_missing_values_are_answered(start: Start, tmp_path: Path) -
     tensor = {"name": "x", "shape": [1], "datatype": "FP64", "data": [0.25]}
     output = client.post("/v2/models/iris/infer", json={"inputs": [tensor]}).json()["outputs"][0]
     assert (output["datatype"], json.loads(output["data"][0])) == ("BYTES", theirs[0])
+
+
+def test_infinity_is_refused_where_nan_is_null(start: Start, tmp_path: Path) -> None:
+    """Of code as of data: any client can bring about the one, and only the model means the other."""
+    fitted = PoissonRegressor(alpha=1e-6, max_iter=1_000).fit(FLOWERS, np.exp(FLOWERS.iloc[:, 0]))
+    signature = infer_signature(FLOWERS, fitted.predict(FLOWERS))
+    model_dir = folder(tmp_path, mlflow.sklearn.save_model, fitted, serialization_format="pickle", signature=signature)
+    client = start(model_dir=model_dir)
+    answer = client.post("/predict", json={"features": [[5.1, 3.5, 1.4, 0.2], [1e30, 3.5, 1.4, 0.2]]})
+    assert (answer.status_code, "row 1 is infinite" in answer.text) == (422, True)
+    assert client.value("ml_requests_total", code="500") == 0
 
 
 def test_a_tensor_signature_gets_an_array(start: Start, tmp_path: Path) -> None:
