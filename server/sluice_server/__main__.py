@@ -12,9 +12,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import NoReturn
 
 from sluice_server import logs, run_environment
-from sluice_server.handover import Report
+from sluice_server.fetch import patience
+from sluice_server.handover import Fetched, Report
 from sluice_server.model.refusal import Refused
 from sluice_server.settings import (
     MLFLOW_DEFAULTS,
@@ -114,15 +116,18 @@ def _run(env: MutableMapping[str, str]) -> int:
         return reload.run(sources.uri, interval, run_environment.of_one_version(named), serving, settings.model_dir)
     from sluice_server.fetch import standalone  # noqa: PLC0415 - as above
 
-    found = standalone.run(settings, sources)
+    tell = serving.handover.tell if serving.handover is not None else _to_nobody
+    found = standalone.run(settings, sources, lambda: tell(Fetched()))
     if not isinstance(found, dict):
-        if serving.handover is not None:
-            refused = isinstance(found, Refused)
-            serving.handover.tell(Report(sources.uri, False, f"{found.reason}: {found.message}", refused))
+        tell(Report(sources.uri, False, f"{found.reason}: {found.message}", isinstance(found, Refused)))
         return 1
     own = {"SLUICE_REVISION": revision} if (revision := named.get("SLUICE_REVISION")) else {}
     serve = [sys.executable, "-m", "sluice_server", "serve"]
     os.execve(sys.executable, serve, named | found | own)  # noqa: S606
+
+
+def _to_nobody(said: Fetched | Report) -> None:
+    """Where nothing is reloaded, the log says it all."""
 
 
 COMMANDS: Mapping[str, Callable[[MutableMapping[str, str]], int]] = {
@@ -135,5 +140,14 @@ COMMANDS: Mapping[str, Callable[[MutableMapping[str, str]], int]] = {
 }
 
 
+def leave(code: int) -> NoReturn:
+    """Ends the process, also while a thread of MLflow's, for which Python would wait, waits for an answer."""
+    if patience.is_asking():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    leave(main(sys.argv[1:], os.environ))

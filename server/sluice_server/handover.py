@@ -1,7 +1,8 @@
 """What a serving process and the one that starts it say to each other, where models are reloaded beside each other.
 
 All processes take connections from the same listening sockets, which the starting one has opened. Over a channel of its
-own each says once how its model does. When the other end of the channel is closed, another process answers instead.
+own each says when the files of its model have come, and once how the model does. When the other end of the channel is
+closed, another process answers instead.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ import msgspec
 _PLACE = "SLUICE_HANDOVER"
 
 
-class Report(msgspec.Struct, frozen=True):
+class Fetched(msgspec.Struct, frozen=True, tag=True):
+    """The files of the model are there: what takes long from now on is the model itself."""
+
+
+class Report(msgspec.Struct, frozen=True, tag=True):
     """How the model `uri` does in a new process. `final`: another try would end in the same way."""
 
     uri: str
@@ -54,10 +59,10 @@ class Place(msgspec.Struct, frozen=True):
     def descriptors(self) -> tuple[int, int, int]:
         return self.cluster, self.gateway, self.channel
 
-    def tell(self, report: Report) -> None:
+    def tell(self, said: Fetched | Report) -> None:
         """Says how the model does; nothing if nobody listens any more."""
         with contextlib.suppress(OSError):
-            os.write(self.channel, msgspec.json.encode(report) + b"\n")
+            os.write(self.channel, msgspec.json.encode(said) + b"\n")
 
     def shown(self) -> State:
         """The state as it is now."""
@@ -77,9 +82,9 @@ def place(env: Mapping[str, str]) -> Place | None:
     return msgspec.json.decode(env[_PLACE], type=Place) if env.get(_PLACE) else None
 
 
-def read_report(line: bytes) -> Report | None:
+def read(line: bytes) -> Fetched | Report | None:
     """What a process has said; None if it has ended without a word."""
-    return msgspec.json.decode(line, type=Report) if line else None
+    return msgspec.json.decode(line, type=Fetched | Report) if line else None
 
 
 def write_state(state: State, path: Path) -> None:

@@ -1,7 +1,8 @@
 """The MLflow side of `fetch`: where a pinned model's files are, what they are called, and their bytes.
 
 A thin shell over mlflow-skinny that turns its exceptions into values: `Refused` when the registry answered that there
-is no such thing, `Unavailable` when it did not answer or not sensibly. The two are never mixed up.
+is no such thing, `Unavailable` when it did not answer or not sensibly. The two are never mixed up. What may
+hang is asked with `patience`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from sluice_server.fetch.outcome import Unavailable
+from sluice_server.fetch.patience import LEAST, patient, size
 from sluice_server.fetch.preflight import MAX_FILES, ListedFile
 from sluice_server.model.origin import ACCURACY_NAMES, Origin
 from sluice_server.model.refusal import Refused
@@ -61,7 +65,7 @@ def pin(uri: str) -> Pinned | Refused | Unavailable:
     if not match:
         return Pinned(uri, "", "")
     try:
-        version = _version_of(match["name"], match["alias"], match["which"])
+        version = patient(lambda: _version_of(match["name"], match["alias"], match["which"]))
     except (MlflowException, OSError) as error:
         if getattr(error, "error_code", "") in _NOT_THERE:
             return Refused("ModelNotFound", f"the registry has no {uri}: {_brief(error)}")
@@ -100,7 +104,7 @@ def local(path: str) -> Artifacts | Refused:
 def locate(uri: str) -> Artifacts | Refused | Unavailable:
     """Where the files of `models:/name/3`, `models:/m-<id>` or `runs:/<run>/<path>` are."""
     try:
-        place = _artifact_uri(uri)
+        place = patient(lambda: _artifact_uri(uri))
         if place is None:
             return Refused(
                 "BadModelURI",
@@ -116,7 +120,7 @@ def locate(uri: str) -> Artifacts | Refused | Unavailable:
 def _at(place: str) -> Artifacts | Refused | Unavailable:
     """The files at a place. Some clients of object stores are missed here, the others when files are listed."""
     try:
-        return Artifacts(get_artifact_repository(place), place)
+        return Artifacts(patient(lambda: get_artifact_repository(place)), place)
     except ImportError as error:
         return _unsupported(place, error)
     except RestException as error:  # the place of a run's model is asked for here
@@ -131,12 +135,10 @@ def _at(place: str) -> Artifacts | Refused | Unavailable:
 
 def list_files(artifacts: Artifacts) -> tuple[ListedFile, ...] | Unavailable | Refused:
     """All files of the artefact, folders walked; stops one file after the limit of the preflight."""
+    files = list[ListedFile]()
     try:
-        files = []
-        for file in _walk(artifacts.repository, None):
-            files.append(file)
-            if len(files) > MAX_FILES:
-                break
+        walked = islice(_walk(artifacts.repository, None), MAX_FILES + 1)
+        patient(lambda: files.extend(walked), lambda: LEAST * len(files))
         return tuple(files)
     except ImportError as error:  # the client of an object store that MLflow does not stand in front of
         return _unsupported(artifacts.uri, error)
@@ -148,7 +150,7 @@ def download(artifacts: Artifacts, paths: Iterable[str], target: Path) -> Unavai
     """Puts the named files below `target`; the names were checked before."""
     for path in paths:
         try:
-            artifacts.repository.download_artifacts(path, str(target))
+            patient(partial(artifacts.repository.download_artifacts, path, str(target)), lambda: size(target))
         except (MlflowException, OSError) as error:
             return _unavailable("ArtifactsUnreachable", f"{path} at {artifacts.uri} cannot be read", error)
     return None
@@ -157,8 +159,8 @@ def download(artifacts: Artifacts, paths: Iterable[str], target: Path) -> Unavai
 def origin_of(uri: str, run_id: str | None) -> Origin | Unavailable:
     """How the model was made; `run_id` is the run that MLmodel names. Without an answer about a run it says nothing."""
     try:
-        run_id = run_id or _run_of(uri)
-        return _origin(MlflowClient().get_run(run_id)) if run_id else Origin()
+        run_id = run_id or patient(lambda: _run_of(uri))
+        return _origin(patient(lambda: MlflowClient().get_run(run_id))) if run_id else Origin()
     except (MlflowException, OSError) as error:
         if getattr(error, "error_code", "") in {*_NOT_THERE, *_LOGIN_REFUSED}:  # deleted, or only its models are shown
             logger.warning("the run of %s cannot be read: %s", uri, _brief(error))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sluice_server.fetch import artifacts
@@ -28,15 +28,17 @@ _REVISION = 10  # characters, as the operator has it
 logger = logging.getLogger("sluice.fetch")
 
 
-def run(settings: FetchSettings, sources: Sources) -> dict[str, str] | Refused | Unavailable:
+def run(
+    settings: FetchSettings, sources: Sources, arrived: Callable[[], object]
+) -> dict[str, str] | Refused | Unavailable:
     """The variables that say what was fetched, for `serve`; or why the first source has no model, if none has one.
 
-    What was wrong with each source is in the log.
+    What was wrong with each source is in the log. `arrived` is called when the files of a model are there.
     """
     image = this_image()
     failures: list[Refused | Unavailable] = []
     for uri, pinned, is_local in _named(sources):
-        outcome = _fetched(settings, pinned, is_local, image) if isinstance(pinned, Pinned) else pinned
+        outcome = _fetched(settings, pinned, is_local, image, arrived) if isinstance(pinned, Pinned) else pinned
         if isinstance(outcome, dict):
             return outcome
         logger.error("%s cannot be served (%s): %s", uri, outcome.reason, outcome.message)
@@ -54,9 +56,11 @@ def _named(sources: Sources) -> Iterator[tuple[str, Pinned | Refused | Unavailab
 
 
 def _fetched(
-    settings: FetchSettings, pinned: Pinned, is_local: bool, image: Image
+    settings: FetchSettings, pinned: Pinned, is_local: bool, image: Image, arrived: Callable[[], object]
 ) -> dict[str, str] | Refused | Unavailable:
     fetched = fetch(dataclasses.replace(settings, model_uri=pinned.uri), image, is_local)
+    if isinstance(fetched, Fetched):
+        arrived()
     outcome = convert(fetched, settings.model_dir, Limits(image.memory_limit), is_last=True)
     if not isinstance(outcome, Fetched):
         return outcome

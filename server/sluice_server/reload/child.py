@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluice_server import handover
-from sluice_server.handover import Place, Report
+from sluice_server.handover import Fetched, Place, Report
 
-LONGEST_LOAD = 1800.0  # seconds to fetch, check and load a version
+LONGEST_FETCH = 1800.0  # seconds for the files of a version to come
+LONGEST_LOAD = 1800.0  # seconds to convert and load it then
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,34 @@ class Child:
     writer: asyncio.StreamWriter
     folder: Path
 
-    async def report(self) -> Report:
-        """What it says about its model; or that it has ended instead, or takes too long."""
+    async def report(self, fetch: float = LONGEST_FETCH, load: float = LONGEST_LOAD) -> Report:
+        """What it says about its model; or that it has ended instead, or takes too long.
+
+        `fetch`, `load`: seconds for the files to come, and for the model to be ready then. Files that do not come are
+        no fault of the version.
+        """
+        said: Fetched | Report | None = None
         try:
-            async with asyncio.timeout(LONGEST_LOAD):
-                found = handover.read_report(await self.reader.readline())
+            async with asyncio.timeout(fetch):
+                said = await self._said()
+            async with asyncio.timeout(load):
+                while isinstance(said, Fetched):  # once more where the first of two sources was not good enough
+                    said = await self._said()
         except TimeoutError:
-            return Report(self.uri, False, f"it was not ready after {LONGEST_LOAD:g} s")
-        if found is not None:
-            return found
+            return self._late(fetch, load, fetched=said is not None)
+        if said is not None:
+            return said
         code = await self.process.wait()
         return Report(self.uri, False, f"the process that should serve it has ended with {_spelt(code)}: see the log")
+
+    async def _said(self) -> Fetched | Report | None:
+        return handover.read(await self.reader.readline())
+
+    def _late(self, fetch: float, load: float, *, fetched: bool) -> Report:
+        if fetched:
+            return Report(self.uri, False, f"it was not ready {load:g} s after its files had come")
+        why = f"the registry or the store of its files has not given all of them within {fetch:g} s"
+        return Report(self.uri, False, why, final=False)
 
     def leave(self) -> None:
         """From now on another one answers: it takes no new connection, answers on those that it has, and ends."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sluice_server import handover
-from sluice_server.handover import Failure, Place, Report, State
+from sluice_server.handover import Failure, Fetched, Place, Report, State
 
 PLACE = Place(cluster=3, gateway=4, channel=5, state="/state", waits=True)
 
@@ -20,15 +20,16 @@ def test_a_process_is_told_its_place_by_its_environment() -> None:
     assert handover.place({}) is None
 
 
-def test_a_report_arrives_as_one_line() -> None:
+def test_what_is_said_arrives_as_one_line() -> None:
     """Also with a line break in what a model says; an end without a word is none."""
     read, write = os.pipe()
     report = Report("models:/iris/2", False, "two\nlines", final=False)
     with os.fdopen(read, "rb") as reader:
-        Place(3, 4, write, "", True).tell(report)
+        for said in (Fetched(), report):
+            Place(3, 4, write, "", True).tell(said)
         os.close(write)
-        assert [handover.read_report(line) for line in reader] == [report]
-    assert handover.read_report(b"") is None
+        assert [handover.read(line) for line in reader] == [Fetched(), report]
+    assert handover.read(b"") is None
 
 
 def test_nobody_has_to_listen(tmp_path: Path) -> None:
