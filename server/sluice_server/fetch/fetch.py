@@ -133,9 +133,10 @@ def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
     logged = target / "serving_input_example.json"
     facts = candidate.runtime.facts(target, candidate.logged.model_file)
     inputs = _inputs(candidate, target)
-    if not candidate.model.inputs:
+    is_inferred = not candidate.model.inputs
+    if is_inferred:
         logger.info("the model was logged without a signature: its file tells the columns: %s", inputs[:_LONGEST_LINE])
-    schema = parse_inputs(inputs)
+    schema = parse_inputs(inputs, is_inferred)
     example = logged_example(logged.read_bytes(), schema) if logged.is_file() else None
     return Manifest(
         digest=tree_digest(target),
@@ -151,6 +152,7 @@ def _describe(candidate: Candidate, target: Path, origin: Origin) -> Manifest:
         reference=_reference(candidate.model),
         classes=facts.classes,
         is_steady=facts.is_steady,
+        signature_is_inferred=is_inferred,
     )
 
 

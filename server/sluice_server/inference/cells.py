@@ -17,6 +17,7 @@ from sluice_server.model.schema import Column, Kind
 
 LARGEST = float(np.finfo(np.float32).max)  # trees compute in single precision; one rule for all models is simpler
 Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]  # also not NaN
+KINDS_OF_TYPES = frozenset({"bool_type", "float_type", "string_type", "datetime_type"})  # of rejections
 LARGEST_INTEGER = 2.0**53  # above it a float64 cannot hold every whole number
 
 

@@ -7,6 +7,7 @@ concern.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -15,13 +16,18 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sluice_server.inference.cells import Number, RejectedError, bounds, read_cell, type_name, wrong
+from sluice_server.inference.cells import KINDS_OF_TYPES, Number, RejectedError, bounds, read_cell, type_name, wrong
 from sluice_server.inference.rejection import Cause, Location, Rejection, invalid
 from sluice_server.model.manifest import EXAMPLE_ROWS
 from sluice_server.model.schema import Kind, Rows, Schema
 
 _FEW = 8  # rows; of more, numpy makes a matrix in half the time if it gets the values one after the other
 
+_INFERRED = (
+    "the model was logged without a signature, and this is what its file tells of the column. If the training had "
+    "other values there, log it with signature=mlflow.models.infer_signature(X, model.predict(X)), X being the data it "
+    "was fitted on"
+)
 _NO_DATE = "NaT"  # what pandas, and MLflow's client, call a date that is missing
 
 
@@ -49,9 +55,13 @@ class RowReader:
         return self._nullable
 
     def allow_missing(self, nullable: Sequence[bool]) -> None:
-        """From now on values may be missing in these columns, apart from required whole numbers and booleans."""
+        """From now on values may be missing in these columns, apart from required whole numbers and booleans.
+
+        MLflow calls a whole number optional, or a double, where the training had gaps; the file of a model does not.
+        """
         self._nullable = tuple(
-            takes and (column.kind not in (Kind.INTEGER, Kind.BOOLEAN) or not column.required)
+            takes
+            and (self.schema.is_inferred or column.kind not in (Kind.INTEGER, Kind.BOOLEAN) or not column.required)
             for takes, column in zip(nullable, self.schema.columns, strict=True)
         )
         self.takes_missing = any(self._nullable)
@@ -70,10 +80,16 @@ class RowReader:
         try:
             cells = list(self._rows(values))
         except RejectedError as error:
-            return error.rejection
+            return self._advised(error.rejection)
         if not cells:
             return invalid((), "too_short", "at least one row is needed")
         return np.array(cells, dtype=self._type)
+
+    def _advised(self, rejection: Rejection) -> Rejection:
+        """A value of another type, or a missing one, may be right where only the file of the model tells what is."""
+        if not self.schema.is_inferred or rejection.kind not in KINDS_OF_TYPES:
+            return rejection
+        return dataclasses.replace(rejection, message=f"{rejection.message}: {_INFERRED}")
 
     def read_matrix(self, matrix: Sequence[Sequence[float | None]]) -> Rows | Rejection | None:
         """The rows if all is well with a matrix of `Number`; None if it has to be walked to say what is wrong.

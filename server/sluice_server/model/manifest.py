@@ -34,7 +34,7 @@ class Manifest(msgspec.Struct, frozen=True):
     `example_unfit`: the place and the fault of the one that was logged.
     `converted_from`: the runtime whose file was converted into the one that is served. `not_converted`: why there is no
     such file. `classes` and `nullable`: what `LoadedModel` has under these names, where the file does not tell.
-    `is_steady`: see `Facts`.
+    `is_steady`: see `Facts`. `signature_is_inferred`: see `Schema`.
     """
 
     digest: str
@@ -53,6 +53,7 @@ class Manifest(msgspec.Struct, frozen=True):
     classes: list[Any] | None = None
     nullable: list[bool] | None = None
     is_steady: bool = True
+    signature_is_inferred: bool = False
 
     @property
     def folder(self) -> str:
@@ -61,7 +62,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     @property
     def schema(self) -> Schema:
-        return parse_inputs(self.signature.inputs)
+        return parse_inputs(self.signature.inputs, self.signature_is_inferred)
 
     @property
     def params(self) -> tuple[Param, ...]:

@@ -56,9 +56,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The input columns in the order the model wants them."""
+    """The input columns in the order the model wants them.
+
+    `is_inferred`: they are from the file of a model that was logged without a signature. It tells less: which values
+    may be missing, for example, only the model itself knows.
+    """
 
     columns: tuple[Column, ...]
+    is_inferred: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,7 +107,7 @@ _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 _WHOLE = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
 
 
-def parse_inputs(inputs: str) -> Schema:
+def parse_inputs(inputs: str, is_inferred: bool = False) -> Schema:
     """The schema of a signature's `inputs` (a JSON string, as MLmodel holds it); raises SignatureError."""
     try:
         entries = msgspec.json.decode(inputs, type=list[dict[str, Any]])
@@ -115,7 +120,7 @@ def parse_inputs(inputs: str) -> Schema:
     names = [column.name for column in columns]
     if not names or len(set(names)) != len(names):
         raise SignatureError("the signature needs at least one input column, each with a name of its own")
-    return Schema(columns)
+    return Schema(columns, is_inferred)
 
 
 def _column(position: int, entry: dict[str, Any]) -> Column:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import mlflow
@@ -28,6 +28,9 @@ from sluice_server.model.manifest import FILES
 from sluice_server.model.refusal import Refused
 from sluice_server.model.schema import parse_inputs
 from sluice_server.settings import fetch_settings
+
+if TYPE_CHECKING:
+    from tests.unit.sluice_server.conftest import Start
 
 # MLflow, pandas and skl2onnx warn about each other while models are made here.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -103,3 +106,64 @@ def test_nobody_guesses_columns_of_text(tmp_path: Path) -> None:
     outcome = fetched(tmp_path, sklearn(MIXED, encoded))
     assert isinstance(outcome, Refused)
     assert (outcome.reason, "infer_signature" in outcome.message) == ("NoSignature", True)
+
+
+GAPS = pd.DataFrame(
+    {
+        "visits": pd.array([1, None, 3] * 50, dtype="Int64"),
+        "member": pd.array([True, None, False] * 50, dtype="boolean"),
+        "floor": pd.Categorical([1, None, 3] * 50),
+        "age": X.iloc[:, 0],
+    }
+)
+
+
+def predicted(start: Start, folder: Path, save: Callable[..., None], row: dict[str, Any]) -> tuple[int, Any]:
+    """Status and body for a row."""
+    assert isinstance(fetched(folder, save), Fetched)
+    client = start(model_dir=folder / "pod")
+    answer = client.post("/predict", json={"features": [row]})
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize("missing", ["visits", "member", "floor"])
+def test_what_the_training_had_no_value_of_may_be_null(start: Start, tmp_path: Path, missing: str) -> None:
+    """A file has the types of pandas, Int64 and boolean among them, and no gaps. A column that is absent is none."""
+    save = xgb(GAPS, enable_categorical=True)
+    row = {"visits": 1, "member": True, "floor": 3, "age": 5.1}
+    assert predicted(start, tmp_path / "null", save, row | {missing: None})[0] == 200
+    del row[missing]
+    code, body = predicted(start, tmp_path / "absent", save, row)
+    assert (code, body["detail"][0]["msg"]) == (422, f"the column {missing!r} is required")
+
+
+LINE = "log it with signature=mlflow.models.infer_signature(X, model.predict(X))"
+
+
+@pytest.mark.parametrize(
+    ("save", "row"),
+    [
+        (lgb(MIXED[["visits", "member"]]), {"visits": 1, "member": True}),
+        (sklearn(MIXED[["visits", "member"]]), {"visits": 1, "member": True}),
+        (sklearn(MIXED[["visits", "member"]]), {"visits": None, "member": 1}),
+        (save_onnx, [None, 3.5, 1.4, 0.2]),
+    ],
+    ids=["lightgbm", "scikit-learn", "no missing values", "onnx"],
+)
+def test_what_the_file_does_not_tell_is_refused_with_the_line_to_add(
+    start: Start, tmp_path: Path, save: Callable[..., None], row: Any
+) -> None:
+    """LightGBM and scikit-learn keep no types; and which values may be missing in ONNX, only a signature says."""
+    code, body = predicted(start, tmp_path, save, row)
+    assert (code, LINE in body["detail"][0]["msg"]) == (422, True)
+    assert MIXED["member"].dtype == bool
+
+
+def test_the_line_helps(start: Start, tmp_path: Path) -> None:
+    """With a signature, the same request is answered."""
+    rows = MIXED[["visits", "member"]]
+
+    def save(folder: Path, **how: Any) -> None:
+        lgb(rows)(folder, signature=mlflow.models.infer_signature(rows, Y), **how)
+
+    assert predicted(start, tmp_path, save, {"visits": 1, "member": True})[0] == 200
