@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sluice_server import logs
 from sluice_server.http import model_archive
 from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, Unread, read_body, read_head, send_json
-from sluice_server.http.predict import Exchange, PredictEndpoint, Request, WholeRequest
+from sluice_server.http.predict import PredictEndpoint
+from sluice_server.http.request import Exchange, Request, WholeRequest
 from sluice_server.inference.readiness import Readiness
 from sluice_server.model.identity import Identity
 

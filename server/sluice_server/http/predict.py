@@ -12,24 +12,12 @@ import logging
 import math
 import time
 from functools import partial
-from typing import Protocol
-
-import msgspec
-from starlette.types import Receive, Scope, Send
 
 from sluice_server import logs
-from sluice_server.http.asgi import (
-    BODY_SECONDS,
-    CLOSE,
-    Headers,
-    RequestHead,
-    Unread,
-    read_body,
-    read_whole_body,
-    send_body,
-)
+from sluice_server.http.asgi import BODY_SECONDS, CLOSE, RequestHead, Unread, read_body, read_whole_body
 from sluice_server.http.dialects import CLIENT_GONE, OK
-from sluice_server.http.dialects.port import Dialect, Parsed
+from sluice_server.http.dialects.port import Body, Dialect, Parsed
+from sluice_server.http.request import Reply, Request, Stopwatch, WholeRequest
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
 from sluice_server.inference.feature_bins import FeatureBins
 from sluice_server.inference.kept_rows import Keeper
@@ -45,6 +33,7 @@ from sluice_server.model.schema import Rows
 logger = logging.getLogger("sluice.predict")
 
 _SILENT = Silent()
+_GONE = Reply(CLIENT_GONE)
 _UNREAD = invalid(("body",), "value_error", "the body cannot be read")
 _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECONDS:g} s")
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
@@ -54,61 +43,6 @@ _SMALL_BODY = 16 * 1024  # bytes; even CSV of so many takes the loop only some m
 _FEW_ROWS = 1_000
 # After these the rest of the body is not worth reading.
 _CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
-
-
-class Request(msgspec.Struct, frozen=True):
-    """One request as it is dispatched: `headers` go into every response."""
-
-    receive: Receive
-    send: Send
-    head: RequestHead
-    entry: str
-    headers: Headers
-
-
-class Exchange(Protocol):
-    """A request that has come as a whole, head and body, and the connection that waits for its answer."""
-
-    @property
-    def scope(self) -> Scope:
-        """Its head, as ASGI has it."""
-
-    @property
-    def body(self) -> bytes: ...
-
-    def answer(self, content: bytes, headers: Headers) -> None:
-        """Sends status 200."""
-
-    def hand_on(self) -> None:
-        """Has it answered the usual way after all."""
-
-
-class WholeRequest(msgspec.Struct, frozen=True, gc=False):
-    """One request as it is dispatched before it has a task: `headers` go into its response."""
-
-    exchange: Exchange
-    head: RequestHead
-    entry: str
-    headers: Headers
-
-
-class _Stopwatch:
-    """The seconds that the server takes: without those for the body to come, or for the client to read the answer."""
-
-    __slots__ = ("_began", "_seconds")
-
-    def __init__(self) -> None:
-        self.start()
-
-    def start(self) -> None:
-        self._began = time.perf_counter()
-        self._seconds: float | None = None
-
-    def stop(self) -> float:
-        """The seconds since the start, or until the first stop after it."""
-        if self._seconds is None:
-            self._seconds = time.perf_counter() - self._began
-        return self._seconds
 
 
 class PredictEndpoint:
@@ -148,64 +82,62 @@ class PredictEndpoint:
         self._unread = {Unread.TOO_LARGE: self._too_large, Unread.TOO_SLOW: _TOO_SLOW}
 
     async def __call__(self, request: Request) -> None:
-        meter = _SILENT if request.head.probe else self._meters[request.entry]
-        if self._limits is not None and not request.head.admitted:
-            wait, rejection = self._limits.wait(request.head.client, request.head.probe)
+        head = request.head
+        meter = self._meter(request)
+        if self._limits is not None and not head.admitted:
+            wait, rejection = self._limits.wait(head.client, head.probe)
             if wait:
                 meter.limited()
-                await self._reject(request, rejection, math.ceil(wait))
+                await self._rejected(request, rejection, math.ceil(wait)).send(request)
                 return
         meter.start()
-        trace = self._tracing.begin(request.head.traceparent, request.head.probe) if self._tracing else None
-        watch = _Stopwatch()
-        code = self._failed_code
+        trace = self._begin_trace(head)
+        watch = Stopwatch()
+        reply = Reply(self._failed_code)  # of what is ended before it has one
         try:
-            code = await self._respond(request, meter, trace, watch)
+            reply = await self._reply_or_failure(request, trace, watch)
+            watch.stop()
+            await reply.send(request)
+        finally:
+            self._over(request, trace, reply.code, watch.stop(), reply.rows, reply.prediction)
+
+    async def _reply_or_failure(self, request: Request, trace: Trace | None, watch: Stopwatch) -> Reply:
+        try:
+            return await self._reply(request, trace, watch)
         except Exception as error:
             if self._tracing and trace:
                 self._tracing.failed(trace, error)
             logger.exception("the model failed on a request")
-            await self._reject(request, _FAILED)
-        finally:
-            seconds = watch.stop()
-            meter.finish(code, seconds)
-            if self._tracing and trace and trace.sampled:
-                self._tracing.end(trace, self._route, request.entry, request.head.correlation_id, code, seconds)
+            return self._rejected(request, _FAILED)
 
-    async def _respond(self, request: Request, meter: Meter | Silent, trace: Trace | None, watch: _Stopwatch) -> int:
+    async def _reply(self, request: Request, trace: Trace | None, watch: Stopwatch) -> Reply:
+        """What the request gets. Raises whatever the model raises."""
         if not self._data_plane.ready:
-            return await self._reject(request, NOT_READY)
+            return self._rejected(request, NOT_READY)
         head = request.head
         if refused := self._refused(head):
-            return await self._reject(request, refused)
+            return self._rejected(request, refused)
         body = await (read_whole_body if head.whole else read_body)(request.receive, self._max_body)
         if isinstance(body, Unread):
-            return CLIENT_GONE if body is Unread.GONE else await self._reject(request, self._unread[body])
+            return _GONE if body is Unread.GONE else self._rejected(request, self._unread[body])
         watch.start()
         if len(body) > _SMALL_BODY:
             parsed = await asyncio.to_thread(self._parse, body, head)
         else:
             parsed = self._parse(body, head)
         if isinstance(parsed, Rejection):
-            return await self._reject(request, parsed)
+            return self._rejected(request, parsed)
+        rows = parsed.rows
         if trace:
-            trace.rows = len(parsed.rows)
-        prediction = await self._data_plane.predict(
-            parsed.rows, request.entry, head.probe, request.receive, parsed.params
-        )
+            trace.rows = len(rows)
+        prediction = await self._data_plane.predict(rows, request.entry, head.probe, request.receive, parsed.params)
         if prediction is None or isinstance(prediction, Rejection):
-            return CLIENT_GONE if prediction is None else await self._reject(request, prediction)
-        if len(parsed.rows) > _FEW_ROWS:
+            return _GONE if prediction is None else self._rejected(request, prediction)
+        if len(rows) > _FEW_ROWS:
             answer = await asyncio.to_thread(self._dialect.write, prediction, parsed.echo)
         else:
             answer = self._dialect.write(prediction, parsed.echo)
-        headers = (*request.headers, *answer.headers) if answer.headers else request.headers
-        watch.stop()
-        await send_body(request.send, OK, answer.content, headers, answer.content_type)
-        self._count(parsed.rows, prediction, meter, trace)
-        if not head.probe:
-            self._note(parsed.rows, prediction)
-        return OK
+        return Reply(OK, answer, (*request.headers, *answer.headers), rows, prediction)
 
     @property
     def free(self) -> bool:
@@ -228,38 +160,54 @@ class PredictEndpoint:
         if self._limits is not None and self._limits.wait(head.client, head.probe)[0]:
             return False
         self._data_plane.predict_at_once(
-            parsed.rows, request.entry, head.probe, partial(self._finish, request, parsed, began)
+            parsed.rows, request.entry, head.probe, partial(self._answer, request, parsed, began)
         )
         return True
 
-    def _finish(self, request: WholeRequest, parsed: Parsed, began: float, prediction: Prediction | Exception) -> None:
+    def _answer(self, request: WholeRequest, parsed: Parsed, began: float, prediction: Prediction | Exception) -> None:
         if isinstance(prediction, Exception):
             request.exchange.hand_on()
             return
-        head = request.head
-        meter = _SILENT if head.probe else self._meters[request.entry]
-        logs.correlation_id.set(head.correlation_id)
-        trace = self._tracing.begin(head.traceparent, head.probe) if self._tracing else None
+        logs.correlation_id.set(request.head.correlation_id)
+        trace = self._begin_trace(request.head)
         try:
-            answer = self._dialect.write(prediction, parsed.echo)
+            body = self._dialect.write(prediction, parsed.echo)
         except Exception:
             request.exchange.hand_on()
             return
-        meter.start()
-        length = (b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.content))
-        request.exchange.answer(answer.content, (*length, *request.headers, *answer.headers))
-        self._count(parsed.rows, prediction, meter, trace)
-        if not head.probe:
-            self._note(parsed.rows, prediction)
-        seconds = time.perf_counter() - began
-        meter.finish(OK, seconds)
-        if self._tracing and trace and trace.sampled:
-            self._tracing.end(trace, self._route, request.entry, head.correlation_id, OK, seconds)
-
-    def _count(self, rows: Rows, prediction: Prediction, meter: Meter | Silent, trace: Trace | None) -> None:
-        meter.predicted(prediction.class_indexes)
         if trace:
-            trace.rows, trace.predictions = len(rows), len(prediction.output.values)
+            trace.rows = len(parsed.rows)
+        self._meter(request).start()
+        length = (b"content-type", body.content_type), (b"content-length", b"%d" % len(body.content))
+        seconds = time.perf_counter() - began
+        request.exchange.answer(body.content, (*length, *request.headers, *body.headers))
+        self._over(request, trace, OK, seconds, parsed.rows, prediction)
+
+    def _meter(self, request: Request | WholeRequest) -> Meter | Silent:
+        return _SILENT if request.head.probe else self._meters[request.entry]
+
+    def _begin_trace(self, head: RequestHead) -> Trace | None:
+        return self._tracing.begin(head.traceparent, head.probe) if self._tracing else None
+
+    def _over(
+        self,
+        request: Request | WholeRequest,
+        trace: Trace | None,
+        code: int,
+        seconds: float,
+        rows: Rows | None,
+        prediction: Prediction | None,
+    ) -> None:
+        """Counts, traces and keeps what there is of a request that has its answer, which took so many seconds."""
+        meter = self._meter(request)
+        meter.finish(code, seconds)
+        if prediction is not None:
+            meter.predicted(prediction.class_indexes)
+        if self._tracing and trace and trace.sampled:
+            trace.predictions = None if prediction is None else len(prediction.output.values)
+            self._tracing.end(trace, self._route, request.entry, request.head.correlation_id, code, seconds)
+        if rows is not None and prediction is not None and not request.head.probe:
+            self._note(rows, prediction)
 
     def _note(self, rows: Rows, prediction: Prediction) -> None:
         """What is kept of an answered request. It was answered, so whatever fails here is no failure of the model."""
@@ -288,11 +236,10 @@ class PredictEndpoint:
             return self._too_large
         return None
 
-    async def _reject(self, request: Request, rejection: Rejection, wait: int = 1) -> int:
+    def _rejected(self, request: Request, rejection: Rejection, wait: int = 1) -> Reply:
         """`wait`: seconds, if another try may succeed. How long a model loads or a queue is full, nobody knows."""
-        code = self._dialect.status[rejection.cause]
         headers = (*request.headers, CLOSE) if rejection.cause in _CLOSING else request.headers
         if rejection.cause in _LATER:
             headers = (*headers, (b"retry-after", str(wait).encode()))
-        await send_body(request.send, code, self._dialect.write_rejection(rejection), headers)
-        return code
+        body = Body(self._dialect.write_rejection(rejection))
+        return Reply(self._dialect.status[rejection.cause], body, headers)

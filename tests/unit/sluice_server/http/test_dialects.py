@@ -13,7 +13,8 @@ from starlette.types import Message
 from sluice_server.http.asgi import read_head
 from sluice_server.http.dialects import CODES
 from sluice_server.http.dialects.port import Body, Parsed
-from sluice_server.http.predict import PredictEndpoint, Request
+from sluice_server.http.predict import PredictEndpoint
+from sluice_server.http.request import Request
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog

@@ -15,7 +15,8 @@ from starlette.types import Message
 from sluice_server.http import asgi
 from sluice_server.http.dialects.plain import PlainDialect
 from sluice_server.http.dialects.port import Body, Parsed
-from sluice_server.http.predict import PredictEndpoint, Request
+from sluice_server.http.predict import PredictEndpoint
+from sluice_server.http.request import Request
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog

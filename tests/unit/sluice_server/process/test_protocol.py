@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -160,6 +161,18 @@ def test_a_probe_is_answered_at_once_and_leaves_no_trace(pod: Pod) -> None:
     ((status, _, body),) = pod.talk([asked(ROW, b"x-sluice-probe: 1")], 1)
     assert (status, body["prediction_id"], pod.tasks) == (200, None, [])
     assert requests(pod, 200) == 0
+
+
+def test_the_time_of_a_request_ends_with_its_answer(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On both ways: what is logged and kept of it afterwards makes no model slow. The model is much faster."""
+    waits, whole, last = 0.3, asked(ROW), 10
+    monkeypatch.setattr("sluice_server.inference.prediction_log.PredictionLog.write", lambda *_: time.sleep(waits))
+    pod.talk([whole, whole[:-last], whole[-last:]], 2)
+    assert pod.tasks == ["/predict"]
+    seconds = Client(pod.process).value("ml_request_duration_seconds_sum")
+    assert requests(pod, 200) == 2
+    assert seconds is not None
+    assert seconds < waits
 
 
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on(pod: Pod) -> None:
