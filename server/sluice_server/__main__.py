@@ -93,7 +93,10 @@ def _serve(env: MutableMapping[str, str]) -> int:
     logs.configure(settings.log)
     for name, value in MLFLOW_DEFAULTS.items():  # read by a model that MLflow itself loads
         env.setdefault(name, value)
-    from sluice_server.process import serve  # noqa: PLC0415 - the web framework is no business of fetch
+    from sluice_server.runtimes.optional import without  # noqa: PLC0415 - as below
+
+    with without("watchfiles"):  # with which uvicorn looks for changes of its code
+        from sluice_server.process import serve  # noqa: PLC0415 - the web framework is no business of fetch
 
     return serve.main(settings)
 

@@ -8,6 +8,7 @@ is set: FastAPI would make spans of its own.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from threading import Thread
@@ -38,7 +39,9 @@ class Exporter:
         logging.getLogger(_LOGS_HEADERS).setLevel(logging.ERROR)
         self._resource = _resource(attributes)
         self._scope = InstrumentationScope(_SCOPE, version("sluice"))
-        self._processor = BatchSpanProcessor(OTLPSpanExporter())
+        with warnings.catch_warnings():  # that requests cannot guess encodings: nobody reads a text of the collector's
+            warnings.filterwarnings("ignore", message="Unable to find acceptable character detection")
+            self._processor = BatchSpanProcessor(OTLPSpanExporter())
 
     def send(self, span: Span) -> None:
         """Puts the span into the queue."""

@@ -40,11 +40,15 @@ from sluice_server.model.identity import Identity
 from sluice_server.model.manifest import FILES, Manifest
 from sluice_server.process import key_file, startup, traces
 from sluice_server.process.lifecycle import Drain, bind, make_server, serve
+from sluice_server.runtimes.optional import hide
+from sluice_server.runtimes.pyfunc import PyfuncRuntime
 from sluice_server.settings import ServeSettings, SettingError
 
 if TYPE_CHECKING:
     from sluice_server.process.kept_predictions import KeptPredictions
 
+# What FastAPI and the sender of traces would import and not use here: 7 MB. Both are made to do without.
+UNUSED = ("pydantic.v1", "charset_normalizer")
 _SWITCH = 0.001  # seconds after which a thread that runs Python lets the event loop go on; by default it is 0.005
 _DEPLOYMENT = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")  # as the store has it
 logger = logging.getLogger("sluice.serve")
@@ -197,6 +201,7 @@ async def _load(pod: Pod, worker: ThreadPoolExecutor) -> None:
 def main(settings: ServeSettings) -> int:
     """The whole life of the process; gives the exit code."""
     found, keyring = read_manifest(settings.model_dir), key_file.keys(settings.feedback_key_file)
+    hide_unused(found)
     if settings.store is not None:
         from sluice_server.process.model_use import ModelUse  # noqa: PLC0415 - as below
         from sluice_server.store.client import StoreClient  # noqa: PLC0415
@@ -205,6 +210,12 @@ def main(settings: ServeSettings) -> int:
     with traces.exporting(settings) as send:
         _serve(settings, assemble(settings, found, keyring, send))
     return 0
+
+
+def hide_unused(found: Manifest) -> None:
+    """Have libraries import less. A model that is code may use anything."""
+    if found.runtime != PyfuncRuntime.name:
+        hide(*UNUSED)
 
 
 def _serve(settings: ServeSettings, process: Process) -> None:

@@ -1,4 +1,4 @@
-"""Imports of libraries without what they use only for training, because that takes most of the time and memory."""
+"""Imports of libraries without what they use for others than us: it takes much of the time and the memory."""
 
 from __future__ import annotations
 
@@ -20,3 +20,9 @@ def without(*packages: str) -> Iterator[None]:
     finally:
         for package in hidden:
             del _modules[package]
+
+
+def hide(*packages: str) -> None:
+    """From now on, nothing in this process finds `packages`, unless it has imported them already."""
+    for package in packages:
+        _modules.setdefault(package, None)
