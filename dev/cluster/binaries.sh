@@ -6,7 +6,7 @@
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=readonly -trimpath -buildvcs=false"
 
 GROUPS_OF_NODE=(kubernetes node coredns prometheus)
-GROUPS_OF_TESTS=(alertmanager helm lint monitors)   # of the contract tests alone: a cluster starts without them
+GROUPS_OF_TESTS=(alertmanager helm jaeger lint loki monitors)   # of the contract tests alone: a cluster starts without them
 
 # build_flags GROUP: the arguments of `go build`, one per line
 build_flags() {
@@ -20,7 +20,7 @@ build_flags() {
     prometheus) # with only the service discovery that is used: half the packages, half the size
       printf '%s\n' "-tags=remove_all_sd,enable_kubernetes_sd" "$strip" tool ;;
     coredns | monitors) printf '%s\n' "$strip" . ;;
-    node | alertmanager | helm | lint) printf '%s\n' "$strip" tool ;;
+    node | alertmanager | helm | jaeger | lint | loki) printf '%s\n' "$strip" tool ;;
   esac
 }
 

