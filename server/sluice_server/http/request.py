@@ -62,6 +62,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     prediction: Prediction | None = None
 
     async def send(self, request: Request) -> None:
+        """Sends it, if there is anybody to get it."""
         if self.body is not None:
             await send_body(request.send, self.code, self.body.content, self.headers, self.body.content_type)
 

@@ -17,6 +17,7 @@ from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.onnx_inputs import Input, feeding
 from sluice_server.runtimes.onnx_outputs import reading
 from sluice_server.runtimes.output import Output
+from sluice_server.runtimes.steps import refusal
 
 _ERRORS = 3  # the level from which on it logs
 
@@ -41,8 +42,19 @@ class OnnxModel:
         self.nullable = tuple(takes_missing) if takes_missing is not None else _nullable(self, schema, example)
 
     def predict(self, rows: Rows) -> Output:
-        """The output for rows of shape (rows, columns); raises what ONNX Runtime raises, and NotFiniteError."""
-        return self._outputs.read(self._session.run(self._outputs.names, self._feed(rows)))
+        """The output for rows of shape (rows, columns).
+
+        Raises UnfitRowsError where an operator does not take their values, NotFiniteError, and what ONNX Runtime
+        raises.
+        """
+        inputs = self._feed(rows)
+        try:
+            answers = self._session.run(self._outputs.names, inputs)
+        except Exception as error:  # ONNX Runtime's own have no class in common
+            if told := refusal(error):
+                raise told from error
+            raise
+        return self._outputs.read(answers)
 
 
 def load(

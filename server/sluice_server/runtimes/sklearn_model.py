@@ -64,7 +64,7 @@ class SklearnModel:
         """
         try:
             return self._run(rows)
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             if told := refusal(error):
                 raise told from error
             raise

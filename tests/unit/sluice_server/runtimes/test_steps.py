@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -23,8 +24,11 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from sluice_server.model.schema import Column, Kind, Schema
+from sluice_server.runtimes import onnx_model
 from sluice_server.runtimes.port import NotFiniteError, UnfitRowsError
 from sluice_server.runtimes.sklearn_model import SklearnModel
+from sluice_server.runtimes.steps import refusal
 
 if TYPE_CHECKING:
     from tests.unit.sluice_server.conftest import Save, Start
@@ -59,8 +63,9 @@ def test_what_is_infinite_between_the_steps_of_a_model_refuses_the_request(steps
         (make_pipeline(SplineTransformer(extrapolation="error"), LinearRegression()), HUGE, "limits of the knots"),
         (make_pipeline(PowerTransformer("box-cox"), LinearRegression()), NEGATIVE, "strictly positive data"),
         (CategoricalNB(), NEGATIVE, "Negative values in data passed to CategoricalNB"),
+        (CategoricalNB(), [99, 3, 1, 0], "index 99 is out of bounds"),
     ],
-    ids=["splines", "logarithm", "counts"],
+    ids=["splines", "logarithm", "counts", "categories"],
 )
 def test_a_value_that_a_step_does_not_take_refuses_the_request(estimator: Any, row: Any, told: str) -> None:
     """With what scikit-learn says of it."""
@@ -81,6 +86,35 @@ def test_a_category_that_an_encoder_does_not_know_is_the_callers(
     answer = client.post("/predict", json={"features": [["rom", 1.0], ["paris", 2.0]]})
     assert (answer.status_code, "paris" in answer.text, "handle_unknown" in answer.text) == (422, True, True)
     assert client.value("ml_requests_total", code="500") == 0
+
+
+OPERATORS = [
+    (helper.make_node("Gather", ["table", "x"], ["y"]), 99, "the operator Gather .* idx=99 must be within"),
+    (helper.make_node("Div", ["seven", "x"], ["y"]), 0, "the operator Div .* division by zero"),
+]
+
+
+@pytest.mark.parametrize(("node", "value", "told"), OPERATORS, ids=["a table", "a division"])
+def test_a_value_that_an_operator_does_not_take_refuses_the_request(
+    tmp_path: Path, node: Any, value: int, told: str
+) -> None:
+    """An ONNX file with a table of users, and a user that it does not have."""
+    known = [numpy_helper.from_array(np.arange(3), "table"), numpy_helper.from_array(np.array([7]), "seven")]
+    ends = [[helper.make_tensor_value_info(name, TensorProto.INT64, [None])] for name in "xy"]
+    proto = helper.make_model(
+        helper.make_graph([node], "g", *ends, known), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    )
+    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
+    model = onnx_model.load(tmp_path / "model.onnx", Schema((Column("x", Kind.INTEGER),)), np.array([[1.0]]))
+    assert len(model.predict(np.array([[1.0], [2.0]])).values) == 2
+    with pytest.raises(UnfitRowsError, match=told):
+        model.predict(np.array([[1.0], [float(value)]]))
+
+
+def test_memory_that_is_not_there_is_no_fault_of_a_row() -> None:
+    """It is one of the pod, and its callers may try again."""
+    said = "Non-zero status code returned while running MatMul node. Name:'' Status Message: Failed to allocate memory"
+    assert refusal(RuntimeError(f"[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : {said} for requested buffer")) is None
 
 
 def test_other_faults_of_a_model_stay_its_own() -> None:
