@@ -11,9 +11,13 @@ BIN := .venv/bin
 PYTHON ?= $(firstword $(shell command -v python3.11 python3) python3.11)
 endif
 CLUSTER := dev/cluster/cluster.sh
-SHELL_SCRIPTS = dev/cluster/*.sh .ci/run
+SHELL_SCRIPTS = dev/cluster/*.sh dev/workflows/*.sh dev/*.sh .ci/run
+# What knows no operating system: the folders that do no input or output, as the contracts in pyproject.toml have it.
+PORTABLE_TESTS = tests/unit/docs tests/unit/trainer tests/unit/sluice_operator/analysis tests/unit/sluice_operator/api \
+  tests/unit/sluice_operator/counting tests/unit/sluice_operator/evalues tests/unit/sluice_operator/manifests \
+  tests/unit/sluice_operator/records tests/unit/sluice_operator/report tests/unit/sluice_operator/rollout
 
-.PHONY: help check test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check check-portable validate-data train validate-model deploy security release-files test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +29,36 @@ check: .venv/installed ## Lint, types and unit tests: about four minutes on two 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q --numprocesses auto tests/unit tests/simulation/test_quick.py
+
+check-portable: .venv/installed ## What of the check knows no operating system: for macOS and Windows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q --numprocesses auto $(PORTABLE_TESTS) tests/simulation/test_quick.py
+
+# The scripts of the workflows in .github/workflows, see docs/workflows.md. Their variables stay in the environment: make
+# would put them into the commands as they are.
+validate-data: .venv/installed ## A data set against its schema: DATA=file SCHEMA=file, or the iris data
+	if [ -n "$${DATA:-}" ]; then $(BIN)/python -m sluice_trainer validate --data "$$DATA" --schema "$$SCHEMA"; \
+	else $(BIN)/python -m sluice_trainer validate --sample; fi
+
+train: .venv/installed ## Trains and registers a version at MLFLOW_TRACKING_URI; the last line is its URI. ALIAS=challenger
+	$(BIN)/python -m sluice_trainer train $${ALIAS:+--alias "$$ALIAS"}
+
+validate-model: .venv/installed ## Serves MODEL_URI (models:/iris@champion) and asks it for its hold-out
+	$(BIN)/python -m dev.workflows.model_validation --model "$${MODEL_URI:-models:/iris@champion}" \
+	  --min-accuracy "$${MIN_ACCURACY:-0.70}"
+
+deploy: .venv/installed ## Applies MANIFEST, with MODEL_URI if that is set, waits for the verdict, and writes REPORT
+	$(BIN)/python -m dev.workflows.deploy --timeout "$${TIMEOUT:-2h}" \
+	  --manifest "$${MANIFEST:-manifests/examples/iris.yaml}" --report "$${REPORT:-report.md}" $${MODEL_URI:+--model "$$MODEL_URI"}
+
+security: .venv/installed ## Known vulnerabilities of all pinned packages; needs the network. PIP_AUDIT_FLAGS for others to ask
+	$(BIN)/pip-audit --disable-pip --progress-spinner off --requirement dev/requirements.txt \
+	  --requirement dev/requirements-build.txt $${PIP_AUDIT_FLAGS:-}
+
+release-files: .venv/installed ## The files of the release TAG (v0.2.0), into dist/: chart, package, CRD, SBOMs, notes, sums
+	$(BIN)/python -m dev.workflows.release "$$TAG" --output dist --helm "$${HELM:-helm}"
 
 test: check ## All tests: the check, contract, and end to end (a cluster that did not run before is ended afterwards)
 	$(MAKE) --jobs 2 --output-sync=target promises steps

@@ -16,15 +16,15 @@ _QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMET
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """Its URL; everything that it writes is in `folder`."""
+def running(folder: Path, **variables: str) -> Iterator[str]:
+    """Its URL; everything that it writes is in `folder`. `variables`: of its environment."""
     (port,) = processes.free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"),
         *(f"--backend-store-uri=sqlite:///{folder}/registry.db", f"--artifacts-destination={folder}/artifacts"),
     ]
-    with processes.running(command, folder / "mlflow.log", os.environ | _QUIET) as process:
+    with processes.running(command, folder / "mlflow.log", os.environ | _QUIET | variables) as process:
         deadline = time.monotonic() + _PATIENCE
         while not _healthy(url):
             ended = process.poll() is not None or time.monotonic() > deadline

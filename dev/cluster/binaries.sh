@@ -6,7 +6,8 @@
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=readonly -trimpath -buildvcs=false"
 
 GROUPS_OF_NODE=(kubernetes node coredns prometheus)
-GROUPS_OF_TESTS=(alertmanager helm jaeger lint loki monitors)   # of the contract tests alone: a cluster starts without them
+# Of the contract tests alone: a cluster starts without them.
+GROUPS_OF_TESTS=(alertmanager compose helm jaeger lint loki monitors workflows)
 
 # build_flags GROUP: the arguments of `go build`, one per line
 build_flags() {
@@ -20,7 +21,7 @@ build_flags() {
     prometheus) # with only the service discovery that is used: half the packages, half the size
       printf '%s\n' "-tags=remove_all_sd,enable_kubernetes_sd" "$strip" tool ;;
     coredns | monitors) printf '%s\n' "$strip" . ;;
-    node | alertmanager | helm | jaeger | lint | loki) printf '%s\n' "$strip" tool ;;
+    node | alertmanager | compose | helm | jaeger | lint | loki | workflows) printf '%s\n' "$strip" tool ;;
   esac
 }
 
@@ -60,7 +61,9 @@ build_group() {
   if ! (cd "$HERE/go/$1" && go build -v -o "$tmp/out/" "${flags[@]}") 2> >(tee "$tmp/log" | compiled "$total" "$2"); then
     tail -20 "$tmp/log" >&2; rm -r "$tmp"; die "building $1 failed (above: the end of Go's output)"
   fi
-  [ ! -e "$tmp/out/server" ] || mv "$tmp/out/server" "$tmp/out/etcd"   # Go names a program after its last path element
+  # Go names a program after its last path element
+  [ ! -e "$tmp/out/server" ] || mv "$tmp/out/server" "$tmp/out/etcd"
+  [ ! -e "$tmp/out/cmd" ] || mv "$tmp/out/cmd" "$tmp/out/compose-config"
   mv "$tmp/out" "$out"; rm -r "$tmp"
   log "$2: built in $((SECONDS - began)) s"
 }

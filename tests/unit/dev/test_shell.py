@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SCRIPTS = [*sorted((ROOT / "dev" / "cluster").glob("*.sh")), ROOT / ".ci" / "run"]
+FOLDERS = (ROOT / "dev", ROOT / "dev" / "cluster", ROOT / "dev" / "workflows")
+SCRIPTS = [*(script for folder in FOLDERS for script in sorted(folder.glob("*.sh"))), ROOT / ".ci" / "run"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)

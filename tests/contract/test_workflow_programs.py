@@ -1,0 +1,149 @@
+"""The scripts of the workflows as GitHub would run them: with a real MLflow, a real API server and a real server.
+
+GitHub itself is a server of loopback here: what it would be sent is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Queue
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+
+from dev import mlflow_server
+from dev.workflows import model_validation, registry
+from dev.workflows.relay import GitHub, Relay, Wanted
+from tests.contract.listening import Handler, listening, server
+
+PATIENCE = 30.0
+SECRET = "only for this test"  # between MLflow and the relay
+WEBHOOKS = {
+    "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+}
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A request that a server of loopback was sent."""
+
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@contextmanager
+def receiver(*statuses: int) -> Iterator[tuple[str, Queue[Posted]]]:
+    """A server that keeps what is posted. `statuses`: its answers, the last one for all that follow."""
+    posted: Queue[Posted] = Queue()
+    answers = list(statuses)
+
+    class GitHubApi(Handler):
+        def respond(self) -> None:
+            posted.put(Posted(self.path, dict(self.headers.items()), self.received()))
+            self.answer(answers.pop(0) if len(answers) > 1 else answers[0])
+
+    with listening(server(GitHubApi)) as url:
+        yield url, posted
+
+
+@pytest.fixture(scope="module")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MLflow whose webhooks may go to loopback, with a good and a bad version of iris.
+
+    What GitHub would be told of the good one is in `model_uri` of the training workflow: the last line.
+    """
+    with mlflow_server.running(tmp_path_factory.mktemp("mlflow"), **WEBHOOKS) as url:
+        trained = [train(url, "--trees", "20"), train(url, "--trees", "5", "--name", "bad", "--label-noise", "0.6")]
+        assert [line(each) for each in trained] == ["models:/iris/1", "models:/bad/1"]
+        yield url
+
+
+def train(url: str, *flags: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"MLFLOW_TRACKING_URI": url, "MLFLOW_MODEL_NAME": "iris"}
+    command = [sys.executable, "-m", "sluice_trainer", "train", *flags]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def line(trained: subprocess.Popen[str]) -> str:
+    output, _ = trained.communicate(timeout=120)
+    assert trained.returncode == 0
+    return output.splitlines()[-1]
+
+
+@pytest.fixture(autouse=True)
+def environment(mlflow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_url)
+
+
+def post(mlflow: str, path: str, **body: Any) -> Any:
+    return httpx.post(f"{mlflow}/api/2.0/mlflow/{path}", json=body).raise_for_status().json()
+
+
+def test_a_version_that_is_what_it_was_passes_the_validation(capsys: pytest.CaptureFixture[str]) -> None:
+    """Served by the real model server, it is right on the same rows of the hold-out as when it was trained."""
+    assert model_validation.main(["--model", "models:/iris/latest", "--min-accuracy", "0.80"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [each.split()[0] for each in lines] == ["ok", "ok", "ok"]
+    assert lines[2] == "ok    0 rows are answered otherwise than when it was trained"
+
+
+def test_a_version_that_is_not_good_enough_fails_the_validation(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the operator's own rule, and by what the served model answers; it is still what it was."""
+    assert model_validation.main(["--model", "models:/bad/1"]) == 1
+    assert [each.split()[0] for each in capsys.readouterr().out.splitlines()] == ["FAIL", "FAIL", "ok"]
+
+
+def test_a_version_that_is_not_there_cannot_be_validated(capsys: pytest.CaptureFixture[str]) -> None:
+    """That is neither good nor bad."""
+    assert model_validation.main(["--model", "models:/iris@nobody"]) == 2
+    assert "nobody" in capsys.readouterr().err
+
+
+def test_a_login_of_mlflow_goes_with_the_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By MLflow's own variables, as the trainer has them."""
+    headers: Queue[str] = Queue()
+
+    class Registry(Handler):
+        def respond(self) -> None:
+            headers.put(self.headers.get("Authorization", ""))
+            self.answer(404)
+
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0k3n")
+    with listening(server(Registry)) as url:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        with pytest.raises(registry.NotResolvedError):
+            registry.resolved("models:/iris@champion")
+    assert headers.get_nowait() == "Bearer t0k3n"
+
+
+def test_an_alias_that_moves_in_mlflow_starts_the_deploy_workflow(mlflow_url: str) -> None:
+    """MLflow's own webhook, with its signature, becomes a repository dispatch of GitHub. A failure is tried again."""
+    with receiver(503, 204) as (api, posted):
+        github = GitHub(api, "team/models", "t0k3n")
+        relay = Relay(("127.0.0.1", 0), SECRET, Wanted("iris", "champion"), github)
+        with listening(relay) as address:
+            events = [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}]
+            made = post(
+                mlflow_url, "webhooks", name="relay", url=address, events=events, secret=SECRET, status="ACTIVE"
+            )
+            post(mlflow_url, "registered-models/alias", name="iris", alias="other", version="1")
+            post(mlflow_url, "registered-models/alias", name="iris", alias="champion", version="1")
+            first, again = posted.get(timeout=PATIENCE), posted.get(timeout=PATIENCE)
+        httpx.delete(f"{mlflow_url}/api/2.0/mlflow/webhooks/{made['webhook']['webhook_id']}").raise_for_status()
+    assert first.path == "/repos/team/models/dispatches"
+    assert first.headers["Authorization"] == "Bearer t0k3n"
+    assert first.body == again.body == {
+        "event_type": "mlflow-model-promoted",
+        "client_payload": {"model_uri": "models:/iris/1", "alias": "champion"},
+    }  # fmt: skip
+    assert posted.empty()
