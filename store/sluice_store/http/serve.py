@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import uvicorn
 
 from sluice_store.files import Files
 from sluice_store.http.access import Access
 from sluice_store.http.app import Parts, build_app
+from sluice_store.http.protocol import Protocol, Waiting
 from sluice_store.labels.label_book import LabelBook
 from sluice_store.removal import Ages
 from sluice_store.settings import Settings
@@ -33,6 +35,7 @@ def run(settings: Settings) -> None:
         logger.warning("SLUICE_STORE_OPEN is true: everybody who reaches this port may read and write everything")
     uvicorn.run(
         build_app(parts),
+        http=partial(Protocol, waiting=Waiting()),  # type: ignore[arg-type]  # it is only called
         host=settings.host,
         port=settings.port,
         lifespan="on",
