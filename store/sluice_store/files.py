@@ -21,7 +21,7 @@ from sluice_store.settings import SettingError
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
 
-CHUNK = 2**18  # bytes of a chunk that is read
+CHUNK = 2**16  # bytes of a chunk that is read
 _PART = 8 * 2**20  # bytes of a part that is written; an object of S3 has at most 10,000
 _PARTS_AT_ONCE = 2
 _LISTED_AT_ONCE = 1_000

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sluice_store.files import Entry, Files, FilesError
 from sluice_store.labels.label_book import LabelBook, LabelsError
 from sluice_store.models.expiry import Expiry
-from sluice_store.space import Space
+from sluice_store.space import Spaces
 from sluice_store.uses import Uses
 
 EVERY = 3_600.0  # seconds
@@ -28,18 +28,15 @@ class Ages:
 
 
 class Removal:
-    """Looks at all that has an age. Models and predictions tell their spaces what there is."""
+    """Looks at all that has an age, and tells the spaces what there is."""
 
-    def __init__(
-        self, files: Files, book: LabelBook, uses: Uses, ages: Ages, models: Space, predictions: Space
-    ) -> None:
+    def __init__(self, files: Files, book: LabelBook, uses: Uses, ages: Ages, spaces: Spaces) -> None:
         self._files = files
         self._book = book
         self._uses = uses
         self._expiry = Expiry(ages.model)
         self._run_age, self._prediction_age = ages.run, ages.prediction
-        self._models = models
-        self._predictions = predictions
+        self._spaces = spaces
 
     async def for_ever(self) -> None:
         """Until it is cancelled. What fails is tried again an hour later."""
@@ -48,6 +45,7 @@ class Removal:
             await _tried(self.models(now, uptime))
             await _tried(self.runs(now))
             await _tried(self.predictions(now))
+            await _tried(asyncio.to_thread(self._book.look))
             await asyncio.sleep(EVERY)
 
     async def models(self, now: float, uptime: float) -> None:
@@ -59,15 +57,17 @@ class Removal:
             logger.info("the model %s is removed: nobody used it for %.0f days", model, (now - used[model]) / 86_400)
             await self._files.remove(models.pop(model).path)
             await self._uses.forget(model)
-        self._models.listed(models.values())
+        self._spaces.models.listed(models.values())
 
     async def runs(self, now: float) -> None:
         """Removes records of runs that are too old; raises FilesError."""
-        if not self._run_age:
-            return
+        kept: list[Entry] = []
         async for entry in self._files.entries("runs"):
-            if entry.written < now - self._run_age:
+            if self._run_age and entry.written < now - self._run_age:
                 await self._files.remove(entry.path)
+            else:
+                kept.append(entry)
+        self._spaces.runs.listed(kept)
 
     async def predictions(self, now: float) -> None:
         """Removes rows, and labels of rows, that are too old; raises FilesError or LabelsError."""
@@ -77,7 +77,7 @@ class Removal:
                 await self._files.remove(entry.path)
             else:
                 kept.append(entry)
-        self._predictions.listed(kept)
+        self._spaces.predictions.listed(kept)
         await asyncio.to_thread(self._book.forget_values, now - self._prediction_age)
 
 
@@ -85,4 +85,4 @@ async def _tried(removed: Awaitable[None]) -> None:
     try:
         await removed
     except (FilesError, LabelsError) as error:
-        logger.warning("what is too old is not removed: %s", error)
+        logger.warning("what is kept cannot be looked through for what is too old: %s", error)

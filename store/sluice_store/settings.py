@@ -27,9 +27,11 @@ class Settings:
     max_model: int
     max_namespace: int  # of models; 0 is no limit
     model_max_age: int  # 0 is for ever
+    max_runs: int  # bytes, of a namespace; 0 is no limit
     run_max_age: int  # 0 is for ever
     max_predictions: int  # of a namespace; 0 is no limit
     prediction_max_age: int
+    max_labels: int  # bytes, of a namespace; 0 is no limit
     label_max_age: int
     log_level: str
 
@@ -45,9 +47,11 @@ def read(env: Mapping[str, str]) -> Settings:
         max_model=_number(env, "SLUICE_STORE_MAX_MODEL_BYTES", 10 * 2**30, 2**20, 2**50),
         max_namespace=_number(env, "SLUICE_STORE_MAX_NAMESPACE_BYTES", 0, 0, 2**60),
         model_max_age=_model_age(env),
+        max_runs=_number(env, "SLUICE_STORE_MAX_RUN_BYTES", 2**30, 0, 2**60),
         run_max_age=_number(env, "SLUICE_STORE_RUN_MAX_AGE", 365 * 86_400, 0, 3660 * 86_400),
         max_predictions=_number(env, "SLUICE_STORE_MAX_PREDICTION_BYTES", 2**30, 0, 2**60),
         prediction_max_age=_number(env, "SLUICE_STORE_PREDICTION_MAX_AGE", 30 * 86_400, 3_600, 3660 * 86_400),
+        max_labels=_number(env, "SLUICE_STORE_MAX_LABEL_BYTES", 4 * 2**30, 0, 2**60),
         label_max_age=_number(env, "SLUICE_STORE_LABEL_MAX_AGE", 30 * 86_400, 60, 3660 * 86_400),
         log_level=_level(env),
     )

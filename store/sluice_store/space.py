@@ -7,7 +7,8 @@ write or remove is seen when the list is read again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 
 from sluice_store.files import Entry, Files
 
@@ -54,11 +55,34 @@ class Space:
         if self.limit and self._kept[namespace] + self._coming[namespace] - _counted(replaced) > self.limit:
             raise NoSpaceError(f"the namespace has {self._kept[namespace]} bytes in the store, of {self.limit}")
 
+    async def write(self, namespace: str, path: str, content: bytes, replaced: int) -> None:
+        """Writes a file in place of one of `replaced` bytes; raises NoSpaceError or FilesError."""
+        kept = False
+        try:
+            self.come(namespace, len(content), replaced)
+            await self._files.write(path, _once(content))
+            kept = True
+        finally:
+            self.end(namespace, len(content), kept=kept, replaced=replaced)
+
     def end(self, namespace: str, size: int, *, kept: bool, replaced: int = 0) -> None:
         """A file of that many bytes is there, or did not come to its end."""
         self._coming[namespace] -= size
         if kept:
             self._kept[namespace] += _counted(size) - _counted(replaced)
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """Those of all collections of files."""
+
+    models: Space
+    predictions: Space
+    runs: Space
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def _counted(size: int) -> int:

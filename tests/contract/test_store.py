@@ -7,14 +7,15 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -45,11 +46,12 @@ from sluice_server.store.client import StoreClient
 from sluice_store import tokens
 from sluice_store.files import Files
 from sluice_store.labels.label_book import LabelBook
+from sluice_store.labels.label_space import LABEL, TOTAL
 from sluice_store.models.archive import ArchiveReader
 from sluice_store.models.expiry import GRACE
 from sluice_store.removal import Ages, Removal
 from sluice_store.settings import SHORTEST_AGE
-from sluice_store.space import Space
+from sluice_store.space import Space, Spaces
 from sluice_store.uses import Uses
 from tests.unit.sluice_operator.build import OWNER
 from tests.unit.sluice_operator.recorded import a_run, recorded, ticks
@@ -58,7 +60,7 @@ KEY = "a key of at least sixteen bytes"
 TOKEN = tokens.make(KEY.encode(), "models")
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PATIENCE = 60.0
-COLLECTIONS = ("models", "predictions")
+COLLECTIONS = ("models", "predictions", "runs")
 
 
 def wait_for(url: str, log: Path) -> None:
@@ -208,8 +210,8 @@ def test_models_that_nobody_uses_are_removed(store: Store, tmp_path: Path) -> No
         assert model in await Uses(files).last()
         while (noted := (await Uses(files).last())[model]) <= max(written.values()):  # by a clock of whole seconds
             await Uses(files).note(model)
-        book, spaces = LabelBook(f"sqlite:///{tmp_path}/none.db", 60), [Space(files, each, 0) for each in COLLECTIONS]
-        removal = Removal(files, book, Uses(files), Ages(SHORTEST_AGE, 0, SHORTEST_AGE), *spaces)
+        book, spaces = LabelBook(f"sqlite:///{tmp_path}/none.db", 60), (Space(files, each, 0) for each in COLLECTIONS)
+        removal = Removal(files, book, Uses(files), Ages(SHORTEST_AGE, 0, SHORTEST_AGE), Spaces(*spaces))
         for uptime in (0.0, GRACE):
             await removal.models(noted + SHORTEST_AGE, uptime)
 
@@ -302,6 +304,53 @@ def labels(start: int, number: int) -> dict[str, object]:
             for at in range(start, start + number)
         ]
     }
+
+
+def test_a_namespace_that_is_full_of_labels_is_told(store: Store) -> None:
+    """Also after a restart, when the store counts them. What was counted is known, and other namespaces go on."""
+    full, other = ({"Authorization": f"Bearer {tokens.make(KEY.encode(), name)}"} for name in ("full", "other"))
+    limited = replace(store, env={**store.env, "SLUICE_STORE_MAX_LABEL_BYTES": str(100 * LABEL + TOTAL)})
+    first = labels(0, 100)
+    with limited.started(), httpx.Client(base_url=store.url, headers=full) as client:
+        assert client.post("/labels", json=first).json()["new"] == [True] * 100
+        assert client.post("/labels", json=labels(50, 51)).status_code == 507
+    with limited.started(), httpx.Client(base_url=store.url, headers=full) as client:
+        kept = f'sluice_store_kept_bytes{{collection="labels",namespace="full"}} {100 * LABEL + TOTAL}.0'
+        deadline = time.monotonic() + PATIENCE
+        while kept not in client.get("/metrics").text:
+            assert time.monotonic() < deadline, (store.folder / "log").read_text()
+            time.sleep(0.05)
+        assert client.post("/labels", json=labels(100, 1)).status_code == 507
+        assert client.post("/labels", json=first).json()["new"] == [True] * 100
+        assert client.get("/labels").json()["totals"][0]["labels"] == 100
+        assert httpx.post(f"{store.url}/labels", json=labels(0, 1), headers=other).json()["new"] == [True]
+
+
+def resident(process: subprocess.Popen[bytes]) -> int:
+    """Its memory, in bytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+@pytest.mark.parametrize("store", ["volume and SQLite"], indirect=True)
+def test_clients_that_send_a_part_and_wait_take_little_memory(store: Store) -> None:
+    """Half bodies with a token and half heads without one, 150 MB together; another namespace is answered."""
+    body = b"x" * (2**21 - 1)
+    head = f"POST /predictions/iris HTTP/1.1\r\nhost: store\r\nauthorization: {BEARER['Authorization']}\r\n"
+    other = {"Authorization": f"Bearer {tokens.make(KEY.encode(), 'other')}"}
+    row = {"prediction": "0" * 16, "row": 0, "time": 1.0, "version": "3", "revision": "abc", "correlation_id": "x"}
+    with store.started() as process, ExitStack() as clients:
+        before = resident(process)
+        for sent in [f"{head}content-length: {2**21}\r\n\r\n".encode() + body] * 70 + [b"GET / HTTP/1.1\r\n" + body]:
+            address = store.url.removeprefix("http://").split(":")
+            client = clients.enter_context(socket.create_connection((address[0], int(address[1]))))
+            with suppress(ConnectionError):
+                client.sendall(sent)
+        kept = httpx.post(
+            f"{store.url}/predictions/iris", content=json.dumps(row | {"features": {}, "predicted": 0}), headers=other
+        )
+        assert kept.status_code == 201
+        assert resident(process) - before < 2**26
 
 
 class Senders:

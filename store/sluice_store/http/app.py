@@ -16,10 +16,12 @@ from starlette.types import ASGIApp
 from sluice_store.files import Files, FilesError
 from sluice_store.http import labels, models, predictions, runs
 from sluice_store.http.access import Access
+from sluice_store.http.bodies import Bodies
 from sluice_store.http.metrics import Measured, Metrics
+from sluice_store.http.readers import Readers
 from sluice_store.labels.label_book import LabelBook, LabelsError
 from sluice_store.removal import Ages, Removal
-from sluice_store.space import Space
+from sluice_store.space import Space, Spaces
 from sluice_store.uses import Uses
 
 
@@ -27,7 +29,8 @@ from sluice_store.uses import Uses
 class Parts:
     """What the routes work with.
 
-    Sizes are in bytes: of one model, and of all models and all predictions of a namespace (for these, 0 is no limit).
+    Sizes are in bytes: of one model, and of all models, predictions and records of runs of a namespace (for these, 0 is
+    no limit).
     """
 
     files: Files
@@ -36,26 +39,30 @@ class Parts:
     max_model: int
     max_namespace: int
     max_predictions: int
+    max_runs: int
     ages: Ages
 
 
 def build_app(parts: Parts) -> ASGIApp:
     """The whole application."""
-    metrics, uses = Metrics(), Uses(parts.files)
-    space = Space(parts.files, models.COLLECTION, parts.max_namespace)
-    predicted = Space(parts.files, predictions.COLLECTION, parts.max_predictions)
-    metrics.watch(space, predicted)
+    metrics, uses, bodies, readers = Metrics(), Uses(parts.files), Bodies(), Readers()
+    spaces = Spaces(
+        Space(parts.files, models.COLLECTION, parts.max_namespace),
+        Space(parts.files, predictions.COLLECTION, parts.max_predictions),
+        Space(parts.files, runs.COLLECTION, parts.max_runs),
+    )
+    metrics.watch(spaces.models, spaces.predictions, spaces.runs, parts.book.space)
     app = FastAPI(
         title="Sluice store",
         docs_url=None,  # its page would need the internet
         redoc_url=None,
-        lifespan=_removing(Removal(parts.files, parts.book, uses, parts.ages, space, predicted)),
+        lifespan=_removing(Removal(parts.files, parts.book, uses, parts.ages, spaces)),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.include_router(models.routes(parts.files, parts.access, metrics, parts.max_model, space, uses))
-    app.include_router(labels.routes(parts.book, parts.access, metrics))
-    app.include_router(predictions.routes(parts.files, parts.book, parts.access, predicted))
-    app.include_router(runs.routes(parts.files, parts.access))
+    app.include_router(models.routes(parts.files, parts.access, metrics, readers, parts.max_model, spaces.models, uses))
+    app.include_router(labels.routes(parts.book, parts.access, metrics, bodies, readers))
+    app.include_router(predictions.routes(parts.files, parts.book, parts.access, spaces.predictions, bodies))
+    app.include_router(runs.routes(parts.files, parts.access, spaces.runs, bodies, readers))
     _add_health(app, parts, metrics)
     return Measured(app, metrics)
 

@@ -1,4 +1,4 @@
-"""Errors as `{"detail": "..."}`, each with what to do about it; and the body of a request within limits."""
+"""Errors as `{"detail": "..."}`, each with what to do about it; and the body of a request as it comes."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def busy(message: str) -> HTTPException:
     return HTTPException(503, message, _RETRY)
 
 
+def slow(message: str) -> HTTPException:
+    """The client sends too slowly. What is left of its body is not waited for, so the connection ends."""
+    return HTTPException(408, message, {"Connection": "close"})
+
+
 class Pace:
     """How fast a client sends. Only waiting for it counts, and not what the store itself takes to write."""
 
@@ -50,10 +55,9 @@ class Pace:
             return
         if self._size < SLOWEST * self._waited:
             rate = self._size / self._waited / 1024
-            raise bad(
+            raise slow(
                 f"the body comes with {rate:.0f} KiB a second, and {SLOWEST // 1024} is the least, so that others are "
-                "not kept waiting: send it again, from where the network and the CPU are not the limit",
-                408,
+                "not kept waiting: send it again, from where the network and the CPU are not the limit"
             )
         self._size, self._waited = 0, 0.0
 
@@ -67,7 +71,7 @@ async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
             async with asyncio.timeout(IDLE):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise bad(f"nothing came for {IDLE:g} s: send the rest of the body, or less at a time", 408) from None
+            raise slow(f"nothing came for {IDLE:g} s: send the rest of the body, or less at a time") from None
         if chunk is None:
             return
         pace.came(len(chunk), time.monotonic() - began)
@@ -83,22 +87,12 @@ def too_large(limit: int) -> HTTPException:
     return bad(f"the body is larger than {limit} bytes, which is the limit here", 413)
 
 
-async def whole(request: Request, limit: int) -> bytes:
-    """The whole body, if it is at most `limit` bytes."""
-    return b"".join([chunk async for chunk in chunks(request, limit)])
-
-
 async def drain(request: Request) -> None:
     """Reads what is left of a body that is refused: a client that still sends might never read the answer."""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_DRAIN):
             async for _ in request.stream():
                 pass
-
-
-async def once(body: bytes) -> AsyncIterator[bytes]:
-    """A body as chunks."""
-    yield body
 
 
 def name_of(text: str) -> str:

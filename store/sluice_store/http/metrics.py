@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from sluice_store.space import Space
 
 OPERATIONS = {
     "models": ("DELETE", "GET", "HEAD", "PUT"),
@@ -22,6 +21,19 @@ RESULTS = ("ok", "refused", "failed")
 DIRECTIONS = ("received", "sent")
 LABEL_RESULTS = ("counted", "repeat", "expired")
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Kept(Protocol):
+    """What is kept of a collection, as `Space` counts it."""
+
+    @property
+    def collection(self) -> str: ...
+
+    @property
+    def kept(self) -> Mapping[str, int]: ...
+
+    @property
+    def limit(self) -> int: ...
 
 
 class Metrics:
@@ -60,7 +72,7 @@ class Metrics:
             self.label_results.labels(result)
         ProcessCollector(registry=self.registry)
 
-    def watch(self, *spaces: Space) -> None:
+    def watch(self, *spaces: Kept) -> None:
         """From now on the bytes that each namespace has in these spaces are shown, and their limits."""
         self.registry.register(_SpaceCollector(spaces))
 
@@ -87,7 +99,7 @@ class Metrics:
 class _SpaceCollector(Collector):
     """How full the store is, as it was counted last."""
 
-    def __init__(self, spaces: Sequence[Space]) -> None:
+    def __init__(self, spaces: Sequence[Kept]) -> None:
         self._spaces = spaces
 
     def collect(self) -> Iterator[Metric]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from fastapi.responses import StreamingResponse
 
 from sluice_store.files import Content, Files, FilesError
 from sluice_store.http.access import Access
 from sluice_store.http.errors import bad, chunks, drain, too_large, unavailable
 from sluice_store.http.metrics import Metrics
+from sluice_store.http.readers import Readers, Streamed
 from sluice_store.http.uploads import Uploads
 from sluice_store.models.archive import ArchiveError, ArchiveReader
 from sluice_store.models.digest import is_digest
@@ -25,7 +25,9 @@ CONTENT_TYPE = "application/x-tar"
 _UNREACHABLE = "the files of the store cannot be reached"
 
 
-def routes(files: Files, access: Access, metrics: Metrics, max_model: int, space: Space, uses: Uses) -> APIRouter:
+def routes(
+    files: Files, access: Access, metrics: Metrics, readers: Readers, max_model: int, space: Space, uses: Uses
+) -> APIRouter:
     """PUT, GET, HEAD and DELETE of a model."""
     router = APIRouter(prefix="/models/{digest}", tags=["models"])
     uploads = Uploads(files, space)
@@ -47,15 +49,17 @@ def routes(files: Files, access: Access, metrics: Metrics, max_model: int, space
             raise unavailable(_UNREACHABLE, error) from None
         return {"digest": digest}
 
-    @router.get("", summary="The model as a tar", response_class=StreamingResponse)
-    async def get(digest: str, request: Request) -> StreamingResponse:
-        model = _model(access.namespace(request), digest)
-        found = await _read(files, _path(model))
-        if found is None:
-            raise _absent(digest)
-        await uses.note(model)
-        headers = {"Content-Length": str(found.size)}
-        return StreamingResponse(metrics.sent(found.chunks), media_type=CONTENT_TYPE, headers=headers)
+    @router.get("", summary="The model as a tar", response_class=Streamed)
+    async def get(digest: str, request: Request) -> Streamed:
+        namespace = access.namespace(request)
+        model = _model(namespace, digest)
+        with readers.turn(namespace) as turn:
+            found = await _read(files, _path(model))
+            if found is None:
+                raise _absent(digest)
+            await uses.note(model)
+            headers = {"Content-Length": str(found.size)}
+            return Streamed(metrics.sent(found.chunks), turn.pop_all(), CONTENT_TYPE, headers)
 
     @router.head("", summary="Whether the model is there")
     async def head(digest: str, request: Request) -> Response:

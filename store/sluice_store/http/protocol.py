@@ -77,7 +77,9 @@ class Protocol(HttpToolsProtocol):
         self._waits = True  # nothing is asked: there is no request, or not all of its head
         self._reads_head = False
         self._offers_upgrade = False
-        self._head_bytes = 0  # of a head that is not complete yet
+        self._head_bytes = 0  # of a head that is not complete yet, as they came
+        self._line_bytes = 0  # of its lines that are complete
+        self._is_too_large = False
         self._rest_bytes = 0
         self._head, self._rest, self._read = _Deadline(), _Deadline(), _Deadline()
 
@@ -94,7 +96,7 @@ class Protocol(HttpToolsProtocol):
             self._go_on_without_upgrade(data[upgrade.args[0] :])
             return
         except HttpParserError:
-            if self._reads_head and len(self.headers) >= MAX_HEADERS:
+            if self._is_too_large:
                 self._refuse_head()
             else:
                 self.send_400_response("Invalid HTTP request received.")
@@ -122,15 +124,25 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")  # of which httptools makes an HttpParserError
-        self._reads_head, self._head_bytes = True, 0
+        self._reads_head, self._head_bytes, self._line_bytes = True, 0, 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._measure(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._reads_head:  # what comes after a body in chunks is no header
             return
-        if len(self.headers) >= MAX_HEADERS:
-            raise ValueError("too many headers")
+        self._measure(len(name) + len(value))
         super().on_header(name, value)
+
+    def _measure(self, line: int) -> None:
+        """A whole head may come at once: what it has is kept as long as its connection is."""
+        self._line_bytes += line
+        if self._line_bytes > MAX_HEAD or len(self.headers) >= MAX_HEADERS:
+            self._is_too_large = True
+            raise ValueError("the head is too large")
 
     def on_headers_complete(self) -> None:
         self._reads_head = self._waits = False

@@ -24,11 +24,12 @@ def run(settings: Settings) -> None:
     """Serves until SIGTERM; raises SettingError."""
     parts = Parts(
         Files(settings.files_url),
-        LabelBook(settings.database_url, settings.label_max_age),
+        LabelBook(settings.database_url, settings.label_max_age, settings.max_labels),
         Access(settings.key),
         settings.max_model,
         settings.max_namespace,
         settings.max_predictions,
+        settings.max_runs,
         Ages(settings.model_max_age, settings.run_max_age, settings.prediction_max_age),
     )
     if settings.key is None:

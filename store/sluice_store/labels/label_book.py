@@ -11,29 +11,25 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, select, tuple_
+from sqlalchemy import Connection, Table, delete, func, literal, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import SQLAlchemyError
 
-from sluice_store.labels import label_values
+from sluice_store.labels import database, label_values
 from sluice_store.labels.label import Label, Totals
+from sluice_store.labels.label_space import LABEL, TOTAL, LabelsFullError, LabelSpace
 from sluice_store.labels.label_values import Row
 from sluice_store.labels.tables import LABELLED, METADATA, TOTALS
-from sluice_store.settings import SettingError
 
 CLEAN_EVERY = 3_600  # seconds between two removals of rows that have expired
 CLEAN_AT_ONCE = 10_000  # rows; a request has fewer labels, so more rows go than come
+PAGE = 200  # totals that are read at a time
 _CLOCK_SKEW = 86_400  # seconds by which the clock of a pod may be ahead
-_WAIT = 5  # seconds for a connection, or for the lock of another writer
-_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
@@ -60,13 +56,18 @@ class Counted:
 
 
 class LabelBook:
-    """`max_age`: seconds after a prediction in which a label for it counts; a row is remembered for as long."""
+    """`max_age`: seconds after a prediction in which a label for it counts; a row is remembered for as long.
 
-    def __init__(self, url: str, max_age: int) -> None:
-        self._engine = _engine(url)
+    `limit`: bytes of labels of a namespace; 0 is none.
+    """
+
+    def __init__(self, url: str, max_age: int, limit: int = 0) -> None:
+        self.space = LabelSpace(limit)
+        self._engine = database.engine(url)
         self._insert = _INSERT[self._engine.dialect.name]
         self._max_age = max_age
         self._cleaned = 0.0
+        self._newest = 0  # issue time of a label that came, also if there was no space for it
         self._has_tables = False
         self._starting = threading.Lock()
 
@@ -77,29 +78,44 @@ class LabelBook:
                 connection.execute(select(table).limit(1))
 
     def count(self, namespace: str, labels: Sequence[Label], now: float) -> Counted:
-        """Counts each label whose row has none yet; raises LabelsError, and then counted none of them."""
+        """Counts each label whose row has none yet; raises LabelsError or LabelsFullError, and then counted none."""
         times = range(math.ceil(now) - self._max_age, math.ceil(now) + _CLOCK_SKEW)
         first: dict[Row, Label] = {}
         for label in labels:
             if label.issued in times:
                 first.setdefault((label.prediction, label.row), label)
-        with self._transaction() as connection:
-            noted = self._note(connection, namespace, first)
-            claimed = self._claimed(connection, namespace, [first[at] for at in first if at not in noted])
-            label_values.note(connection, self._insert, namespace, [first[at] for at in sorted(noted)])
-            self._add(connection, namespace, _sums(labels, first, noted, claimed))
+        self._newest = max([self._newest, *(label.issued for label in first.values())])
+        try:
+            with self._transaction() as connection:
+                self._require_space(connection, namespace, first)
+                noted = self._note(connection, namespace, first)
+                claimed = self._claimed(connection, namespace, [first[at] for at in first if at not in noted])
+                counting = [first[at] for at in sorted(noted)]
+                label_values.note(connection, self._insert, namespace, counting)
+                groups = self._add(connection, namespace, _sums(labels, first, noted, claimed))
+        except LabelsFullError:
+            self._forget_expired(now)
+            raise
+        self.space.add({namespace: _size(counting) + TOTAL * groups})
         self._forget_expired(now)
         counted = noted | claimed
         new = [label is first.get(at := (label.prediction, label.row)) and at in counted for label in labels]
         expired = sum(label.issued not in times for label in labels)
         return Counted(new, len(labels) - sum(new) - expired, expired)
 
-    def totals(self, namespace: str) -> list[Totals]:
-        """What was counted in a namespace so far; raises LabelsError."""
+    def totals(self, namespace: str, after: _Group = ("", "", "")) -> list[Totals]:
+        """What was counted in a namespace so far: the next `PAGE` groups in their order; raises LabelsError."""
         columns = [TOTALS.c[name] for name in Totals.__struct_fields__]
-        query = select(*columns).where(TOTALS.c.namespace == namespace).order_by(*columns[:3])
+        following = tuple_(*columns[:3]) > tuple_(*map(literal, after))
+        query = select(*columns).where(TOTALS.c.namespace == namespace, following).order_by(*columns[:3]).limit(PAGE)
         with self._transaction() as connection:
             return [Totals(*row) for row in connection.execute(query)]
+
+    def look(self) -> None:
+        """Counts the bytes of all namespaces, if they have a limit; raises LabelsError."""
+        if self.space.limit:
+            with self._transaction() as connection:
+                self.space.count(connection)
 
     def values(self, namespace: str, rows: Sequence[Row]) -> dict[Row, str]:
         """The labels of at most some hundred kept rows, as JSON; raises LabelsError."""
@@ -112,6 +128,23 @@ class LabelBook:
         while removed == CLEAN_AT_ONCE:
             with self._transaction() as connection:
                 removed = label_values.forget(connection, before, CLEAN_AT_ONCE)
+
+    def _require_space(self, connection: Connection, namespace: str, labels: dict[Row, Label]) -> None:
+        """Raises LabelsFullError where what is new does not fit. Others take no space, and have their answer."""
+        if self.space.fits(namespace, _size(labels.values()) + TOTAL * len(labels)):
+            return
+        row = (LABELLED.c.prediction, LABELLED.c.row)
+        query = select(*row).where(LABELLED.c.namespace == namespace, tuple_(*row).in_(list(labels)))
+        known = {(prediction, at) for prediction, at in connection.execute(query)}
+        groups = self._new_groups(connection, namespace, {_group(label) for label in labels.values()})
+        if size := _size(label for at, label in labels.items() if at not in known) + TOTAL * groups:
+            self.space.require(namespace, size)
+
+    def _new_groups(self, connection: Connection, namespace: str, groups: Collection[_Group]) -> int:
+        """How many of these have no totals yet."""
+        group = tuple_(*(TOTALS.c[name] for name in Totals.__struct_fields__[:3]))
+        known = select(func.count()).where(TOTALS.c.namespace == namespace, group.in_(list(groups)))
+        return len(groups) - (connection.scalar(known) or 0)
 
     def _note(self, connection: Connection, namespace: str, labels: dict[Row, Label]) -> set[Row]:
         """Notes the rows, in one order everywhere so that no two transactions wait for each other.
@@ -136,22 +169,24 @@ class LabelBook:
         query = select(*row[:2]).where(LABELLED.c.namespace == namespace, known)
         return {(prediction, at) for prediction, at in connection.execute(query)}
 
-    def _add(self, connection: Connection, namespace: str, sums: dict[_Group, list[int]]) -> None:
-        """Adds to the totals of each group: labels, correct ones, repeats."""
+    def _add(self, connection: Connection, namespace: str, sums: dict[_Group, list[int]]) -> int:
+        """Adds to the totals of each group: labels, correct ones, repeats. Gives how many groups are new."""
         rows = [
             {"namespace": namespace, **dict(zip(Totals.__struct_fields__, (*group, *sums[group]), strict=True))}
             for group in sorted(sums)
         ]
         if not rows:
-            return
+            return 0
+        new = self._new_groups(connection, namespace, sums)
         add = self._insert(TOTALS)
         summed = {name: TOTALS.c[name] + add.excluded[name] for name in ("labels", "correct", "repeats")}
         connection.execute(add.on_conflict_do_update(index_elements=[*TOTALS.primary_key], set_=summed), rows)
+        return new
 
     def _forget_expired(self, now: float) -> None:
         """Removes rows that no label is accepted for any more, some at a time. A failure is only logged.
 
-        Expired is what is too old for the newest row as well: a clock that was wrong for a moment forgets nothing.
+        Expired is what is too old for the newest label as well: a clock that was wrong for a moment forgets nothing.
         """
         if now - self._cleaned < CLEAN_EVERY:
             return
@@ -160,13 +195,15 @@ class LabelBook:
         newest = select(func.max(LABELLED.c.issued))
         try:
             with self._transaction() as connection:
-                oldest = min(now, connection.scalar(newest) or 0) - self._max_age
+                oldest = min(now, max(connection.scalar(newest) or 0, self._newest)) - self._max_age
                 expired = select(*row).where(LABELLED.c.issued < oldest).limit(CLEAN_AT_ONCE)
-                removed = connection.execute(delete(LABELLED).where(tuple_(*row).in_(expired))).rowcount
+                remove = delete(LABELLED).where(tuple_(*row).in_(expired)).returning(LABELLED.c.namespace)
+                removed = Counter(connection.scalars(remove))
         except LabelsError as error:
             logger.warning("rows that have expired are not removed: %s", error)
             return
-        if removed == CLEAN_AT_ONCE:
+        self.space.add({namespace: -LABEL * number for namespace, number in removed.items()})
+        if removed.total() == CLEAN_AT_ONCE:
             self._cleaned = 0.0  # the next request removes more
 
     @contextmanager
@@ -181,7 +218,16 @@ class LabelBook:
                 yield connection
         except SQLAlchemyError as error:
             self._has_tables = False  # the database may be another one now
-            raise LabelsError(_brief(error)) from error
+            raise LabelsError(database.brief(error)) from error
+
+
+def _group(label: Label) -> _Group:
+    return label.model_deployment, label.revision, label.entry
+
+
+def _size(labels: Iterable[Label]) -> int:
+    """The bytes that they count as once they are noted."""
+    return sum(LABEL + label_values.size(label) for label in labels)
 
 
 def _sums(
@@ -191,74 +237,9 @@ def _sums(
     came = Counter((label.prediction, label.row) for label in labels)
     sums: dict[_Group, list[int]] = {}
     for at, label in first.items():
-        total = sums.setdefault((label.model_deployment, label.revision, label.entry), [0, 0, 0])
+        total = sums.setdefault(_group(label), [0, 0, 0])
         counts = at in noted
         total[0] += counts
         total[1] += counts and label.correct
         total[2] += came[at] - (counts or at in claimed)
     return sums
-
-
-def _engine(url: str) -> Engine:
-    """Raises SettingError, which does not repeat the address: it may hold a password."""
-    parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": _WAIT})
-        event.listen(engine, "connect", _prepare_sqlite)
-        _notice_another_file(engine, Path(parsed.database or ""))
-        return engine
-    # A database may have been made with no encoding (SQL_ASCII); then its texts would come as bytes.
-    connect = {"connect_timeout": _WAIT, "tcp_user_timeout": 2_000 * _WAIT, "client_encoding": "utf8"}
-    engine = create_engine(parsed, hide_parameters=True, connect_args=connect, pool_pre_ping=True, pool_timeout=_WAIT)
-    event.listen(engine, "connect", _prepare_postgresql)
-    return engine
-
-
-def _parsed(url: str) -> URL:
-    forms = "it must be sqlite:////folder/labels.db or postgresql://user:password@host/database."
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise SettingError(f"SLUICE_STORE_DATABASE_URL cannot be read: {forms}") from None
-    if parsed.drivername not in _DRIVERS:
-        raise SettingError(f"SLUICE_STORE_DATABASE_URL begins with {parsed.drivername[:20]!r}: {forms}")
-    return parsed.set(drivername=_DRIVERS[parsed.drivername])
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    """Readers do not wait for the writer, and what was answered is on the disk."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-
-
-def _notice_another_file(engine: Engine, file: Path) -> None:
-    """Opens the file again when it is another one: what is written to one that was removed is lost."""
-
-    def note(_: object, record: ConnectionPoolEntry) -> None:
-        record.info["inode"] = _inode(file)
-
-    def compare(_: object, record: ConnectionPoolEntry, __: object) -> None:
-        if record.info["inode"] != _inode(file):
-            raise DisconnectionError
-
-    event.listen(engine, "connect", note)
-    event.listen(engine, "checkout", compare)
-
-
-def _inode(file: Path) -> int:
-    """0 if there is no such file."""
-    try:
-        return file.stat().st_ino
-    except OSError:
-        return 0
-
-
-def _prepare_postgresql(connection: Any, _: object) -> None:
-    """No statement waits for ever behind a lock."""
-    connection.execute(f"SET statement_timeout = '{2 * _WAIT}s'")
-    connection.commit()
-
-
-def _brief(error: SQLAlchemyError) -> str:
-    cause = getattr(error, "orig", None) or error
-    return (str(cause).splitlines() or [type(cause).__name__])[0][:300]

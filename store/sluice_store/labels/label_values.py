@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sluice_store.labels.label import Label
+from sluice_store.labels.label_space import VALUE
 from sluice_store.labels.tables import VALUES
 
 Row: TypeAlias = tuple[str, int]  # of a prediction
@@ -26,7 +27,7 @@ def note(connection: Connection, insert: Insert, namespace: str, labels: Iterabl
             "namespace": namespace,
             "prediction": label.prediction,
             "row": label.row,
-            "value": msgspec.json.encode(label.value).decode(),
+            "value": _json(label).decode(),
             "issued": label.issued,
         }
         for label in labels
@@ -34,6 +35,11 @@ def note(connection: Connection, insert: Insert, namespace: str, labels: Iterabl
     ]
     if rows:
         connection.execute(insert(VALUES).on_conflict_do_nothing(), rows)
+
+
+def size(label: Label) -> int:
+    """The bytes that its value counts as once it is kept."""
+    return 0 if label.value is None else VALUE + len(_json(label))
 
 
 def find(connection: Connection, namespace: str, rows: Sequence[Row]) -> dict[Row, str]:
@@ -50,3 +56,7 @@ def forget(connection: Connection, oldest: float, at_once: int) -> int:
     row = (VALUES.c.namespace, VALUES.c.prediction, VALUES.c.row)
     expired = select(*row).where(VALUES.c.issued < oldest).limit(at_once)
     return connection.execute(delete(VALUES).where(tuple_(*row).in_(expired))).rowcount
+
+
+def _json(label: Label) -> bytes:
+    return msgspec.json.encode(label.value)

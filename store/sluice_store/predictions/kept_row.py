@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import islice
 from typing import Annotated
 
 import msgspec
 
+MAX_LINE = 2**16  # bytes; it takes some thirty times that while it is checked, and pods send no longer ones
 _Text = Annotated[str, msgspec.Meta(max_length=1_000)]
 
 
@@ -25,12 +29,38 @@ class KeptRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     predicted: msgspec.Raw
 
 
+class _Place(msgspec.Struct, frozen=True):
+    """What is asked of a row that is kept already."""
+
+    prediction: str
+    row: int
+
+
 _DECODER = msgspec.json.Decoder(KeptRow)
+_PLACES = msgspec.json.Decoder(_Place)
 
 
-def read(lines: bytes) -> list[tuple[KeptRow, bytes]]:
-    """The rows with their lines; raises msgspec.DecodeError for a line that is none."""
-    return [(_DECODER.decode(line), line) for line in lines.splitlines() if line]
+def count(lines: bytes) -> int:
+    """How many rows these are; raises msgspec.DecodeError for a line that is none, or too long."""
+    rows = 0
+    for line in _lines(lines):
+        if len(line) > MAX_LINE:
+            raise msgspec.DecodeError(f"it has {len(line)} bytes, and {MAX_LINE} is the limit")
+        _DECODER.decode(line)
+        rows += 1
+    return rows
+
+
+def batches(lines: bytes, size: int) -> Iterator[list[tuple[bytes, tuple[str, int]]]]:
+    """The lines of rows that are kept, `size` at a time, with the prediction and the row that each is of."""
+    rest = _lines(lines)
+    while places := [(line, _PLACES.decode(line)) for line in islice(rest, size)]:
+        yield [(line, (place.prediction, place.row)) for line, place in places]
+
+
+def _lines(lines: bytes) -> Iterator[bytes]:
+    """One after the other, so that a body of short ones does not become a long list."""
+    return filter(None, (line.strip() for line in BytesIO(lines)))
 
 
 def with_label(line: bytes, label: str | None) -> bytes:

@@ -13,7 +13,7 @@ from sluice_store.labels.label import Label
 from sluice_store.labels.label_book import LabelBook
 from sluice_store.models.expiry import GRACE
 from sluice_store.removal import Ages, Removal
-from sluice_store.space import SMALLEST, Space
+from sluice_store.space import SMALLEST, Space, Spaces
 from sluice_store.uses import Uses
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +40,11 @@ def book(tmp_path: Path) -> LabelBook:
     return LabelBook(f"sqlite:///{tmp_path}/labels.db", AGE)
 
 
+def spaces_of(files: Files) -> Spaces:
+    """Without limits."""
+    return Spaces(*(Space(files, collection, 0) for collection in ("models", "predictions", "runs")))
+
+
 async def put(files: Files, *paths: str) -> None:
     for path in paths:
         await files.write(path, some_bytes())
@@ -52,16 +57,16 @@ def written(folder: Path, path: str) -> float:
 async def test_a_model_that_nobody_uses_is_removed(files: Files, book: LabelBook, tmp_path: Path) -> None:
     """One that is in use stays, however old its file is; bytes are counted by namespace."""
     await put(files, "models/a/old", "models/a/used", "models/b/other")
-    uses, space, now = Uses(files), Space(files, "models", 0), written(tmp_path, "models/a/used")
-    removal = Removal(files, book, uses, Ages(AGE, AGE, AGE), space, Space(files, "predictions", 0))
+    uses, spaces, now = Uses(files), spaces_of(files), written(tmp_path, "models/a/used")
+    removal = Removal(files, book, uses, Ages(AGE, AGE, AGE), spaces)
     await removal.models(now, 0.0)
-    assert space.kept == {"a": 2 * SMALLEST, "b": SMALLEST}
+    assert spaces.models.kept == {"a": 2 * SMALLEST, "b": SMALLEST}
     for model in ("a/used", "b/other"):
         await uses.note(model)
         os.utime(tmp_path / "used" / model, (now + 95 * DAY, now + 95 * DAY))
     for uptime in (0.0, GRACE):
         await removal.models(now + 100 * DAY, uptime)
-    assert space.kept == {"a": SMALLEST, "b": SMALLEST}
+    assert spaces.models.kept == {"a": SMALLEST, "b": SMALLEST}
     assert [await files.size(f"models/{model}") for model in ("a/old", "a/used", "b/other")] == [None, 5, 5]
 
 
@@ -69,13 +74,14 @@ async def test_a_model_that_nobody_uses_is_removed(files: Files, book: LabelBook
 async def test_old_records_of_runs_are_removed(
     files: Files, book: LabelBook, tmp_path: Path, age: int, left: list[str]
 ) -> None:
-    """0 keeps them for ever."""
+    """0 keeps them for ever. What is left is counted."""
     await put(files, "runs/a/iris/old", "runs/a/iris/new")
     now = written(tmp_path, "runs/a/iris/new")
     os.utime(tmp_path / "runs/a/iris/old", (now - AGE - 1, now - AGE - 1))
-    spaces = Space(files, "models", 0), Space(files, "predictions", 0)
-    await Removal(files, book, Uses(files), Ages(AGE, age, AGE), *spaces).runs(now)
+    spaces = spaces_of(files)
+    await Removal(files, book, Uses(files), Ages(AGE, age, AGE), spaces).runs(now)
     assert sorted([entry.path.rpartition("/")[2] async for entry in files.entries("runs")]) == left
+    assert spaces.runs.kept == {"a": len(left) * SMALLEST}
 
 
 async def test_rows_and_their_labels_are_forgotten(files: Files, book: LabelBook, tmp_path: Path) -> None:
@@ -91,12 +97,12 @@ async def test_rows_and_their_labels_are_forgotten(files: Files, book: LabelBook
     book.count("a", labels, now - 10 * DAY)
     rows = [(label.prediction, 0) for label in labels]
     assert len(book.values("a", rows)) == 2
-    space = Space(files, "predictions", 0)
-    await Removal(files, book, Uses(files), Ages(0, 0, AGE), Space(files, "models", 0), space).predictions(now)
+    spaces = spaces_of(files)
+    await Removal(files, book, Uses(files), Ages(0, 0, AGE), spaces).predictions(now)
     assert [await files.size(path) for path in paths] == [None, 5]
     assert await files.folders("predictions/a/iris") == ["2026-01-02"]
     assert book.values("a", rows) == {rows[1]: '"rose"'}
-    assert space.kept == {"a": SMALLEST}
+    assert spaces.predictions.kept == {"a": SMALLEST}
 
 
 async def test_a_use_is_written_again_after_half_a_day(files: Files, tmp_path: Path) -> None:

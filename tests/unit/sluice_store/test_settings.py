@@ -51,6 +51,8 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         ("SLUICE_STORE_MODEL_MAX_AGE", "90d"),
         ("SLUICE_STORE_MAX_PREDICTION_BYTES", "1GB"),
         ("SLUICE_STORE_PREDICTION_MAX_AGE", "0"),
+        ("SLUICE_STORE_MAX_LABEL_BYTES", "1GB"),
+        ("SLUICE_STORE_MAX_RUN_BYTES", "-1"),
         ("SLUICE_STORE_LABEL_MAX_AGE", "-1"),
         ("LOG_LEVEL", "LOUD"),
     ],

@@ -151,6 +151,7 @@ def test_another_answer_says_nothing_about_a_model(store: Store) -> None:
         (422, b"[1]", "StoreRefused", "[1]"),
         (429, b"", "StoreUnreachable", "answers 429"),
         (503, b"<html>overloaded</html>", "StoreUnreachable", "<html>overloaded</html>"),
+        (507, b'{"detail": "it is full"}', "StoreUnreachable", "it is full"),
         (302, b"", "StoreUnreachable", "302"),
         (200, b"no tar", "StoreContentDamaged", "no archive"),
         (200, b"", "StoreContentDamaged", "no archive"),

@@ -9,6 +9,7 @@ import secrets
 import tarfile
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,9 @@ from sluice_store import tokens
 from sluice_store.files import Files
 from sluice_store.http.access import Access
 from sluice_store.http.app import Parts, build_app
-from sluice_store.labels.label_book import LabelBook
+from sluice_store.http.readers import AT_ONCE
+from sluice_store.labels.label_book import PAGE, LabelBook
+from sluice_store.labels.label_space import LABEL, TOTAL
 from sluice_store.models.digest import File, tree_digest
 from sluice_store.removal import Ages
 
@@ -31,9 +34,20 @@ HELLO = File(6, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be0
 DIGEST = tree_digest({"sluice.json": HELLO})
 
 
-def client(folder: Path, key: bytes | None, max_namespace: int = 0, max_predictions: int = 0) -> httpx.AsyncClient:
-    book = LabelBook(f"sqlite:///{folder.parent}/labels.db", 60)
-    parts = Parts(Files(f"file://{folder}"), book, Access(key), MAX_MODEL, max_namespace, max_predictions, AGES)
+@dataclass(frozen=True)
+class Limits:
+    """Bytes of a namespace; 0 is no limit."""
+
+    models: int = 0
+    predictions: int = 0
+    runs: int = 0
+    labels: int = 0
+
+
+def client(folder: Path, key: bytes | None, limits: Limits = Limits()) -> httpx.AsyncClient:
+    book = LabelBook(f"sqlite:///{folder.parent}/labels.db", 60, limits.labels)
+    of_files = limits.models, limits.predictions, limits.runs
+    parts = Parts(Files(f"file://{folder}"), book, Access(key), MAX_MODEL, *of_files, AGES)
     return httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store")
 
 
@@ -65,6 +79,42 @@ def label(**fields: object) -> dict[str, object]:
         "issued": int(time.time()),
         "correct": True,
     } | fields
+
+
+class Stalled:
+    """Clients that ask for something and do not read it."""
+
+    def __init__(self, store: httpx.AsyncClient, path: str, headers: dict[str, str], query: bytes = b"") -> None:
+        transport = store._transport
+        assert isinstance(transport, httpx.ASGITransport)
+        self._app = transport.app
+        head = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._scope = {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": head}
+        self._answered = asyncio.Semaphore(0)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, number: int) -> None:
+        """Returns when all of them have the beginning of their answer."""
+        self._tasks = [asyncio.create_task(self._ask()) for _ in range(number)]
+        for _ in self._tasks:
+            await self._answered.acquire()
+
+    async def leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    async def _ask(self) -> None:
+        async def receive() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            assert message["status"] == 200
+            self._answered.release()
+            await asyncio.Event().wait()
+
+        await self._app(dict(self._scope), receive, send)
 
 
 async def test_a_model_is_got_as_it_was_put(store: httpx.AsyncClient) -> None:
@@ -102,12 +152,35 @@ async def test_slow_models_of_one_namespace_leave_room_for_others(store: httpx.A
     assert (await store.put(path, content=archive(), headers=bearer("greedy"))).status_code == 201
 
 
+async def test_a_namespace_gets_a_slot_that_another_one_has_several_of(store: httpx.AsyncClient) -> None:
+    """Whoever has one of many is told to send it again, and the one without any need not wait until all are sent."""
+    path, arrived, finish = f"/models/{DIGEST}", asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield archive()[:512]
+        arrived.release()
+        await finish.wait()
+        yield archive()[512:]
+
+    async with asyncio.TaskGroup() as tasks:
+        sent = []
+        for namespace in ("greedy",) * 4 + ("b",) * 2 + ("c", "d"):
+            sent.append(tasks.create_task(store.put(path, content=slow(), headers=bearer(namespace))))
+            await arrived.acquire()
+        late = await store.put(path, content=archive(), headers=bearer("late"))
+        assert (late.status_code, late.headers["retry-after"]) == (503, "5")
+        finish.set()
+    assert [task.result().status_code for task in sent] == [201, 201, 201, 503, 201, 201, 201, 201]
+    assert "send it again" in sent[3].result().json()["detail"]
+    assert (await store.put(path, content=archive(), headers=bearer("late"))).status_code == 201
+
+
 async def test_a_namespace_has_a_limit(folder: Path) -> None:
     """Of all its models; what is there can be put again, and others are not concerned."""
     content = b"other\n"
     other = archive(content)
     path = f"/models/{tree_digest({'sluice.json': File(len(content), hashlib.sha256(content).hexdigest())})}"
-    async with client(folder, KEY, max_namespace=len(archive()) + 100) as store:
+    async with client(folder, KEY, Limits(models=len(archive()) + 100)) as store:
         for _ in range(2):
             assert (await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer("full"))).status_code == 201
         refused = await store.put(path, content=other, headers=bearer("full"))
@@ -297,6 +370,55 @@ async def test_a_record_that_is_complete_is_not_replaced(store: httpx.AsyncClien
     assert (await store.get(path, headers=operator)).json() == complete
 
 
+async def test_records_of_runs_have_a_limit(folder: Path) -> None:
+    """By namespace and with what to do. One that is there can still be completed, if it does not grow."""
+    path, operator = "/runs/team-a/iris", bearer(tokens.EVERYWHERE)
+    async with client(folder, KEY, Limits(runs=2 * 4_096)) as store:
+        for run in ("first", "second"):
+            assert (await store.put(f"{path}/{run}", json={}, headers=operator)).status_code == 201
+        refused = await store.put(f"{path}/third", json={}, headers=operator)
+        assert refused.status_code == 413
+        assert "SLUICE_STORE_MAX_RUN_BYTES" in refused.json()["detail"]
+        assert (await store.put(f"{path}/first", json={"immutable": True}, headers=operator)).status_code == 201
+        assert (await store.put("/runs/team-b/iris/first", json={}, headers=operator)).status_code == 201
+        assert (await store.get(path, headers=operator)).json() == {"runs": ["first", "second"]}
+        numbers = (await store.get("/metrics")).text
+    assert 'sluice_store_kept_bytes{collection="runs",namespace="team-a"} 8192.0' in numbers
+    assert 'sluice_store_kept_limit_bytes{collection="runs"} 8192.0' in numbers
+
+
+async def test_labels_have_a_limit(folder: Path) -> None:
+    """507 with what to do: the pod keeps them. Whoever asks again for labels that were counted has its answer."""
+    async with client(folder, KEY, Limits(labels=LABEL + TOTAL)) as store:
+        first = {"labels": [label()]}
+        for _ in range(2):
+            counted = await store.post("/labels", json=first, headers=bearer("full"))
+            assert (counted.status_code, counted.json()["new"]) == (200, [True])
+        refused = await store.post("/labels", json={"labels": [label(row=1)]}, headers=bearer("full"))
+        assert refused.status_code == 507
+        assert f"{LABEL + TOTAL} bytes of labels" in refused.json()["detail"]
+        assert "SLUICE_STORE_MAX_LABEL_BYTES" in refused.json()["detail"]
+        assert (await store.post("/labels", json=first, headers=bearer("models"))).json()["new"] == [True]
+        numbers = (await store.get("/metrics")).text
+    assert f'sluice_store_kept_bytes{{collection="labels",namespace="full"}} {LABEL + TOTAL}.0' in numbers
+    assert f'sluice_store_kept_limit_bytes{{collection="labels"}} {LABEL + TOTAL}.0' in numbers
+
+
+async def test_all_totals_are_told(store: httpx.AsyncClient) -> None:
+    """However many they are: they are read in parts."""
+    names = [f"iris-{number:04}" for number in range(PAGE + 1)]
+    for start in range(0, len(names), 1_000):
+        labels = [
+            label(prediction=f"{number:016x}", model_deployment=name)
+            for number, name in enumerate(names[start : start + 1_000], start)
+        ]
+        assert (await store.post("/labels", json={"labels": labels}, headers=bearer("models"))).status_code == 200
+    answer = await store.get("/labels", headers=bearer("models"))
+    assert answer.headers["content-type"] == "application/json"
+    assert [total["model_deployment"] for total in answer.json()["totals"]] == names
+    assert (await store.get("/labels", headers=bearer("none"))).json() == {"totals": []}
+
+
 async def test_the_operator_s_token_is_for_no_models(store: httpx.AsyncClient) -> None:
     """They belong to a namespace."""
     refused = await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer(tokens.EVERYWHERE))
@@ -307,7 +429,7 @@ async def test_the_operator_s_token_is_for_no_models(store: httpx.AsyncClient) -
 async def test_what_is_behind_the_store_is_told(folder: Path, tmp_path: Path) -> None:
     """A database that is gone is a 503 with its words, while models are served and the pod stays ready."""
     book = LabelBook(f"sqlite:///{tmp_path}/none/x.db", 60)
-    parts = Parts(Files(f"file://{folder}"), book, Access(None), MAX_MODEL, 0, 0, AGES)
+    parts = Parts(Files(f"file://{folder}"), book, Access(None), MAX_MODEL, 0, 0, 0, AGES)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store") as store:
         failed = await store.post("/labels", json={"labels": [label()]})
         assert (failed.status_code, failed.headers["retry-after"]) == (503, "5")
@@ -345,3 +467,18 @@ async def test_a_request_for_no_path_is_no_failure(store: httpx.AsyncClient) -> 
     scope = {"type": "http", "method": "OPTIONS", "path": "*", "raw_path": b"*", "query_string": b"", "headers": []}
     await transport.app(scope, receive, send)
     assert sent[0]["status"] < 500
+
+
+@pytest.mark.parametrize("path", [f"/models/{DIGEST}", "/runs/models/iris/first", "/labels"])
+async def test_answers_that_nobody_reads_leave_room_for_others(store: httpx.AsyncClient, path: str) -> None:
+    """Of the models, the records and the totals that other namespaces read. A turn ends with its answer."""
+    await store.put(f"/models/{DIGEST}", content=archive(), headers=bearer("models"))
+    await store.put("/runs/models/iris/first", json={}, headers=bearer(tokens.EVERYWHERE))
+    stalled = Stalled(store, path, bearer("models"))
+    await stalled.start(AT_ONCE // 2)
+    assert (await store.get(path, headers=bearer("models"))).status_code == 503
+    other = await store.get(path.replace("/models/iris", "/other/iris"), headers=bearer("other"))
+    assert other.status_code in {200, 404}
+    await stalled.leave()
+    for _ in range(AT_ONCE // 2 + 1):
+        assert (await store.get(path, headers=bearer("models"))).status_code == 200

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.sluice_store.http.test_api import KEY, bearer, client, label
+from tests.unit.sluice_store.http.test_api import KEY, Limits, Stalled, bearer, client, label
 
 pytestmark = pytest.mark.anyio
 PATH = "/predictions/iris"
@@ -85,6 +85,7 @@ async def test_the_same_rows_again_are_kept_once(store: httpx.AsyncClient) -> No
         (row(1, 64), "$.row"),
         (row(1, more=1), "more"),
         (row(1)[:-1], "a line does not fit"),
+        (row(1, features={"text": "x" * 2**16}), "65536 is the limit"),
     ],
 )
 async def test_what_is_no_row_is_refused(store: httpx.AsyncClient, folder: Path, lines: bytes, told: str) -> None:
@@ -105,7 +106,7 @@ async def test_a_name_and_a_day_are_no_paths(store: httpx.AsyncClient) -> None:
 
 async def test_rows_of_a_namespace_have_a_limit(folder: Path) -> None:
     """With what to do; the rows of others are kept. A small file counts as 4 KiB."""
-    async with client(folder, KEY, max_predictions=10_000) as store:
+    async with client(folder, KEY, Limits(predictions=10_000)) as store:
         for number in (1, 2):
             assert (await post(store, row(number))).status_code == 201
         refused = await post(store, row(3, correlation_id="x" * 900), row(4, correlation_id="y" * 900))
@@ -127,7 +128,7 @@ async def test_files_that_cannot_be_written_are_told(folder: Path, store: httpx.
 async def test_rows_that_come_again_take_no_more_space(tmp_path: Path) -> None:
     """A pod sends them again when it did not hear the answer."""
     rows = [row(number, features={"text": "x" * 900}) for number in range(100)]
-    async with client(tmp_path / "files", KEY, max_predictions=250_000) as store:
+    async with client(tmp_path / "files", KEY, Limits(predictions=250_000)) as store:
         assert [(await post(store, *rows)).status_code for _ in range(5)] == [201] * 5
         assert (await post(store, *rows, row(100))).status_code == 201
         assert (await post(store, *rows, row(101))).status_code == 413
@@ -137,3 +138,16 @@ async def test_bytes_that_are_no_text_are_refused(store: httpx.AsyncClient) -> N
     """Nobody could read them back."""
     assert (await post(store, row(1).replace(b"5.1", b'"\xff"'))).status_code == 422
     assert await read(store) == []
+
+
+async def test_readers_that_do_not_read_leave_room_for_others(store: httpx.AsyncClient) -> None:
+    """Each of them has a file in memory. A turn ends with its answer, also if the client has gone."""
+    await post(store, row(1))
+    (day,) = (await store.get(PATH, headers=bearer("models"))).json()["days"]
+    stalled = Stalled(store, PATH, bearer("models"), f"day={day}".encode())
+    await stalled.start(4)
+    refused = await store.get(PATH, params={"day": day}, headers=bearer("models"))
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert (await store.get(PATH, params={"day": day}, headers=bearer("other"))).status_code == 200
+    await stalled.leave()
+    assert len(await read(store)) == 1

@@ -133,7 +133,7 @@ async def test_requests_are_answered_one_after_the_other() -> None:
         b"x: " + b"y" * MAX_HEAD,
         b"a:b\r\n" * (MAX_HEADERS + 2),
         b"a:b\r\n" * (MAX_HEADERS + 1) + b"\r\n",
-        b"x: " + b"y" * MAX_HEAD + b"\r\n" + b"a:b\r\n" * MAX_HEADERS,
+        b"x: " + b"y" * MAX_HEAD + b"\r\n\r\n",
     ],
 )
 async def test_a_head_has_a_limit(head: bytes) -> None:

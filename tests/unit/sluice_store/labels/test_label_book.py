@@ -12,6 +12,7 @@ import pytest
 from sluice_store.labels import label_book
 from sluice_store.labels.label import Label, Totals
 from sluice_store.labels.label_book import CLEAN_EVERY, LabelBook, LabelsError
+from sluice_store.labels.label_space import LABEL, TOTAL, VALUE, LabelsFullError
 
 NOW, DAY = 1_800_000_000.0, 86_400
 
@@ -132,6 +133,62 @@ def test_labels_count_although_nothing_can_be_forgotten(
         connection.execute("drop trigger t")
     book.count("models", [], LATER + CLEAN_EVERY)
     assert rows_in(url) == 2
+
+
+def limited(url: str, labels: int) -> LabelBook:
+    """With space for so many labels of one revision in a namespace."""
+    return LabelBook(url, 30 * DAY, TOTAL + labels * LABEL)
+
+
+def test_a_full_namespace_counts_no_more_and_forgets_none(url: str) -> None:
+    """Nothing of the request counts, so that the pod can send it again; what was counted is known as before."""
+    book, first = limited(url, 2), [label(1), label(2)]
+    assert book.count("models", first, NOW).new == [True, True]
+    with pytest.raises(LabelsFullError, match=f"has {TOTAL + 2 * LABEL} bytes of labels, of {TOTAL + 2 * LABEL}"):
+        book.count("models", [label(1), label(3)], NOW)
+    assert totals(book) == {"abc": (2, 2, 0)}
+    assert book.count("models", first, NOW).new == [True, True]
+    assert book.count("models", [label(1), label(2)], NOW).repeats == 2
+    assert book.count("others", [label(3)], NOW).new == [True]
+
+
+def test_a_full_namespace_counts_again_when_labels_have_expired(url: str) -> None:
+    """They are removed also while every label that comes is refused, and no newer row is there."""
+    book = limited(url, 2)
+    book.count("models", [label(1), label(2)], NOW)
+    later = [label(number, age=-31 * DAY) for number in (3, 4)]
+    with pytest.raises(LabelsFullError):
+        book.count("models", later, LATER)
+    assert book.count("models", later, LATER).new == [True, True]
+    assert rows_in(url) == 2
+
+
+def test_repeats_under_other_names_have_a_limit_too(url: str) -> None:
+    """Totals are never removed."""
+    book = limited(url, 1)
+    book.count("models", [label(1)], NOW)
+    with pytest.raises(LabelsFullError):
+        book.count("models", [label(1, revision="other")], NOW)
+
+
+def test_another_process_knows_how_much_there_is(url: str) -> None:
+    """Rows, values that are kept in the bytes that they have, and totals, of each namespace."""
+    before, after = LabelBook(url, 30 * DAY, 10**6), LabelBook(url, 30 * DAY, 10**6)
+    before.count("models", [label(1), msgspec.structs.replace(label(2), value="größe")], NOW)
+    before.count("others", [label(1)], NOW)
+    after.look()
+    sizes = {"models": TOTAL + 2 * LABEL + VALUE + len('"größe"'.encode()), "others": TOTAL + LABEL}
+    assert after.space.kept == before.space.kept == sizes
+    after.count("others", [label(2)], NOW)
+    after.look()
+    assert after.space.kept == sizes | {"others": TOTAL + 2 * LABEL}
+
+
+def test_without_a_limit_nothing_is_counted(book: LabelBook) -> None:
+    """Large tables take long to count."""
+    book.count("models", [label(1)], NOW)
+    book.look()
+    assert book.space.kept == {}
 
 
 def test_a_clock_that_is_wrong_for_a_moment_forgets_nothing(book: LabelBook) -> None:
