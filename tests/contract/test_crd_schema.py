@@ -170,7 +170,7 @@ def test_the_smallest_object_gets_all_defaults(kubectl: Kubectl) -> None:
             "allowSignatureChange": False,
         },
         "server": {"replicas": 1},
-        "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com"}},
+        "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com", "path": "/"}},
         "rollout": {
             "canary": {},
             "progressDeadline": "10m",

@@ -8,6 +8,7 @@ from sluice_operator.api.spec import Traffic
 
 _NGINX = "nginx.ingress.kubernetes.io"
 _OWN = ("sluice.dev/*", f"{_NGINX}/canary*")
+_OWN_WITH_PATH = (f"{_NGINX}/rewrite-target", f"{_NGINX}/use-regex")
 # Certificates, names, and limits of the route itself: nothing that puts text into the gateway's configuration.
 DEFAULT_ANNOTATIONS = (
     "cert-manager.io/*",
@@ -58,8 +59,9 @@ class AllowedRoutes:
 
     def _annotation_refusal(self, traffic: Traffic) -> Refusal | None:
         """Some annotations change the configuration of the gateway for everybody, and Sluice has some of its own."""
+        own = (*_OWN, *_OWN_WITH_PATH) if traffic.place.prefix else _OWN
         for name in sorted(traffic.ingress.annotations):
-            if any(fnmatchcase(name, pattern) for pattern in _OWN):
+            if any(fnmatchcase(name, pattern) for pattern in own):
                 remedy = "leave it out: Sluice sets it itself"
             elif any(fnmatchcase(name, pattern) for pattern in self.annotations):
                 continue

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from sluice_operator.api.place import WHOLE_HOST, Place
 from sluice_operator.api.quantities import Duration, Number, Ratio, Share, decode
 
 
@@ -118,6 +119,7 @@ class IngressTls(_Section, frozen=True):
 class Ingress(_Section, frozen=True):
     class_name: str
     host: str
+    path: str = WHOLE_HOST
     tls: IngressTls | None = None
     annotations: dict[str, str] = {}
 
@@ -128,14 +130,14 @@ class Traffic(_Section, frozen=True):
     ingress: Ingress
 
     @property
-    def host(self) -> str:
-        """The host name under which the model answers."""
-        return self.ingress.host
+    def place(self) -> Place:
+        """The host and the path under which the model answers."""
+        return Place(self.ingress.host, self.ingress.path)
 
     @property
     def url(self) -> str:
         """Where callers reach the model."""
-        return f"{'https' if self.ingress.tls else 'http'}://{self.host}/"
+        return f"{'https' if self.ingress.tls else 'http'}://{self.place.host}{self.place.prefix}/"
 
 
 class StepPause(_Section, frozen=True):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from sluice_operator import settings as environment
+from sluice_operator.api.place import Place
 from sluice_operator.http_client import Http
 from sluice_operator.installation.outcome import Line
 from sluice_operator.routing.gateway import Access, Gateway, GatewayError
@@ -62,7 +63,7 @@ async def _ask(gateway: Gateway, client: Http, value: str) -> int:
 
 async def _run(host: str) -> tuple[bool, str]:
     settings = environment.read(os.environ)
-    gateway = Gateway(Access(settings.gateway_address, settings.gateway_headers, settings.gateway_ca), host)
+    gateway = Gateway(Access(settings.gateway_address, settings.gateway_headers, settings.gateway_ca), Place(host))
     async with gateway.client() as client:
         try:
             return await verdict(lambda value: _ask(gateway, client, value))

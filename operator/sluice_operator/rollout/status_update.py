@@ -68,8 +68,8 @@ def _route(seen: Observation, status: Status) -> Status:
         return replace(_written_anew(status, seen.now, seen.now), route=None)
     if is_withheld(seen) or (route is not None and route.traffic == asked):
         return status
-    same_host = route is not None and route.traffic.host == asked.host
-    since = route.since if route is not None and same_host else seen.granted_at or seen.now
+    same_place = route is not None and route.traffic.place == asked.place
+    since = route.since if route is not None and same_place else seen.granted_at or seen.now
     moved = status if route is None else _written_anew(status, seen.now, seen.now)
     return replace(moved, route=Route(traffic=asked, since=since))
 

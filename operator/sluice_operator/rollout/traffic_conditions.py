@@ -42,16 +42,18 @@ def _not_allowed(seen: Observation, status: Status) -> ConditionState | None:
         return None
     kept = "it has no route"
     if status.route is not None:
-        ingress = status.route.traffic.ingress
-        kept = f"it keeps the host {ingress.host} with the IngressClass {ingress.class_name}"
+        traffic = status.route.traffic
+        kept = f"it keeps the host {traffic.place} with the IngressClass {traffic.ingress.class_name}"
     return "True", seen.route_refusal.reason, f"{seen.route_refusal.message}; {kept}"
 
 
 def _host_taken(seen: Observation, status: Status) -> ConditionState | None:
     if not seen.host_taken:
         return None
-    had = f"{seen.spec.traffic.host} is the host of ModelDeployment {seen.host_taken}, which had it first"
-    reached = "no route" if status.route is None else f"the host {status.route.traffic.host}, as before"
+    asked = seen.spec.traffic.place
+    parts = "a path above or below it" if asked.prefix else "a path of it"
+    had = f"{asked}, or {parts}, belongs to ModelDeployment {seen.host_taken}, which had it first"
+    reached = "no route" if status.route is None else f"the host {status.route.traffic.place}, as before"
     return "True", "HostTaken", f"{had}; this one has {reached}: change one of the two"
 
 

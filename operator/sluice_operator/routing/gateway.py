@@ -1,4 +1,5 @@
-"""The gateway as callers of one host see it: requests with that host, over HTTP or over TLS with the host as SNI.
+"""The gateway as callers of one place see it: requests with its host, over HTTP or over TLS with the host as SNI, below
+its path.
 
 A gateway that sends http to https is followed there, on the same host and nowhere else. Every failure becomes one
 sentence for the person paged, which names the setting that helps.
@@ -18,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from sluice_operator import handshake
 from sluice_operator.api import names
+from sluice_operator.api.place import Place
 from sluice_operator.http_client import Answer, Http, HttpClient, HttpError, Request, SlowError
 
 _CONNECTIONS = 8
@@ -63,7 +65,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """`timeout`: seconds for each read. `max_bytes`: of the body; with 0 only the headers are read."""
+    """`path`: of the model server. `timeout`: seconds for each read. `max_bytes`: of the body; with 0 only the headers
+    are read.
+    """
 
     method: str
     path: str
@@ -75,10 +79,10 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The gateway for requests to `host`."""
+    """The gateway for requests to `place`."""
 
     access: Access
-    host: str
+    place: Place
 
     def client(self) -> HttpClient:
         """A client that opens a new connection for each request: what balances connections decides anew each time."""
@@ -110,7 +114,7 @@ class Gateway:
                 at = secure
                 reply = await self._send(client, at, question, deadline)
         except SlowError as error:
-            where = f"{question.path} through {at}"
+            where = f"{self.place.prefix}{question.path} through {at}"
             raise GatewayError(f"no answer to {where} within {question.timeout:g} s", slow=True) from error
         except HttpError as error:
             raise GatewayError(self._why(at, error)) from error
@@ -119,14 +123,14 @@ class Gateway:
     async def _send(self, client: Http, at: str, question: _Question, deadline: float) -> Reply:
         request = Request(
             question.method,
-            f"{at}{question.path}",
+            f"{at}{self.place.prefix}{question.path}",
             patience=question.timeout,
             deadline=deadline,
-            headers={**self.access.headers, **question.headers, "Host": self.host, names.HEADER_PROBE: "1"},
+            headers={**self.access.headers, **question.headers, "Host": self.place.host, names.HEADER_PROBE: "1"},
             content=question.content,
             max_bytes=question.max_bytes,
             trust=_trust(self.access.authority),
-            server_name=self.host,
+            server_name=self.place.host,
         )
         return _reply(await client.ask(request))
 
@@ -137,21 +141,23 @@ class Gateway:
         """
         address = urlsplit(self.access.address)
         target, port = _split(reply.redirect)
-        if address.scheme != "http" or (target.scheme, target.hostname) != ("https", self.host.lower()):
+        if address.scheme != "http" or (target.scheme, target.hostname) != ("https", self.place.host.lower()):
             return None
         if port not in (self.access.tls_port, address.port):
             followed = f"and only port {self.access.tls_port} is followed"
-            raise GatewayError(f"{self.access.address} sends {self.host} to port {port}, {followed}: {_SET_ADDRESS}")
+            raise GatewayError(
+                f"{self.access.address} sends {self.place.host} to port {port}, {followed}: {_SET_ADDRESS}"
+            )
         name = address.hostname or ""
         return f"https://{f'[{name}]' if ':' in name else name}:{port}"
 
     def _why(self, at: str, error: HttpError) -> str:
         """Why there is no answer, and what to set."""
         if error.tls is not None:
-            return f"{at}: {_about_tls(error.tls, self.host)}"
+            return f"{at}: {_about_tls(error.tls, self.place.host)}"
         why = f"{at} gave no answer: {error}"
         if at != self.access.address:
-            why += f"; {self.access.address} sends {self.host} there: {_SET_ADDRESS}"
+            why += f"; {self.access.address} sends {self.place.host} there: {_SET_ADDRESS}"
         return why
 
 

@@ -2,6 +2,9 @@
 
 The weight and the name of the probe header are written in one patch. So a gateway that obeys the new name has the new
 weight too: that is how a weight is proven.
+
+A path of a host is taken off before a request is handed on. The annotations for that are on the first Ingress alone: a
+canary Ingress is joined to the one with the same path, whose annotations hold for both.
 """
 
 import hashlib
@@ -9,10 +12,13 @@ from collections.abc import Iterator
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, Reference
+from sluice_operator.api.place import WHOLE_HOST
 from sluice_operator.api.spec import Traffic
 from sluice_operator.api.status import Weight
 
-_CANARY = "nginx.ingress.kubernetes.io/canary"
+_NGINX = "nginx.ingress.kubernetes.io"
+_CANARY = f"{_NGINX}/canary"
+_TAKE_PATH_OFF = {f"{_NGINX}/use-regex": "true", f"{_NGINX}/rewrite-target": "/$2"}
 
 
 class NginxIngress:
@@ -23,9 +29,10 @@ class NginxIngress:
 
     def routes(self, owner: Owner, traffic: Traffic) -> Iterator[Manifest]:
         ingress = _ingress(owner, owner.name, traffic, backend=owner.name)
-        if asked := traffic.ingress.annotations:
-            # The names show an annotation that is asked for no more: then what is wanted differs from what is there.
-            ingress["metadata"]["annotations"] = {**asked, names.ANNOTATION_ANNOTATIONS: ",".join(sorted(asked))}
+        own = {} if traffic.place.path == WHOLE_HOST else _TAKE_PATH_OFF
+        if wanted := {**traffic.ingress.annotations, **own}:
+            # The names show an annotation that is wanted no more: then what is wanted differs from what is there.
+            ingress["metadata"]["annotations"] = {**wanted, names.ANNOTATION_ANNOTATIONS: ",".join(sorted(wanted))}
         yield ingress
 
     def split(self, owner: Owner, traffic: Traffic, canary: str, weight: Weight) -> Iterator[Manifest]:
@@ -45,11 +52,14 @@ class NginxIngress:
 
 def _ingress(owner: Owner, name: str, traffic: Traffic, backend: str) -> Manifest:
     service = {"name": backend, "port": {"name": "gateway"}}
-    path = {"path": "/", "pathType": "Prefix", "backend": {"service": service}}
-    rule = {"host": traffic.host, "http": {"paths": [path]}}
+    place = traffic.place
+    # A path that is a regular expression has a type of its own: ingress-nginx refuses it in a Prefix.
+    path_type = "Prefix" if place.path == WHOLE_HOST else "ImplementationSpecific"
+    path = {"path": place.in_ingress, "pathType": path_type, "backend": {"service": service}}
+    rule = {"host": place.host, "http": {"paths": [path]}}
     spec: Manifest = {"ingressClassName": traffic.ingress.class_name, "rules": [rule]}
     if (tls := traffic.ingress.tls) is not None:
-        spec["tls"] = [{"hosts": [traffic.host], **({"secretName": tls.secret_name} if tls.secret_name else {})}]
+        spec["tls"] = [{"hosts": [place.host], **({"secretName": tls.secret_name} if tls.secret_name else {})}]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",

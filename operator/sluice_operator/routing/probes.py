@@ -23,6 +23,7 @@ from sluice_operator.telemetry.stages import in_stage
 PROBES = 24  # a gateway with the old weight answers all of them as expected with probability 2 ** -24
 _FIRST = 2  # of each kind, before all others are sent
 _NO_ENDPOINTS = (502, 503, 504)  # what a gateway answers for a Service without ready pods
+_TAKE_OFF = "the gateway must obey use-regex and rewrite-target of nginx.ingress.kubernetes.io"
 _NOTHING = (b"[]", b"{}", b"null", b'""', b"false", b"0")  # no predictions
 Form = TypeVar("Form", "_Metadata", "_Predictions")
 
@@ -194,7 +195,10 @@ async def _answers(gateway: Gateway, sent: Sequence[Mapping[str, str]]) -> list[
 
 async def _answer(gateway: Gateway, client: Http, headers: Mapping[str, str]) -> Answer:
     try:
-        return _seen(await gateway.who(client, headers))
+        reply = await gateway.who(client, headers)
+        if reply.revision and reply.status == HTTPStatus.NOT_FOUND and (path := gateway.place.prefix):
+            return Answer(error=f"a model server that got {path}/metadata as it is: {_TAKE_OFF}")
+        return _seen(reply)
     except GatewayError as error:
         return Answer(error=f"{error} (SLUICE_PROBE_TIMEOUT)" if error.slow else str(error))
 
@@ -212,4 +216,4 @@ def _is_stranger(answer: Answer, split: Split) -> bool:
 def _detail(gateway: Gateway, sent: int, wrong: Sequence[Answer]) -> str:
     """Where the probes went, the most frequent first."""
     by = ", ".join(f"{number} to {where}" for where, number in Counter(map(str, wrong)).most_common(3))
-    return f"{len(wrong)} of {sent} probes for {gateway.host} went elsewhere: {by}"
+    return f"{len(wrong)} of {sent} probes for {gateway.place} went elsewhere: {by}"

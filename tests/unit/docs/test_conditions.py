@@ -26,7 +26,17 @@ OTHERS = {
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "OutOf"),
     *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure"),
     *("ArrayFeatureExtractor", "CPUExecutionProvider"),
-    *("NaN", "NaT", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
+    *(
+        "NaN",
+        "NaT",
+        "RollingUpdate",
+        "RuntimeDefault",
+        "BearerToken",
+        "BurstLaw",
+        "ModelDeployment",
+        "ErrorRate",
+        "ImplementationSpecific",
+    ),
 }
 
 # One word may be anything. In these folders, where reasons are made, it is one unless it is named here: types, statuses

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from sluice_operator.api.observation import HostTrouble, Workload
 from sluice_operator.api.owner import Key, Owner
+from sluice_operator.api.place import Place
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Status
 from sluice_operator.controller.observation.proofs import Workloads
@@ -127,7 +128,7 @@ class Callers:
         if current.route is None or not expected:
             self.forget(*key)
             return None
-        gateway = Gateway(self._access, current.route.traffic.host)
+        gateway = Gateway(self._access, current.route.traffic.place)
         asked = _Asked(owner, gateway, frozenset(expected), _AT_REST if current.phase in _RESTING else _IN_A_STEP)
         if self._asked.get(key) != asked:  # what is known is about somebody else
             self.forget(*key)
@@ -178,8 +179,8 @@ class Callers:
         if not (wrong := _wrong(answers, asked.expected)):
             return _Known(right_at=now)
         looked_for = any(not answer.error for answer in wrong)
-        others = await other_ingresses(self._kube, asked.gateway.host, asked.owner.uid) if looked_for else ()
-        trouble = _trouble(asked.gateway.host, len(answers), wrong, others, before.right_at)
+        others = await other_ingresses(self._kube, asked.gateway.place, asked.owner.uid) if looked_for else ()
+        trouble = _trouble(asked.gateway.place, len(answers), wrong, others, before.right_at)
         return _Known(before.right_at, trouble, told=trouble.by_another or before.trouble is not None)
 
     def _pause(self, asked: _Asked) -> float:
@@ -205,11 +206,11 @@ def _wrong(answers: Sequence[Answer], expected: Collection[str]) -> list[Answer]
 
 
 def _trouble(
-    host: str, asked: int, wrong: Sequence[Answer], others: Sequence[str], right_at: datetime | None
+    place: Place, asked: int, wrong: Sequence[Answer], others: Sequence[str], right_at: datetime | None
 ) -> HostTrouble:
     """What is wrong, in one sentence, and what to do."""
     by = ", ".join(f"{number} to {where}" for where, number in Counter(map(str, wrong)).most_common(3))
-    went = f"{len(wrong)} of {asked} plain requests for {host} went elsewhere: {by}"
+    went = f"{len(wrong)} of {asked} plain requests for {place} went elsewhere: {by}"
     strangers = any(not (answer.error or answer.no_endpoints or answer.status == _NOT_FOUND) for answer in wrong)
     if others:
         listed = ", ".join(others[:5])

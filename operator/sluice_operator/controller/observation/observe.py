@@ -136,7 +136,7 @@ class Observer:
         workloads = preparing.workloads(current, made, prepared)
         selected = owned.selected(owner)
         lost = bool(followed.adopted)
-        shown_since = served_since(owned, owner, wanted.traffic.host) if lost else None
+        shown_since = served_since(owned, owner, wanted.traffic.place) if lost else None
         edits = self._route_edits.look(owner, current, owned, looked_at)
         trouble = self._callers.look(owner, current, workloads)
         command = asked(body)
@@ -157,8 +157,8 @@ class Observer:
             answered=made.get(selected, NO_DEPLOYMENT).ready > 0,
             adopted=lost,
             foreign=owned.foreign,
-            host_taken=await self._hosts.holder(body, wanted.traffic.host, shown_since),
-            route_taken=await self._hosts.holder(body, current.route.traffic.host) if current.route else "",
+            host_taken=await self._hosts.holder(body, wanted.traffic.place, shown_since),
+            route_taken=await self._hosts.holder(body, current.route.traffic.place) if current.route else "",
             route_refusal=self._settings.allowed_routes.refusal(namespace, wanted.traffic),
             granted_at=None if lost else granted_before_noted(body),
             route_edits=edits,

@@ -156,7 +156,7 @@ class Proofs:
         ]
 
     def _gateway(self, route: Route) -> Gateway:
-        return Gateway(self._access, route.traffic.host)
+        return Gateway(self._access, route.traffic.place)
 
 
 def _who_serves_changes(current: Status, workloads: Workloads) -> bool:

@@ -113,6 +113,16 @@ def test_annotations_that_could_change_the_gateway_for_others_may_not(name: str,
     assert (refused.reason, remedy in refused.message) == ("IngressAnnotationNotAllowed", True)
 
 
+def test_with_a_path_the_annotations_that_take_it_off_are_sluice_s_own() -> None:
+    """Without one, the administrator may allow them: then a model server gets other paths than callers ask for."""
+    name = "nginx.ingress.kubernetes.io/rewrite-target"
+    everything = AllowedRoutes(annotations=("*",))
+    for path, says in (("/", ""), ("/iris", f"the Ingress may not have the annotation {name}: leave it out")):
+        refused = everything.refusal("a", Traffic(Ingress("nginx", "h", path, annotations={name: "/$1"})))
+        assert (refused.message if refused else "").startswith(says)
+        assert (refused is None) is (says == "")
+
+
 def test_a_list_of_annotations_takes_the_place_of_the_default_one() -> None:
     """But for those of Sluice, which nobody may set."""
     everything = AllowedRoutes(annotations=("*",))

@@ -69,8 +69,8 @@ def test_the_host_of_another_object_is_never_rendered(phase: Callable[..., Obser
     assert condition(status, "Stalled") == (
         "True",
         "HostTaken",
-        "taken.example.com is the host of ModelDeployment models/first, which had it first; this one has the host"
-        " iris.example.com, as before: change one of the two",
+        "taken.example.com, or a path of it, belongs to ModelDeployment models/first, which had it first;"
+        " this one has the host iris.example.com, as before: change one of the two",
     )
 
 
@@ -149,7 +149,7 @@ def test_a_changed_route_restarts_the_run_at_once(phase: Callable[..., Observati
     seen = phase(spec=wanted, weight=LIVE)
     status = decide(seen)
     assert at(status) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=at(seen.status).live)
-    assert routes(seen, status) == {(wanted.traffic.ingress.class_name, wanted.traffic.host)}
+    assert routes(seen, status) == {(wanted.traffic.ingress.class_name, wanted.traffic.place.host)}
     assert status.weight is not None
     assert (status.weight.written_at, status.weight.verified_at) == (seen.now, None)
     names = [ingress["metadata"]["name"] for ingress in render(OWNER, wanted, status) if ingress["kind"] == "Ingress"]
@@ -175,7 +175,7 @@ def test_before_anything_serves_a_correction_of_the_route_acts_at_once(wanted: S
     first = again(an_observation(workloads=pods((revision(1), 2))), swap=None)
     corrected = again(first, spec=wanted, swap=LIVE, workloads=pods((revision(1), 2)))
     status = decide(corrected)
-    assert routes(corrected, status) == {(wanted.traffic.ingress.class_name, wanted.traffic.host)}
+    assert routes(corrected, status) == {(wanted.traffic.ingress.class_name, wanted.traffic.place.host)}
 
 
 def test_a_route_says_since_when_it_has_its_host() -> None:
@@ -187,7 +187,7 @@ def test_a_route_says_since_when_it_has_its_host() -> None:
     def route(**changes: Any) -> tuple[str, Any]:
         granted = decide(again(seen, **changes)).route
         assert granted is not None
-        return granted.traffic.host, granted.since
+        return granted.traffic.place.host, granted.since
 
     assert route(spec=to(class_name="traefik")) == ("iris.example.com", since)
     assert route(spec=to(MOVED), after=9.0) == (MOVED, NOW + timedelta(seconds=9))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sluice_operator.api.observation import Proof
+from sluice_operator.api.place import Place
 from sluice_operator.routing import probes
 from sluice_operator.routing.gateway import Access, Gateway
 from tests.unit.sluice_operator.certificates import Authority
@@ -37,7 +38,7 @@ def finish(work: Coroutine[Any, Any, Proof]) -> Proof:
 
 
 def role(access: Access) -> Coroutine[Any, Any, Proof]:
-    return probes.role(Gateway(access, HOST), "stable")
+    return probes.role(Gateway(access, Place(HOST)), "stable")
 
 
 def test_a_gateway_is_asked_over_tls_with_the_host_as_its_name(authority: Authority) -> None:
@@ -83,12 +84,47 @@ def test_the_smoke_request_follows_to_https_too(authority: Authority) -> None:
 
             async with serving(redirect) as plain:
                 access = Access(plain.http, authority=str(authority.certificate), tls_port=secure.port)
-                gateway = Gateway(access, HOST)
+                gateway = Gateway(access, Place(HOST))
                 proof = await probes.smoke(gateway, "x-route", "canary")
         assert [(asked.method, asked.path) for asked in secure.asked] == [("GET", "/metadata"), ("POST", "/predict")]
         return proof
 
     assert finish(story()) == Proof(True)
+
+
+def test_below_a_path_all_requests_are_below_it(authority: Authority) -> None:
+    """Also where a redirect to https is followed; what is said names the host and the path."""
+
+    async def story() -> Proof:
+        async with serving(stable, certificate(authority)) as secure:
+
+            def redirect(asked: Asked) -> Reply:
+                return Reply(308, headers={"Location": f"https://{HOST}:{secure.port}{asked.path}"})
+
+            async with serving(redirect) as plain:
+                access = Access(plain.http, authority=str(authority.certificate), tls_port=secure.port)
+                proof = await probes.role(Gateway(access, Place(HOST, "/a/b")), "other")
+        assert {asked.path for asked in (*plain.asked, *secure.asked)} == {"/a/b/metadata"}
+        assert {asked.headers["host"] for asked in secure.asked} == {HOST}
+        return proof
+
+    assert f"for {HOST}/a/b went elsewhere" in finish(story()).detail
+
+
+def test_a_gateway_that_does_not_take_the_path_off_proves_nothing() -> None:
+    """The right revision answers, and all that callers get is 404."""
+
+    def as_it_is(asked: Asked) -> Reply:
+        return Reply(404 if asked.path.startswith("/a/b/") else 200, revision="stable")
+
+    async def story(path: str) -> Proof:
+        async with serving(as_it_is) as gateway:
+            return await probes.role(Gateway(Access(gateway.http), Place(HOST, path)), "stable")
+
+    assert finish(story("/")) == Proof(True)
+    proof = finish(story("/a/b"))
+    assert not proof.live
+    assert "a model server that got /a/b/metadata as it is: the gateway must obey use-regex and rewrite" in proof.detail
 
 
 @pytest.mark.parametrize(
@@ -197,7 +233,7 @@ def test_a_slow_model_has_longer_than_a_probe_and_is_told_as_slow() -> None:
     async def story() -> Proof:
         async with serving(slow) as gateway:
             access = Access(gateway.http, probe_timeout=20.0, smoke_timeout=0.2)
-            return await probes.smoke(Gateway(access, HOST), "x-route", "canary")
+            return await probes.smoke(Gateway(access, Place(HOST)), "x-route", "canary")
 
     proof = finish(story())
     assert (proof.live, proof.by_canary) == (False, True)

@@ -12,6 +12,7 @@ import pytest
 
 from sluice_operator.api import names
 from sluice_operator.api.observation import Proof, Signatures
+from sluice_operator.api.place import Place
 from sluice_operator.routing import probes, signatures
 from sluice_operator.routing.gateway import Access, Gateway
 from tests.unit.sluice_operator.routing.gateways import HOST, Reply, serving
@@ -49,7 +50,7 @@ def asked(server: Taken, ask: Callable[[Gateway], Awaitable[T]], timeout: float 
         listening = await asyncio.start_server(server, "127.0.0.1", 0)
         address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         try:
-            return await ask(Gateway(Access(address, probe_timeout=timeout, smoke_timeout=timeout), HOST))
+            return await ask(Gateway(Access(address, probe_timeout=timeout, smoke_timeout=timeout), Place(HOST)))
         finally:
             listening.close()
 
@@ -106,7 +107,7 @@ def test_only_the_form_of_a_revision_is_one(header: str) -> None:
 
     async def story() -> Proof:
         async with serving(lambda _: Reply(revision=header)) as gateway:
-            return await probes.role(Gateway(Access(gateway.http), HOST), "stable")
+            return await probes.role(Gateway(Access(gateway.http), Place(HOST)), "stable")
 
     proof = asyncio.run(asyncio.wait_for(story(), 10))
     assert not proof.live

@@ -48,9 +48,27 @@ def test_annotations_are_those_of_the_route_alone() -> None:
     assert fewer["metadata"]["annotations"] == {"a.example.com/b": "y", "sluice.dev/annotations": "a.example.com/b"}
 
 
+def test_a_path_is_taken_off_by_annotations_of_the_route() -> None:
+    """The canary has the same path, by which the gateway joins the two, and no annotations but its own."""
+    route, canary = ingresses(path="/iris", annotations={"cert-manager.io/issuer": "x"})
+    assert route["metadata"]["annotations"] == {
+        "cert-manager.io/issuer": "x",
+        "nginx.ingress.kubernetes.io/use-regex": "true",
+        "nginx.ingress.kubernetes.io/rewrite-target": "/$2",
+        "sluice.dev/annotations": (
+            "cert-manager.io/issuer,nginx.ingress.kubernetes.io/rewrite-target,nginx.ingress.kubernetes.io/use-regex"
+        ),
+    }
+    for ingress in (route, canary):
+        (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
+        assert (path["path"], path["pathType"]) == ("/iris(/|$)(.*)", "ImplementationSpecific")
+    assert all(name.startswith("nginx.ingress.kubernetes.io/canary") for name in canary["metadata"]["annotations"])
+
+
 def test_the_url_in_status_is_that_of_callers() -> None:
     """Over TLS where the spec asks for it."""
     plain: dict[str, Any] = {"className": "nginx", "host": "iris.example.com"}
     tls = {**plain, "tls": {}}
     assert a_spec(traffic={"ingress": plain}).traffic.url == "http://iris.example.com/"
     assert a_spec(traffic={"ingress": tls}).traffic.url == "https://iris.example.com/"
+    assert a_spec(traffic={"ingress": {**tls, "path": "/a/b"}}).traffic.url == "https://iris.example.com/a/b/"

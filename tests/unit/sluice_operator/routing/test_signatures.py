@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from sluice_operator.api.observation import Proof, Signatures, Workload
+from sluice_operator.api.place import Place
 from sluice_operator.api.signature import Signature
 from sluice_operator.controller.observation.proofs import Proofs
 from sluice_operator.routing import signatures
@@ -30,7 +31,9 @@ def metadata(signature: Signature) -> str:
 def read(behaviour: Behaviour) -> Signatures | Proof:
     async def story() -> Signatures | Proof:
         async with serving(behaviour) as gateway:
-            return await signatures.signatures(Gateway(Access(gateway.http), HOST), "x-route", "stable", "canary")
+            return await signatures.signatures(
+                Gateway(Access(gateway.http), Place(HOST)), "x-route", "stable", "canary"
+            )
 
     return asyncio.run(asyncio.wait_for(story(), 30))
 

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 
 from sluice_operator.api.observation import Proof
+from sluice_operator.api.place import Place
 from sluice_operator.routing import probes
 from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.probes import Split
@@ -19,7 +20,7 @@ SPLIT = Split("x-route", "stable", "canary", weight=10)
 def proven(split: Split, behaviour: Behaviour) -> Proof:
     async def story() -> Proof:
         async with serving(behaviour) as gateway:
-            return await probes.weight(Gateway(Access(gateway.http), HOST), split, random.Random(1))
+            return await probes.weight(Gateway(Access(gateway.http), Place(HOST)), split, random.Random(1))
 
     return asyncio.run(asyncio.wait_for(story(), 30))
 

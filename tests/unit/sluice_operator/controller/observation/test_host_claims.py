@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
+from sluice_operator.api.place import Place
 from sluice_operator.controller.observation.host_claims import HostClaims, granted_before_noted, served_since
 from sluice_operator.kubernetes.children import Children
 from tests.unit.sluice_operator.build import OWNER
@@ -18,21 +19,31 @@ HOST = "iris.example.com"
 
 
 def an_object(
-    name: str, hour: int = 12, host: str = HOST, uid: str = "", status: dict[str, Any] | None = None
+    name: str,
+    hour: int = 12,
+    host: str = HOST,
+    uid: str = "",
+    status: dict[str, Any] | None = None,
+    path: str = "/",
 ) -> dict[str, Any]:
     metadata = {"name": name, "namespace": "models", "creationTimestamp": f"2026-03-01T{hour:02}:00:00Z"}
     return {
         "kind": "ModelDeployment",
         "metadata": {**metadata, "uid": uid or name},
-        "spec": {"traffic": {"ingress": {"className": "nginx", "host": host}}},
+        "spec": {"traffic": {"ingress": {"className": "nginx", "host": host, "path": path}}},
         "status": status or {},
     }
 
 
-def granted(hour: int, host: str = HOST, minute: int = 0) -> dict[str, Any]:
+def a_rule(host: str, path: str = "/") -> dict[str, Any]:
+    return {"host": host, "http": {"paths": [{"path": path}]}}
+
+
+def granted(hour: int, host: str = HOST, minute: int = 0, path: str = "/") -> dict[str, Any]:
     """The status of an object that got `host` at that time."""
     since = f"2026-03-02T{hour:02}:{minute:02}:00.5Z"
-    return {"phase": "Stable", "route": {"traffic": {"ingress": {"className": "n", "host": host}}, "since": since}}
+    ingress = {"className": "n", "host": host, "path": path}
+    return {"phase": "Stable", "route": {"traffic": {"ingress": ingress}, "since": since}}
 
 
 WITHOUT_ROUTE = {"phase": "Stable", "url": f"http://{HOST}/"}  # as operators before `status.route` wrote it
@@ -55,8 +66,8 @@ class Counting(FakeKube):
         return await super().find(kind, namespace, labels)
 
 
-def holder(hosts: HostClaims, body: dict[str, Any], host: str = HOST) -> str:
-    return finish(hosts.holder(body, host))
+def holder(hosts: HostClaims, body: dict[str, Any], host: str = HOST, path: str = "/") -> str:
+    return finish(hosts.holder(body, Place(host, path)))
 
 
 def test_of_those_that_ask_the_oldest_object_gets_the_host() -> None:
@@ -96,7 +107,9 @@ def test_workers_that_begin_together_share_one_list() -> None:
     hosts = HostClaims(kube, AllowedRoutes())
 
     async def together() -> None:
-        await asyncio.gather(*(hosts.holder(body, f"{number}.example.com") for number, body in enumerate(bodies)))
+        await asyncio.gather(
+            *(hosts.holder(body, Place(f"{number}.example.com")) for number, body in enumerate(bodies))
+        )
 
     asyncio.run(together())
     assert kube.lists == 1
@@ -197,21 +210,21 @@ def test_an_object_whose_status_was_lost_keeps_the_host_that_it_serves() -> None
     """Its own Ingress says since when, and an older object that waits for the host does not get it now."""
     waiting, lost = an_object("waiting", 10), an_object("lost", 12)
     metadata = {**OWNER.metadata("iris"), "creationTimestamp": "2026-03-01T13:00:00Z"}
-    ingress = {"kind": "Ingress", "metadata": metadata, "spec": {"rules": [{"host": HOST}]}}
-    since = served_since(Children({("Ingress", "iris"): ingress}, (), True), OWNER, HOST)
+    ingress = {"kind": "Ingress", "metadata": metadata, "spec": {"rules": [a_rule(HOST)]}}
+    since = served_since(Children({("Ingress", "iris"): ingress}, (), True), OWNER, Place(HOST))
     assert since == datetime(2026, 3, 1, 13, tzinfo=UTC)
     hosts = HostClaims(Counting(waiting, lost), AllowedRoutes())
-    assert finish(hosts.holder(lost, HOST)) == "models/waiting", "its claim of that moment is the younger one"
-    assert finish(hosts.holder(lost, HOST, since)) == ""
+    assert finish(hosts.holder(lost, Place(HOST))) == "models/waiting", "its claim of that moment is the younger one"
+    assert finish(hosts.holder(lost, Place(HOST), since)) == ""
 
 
 def test_only_its_own_ingress_with_that_host_speaks_for_an_object() -> None:
     """Not one of somebody else, and not one for the host before."""
     ours, theirs = OWNER.metadata("iris"), replace(OWNER, uid="other").metadata("iris")
     for metadata, host in ((ours, "other.example.com"), (theirs, HOST)):
-        ingress = {"kind": "Ingress", "metadata": metadata, "spec": {"rules": [{"host": host}]}}
-        assert served_since(Children({("Ingress", "iris"): ingress}, (), True), OWNER, HOST) is None
-    assert served_since(Children({}, (), True), OWNER, HOST) is None
+        ingress = {"kind": "Ingress", "metadata": metadata, "spec": {"rules": [a_rule(host)]}}
+        assert served_since(Children({("Ingress", "iris"): ingress}, (), True), OWNER, Place(HOST)) is None
+    assert served_since(Children({}, (), True), OWNER, Place(HOST)) is None
 
 
 def test_nothing_that_a_namespace_can_make_takes_a_host_from_a_noted_route() -> None:
@@ -225,7 +238,7 @@ def test_nothing_that_a_namespace_can_make_takes_a_host_from_a_noted_route() -> 
     for status in ({}, WITHOUT_ROUTE, forged):
         younger["status"] = status
         hosts = HostClaims(Counting(victim, younger), AllowedRoutes())
-        assert finish(hosts.holder(younger, HOST, long_ago)) == "models/victim"
+        assert finish(hosts.holder(younger, Place(HOST), long_ago)) == "models/victim"
         assert holder(hosts, victim) == ""
 
 
@@ -233,7 +246,7 @@ def test_what_an_older_operator_served_precedes_what_an_ingress_shows() -> None:
     """In the first minutes after an upgrade no route is noted yet."""
     served, shown = an_object("served", 13, status=WITHOUT_ROUTE), an_object("shown", 12)
     hosts = HostClaims(Counting(served, shown), AllowedRoutes())
-    assert finish(hosts.holder(shown, HOST, datetime(2020, 1, 1, tzinfo=UTC))) == "models/served"
+    assert finish(hosts.holder(shown, Place(HOST), datetime(2020, 1, 1, tzinfo=UTC))) == "models/served"
 
 
 def test_a_route_without_a_time_zone_is_no_route() -> None:
@@ -265,3 +278,76 @@ def test_those_with_the_same_host_are_told_when_it_changes_hands() -> None:
     assert hosts.see(later) == set(), "the host stays where it is"
     entitled["spec"] = an_object("entitled", 14, "free.example.com")["spec"]
     assert hosts.see(entitled) == {("models", "had"), ("others", "later")}
+
+
+def below(name: str, path: str, hour: int = 12, granted_at: int = 0) -> dict[str, Any]:
+    """An object that asks for a path of the host, and has it since that hour, if any."""
+    return an_object(name, hour, path=path, status=granted(granted_at, path=path) if granted_at else None)
+
+
+def who_waits(*bodies: dict[str, Any]) -> dict[str, str]:
+    """For whom each of the objects waits, by name."""
+    hosts = HostClaims(Counting(*bodies), AllowedRoutes())
+    asked = {body["metadata"]["name"]: body for body in bodies}
+    paths = {name: body["spec"]["traffic"]["ingress"]["path"] for name, body in asked.items()}
+    return {name: holder(hosts, body, path=paths[name]).rpartition("/")[2] for name, body in asked.items()}
+
+
+def test_models_with_different_paths_share_a_host() -> None:
+    """Also if one path begins with the letters of the other."""
+    assert who_waits(below("a", "/iris", 10), below("b", "/iris-2", 11), below("c", "/a/b", 12)) == dict.fromkeys(
+        "abc", ""
+    )
+
+
+def test_a_path_above_or_below_is_the_same_place() -> None:
+    """A request for the lower one would be one for both. What is free in between is not kept for those that wait."""
+    had = below("had", "/a/b", 14, granted_at=9)
+    assert who_waits(
+        had, below("whole", "/"), below("above", "/a"), below("under", "/a/b/c"), below("beside", "/a/c")
+    ) == {
+        "had": "",
+        "whole": "had",
+        "above": "had",
+        "under": "had",
+        "beside": "",
+    }
+
+
+def test_who_must_wait_keeps_nobody_else_from_a_path() -> None:
+    """An older object asks for all of the host and cannot have it: the other paths are free."""
+    whole, had, young = below("whole", "/", 8), below("had", "/a", 14, granted_at=9), below("young", "/b", 15)
+    assert who_waits(whole, had, young) == {"whole": "had", "had": "", "young": ""}
+
+
+def test_who_moves_up_does_not_wait_for_itself() -> None:
+    """It has a path of the host and asks for all of it: only others can be in its way."""
+    moving = an_object("moving", 13, status=granted(9, path="/a"))
+    assert who_waits(moving) == {"moving": ""}
+    assert who_waits(moving, below("other", "/b", 10)) == {"moving": "other", "other": ""}
+
+
+def test_those_below_are_told_when_all_of_the_host_changes_hands() -> None:
+    """And the other way round."""
+    hosts = HostClaims(Counting(), AllowedRoutes())
+    whole, first, second = an_object("whole", 9, status=granted(9)), below("first", "/a"), below("second", "/b", 13)
+    assert [hosts.see(body) for body in (whole, first, second)] == [set(), set(), set()]
+    assert hosts.see(an_object("whole", 9, "free.example.com")) == {("models", "first"), ("models", "second")}
+    assert hosts.see(an_object("whole", 9)) == {("models", "first"), ("models", "second")}
+
+
+def test_an_ingress_speaks_for_its_path_alone() -> None:
+    """Of an object whose status was lost, too."""
+    metadata = {**OWNER.metadata("iris"), "creationTimestamp": "2026-03-01T13:00:00Z"}
+    ingress = {"kind": "Ingress", "metadata": metadata, "spec": {"rules": [a_rule(HOST, Place(HOST, "/a").in_ingress)]}}
+    owned = Children({("Ingress", "iris"): ingress}, (), True)
+    since = {path: served_since(owned, OWNER, Place(HOST, path)) is not None for path in ("/", "/a", "/a/b")}
+    assert since == {"/": False, "/a": True, "/a/b": False}
+
+
+def test_many_that_wait_for_the_same_place_are_told_at_once() -> None:
+    """Each of them waits for the same one. To try them all against each other would never end."""
+    waiting = [below(f"w{number}", "/", 10) for number in range(300)]
+    hosts = HostClaims(Counting(below("had", "/a", 14, granted_at=9), *waiting), AllowedRoutes())
+    late = below("late", "/b", 15)
+    assert holder(hosts, late, path="/b") == ""

@@ -153,8 +153,8 @@ def test_a_host_that_another_object_has_holds_the_start() -> None:
         assert condition(status, "Stalled") == (
             "True",
             "HostTaken",
-            "iris.example.com is the host of ModelDeployment models/first, which had it first; this one has no route:"
-            " change one of the two",
+            "iris.example.com, or a path of it, belongs to ModelDeployment models/first, which had it first;"
+            " this one has no route: change one of the two",
         )
 
 
