@@ -29,7 +29,7 @@ from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.http_client import Http
 from sluice_operator.kubernetes.cache import Cache, Recent
-from sluice_operator.kubernetes.children import JOB, OWNED_KINDS
+from sluice_operator.kubernetes.children import BUDGET, JOB, OWNED_KINDS
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.kubernetes.reflector import Reflector, Source
 from sluice_operator.kubernetes.shard import Shard
@@ -90,16 +90,16 @@ def build(
     first_looks, hosts = FirstLooks(wake, lanes), HostClaims(kube, settings.allowed_routes)
     listeners, publisher = Listeners(rollouts, *tracing), EventPublisher(kube, instance=socket.gethostname())
     registry, evaluator = _registry(kube, mlflow, settings, wake, chance), _evaluator(kube, settings, rollouts, wake)
-    observer = Observer(kube, registry, evaluator, hosts, settings, _now, chance, wake)
+    owned = (*OWNED_KINDS, BUDGET, JOB) if settings.store_url else (*OWNED_KINDS, BUDGET)
+    kinds, namespaces = (*owned, "Pod"), settings.namespaces or ("",)
+    reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
+    cache = Cache(kube, reflectors)
+    observer = Observer(kube, registry, evaluator, hosts, settings, _now, chance, wake, cache)
     url, interval = settings.store_url, settings.evaluation_interval
     sending = Sending(kube, RunStore(store, url, settings.store_key), chance) if url else None
     archive = Archive(kube, evaluator, sending.look) if sending else Archive(kube, evaluator)
     reconciler = Reconciler(kube, observer, registry, publisher, archive, interval, listeners, lanes)
 
-    owned = (*OWNED_KINDS, JOB) if settings.store_url else OWNED_KINDS
-    kinds, namespaces = (*owned, "Pod"), settings.namespaces or ("",)
-    reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
-    cache = Cache(kube, reflectors)
     recent = Recent(cache)
     judged = Judged(reconciler, observer, cache, recent)
     at_rest = AtRest(judged, observer, cache, lanes, archive, listeners, chance)

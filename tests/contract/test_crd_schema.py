@@ -169,7 +169,7 @@ def test_the_smallest_object_gets_all_defaults(kubectl: Kubectl) -> None:
             "trust": "Data",
             "allowSignatureChange": False,
         },
-        "server": {"replicas": 1},
+        "server": {"replicas": 1, "podDisruptionBudget": True},
         "traffic": {"ingress": {"className": "nginx", "host": "iris.example.com", "path": "/"}},
         "rollout": {
             "canary": {},
@@ -233,6 +233,7 @@ def test_a_full_spec_is_stored_as_written(kubectl: Kubectl, iris: dict[str, Any]
     iris["spec"]["server"] = {
         "image": "registry.example/sluice-server@sha256:00",
         "replicas": 3,
+        "podDisruptionBudget": False,
         "resources": {"requests": {"cpu": 1, "memory": "512Mi"}, "limits": {"memory": "1.5Gi"}},
         "env": [
             {"name": "A", "value": "1"},

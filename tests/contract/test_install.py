@@ -100,6 +100,7 @@ def test_the_base_has_no_local_addresses(installed: Kubectl) -> None:
         ("get list create patch delete", "configmaps"),
         ("list watch", "pods"),
         ("list", "endpointslices.discovery.k8s.io"),
+        ("get list watch create patch delete", "poddisruptionbudgets.policy"),
         ("create", "events.events.k8s.io"),
         ("", "leases.coordination.k8s.io"),
     ],

@@ -75,6 +75,7 @@ class Cluster:
     def _rendered(self) -> tuple[Manifest, ...]:
         return (
             builders.deployment(self.owner, REVISION, 2),
+            builders.disruption_budget(self.owner, REVISION.revision),
             builders.revision_service(self.owner, REVISION.revision),
             builders.role_service(self.owner, REVISION.revision),
         )
@@ -119,7 +120,7 @@ def test_an_edited_template_is_seen(cluster: Cluster) -> None:
     assert (workload.edited_by, cluster.repair()) == ("kubectl-set", [])
 
 
-@pytest.mark.parametrize("kind", ["deployment", "service"])
+@pytest.mark.parametrize("kind", ["deployment", "poddisruptionbudget", "service"])
 def test_disowned(cluster: Cluster, kind: str) -> None:
     """Owner reference and label come back; the Deployment's template, and so its pods, stay as they were."""
     before = cluster.get(kind, cluster.deployment)
@@ -134,10 +135,21 @@ def test_disowned(cluster: Cluster, kind: str) -> None:
         assert after["metadata"].get("generation") == before["metadata"].get("generation")
 
 
+def test_an_edited_budget(cluster: Cluster) -> None:
+    """It is written as it was: one that forbids every eviction would block whoever empties a node."""
+    before = cluster.get("poddisruptionbudget", cluster.deployment)
+    cluster.edit(
+        "patch", "poddisruptionbudget", cluster.deployment, "--type=merge", '--patch={"spec":{"maxUnavailable":0}}'
+    )
+    assert cluster.repair() == [f"changed PodDisruptionBudget {cluster.deployment} (written by kubectl-patch)"]
+    assert cluster.get("poddisruptionbudget", cluster.deployment)["spec"] == before["spec"]
+
+
 def test_orphans_are_adopted(cluster: Cluster, iris: dict[str, Any]) -> None:
     """The object was deleted with `--cascade=orphan`, and comes again with another uid."""
     name = cluster.owner.name
-    for kind, child in (("deployment", cluster.deployment), ("service", cluster.deployment), ("service", name)):
+    workload = [(kind, cluster.deployment) for kind in ("deployment", "poddisruptionbudget", "service")]
+    for kind, child in (*workload, ("service", name)):
         patch = '[{"op": "remove", "path": "/metadata/ownerReferences"}]'  # as the garbage collector does
         cluster.edit("patch", kind, child, "--type=json", f"--patch={patch}")
     patch = '[{"op": "remove", "path": "/metadata/ownerReferences"}]'

@@ -126,6 +126,21 @@ async def test_after_a_promotion_only_the_new_version_answers(promotion: Run, ve
     _check(promises.only_answers_now(promotion.requests, promotion.afterwards, versions.better.version))
 
 
+async def test_a_node_of_the_promoted_version_can_be_emptied(promotion: Run, iris: Rollout) -> None:
+    """One pod at a time. The budget of the old version has gone with its pods."""
+    assert promotion.end.stable is not None
+    stable = f"{iris.name}-{promotion.end.stable.revision}"
+
+    async def allowed() -> bool | None:
+        found = json.loads(
+            await iris.command("get", "poddisruptionbudgets", f"-lapp.kubernetes.io/instance={iris.name}", "-ojson")
+        )
+        budgets = {budget["metadata"]["name"]: budget["status"].get("disruptionsAllowed") for budget in found["items"]}
+        return budgets == {stable: 1} or None
+
+    await eventually("one pod may be evicted", allowed)
+
+
 async def test_a_promotion_does_not_restart_pods(promotion: Run) -> None:
     """The pods of the canary serve as stable: none was restarted or replaced."""
     _check(promises.same_pods(promotion.pods_first, promotion.pods_last))

@@ -14,6 +14,8 @@ ELSEWHERE = {
     Right("apps", "deployments", "get"): "a Deployment that another writer has created a moment before",
     Right("batch", "jobs", "get"): "a Job that prepares a model and has lost its labels",
     Right("batch", "jobs", "delete"): "a Job that has failed and is made anew, or that nobody asks for any more",
+    Right("policy", "poddisruptionbudgets", "get"): "a budget that has lost its labels",
+    Right("policy", "poddisruptionbudgets", "patch"): "a budget that somebody has edited",
     Right("", "configmaps", "patch"): "the operator has another registry, or an object another credentialsSecret",
     Right("", "configmaps", "delete"): "the run records of an object with more than ten runs",
 }

@@ -27,6 +27,8 @@ ANNOTATION_COMMAND = "sluice.dev/command"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "sluice"
 
+PODS_OF_A_BUDGET = 2  # of a revision, from which on it has a PodDisruptionBudget
+
 PORT_HTTP = 8080
 PORT_GATEWAY = 8081
 

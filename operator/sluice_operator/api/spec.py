@@ -108,6 +108,7 @@ class ServerSpec(_Section, frozen=True):
     volumes: tuple[dict[str, Any], ...] = ()
     volume_mounts: tuple[dict[str, Any], ...] = ()
     pod_template: dict[str, Any] = {}
+    pod_disruption_budget: bool = True  # for each revision with several pods
 
 
 class IngressTls(_Section, frozen=True):

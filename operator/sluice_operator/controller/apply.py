@@ -14,7 +14,7 @@ from sluice_operator.controller import leftovers
 from sluice_operator.controller.observation.observe import Snapshot
 from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.cache import DryRun
-from sluice_operator.kubernetes.children import JOB, OWNED_KINDS, Children
+from sluice_operator.kubernetes.children import BUDGET, JOB, OWNED_KINDS, Children
 from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.field_managers import editor_of, last_other
 from sluice_operator.kubernetes.port import Conflict, Kube, Reads, WriteRefused
@@ -25,6 +25,7 @@ from sluice_operator.rollout.roles import endpoints_to_keep
 
 _WORKLOADS = ("Service", "Deployment")  # in the order in which they are deleted
 ANEW = "made anew"  # how the text for a Job begins that was replaced, because it cannot be changed
+NO_DRIFT = (ANEW, f"deleted {BUDGET}")  # that one may be gone already, and only the watch has not told yet
 
 
 async def apply(
@@ -38,14 +39,15 @@ async def apply(
     Pods and Services go only when nothing has failed: a Service that was not written may still lead to them. Raises
     WriteRefused, or Conflict if an object has changed since `children` were read; then observe again.
     """
-    wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in rendered}
+    written = (manifest for manifest in rendered if children.knows_budgets or manifest["kind"] != BUDGET)
+    wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in written}
     if keep:
         workload = names.workload(owner.name, keep)
-        for reference in (("Service", owner.name), ("Deployment", workload), ("Service", workload)):
+        for reference in (("Service", owner.name), ("Deployment", workload), ("Service", workload), (BUDGET, workload)):
             if (live := children.objects.get(reference)) is not None:
                 wanted[reference] = live
-    written = await _all_of(_writes(kube, owner, children, wanted))
-    return written + await _all_of(_deletions(kube, owner, children, wanted, _WORKLOADS))
+    done = await _all_of(_writes(kube, owner, children, wanted))
+    return done + await _all_of(_deletions(kube, owner, children, wanted, _WORKLOADS))
 
 
 async def is_applied(reads: Reads, snapshot: Snapshot, status: Status) -> bool:
@@ -78,9 +80,8 @@ def _writes(
         yield _create(kube, store_secret(owner))
     for reference, manifest in wanted.items():
         yield _create_or_change(kube, owner, children.objects.get(reference), manifest)
-    yield from _deletions(
-        kube, owner, children, wanted, [kind for kind in (*OWNED_KINDS, JOB) if kind not in _WORKLOADS]
-    )
+    others = [kind for kind in (*OWNED_KINDS, BUDGET, JOB) if kind not in _WORKLOADS]
+    yield from _deletions(kube, owner, children, wanted, others)
 
 
 def _of_pods(wanted: Mapping[Reference, Manifest]) -> list[Manifest]:

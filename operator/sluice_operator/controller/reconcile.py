@@ -18,7 +18,7 @@ from sluice_operator.api.owner import Key
 from sluice_operator.api.run import Phase
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
-from sluice_operator.controller.apply import ANEW, apply
+from sluice_operator.controller.apply import NO_DRIFT, apply
 from sluice_operator.controller.archive import Archive
 from sluice_operator.controller.departure import take_traffic_back
 from sluice_operator.controller.events import Event, EventPublisher, drift_repaired, status_adopted, transitions
@@ -193,7 +193,7 @@ class Reconciler:
         new_spec = observation.generation != observation.status.observed_generation
         if interrupted or new_spec or rendered != render(owner, observation.spec, observation.status):
             return []
-        drift = [change for change in written if not change.startswith(ANEW)]  # a Job that ran out of its time is none
+        drift = [change for change in written if not change.startswith(NO_DRIFT)]
         return [drift_repaired(", ".join(drift))] if drift else []
 
     def _move_alias(self, key: Key, wanted: Spec, after: Status) -> None:

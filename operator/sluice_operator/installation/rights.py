@@ -18,6 +18,7 @@ _NEEDED: Mapping[tuple[str, str], Sequence[str]] = {
     ("apps", "deployments/scale"): ("patch",),
     ("batch", "jobs"): (*_SEEN, "create", "delete"),
     ("", "services"): (*_SEEN, "create", "patch", "delete"),
+    ("policy", "poddisruptionbudgets"): (*_SEEN, "create", "patch", "delete"),
     ("networking.k8s.io", "ingresses"): (*_SEEN, "create", "patch", "delete"),
     ("", "secrets"): ("get", "create"),
     ("", "configmaps"): ("get", "list", "create", "patch", "delete"),

@@ -10,21 +10,34 @@ from sluice_operator.kubernetes.port import ReadRefused, Reads
 
 OWNED_KINDS = ("Deployment", "Service", "Ingress")
 JOB = "Job"  # owned too, where the operator has a store
+BUDGET = "PodDisruptionBudget"  # owned too, for revisions with several pods
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Where PodDisruptionBudgets are read, and whether the object wants any.
+
+    No decision depends on them. So they may come from a cache, in the looks too in which all else is read anew.
+    """
+
+    reads: Reads
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Children:
     """Whole manifests as they were read, each with the resourceVersion that makes a write to it conditional.
 
-    `apply` compares them with what was rendered. They are Deployments, Services, Ingresses, Jobs and perhaps the
-    Secret; pods are not among them, those are summed up in `Workload`.
+    `apply` compares them with what was rendered. They are Deployments, Services, Ingresses, Jobs,
+    PodDisruptionBudgets and perhaps the Secret; pods are not among them, those are summed up in `Workload`.
     """
 
     objects: dict[Reference, Manifest]
     foreign: tuple[str, ...]  # "kind name" of those that have a name of ours and another owner
     has_feedback_key: bool  # the Secret with the key that signs prediction ids exists, as far as is known
     has_store_token: bool = True  # likewise the one for the store, where it asks for a token
-    unreadable: str = ""  # why that, or which Jobs there are, is not known
+    unreadable: str = ""  # why that, or which Jobs or budgets there are, is not known
+    knows_budgets: bool = True
 
     def selected(self, owner: Owner) -> str:
         """The revision that Service NAME selects; empty if the Service is not there, or somebody else's."""
@@ -42,15 +55,19 @@ class Children:
         return service if service is not None and is_or_becomes_owned(service, owner) else None
 
 
-async def read(kube: Reads, owner: Owner, status: Status, routes: Iterable[Reference]) -> Children:
+async def read(
+    kube: Reads, owner: Owner, status: Status, routes: Iterable[Reference], budgets: Budgets | None = None
+) -> Children:
     """Read everything that the ModelDeployment owns, and everything that has one of the names that it needs.
 
-    `routes`: the objects that its router may write. Jobs are read where there is a store: only then there are any.
+    `routes`: the objects that its router may write. `budgets`: without it, they are read like all else. Jobs are read
+    where there is a store: only then there are any.
     """
     namespace, name, labels = owner.namespace, owner.name, {names.LABEL_OWNER: owner.name}
     labelled = [manifest for kind in OWNED_KINDS for manifest in await kube.find(kind, namespace, labels)]
     jobs, no_jobs = await _jobs(kube, owner, status)
-    objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in (*labelled, *jobs)}
+    limits, no_limits = await _budgets(budgets or Budgets(kube), owner, status, labelled)
+    objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in (*labelled, *jobs, *limits)}
     secrets, no_secrets = await _secrets(kube, owner)
     objects |= {("Secret", secret): found for secret, found in secrets.items() if found is not None}
     missing = {secret for secret, found in secrets.items() if found is None}
@@ -63,7 +80,7 @@ async def read(kube: Reads, owner: Owner, status: Status, routes: Iterable[Refer
         if not is_owned(manifest, owner.uid) and not is_orphan(manifest, name)
     )
     has_key, has_token = (secret(name) not in missing for secret in (names.feedback_secret, names.store_secret))
-    return Children(objects, foreign, has_key, has_token, no_secrets or no_jobs)
+    return Children(objects, foreign, has_key, has_token, no_secrets or no_jobs or no_limits, not no_limits)
 
 
 async def _jobs(kube: Reads, owner: Owner, status: Status) -> tuple[list[Manifest], str]:
@@ -81,6 +98,27 @@ async def _jobs(kube: Reads, owner: Owner, status: Status) -> tuple[list[Manifes
     except ReadRefused as refused:  # a run must be judged all the same
         return [], f"Jobs: {refused}"
     return jobs, ""
+
+
+async def _budgets(
+    budgets: Budgets, owner: Owner, status: Status, labelled: Iterable[Manifest]
+) -> tuple[list[Manifest], str]:
+    """Those of the object, and others with a name that is needed. And why they are not known."""
+    several = {manifest["metadata"]["name"] for manifest in labelled if _has_several_pods(manifest)}
+    roles = {name for kind, name in _workload_names(owner.name, status) if kind == "Deployment"}
+    needed = several & roles if budgets.wanted else set[str]()
+    try:
+        found = await budgets.reads.find(BUDGET, owner.namespace, {names.LABEL_OWNER: owner.name})
+        for name in needed - {budget["metadata"]["name"] for budget in found}:
+            unlabelled = await budgets.reads.get(BUDGET, owner.namespace, name)
+            found = [*found, {**unlabelled, "kind": BUDGET}] if unlabelled is not None else found
+    except ReadRefused as refused:  # without this right, pods are served and judged all the same
+        return [], f"PodDisruptionBudgets: {refused}"
+    return found, ""
+
+
+def _has_several_pods(manifest: Manifest) -> bool:
+    return manifest["kind"] == "Deployment" and int(manifest["spec"].get("replicas", 1)) >= names.PODS_OF_A_BUDGET
 
 
 async def _secrets(kube: Reads, owner: Owner) -> tuple[dict[str, Manifest | None], str]:

@@ -38,6 +38,25 @@ def deployment(owner: Owner, revision: Revision, replicas: int) -> Manifest:
     return manifest
 
 
+def disruption_budget(owner: Owner, revision: str) -> Manifest:
+    """The PodDisruptionBudget of one revision: who empties nodes takes one of its pods at a time.
+
+    It holds up nobody for ever: one pod may always be missing, and pods that are not ready may be taken at any time.
+    """
+    manifest: Manifest = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": owner.metadata(names.workload(owner.name, revision)),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": {names.LABEL_OWNER: owner.name, names.LABEL_REVISION: revision}},
+        },
+    }
+    manifest["metadata"]["labels"][names.LABEL_REVISION] = revision
+    return manifest
+
+
 def prepare_job(owner: Owner, revision: Revision, run: str) -> Manifest:
     """The Job that prepares the model of a revision, and puts it into the store. `run`: what it is prepared for.
 

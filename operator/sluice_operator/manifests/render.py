@@ -6,6 +6,7 @@ from outside, without any special code.
 
 from collections.abc import Iterator
 
+from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
@@ -29,6 +30,8 @@ def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
     for revision, replicas in sizes(spec, status):
         if revision.is_prepared:
             yield builders.deployment(owner, revision, replicas)
+            if replicas >= names.PODS_OF_A_BUDGET and spec.server.pod_disruption_budget:
+                yield builders.disruption_budget(owner, revision.revision)
         yield builders.revision_service(owner, revision.revision)
     yield builders.metrics_service(owner)
     serving = serves(status)

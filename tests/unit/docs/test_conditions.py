@@ -26,17 +26,8 @@ OTHERS = {
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "OutOf"),
     *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure"),
     *("ArrayFeatureExtractor", "CPUExecutionProvider"),
-    *(
-        "NaN",
-        "NaT",
-        "RollingUpdate",
-        "RuntimeDefault",
-        "BearerToken",
-        "BurstLaw",
-        "ModelDeployment",
-        "ErrorRate",
-        "ImplementationSpecific",
-    ),
+    *("NaN", "NaT", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
+    *("ImplementationSpecific", "AlwaysAllow", "PodDisruptionBudget"),
 }
 
 # One word may be anything. In these folders, where reasons are made, it is one unless it is named here: types, statuses

@@ -38,6 +38,7 @@ from sluice_operator.controller.observation.route_edits import RouteEdits
 from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.cache import Cache, Recent
+from sluice_operator.kubernetes.children import Budgets
 from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import ReadRefused, Reads
 from sluice_operator.manifests.render import render
@@ -271,7 +272,7 @@ class World(Observer):
             return None
         wanted = spec.parse(body["spec"])
         routes = router_for(wanted.traffic).objects(name)
-        followed = await adoption.read(reads, self.owner, body, routes, self.now)
+        followed = await adoption.read(reads, self.owner, body, routes, Budgets(reads), self.now)
         current, owned = followed.status, followed.children
         edits = self.route_edits.look(self.owner, current, owned, self.now)
         in_doubt = edits and current.weight is not None and current.weight.verified_at is not None

@@ -21,7 +21,7 @@ from sluice_operator.api.run import Answer, Phase, TakenCommand
 from sluice_operator.api.status import Rejection, Retiring, Status, UnreadableStatusError
 from sluice_operator.controller.observation.remembered import of_records
 from sluice_operator.kubernetes import children
-from sluice_operator.kubernetes.children import Children
+from sluice_operator.kubernetes.children import Budgets, Children
 from sluice_operator.kubernetes.port import Reads
 from sluice_operator.rollout import rejections
 from sluice_operator.rollout.transitions import FORMER_KEPT, RETIRING_KEPT
@@ -45,7 +45,9 @@ class Followed:
     adopted: str = ""
 
 
-async def read(reads: Reads, owner: Owner, body: Manifest, routes: Iterable[Reference], now: datetime) -> Followed:
+async def read(
+    reads: Reads, owner: Owner, body: Manifest, routes: Iterable[Reference], budgets: Budgets, now: datetime
+) -> Followed:
     """The status of the object `body`, or one made from what the cluster shows.
 
     `routes`: objects that its router may write. Raises StatusLostError.
@@ -55,7 +57,7 @@ async def read(reads: Reads, owner: Owner, body: Manifest, routes: Iterable[Refe
         current = statuses.parse(raw)
     except UnreadableStatusError as error:
         current, why = statuses.kept(raw), str(error)
-    objects = await children.read(reads, owner, current, routes)
+    objects = await children.read(reads, owner, current, routes, budgets)
     if current.phase is not Phase.PENDING:
         return Followed(current, objects)
     if not (deployments := _deployments(owner, objects)):  # nothing serves yet: there is nothing to lose

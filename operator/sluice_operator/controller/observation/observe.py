@@ -43,7 +43,7 @@ from sluice_operator.controller.scheduling.patience import PATIENCE, Patience
 from sluice_operator.counting.ticks import ComparedRevisions
 from sluice_operator.credentials import store_token
 from sluice_operator.kubernetes import preparation
-from sluice_operator.kubernetes.children import Children
+from sluice_operator.kubernetes.children import Budgets, Children
 from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Kube, Reads
 from sluice_operator.mlflow.background import BackgroundRegistry
@@ -87,8 +87,10 @@ class Observer:
         clock: Callable[[], datetime],
         chance: random.Random,
         wake: Callable[[Key], None] = lambda key: None,
+        watched: Reads | None = None,  # what watches have told, for objects that no decision depends on
     ) -> None:
         self._kube = kube
+        self._watched = watched or kube
         self._registry = registry
         self._evaluator = evaluator
         self._verdicts = PatientEvaluator(evaluator)
@@ -123,18 +125,16 @@ class Observer:
         if body is None or body["metadata"].get("deletionTimestamp"):
             self.forget(namespace, name)
             return None
-        wanted = spec.parse(body["spec"])
-        owner = self._owner(body)
+        wanted, owner, looked_at = spec.parse(body["spec"]), self._owner(body), self._clock()
         routes = router_for(wanted.traffic).objects(name)
-        looked_at = self._clock()
+        budgets = Budgets(self._watched, wanted.server.pod_disruption_budget)
         with stage("read"):
-            followed = await adoption.read(reads, owner, body, routes, looked_at)
+            followed = await adoption.read(reads, owner, body, routes, budgets, looked_at)
             current, owned = followed.status, followed.children
             pods = await reads.find("Pod", namespace, {names.LABEL_OWNER: name})
             prepared = await self._preparation(reads, owner, current, owned)
         made = by_revision(pods, owned.objects.values())
-        workloads = preparing.workloads(current, made, prepared)
-        selected = owned.selected(owner)
+        workloads, selected = preparing.workloads(current, made, prepared), owned.selected(owner)
         lost = bool(followed.adopted)
         shown_since = served_since(owned, owner, wanted.traffic.place) if lost else None
         edits = self._route_edits.look(owner, current, owned, looked_at)

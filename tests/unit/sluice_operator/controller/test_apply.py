@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,12 +13,22 @@ from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
-from sluice_operator.kubernetes.children import Children, read
+from sluice_operator.kubernetes.children import Budgets, Children, read
 from sluice_operator.kubernetes.coverage import covers
-from sluice_operator.kubernetes.port import Conflict, WriteRefused
+from sluice_operator.kubernetes.port import Conflict, ReadRefused, WriteRefused
 from sluice_operator.manifests.render import render
 from sluice_operator.routing.nginx import NginxIngress
-from tests.unit.sluice_operator.build import LIVE, OWNER, again, revision, rolling_back, starting, stepping
+from tests.unit.sluice_operator.build import (
+    LIVE,
+    OWNER,
+    a_spec,
+    again,
+    revision,
+    rolling_back,
+    stable_on,
+    starting,
+    stepping,
+)
 from tests.unit.sluice_operator.fakes import FakeKube, Reference, finish
 
 CANARY_ROUTE: Reference = ("Ingress", "iris-canary")
@@ -43,7 +54,7 @@ def test_everything_is_created_once() -> None:
     kube = FakeKube()
     two = revision(2).revision
     created = write(kube, read_children(kube), stepping())
-    assert created[4:6] == [f"created Deployment iris-{two}", f"created Service iris-{two}"]
+    assert created[5:7] == [f"created Deployment iris-{two}", f"created Service iris-{two}"]
     assert [line for line in created if "iris-canary" in line] == created[-1:]
     assert write(kube, read_children(kube), stepping()) == []
 
@@ -86,7 +97,7 @@ def test_an_object_of_another_owner_is_left_alone() -> None:
     theirs = {"kind": "Ingress", "metadata": {"name": "iris-canary", "namespace": "models"}, "spec": {"theirs": True}}
     kube.put(theirs)
     before = kube.objects[CANARY_ROUTE]
-    assert len(write(kube, read_children(kube), stepping())) == 9
+    assert len(write(kube, read_children(kube), stepping())) == 10
     write(kube, read_children(kube), again(rolling_back(weight=LIVE)))
     assert kube.objects[CANARY_ROUTE] == before
 
@@ -183,3 +194,50 @@ def test_a_label_that_was_added_to_a_selector_is_removed() -> None:
     kube = cluster_with(stepping())
     kube.objects["Service", "iris"]["spec"]["selector"]["nobody"] = "here"
     assert write(kube, read_children(kube), stepping()) == ["changed Service iris"]
+
+
+BUDGET = ("PodDisruptionBudget", f"iris-{revision(1).revision}")
+
+
+def test_a_budget_goes_when_one_pod_is_left() -> None:
+    """In the pass that takes the other one away."""
+    kube = cluster_with(stable_on(1))
+    assert BUDGET in kube.objects
+    smaller = stable_on(1, spec=a_spec(server={"replicas": 1}))
+    assert write(kube, read_children(kube), smaller) == [
+        f"scaled iris-{revision(1).revision} to 1",
+        f"deleted {' '.join(BUDGET)}",
+    ]
+
+
+def test_budgets_are_read_from_what_watches_have_told() -> None:
+    """One that is not there is asked for where it should be, and nowhere else."""
+
+    class Told(FakeKube):
+        async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+            raise AssertionError(f"asked for {kind} {name}")
+
+    kube, told = cluster_with(stable_on(1)), Told()
+    told.objects = kube.objects
+    seen, routes = stable_on(1), NginxIngress().objects(OWNER.name)
+    assert write(kube, finish(read(kube, OWNER, seen.status, routes, Budgets(told))), seen) == []
+    del kube.objects[BUDGET]
+    with pytest.raises(AssertionError, match="asked for PodDisruptionBudget"):
+        finish(read(kube, OWNER, seen.status, routes, Budgets(told)))
+    assert BUDGET not in finish(read(kube, OWNER, seen.status, routes, Budgets(told, wanted=False))).objects
+
+
+def test_without_the_right_to_budgets_all_else_is_written() -> None:
+    """As after an upgrade of the image alone: the condition says what is missing."""
+
+    class Forbidden(FakeKube):
+        async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+            if kind == BUDGET[0]:
+                raise ReadRefused("poddisruptionbudgets.policy is forbidden")
+            return await super().find(kind, namespace, labels)
+
+    kube = Forbidden()
+    children = read_children(kube)
+    assert children.unreadable == "PodDisruptionBudgets: poddisruptionbudgets.policy is forbidden"
+    assert len(write(kube, children, stepping())) == 10
+    assert {kind for kind, _ in kube.objects} == {"ConfigMap", "Deployment", "Ingress", "Secret", "Service"}

@@ -138,7 +138,11 @@ class Scenario:
         settings = Settings(DEFAULTS.image, "http://mlflow", "http://prometheus", "http://gateway", **changes)
         evaluator = Evaluator(Reader(FakePrometheus()), Intervals(5, 5))
         hosts = HostClaims(self.kube, settings.allowed_routes)
-        self.observer = Observer(self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance)
+        self.copies = [Copies(kind) for kind in ("Deployment", "Service", "Ingress", "Pod", "PodDisruptionBudget")]
+        self.cache = Cache(self.kube, self.copies)
+        self.observer = Observer(
+            self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance, watched=self.cache
+        )
         archive = Archive(self.kube, FakeEndedRuns())
         reconciler = Reconciler(
             self.kube,
@@ -150,8 +154,6 @@ class Scenario:
             listeners,
             self.lanes,
         )
-        self.copies = [Copies(kind) for kind in ("Deployment", "Service", "Ingress", "Pod")]
-        self.cache = Cache(self.kube, self.copies)
         self.work = AtRest(reconciler.reconcile, self.observer, self.cache, self.lanes, archive, listeners, chance)
 
     async def settle(self) -> None:
@@ -208,6 +210,25 @@ def test_what_somebody_deleted_is_written_again_with_the_next_look() -> None:
         _, _, writes = await world.look()
         assert writes > 0
         assert ("Service", "iris") in world.kube.objects
+
+    scenario(steps)
+
+
+def test_a_budget_of_which_the_watch_has_not_told_that_it_is_gone_is_no_drift() -> None:
+    """It is deleted once more, and no Event says so. One that somebody has deleted is made again, and told."""
+
+    async def steps(world: Scenario) -> None:
+        [budget] = (name for name in world.kube.objects if name[0] == "PodDisruptionBudget")
+        known = world.kube.objects[budget]
+        world.kube.events.clear()
+        world.copies[-1].objects.append({**known, "metadata": {**known["metadata"], "name": "iris-gone", "uid": "g"}})
+        assert (await world.look())[2] == 0
+        assert world.kube.events == []
+        del world.kube.objects[budget]
+        world.catch_up()
+        await world.look()
+        assert budget in world.kube.objects
+        assert world.kube.events == ["DriftRepaired"]
 
     scenario(steps)
 

@@ -30,7 +30,7 @@ from tests.unit.sluice_operator.fakes import FakeKube, Reference, finish
 from tests.unit.sluice_operator.world import World
 
 STABLE = f"iris-{revision(1).revision}"
-KINDS = ("Deployment", "Service", "Ingress")
+KINDS = ("Deployment", "PodDisruptionBudget", "Service", "Ingress")
 PHASES = {
     Phase.STABLE: lambda: stable_on(1),
     Phase.STARTING: starting,

@@ -94,6 +94,7 @@ def test_the_good_version_serves_in_the_end() -> None:
     assert set(world.kube.objects) == {
         IRIS,
         ("Deployment", f"iris-{two}"),
+        ("PodDisruptionBudget", f"iris-{two}"),
         ("Service", f"iris-{two}"),
         ("Service", "iris"),
         ("Service", "iris-metrics"),

@@ -171,12 +171,32 @@ def test_only_a_canary_has_fewer_pods(name: str) -> None:
     assert all(("Service", f"iris-{revision_name}") in objects for revision_name in sizes)
 
 
+@pytest.mark.parametrize("name", PHASES)
+def test_each_revision_with_several_pods_has_a_budget(name: str) -> None:
+    """For its pods alone. One may be missing, so a drained node waits for no more than a pod that starts elsewhere."""
+    budgets = {
+        manifest["spec"]["selector"]["matchLabels"][names.LABEL_REVISION]: manifest["spec"]["maxUnavailable"]
+        for (kind, _), manifest in by_name(rendered(name)).items()
+        if kind == "PodDisruptionBudget"
+    }
+    assert budgets == {revision_name: 1 for revision_name, pods in SIZES[name].items() if pods > 1}
+
+
+@pytest.mark.parametrize("server", [{"replicas": 1}, {"replicas": 2, "podDisruptionBudget": False}])
+def test_there_is_no_budget_for_a_single_pod_or_against_the_spec(server: dict[str, Any]) -> None:
+    """A pod that two budgets are for is not evicted at all: who has one of his own says so."""
+    kinds = {manifest["kind"] for manifest in render(OWNER, a_spec(server=server), stable_on(1).status)}
+    assert "Deployment" in kinds
+    assert "PodDisruptionBudget" not in kinds
+
+
 def test_deployments_come_before_the_routes_to_their_pods() -> None:
     """Objects are written in this order."""
     kinds = [manifest["kind"] for manifest in rendered("stepping")]
     assert kinds == [
         "ConfigMap",
         "Deployment",
+        "PodDisruptionBudget",
         "Service",
         "Deployment",
         "Service",
