@@ -19,7 +19,8 @@ from dev.api_server import ROOT
 
 CHART = ROOT / "chart"
 NAMESPACE = "sluice-system"
-MONITORS = tuple(f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in ("ServiceMonitor", "PodMonitor"))
+MONITOR_KINDS = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
+MONITORS = tuple(f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in MONITOR_KINDS)
 _SOURCE = re.compile(r"^# Source: sluice/templates/(\S+)\n", re.MULTILINE)
 
 Values = Mapping[str, Any]

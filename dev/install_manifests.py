@@ -16,6 +16,7 @@ from dev.programs import find_program
 
 INSTALL = ROOT / "manifests" / "install"
 CRD = ROOT / "crds" / "modeldeployments.yaml"
+RULES, DASHBOARDS = ROOT / "manifests" / "alerts", ROOT / "manifests" / "dashboards"
 _OF_AN_OVERLAY = "set-by-an-overlay.invalid"  # a line with this is left out
 _HEAD = "# Made from chart/ by `make manifests`: change it there.\n"
 _VALUES = {
@@ -33,6 +34,7 @@ def everything(helm: Helm) -> dict[Path, str]:
     """The text of each file that is made."""
     base, with_store = _rendered(helm, {}), _rendered(helm, _STORE)
     monitors = _rendered(helm, {**_STORE, "monitoring": {"kind": "ServiceMonitor"}}, *MONITORS)
+    rules = _rendered(helm, {"alerts": {"kind": "PrometheusRule"}}, *MONITORS)
     policies = _rendered(helm, {**_STORE, "networkPolicies": {"enabled": True}})
     folders = {
         "base": _operator(base),
@@ -40,11 +42,19 @@ def everything(helm: Helm) -> dict[Path, str]:
         "sharded": _operator(_rendered(helm, {"watch": {"namespaceLabels": _SHARD}}, release="sluice-a")),
         "store": {"store.yaml": with_store["store.yaml"], "operator.yaml": _added_env(base, with_store)},
         "service-monitors": {"monitors.yaml": monitors["monitors.yaml"]},
+        "prometheus-rules": {"prometheus-rules.yaml": rules["alerts.yaml"]},
         "network-policies": {"network-policies.yaml": policies["network-policies.yaml"]},
     }
     made = {INSTALL / folder / name: _HEAD + text for folder, files in folders.items() for name, text in files.items()}
-    crd = {CHART / "crds" / CRD.name: CRD.read_text(encoding="utf-8")}
-    return {**made, **crd, ROOT / "docs" / "chart-values.md": page()}
+    return {**made, ROOT / "docs" / "chart-values.md": page()}
+
+
+def copies() -> dict[Path, str]:
+    """The files that the chart has as they are, because Helm reads nothing that is not below the chart."""
+    copied = {"crds": [CRD], "alerts": sorted(RULES.glob("*.yaml")), "dashboards": sorted(DASHBOARDS.glob("*.json"))}
+    return {
+        CHART / name / file.name: file.read_text(encoding="utf-8") for name, files in copied.items() for file in files
+    }
 
 
 def _rendered(helm: Helm, values: Values, *arguments: str, release: str = "sluice") -> Files:
@@ -77,9 +87,14 @@ def _env(files: Files) -> list[Any]:
 
 
 def main() -> None:
-    for path, text in everything(Helm(find_program("helm"))).items():
+    _write(copies())  # which the chart renders
+    _write(everything(Helm(find_program("helm"))))
+
+
+def _write(files: dict[Path, str]) -> None:
+    for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,9 @@
 {{- end }}
 
 {{- define "sluice.badMonitoring" -}}
+{{- if and (eq .Values.alerts.kind "PrometheusRule") (not (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule")) }}
+- alerts.kind is PrometheusRule, but this cluster knows none: install the Prometheus Operator first, or set alerts.kind=ConfigMap and name its files in rule_files of your Prometheus. For helm template without a cluster, add --api-versions monitoring.coreos.com/v1/PrometheusRule
+{{- end }}
 {{- if eq .Values.monitoring.kind "ServiceMonitor" }}
 {{- range list "ServiceMonitor" "PodMonitor" }}
 {{- if not ($.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .)) }}

@@ -30,9 +30,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "store with a bucket and SQLite": {"store": {"enabled": True, "filesUrl": "s3://models"}},
     "service monitors": {
         "monitoring": {"kind": "ServiceMonitor", "labels": {"release": "prometheus"}},
+        "alerts": {"kind": "PrometheusRule", "labels": {"release": "prometheus"}},
+        "dashboards": {"enabled": True},
         "store": {"enabled": True},
     },
-    "annotations": {"monitoring": {"kind": "Annotations"}, "store": {"enabled": True}},
+    "annotations": {
+        "monitoring": {"kind": "Annotations"},
+        "alerts": {"kind": "ConfigMap", "namespace": "others"},
+        "store": {"enabled": True},
+    },
     "network policies": {"networkPolicies": {"enabled": True}, "store": {"enabled": True}},
     "strict network policies": {
         "networkPolicies": {

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dev import install_manifests
+from dev.dashboards import __main__ as dashboards
 from dev.helm import CHART, MONITORS, Helm
 from tests.contract.chart_values import OBJECT_STORE, SMALLEST, VARIANTS, chosen
 
@@ -201,6 +202,36 @@ def test_the_monitor_of_the_models_gives_the_labels_that_runs_are_read_by(helm: 
     assert all(
         each["metadata"]["labels"]["release"] == "prometheus" for each in manifests if each["kind"].endswith("Monitor")
     )
+
+
+def test_the_rules_are_those_of_the_project(helm: Helm) -> None:
+    """As PrometheusRules with the labels that they are selected by, or as files, each as it is."""
+    files = {path.name: path.read_text(encoding="utf-8") for path in install_manifests.RULES.iterdir()}
+    rules = [each for each in helm.template(chosen("service monitors"), *MONITORS) if each["kind"] == "PrometheusRule"]
+    assert [rule["spec"] for rule in rules] == [yaml.safe_load(files[name]) for name in sorted(files)]
+    assert {rule["metadata"]["labels"]["release"] for rule in rules} == {"prometheus"}
+    plain = find(helm.template(chosen("annotations")), "ConfigMap", "sluice-alerts")
+    assert (plain["data"], plain["metadata"]["namespace"]) == (files, "others")
+
+
+def test_the_dashboards_are_those_of_the_project(helm: Helm) -> None:
+    """Each in a ConfigMap of its own, with the label that the sidecar of Grafana looks for, or another one."""
+
+    def found(**dashboards: Any) -> list[dict[str, Any]]:
+        manifests = helm.template({**SMALLEST, "dashboards": {"enabled": True, **dashboards}})
+        return [each for each in manifests if each["metadata"]["name"].startswith("sluice-dashboard-")]
+
+    boards = found()
+    assert [each["data"] for each in boards] == [{path.name: text} for path, text in sorted(dashboards.files())]
+    assert {each["metadata"]["labels"]["grafana_dashboard"] for each in boards} == {"1"}
+    assert {each["metadata"]["annotations"]["grafana_folder"] for each in boards} == {"Sluice"}
+    [labels] = {
+        tuple(sorted(each["metadata"]["labels"].items()))
+        for each in found(labels={"grafana_dashboard": None, "board": "yes"}, namespace="monitoring")
+        if each["metadata"]["namespace"] == "monitoring"
+    }
+    assert ("board", "yes") in labels
+    assert "grafana_dashboard" not in dict(labels)
 
 
 def test_annotations_name_the_port_that_has_metrics(helm: Helm) -> None:

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from dev.helm import MONITORS, Helm
+from dev.helm import MONITOR_KINDS, MONITORS, Helm
 from dev.programs import find_program
 from tests.contract import json_schemas
 from tests.contract.chart_values import VARIANTS, chosen
 from tests.contract.conftest import Kubectl, api_server_in
 
 PODS = {"Deployment", "Job", "Pod"}
-MONITOR_KINDS = ("ServiceMonitor", "PodMonitor")
 NOT_ASKED = {  # of kube-score, and why
     "container-image-pull-policy": "IfNotPresent: a tag of a release is never changed",
     "container-resources": "no limit for CPU, which would only slow it down; the others are tested here",
@@ -38,7 +37,7 @@ class Strict(NamedTuple):
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
-    """Knows monitors by name alone: their fields are checked by the types of the Prometheus Operator."""
+    """Knows monitors and rules by name alone: their fields are checked by the types of the Prometheus Operator."""
     folder, schemas = tmp_path_factory.mktemp("strict"), tmp_path_factory.mktemp("schemas")
     with api_server_in(folder) as cluster:
         for kind in MONITOR_KINDS:
@@ -109,10 +108,10 @@ def test_kubeconform_finds_nothing(strict: Strict, manifests: list[dict[str, Any
     run([find_program("kubeconform"), "-strict", "-summary", "-verbose", "-schema-location", where, "-"], manifests)
 
 
-def test_the_prometheus_operator_knows_each_field_of_the_monitors(helm: Helm) -> None:
+def test_the_prometheus_operator_knows_each_field_of_monitors_and_rules(helm: Helm) -> None:
     """Read by its own types, in which a misspelt field is an error."""
     monitors = [each for each in helm.template(chosen("service monitors"), *MONITORS) if each["kind"] in MONITOR_KINDS]
-    assert run([find_program("monitors")], monitors) == "3\n"
+    assert run([find_program("monitors")], monitors) == "5\n"
 
 
 def test_kube_score_finds_nothing(manifests: list[dict[str, Any]]) -> None:

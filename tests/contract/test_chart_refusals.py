@@ -44,6 +44,10 @@ def test_all_that_is_missing_is_named_at_once(helm: Helm) -> None:
             {"monitoring": {"kind": "ServiceMonitor"}},
             "install the Prometheus Operator first, or set monitoring.kind=None",
         ),
+        (
+            {"alerts": {"kind": "PrometheusRule"}},
+            "install the Prometheus Operator first, or set alerts.kind=ConfigMap",
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(helm: Helm, values: dict[str, Any], words: str) -> None:

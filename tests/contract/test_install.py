@@ -231,6 +231,7 @@ def test_the_store_is_a_part_of_an_overlay(installed: Kubectl, tmp_path: Path, b
     [
         ("store", {"Deployment": 2, "PersistentVolumeClaim": 1, "Service": 1}),
         ("service-monitors", {"PodMonitor": 1, "ServiceMonitor": 2}),
+        ("prometheus-rules", {"PrometheusRule": 2}),
         ("network-policies", {"NetworkPolicy": 2}),
     ],
 )

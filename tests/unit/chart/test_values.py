@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from dev import chart_values
+from dev import chart_values, install_manifests
 from dev.api_server import ROOT
 from sluice_operator.settings import Settings
 
@@ -77,8 +77,7 @@ def test_the_chart_has_the_version_of_the_project() -> None:
     assert f'\nversion = "{version}"\n' in project
 
 
-def test_the_crd_of_the_chart_is_the_crd() -> None:
-    """`make manifests` copies it."""
-    assert (CHART / "crds" / "modeldeployments.yaml").read_bytes() == (
-        ROOT / "crds" / "modeldeployments.yaml"
-    ).read_bytes()
+def test_the_crd_the_rules_and_the_dashboards_of_the_chart_are_those_of_the_project() -> None:
+    """`make manifests` copies them, and nothing else is there."""
+    there = {path for folder in ("crds", "alerts", "dashboards") for path in (CHART / folder).iterdir()}
+    assert {path: path.read_text(encoding="utf-8") for path in there} == install_manifests.copies()

@@ -1,5 +1,5 @@
-// Command monitors reads ServiceMonitors and PodMonitors, as YAML documents, as the Prometheus Operator does, and fails on
-// a field that it does not know. Its CRDs are in no Go module, its types are.
+// Command monitors reads ServiceMonitors, PodMonitors and PrometheusRules, as YAML documents, as the Prometheus Operator
+// does, and fails on a field that it does not know. Its CRDs are in no Go module, its types are.
 package main
 
 import (
@@ -44,7 +44,9 @@ func check(document []byte) error {
 		return strict.UnmarshalStrict(document, &monitoring.ServiceMonitor{})
 	case "PodMonitor":
 		return strict.UnmarshalStrict(document, &monitoring.PodMonitor{})
+	case "PrometheusRule":
+		return strict.UnmarshalStrict(document, &monitoring.PrometheusRule{})
 	default:
-		return fmt.Errorf("%q is no monitor", about.Kind)
+		return fmt.Errorf("%q is neither a monitor nor a rule", about.Kind)
 	}
 }
