@@ -31,20 +31,27 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    registry.connect(arguments.tracking_uri)
+    if arguments.no_register and not arguments.output:
+        _log("--no-register needs --output: else the model would be lost")
+        return 2
+    if not arguments.no_register:
+        registry.connect(arguments.tracking_uri)
     recipe = forest.Recipe(arguments.trees, arguments.max_depth, arguments.label_noise, arguments.seed)
     dataset = data.iris()
     _log(f"training {recipe.trees} trees on {len(dataset.labels)} iris rows ({forest.HOLDOUT_SHARE:.0%} held out)")
     trained = forest.train(dataset, recipe)
     score = trained.score
     _log(f"hold-out: {score.correct} of {score.total} right (accuracy {score.accuracy:.3f})")
-    published = registry.publish(trained, dataset, arguments.name, arguments.alias)
-    alias = f", alias {arguments.alias}" if arguments.alias else ""
-    _log(f"registered {published.name} version {published.version}{alias} (run {published.run_id})")
     if arguments.output:
         skops.io.dump(trained.model, arguments.output)
     if arguments.metrics:
         arguments.metrics.write_text(json.dumps(score.as_metrics(), indent=2) + "\n")
+    if arguments.no_register:
+        print(arguments.output)
+        return 0
+    published = registry.publish(trained, dataset, arguments.name, arguments.alias)
+    alias = f", alias {arguments.alias}" if arguments.alias else ""
+    _log(f"registered {published.name} version {published.version}{alias} (run {published.run_id})")
     print(_result(published, score, arguments.alias) if arguments.json else published.uri)
     return 0
 
@@ -85,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=7, help="seed of split, noise and forest (default: %(default)s)")
     train.add_argument("--output", type=_file, help="also write the model here, as skops")
     train.add_argument("--metrics", type=_file, help="also write the metrics here, as JSON")
+    train.add_argument(
+        "--no-register", action="store_true", help="only write --output and --metrics; no MLflow is needed"
+    )
     train.add_argument("--json", action="store_true", help="print one JSON object instead of the URI")
     train.set_defaults(run=_train)
     validation.add(commands)

@@ -1,4 +1,8 @@
+import json
+from pathlib import Path
+
 import pytest
+import skops.io
 
 from sluice_trainer.__main__ import main
 
@@ -25,3 +29,22 @@ def test_a_wrong_flag_is_an_error_with_its_value(
 
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_model_is_trained_without_any_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The files are there, and the last line is the path of the model."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    model, metrics = tmp_path / "model.skops", tmp_path / "metrics.json"
+    flags = ["--no-register", "--trees", "5", "--output", str(model), "--metrics", str(metrics)]
+    assert main(["train", *flags]) == 0
+    assert capsys.readouterr().out == f"{model}\n"
+    assert skops.io.get_untrusted_types(file=model) == ["sklearn.tree._tree.Tree"]
+    assert json.loads(metrics.read_text())["total"] == 45
+
+
+def test_a_model_that_nobody_would_get_is_not_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a registry nor a file."""
+    assert main(["train", "--no-register"]) == 2
+    assert "--output" in capsys.readouterr().err
