@@ -42,7 +42,7 @@ from sluice_server.process.store_labels import StoreLabels
 from sluice_server.runtimes.output import Output
 from sluice_server.settings import StoreSettings
 from sluice_server.store.archive import packed
-from sluice_server.store.client import StoreClient
+from sluice_server.store.client import StoreClient, StoreError
 from sluice_store import tokens
 from sluice_store.files import Files
 from sluice_store.labels.label_book import LabelBook
@@ -190,6 +190,21 @@ def test_a_model_outlives_the_store_s_process(store: Store, tmp_path: Path) -> N
         store.client.get(digest, tmp_path / "copy")
         assert tree_digest(tmp_path / "copy") == digest
         assert httpx.head(f"{store.url}/models/sha256:{'0' * 64}", headers=BEARER).status_code == 404
+
+
+@pytest.mark.parametrize("store", ["volume and SQLite"], indirect=True)
+def test_a_model_that_is_refused_early_is_told_why(store: Store, tmp_path: Path) -> None:
+    """Although its client sends all of it first, and the store has answered long before."""
+    model = folder_of_a_model(tmp_path / "model", 40)
+    limited = replace(store, env={**store.env, "SLUICE_STORE_MAX_MODEL_BYTES": str(2**20)})
+    with limited.started():
+        with pytest.raises(StoreError, match=f"larger than {2**20} bytes") as refused:
+            store.client.put(model, tree_digest(model))
+        assert refused.value.reason == "StoreRefused"
+        (tmp_path / "token").write_text("models.x")
+        with pytest.raises(StoreError, match="answers 401") as refused:
+            store.client.put(model, tree_digest(model))
+        assert refused.value.reason == "StoreLoginRefused"
 
 
 def path_of(model: Path) -> str:

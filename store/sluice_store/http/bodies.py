@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Request
 
-from sluice_store.http.errors import busy, chunks, slow, too_large
+from sluice_store.http.errors import bad, busy, chunks, too_large
 from sluice_store.shares import Shares
 
 MOST = 32 * 2**20  # bytes of all bodies that are in memory
@@ -50,9 +50,10 @@ class Bodies:
                     share.cover(len(body) + len(chunk))
                     body += chunk
         except TimeoutError:
-            raise slow(
+            raise bad(
                 f"the body has not come within {self._seconds:g} s: send it again, or less at a time, from where the "
-                "network and the CPU are not the limit"
+                "network and the CPU are not the limit",
+                408,
             ) from None
         return bytes(body)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +13,6 @@ from fastapi import HTTPException, Request
 
 IDLE = 30.0  # seconds that a client may take for the next bytes of a body
 SLOWEST = 256 * 1024  # bytes a second, on the average of some 30 s of waiting for the client
-_DRAIN = 5.0  # seconds in which the rest of a refused body is read away
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _RETRY = {"Retry-After": "5"}
 Decoded = TypeVar("Decoded", bound=msgspec.Struct)
@@ -35,11 +33,6 @@ def busy(message: str) -> HTTPException:
     return HTTPException(503, message, _RETRY)
 
 
-def slow(message: str) -> HTTPException:
-    """The client sends too slowly. What is left of its body is not waited for, so the connection ends."""
-    return HTTPException(408, message, {"Connection": "close"})
-
-
 class Pace:
     """How fast a client sends. Only waiting for it counts, and not what the store itself takes to write."""
 
@@ -55,9 +48,10 @@ class Pace:
             return
         if self._size < SLOWEST * self._waited:
             rate = self._size / self._waited / 1024
-            raise slow(
+            raise bad(
                 f"the body comes with {rate:.0f} KiB a second, and {SLOWEST // 1024} is the least, so that others are "
-                "not kept waiting: send it again, from where the network and the CPU are not the limit"
+                "not kept waiting: send it again, from where the network and the CPU are not the limit",
+                408,
             )
         self._size, self._waited = 0, 0.0
 
@@ -71,7 +65,7 @@ async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
             async with asyncio.timeout(IDLE):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise slow(f"nothing came for {IDLE:g} s: send the rest of the body, or less at a time") from None
+            raise bad(f"nothing came for {IDLE:g} s: send the rest of the body, or less at a time", 408) from None
         if chunk is None:
             return
         pace.came(len(chunk), time.monotonic() - began)
@@ -85,14 +79,6 @@ async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
 def too_large(limit: int) -> HTTPException:
     """The body is over its limit."""
     return bad(f"the body is larger than {limit} bytes, which is the limit here", 413)
-
-
-async def drain(request: Request) -> None:
-    """Reads what is left of a body that is refused: a client that still sends might never read the answer."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_DRAIN):
-            async for _ in request.stream():
-                pass
 
 
 def name_of(text: str) -> str:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from sluice_store.files import Content, Files, FilesError
 from sluice_store.http.access import Access
-from sluice_store.http.errors import bad, chunks, drain, too_large, unavailable
+from sluice_store.http.errors import bad, chunks, too_large, unavailable
 from sluice_store.http.metrics import Metrics
 from sluice_store.http.readers import Readers, Streamed
 from sluice_store.http.uploads import Uploads
@@ -34,18 +34,14 @@ def routes(
 
     @router.put("", status_code=201, summary="Keep a model under its digest; a model that is there is replaced")
     async def put(digest: str, request: Request) -> dict[str, str]:
+        namespace = access.namespace(request)
+        path = _path(_model(namespace, digest))
+        if int(request.headers.get("content-length", "0")) > max_model:
+            raise too_large(max_model)
+        body = metrics.received(chunks(request, max_model))
         try:
-            namespace = access.namespace(request)
-            path = _path(_model(namespace, digest))
-            if int(request.headers.get("content-length", "0")) > max_model:
-                raise too_large(max_model)
-            body = metrics.received(chunks(request, max_model))
             await uploads.keep(namespace, path, _checked(body, digest))
-        except HTTPException:
-            await drain(request)
-            raise
         except FilesError as error:
-            await drain(request)
             raise unavailable(_UNREACHABLE, error) from None
         return {"digest": digest}
 
