@@ -129,11 +129,11 @@ def test_a_vulnerable_package_fails_the_security_workflow() -> None:
             self.answer(200, {"vulns": [{"id": "OSV-1", "affected": []}] if package == "hatchling" else []})
 
     with listening(server(Osv)) as url:
-        command = ["--disable-pip", "--progress-spinner=off", "-r", "dev/requirements-build.txt", "-s", "osv"]
+        flags = f"--vulnerability-service=osv --osv-url={url}"
         done = subprocess.run(
-            [sys.executable, "-m", "pip_audit", *command, "--osv-url", url],
-            cwd=ROOT, capture_output=True, text=True, check=False,
+            ["make", "--old-file=.venv/installed", f"BIN={Path(sys.executable).parent}", "security"],
+            cwd=ROOT, env=os.environ | {"PIP_AUDIT_FLAGS": flags}, capture_output=True, text=True, check=False,
         )  # fmt: skip
-    assert done.returncode == 1, done.stderr
+    assert done.returncode != 0, done.stderr
     assert "OSV-1" in done.stdout
-    assert "hatchling" in asked
+    assert {"hatchling", "kopf", "numpy"} <= set(asked)
