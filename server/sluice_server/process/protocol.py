@@ -21,6 +21,7 @@ from sluice_server.http.asgi import ADMITTED, WHOLE_BODY, Headers
 HEAD_SECONDS = 30.0  # for a head, from the connection or from its first bytes on
 MAX_PIPELINED = 100  # requests that wait on one connection; nobody sends so many on purpose
 MAX_HEAD = 64 * 1024  # bytes of the request line and the headers; other servers allow less
+MAX_HEADERS = 100  # each takes some hundred bytes of memory, however short it is
 _HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain\r\ncontent-length: 24\r\n"
     b"connection: close\r\n\r\nthe headers are too long"
@@ -102,17 +103,23 @@ class Protocol(HttpToolsProtocol):
             self._go_on_without_upgrade(data[upgrade.args[0] :])
             return
         except HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+            if self._reads_head and len(self.headers) >= MAX_HEADERS:
+                self._refuse_head()
+            else:
+                self.send_400_response("Invalid HTTP request received.")
             return
         if self._reads_head:
             self._expect_head()
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
-                self.transport.write(_HEAD_TOO_LARGE)
-                self.transport.close()
+                self._refuse_head()
         if (held := self._held) is not None:  # the rest of its body comes later
             self._held = None
             self.hand_on(held)
+
+    def _refuse_head(self) -> None:
+        self.transport.write(_HEAD_TOO_LARGE)
+        self.transport.close()
 
     def _go_on_without_upgrade(self, rest: bytes) -> None:
         """Reads the request again, without the offer and with the body that the parser has left over."""
@@ -130,8 +137,11 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._reads_head:
-            super().on_header(name, value)
+        if not self._reads_head:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError("too many headers")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._reads_head = False
