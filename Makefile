@@ -17,7 +17,7 @@ PORTABLE_TESTS = tests/unit/docs tests/unit/trainer tests/unit/sluice_operator/a
   tests/unit/sluice_operator/counting tests/unit/sluice_operator/evalues tests/unit/sluice_operator/manifests \
   tests/unit/sluice_operator/records tests/unit/sluice_operator/report tests/unit/sluice_operator/rollout
 
-.PHONY: help check check-portable validate-data train validate-model deploy security release-files test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check check-portable coverage validate-data train validate-model deploy security release-files test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check-portable: .venv/installed ## What of the check knows no operating system: 
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q --numprocesses auto $(PORTABLE_TESTS) tests/simulation/test_quick.py
+
+coverage: .venv/installed ## Which lines the unit tests reach: a table, and coverage.xml for other programs
+	$(BIN)/python -m pytest -q --numprocesses auto --cov --cov-report=term:skip-covered --cov-report=xml tests/unit
 
 # The scripts of the workflows in .github/workflows, see docs/workflows.md. Their variables stay in the environment: make
 # would put them into the commands as they are.

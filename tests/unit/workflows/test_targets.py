@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,14 @@ def test_the_security_target_asks_about_all_lock_files(programs: Path) -> None:
     pinned = pins("dev")
     for component in ("operator", "server", "store", "trainer"):
         assert pins(component) <= pinned
+
+
+def test_the_coverage_of_all_packages_is_written_for_other_programs(programs: Path) -> None:
+    """As a table, too."""
+    arguments = called(programs, "coverage")
+    assert {"--cov", "--cov-report=xml", "tests/unit"} <= set(arguments)
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["coverage"]["run"]["source"] == ["operator", "server", "store", "trainer"]
 
 
 def pins(folder: str) -> set[str]:
