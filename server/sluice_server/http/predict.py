@@ -99,7 +99,7 @@ class PredictEndpoint:
             watch.stop()
             await reply.send(request)
         finally:
-            self._over(request, trace, reply.code, watch.stop(), reply.rows, reply.prediction)
+            self._over(request, meter, trace, reply.code, watch.stop(), reply.rows, reply.prediction)
 
     async def _reply_or_failure(self, request: Request, trace: Trace | None, watch: Stopwatch) -> Reply:
         try:
@@ -177,11 +177,12 @@ class PredictEndpoint:
             return
         if trace:
             trace.rows = len(parsed.rows)
-        self._meter(request).start()
+        meter = self._meter(request)
+        meter.start()
         length = (b"content-type", body.content_type), (b"content-length", b"%d" % len(body.content))
         seconds = time.perf_counter() - began
         request.exchange.answer(body.content, (*length, *request.headers, *body.headers))
-        self._over(request, trace, OK, seconds, parsed.rows, prediction)
+        self._over(request, meter, trace, OK, seconds, parsed.rows, prediction)
 
     def _meter(self, request: Request | WholeRequest) -> Meter | Silent:
         return _SILENT if request.head.probe else self._meters[request.entry]
@@ -192,6 +193,7 @@ class PredictEndpoint:
     def _over(
         self,
         request: Request | WholeRequest,
+        meter: Meter | Silent,
         trace: Trace | None,
         code: int,
         seconds: float,
@@ -199,7 +201,6 @@ class PredictEndpoint:
         prediction: Prediction | None,
     ) -> None:
         """Counts, traces and keeps what there is of a request that has its answer, which took so many seconds."""
-        meter = self._meter(request)
         meter.finish(code, seconds)
         if prediction is not None:
             meter.predicted(prediction.class_indexes)
