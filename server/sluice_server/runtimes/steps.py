@@ -16,6 +16,8 @@ _SAID = re.compile(
     r"|`X` contains values beyond the limits of the knots"
     r"|Negative values in data passed to \w+"
     r"|The Box-Cox transformation can only be applied to strictly positive data"
+    r"|X may not contain entries smaller than -skewedness"
+    r"|No neighbors found for test samples"
     r"|A value .* in x_new is (above|below) the interpolation range"
     r"|index -?\d+ is out of bounds for axis 1 with size \d+"  # of CategoricalNB
 )

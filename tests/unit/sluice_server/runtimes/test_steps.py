@@ -11,8 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.kernel_approximation import SkewedChi2Sampler
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import CategoricalNB
+from sklearn.neighbors import RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -64,8 +66,10 @@ def test_what_is_infinite_between_the_steps_of_a_model_refuses_the_request(steps
         (make_pipeline(PowerTransformer("box-cox"), LinearRegression()), NEGATIVE, "strictly positive data"),
         (CategoricalNB(), NEGATIVE, "Negative values in data passed to CategoricalNB"),
         (CategoricalNB(), [99, 3, 1, 0], "index 99 is out of bounds"),
+        (RadiusNeighborsClassifier(), HUGE, "No neighbors found"),
+        (make_pipeline(SkewedChi2Sampler(), LinearRegression()), NEGATIVE, "smaller than -skewedness"),
     ],
-    ids=["splines", "logarithm", "counts", "categories"],
+    ids=["splines", "logarithm", "counts", "categories", "neighbors", "kernel"],
 )
 def test_a_value_that_a_step_does_not_take_refuses_the_request(estimator: Any, row: Any, told: str) -> None:
     """With what scikit-learn says of it."""
