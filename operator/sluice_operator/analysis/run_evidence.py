@@ -37,11 +37,11 @@ class RunFindings:
     """All that a verdict depends on. Counts are of requests that the canary finished, unless they say otherwise."""
 
     objectives: tuple[Finding, ...] = ()
-    silent: float = 0.0  # log e-value of the step's weight, against "the canary finishes what it is sent"
+    silent: float = 0.0  # log e-value of the step's weight, against "the canary answers what it is sent"
     finished: int = 0
     in_step: int = 0
-    finished_at_weight: int = 0  # at the step's weight, in ticks in which both revisions were scraped
-    both_finished_at_weight: int = 0  # the same of both revisions
+    answered_at_weight: int = 0  # at the step's weight, in ticks in which both revisions were scraped
+    both_answered_at_weight: int = 0  # the same of both revisions
     overdue: int = 0  # canary requests that began long enough ago to be finished, and are not
     outlook: Outlook | None = None
     baseline: Baseline | None = field(default=None, compare=False)  # its arrays have no equality
@@ -123,8 +123,8 @@ class RunEvidence:
             silent=at_weight.log_silent,
             finished=finished,
             in_step=finished - self._canary_finished[self._ticks_before(run.step_started_at)],
-            finished_at_weight=at_weight.canary_finished,
-            both_finished_at_weight=at_weight.both_finished,
+            answered_at_weight=at_weight.by_canary,
+            both_answered_at_weight=at_weight.by_both,
             overdue=max(0, started - finished),
             outlook=self.outlook(run),
             baseline=self.baseline,
@@ -136,7 +136,7 @@ class RunEvidence:
         return tuple(evidence.finding() for evidence in self._objective_evidence)
 
     def silent(self, weight: int) -> float:
-        """Log e-value against "the canary finishes what it is sent at this weight"."""
+        """Log e-value against "the canary answers what it is sent at this weight"."""
         return self._at_weight[weight].log_silent
 
     def outlook(self, run: Run) -> Outlook | None:
@@ -188,16 +188,20 @@ class RunEvidence:
 
 @dataclass
 class _AtWeight:
-    """Mutable: the requests that were finished at one weight, and the evidence that the canary is silent there."""
+    """Mutable: the requests that were answered at one weight, and the evidence that the canary is silent there.
 
-    canary_finished: int = 0
-    both_finished: int = 0
+    All requests count, not only predictions. A gateway that takes turns may send every prediction to one revision and
+    every label to the other, if a client sends one after the other.
+    """
+
+    by_canary: int = 0
+    by_both: int = 0
     _silence: Silence = field(default_factory=Silence)
 
     def update(self, weight: int, tick: Tick) -> None:
-        canary, stable = tick.canary.finished, tick.stable.finished
-        self.canary_finished += canary
-        self.both_finished += canary + stable
+        canary, stable = tick.canary.answered, tick.stable.answered
+        self.by_canary += canary
+        self.by_both += canary + stable
         self._silence.update(*(np.array([float(value)]) for value in (weight / 100, canary, stable)))
 
     @property

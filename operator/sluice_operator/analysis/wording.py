@@ -110,10 +110,10 @@ def _failure(failure: Failure, judgement: Judgement) -> tuple[str, str]:
             return "RequestsMissing", f"{finished} and does not answer {findings.overdue} more"
         case Silent():
             weight = judgement.part.step.weight if judgement.part.step is not None else 0
-            finished = (
-                f"{findings.finished_at_weight} of {findings.both_finished_at_weight} requests at weight {weight}"
+            answered = (
+                f"{findings.answered_at_weight} of {findings.both_answered_at_weight} requests at weight {weight}"
             )
-            return "RequestsMissing", f"the canary finished only {finished}, while stable goes on answering"
+            return "RequestsMissing", f"the canary answered only {answered}, while stable goes on answering"
         case ObjectiveFailed(family, finding):
             return _objective_failure(family, finding)
         case QueryFailed(query):

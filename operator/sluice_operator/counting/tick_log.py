@@ -88,10 +88,11 @@ class TickLog:
 
 def _row(tally: Tally, bounds: Sequence[float]) -> _Row:
     within = (tally.within.get(bound, _LACKING) for bound in bounds)
-    return tally.started, tally.finished, tally.errors, tally.labels, tally.correct, tally.refused, *within
+    requests = tally.started, tally.finished, tally.errors, tally.refused, tally.others
+    return *requests, tally.labels, tally.correct, *within
 
 
 def _tally(row: Sequence[int], bounds: Sequence[float]) -> Tally:
-    started, finished, errors, labels, correct, refused, *within = row
+    started, finished, errors, refused, others, labels, correct, *within = row
     known = {bound: count for bound, count in zip(bounds, within, strict=True) if count != _LACKING}
-    return Tally(started, finished, errors, known, labels, correct, refused)
+    return Tally(started, finished, errors, known, labels, correct, refused, others)

@@ -23,6 +23,12 @@ class Tally:
     labels: int = 0
     correct: int = 0
     refused: int = 0  # or abandoned by the caller: status 4xx
+    others: int = 0  # answers to other requests than predictions, such as labels
+
+    @property
+    def answered(self) -> int:
+        """All that the gateway sent to the revision, and that got an answer."""
+        return self.finished + self.others
 
     def slower(self, bound: float) -> tuple[int, int]:
         """(requests, those that took longer than `bound` seconds). (0, 0) where the histogram lacks that bound."""
@@ -73,6 +79,7 @@ def tally(counters: Counters, revision: str, since: float, until: float, pod: st
         labels=round(counts.get("ml_feedback_total", 0)),
         correct=round(counts.get("ml_feedback_correct_total", 0)),
         refused=round(refused),
+        others=round(counts.get("ml_other_requests_total", 0)),
     )
 
 

@@ -6,7 +6,14 @@ from itertools import chain
 from typing import Self
 
 BUCKETS = "ml_request_duration_seconds_bucket"
-COUNTERS = ("ml_requests_started_total", "ml_requests_total", "ml_feedback_total", "ml_feedback_correct_total", BUCKETS)
+COUNTERS = (
+    "ml_requests_started_total",
+    "ml_requests_total",
+    "ml_other_requests_total",
+    "ml_feedback_total",
+    "ml_feedback_correct_total",
+    BUCKETS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ class Columns(_Part, frozen=True):
     wrong: list[int]
     measured: list[int | None]  # requests in the histogram, less those that were finished
     slower: list[list[int | None]]  # by bound
+    others: list[int] = []  # answers to other requests than predictions; empty where nobody counted them
 
 
 class RunRecord(_Part, frozen=True):
@@ -231,17 +232,19 @@ def _columns(tallies: Sequence[Tally], bounds: Sequence[float]) -> Columns:
         wrong=column(lambda tally: tally.labels - tally.correct),
         measured=slower(math.inf),
         slower=[slower(bound) for bound in bounds],
+        others=column(lambda tally: tally.others),
     )
 
 
 def _tallies(columns: Columns, bounds: Sequence[float]) -> Iterator[Tally]:
     slower = zip(*(columns.slower), columns.measured, strict=True)
-    of_requests = columns.finished, columns.unfinished, columns.errors, columns.refused
+    others = columns.others or [0] * len(columns.finished)
+    of_requests = columns.finished, columns.unfinished, columns.errors, columns.refused, others
     rows = zip(*of_requests, columns.labels, columns.wrong, slower, strict=True)
-    for finished, unfinished, errors, refused, labels, wrong, slower_by_bound in rows:
+    for finished, unfinished, errors, refused, other, labels, wrong, slower_by_bound in rows:
         slow_requests = zip((*bounds, math.inf), slower_by_bound, strict=True)
         within = {bound: finished - slow for bound, slow in slow_requests if slow is not None}
-        yield Tally(finished + unfinished, finished, errors, within, labels, labels - wrong, refused)
+        yield Tally(finished + unfinished, finished, errors, within, labels, labels - wrong, refused, other)
 
 
 def _without_first(record: RunRecord, ticks: int) -> RunRecord:

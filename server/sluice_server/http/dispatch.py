@@ -18,6 +18,7 @@ from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, Unread, read_b
 from sluice_server.http.predict import PredictEndpoint
 from sluice_server.http.request import Exchange, Request, WholeRequest
 from sluice_server.inference.readiness import Readiness
+from sluice_server.inference.request_metrics import Meter
 from sluice_server.model.identity import Identity
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")  # which no header may have
@@ -27,7 +28,8 @@ CLUSTER_ONLY = ("/metrics", model_archive.PATH)
 class Dispatch:
     """`entries` maps a local port to its entry; it may be filled once the sockets are bound.
 
-    `endpoints` maps the paths of predictions to their endpoints; `app` answers all other paths.
+    `endpoints` maps the paths of predictions to their endpoints; `app` answers all other paths, which `meters` count by
+    entry.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Dispatch:
         app: ASGIApp,
         endpoints: Mapping[str, PredictEndpoint],
         readiness: Readiness,
+        meters: Mapping[str, Meter],
         identity: Identity,
         correlation_header: str,
         client_header: str,
@@ -44,6 +47,7 @@ class Dispatch:
         self._app = app
         self._endpoints = endpoints
         self._readiness = readiness
+        self._meters = meters
         self._entries = entries
         self._max_body = max_body
         self._correlation_header = correlation_header.lower().encode()
@@ -76,11 +80,13 @@ class Dispatch:
         if path.endswith("/"):
             path = path.rstrip("/") or "/"
         endpoint = self._endpoints.get(path)
+        if endpoint is not None and scope["method"] == "POST":
+            await endpoint(Request(receive, send, head, entry, headers))
+            return
+        if not head.probe and not path.startswith(CLUSTER_ONLY):
+            self._meters[entry].other()
         if endpoint is not None:
-            if scope["method"] == "POST":
-                await endpoint(Request(receive, send, head, entry, headers))
-            else:
-                await send_json(send, 405, {"detail": "send a POST"}, (*headers, (b"allow", b"POST")))
+            await send_json(send, 405, {"detail": "send a POST"}, (*headers, (b"allow", b"POST")))
         elif entry != "cluster" and path.startswith(CLUSTER_ONLY):
             await send_json(send, 404, {"detail": f"{path} is on the cluster port only"}, headers)
         else:

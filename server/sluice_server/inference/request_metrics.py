@@ -35,7 +35,7 @@ class Meter:
     """The counts of one entry. Only the event loop may add to them."""
 
     def __init__(self, codes: Iterable[int]) -> None:
-        self.started = self.finished = self.turned_away = 0
+        self.started = self.finished = self.turned_away = self.others = 0
         self.seconds = 0.0
         self.by_code = dict.fromkeys(codes, 0)
         self.by_bound = [0] * len(_BOUNDS)  # how many requests took at most so long, and longer than the bound before
@@ -54,6 +54,10 @@ class Meter:
     def limited(self) -> None:
         """A request was turned away, because its client asks too often."""
         self.turned_away += 1
+
+    def other(self) -> None:
+        """Something else than a prediction was answered."""
+        self.others += 1
 
     def start(self) -> None:
         """A request came."""
@@ -106,6 +110,7 @@ class RequestCollector(Collector):
         requests = CounterMetricFamily("ml_requests", "Predictions answered, by status code.", labels=(*names, "code"))
         predictions = CounterMetricFamily("ml_predictions", "Rows predicted, by class.", labels=(*names, "class"))
         limited = CounterMetricFamily("ml_requests_limited", "Requests of clients that ask too often.", labels=names)
+        others = CounterMetricFamily("ml_other_requests", "Answers to other requests than predictions.", labels=names)
         progress = GaugeMetricFamily("ml_requests_in_progress", "Predictions being worked on.", labels=names)
         duration = HistogramMetricFamily(
             "ml_request_duration_seconds",
@@ -116,6 +121,7 @@ class RequestCollector(Collector):
             labels = (*self._labels, entry)
             started.add_metric(labels, meter.started)
             limited.add_metric(labels, meter.turned_away)
+            others.add_metric(labels, meter.others)
             progress.add_metric(labels, meter.started - meter.finished)
             duration.add_metric(
                 labels, list(zip(_BOUNDS, accumulate(meter.by_bound), strict=True)), sum_value=meter.seconds
@@ -124,4 +130,4 @@ class RequestCollector(Collector):
                 requests.add_metric((*labels, str(code)), count)
             for name, count in meter.by_class.items():
                 predictions.add_metric((*labels, name), count)
-        yield from (started, requests, predictions, limited, progress, duration)
+        yield from (started, requests, predictions, limited, others, progress, duration)

@@ -81,6 +81,7 @@ def assemble(
         build_app(pod),
         _predict_endpoints(pod, _tracing(pod, send), keeper),
         pod.readiness,
+        metrics.meters,
         identity,
         settings.correlation_header,
         settings.rate_limit_header,

@@ -47,7 +47,7 @@ def a_finding(raw: dict[str, Any], **changes: Any) -> Finding:
 
 def findings(*objectives: Finding, **changes: Any) -> RunFindings:
     """In a step that has all the requests that it needs; the canary finished its share."""
-    counts = RunFindings(objectives, finished=100, in_step=100, finished_at_weight=100, both_finished_at_weight=1000)
+    counts = RunFindings(objectives, finished=100, in_step=100, answered_at_weight=100, both_answered_at_weight=1000)
     return replace(counts, **changes)
 
 

@@ -167,7 +167,16 @@ def test_a_canary_that_finishes_nothing_is_silent() -> None:
     """While stable goes on answering; the findings have the requests of both."""
     findings = findings_after(no_evidence(ERRORS), *(tick(index, requests(0), requests(90)) for index in range(9)))
     assert findings.silent > math.log(1e6)
-    assert (findings.in_step, findings.both_finished_at_weight) == (0, 720)
+    assert (findings.in_step, findings.both_answered_at_weight) == (0, 720)
+
+
+def test_a_canary_that_answers_labels_is_not_silent() -> None:
+    """As many as stable predictions: a client sends them in turns, and so the gateway assigns them."""
+    labels = Tally(within={0.2: 0, math.inf: 0}, others=90)
+    ticks = [tick(index, labels, requests(90)) for index in range(9)]
+    findings = findings_after(no_evidence(ERRORS), *ticks)
+    assert findings.silent < 0
+    assert (findings.in_step, findings.answered_at_weight, findings.both_answered_at_weight) == (0, 720, 1440)
 
 
 def test_a_canary_that_finishes_its_share_is_not_silent() -> None:
@@ -182,7 +191,7 @@ def test_silence_is_judged_only_where_both_revisions_were_scraped() -> None:
     """Otherwise Prometheus may be what is silent."""
     unscraped = [tick(index, requests(0), requests(900), both_scraped=False) for index in range(9)]
     findings = findings_after(no_evidence(ERRORS), *unscraped)
-    assert (findings.silent, findings.both_finished_at_weight) == (findings_after(no_evidence(ERRORS)).silent, 0)
+    assert (findings.silent, findings.both_answered_at_weight) == (findings_after(no_evidence(ERRORS)).silent, 0)
 
 
 def test_silence_is_judged_only_while_the_step_s_weight_is_live() -> None:
@@ -191,7 +200,7 @@ def test_silence_is_judged_only_while_the_step_s_weight_is_live() -> None:
     nothing = findings_after(no_evidence(ERRORS)).silent
     assert findings_after(no_evidence(ERRORS), *quiet, run=a_run(step=None)).silent == nothing
     assert findings_after(no_evidence(ERRORS), *quiet, run=a_run(step=25)).silent == nothing
-    assert findings_after(no_evidence(ERRORS), *quiet, run=a_run(step=20)).both_finished_at_weight == 900
+    assert findings_after(no_evidence(ERRORS), *quiet, run=a_run(step=20)).both_answered_at_weight == 900
 
 
 def test_silence_is_judged_by_weight() -> None:
@@ -204,7 +213,7 @@ def test_silence_is_judged_by_weight() -> None:
         evidence, *(tick(index, requests(100)) for index in range(5, 9)), run=a_run(step=50, index=1)
     )
     assert (later.in_step, later.finished) == (400, 400)
-    assert (later.finished_at_weight, later.both_finished_at_weight) == (300, 3000)
+    assert (later.answered_at_weight, later.both_answered_at_weight) == (300, 3000)
 
 
 def test_nothing_counts_in_favour_while_somebody_else_has_the_weight() -> None:
@@ -232,7 +241,7 @@ def test_silence_is_not_judged_while_the_weight_changes() -> None:
     findings = findings_after(
         no_evidence(ERRORS), *(tick(index, requests(0), requests(900)) for index in range(6)), run=changing
     )
-    assert findings.both_finished_at_weight == 900
+    assert findings.both_answered_at_weight == 900
 
 
 def test_the_requests_of_a_step_count_from_when_its_weight_was_seen_live() -> None:

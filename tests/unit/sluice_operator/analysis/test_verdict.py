@@ -286,12 +286,12 @@ def test_a_canary_that_crashes_fails() -> None:
 def test_a_silent_canary_fails() -> None:
     """The message has the requests and the weight. Each step has its part of the error budget."""
     silent = findings(
-        in_step=1, finished_at_weight=1, both_finished_at_weight=401, silent=threshold(0.05, 0.05, 3) + 0.01
+        in_step=1, answered_at_weight=1, both_answered_at_weight=401, silent=threshold(0.05, 0.05, 3) + 0.01
     )
     verdict = judged(silent)
     assert (verdict.reason, verdict.message) == (
         "RequestsMissing",
-        "the canary finished only 1 of 401 requests at weight 10, while stable goes on answering",
+        "the canary answered only 1 of 401 requests at weight 10, while stable goes on answering",
     )
     assert judged(replace(silent, silent=threshold(0.05, 0.05, 3) - 0.01)).result is Result.UNDECIDED
 

@@ -18,7 +18,15 @@ def a_tally(chance: random.Random) -> Tally:
     finished = chance.randrange(400)
     within = {bound: chance.randrange(finished + 1) for bound in (0.1, 0.2, math.inf) if chance.random() < 0.9}
     labels = chance.randrange(50), chance.randrange(50)
-    return Tally(finished + 1, finished, chance.randrange(5), within, *labels, refused=chance.randrange(5))
+    return Tally(
+        finished + 1,
+        finished,
+        chance.randrange(5),
+        within,
+        *labels,
+        refused=chance.randrange(5),
+        others=chance.randrange(9),
+    )
 
 
 def ticks(number: int) -> list[Tick]:

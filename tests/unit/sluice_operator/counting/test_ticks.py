@@ -63,8 +63,10 @@ def test_a_tally_counts_one_revision_over_all_of_its_pods() -> None:
         series(BUCKET, (0, 0), (20, 10), le="+Inf"),
         series("ml_feedback_total", (0, 0), (20, 4)),
         series("ml_feedback_correct_total", (0, 0), (20, 3)),
+        series("ml_other_requests_total", (0, 0), (20, 6)),
     )
-    all_pods = Tally(started=15, finished=12, errors=3, within={0.2: 7, math.inf: 10}, labels=4, correct=3, refused=1)
+    within = {0.2: 7, math.inf: 10}
+    all_pods = Tally(15, finished=12, errors=3, within=within, labels=4, correct=3, refused=1, others=6)
     assert tally(counters, "new", 0, 100) == all_pods
     assert tally(counters, "new", 0, 100, pod="b") == Tally(started=5, finished=2, errors=2)
 

@@ -32,7 +32,7 @@ def test_only_new_samples_are_asked_for() -> None:
     for now in (5, 100, 105):
         verdict_at(evaluator, now)
     counters = (
-        "ml_requests_started_total|ml_requests_total|ml_feedback_total|ml_feedback_correct_total"
+        "ml_requests_started_total|ml_requests_total|ml_other_requests_total|ml_feedback_total|ml_feedback_correct_total"
         "|ml_request_duration_seconds_bucket"
     )
     owner = 'namespace=~"models",model_deployment=~"iris"'

@@ -16,7 +16,7 @@ from sluice_operator.prometheus.selection import BUCKETS, Selection
 
 IRIS = Selection((("models", "iris"),), ("canary", "stable"), (0.2, 1.0))
 SELECTOR = (
-    '{__name__=~"ml_requests_started_total|ml_requests_total|ml_feedback_total|ml_feedback_correct_total'
+    '{__name__=~"ml_requests_started_total|ml_requests_total|ml_other_requests_total|ml_feedback_total|ml_feedback_correct_total'
     '|ml_request_duration_seconds_bucket",namespace=~"models",model_deployment=~"iris",revision=~"canary|stable",'
     'entry="gateway",le=~"|[+]Inf|0[.]2|1[.]0"}'
 )

@@ -65,6 +65,7 @@ tallies = st.builds(
     labels=st.integers(0, 9),
     correct=st.integers(0, 9),
     refused=st.integers(0, 9),
+    others=st.integers(0, 9),
 )
 
 
@@ -93,6 +94,15 @@ def test_a_baseline_is_decoded_to_the_last_digit() -> None:
             np.testing.assert_array_equal(law.seconds, other.seconds, strict=True)
             np.testing.assert_array_equal(law.any_start, other.any_start, strict=True)
             np.testing.assert_array_equal(law.clump, other.clump, strict=True)
+
+
+def test_a_record_of_before_other_requests_were_counted_is_read() -> None:
+    """There were none, as far as anybody knows."""
+    counted = [replace_tick(tick, canary=replace_tick(tick.canary, others=9)) for tick in ticks(RUN)]
+    document = msgspec.json.decode(zlib.decompress(run_record.encoded(made(counted))))
+    del document["canary"]["others"], document["stable"]["others"]
+    record = run_record.decoded(zlib.compress(msgspec.json.encode(document)))
+    assert list(run_record.ticks_of(record)) == list(ticks(RUN))
 
 
 def test_a_run_is_decoded_with_its_policy_and_its_end() -> None:

@@ -253,6 +253,22 @@ def test_probes_leave_no_trace_in_the_numbers(client: Client, features: list[flo
     assert client.get("/metrics", "cluster").text.split("# HELP process_")[0] == before
 
 
+def test_answers_to_labels_are_counted_by_who_gave_them(client: Client) -> None:
+    """Also a refusal is an answer. Predictions, probes and scrapes do not count there."""
+    before = others_of(client)
+    client.post("/feedback", json={"prediction_id": "none", "label": 0})
+    client.get("/predict")
+    client.get("/health")
+    client.post("/predict", json={"features": ROW})
+    client.get("/metadata", headers={"x-sluice-probe": "weight"})
+    assert others_of(client) == {"gateway": before["gateway"] + 3, "cluster": before["cluster"]}
+
+
+def others_of(client: Client) -> dict[str, float]:
+    found = re.findall(r'ml_other_requests_total{entry="(\w+)".*} (.*)', metrics_of(client))
+    return {entry: float(number) for entry, number in found}
+
+
 def test_a_model_that_raises_is_a_500(client: Client) -> None:
     """The model's failure is its own fault, whatever it says about the input."""
 
