@@ -23,11 +23,10 @@ import pandas as pd
 from dev.processes import free_ports, running
 from dev.workflows import registry
 from sluice_operator.analysis.hold_out import refusal
-from sluice_operator.api.observation import HoldOut, HoldOutAnswer, HoldOuts, Rows
+from sluice_operator.api.observation import HoldOut, HoldOuts, Rows, Unresolved
 from sluice_operator.api.quantities import Share
 from sluice_operator.api.revision import Model
 from sluice_operator.api.spec import Accuracy, Confidence, Objective, Source
-from sluice_operator.mlflow.connection import Connection
 from sluice_trainer import data, forest
 
 _PATIENCE = 120.0  # seconds until the server is ready
@@ -60,7 +59,9 @@ class Served:
         return np.array(found)
 
 
-def checks(model: Model, trained: HoldOutAnswer, right: Sequence[bool], digest: str, least: Share) -> Iterator[Check]:
+def checks(
+    model: Model, trained: HoldOut | Unresolved, right: Sequence[bool], digest: str, least: Share
+) -> Iterator[Check]:
     """What the three checks say. `right`: by row of the hold-out with this `digest`, whether the served model was."""
     objective = Objective("hold-out", accuracy=Accuracy(Source.TRAINING, min=least))
     refused = refusal(objective, HoldOuts(trained), Confidence())
@@ -117,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         least = Share.parse(options.min_accuracy)
         model = registry.resolved(options.model)
-        trained = registry.asked(lambda mlflow: mlflow.hold_out(model, Connection()))
+        trained = registry.hold_out(model)
         with tempfile.TemporaryDirectory() as folder, served(model, Path(folder)) as answering:
             right = forest.score(answering, hold_out).right
     except (registry.NotResolvedError, NotServedError, httpx.HTTPError, ValueError) as error:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sluice_operator.api.observation import Denied, Resolved, Unreachable, Unresolved
+from sluice_operator.api.observation import Denied, HoldOut, Resolved, Unreachable, Unresolved
 from sluice_operator.api.revision import Model
 from sluice_operator.credentials.entries import Credentials
 from sluice_operator.http_client import HttpClient
@@ -53,3 +53,12 @@ def resolved(uri: str) -> Model:
             raise NotResolvedError(f"{uri}: {answer.message}")
         case _:
             raise NotResolvedError(f"{uri}: MLflow has not answered")
+
+
+def hold_out(model: Model) -> HoldOut | Unresolved:
+    """The result of a version on its hold-out, as its run in MLflow has it. Raises NotResolvedError."""
+    match asked(lambda registry: registry.hold_out(model, Connection())):
+        case HoldOut() | Unresolved() as found:
+            return found
+        case Unreachable() | Denied() as answer:
+            raise NotResolvedError(f"the run of {model.uri}: {answer.message}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dev.workflows import registry
 from dev.workflows.model_validation import checks
-from sluice_operator.api.observation import HoldOut, HoldOutAnswer, Rows, Unresolved
+from sluice_operator.api.observation import HoldOut, Rows, Unresolved
 from sluice_operator.api.quantities import Share
 from sluice_operator.api.revision import Model
 
@@ -21,7 +22,7 @@ def trained(right: tuple[bool, ...] = RIGHT) -> HoldOut:
 
 
 def said(
-    answer: HoldOutAnswer, right: tuple[bool, ...] = RIGHT, least: str = "0.70", digest: str = DIGEST
+    answer: HoldOut | Unresolved, right: tuple[bool, ...] = RIGHT, least: str = "0.70", digest: str = DIGEST
 ) -> list[bool]:
     return [check.good for check in checks(MODEL, answer, right, digest, Share.parse(least))]
 
@@ -42,7 +43,7 @@ def test_a_version_that_is_what_it_was_is_good() -> None:
     ],
 )
 def test_what_is_not_well_is_told_apart(
-    answer: HoldOutAnswer, right: tuple[bool, ...], least: str, expected: list[bool]
+    answer: HoldOut | Unresolved, right: tuple[bool, ...], least: str, expected: list[bool]
 ) -> None:
     """A model that was never good, one that is served wrongly, and one that nobody can compare."""
     assert said(answer, right, least) == expected
@@ -53,3 +54,10 @@ def test_another_hold_out_is_not_compared() -> None:
     [*_, last] = checks(MODEL, trained(), RIGHT, "sha256:1", Share.parse("0.70"))
     assert not last.good
     assert "--seed" in last.words
+
+
+def test_a_hold_out_that_nobody_could_read_is_no_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator's rule has no opinion while MLflow does not answer; a validation must not call that good."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    with pytest.raises(registry.NotResolvedError, match="models:/iris/1"):
+        registry.hold_out(Model("models:/iris/1", "iris", "1", run_id="r1"))
