@@ -28,3 +28,8 @@ def failure(report: Report, named: str) -> Failure | None:
             named, "it could not be fetched when the server was started, and MODEL_PATH is served: see the log"
         )
     return None if report.ready else Failure(named, report.reason)
+
+
+def lasting(report: Report, named: str) -> Failure | None:
+    """The same, if another try would end in the same way. A registry that hangs says nothing of a version."""
+    return failure(report, named) if report.final else None

@@ -88,7 +88,7 @@ class Supervisor:
     async def _watch(self, first: Child) -> None:
         report = await first.report()
         if first.uri:
-            self._remember(decide.failure(report, first.uri))
+            self._remember(decide.lasting(report, first.uri))
         serving = report.uri
         while True:
             await asyncio.sleep(self._interval)
@@ -125,8 +125,8 @@ class Supervisor:
             self._swap(child)
         else:
             logger.error("%s is not served, and the other version still is: %s", uri, failed.reason)
-            if report.final:
-                self._remember(failed)
+            if lasting := decide.lasting(report, uri):
+                self._remember(lasting)
             child.kill()
             await child.ended()
         self._trying = None

@@ -50,3 +50,10 @@ def test_a_server_that_began_with_its_second_source_says_so() -> None:
     failed = decide.failure(Report("/models/iris", True, "the model answered its input example"), TWO)
     assert failed is not None
     assert (failed.uri, "MODEL_PATH is served" in failed.reason) == (TWO, True)
+
+
+def test_only_what_would_end_in_the_same_way_is_remembered() -> None:
+    """Of the first version, too: when its files have come at last, /health must not say that it has failed."""
+    assert decide.lasting(Report(TWO, False, "it does not answer"), TWO) == BROKEN
+    assert decide.lasting(Report(TWO, False, "the store hangs", final=False), TWO) is None
+    assert decide.lasting(Report(TWO, True, "the model answered its input example"), TWO) is None
