@@ -10,6 +10,7 @@ from rich.live import Live
 
 from sluice_operator.api.owner import Manifest
 from sluice_operator.cli import cluster, status_view
+from sluice_operator.report import status_words
 
 
 def add(verbs: Any) -> None:
@@ -44,7 +45,7 @@ def _follow(console: Console, options: argparse.Namespace) -> None:
     before = ""
     for body in bodies:
         status = cluster.status_of(body)
-        if (line := status_view.headline(status)) != before:
+        if (line := status_words.headline(status)) != before:
             words = f"{datetime.now(UTC):%H:%M:%S}  {line}. {status.message}"
             console.print(status_view.text(words), soft_wrap=True)
         before = line

@@ -4,17 +4,9 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from sluice_operator.report.words import plain, span
 
-def plain(text: str) -> str:
-    """A text of somebody else in one line, with an escape in place of what a terminal would obey.
-
-    Models, messages and commands are chosen by whoever may write them, and read by an administrator.
-    """
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
-
-
-def _escaped(letter: str) -> str:
-    return " " if letter.isspace() else letter.encode("unicode_escape").decode()
+__all__ = ["clock", "lines", "number", "plain", "span"]
 
 
 def lines(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -27,16 +19,6 @@ def lines(rows: Sequence[Sequence[str]]) -> list[str]:
 def clock(unix: float) -> str:
     """The time of day in UTC, of unix seconds."""
     return datetime.fromtimestamp(unix, UTC).strftime("%H:%M:%S")
-
-
-def span(seconds: float) -> str:
-    """A duration as 45s, 12m05s or 3h20m."""
-    if not math.isfinite(seconds):
-        return "endless"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
 def number(count: float) -> str:

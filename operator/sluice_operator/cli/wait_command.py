@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sluice_operator.api.status import Status, Verdict
-from sluice_operator.cli import cluster, ending, markdown_report, run_sources, status_view, text_table, times
+from sluice_operator.cli import cluster, ending, markdown_report, run_sources, text_table, times
 from sluice_operator.cli.cluster import CommandError
 from sluice_operator.cli.ending import Ending
+from sluice_operator.report import status_words
 
 _EVERY = 5.0  # seconds between two looks
 _MOST_FAILURES = 24  # looks in a row that fail: two minutes, in which an API server is replaced
@@ -69,7 +70,7 @@ def run(
 
 
 def _print_change(status: Status, before: str) -> str:
-    line = status_view.headline(status)
+    line = status_words.headline(status)
     if line != before:
         print(text_table.plain(f"{datetime.now(UTC):%H:%M:%S}  {line}. {status.message}"), flush=True)
     return line

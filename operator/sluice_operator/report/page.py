@@ -30,23 +30,37 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def page(replay: Replay) -> str:
     """The whole page as HTML text."""
-    run = replay.record.run
-    title = f"{run.canary.model} {_ENDED[run.outcome or Outcome.WITHDRAWN]}"
-    style = (resources.files(__package__) / "style.css").read_text(encoding="utf-8")
     head = tag(
         "head",
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", f"{replay.record.namespace}/{replay.record.name}: {title}"),
-        tag("style", Markup(style)),
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"{replay.record.namespace}/{replay.record.name}: {title(replay)}"),
+        tag("style", Markup(style())),
     )
-    body = tag("body", *_headline(replay, title), *_summary(replay), *_figures(replay), *_reading(replay))
+    body = tag("body", tag("main", content(replay)))
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _headline(replay: Replay, title: str) -> Iterator[Markup]:
+def title(replay: Replay) -> str:
+    """How the run ended, in a few words."""
+    run = replay.record.run
+    return f"{run.canary.model} {_ENDED[run.outcome or Outcome.WITHDRAWN]}"
+
+
+def content(replay: Replay) -> Markup:
+    """What the page shows, for a page that has a head of its own. It needs the rules of `style`."""
+    return joined(*_headline(replay), *_summary(replay), *_figures(replay), *_reading(replay))
+
+
+def style() -> str:
+    """The style sheet of the page."""
+    return (resources.files(__package__) / "style.css").read_text(encoding="utf-8")
+
+
+def _headline(replay: Replay) -> Iterator[Markup]:
     run = replay.record.run
     yield tag("span", str(run.outcome), class_=f"badge {run.outcome}")
-    yield tag("h1", title)
+    yield tag("h1", title(replay))
     yield tag("p", _why(replay), class_="why")
     if differences := list(replay.differences()):
         words = "; ".join(differences)
@@ -91,10 +105,10 @@ def _summary(replay: Replay) -> Iterator[Markup]:
     if not rows:
         yield tag("p", "The run had no objectives: its steps needed only requests and time.")
         return
-    heading = tag(
-        "tr", *(tag("th", name, class_="number" if name in ("Canary", "Stable", "Counted") else "") for name in names)
-    )
-    yield tag("div", tag("table", tag("thead", heading), tag("tbody", *rows)), class_="scroll")
+    of_numbers = ("Canary", "Stable", "Counted")
+    cells = (tag("th", name, scope="col", class_="number" if name in of_numbers else "") for name in names)
+    table = tag("table", tag("thead", tag("tr", *cells)), tag("tbody", *rows), class_="objectives")
+    yield tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Objectives")
 
 
 def _row(replay: Replay, index: int, finding: Finding) -> Markup:
@@ -140,7 +154,8 @@ def _meter(log: float, threshold: float, style: str) -> Iterator[Markup]:
     """An e-value and its threshold, as numbers and as a bar."""
     part = max(0.0, min(1.0, log / threshold))
     yield joined(f"{_evalue(log)} of {_evalue(threshold)}")
-    yield tag("div", tag("div", class_=style, style=f"width:{part:.0%}"), class_="meter")
+    bar = tag("rect", class_=style, width=f"{part:.0%}", height="100%")
+    yield tag("svg", bar, class_="meter", aria_hidden="true")
 
 
 def _evalue(log: float) -> str:

@@ -209,7 +209,7 @@ def _figure(chart: Markup, *keys: tuple[str, str], heading: str = "") -> Markup:
     """A chart with its legend. `keys`: styles and their meaning."""
     legend = (tag("span", tag("i", class_=style), meaning, class_="key") for style, meaning in keys)
     title = tag("h3", heading) if heading else Markup()
-    return tag("figure", title, tag("figcaption", *legend), chart)
+    return tag("figure", title, tag("figcaption", *legend), chart, tabindex="0")  # by key, where it scrolls
 
 
 def _first_crossing(
