@@ -27,6 +27,7 @@ from sluice_operator.evalues.objective import ObjectiveBaseline
 
 FORMAT = 4
 _LEAST = -1e6  # log e-value; stands for minus infinity, which JSON does not have
+_MOST_JSON_BYTES = 50_000_000  # uncompressed: 25 times as many as a run of four days has; a crafted record has more
 MOST_BYTES = 500_000  # compressed; in base64 and with its summary, far less than the 1 MiB of a ConfigMap
 
 
@@ -164,13 +165,25 @@ def encoded(record: RunRecord, most_bytes: int = MOST_BYTES) -> bytes:
 def decoded(data: bytes) -> RunRecord:
     """The record from what `encoded` wrote. Raises UnreadableRecordError."""
     try:
-        text = zlib.decompress(data)
+        text = _decompressed(data)
         record_format = msgspec.json.decode(text, type=_Format).format
         if record_format != FORMAT:
             raise UnreadableRecordError(f"the record has format {record_format}, this program reads format {FORMAT}")
         return msgspec.json.decode(text, type=RunRecord, dec_hook=decode)
     except (zlib.error, msgspec.MsgspecError) as error:
         raise UnreadableRecordError(f"this is not a record of a run: {error}") from error
+
+
+def _decompressed(data: bytes) -> bytes:
+    unpacking = zlib.decompressobj()
+    text = unpacking.decompress(data, _MOST_JSON_BYTES)
+    if unpacking.unconsumed_tail:
+        raise UnreadableRecordError(
+            f"unpacked it has more than {_MOST_JSON_BYTES // 1_000_000} MB: no run has so many counts"
+        )
+    if not unpacking.eof:
+        raise UnreadableRecordError("this is not a record of a run: it ends half-way")
+    return text
 
 
 def baseline_of(record: RunRecord) -> Baseline:
