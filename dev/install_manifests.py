@@ -36,6 +36,7 @@ def everything(helm: Helm) -> dict[Path, str]:
     monitors = _rendered(helm, {**_STORE, "monitoring": {"kind": "ServiceMonitor"}}, *MONITORS)
     rules = _rendered(helm, {"alerts": {"kind": "PrometheusRule"}}, *MONITORS)
     policies = _rendered(helm, {**_STORE, "networkPolicies": {"enabled": True}})
+    web = _rendered(helm, {"web": {"enabled": True}, "networkPolicies": {"enabled": True}})
     folders = {
         "base": _operator(base),
         "namespaced": _operator(_rendered(helm, {"watch": {"namespaces": ["models"]}}, release="sluice-models")),
@@ -44,6 +45,7 @@ def everything(helm: Helm) -> dict[Path, str]:
         "service-monitors": {"monitors.yaml": monitors["monitors.yaml"]},
         "prometheus-rules": {"prometheus-rules.yaml": rules["alerts.yaml"]},
         "network-policies": {"network-policies.yaml": policies["network-policies.yaml"]},
+        "web": {"web.yaml": web["web.yaml"]},
     }
     made = {INSTALL / folder / name: _HEAD + text for folder, files in folders.items() for name, text in files.items()}
     return {**made, ROOT / "docs" / "chart-values.md": page()}

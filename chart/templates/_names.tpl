@@ -11,6 +11,10 @@ sluice-operator{{ include "sluice.suffix" . }}
 sluice-store{{ include "sluice.suffix" . }}
 {{- end }}
 
+{{- define "sluice.web" -}}
+sluice-web{{ include "sluice.suffix" . }}
+{{- end }}
+
 {{- define "sluice.lease" -}}
 sluice-leader{{ include "sluice.suffix" . }}
 {{- end }}

@@ -50,6 +50,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "store": OBJECT_STORE,
         "watch": {"namespaces": ["models"]},
     },
+    "web page": {"web": {"enabled": True, "replicas": 2}},
+    "web page with network policies": {
+        "networkPolicies": {"enabled": True, "webFrom": MONITORING, "webTo": EVERYWHERE},
+        "watch": {"namespaces": ["models", "others"]},
+        "web": {"enabled": True, "podLabels": {"team": "ml"}, "podAnnotations": {"sidecar": "none"}},
+    },
     "pods of a strict cluster": {
         "images": {"registry": "registry.example/team", "pullSecrets": ["login"], "pullPolicy": "Always", "tag": "1"},
         "gateway": {"address": "https://gateway.gateway.svc", "caSecret": "gateway-ca"},

@@ -12,7 +12,7 @@ import yaml
 from dev import install_manifests
 from dev.dashboards import __main__ as dashboards
 from dev.helm import CHART, MONITORS, Helm
-from tests.contract.chart_values import OBJECT_STORE, SMALLEST, VARIANTS, chosen
+from tests.contract.chart_values import EVERYWHERE, MONITORING, OBJECT_STORE, SMALLEST, VARIANTS, chosen
 
 Manifests = list[dict[str, Any]]
 
@@ -292,3 +292,26 @@ def test_the_chart_can_be_a_part_of_another_one(helm: Helm, tmp_path: Path) -> N
 def test_helm_finds_nothing_to_mend(helm: Helm) -> None:
     """`helm lint --strict`."""
     assert "0 chart(s) failed" in helm("lint", "--strict", values=SMALLEST)
+
+
+def test_the_web_page_has_no_right_and_no_token(helm: Helm) -> None:
+    """It asks with the token of each viewer; all that it has is the authority of the API server's certificate."""
+    manifests = helm.template(chosen("web page"))
+    spec = pod(manifests, "sluice-web")
+    assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == ("sluice-web", False)
+    assert find(manifests, "ServiceAccount", "sluice-web")["automountServiceAccountToken"] is False
+    bound = [subject["name"] for each in manifests for subject in each.get("subjects", [])]
+    assert "sluice-operator" in bound
+    assert "sluice-web" not in bound
+    assert [volume.get("configMap", {}).get("name") for volume in spec["volumes"]] == ["kube-root-ca.crt", None]
+    assert "envFrom" not in spec["containers"][0]
+
+
+def test_the_web_page_begins_with_the_namespaces_of_the_install(helm: Helm) -> None:
+    """And only the gateway reaches it, where a policy says so."""
+    manifests = helm.template(chosen("web page with network policies"))
+    arguments = pod(manifests, "sluice-web")["containers"][0]["args"]
+    assert arguments[1:] == ["--namespace=models", "--namespace=others"]
+    policy = find(manifests, "NetworkPolicy", "sluice-web")["spec"]
+    assert policy["ingress"] == [{"ports": [{"port": "http"}], "from": MONITORING}]
+    assert policy["egress"][1:] == EVERYWHERE

@@ -47,7 +47,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
             cluster("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
         for kind in MONITOR_KINDS:
             cluster.eventually("get", kind, "--namespace=models")
-        for account in ("sluice-operator", "sluice-crds", "sluice-test", "default"):
+        for account in ("sluice-operator", "sluice-crds", "sluice-test", "sluice-web", "default"):
             cluster("create", "serviceaccount", account, "--namespace=sluice-system")
         json_schemas.write(json.loads(cluster("get", "--raw=/openapi/v2")), schemas)
         yield Strict(cluster, schemas)

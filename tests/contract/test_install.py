@@ -233,6 +233,7 @@ def test_the_store_is_a_part_of_an_overlay(installed: Kubectl, tmp_path: Path, b
         ("service-monitors", {"PodMonitor": 1, "ServiceMonitor": 2}),
         ("prometheus-rules", {"PrometheusRule": 2}),
         ("network-policies", {"NetworkPolicy": 2}),
+        ("web", {"Deployment": 2, "NetworkPolicy": 1, "Service": 1, "ServiceAccount": 2}),
     ],
 )
 def test_a_component_adds_its_objects(

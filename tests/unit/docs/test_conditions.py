@@ -21,7 +21,7 @@ REASON = re.compile(r"[A-Z][A-Za-z]*[a-z][A-Z][A-Za-z]*")  # of two words at lea
 OTHERS = {
     *("AfterPromotion", "BeforePromotion", "EveryStep", "PromoteIfClean", "TrustedTypes"),
     *("ConfigMap", "ContainerCreating", "EndpointSlice", "IfNotPresent", "PodInitializing", "PodScheduled"),
-    *("IngressClass", "OnFailure", "CustomResourceDefinition", "SelfSubjectRulesReview"),
+    *("IngressClass", "OnFailure", "CustomResourceDefinition", "SelfSubjectRulesReview", "SelfSubjectReview"),
     *("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerStatusUnknown"),
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "OutOf"),
     *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure"),

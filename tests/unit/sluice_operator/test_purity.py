@@ -8,7 +8,7 @@ import pytest
 import sluice_operator
 
 ROOT = Path(sluice_operator.__file__).parent
-FOLDERS = ("analysis", "api", "counting", "evalues", "manifests", "records", "report", "rollout")
+FOLDERS = ("analysis", "api", "counting", "evalues", "manifests", "records", "report", "rollout", "web/pages")
 MODULES = sorted(module for folder in FOLDERS for module in (ROOT / folder).rglob("*.py"))
 OF_THE_WORLD = {"now", "utcnow", "today", "environ", "getenv", "open", "urlopen"}
 
