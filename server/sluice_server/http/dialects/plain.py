@@ -115,10 +115,10 @@ class PlainDialect:
 
 
 def detail(rejection: Rejection) -> str | list[dict[str, Any]]:
-    """FastAPI's `detail`: a list with the fault of an invalid value, else a sentence."""
+    """FastAPI's `detail`: a list with the fault of an invalid value, or of the body as a whole; else a sentence."""
     if rejection.cause is not Cause.INVALID:
         return rejection.message
-    return [{"type": rejection.kind, "loc": list(rejection.location), "msg": rejection.message}]
+    return [{"type": rejection.kind, "loc": list(rejection.location) or ["body"], "msg": rejection.message}]
 
 
 def _other_fields(content: dict[str, Any]) -> Rejection | None:

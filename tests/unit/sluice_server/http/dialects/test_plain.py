@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_server.http.dialects.plain import PlainDialect
-from sluice_server.inference.rejection import Rejection
+from sluice_server.inference.rejection import Rejection, invalid
 from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Column, Kind, Schema
@@ -239,3 +239,9 @@ def test_more_lists_than_rows_need_are_not_made(part: bytes) -> None:
     """A million lists stop all other requests for a second; they are counted in a thousandth of that."""
     code, detail = rejected(PLAIN, b'{"features": [' + b",".join([part] * 2_000) + b"]}")
     assert (code, "more lists and objects than 10 rows need" in detail) == (413, True)
+
+
+def test_what_is_wrong_with_no_single_value_is_wrong_with_the_body() -> None:
+    """As where the model has no finite answer to a row: clients of FastAPI expect that a place is never empty."""
+    written = PLAIN.write_rejection(invalid((), "value_error", "the model's answer for row 0 is infinite"))
+    assert json.loads(written)["detail"][0]["loc"] == ["body"]
