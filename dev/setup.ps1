@@ -13,7 +13,7 @@ function Test-Python {
     param([string[]]$Command)
     if (-not (Get-Command $Command[0] -ErrorAction SilentlyContinue)) { return $false }
     $options = @($Command | Select-Object -Skip 1)
-    & $Command[0] @options -c "import sys; sys.exit(sys.version_info < (3, 11))"
+    & $Command[0] @options -c "import sys; sys.exit(sys.version_info < (3, 11))" | Out-Null
     return $LASTEXITCODE -eq 0
 }
 
