@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,18 @@ _QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMET
 
 
 @contextmanager
-def running(folder: Path, **variables: str) -> Iterator[str]:
-    """Its URL; everything that it writes is in `folder`. `variables`: of its environment."""
+def running(folder: Path, options: Sequence[str] = (), prefix: str = "", **variables: str) -> Iterator[str]:
+    """Its URL; everything that it writes is in `folder`.
+
+    `options`: more of `mlflow server`. `prefix`: the path that one of them puts it behind. `variables`: of its
+    environment.
+    """
     (port,) = processes.free_ports(1)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{prefix}"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"),
         *(f"--backend-store-uri=sqlite:///{folder}/registry.db", f"--artifacts-destination={folder}/artifacts"),
+        *options,
     ]
     with processes.running(command, folder / "mlflow.log", os.environ | _QUIET | variables) as process:
         deadline = time.monotonic() + _PATIENCE

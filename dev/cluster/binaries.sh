@@ -8,7 +8,7 @@ export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=readonly -trimpath -buildvcs=false
 
 GROUPS_OF_NODE=(kubernetes node coredns prometheus)
 # Of the contract tests alone: a cluster starts without them.
-GROUPS_OF_TESTS=(alertmanager compose helm jaeger lint loki monitors traefik workflows)
+GROUPS_OF_TESTS=(alertmanager compose helm jaeger lint loki monitors traefik versitygw workflows)
 
 # build_flags GROUP: the arguments of `go build`, one per line
 build_flags() {
@@ -22,7 +22,7 @@ build_flags() {
     prometheus) # with only the service discovery that is used: half the packages, half the size
       printf '%s\n' "-tags=remove_all_sd,enable_kubernetes_sd" "$strip" tool ;;
     coredns | monitors) printf '%s\n' "$strip" . ;;
-    node | alertmanager | compose | helm | jaeger | lint | loki | workflows) printf '%s\n' "$strip" tool ;;
+    node | alertmanager | compose | helm | jaeger | lint | loki | versitygw | workflows) printf '%s\n' "$strip" tool ;;
   esac
 }
 

@@ -44,7 +44,7 @@ faulty_image() {
   dockerfile_image "$1" "$2" "$(dockerfile faulty)" faulty --build-arg "SERVER_IMAGE=$server"
 }
 
-RUNTIME_LIBRARIES="lightgbm, onnxruntime, sklearn, xgboost"   # imported when a model needs one
+RUNTIME_LIBRARIES="lightgbm, obstore, onnxruntime, sklearn, xgboost"   # imported when a model needs one
 
 # dockerfile_image OUT NAME:TAG DOCKERFILE MODULES [buildah argument...]: the modules must be importable in the image
 dockerfile_image() {

@@ -6,6 +6,9 @@ nothing. Reading and writing take some megabytes of memory, however large a file
 
 from __future__ import annotations
 
+import html
+import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +36,15 @@ _CLIENT: ClientConfig = {
     "timeout": timedelta(hours=6),
     "allow_http": True,
 }
+_SAID = re.compile(r"<Code>(?P<code>[^<]*)</Code>.*?<Message>(?P<message>[^<]*)</Message>", re.DOTALL)  # of S3
+_HINTS = {
+    **dict.fromkeys(
+        ("AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+        ": may the store's keys read, list and write there, and are they right?",
+    ),
+    "NoSuchBucket": ": create it, or correct SLUICE_STORE_FILES_URL",
+}
+_EMPTY = "nothing-is-here"  # a folder that nobody writes to
 _Store: TypeAlias = LocalStore | S3Store | GCSStore | AzureStore
 
 
@@ -78,6 +90,7 @@ class Files:
         try:
             return (await obstore.head_async(self._store, path))["size"]
         except FileNotFoundError:
+            await self.check()
             return None
         except (BaseError, OSError) as error:
             raise FilesError(_brief(error)) from error
@@ -87,10 +100,19 @@ class Files:
         try:
             found = await obstore.get_async(self._store, path)
         except FileNotFoundError:
+            await self.check()
             return None
         except (BaseError, OSError) as error:
             raise FilesError(_brief(error)) from error
         return Content(found.meta["size"], _chunks(found))
+
+    async def check(self) -> None:
+        """Raises FilesError if there is no such bucket, or if it cannot be listed.
+
+        An object store says of a file in it only that there is no such file, and that must not pass for an answer.
+        """
+        async for _ in self.entries(_EMPTY):
+            pass
 
     async def remove(self, path: str) -> None:
         """There is no such file any more, whether there was one or not."""
@@ -148,6 +170,7 @@ def _open(url: str) -> _Store:
             _remove_unfinished(Path(folder.prefix or "/"))
             return folder
         if scheme in {"s3", "gs", "az"}:
+            _check_endpoints()
             store = from_url(
                 url,
                 client_options=_CLIENT,
@@ -163,6 +186,14 @@ def _open(url: str) -> _Store:
     )
 
 
+def _check_endpoints() -> None:
+    """obstore would end the whole process later. Raises ValueError."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"):
+        address = os.environ.get(name, "")
+        if address and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", address):
+            raise ValueError(f"{name} is {address[:100]!r}, and must be an address such as https://s3.example.com")
+
+
 def _remove_unfinished(folder: Path) -> None:
     """Removes what a process that was killed had written of a file: obstore has it beside that file, as `NAME#1`.
 
@@ -174,5 +205,7 @@ def _remove_unfinished(folder: Path) -> None:
 
 
 def _brief(error: Exception) -> str:
-    """The first line: behind it obstore repeats everything with its own types."""
+    """The words of S3, or the first line: behind it obstore repeats everything with its own types."""
+    if said := _SAID.search(str(error)):
+        return f"{said['code']}, {html.unescape(said['message']).rstrip('.')}{_HINTS.get(said['code'], '')}"
     return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -17,12 +17,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import msgspec
 import numpy as np
 import pytest
 
+from dev import object_store as object_stores
+from dev.object_store import ObjectStore
 from dev.processes import free_ports, running
 from sluice_operator.cli import run_sources
 from sluice_operator.controller.archive import summary
@@ -76,23 +79,16 @@ def wait_for(url: str, log: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """Variables for a bucket of an object store that checks the signatures of S3."""
-    folder = tmp_path_factory.mktemp("s3")
-    (folder / "data" / "sluice").mkdir(parents=True)
-    (port,) = free_ports(1)
-    keys = {"NANIO_ACCESS_KEY": "AKIASLUICE", "NANIO_SECRET_KEY": "a secret key of the tests"}
-    command = [sys.executable, "-c", "from nanio.cli import main; main()", "serve", "--host=127.0.0.1"]
-    command += [f"--port={port}", f"--data-dir={folder}/data", "--no-access-log"]
-    with running(command, folder / "log", os.environ | keys):
-        wait_for(f"http://127.0.0.1:{port}/", folder / "log")
-        yield {
-            "SLUICE_STORE_FILES_URL": "s3://sluice/kept",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": keys["NANIO_ACCESS_KEY"],
-            "AWS_SECRET_ACCESS_KEY": keys["NANIO_SECRET_KEY"],
-            "AWS_REGION": "us-east-1",
-        }
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An object store with the bucket `sluice`."""
+    with object_stores.running(tmp_path_factory.mktemp("s3"), ["sluice"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def bucket(object_store: ObjectStore) -> Mapping[str, str]:
+    """Variables for a bucket of an object store."""
+    return object_store.variables | {"SLUICE_STORE_FILES_URL": "s3://sluice/kept"}
 
 
 @pytest.fixture(scope="module")
@@ -141,22 +137,27 @@ class Store:
         return StoreClient(StoreSettings(self.url, self.folder / "token"))
 
 
-@pytest.fixture(params=["volume and SQLite", "S3 and PostgreSQL"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def over(tmp_path: Path, env: Mapping[str, str] = MappingProxyType({})) -> Store:
+    """A store over a volume and SQLite, where `env` does not say otherwise."""
     (tmp_path / "key").write_text(KEY)
     (tmp_path / "token").write_text(TOKEN)
     (port,) = free_ports(1)
-    env = {
+    own = {
         "SLUICE_STORE_HOST": "127.0.0.1",
         "SLUICE_STORE_PORT": str(port),
         "SLUICE_STORE_KEY_FILE": str(tmp_path / "key"),
         "SLUICE_STORE_FILES_URL": f"file://{tmp_path}/files",
         "SLUICE_STORE_DATABASE_URL": f"sqlite:///{tmp_path}/labels.db",
     }
-    if request.param == "S3 and PostgreSQL":
-        env |= request.getfixturevalue("bucket")
-        env["SLUICE_STORE_DATABASE_URL"] = request.getfixturevalue("postgresql")
-    return Store(f"http://127.0.0.1:{port}", tmp_path, env)
+    return Store(f"http://127.0.0.1:{port}", tmp_path, {**own, **env})
+
+
+@pytest.fixture(params=["volume and SQLite", "S3 and PostgreSQL"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "volume and SQLite":
+        return over(tmp_path)
+    database = {"SLUICE_STORE_DATABASE_URL": request.getfixturevalue("postgresql")}
+    return over(tmp_path, request.getfixturevalue("bucket") | database)
 
 
 def folder_of_a_model(folder: Path, megabytes: int) -> Path:
@@ -205,6 +206,48 @@ def test_a_model_that_is_refused_early_is_told_why(store: Store, tmp_path: Path)
         with pytest.raises(StoreError, match="answers 401") as refused:
             store.client.put(model, tree_digest(model))
         assert refused.value.reason == "StoreLoginRefused"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            {"SLUICE_STORE_FILES_URL": "s3://nobody/kept"},
+            "NoSuchBucket, The specified bucket does not exist: create",
+        ),
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "SignatureDoesNotMatch, The request signature we calculated does not"),
+        ({"AWS_ACCESS_KEY_ID": "nobody"}, "No user exists with the provided access key ID"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "error sending request"),
+    ],
+)
+def test_a_bucket_that_cannot_be_used_is_no_missing_model(
+    wrong: dict[str, str], words: str, bucket: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Each request says why, and so does the health: an object store answers 404 for all that is in no bucket."""
+    store = over(tmp_path, {**bucket, **wrong})
+    with store.started():
+        health = httpx.get(f"{store.url}/health", timeout=PATIENCE)
+        model = httpx.get(f"{store.url}/models/sha256:{'0' * 64}", headers=BEARER, timeout=PATIENCE)
+    assert (health.status_code, model.status_code) == (503, 503)
+    assert words in health.json()["files"]
+    assert words in model.json()["detail"]
+
+
+def test_models_are_served_when_the_object_store_is_back(tmp_path: Path) -> None:
+    """Nothing is lost, and nothing is read from before, while it is away."""
+    model = folder_of_a_model(tmp_path / "model", 1)
+    digest, folder = tree_digest(model), tmp_path / "s3"
+    folder.mkdir()
+    with ExitStack() as stack:
+        with object_stores.running(folder, ["sluice"]) as server:
+            store = over(tmp_path, server.variables | {"SLUICE_STORE_FILES_URL": "s3://sluice/kept"})
+            stack.enter_context(store.started())
+            store.client.put(model, digest)
+        away = httpx.get(f"{store.url}/models/{digest}", headers=BEARER, timeout=PATIENCE)
+        assert away.status_code == 503
+        with object_stores.running(folder, [], port=server.port):
+            store.client.get(digest, tmp_path / "copy")
+    assert tree_digest(tmp_path / "copy") == digest
 
 
 def path_of(model: Path) -> str:

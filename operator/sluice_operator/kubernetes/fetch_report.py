@@ -18,6 +18,7 @@ _SHOWN = 300  # characters of a text that is no report
 _MESSAGE = 2_000  # characters of a message in a report
 REASONS = frozenset(  # of both, for machines: conditions, and metrics with a series for each
     {
+        "ArtifactsLoginRefused",
         "BadMLmodel",
         "BadModelFile",
         "BadModelURI",

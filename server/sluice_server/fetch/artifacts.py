@@ -21,8 +21,9 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry, get_artifact_repository
 
+from sluice_server.fetch.bucket_words import BucketError, BucketLoginError
 from sluice_server.fetch.outcome import Unavailable
 from sluice_server.fetch.patience import LEAST, patient, size
 from sluice_server.fetch.preflight import MAX_FILES, ListedFile
@@ -34,12 +35,21 @@ _LOGGED_MODEL = re.compile(r"models:/(?P<id>m-[0-9a-fA-F]+)")
 _NOT_THERE = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 _LOGIN_REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
 _NAMED = re.compile(r"models:/(?P<name>[^/:@]+)(@(?P<alias>[^/:@]+)|/(?P<which>[0-9]+|[A-Za-z]+))")
-_RUN = re.compile(r"runs:/(?P<id>[^/]+)/.+")
+_RUN = re.compile(r"runs:/(?P<id>[^/]+)/(?P<path>.+)")
 _MOST_METRICS = 100  # of a run; more are not worth their place in each pod
 _GIT_COMMIT = "mlflow.source.git.commit"
 
 
 logger = logging.getLogger("sluice.fetch")
+
+
+def _bucket(artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> Any:
+    from sluice_server.fetch.bucket import Bucket  # noqa: PLC0415 - most models are not in a bucket
+
+    return Bucket(artifact_uri, tracking_uri, registry_uri)
+
+
+_artifact_repository_registry.register("s3", _bucket)  # also for what is behind `models:` and `runs:`
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,8 @@ def _at(place: str) -> Artifacts | Refused | Unavailable:
         return _unsupported(place, error)
     except RestException as error:  # the place of a run's model is asked for here
         return _not_served(place, error)
+    except BucketError as error:
+        return _unavailable("ArtifactsUnreachable", f"the files at {place} cannot be read", error)
     except (MlflowException, OSError) as error:
         if isinstance(error, MlflowException) and "registered artifact repository" in str(error):
             scheme = place.partition(":")[0]
@@ -188,7 +200,27 @@ def _artifact_uri(uri: str) -> str | None:
         return str(MlflowClient().get_model_version_download_uri(match["name"], match["version"]))
     if match := _LOGGED_MODEL.fullmatch(uri):
         return str(MlflowClient().get_logged_model(match["id"]).artifact_location)
-    return uri if _RUN.fullmatch(uri) else None
+    match = _RUN.fullmatch(uri)
+    return (_logged_by(match["id"], match["path"]) or uri) if match else None
+
+
+def _logged_by(run_id: str, name: str) -> str | None:
+    """Where the files of the model are that the run has logged under this name. Since MLflow 3 not among its own.
+
+    MLflow's client finds them, but lists them with another path than it takes.
+    """
+    client = MlflowClient()
+    outputs = client.get_run(run_id).outputs
+    for made in reversed(outputs.model_outputs if outputs else ()):
+        try:
+            model = client.get_logged_model(made.model_id)
+        except RestException as error:
+            if error.error_code not in _NOT_THERE:
+                raise
+            continue  # it was deleted
+        if model.name == name:
+            return str(model.artifact_location)
+    return None
 
 
 def _walk(repository: Any, folder: str | None) -> Iterator[ListedFile]:
@@ -213,6 +245,9 @@ def _unsupported(place: str, error: ImportError) -> Refused:
 
 def _unavailable(reason: str, what: str, error: Exception) -> Unavailable:
     """A login that is refused is told as that: it is no outage, and another try helps when it was corrected."""
+    if isinstance(error, BucketLoginError):
+        hint = "correct the Secret that model.registry.artifactSecret names, or name one"
+        return Unavailable("ArtifactsLoginRefused", f"{what}, the login is refused ({_brief(error)}): {hint}")
     status = getattr(getattr(error, "response", None), "status_code", None)  # of errors of requests
     if status in (401, 403) or getattr(error, "error_code", "") in _LOGIN_REFUSED:
         hint = "correct the Secret that model.registry.credentialsSecret names, or name one"

@@ -104,7 +104,7 @@ def _add_health(app: FastAPI, parts: Parts, metrics: Metrics) -> None:
 
 async def _files(files: Files) -> str:
     try:
-        await files.size("models")
+        await files.check()
     except FilesError as error:
         return str(error)
     return ""

@@ -77,6 +77,14 @@ def test_a_place_for_files_that_cannot_be_used_is_refused(url: str) -> None:
         Files(url)
 
 
+@pytest.mark.parametrize("address", ["nowhere", "s3.example.com:9000", "https://"])
+def test_an_address_of_an_object_store_that_is_none_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would end each request with a trace."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with pytest.raises(SettingError, match=f"AWS_ENDPOINT_URL is '{address}', and must be an address such as"):
+        Files("s3://bucket/prefix")
+
+
 @pytest.mark.parametrize("url", ["mysql://u:verysecret@h/db", "verysecret", "sqlite+aiosqlite:///x"])
 def test_a_database_that_cannot_be_used_is_refused(url: str) -> None:
     """The sentence does not repeat an address that may hold a password."""

@@ -12,15 +12,16 @@ from mlflow.exceptions import RestException
 
 from sluice_server.fetch import artifacts, fetch
 from sluice_server.fetch.artifacts import Artifacts, Pinned
+from sluice_server.fetch.bucket_words import BucketLoginError
 from sluice_server.fetch.outcome import Unavailable
 from sluice_server.model.origin import Origin
 from sluice_server.model.refusal import Refused
 from sluice_server.settings import fetch_settings
 
-BUCKET = "s3://bucket/models/m-1/artifacts"
-NO_CLIENT = ModuleNotFoundError("No module named 'boto3'", name="boto3")
+BUCKET = "gs://bucket/models/m-1/artifacts"
+NO_CLIENT = ModuleNotFoundError("No module named 'google.cloud'", name="google.cloud")
 SENTENCE = (
-    "the files at s3://bucket/models/m-1/artifacts need boto3, which is not here: "
+    "the files at gs://bucket/models/m-1/artifacts need google.cloud, which is not here: "
     "start MLflow with --serve-artifacts, or use an image with that package"
 )
 
@@ -44,6 +45,16 @@ def test_a_store_that_does_not_answer_is_unavailable() -> None:
     """The same listing is tried again, because the store may answer later."""
     listed = artifacts.list_files(Artifacts(Store(OSError("connection refused")), BUCKET))
     assert listed == Unavailable("ArtifactsUnreachable", f"the files at {BUCKET} cannot be listed: connection refused")
+
+
+def test_a_login_that_a_bucket_refuses_is_no_outage() -> None:
+    """The message says which Secret to correct."""
+    listed = artifacts.list_files(Artifacts(Store(BucketLoginError("AccessDenied, Access Denied")), BUCKET))
+    assert listed == Unavailable(
+        "ArtifactsLoginRefused",
+        f"the files at {BUCKET} cannot be listed, the login is refused (AccessDenied, Access Denied): "
+        "correct the Secret that model.registry.artifactSecret names, or name one",
+    )
 
 
 @pytest.mark.parametrize(
