@@ -42,6 +42,7 @@ from tests.unit.sluice_operator.fake_prometheus import (
 )
 
 BEGAN = time.time() // 1 - START - 400  # begin of the run, in the time of the unit tests: all samples are before now
+PREFIX = "/teams/prometheus"  # where it is behind the gateway of others
 MAX_SAMPLES = 5_000  # that one query may load
 
 
@@ -117,7 +118,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def prometheus(folder: Path, scrapes: Scrapes) -> Iterator[str]:
-    """The URL of a Prometheus with its data in `folder`, that has stored these samples."""
+    """The URL, with a path, of a Prometheus with its data in `folder`, that has stored these samples."""
     with targets(scrapes) as (address, stored):
         jobs = [
             {
@@ -133,12 +134,13 @@ def prometheus(folder: Path, scrapes: Scrapes) -> Iterator[str]:
         config.write_text(yaml.safe_dump({"global": timing, "storage": old, "scrape_configs": jobs}))
         command = [
             *(find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
-            *(f"--web.listen-address=127.0.0.1:{port}", f"--query.max-samples={MAX_SAMPLES}", "--log.level=error"),
+            *(f"--web.listen-address=127.0.0.1:{port}", f"--web.route-prefix={PREFIX}"),
+            *(f"--query.max-samples={MAX_SAMPLES}", "--log.level=error"),
         ]
         with running(command, folder / "prometheus.log"):
             for job, event in stored.items():
                 assert event.wait(PATIENCE), f"{job} was not read: {(folder / 'prometheus.log').read_text()[-2000:]}"
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}{PREFIX}"
 
 
 def verdict_from(url: str, now: float, run: Run) -> Verdict:
@@ -150,6 +152,12 @@ def verdict_from(url: str, now: float, run: Run) -> Verdict:
 def test_a_target_that_two_jobs_scrape_is_not_counted_twice(url: str, now: float) -> None:
     """The verdict has the same numbers as with a fake that has each sample once."""
     assert verdict_from(url, now, a_run(BEGAN)) == verdict_at(evaluator_for(serving()), now, a_run())
+
+
+def test_without_its_path_the_message_asks_for_the_address(url: str) -> None:
+    """Prometheus answers 404 with a page of text."""
+    with pytest.raises(MetricsLostError, match="HTTP 404, Not Found: is that the address of Prometheus, with its path"):
+        asyncio.run(Reader(connect(url.removesuffix(PREFIX))).ahead())
 
 
 def test_a_retention_shorter_than_the_run_loses_counts_and_invents_none(url: str) -> None:

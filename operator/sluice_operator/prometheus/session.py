@@ -153,7 +153,13 @@ def _hint(response: requests.Response) -> str:
     if response.is_redirect:
         host = urlsplit(response.headers["location"]).netloc.rpartition("@")[2]
         return f" to {host or 'another path'}, and redirects are not followed: write the address that answers"
-    return ": are its credentials right?" if response.status_code in (401, 403) else ""
+    match response.status_code:
+        case 401 | 403:
+            return ": are its credentials right?"
+        case 404:
+            return ": is that the address of Prometheus, with its path?"
+        case _:
+            return ""
 
 
 def _reason(body: bytes) -> str:

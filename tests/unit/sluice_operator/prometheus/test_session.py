@@ -143,6 +143,7 @@ def test_the_client_reads_what_prometheus_sends(kind: str, respond: Respond) -> 
         (answer(503, b"<html>" + b"x" * 50_000), "HTTP 503, Service Unavailable"),
         (answer(401, b""), "HTTP 401, Unauthorized: are its credentials right?"),
         (answer(403, b"<html>"), "HTTP 403, Forbidden: are its credentials right?"),
+        (answer(404, b"nothing"), "HTTP 404, Not Found: is that the address of Prometheus, with its path?"),
         (answer(422, REFUSED), f"HTTP 422, {TOO_MUCH}"),
         (answer(400, json.dumps({"error": "no\n " * 999}).encode()), f"HTTP 400, {'no ' * 63}n..."),
         (answer(400, b"\xff\xfe"), "HTTP 400, Bad Request"),
