@@ -25,10 +25,11 @@ from mlflow.store.artifact.artifact_repository_registry import _artifact_reposit
 
 from sluice_server.fetch.bucket_words import BucketError, BucketLoginError
 from sluice_server.fetch.outcome import Unavailable
-from sluice_server.fetch.patience import LEAST, patient, size
+from sluice_server.fetch.patience import patient, size
 from sluice_server.fetch.preflight import MAX_FILES, ListedFile
 from sluice_server.model.origin import ACCURACY_NAMES, Origin
 from sluice_server.model.refusal import Refused
+from sluice_server.store.steady import LEAST
 
 _VERSION = re.compile(r"models:/(?P<name>[^/:]+)/(?P<version>[0-9]+)")
 _LOGGED_MODEL = re.compile(r"models:/(?P<id>m-[0-9a-fA-F]+)")

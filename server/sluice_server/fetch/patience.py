@@ -14,8 +14,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-WITHIN = 120.0  # seconds in which something must come; MLflow's own attempts take 45 at most
-LEAST = 64 * 1024  # bytes
+from sluice_server.store.steady import LEAST, WITHIN  # MLflow's own attempts take 45 s at most
+
 _THREAD = "asking"
 _BLOCK = 512  # bytes, as POSIX counts what a file takes
 Answer = TypeVar("Answer")

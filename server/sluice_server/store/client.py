@@ -22,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from sluice_server.settings import StoreSettings
 from sluice_server.store import archive, connections
 from sluice_server.store.archive import ArchiveError
+from sluice_server.store.steady import Steady
 
 _PATIENCE = 60.0  # seconds; until the store has taken or sends the next bytes
 _LABELS_PATIENCE = 10.0  # seconds; some labels are counted at once, and a pod that stops waits for this
@@ -84,7 +85,9 @@ class StoreClient:
         with self._answer(self._pool, "GET", f"/models/{digest}", None) as response:
             self._expect(response, HTTPStatus.OK)
             try:
-                archive.unpack(cast(IO[bytes], response), folder)
+                archive.unpack(cast(IO[bytes], Steady(response)), folder)
+            except TimeoutError as error:
+                raise StoreError("StoreUnreachable", f"no answer from {self._settings.url}: {error}") from None
             except ArchiveError as error:
                 raise StoreError(
                     "StoreContentDamaged",

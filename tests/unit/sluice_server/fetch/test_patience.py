@@ -15,7 +15,8 @@ import pytest
 from sluice_server.fetch import artifacts, patience
 from sluice_server.fetch.artifacts import Artifacts
 from sluice_server.fetch.outcome import Unavailable
-from sluice_server.fetch.patience import LEAST, patient, size
+from sluice_server.fetch.patience import patient, size
+from sluice_server.store.steady import LEAST
 
 SOON = 0.05  # seconds
 BUCKET = "mlflow-artifacts:/1/models/m-1/artifacts"

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sluice_server.settings import StoreSettings
 from sluice_server.store import connections
 from sluice_server.store.archive import packed
 from sluice_server.store.client import StoreClient, StoreError
+from sluice_server.store.steady import Steady
 
 DIGEST = f"sha256:{'0' * 64}"
 
@@ -33,6 +35,7 @@ class Store:
     body: bytes = b""
     length: int | None = None  # that it claims
     first: list[int] = field(default_factory=list)  # statuses of the first answers
+    drips_until: threading.Event | None = None  # a byte at a time, behind the body
     before_reading: Callable[[], object] = bool  # called before it reads a model
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
 
@@ -62,6 +65,8 @@ def serving(state: Store) -> Iterator[Store]:
             self.send_header("content-length", str(len(state.body) if state.length is None else state.length))
             self.end_headers()
             self.wfile.write(state.body)
+            while state.drips_until is not None and not state.drips_until.wait(0.02):
+                self.wfile.write(b"x")
 
         do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815 - names of the standard library
 
@@ -105,6 +110,18 @@ def test_the_model_is_copied_and_nothing_else(store: Store, prepared: Path, tmp_
     assert (outcome.digest, outcome.manifest.digest) == (digest, "sha256:1")
     assert tree_digest(tmp_path / "model") == digest
     assert store.requests == [("GET", f"/models/{digest}", None)]
+
+
+def test_a_store_that_drips_is_one_that_does_not_answer(
+    store: Store, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No single byte is late, and a pod would never start."""
+    monkeypatch.setattr("sluice_server.store.client.Steady", partial(Steady, within=0.1))
+    store.body, store.length, store.drips_until = b"".join(packed(prepared))[:100], 100_000, threading.Event()
+    outcome = copy(store, tmp_path / "model")
+    store.drips_until.set()
+    assert isinstance(outcome, Unavailable)
+    assert (outcome.reason, "less than 64 KiB have come" in outcome.message) == ("StoreUnreachable", True)
 
 
 def test_another_model_is_not_served(store: Store, prepared: Path, tmp_path: Path) -> None:
