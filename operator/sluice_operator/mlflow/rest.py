@@ -149,6 +149,8 @@ def _login_refused(base: str, login: Login, status: int, content: bytes) -> Deni
         return Denied("RegistryLoginRefused", f"MLflow at {base} asks for a login (HTTP {status}): {hint}")
     does = "does not accept the credentials" if status == 401 else "does not allow this with the credentials"
     hint = "correct them" if status == 401 else "give that user the right to read the model, or correct them"
+    if status == 403 and not urlsplit(base).path:  # MLflow's app for logins allows no path that it does not know
+        hint += "; or is the path missing in the address?"
     return Denied("RegistryLoginRefused", f"MLflow at {base} {does} in {login.where} (HTTP {status}): {hint}")
 
 
