@@ -251,9 +251,11 @@ def test_a_model_without_a_signature_is_served_if_its_file_tells_one(
 ) -> None:
     """It has the names of the columns, and a forest takes numbers only."""
     assert fetch(register(registry, model))[0] == 0
-    signed = manifest.read(fetch.model_dir).schema
+    signed = manifest.read(fetch.model_dir)
     assert fetch(register(registry, changed(model, tmp_path / "bare", signature=None)))[0] == 0
-    assert manifest.read(fetch.model_dir).schema == signed
+    found = manifest.read(fetch.model_dir)
+    assert (found.schema.columns, found.signature_is_inferred) == (signed.schema.columns, True)
+    assert not signed.signature_is_inferred
 
 
 def test_another_flavor_is_refused(registry: str, model: Path, fetch: Fetch, tmp_path: Path) -> None:
