@@ -17,7 +17,7 @@ PORTABLE_TESTS = tests/unit/docs tests/unit/trainer tests/unit/sluice_operator/a
   tests/unit/sluice_operator/counting tests/unit/sluice_operator/evalues tests/unit/sluice_operator/manifests \
   tests/unit/sluice_operator/records tests/unit/sluice_operator/report tests/unit/sluice_operator/rollout
 
-.PHONY: help check check-portable coverage validate-data train validate-model deploy security release-files test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status images lock clean
+.PHONY: help check check-portable coverage validate-data train validate-model deploy security release-files test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status browser images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,7 +68,8 @@ test: check ## All tests: the check, contract, and end to end (a cluster that di
 	@echo "== programs and images of the cluster"
 	$(CLUSTER) build
 	$(CLUSTER) images
-	@echo "== contract tests: a real API server, a real MLflow"
+	$(MAKE) browser
+	@echo "== contract tests: a real API server, a real MLflow, a real browser"
 	$(BIN)/python -m pytest -v --numprocesses auto --dist loadfile tests/contract
 	@echo "== end-to-end tests: the cluster"
 	$(BIN)/python -m pytest -v tests/e2e
@@ -121,6 +122,9 @@ cluster-down: ## Ends the local cluster and leaves nothing of it
 
 cluster-status: ## What runs in the local cluster, and its addresses
 	$(CLUSTER) status
+
+browser: ## Installs the browser that the tests of the web page drive (Debian's Chromium), unless there is one
+	dev/browser.sh
 
 images: ## Makes the images whose inputs changed, and loads them into the cluster
 	$(CLUSTER) images

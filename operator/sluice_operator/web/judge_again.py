@@ -16,8 +16,8 @@ from sluice_operator.records.replay import replayed
 from sluice_operator.records.run_record import UnreadableRecordError
 from sluice_operator.web.pages.run import Report
 
-_CPU_SECONDS = 30
-_BYTES = 320 * 1024 * 1024  # of memory that it may write to; a run of a day takes about 120 MB
+_CPU_SECONDS = 60  # a run of a day, in ticks of 5 seconds, takes about 26
+_BYTES = 320 * 1024 * 1024  # of memory that it may write to; a run of a day takes about 80 MB
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ import msgspec
 
 from sluice_operator.web.pages.run import Report
 
-_SECONDS = 60.0  # until a report is there, with those before it
+_SECONDS = 120.0  # until a report is there, with those before it
 _JUDGE_AGAIN = (sys.executable, "-m", "sluice_operator.web.judge_again")
 
 

@@ -72,7 +72,10 @@ def with_hostile_texts() -> Status:
         stable=replace(current.stable, model=hostile_model),
         run=replace(current.run, pause=Pause(HOSTILE, HOSTILE, NOW)),
         verdict=replace(VERDICT, message=HOSTILE, forecast=HOSTILE, reason=HOSTILE, objectives=hostile_objectives()),
-        conditions=(Condition("Stalled", "True", HOSTILE, HOSTILE, NOW), Condition(HOSTILE, HOSTILE, "", "", NOW)),
+        conditions=(
+            Condition("Stalled", "True", HOSTILE, HOSTILE, NOW),
+            Condition(HOSTILE, "True", HOSTILE, HOSTILE, NOW),
+        ),
         rejected=(Rejection(HOSTILE, HOSTILE, HOSTILE, HOSTILE, NOW),),
         history=(HistoryEntry(HOSTILE, HOSTILE, Outcome.REJECTED, HOSTILE, NOW, NOW, HOSTILE, (taken,)),),
         last_command=taken,
