@@ -46,7 +46,7 @@ def model(body: Manifest, now: datetime, viewer: str) -> str:
 def _now(current: Status, body: Manifest, now: datetime) -> Iterator[Markup]:
     yield tag("p", tag("b", status_words.phase_since(current, now)), " ", *fleet.badges(current), class_="why")
     if current.message:
-        yield tag("p", current.message, class_="notice" if fleet.needs(current) else "")
+        yield tag("p", current.message, class_="notice" if fleet.needs(current) else "message")
     if current.weight:
         yield _weight(current.weight)
     yield details(
@@ -98,8 +98,8 @@ def _objectives(verdict: Verdict) -> Iterator[Markup]:
     yield table("Objectives: evidence, and the threshold that it must reach", _OBJECTIVES, rows)
     yield tag(
         "p",
-        "Evidence against the canary that reaches its threshold rolls it back. Evidence for it that reaches its "
-        "threshold passes the step, once all objectives have that.",
+        "Evidence is in e-values: 1 is no evidence. An objective fails when the evidence against the canary reaches "
+        "its threshold, and passes when that in its favour does.",
         class_="quiet",
     )
 
