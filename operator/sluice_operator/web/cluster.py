@@ -21,7 +21,7 @@ from sluice_operator.web.pages.fleet import Models
 
 PAGE = 250  # ModelDeployments
 _SECONDS = 10.0  # of one read
-_MAX_BYTES = 32 * 1024 * 1024  # of an answer: that many objects with a full status have about 6 MB
+_MAX_BYTES = 32 * 1024 * 1024  # of an answer: that many objects in a rollout have about 1.5 MB
 _MODELS = f"/apis/{names.GROUP}/{names.VERSION}"
 _REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 

@@ -50,6 +50,11 @@ def forget(response: web.StreamResponse) -> None:
 
 
 def is_own_form(request: web.Request) -> bool:
-    """Whether a form of this site sent the request, and not one of another site. Without a header, no browser did."""
-    site, origin = request.headers.get("Sec-Fetch-Site", ""), request.headers.get("Origin", "")
-    return site in ("", "same-origin", "none") and (not origin or origin.partition("://")[2] == request.host)
+    """Whether a form of this site sent the request, and not one of another site. Without a header, no browser did.
+
+    Over plain http browsers say only the origin, which is another one behind a proxy that changes the host.
+    """
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site == "same-origin"
+    origin = request.headers.get("Origin", "")
+    return not origin or origin.partition("://")[2] == request.host

@@ -213,6 +213,14 @@ async def test_a_form_of_another_site_signs_nobody_in_or_out(headers: dict[str, 
     assert cluster.asked == []
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "https://sluice.example", "Sec-Fetch-Site": "same-origin"}, {}])
+async def test_a_form_behind_a_proxy_signs_in(headers: dict[str, str]) -> None:
+    """Though the proxy asks for another host than the browser did; so does what is no browser."""
+    async with browser(a_cluster()) as client:
+        answer = await client.post("/sign-in", data={"token": "jane-token"}, headers=headers, allow_redirects=False)
+    assert answer.status == 303
+
+
 async def test_a_link_on_another_site_leads_to_the_page() -> None:
     """A browser does not send the cookie with it; the form says what to do."""
     async with browser(a_cluster()) as client:
