@@ -28,6 +28,8 @@ OTHERS = {
     *("ArrayFeatureExtractor", "CPUExecutionProvider"),
     *("NaN", "NaT", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
     *("ImplementationSpecific", "AlwaysAllow", "PodDisruptionBudget"),
+    *("AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"),  # of S3
+    "XAdminUserNotFound",
 }
 
 # One word may be anything. In these folders, where reasons are made, it is one unless it is named here: types, statuses
