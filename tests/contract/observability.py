@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +20,8 @@ from dev.programs import find_program
 from tests.contract.conftest import Kubectl
 
 SETUP = ROOT / "manifests" / "logs-and-traces"
-_NAMESPACE = "--namespace=models"
+_NODE, _NAMESPACE = "node-1", "--namespace=models"
 _LOGS_OF_PODS, _STATE = "/var/log/pods", "/run/promtail"  # as the file of users has them
-
 _ENDS_AT_ONCE = {"graceful_shutdown_timeout": "100ms"}  # however many connections are open
 
 
@@ -76,6 +75,7 @@ def jaeger(folder: Path) -> Iterator[Jaeger]:
             "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 1000}}}},
             "jaeger_query": {
                 "storage": {"traces": "memory"},
+                "enable_tracing": False,  # of its own requests: nobody takes these, and it waits for that when it ends
                 "http": {"endpoint": f"127.0.0.1:{http}"},
                 "grpc": {"endpoint": f"127.0.0.1:{grpc}"},
             },
@@ -99,7 +99,7 @@ class Node:
     def pod(self, name: str, template: Mapping[str, Any], container: str, printed: str) -> Iterator[None]:
         """A pod of this template in the namespace `models`, one container of which has printed something."""
         metadata = {"name": name, "labels": template["metadata"]["labels"]}
-        spec = {**template["spec"], "nodeName": socket.gethostname(), "serviceAccountName": "default"}
+        spec = {**template["spec"], "nodeName": _NODE, "serviceAccountName": "default"}
         status = {"status": {"phase": "Running", "podIP": "127.0.0.1"}}
         pod, of = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, ("pod", name, _NAMESPACE)
         self.kubectl("create", "--filename=-", _NAMESPACE, stdin=json.dumps(pod))
@@ -109,8 +109,10 @@ class Node:
         folder.mkdir(parents=True)
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         (folder / "0.log").write_text("".join(f"{now} stderr F {line}\n" for line in printed.splitlines()))
-        yield
-        self.kubectl("delete", *of, "--grace-period=0", "--force")
+        try:
+            yield
+        finally:
+            self.kubectl("delete", *of, "--grace-period=0", "--force")
 
 
 @contextmanager
@@ -126,7 +128,8 @@ def promtail(node: Node, loki_url: str, folder: Path) -> Iterator[None]:
     configuration["scrape_configs"][0]["kubernetes_sd_configs"][0] |= _access(node.kubectl.kubeconfig)
     configuration["target_config"] = {"sync_period": "1s"}
     (folder / "promtail.yaml").write_text(yaml.safe_dump(configuration, width=10_000))
-    with running([find_program("promtail"), "-config.file=promtail.yaml"], folder / "promtail.log"):
+    command, environment = [find_program("promtail"), "-config.file=promtail.yaml"], {**os.environ, "HOSTNAME": _NODE}
+    with running(command, folder / "promtail.log", environment):
         yield
 
 

@@ -46,12 +46,13 @@ class World:
     run: str
 
     def lines(self, query: str) -> list[str]:
-        return soon(lambda: lines(self.loki, query), query)
+        found: list[str] = soon(lambda: lines(self.loki, query), query)
+        return found
 
     def prediction(self) -> str:
         """The line of the prediction."""
         (line,) = self.lines('{app="sluice-model"} |= "' + CORRELATION_ID + '"')
-        return str(line)
+        return line
 
     def spans_with(self, service: str, tag: str, value: str) -> list[dict[str, Any]]:
         """The spans of the one trace of a service that has a span with this tag."""
@@ -67,16 +68,16 @@ class World:
         return self._only_trace(f"/{trace_id}")
 
     def _only_trace(self, path: str, **params: str) -> list[dict[str, Any]]:
-        def asked() -> list[Any]:
+        def asked() -> Any:
             answer = httpx.get(f"{self.jaeger.url}/api/traces{path}", params=params, trust_env=False)
-            return list(answer.json()["data"] or []) if answer.status_code == 200 else []
+            return answer.json()["data"] if answer.status_code == 200 else None
 
         (trace,) = soon(asked, f"{path} {params}")
         return list(trace["spans"])
 
 
-def soon(look: Callable[[], list[Any]], what: str) -> list[Any]:
-    """What is found at last: what has just been sent is not there at once."""
+def soon(look: Callable[[], Any], what: str) -> Any:
+    """What is found at last: what has just been sent or started is not there at once."""
     deadline = time.monotonic() + PATIENCE
     while not (found := look()):
         assert time.monotonic() < deadline, f"found nothing: {what}"
@@ -116,20 +117,21 @@ def predict(folder: Path, model: Path, otlp_port: int) -> str:
 def world(kubectl: Kubectl, model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A model server has answered one prediction and the operator has rolled back one revision, each in its pod."""
     folder = {name: tmp_path_factory.mktemp(name) for name in ("loki", "jaeger", "promtail", "server", "pods")}
-    kubectl("create", "serviceaccount", "default", "--namespace=models")
+    account = ("serviceaccount", "default", "--namespace=models")  # a controller of a cluster makes it
     operator = yaml.safe_load((ROOT / "manifests" / "install" / "base" / "deployment.yaml").read_text())
     node, model = Node(kubectl, folder["pods"]), builders.deployment(OWNER, SERVED, replicas=1)
     with ExitStack() as ending:
+        kubectl("create", *account)
+        ending.callback(kubectl, "delete", *account)
         backend = ending.enter_context(jaeger(folder["jaeger"]))
         loki_url = ending.enter_context(loki(folder["loki"]))
         ending.enter_context(promtail(node, loki_url, folder["promtail"]))
-        soon(lambda: [True] if answers(loki_url) and answers(backend.url) else [], "Loki and Jaeger")
+        soon(lambda: answers(loki_url) and answers(backend.url), "Loki and Jaeger")
         predicted = predict(folder["server"], model_dir, backend.otlp_port)
         rollout = operate(backend.otlp_port, "fails")
         ending.enter_context(node.pod("iris-1", model["spec"]["template"], "server", predicted))
         ending.enter_context(node.pod("operator-1", operator["spec"]["template"], "operator", rollout.stderr))
         yield World(loki_url, backend, rollout.stdout.split()[-1])
-    kubectl("delete", "serviceaccount", "default", "--namespace=models")
 
 
 def answers(url: str) -> bool:
@@ -199,11 +201,7 @@ def test_the_links_of_grafana_lead_from_a_line_to_its_trace_and_back(world: Worl
     (span,) = world.spans_of(trace_id)
     back = TRACES["jsonData"]["tracesToLogsV2"]
     assert back["datasourceUid"] == LOGS["uid"]
-    (run,) = (
-        span for span in world.spans_with("sluice-operator", "sluice.run", world.run) if "sluice.run" in tags(span)
-    )
-    for of, id_of in ((span, CORRELATION_ID), (run, world.run)):
-        known = [f'{tag["value"]}="{tags(of)[tag["key"]]}"' for tag in back["tags"] if tag["key"] in tags(of)]
-        assert all(
-            id_of in json.dumps(line) for line in world.lines(back["query"].replace("$${__tags}", ", ".join(known)))
-        )
+    (run,) = (each for each in world.spans_with("sluice-operator", "sluice.run", world.run) if not each["references"])
+    for found, named in ((span, CORRELATION_ID), (run, world.run)):
+        known = [f'{tag["value"]}="{tags(found)[tag["key"]]}"' for tag in back["tags"] if tag["key"] in tags(found)]
+        assert all(named in line for line in world.lines(back["query"].replace("$${__tags}", ", ".join(known))))
