@@ -19,10 +19,11 @@ import yaml
 from dev.api_server import ROOT
 from dev.programs import find_program
 from tests.contract import json_schemas
-from tests.contract.conftest import Kubectl
+from tests.contract.conftest import Kubectl, api_server_in, wait_for
 
 CLUSTER = ROOT / "dev" / "cluster"
 PEERS = ("traefik", "prometheus", "mlflow")
+GATEWAY_KINDS = "gatewayclasses", "gateways"
 MANIFESTS = """
 set -euo pipefail
 . {cluster}/config.sh
@@ -113,12 +114,31 @@ def test_the_ports_of_this_machine_lead_to_the_services(
     }
 
 
-def test_kubeconform_finds_nothing_in_the_manifests(
-    api_server: Kubectl, manifests: list[dict[str, Any]], tmp_path: Path
-) -> None:
+@pytest.fixture
+def schemas(tmp_path: Path) -> Path:
+    """A folder with a schema for each kind that an API server with Gateway API knows."""
+    module = ("go", "list", "-m", "-f={{.Dir}}", "sigs.k8s.io/gateway-api")
+    subprocess.run(["go", "mod", "download", module[-1]], cwd=CLUSTER / "go" / "gateway-api", check=True)
+    where = subprocess.check_output(module, cwd=CLUSTER / "go" / "gateway-api", text=True).strip()
+    files = [f"--filename={where}/config/crd/standard/gateway.networking.k8s.io_{name}.yaml" for name in GATEWAY_KINDS]
+    with api_server_in(tmp_path) as cluster:
+        cluster("apply", "--server-side", *files)
+        wait_for(lambda: described(cluster), "the description of Gateway API")
+        (tmp_path / "schemas").mkdir()
+        json_schemas.write(json.loads(cluster("get", "--raw=/openapi/v2")), tmp_path / "schemas")
+    return tmp_path / "schemas"
+
+
+def described(cluster: Kubectl) -> subprocess.CompletedProcess[str]:
+    """Succeeds when the server describes the CRDs, which is some time after it has them."""
+    done = cluster.run("get", "--raw=/openapi/v2")
+    missing = [name for name in GATEWAY_KINDS if f"/v1/{name}" not in done.stdout]
+    return subprocess.CompletedProcess(done.args, done.returncode or len(missing), done.stdout, f"without {missing}")
+
+
+def test_kubeconform_finds_nothing_in_the_manifests(schemas: Path, manifests: list[dict[str, Any]]) -> None:
     """With `-strict`, and a schema for each kind."""
-    json_schemas.write(json.loads(api_server("get", "--raw=/openapi/v2")), tmp_path)
-    where = f"{tmp_path}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+    where = f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
     command = [find_program("kubeconform"), "-strict", "-schema-location", where, "-"]
     done = subprocess.run(command, input=yaml.safe_dump_all(manifests), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
