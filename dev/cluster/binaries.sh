@@ -8,7 +8,7 @@ export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=readonly -trimpath -buildvcs=false
 
 GROUPS_OF_NODE=(kubernetes node coredns prometheus)
 # Of the contract tests alone: a cluster starts without them.
-GROUPS_OF_TESTS=(alertmanager compose helm jaeger lint loki monitors traefik versitygw workflows)
+GROUPS_OF_TESTS=(alertmanager compose helm jaeger lint loki monitors prometheus-operator traefik versitygw workflows)
 
 # build_flags GROUP: the arguments of `go build`, one per line
 build_flags() {
@@ -22,7 +22,7 @@ build_flags() {
     prometheus) # with only the service discovery that is used: half the packages, half the size
       printf '%s\n' "-tags=remove_all_sd,enable_kubernetes_sd" "$strip" tool ;;
     coredns | monitors) printf '%s\n' "$strip" . ;;
-    node | alertmanager | compose | helm | jaeger | lint | loki | versitygw | workflows) printf '%s\n' "$strip" tool ;;
+    node | alertmanager | compose | helm | jaeger | lint | loki | prometheus-operator | versitygw | workflows) printf '%s\n' "$strip" tool ;;
   esac
 }
 
@@ -51,6 +51,13 @@ compiled() {
   done
 }
 
+# copy_crds FOLDER: those of the Prometheus Operator, which are in the module of its program
+copy_crds() {
+  local module
+  module=$(cd "$HERE/go/prometheus-operator" && go list -m -f '{{.Dir}}' github.com/prometheus-operator/prometheus-operator)
+  install -D -m 644 -t "$1/crds" "$module"/example/prometheus-operator-crd/*.yaml
+}
+
 # build_group GROUP WHAT: builds the group, unless its folder exists
 build_group() {
   local out tmp total flags began=$SECONDS
@@ -65,7 +72,9 @@ build_group() {
   fi
   # Go names a program after its last path element
   [ ! -e "$tmp/out/server" ] || mv "$tmp/out/server" "$tmp/out/etcd"
+  [ ! -e "$tmp/out/operator" ] || mv "$tmp/out/operator" "$tmp/out/prometheus-operator"
   [ ! -e "$tmp/out/cmd" ] || mv "$tmp/out/cmd" "$tmp/out/compose-config"
+  [ "$1" != prometheus-operator ] || copy_crds "$tmp/out"
   mv "$tmp/out" "$out"; rm -r "$tmp"
   log "$2: built in $((SECONDS - began)) s"
 }

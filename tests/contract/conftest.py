@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -22,6 +22,7 @@ from dev.helm import Helm
 from dev.processes import free_ports, running
 from dev.programs import find_program
 
+T = TypeVar("T")
 PATIENCE = 120.0  # seconds; a small and busy machine needs about ten
 
 
@@ -58,6 +59,15 @@ class Kubectl:
     def eventually(self, *arguments: str) -> str:
         """The output of the first run that succeeds. A new type can be used only some time after it was accepted."""
         return wait_for(lambda: self.run(*arguments), f"kubectl {' '.join(arguments)}")
+
+
+def eventually(attempt: Callable[[], T | None], what: str) -> T:
+    """The first answer that is neither None nor False. Tries for PATIENCE seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := attempt()):
+        assert time.monotonic() < deadline, f"{what}: nothing within {PATIENCE:.0f} s"
+        time.sleep(0.1)
+    return found
 
 
 def wait_for(attempt: Callable[[], subprocess.CompletedProcess[str]], what: str) -> str:
