@@ -9,6 +9,7 @@ import pytest
 
 from sluice_operator.analysis.default_objectives import default_objectives
 from sluice_operator.api.spec import Objective
+from sluice_operator.evalues.clumps import UNKNOWN_DIVISOR
 from tests.simulation.evidence import LIMITS, WITH_REFUSALS
 from tests.simulation.figures import medians_until_rollback
 from tests.simulation.plan import full_study
@@ -105,10 +106,14 @@ def test_refusals_cost_a_healthy_canary_no_time_and_a_refusing_one_its_run() -> 
 
 
 def test_without_errors_the_margin_is_ruled_out_by_the_tolerance() -> None:
-    """It takes about ln(40 / 0.3) / 0.001 requests, and not fewer than ln(20) / 0.001."""
-    outcomes = _outcomes(CLEARS_ERRORS, "calm, no errors", runs=20, minutes=10)
+    """It takes about ln(40 / 0.3) / 0.001 requests, and not fewer than ln(20) / 0.001, times 1.5.
+
+    A baseline without errors does not show whether they come in clumps.
+    """
+    outcomes = _outcomes(CLEARS_ERRORS, "calm, no errors", runs=20, minutes=15)
     assert outcomes.promoted.all()
-    assert np.log(20) / 0.001 < outcomes.median_exposed(outcomes.promoted) < 1.2 * np.log(40 / 0.3) / 0.001
+    counted = outcomes.median_exposed(outcomes.promoted) / UNKNOWN_DIVISOR
+    assert np.log(20) / 0.001 < counted < 1.2 * np.log(40 / 0.3) / 0.001
 
 
 def test_the_margin_of_a_canary_at_the_margin_is_not_ruled_out() -> None:

@@ -1,7 +1,7 @@
 """What stable did before a run: how its pods burst, and at which latencies a canary is best compared with it. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,14 +58,16 @@ class Baseline:
         return name, max(0.0, bursts_in_length.get(name, 0.0)) / length * 3600
 
     @property
-    def largest_clumps(self) -> tuple[str, float]:
-        """The objective whose bad requests come in the largest clumps, and how many times as many a verdict takes."""
-        sizes = {
-            name: float(np.max([past.judged.clump, *past.compared.clump.flat]))
+    def most_clumped(self) -> tuple[str, float, float]:
+        """The objective whose bad requests come in the largest clumps, and how many times as many requests a Pass on it
+        takes, and a Fail at least: the mean over columns rises first where clumps are smallest.
+        """
+        times = {
+            name: (float(past.judged.divisor), float(min(past.compared.divisor.flat, default=1.0)))
             for name, past in self.by_objective.items()
         }
-        name = max(sizes, key=lambda objective: sizes[objective], default="")
-        return name, sizes.get(name, 1.0)
+        name = max(times, key=lambda objective: max(times[objective]), default="")
+        return name, *times.get(name, (1.0, 1.0))
 
 
 def comparison_bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
@@ -109,11 +111,15 @@ def nearly_all_within(within: Mapping[float, float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PodPast:
-    """What the objectives count in the bins of one pod, by their names, and its requests in all of them."""
+    """What the objectives count in the bins of one pod, by their names, and its requests in all of them.
+
+    `first`: the index of its first bin. Bins of all pods have the same edges.
+    """
 
     counted: Mapping[str, ObjectiveCounts]
     bins: int
     requests: int
+    first: int = 0
 
 
 def pods_past(
@@ -131,6 +137,7 @@ def pods_past(
             {objective.name: criteria.counts_in_bins(objective, chosen, bins) for objective in objectives},
             bins.number,
             int(bins.finished.sum()),
+            bins.first,
         )
         for bins in of_pods
     ]
@@ -139,7 +146,8 @@ def pods_past(
 def from_pods(
     objectives: Sequence[Objective], chosen: tuple[float, ...], pods: Sequence[PodPast], bin_seconds: float
 ) -> Baseline:
-    """The baseline of stable: its pods are put one after the other, as if they were one pod.
+    """The baseline of stable: its pods are put one after the other, as if they were one pod. Only clumps may be larger
+    than those of a pod, because a clump may be spread over all pods.
 
     `chosen`: the latency bounds (seconds) to compare at.
     """
@@ -147,6 +155,8 @@ def from_pods(
     if bins and objectives:
         counted = {objective.name: _joined([pod.counted[objective.name] for pod in pods]) for objective in objectives}
         by_objective = from_counts(counted, bin_seconds)
+        if len(pods) > 1:
+            by_objective = _with_clumps_over_pods(by_objective, pods, bin_seconds)
     else:
         by_objective = _unknown(objectives, chosen)
     return Baseline(by_objective, chosen, bins * bin_seconds, sum(pod.requests for pod in pods))
@@ -174,10 +184,41 @@ def _joined(pods: Sequence[ObjectiveCounts]) -> ObjectiveCounts:
     return ObjectiveCounts(one([pod.judged for pod in pods]), one([pod.compared for pod in pods]))
 
 
+def _with_clumps_over_pods(
+    by_objective: Mapping[str, ObjectiveBaseline], pods: Sequence[PodPast], bin_seconds: float
+) -> dict[str, ObjectiveBaseline]:
+    """Counts of one revision are divided by what the sum of all pods shows, if that is more than single pods show.
+
+    A comparison needs it only for single pods: clumps that are spread over pods are spread over both revisions, request
+    by request, like all traffic. There they cancel, as do peaks of load that all pods share.
+    """
+    sums = [_added([(pod.first, pod.counted[name].judged) for pod in pods]) for name in by_objective]
+    requests, bad = (np.stack([getattr(counts, part) for counts in sums]) for part in ("requests", "bad"))
+    of_sums = bursts.learn(BinnedCounts(requests, bad, bin_seconds), MINIMUM_POD_SECONDS).divisor
+    return {
+        name: replace(past, judged=replace(past.judged, divisor=np.asarray(max(past.judged.divisor, of_sum))))
+        for (name, past), of_sum in zip(by_objective.items(), of_sums, strict=True)
+    }
+
+
+def _added(pods: Sequence[tuple[int, Counts]]) -> Counts:
+    """The counts of all pods in each bin, from the first bin and the counts of each of them.
+
+    A pod that was not scraped in a bin has no part in it.
+    """
+    bins = max(first + len(counts.requests) for first, counts in pods)
+    requests, bad = np.zeros(bins), np.zeros(bins)
+    for first, counts in pods:
+        scraped = slice(first, first + len(counts.requests))
+        requests[scraped] += counts.requests
+        bad[scraped] += counts.bad
+    return Counts(requests, bad)
+
+
 def _unknown(objectives: Sequence[Objective], chosen: tuple[float, ...]) -> dict[str, ObjectiveBaseline]:
     """The baseline of a past without counts."""
     columns = {objective.name: 1 if objective.latency is None else len(chosen) for objective in objectives}
-    judged = BurstLaw.unknown(MINIMUM_POD_SECONDS, clump=UNKNOWN_DIVISOR)
+    judged = BurstLaw.unknown(MINIMUM_POD_SECONDS, divisor=UNKNOWN_DIVISOR)
     return {
         name: ObjectiveBaseline(BurstLaw.unknown(MINIMUM_POD_SECONDS, (number,), UNKNOWN_DIVISOR), judged)
         for name, number in columns.items()

@@ -41,13 +41,15 @@ class Outlook:
     """What a run may expect at `rate` requests per second.
 
     `margin_factor`: how many times as wide all margins must be to be ruled out before the deadline. 1: the deadline is
-    long enough. Infinite: no margin that is tried is wide enough.
+    long enough. Infinite: no margin that is tried is wide enough. `divisor`: how many requests of the slowest objective
+    count as one, because bad ones come in clumps.
     """
 
     rate: float
     forecast: "Forecast"
     deadline: Duration
     margin_factor: float
+    divisor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

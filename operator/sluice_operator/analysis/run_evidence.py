@@ -154,7 +154,8 @@ class RunEvidence:
         bad_promotion, deadline = run.confidence.bad_promotion, run.rollout.deadline
         expected = forecast.of_run(needed, run.steps, rate, bad_promotion)
         wider = forecast.provable(needed, run.steps, rate, bad_promotion, deadline.total_seconds())
-        return Outlook(rate, expected, deadline, wider)
+        slowest = self.baseline.by_objective.get(expected.slowest)
+        return Outlook(rate, expected, deadline, wider, float(slowest.judged.divisor) if slowest else 1.0)
 
     def _traffic(self, evidence: ObjectiveEvidence, requests: int) -> ObjectiveTraffic:
         """What an objective counts of `requests`, which are those of the past and of the run."""
@@ -165,7 +166,7 @@ class RunEvidence:
         if objective.needed is Judge.BEFORE_PROMOTION:
             margins = (*(Margin() for _ in margins[:-1]), margins[-1])
         bad_share = bad / stable_counted if stable_counted else 0.0
-        clumps = (stable_counted + canary_counted) / float(past.judged.clump)
+        clumps = (stable_counted + canary_counted) / float(past.judged.divisor)
         return ObjectiveTraffic(objective.name, margins, bad_share, clumps / requests)
 
     def _ticks_before(self, moment: datetime | None) -> int:

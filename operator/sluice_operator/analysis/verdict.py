@@ -19,7 +19,7 @@ from sluice_operator.api.run import Run
 from sluice_operator.api.spec import Confidence, Judge, Objective, OnFail, Step, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Result
 
-VERDICT_VERSION = 4  # raised by each change after which the same counts may get another verdict, or other numbers
+VERDICT_VERSION = 5  # raised by each change after which the same counts may get another verdict, or other numbers
 CRASHES_TOLERATED = 1  # so many more times may the canary's model servers fail than stable's
 NO_CRASHES = Crashes()
 OVERDUE_TOLERATED = 20  # requests; a canary hangs if there are more, and also more than it finished

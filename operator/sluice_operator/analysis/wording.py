@@ -44,7 +44,9 @@ _REASONS: Mapping[str, Mapping[Family, str]] = {  # by the field of the objectiv
     },
     "refusals": {Family.STABLE: "RefusalsWorseThanStable", Family.BASELINE: "RefusalsWorseThanBefore"},  # without limit
 }
-_CLUMPED = 1.8  # times as many requests, from which a sentence mentions clumps
+AGAINST_CLUMPS = "limit retries, label one row per request, judge on requests and not on rows"
+CLUMPED = 1.8  # times as many requests, from which a sentence mentions clumps
+_PERHAPS_CLUMPED = 1.2  # from which it says that they cannot be ruled out
 _STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
 
 
@@ -200,6 +202,8 @@ def forecast(outlook: Outlook) -> str:
     """How long all steps take at the present rate of requests."""
     expected = outlook.forecast
     longest = f", {expected.slowest} takes longest" if expected.slowest else ""
+    if longest and outlook.divisor >= CLUMPED:
+        longest += f" (its bad requests come in clumps: {_times(outlook.divisor)} requests count as one)"
     rate = f"at {outlook.rate:.3g} req/s{longest}"
     if not math.isfinite(expected.total):
         return f"the steps never come to an end {rate}"
@@ -221,18 +225,13 @@ def unreachable(outlook: Outlook, objectives: Sequence[Objective]) -> str:
 def baseline(past: Baseline, findings: Sequence[Finding], confidence: Confidence) -> str:
     """What is known of stable's past, and whether it is still true: a verdict against the canary rests on it."""
     hours, least = past.pod_seconds / 3600, MINIMUM_POD_SECONDS / 3600
-    parts = [
-        f"{hours:.1f} pod-hours of stable's past"
-        + (f", taken for {least:g} with small clumps" if hours < least else "")
-    ]
+    parts = [f"{hours:.1f} pod-hours of stable's past" + (f", taken for {least:g}" if hours < least else "")]
     name, bursts_per_hour = past.most_bursts
     if bursts_per_hour * max(hours, least) >= 1:
         parts.append(
             f"{name} burst about {bursts_per_hour:.2g} times an hour: a verdict against the canary takes longer"
         )
-    clumped, times_as_many = past.largest_clumps
-    if times_as_many >= _CLUMPED:
-        parts.append(f"clumps of bad requests ({clumped}): a verdict takes about {times_as_many:.2g} times as many")
+    parts += _clumps(past)
     worse = [finding.objective.name for finding in findings if (finding.stable_worse or 0.0) >= math.log(_STRONG)]
     if worse:
         parts.append(f"stable is worse now than then ({', '.join(worse)}), which may be blamed on the canary")
@@ -241,6 +240,27 @@ def baseline(past: Baseline, findings: Sequence[Finding], confidence: Confidence
         chance = min(confidence.false_rollback * budget.SPENT_SHARE / no_burst_probability, 1.0)
         parts.append(f"at most {display.percent(chance)} of good canaries are rolled back while no pod bursts")
     return "; ".join(parts)
+
+
+def _clumps(past: Baseline) -> Iterator[str]:
+    """What clumps of bad requests cost, and what helps."""
+    name, for_pass, for_fail = past.most_clumped
+    most = max(for_pass, for_fail)
+    if most >= CLUMPED:
+        yield (
+            f"bad requests come in clumps ({name}): a Pass takes about {_times(for_pass)} times as many requests, "
+            f"a Fail at least {_times(for_fail)} times; {AGAINST_CLUMPS}"
+        )
+    elif most >= _PERHAPS_CLUMPED:
+        yield (
+            f"small clumps of bad requests cannot be ruled out ({name}): a verdict takes about {_times(most)} times as "
+            "many requests"
+        )
+
+
+def _times(divisor: float) -> str:
+    """A number with one digit behind the point below 10, else with none."""
+    return f"{divisor:.0f}" if divisor >= 10 else f"{round(divisor, 1):g}"
 
 
 def _margin(objective: Objective, factor: float) -> str:

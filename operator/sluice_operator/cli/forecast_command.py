@@ -132,3 +132,5 @@ def _lines(run: Run, outlook: Outlook) -> Iterator[str]:
     yield wording.unreachable(outlook, run.judged) or f"{wording.forecast(outlook)}; the deadline is {outlook.deadline}"
     if math.isinf(outlook.margin_factor):
         yield "Send more requests, set rollout.deadline higher, or write wider limits."
+        if outlook.divisor >= wording.CLUMPED:
+            yield f"Against clumps: {wording.AGAINST_CLUMPS}."

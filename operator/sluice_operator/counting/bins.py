@@ -16,7 +16,7 @@ _Name = TypeVar("_Name", str, float)
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """As `Tally`, with one number for each bin. `number`: of bins."""
+    """As `Tally`, with one number for each bin. `number`: of bins, which follow each other from the bin `first` on."""
 
     number: int
     finished: Numbers
@@ -25,6 +25,7 @@ class Bins:
     labels: Numbers
     correct: Numbers
     within: Mapping[float, Numbers] = field(default_factory=dict)
+    first: int = 0
 
     @classmethod
     def of_pod(cls, counters: Counters, pod_name: str, revision: str, edges: Sequence[float]) -> Self:
@@ -49,6 +50,7 @@ class Bins:
             labels=np.rint(counts.get("ml_feedback_total", nothing)),
             correct=np.rint(counts.get("ml_feedback_correct_total", nothing)),
             within={bound: np.rint(grown) for bound, grown in within.items()},
+            first=int(scraped.argmax()),
         )
 
     def slower(self, bound: float) -> tuple[Numbers, Numbers]:

@@ -34,22 +34,21 @@ def learn(counted: BinnedCounts, minimum_seconds: float = 0.0) -> BurstLaw:
     """
     seconds_counted = counted.requests.shape[-1] * counted.bin_seconds
     length = max(seconds_counted, counted.bin_seconds, minimum_seconds)
-    known_part = min(1.0, seconds_counted / minimum_seconds) if minimum_seconds else 1.0
-    clump = clumps.mean_size(counted, np.ones_like(counted.bad))
+    size = clumps.mean_size(counted, np.ones_like(counted.bad))
     quiet_share = _median_share(counted)
     starts = np.full((*quiet_share.shape, len(LEVELS)), 1 / (3600.0 * len(LEVELS)))
     seconds = np.full_like(starts, _PRIOR_SECONDS)
     for _ in range(_ROUNDS):
-        in_clumps = counted.in_clumps(clump[..., None])
+        in_clumps = counted.in_clumps(size[..., None])
         begun, spent, quiet = _expected_of_any_length(in_clumps, quiet_share, starts, seconds)
         starts = (1 / len(LEVELS) + begun) / length
         seconds = (_PRIOR_SECONDS + spent) / (1 + begun)
         quiet_requests, quiet_bad = (quiet * counted.requests).sum(-1), (quiet * counted.bad).sum(-1)
         quiet_share = (quiet_bad + _PRIOR_REQUESTS * quiet_share) / (quiet_requests + _PRIOR_REQUESTS)
-        clump = clumps.mean_size(counted, quiet)
-    any_start, clump = (1 + begun.sum(-1)) / length, clumps.divisor(counted, quiet, known_part)
+        size = clumps.mean_size(counted, quiet)
+    any_start, divisor = (1 + begun.sum(-1)) / length, clumps.divisor(counted, quiet)
     begun, spent = _with_level_below(begun), _with_level_below(spent)
-    return BurstLaw((1 / len(LEVELS) + begun) / length, (_PRIOR_SECONDS + spent) / (1 + begun), any_start, clump)
+    return BurstLaw((1 / len(LEVELS) + begun) / length, (_PRIOR_SECONDS + spent) / (1 + begun), any_start, divisor)
 
 
 def _median_share(counted: BinnedCounts) -> Floats:

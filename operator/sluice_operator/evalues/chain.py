@@ -36,20 +36,20 @@ class BurstLaw:
     """How one pod bursts, by level: `starts` per second and `seconds` of a burst, of shape (..., len(LEVELS)).
 
     `any_start`, of shape (...), is the number of starts per second at any level. It may be smaller than the sum of
-    `starts`, because there a burst may count for several levels. `clump`, of shape (...), is the size of the clumps in
-    which bad requests come (`clumps.py`). The chain gets its counts in clumps.
+    `starts`, because there a burst may count for several levels. `divisor`, of shape (...), says how many
+    requests count as one, because bad ones come in clumps (`clumps.py`). The chain gets its counts divided by it.
     """
 
     starts: Floats
     seconds: Floats
     any_start: Floats
-    clump: Floats = field(default_factory=lambda: np.asarray(1.0))
+    divisor: Floats = field(default_factory=lambda: np.asarray(1.0))
 
     @classmethod
-    def unknown(cls, baseline_seconds: float, shape: tuple[int, ...] = (), clump: float = 1.0) -> Self:
+    def unknown(cls, baseline_seconds: float, shape: tuple[int, ...] = (), divisor: float = 1.0) -> Self:
         """The law after a baseline of this length without a burst: one burst of a minute in the same time."""
         level = np.full((*shape, len(LEVELS)), 1 / (len(LEVELS) * baseline_seconds))
-        return cls(level, np.full_like(level, 60.0), np.full(shape, 1 / baseline_seconds), np.full(shape, clump))
+        return cls(level, np.full_like(level, 60.0), np.full(shape, 1 / baseline_seconds), np.full(shape, divisor))
 
     def part(self, columns: int | slice) -> "BurstLaw":
         """The law of some of the columns."""
@@ -57,7 +57,7 @@ class BurstLaw:
             self.starts[columns],
             self.seconds[columns],
             np.asarray(self.any_start[columns]),
-            np.asarray(self.clump[columns]),
+            np.asarray(self.divisor[columns]),
         )
 
 

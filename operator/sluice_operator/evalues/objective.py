@@ -117,13 +117,13 @@ class _MarginEvidence:
 class ObjectiveEProcesses:
     """The e-processes of one objective over a run. A tick has `tick_seconds`. All e-values have the shape (runs,).
 
-    They count in clumps, because requests of one clump are bad together. Shares are of requests.
+    They count in clumps, because requests of one clump are bad together: counts are divided. Shares are of requests.
     """
 
     def __init__(self, criterion: Criterion, baseline: ObjectiveBaseline, pods: Pods, tick_seconds: float) -> None:
         self.criterion = criterion
         self._pods, self._tick_seconds, self._law = pods, tick_seconds, baseline.judged
-        self._judged_clump, self._compared_clump = baseline.judged.clump, baseline.compared.clump[..., None]
+        self._judged_divisor, self._compared_divisor = baseline.judged.divisor, baseline.compared.divisor[..., None]
         self._canary, self._stable = _Totals(), _Totals(baseline.requests, baseline.bad)
         self._comparison = Comparison(baseline.compared, pods, tick_seconds)
         self._margins = [_MarginEvidence(margin, self._comparisons(margin)) for margin in criterion.margins]
@@ -149,8 +149,8 @@ class ObjectiveEProcesses:
 
         Before that, the tests in its favour get a tick in which the canary has no request.
         """
-        self._comparison.update(*(counts.compared.in_clumps(self._compared_clump) for counts in (canary, stable)))
-        of_canary, of_stable = (counts.judged.in_clumps(self._judged_clump) for counts in (canary, stable))
+        self._comparison.update(*(counts.compared.in_clumps(self._compared_divisor) for counts in (canary, stable)))
+        of_canary, of_stable = (counts.judged.in_clumps(self._judged_divisor) for counts in (canary, stable))
         for limit_test, counts in (
             (self._over_limit, of_canary),
             (self._over_baseline, of_canary),
@@ -169,7 +169,7 @@ class ObjectiveEProcesses:
         """The next tick of the watch: the canary is compared with what stable did until the watch began."""
         if self._watch is None:
             self._watch = self._limit_test(self.watch_limit)
-        self._watch.update(canary.judged.in_clumps(self._judged_clump))
+        self._watch.update(canary.judged.in_clumps(self._judged_divisor))
 
     @property
     def watch_limit(self) -> Floats:

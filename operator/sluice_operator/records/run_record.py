@@ -51,7 +51,7 @@ class Law(_Part, frozen=True):
     starts: list[Any]
     seconds: list[Any]
     any_start: Any
-    clump: Any = 1.0
+    divisor: Any = msgspec.field(default=1.0, name="clump")  # older records have that name
 
 
 class RecordedObjective(_Part, frozen=True):
@@ -221,11 +221,11 @@ def _recorded_baseline(baseline: Baseline) -> RecordedBaseline:
 
 
 def _lists(law: BurstLaw) -> Law:
-    return Law(*(np.asarray(values).tolist() for values in (law.starts, law.seconds, law.any_start, law.clump)))
+    return Law(*(np.asarray(values).tolist() for values in (law.starts, law.seconds, law.any_start, law.divisor)))
 
 
 def _law(lists: Law) -> BurstLaw:
-    values = (lists.starts, lists.seconds, lists.any_start, lists.clump)
+    values = (lists.starts, lists.seconds, lists.any_start, lists.divisor)
     return BurstLaw(*(np.asarray(array, float) for array in values))
 
 

@@ -47,6 +47,15 @@ def test_a_verdict_says_how_long_the_steps_take(total: float, wider: float, fore
     assert judged(findings(a_finding(ERRORS), outlook=outlook), Part(step=None)).forecast == ""
 
 
+@pytest.mark.parametrize(("divisor", "count"), [(1.5, ""), (8.47, "8.5"), (456.3, "456")])
+def test_a_forecast_says_whether_clumps_are_the_cause(divisor: float, count: str) -> None:
+    """Without scientific notation."""
+    outlook = Outlook(12.34, Forecast((100.0,), (100.0,), "errors"), a_spec().rollout.deadline, 1.0, divisor)
+    cause = f" (its bad requests come in clumps: {count} requests count as one)" if count else ""
+    verdict = judged(findings(a_finding(ERRORS), outlook=outlook))
+    assert verdict.forecast == f"all steps together take about 100s at 12.3 req/s, errors takes longest{cause}"
+
+
 @pytest.mark.parametrize(
     ("slow", "limit"),
     [
@@ -66,7 +75,7 @@ def test_a_latency_without_a_limit_says_what_is_slow(slow: str, limit: str) -> N
 def past(hours: float, bursts: float = 0.0, clump: float = 1.0) -> Baseline:
     """A baseline of so many pod-hours, with so many strong bursts, and with bad requests in clumps of this size."""
     length = max(hours, 3.0) * 3600
-    no_bursts = BurstLaw.unknown(length, clump=clump)
+    no_bursts = BurstLaw.unknown(length, divisor=clump)
     law = replace(no_bursts, starts=no_bursts.starts + bursts / length)
     return Baseline({"errors": ObjectiveBaseline(law, law)}, (), hours * 3600, 0)
 
@@ -74,8 +83,8 @@ def past(hours: float, bursts: float = 0.0, clump: float = 1.0) -> Baseline:
 @pytest.mark.parametrize(
     ("baseline", "stable_worse", "sentence"),
     [
-        (past(0), None, "0.0 pod-hours of stable's past, taken for 3 with small clumps"),
-        (past(0.5), 2.9, "0.5 pod-hours of stable's past, taken for 3 with small clumps"),
+        (past(0), None, "0.0 pod-hours of stable's past, taken for 3"),
+        (past(0.5), 2.9, "0.5 pod-hours of stable's past, taken for 3"),
         (past(12), None, "12.0 pod-hours of stable's past"),
         (
             past(12, bursts=24),
@@ -86,9 +95,16 @@ def past(hours: float, bursts: float = 0.0, clump: float = 1.0) -> Baseline:
         (
             past(6, clump=6.04),
             None,
-            "6.0 pod-hours of stable's past; clumps of bad requests (errors): a verdict takes about 6 times as many",
+            "6.0 pod-hours of stable's past; bad requests come in clumps (errors): a Pass takes about 6 times as many "
+            "requests, a Fail at least 6 times; limit retries, label one row per request, judge on requests and not on "
+            "rows",
         ),
-        (past(6, clump=1.5), None, "6.0 pod-hours of stable's past"),
+        (
+            past(6, clump=1.5),
+            None,
+            "6.0 pod-hours of stable's past; small clumps of bad requests cannot be ruled out (errors): a verdict "
+            "takes about 1.5 times as many requests",
+        ),
         (
             past(6),
             3.1,

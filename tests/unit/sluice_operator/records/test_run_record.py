@@ -93,7 +93,7 @@ def test_a_baseline_is_decoded_to_the_last_digit() -> None:
             np.testing.assert_array_equal(law.starts, other.starts, strict=True)
             np.testing.assert_array_equal(law.seconds, other.seconds, strict=True)
             np.testing.assert_array_equal(law.any_start, other.any_start, strict=True)
-            np.testing.assert_array_equal(law.clump, other.clump, strict=True)
+            np.testing.assert_array_equal(law.divisor, other.divisor, strict=True)
 
 
 def test_a_record_of_before_other_requests_were_counted_is_read() -> None:
