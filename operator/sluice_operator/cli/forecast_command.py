@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sluice_operator.analysis import baseline, criteria, wording
+from sluice_operator.analysis import criteria, wording
+from sluice_operator.analysis.baseline import Baseline
 from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.api.run import Run
@@ -18,10 +19,12 @@ from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
 from sluice_operator.cli import cluster, run_sources, text_table, times
 from sluice_operator.cli.cluster import CommandError
+from sluice_operator.controller.evaluation import stable_history
 from sluice_operator.controller.evaluation.evaluate import Evaluator
+from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.counters import Counters
 from sluice_operator.counting.intervals import Intervals
-from sluice_operator.counting.ticks import Tally, Tick, tally
+from sluice_operator.counting.ticks import ComparedRevisions, Tally, Tick, tally
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.prometheus.connection import Prometheus
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
@@ -32,8 +35,7 @@ from sluice_operator.rollout import automatic_steps
 
 _TICK_SECONDS = 15.0
 _INTERVALS = Intervals(_TICK_SECONDS, _TICK_SECONDS)
-_HISTORY_SECONDS = 3600.0  # of which stable's shares are taken
-_RECENT_SECONDS = 300.0  # the last part of it, of which the request rate is taken
+_RECENT_SECONDS = 300.0  # of which the request rate is taken; the hours before are stable's past
 
 
 def add(verbs: Any) -> None:
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     except MetricsLostError as error:
         raise CommandError(f"{error}: check --prometheus") from error
     if outlook is None:
-        raise CommandError("Prometheus has fewer than 100 requests in that hour: too few for a forecast")
+        raise CommandError("Prometheus has fewer than 100 requests of the six hours before: too few for a forecast")
     print(*map(text_table.plain, _lines(expected_run, outlook)), sep="\n")
     return 0
 
@@ -76,20 +78,17 @@ async def expected(
     canary = current.canary.revision if current.canary else ""
     present = _present_run(current, now)
     run = present or await _new_run(reader, key, wanted, canary, stable.revision, now)
-    bounds = criteria.bounds(run.judged, ())
-    edges = _tick_edges(now.timestamp())
+    recent = _recent_edges(now.timestamp())
+    past = await _past(reader, key, run, canary, stable.revision, min(run.started_at.timestamp(), recent[0]))
     revisions = tuple(revision for revision in (stable.revision, canary) if revision)
+    selection = Selection((key,), revisions, criteria.bounds(run.judged, past.bounds))
     counters = Counters()
-    selection = Selection((key,), revisions, bounds)
-    counters.add(await reader.grid(selection, edges[0], now.timestamp(), _TICK_SECONDS))
-    recent = [edge for edge in edges if edge >= now.timestamp() - _RECENT_SECONDS]
+    counters.add(await reader.grid(selection, recent[0], now.timestamp(), _TICK_SECONDS))
     ticks = [_tick(counters, stable.revision, canary, start, end) for start, end in pairwise(recent)]
     if present is None:
         rate = sum(tick.stable.finished + tick.canary.finished for tick in ticks) / _RECENT_SECONDS
         run = replace(run, steps=wanted.rollout.canary.steps or automatic_steps.steps_for(rate))
-    earlier = edges[: len(edges) - len(ticks)]
-    learned = await asyncio.to_thread(baseline.from_counters, run.judged, bounds, counters, stable.revision, earlier)
-    evidence = RunEvidence(run.judged, len(run.steps), learned, Pods(run.replicas, run.replicas), _TICK_SECONDS)
+    evidence = RunEvidence(run.judged, len(run.steps), past, Pods(run.replicas, run.replicas), _TICK_SECONDS)
     for tick in ticks:
         evidence.update(tick, replace(run, live_weights=()))
     return run, evidence.outlook(run)
@@ -105,15 +104,20 @@ async def _new_run(reader: Reader, key: tuple[str, str], wanted: Spec, canary: s
     """A run under the present spec. Its automatic steps are set later, when the request rate is known."""
     slow = await Evaluator(reader, _INTERVALS).latency_thresholds(key, stable, wanted.objectives, now)
     traffic = StableTraffic(0.0, run_sources.known_thresholds(wanted.objectives, slow))
-    began = now - timedelta(seconds=_HISTORY_SECONDS)
+    began = now - timedelta(seconds=_RECENT_SECONDS)
     return backtest.hypothetical_run(wanted, traffic, canary or "none", stable, began, now)
 
 
-def _tick_edges(until: float) -> list[float]:
-    """Where ticks begin and end in the last hour: unix seconds."""
-    return [
-        until - _HISTORY_SECONDS + _TICK_SECONDS * index for index in range(int(_HISTORY_SECONDS / _TICK_SECONDS) + 1)
-    ]
+async def _past(reader: Reader, key: tuple[str, str], run: Run, canary: str, stable: str, until: float) -> Baseline:
+    """What stable did before `until` (unix seconds), as the operator learns it before a run."""
+    began = replace(run, started_at=datetime.fromtimestamp(until, UTC))
+    return await stable_history.baseline_of(reader, Subject(*key, began, ComparedRevisions(canary, stable)), _INTERVALS)
+
+
+def _recent_edges(until: float) -> list[float]:
+    """Where the last ticks begin and end: unix seconds."""
+    ticks = int(_RECENT_SECONDS / _TICK_SECONDS)
+    return [until - _RECENT_SECONDS + _TICK_SECONDS * index for index in range(ticks + 1)]
 
 
 def _tick(counters: Counters, stable: str, canary: str, start: float, end: float) -> Tick:

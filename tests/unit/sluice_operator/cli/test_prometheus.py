@@ -126,6 +126,16 @@ def test_a_forecast_without_a_run_is_for_the_present_spec(terminal: Terminal) ->
     assert outlook.margin_factor == 1
 
 
+def test_a_forecast_has_the_past_that_the_operator_has(terminal: Terminal) -> None:
+    """Six hours: an hour does not tell as well that errors do not come in clumps, and a verdict would seem slower."""
+    terminal.set_object(raw_spec(objectives=OBJECTIVES[:1]), status.dump(stable_on(1).status))
+    prometheus, scrapes = FakePrometheus(), int(6.1 * 3600 / INTERVAL)
+    pod(prometheus, [180 * k for k in range(scrapes)], bad=0.01, pod_uid="s", revision=STABLE)
+    _, outlook = forecast(terminal, prometheus, 6 * 3600)
+    assert outlook is not None
+    assert outlook.divisor < 1.05
+
+
 def test_a_forecast_of_a_run_takes_the_frozen_steps_and_objectives(terminal: Terminal) -> None:
     """Those of the spec may have changed since."""
     terminal.set_object(raw_spec(objectives=[]), status.dump(stepping().status))
@@ -151,7 +161,7 @@ def test_a_forecast_is_printed_by_step(terminal: Terminal) -> None:
     assert "the deadline is 4h" in out
     with PrometheusServer(prometheus) as address:
         code, _, err = terminal.run("forecast", "iris", "--prometheus", address, "--at", "3h")
-    assert (code, "fewer than 100 requests in that hour" in err) == (2, True)
+    assert (code, "fewer than 100 requests of the six hours before" in err) == (2, True)
     assert terminal.run("forecast", "iris", "--prometheus", address, "--at", "noon")[0] == 2
 
 
