@@ -55,7 +55,10 @@ def run(options: argparse.Namespace) -> int:
         differences = list(replay.differences())
         conclusion = _comparison_lines(replay, differences)
         code = int(bool(differences))
-    rows = tick_table.every(replay, backtest) if options.ticks else tick_table.changed(replay)
+    if options.ticks:
+        rows = [*tick_table.every(replay, backtest), "", *map(text_table.plain, tick_table.divisors(replay))]
+    else:
+        rows = tick_table.changed(replay)
     print(*rows, "", *map(text_table.plain, conclusion), sep="\n")
     if options.report:
         _write(options.report, report.page(replay))

@@ -67,6 +67,13 @@ def every(replay: Replay, backtest: Backtest | None) -> list[str]:
     return text_table.lines(rows)
 
 
+def divisors(replay: Replay) -> Iterator[str]:
+    """By what the counts of each objective are divided before they are evidence: bad requests come in clumps."""
+    for name, past in baseline_of(replay.record).by_objective.items():
+        compared = ", ".join(f"{divisor:.6g}" for divisor in past.compared.divisor.flat)
+        yield f"{name}: counts are divided by {past.judged.divisor:.6g}, in the comparison by {compared}"
+
+
 def _run_decisions(replay: Replay) -> _Decisions:
     """What was decided in a recorded run: each change to the next weight, and the result of its last verdict.
 

@@ -17,6 +17,7 @@ from sluice_operator.api.status import Result, Verdict
 from sluice_operator.controller.archive import summary
 from sluice_operator.manifests import builders
 from sluice_operator.records.replay import replayed
+from sluice_operator.records.run_record import baseline_of
 from tests.unit.sluice_operator.build import OWNER
 from tests.unit.sluice_operator.cli.terminal import Terminal, a_record, config_map
 from tests.unit.sluice_operator.recorded import BEGAN, a_run
@@ -117,6 +118,11 @@ def test_option_ticks_shows_the_counts_of_every_tick(terminal: Terminal) -> None
         *zip(record.stable.errors, record.stable.finished, strict=True)
     ]
     assert max(map(len, table)) <= 120
+    laws = {name: past.judged.divisor for name, past in baseline_of(record).by_objective.items()}
+    divided = out.split("\n\n")[1].splitlines()
+    assert [line.split(", ")[0] for line in divided] == [
+        f"{name}: counts are divided by {divisor:.6g}" for name, divisor in laws.items()
+    ]
 
 
 def test_option_ticks_shows_each_decision_at_the_tick_that_led_to_it(terminal: Terminal) -> None:

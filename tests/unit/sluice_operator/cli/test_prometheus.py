@@ -79,7 +79,7 @@ def test_a_backtest_that_fails_has_exit_code_1(terminal: Terminal) -> None:
 def test_option_ticks_of_a_backtest_shows_each_passed_step_and_a_fail(terminal: Terminal) -> None:
     """They have the times of the sentences below the table."""
     _, out, _ = backtest(terminal, two_hours(), "--ticks")
-    table, conclusion = out.split("\n\n")
+    table, _, conclusion = out.split("\n\n")
     decided = [line for line in table.splitlines() if "<-" in line]
     assert [line.split("<- ")[1] for line in decided] == ["step of weight 10 passed", "step of weight 50 passed"]
     for line, sentence in zip(decided, conclusion.splitlines(), strict=False):
