@@ -130,8 +130,9 @@ def test_a_vulnerable_package_fails_the_security_workflow() -> None:
 
     with listening(server(Osv)) as url:
         flags = f"--vulnerability-service=osv --osv-url={url}"
+        where = f"BIN={Path(sys.executable).parent}"
         done = subprocess.run(
-            ["make", "--old-file=.venv/installed", f"BIN={Path(sys.executable).parent}", "security"],
+            ["make", "--no-print-directory", "--old-file=.venv/installed", where, "security"],
             cwd=ROOT, env=os.environ | {"PIP_AUDIT_FLAGS": flags}, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode != 0, done.stderr

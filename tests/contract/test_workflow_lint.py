@@ -1,6 +1,7 @@
 """The workflows of .github before actionlint, with shellcheck for their scripts."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
         program = find_program("actionlint")
     except FileNotFoundError as error:
         pytest.fail(str(error), pytrace=False)
-    return subprocess.run([program, "-oneline", *map(str, files)], capture_output=True, text=True, check=False)
+    shellcheck = f"-shellcheck={Path(sys.executable).with_name('shellcheck')}"
+    command = [program, "-oneline", shellcheck, *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_actionlint_finds_nothing() -> None:

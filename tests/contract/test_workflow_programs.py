@@ -75,7 +75,13 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def trained(url: str) -> str:
     """What `make train` prints."""
     environment = os.environ | {"MLFLOW_TRACKING_URI": url, "MLFLOW_MODEL_NAME": "iris", "ALIAS": ""}
-    command = ["make", "--old-file=.venv/installed", f"BIN={Path(sys.executable).parent}", "train"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "--old-file=.venv/installed",
+        f"BIN={Path(sys.executable).parent}",
+        "train",
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

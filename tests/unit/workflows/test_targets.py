@@ -29,7 +29,7 @@ def programs(tmp_path: Path) -> Path:
 
 def called(programs: Path, target: str, **variables: str) -> list[str]:
     """What the program was called with."""
-    command = ["make", "--old-file=.venv/installed", f"BIN={programs}", target]
+    command = ["make", "--no-print-directory", "--old-file=.venv/installed", f"BIN={programs}", target]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False
     )
