@@ -6,7 +6,7 @@ list of their files, and all other files are copied.
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dev.site import commonmark, formulas
@@ -40,8 +40,9 @@ def all_files() -> dict[str, bytes]:
         if text is None:
             files[place(path)] = (ROOT / path).read_bytes()
             continue
-        waiting += sorted({target for target, _ in _links(path, text)})
-        files[place(path)] = _page(path, text).encode()
+        links = list(_links(path, text))
+        waiting += sorted({target for target, _ in links})
+        files[place(path)] = _page(path, text, links).encode()
     return files
 
 
@@ -54,8 +55,8 @@ def _text(path: str) -> str | None:
     return there.read_text(encoding="utf-8") if there.suffix == ".md" else None
 
 
-def _page(path: str, text: str) -> str:
-    for target, written in _links(path, text):
+def _page(path: str, text: str, links: Iterable[tuple[str, str]]) -> str:
+    for target, written in links:
         address, _, heading = written.partition("#")
         moved = posixpath.relpath(place(target), posixpath.dirname(place(path)))
         if address:

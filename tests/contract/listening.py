@@ -11,7 +11,7 @@ from typing import Any
 @contextmanager
 def listening(server: ThreadingHTTPServer) -> Iterator[str]:
     """The address of a server that runs in a thread until the end of the block."""
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

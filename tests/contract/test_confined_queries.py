@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import yaml
 from dev.processes import free_ports, running
 from dev.programs import find_program
 from sluice_operator.analysis.confinement import confined
+from tests.contract.listening import listening
 from tests.unit.sluice_operator.analysis.hostile_queries import CONFINED
 
 PATIENCE = 120.0  # seconds
@@ -43,14 +43,8 @@ def target() -> Iterator[str]:
 
         def log_message(self, format: str, *arguments: Any) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        yield url.removeprefix("http://")
 
 
 @pytest.fixture(scope="module")

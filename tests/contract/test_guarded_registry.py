@@ -13,11 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import mlflow
 import pytest
 from mlflow import MlflowClient
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 
 from dev import mlflow_server
 from dev.api_server import ROOT
@@ -28,6 +25,7 @@ from sluice_operator.mlflow.connection import Connection, Logins
 from sluice_server.fetch.fetch import run
 from sluice_server.model.digest import tree_digest
 from sluice_server.settings import fetch_settings
+from tests.contract import iris_models
 from tests.unit.sluice_operator.fakes import FakeKube
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and pandas warn about each other while a model is made
@@ -85,20 +83,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 def registered(url: str, folder: Path) -> str:
     """Registers a model as the admin, with its files behind MLflow; gives its URI."""
-    features, classes = load_iris(return_X_y=True)
-    mlflow.sklearn.save_model(
-        LogisticRegression(max_iter=500).fit(features, classes),
-        folder,
-        serialization_format="skops",
-        signature=mlflow.models.infer_signature(features, classes),
-        pip_requirements=["scikit-learn"],
-    )
     client = MlflowClient(url)
-    run_id = client.create_run("0").info.run_id
-    client.log_artifacts(run_id, str(folder), "model")
-    client.create_registered_model("iris")
-    version = client.create_model_version("iris", f"runs:/{run_id}/model", run_id)
-    client.set_registered_model_alias("iris", "champion", version.version)
+    version = iris_models.registered(client, "iris", iris_models.saved(folder))
+    client.set_registered_model_alias("iris", "champion", version)
     with httpx.Client(base_url=url, auth=(ADMIN["username"], ADMIN["password"])) as admin:
         for user in (USER, STRANGER):
             admin.post("/api/2.0/mlflow/users/create", json=user).raise_for_status()
@@ -106,7 +93,7 @@ def registered(url: str, folder: Path) -> str:
             right = {"resource_type": kind, "resource_id": name, "permission": "READ"}
             body = {"username": USER["username"], **right}
             admin.post("/api/3.0/mlflow/users/permissions/grant", json=body).raise_for_status()
-    return f"models:/iris/{version.version}"
+    return f"models:/iris/{version}"
 
 
 def as_variables(secret: dict[str, str]) -> dict[str, str]:

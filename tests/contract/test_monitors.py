@@ -10,7 +10,6 @@ import base64
 import gzip
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +38,7 @@ from sluice_server.inference.metrics import Metrics
 from sluice_server.model.identity import Identity
 from tests.contract.chart_values import chosen
 from tests.contract.conftest import Kubectl, api_server_in, eventually
+from tests.contract.listening import listening
 
 KINDS = ("podmonitors", "probes", "prometheuses", "prometheusrules", "scrapeconfigs", "servicemonitors")
 JOBS = {
@@ -181,14 +181,8 @@ def pods() -> Iterator[str]:
 
         def log_message(self, format: str, *arguments: Any) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        yield url
 
 
 @pytest.fixture(scope="module", params=["Endpoints", "EndpointSlice"])

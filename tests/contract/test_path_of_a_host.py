@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +29,7 @@ from sluice_operator.api.status import Weight
 from sluice_operator.routing import probes
 from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.nginx import NginxIngress
+from tests.contract.listening import listening
 from tests.unit.sluice_operator.build import NOW
 
 if TYPE_CHECKING:
@@ -57,14 +57,8 @@ def a_server(revision: str) -> Iterator[int]:
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with listening(server):
         yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ from sluice_operator.prometheus.connection import connect
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 from tests.contract.conftest import PATIENCE
+from tests.contract.listening import listening
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
@@ -99,14 +100,8 @@ def targets(scrapes: Scrapes) -> Iterator[tuple[str, dict[str, threading.Event]]
 
         def log_message(self, format: str, *arguments: Any) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}", stored
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        yield url.removeprefix("http://"), stored
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import obstore
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from obstore.store import S3Store
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 
 from dev import mlflow_server, object_store
 from dev.object_store import ObjectStore
@@ -23,6 +20,7 @@ from sluice_server.fetch.fetch import run
 from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_server.settings import fetch_settings
+from tests.contract import iris_models
 from tests.unit.sluice_operator.certificates import Authority
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and pandas warn about each other while a model is made
@@ -38,15 +36,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model, with a file in a folder of its own."""
-    folder = tmp_path_factory.mktemp("saved") / "model"
-    features, classes = load_iris(return_X_y=True)
-    mlflow.sklearn.save_model(
-        LogisticRegression(max_iter=500).fit(features, classes),
-        folder,
-        serialization_format="skops",
-        signature=mlflow.models.infer_signature(features, classes),
-        pip_requirements=["scikit-learn"],
-    )
+    folder = iris_models.saved(tmp_path_factory.mktemp("saved") / "model")
     (folder / "notes").mkdir()
     (folder / "notes" / "größe +%20.txt").write_text("x")
     return folder

@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import mlflow
 import pytest
 from mlflow import MlflowClient
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 
 from dev.processes import free_ports, running
 from sluice_server.model import manifest
 from sluice_server.model.digest import tree_digest
 from sluice_store import tokens
+from tests.contract import iris_models
 from tests.contract.served import Served, serving, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and pandas warn about each other while a model is made
@@ -47,21 +46,8 @@ def wait_for_text(text: str, log: Path) -> None:
 def model_uri(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A registered model of MLflow."""
     folder = tmp_path_factory.mktemp("saved") / "model"
-    features, classes = load_iris(return_X_y=True)
-    mlflow.sklearn.save_model(
-        LogisticRegression(max_iter=500).fit(features, classes),
-        folder,
-        serialization_format="skops",
-        signature=mlflow.models.infer_signature(features, classes),
-        input_example=features[:2],
-        pip_requirements=["scikit-learn"],
-    )
-    client = MlflowClient(mlflow_server)
-    run = client.create_run("0").info.run_id
-    client.log_artifacts(run, str(folder), "model")
-    client.create_registered_model("prepared")
-    version = client.create_model_version("prepared", f"runs:/{run}/model", run)
-    return f"models:/prepared/{version.version}"
+    iris_models.saved(folder, input_example=load_iris().data[:2])
+    return f"models:/prepared/{iris_models.registered(MlflowClient(mlflow_server), 'prepared', folder)}"
 
 
 @dataclass(frozen=True)
