@@ -51,6 +51,19 @@ def client(folder: Path, key: bytes | None, limits: Limits = Limits()) -> httpx.
     return httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://store")
 
 
+class Slow:
+    """Models that are sent as far as `arrived` counts, and to their ends after `finish`."""
+
+    def __init__(self) -> None:
+        self.arrived, self.finish = asyncio.Semaphore(0), asyncio.Event()
+
+    async def body(self) -> AsyncIterator[bytes]:
+        yield archive()[:512]
+        self.arrived.release()
+        await self.finish.wait()
+        yield archive()[512:]
+
+
 def files_in(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file()]
 
@@ -130,21 +143,14 @@ async def test_a_model_is_got_as_it_was_put(store: httpx.AsyncClient) -> None:
 
 async def test_slow_models_of_one_namespace_leave_room_for_others(store: httpx.AsyncClient) -> None:
     """Whoever must wait is told at once, and not left with its body until it believes that nobody is there."""
-    path, arrived, finish = f"/models/{DIGEST}", asyncio.Semaphore(0), asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield archive()[:512]
-        arrived.release()
-        await finish.wait()
-        yield archive()[512:]
-
+    path, slow = f"/models/{DIGEST}", Slow()
     async with asyncio.TaskGroup() as tasks:
-        four = [tasks.create_task(store.put(path, content=slow(), headers=bearer("greedy"))) for _ in range(4)]
+        four = [tasks.create_task(store.put(path, content=slow.body(), headers=bearer("greedy"))) for _ in range(4)]
         for _ in four:
-            await arrived.acquire()
+            await slow.arrived.acquire()
         fifth = await store.put(path, content=archive(), headers=bearer("greedy"))
         other = await store.put(path, content=archive(), headers=bearer("models"))
-        finish.set()
+        slow.finish.set()
     assert (fifth.status_code, fifth.headers["retry-after"]) == (503, "5")
     assert "send it again" in fifth.json()["detail"]
     assert other.status_code == 201
@@ -154,22 +160,15 @@ async def test_slow_models_of_one_namespace_leave_room_for_others(store: httpx.A
 
 async def test_a_namespace_gets_a_slot_that_another_one_has_several_of(store: httpx.AsyncClient) -> None:
     """Whoever has one of many is told to send it again, and the one without any need not wait until all are sent."""
-    path, arrived, finish = f"/models/{DIGEST}", asyncio.Semaphore(0), asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield archive()[:512]
-        arrived.release()
-        await finish.wait()
-        yield archive()[512:]
-
+    path, slow = f"/models/{DIGEST}", Slow()
     async with asyncio.TaskGroup() as tasks:
         sent = []
         for namespace in ("greedy",) * 4 + ("b",) * 2 + ("c", "d"):
-            sent.append(tasks.create_task(store.put(path, content=slow(), headers=bearer(namespace))))
-            await arrived.acquire()
+            sent.append(tasks.create_task(store.put(path, content=slow.body(), headers=bearer(namespace))))
+            await slow.arrived.acquire()
         late = await store.put(path, content=archive(), headers=bearer("late"))
         assert (late.status_code, late.headers["retry-after"]) == (503, "5")
-        finish.set()
+        slow.finish.set()
     assert [task.result().status_code for task in sent] == [201, 201, 201, 503, 201, 201, 201, 201]
     assert "send it again" in sent[3].result().json()["detail"]
     assert (await store.put(path, content=archive(), headers=bearer("late"))).status_code == 201
