@@ -242,6 +242,38 @@ def test_a_bad_combination_is_refused_where_it_can_be_corrected(
     assert kubectl.refuses(iris) == REFUSED + message
 
 
+@pytest.mark.parametrize("on_promote", [{}, {"setAlias": "best", "setStage": "Production"}])
+def test_a_promotion_moves_an_alias_or_a_stage(
+    kubectl: Kubectl, iris: dict[str, Any], on_promote: dict[str, str]
+) -> None:
+    """Not both, and one of them."""
+    iris["spec"]["model"]["onPromote"] = on_promote
+    one = "moves one thing; write either setAlias, such as champion, or setStage, such as Production"
+    assert f"spec.model.onPromote: Invalid value: {one}" in kubectl.refuses(iris)
+
+
+@pytest.mark.parametrize("followed", ["Staging", "none"])
+def test_a_stage_is_not_followed_and_set(kubectl: Kubectl, iris: dict[str, Any], followed: str) -> None:
+    """The version would leave the stage that is followed, and the next older one in it would be rolled out."""
+    iris["spec"]["model"] |= {"uri": f"models:/iris/{followed}", "onPromote": {"setStage": "Production"}}
+    assert kubectl.refuses(iris) == (
+        f'{REFUSED}spec.model.onPromote.setStage: Invalid value: "models:/iris/{followed}" follows a stage, and a'
+        " version has one stage only, so a promotion would take it out of that; follow an alias, such as"
+        " models:/<name>@challenger, or models:/<name>/latest"
+    )
+
+
+@pytest.mark.parametrize("stage", ["Staging", "Production"])
+def test_a_stage_is_set_where_an_alias_or_latest_is_followed(
+    kubectl: Kubectl, iris: dict[str, Any], stage: str
+) -> None:
+    """The stages that a version can be promoted to."""
+    iris["spec"]["model"] |= {"uri": "models:/iris/latest", "onPromote": {"setStage": stage}}
+    assert kubectl.accepts(iris)["spec"]["model"]["onPromote"] == {"setStage": stage}
+    iris["spec"]["model"]["onPromote"] = {"setStage": "Archived"}
+    assert 'supported values: "Staging", "Production"' in kubectl.refuses(iris)
+
+
 def test_credentials_secret_must_be_the_name_of_a_secret(kubectl: Kubectl, iris: dict[str, Any]) -> None:
     """Not its namespace or its content."""
     iris["spec"]["prometheus"] = {"url": "https://prometheus:9090", "credentialsSecret": "others/secret"}

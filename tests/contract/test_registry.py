@@ -14,8 +14,9 @@ from sluice_operator.api.observation import HoldOut, HoldOutAnswer, Resolution, 
 from sluice_operator.api.revision import Model
 from sluice_operator.http_client import HttpClient
 from sluice_operator.mlflow import client
-from sluice_operator.mlflow.client import Registry
+from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.uris import ByAlias, ByStage
 
 REGISTER = """
 import json, mlflow
@@ -146,16 +147,53 @@ def test_all_aliases_are_listed_page_by_page(rose: Rose, monkeypatch: pytest.Mon
 
 def test_an_alias_is_moved_and_read_back(rose: Rose) -> None:
     """To move it twice is the same as once."""
+    champion = ByAlias("rose", "champion")
 
     async def move() -> str | None:
         async with HttpClient("mlflow") as client:
             registry = Registry(client, rose.url)
-            assert await registry.alias_version(Connection(), "rose", "champion") is None
-            await registry.set_alias(Connection(), "rose", "champion", "2")
-            await registry.set_alias(Connection(), "rose", "champion", "2")
-            return await registry.alias_version(Connection(), "rose", "champion")
+            assert await registry.named_version(Connection(), champion) is None
+            await registry.move(Connection(), champion, "2")
+            await registry.move(Connection(), champion, "2")
+            return await registry.named_version(Connection(), champion)
 
     assert asyncio.run(move()) == "2"
+
+
+def test_a_stage_is_moved_there_and_back_and_what_had_it_is_archived(rose: Rose) -> None:
+    """Back is what an undo does: the older version has the stage again although the registry has a newer one."""
+    production = ByStage("rose", "Production")
+
+    def stages() -> dict[str, str]:
+        asked = {"filter": "name='rose'"}
+        found = httpx.get(f"{rose.url}/api/2.0/mlflow/model-versions/search", params=asked).raise_for_status().json()
+        return {version["version"]: version["current_stage"] for version in found["model_versions"]}
+
+    async def move(version: str) -> str | None:
+        async with HttpClient("mlflow") as client:
+            registry = Registry(client, rose.url)
+            await registry.move(Connection(), production, version)
+            await registry.move(Connection(), production, version)
+            return await registry.named_version(Connection(), production)
+
+    assert asyncio.run(move("2")) == "2"
+    assert stages() == {"1": "Archived", "2": "Production"}
+    assert asyncio.run(move("1")) == "1"
+    assert stages() == {"1": "Production", "2": "Archived"}
+
+
+def test_a_stage_that_is_empty_or_of_no_model_names_no_version(rose: Rose) -> None:
+    """And a version that the registry does not have gets none: the answer says so."""
+
+    async def ask() -> tuple[str | None, str | None]:
+        async with HttpClient("mlflow") as client:
+            registry = Registry(client, rose.url)
+            with pytest.raises(RegistryError, match="99"):
+                await registry.move(Connection(), ByStage("rose", "Staging"), "99")
+            empty = await registry.named_version(Connection(), ByStage("rose", "Staging"))
+            return empty, await registry.named_version(Connection(), ByStage("tulip", "Staging"))
+
+    assert asyncio.run(ask()) == (None, None)
 
 
 def hold_out_with(rose: Rose, total: int) -> HoldOut:

@@ -75,8 +75,27 @@ class Registry(_Section, frozen=True):
     artifact_secret: str = ""
 
 
+class NameKind(StrEnum):
+    """What in the registry names one version of a model, and another one later."""
+
+    ALIAS = "Alias"
+    STAGE = "Stage"
+
+
 class OnPromote(_Section, frozen=True):
+    """What names a version that was promoted. At most one of the two is set."""
+
     set_alias: str = ""
+    set_stage: str = ""
+
+    @property
+    def kind(self) -> NameKind:
+        return NameKind.STAGE if self.set_stage else NameKind.ALIAS
+
+    @property
+    def name(self) -> str:
+        """Of the alias or the stage; empty if nothing is to be moved."""
+        return self.set_stage or self.set_alias
 
 
 class ModelSpec(_Section, frozen=True):

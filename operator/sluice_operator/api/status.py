@@ -13,7 +13,7 @@ import msgspec
 from sluice_operator.api.quantities import decode, encode
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome, Phase, Run, TakenCommand
-from sluice_operator.api.spec import Traffic
+from sluice_operator.api.spec import NameKind, Traffic
 from sluice_operator.api.status_part import StatusPart
 
 LONGEST = 2_000  # characters of a message that others have a part in, such as pods, kubelets and quotas
@@ -139,13 +139,14 @@ class HistoryEntry(StatusPart, frozen=True):
 
 
 class Alias(StatusPart, frozen=True):
-    """The alias in the registry that the last promotion moves to `version`. `done`: it points there."""
+    """The alias, or stage, in the registry that the last promotion moves to `version`. `done`: it is there."""
 
     name: str
     model: str
     version: str
     tracking_uri: str = msgspec.field(name="trackingURI", default="")  # of the revision's registry
     done: bool = False
+    kind: NameKind = NameKind.ALIAS
 
 
 class Condition(StatusPart, frozen=True):

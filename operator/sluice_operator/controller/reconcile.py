@@ -27,6 +27,7 @@ from sluice_operator.controller.observation.observe import Observer, Snapshot
 from sluice_operator.controller.scheduling.lanes import Lanes, is_rollout, moments
 from sluice_operator.kubernetes.port import Conflict, Kube, WriteRefused
 from sluice_operator.manifests.render import render
+from sluice_operator.mlflow import uris
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout.commands import waits
@@ -197,13 +198,13 @@ class Reconciler:
         return [drift_repaired(", ".join(drift))] if drift else []
 
     def _move_alias(self, key: Key, wanted: Spec, after: Status) -> None:
-        """Have the alias of the last promotion pointed to the promoted version. It is tried until it is observed."""
+        """Have the alias, or stage, of the last promotion name the promoted version. Tried until it is observed."""
         alias = after.alias
         if alias is None or alias.done:
             self.registry.leave_alias(key)
         else:
             via = Connection.to(alias.tracking_uri, key[0], wanted.model.registry)
-            self.registry.move_alias(key, via, alias.model, alias.name, alias.version)
+            self.registry.move_alias(key, via, uris.of_alias(alias), alias.version)
 
     def _pause(self, observation: Observation, after: Status) -> float:
         """Seconds until the next reconcile, if no event comes earlier and the decision has changed nothing."""

@@ -1,4 +1,4 @@
-"""Moves aliases in the background: each again and again with longer pauses, until it is moved or nobody asks for it.
+"""Moves aliases and stages in the background, each again and again with longer pauses until it is moved or not wanted.
 
 MLflow may refuse a move for ever, as where the operator may not write. The last answer is kept, for the object to tell.
 """
@@ -13,6 +13,7 @@ from sluice_operator.api.owner import Key
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.mlflow.pauses import growing
+from sluice_operator.mlflow.uris import Named
 
 _log = logging.getLogger(__name__)
 _LONGEST = 10.0  # seconds, after which a request is given up
@@ -22,11 +23,10 @@ _JITTER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class AliasMove:
-    """`alias` of model `name` is to point to `version`."""
+    """`named` is to name `version`."""
 
     via: Connection
-    name: str
-    alias: str
+    named: Named
     version: str
 
 
@@ -85,14 +85,14 @@ class AliasMoves:
         attempt.tries += 1
         attempt.timer = asyncio.get_running_loop().call_later(pause, self._try, key, attempt)
         if trouble != told:
-            _log.warning("alias %s of %s was not moved yet: %s", attempt.move.alias, attempt.move.name, trouble)
+            _log.warning("%s was not moved yet: %s", attempt.move.named, trouble)
             self._wake(key)
         self._moved(key)
 
     async def _ask(self, move: AliasMove) -> str:
         try:
             async with asyncio.timeout(_LONGEST):
-                await self._registry.set_alias(move.via, move.name, move.alias, move.version)
+                await self._registry.move(move.via, move.named, move.version)
         except RegistryError as error:
             return str(error)
         except TimeoutError:

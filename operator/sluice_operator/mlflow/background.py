@@ -104,18 +104,18 @@ class BackgroundRegistry:
         """The results of models, which come with their registries, on their hold-outs."""
         return [self._hold_out(key, f"hold-out {place}", *asked) for place, asked in enumerate(models)]
 
-    def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
-        """The version that `alias` of model `name` points to, None if that is not known."""
+    def alias_version(self, key: Key, via: Connection, named: uris.Named) -> str | None:
+        """The version that an alias points to, or that is in a stage; None if that is not known."""
 
         def ask() -> Awaitable[str | None]:
-            return self._registry.alias_version(via, name, alias)
+            return self._registry.named_version(via, named)
 
-        answer: str | None = self._question(key, "alias", via, (name, alias), ask).answer
+        answer: str | None = self._question(key, "alias", via, (named,), ask).answer
         return answer
 
-    def move_alias(self, key: Key, via: Connection, name: str, alias: str, version: str) -> None:
-        """Begin to point `alias` of model `name` to `version`. The object is woken when that is done, or refused."""
-        self._moves.begin(key, AliasMove(via, name, alias, version))
+    def move_alias(self, key: Key, via: Connection, named: uris.Named, version: str) -> None:
+        """Begin to have an alias or a stage name `version`. The object is woken when that is done, or refused."""
+        self._moves.begin(key, AliasMove(via, named, version))
 
     def leave_alias(self, key: Key) -> None:
         """The object wants no alias to be moved, or has seen that it is done."""

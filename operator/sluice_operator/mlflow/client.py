@@ -30,7 +30,7 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Registry:
-    """Resolves model URIs, and moves aliases.
+    """Resolves model URIs, and moves aliases and stages.
 
     `default_uri`: of the registry for objects that name none. `allowed_hosts`: patterns of `host:port` that other
     tracking URIs may name.
@@ -61,10 +61,10 @@ class Registry:
         except (UnusableError, *_UNEXPECTED) as error:
             return _unreachable(api.base, error)
 
-    async def alias_version(self, via: Connection, name: str, alias: str) -> str | None:
-        """The version that `alias` of model `name` points to. None if there is no such alias, or no usable answer."""
+    async def named_version(self, via: Connection, named: uris.Named) -> str | None:
+        """The version that an alias points to, or that is in a stage. None if there is none, or no usable answer."""
         try:
-            return str((await self._by_alias(await self._api(via), name, alias)).version)
+            return str((await self._by_name(await self._api(via), named)).version)
         except (NotFoundError, DeniedError, UnusableError, *_UNEXPECTED):
             return None
 
@@ -103,11 +103,20 @@ class Registry:
         except (UnusableError, *_UNEXPECTED) as error:
             return _unreachable(api.base, error)
 
-    async def set_alias(self, via: Connection, name: str, alias: str, version: str) -> None:
-        """Point `alias` of model `name` to `version`. Idempotent. Raises RegistryError if MLflow does not do it."""
-        body = {"name": name, "alias": alias, "version": version}
+    async def move(self, via: Connection, named: uris.Named, version: str) -> None:
+        """Have an alias or a stage name `version`. Versions that were in the stage before are archived.
+
+        Idempotent. Raises RegistryError if MLflow does not do it.
+        """
+        body: dict[str, str | bool] = {"name": named.name, "version": version}
+        match named:
+            case uris.ByAlias():
+                path, asked = "registered-models/alias", {"alias": named.alias}
+            case uris.ByStage():
+                path, asked = "model-versions/transition-stage", {"stage": named.stage}
+                body["archive_existing_versions"] = True
         try:
-            await (await self._api(via)).post("registered-models/alias", body)
+            await (await self._api(via)).post(path, {**body, **asked})
         except (NotFoundError, DeniedError, UnusableError) as error:
             raise RegistryError(str(error)) from error
 
@@ -131,14 +140,8 @@ class Registry:
             case uris.ByVersion(name, version):
                 one = await api.get(json_forms.OneVersion, "model-versions/get", name=name, version=version)
                 return _registered(one.model_version)
-            case uris.ByAlias(name, alias):
-                return _registered(await self._by_alias(api, name, alias))
-            case uris.ByStage(name, stage):
-                path = "registered-models/get-latest-versions"
-                found = await api.get(json_forms.Versions, path, name=name, stages=stage)
-                if not found.model_versions:
-                    raise NotFoundError(f"no version of {name} is in stage {stage}")
-                return _registered(found.model_versions[0])
+            case uris.ByAlias() | uris.ByStage():
+                return _registered(await self._by_name(api, form))
             case uris.LoggedModel(model_id):
                 logged = (await api.get(json_forms.OneLoggedModel, f"logged-models/{model_id}")).model.info
                 named = in_one_line(logged.name or model_id)
@@ -148,8 +151,17 @@ class Registry:
                 name = in_one_line(run.info.run_name or run_id)
                 return Resolved(Model(f"runs:/{run_id}/{path}", name, run_id[:8], run_id))
 
-    async def _by_alias(self, api: Api, name: str, alias: str) -> json_forms.ModelVersion:
-        return (await api.get(json_forms.OneVersion, "registered-models/alias", name=name, alias=alias)).model_version
+    async def _by_name(self, api: Api, named: uris.Named) -> json_forms.ModelVersion:
+        match named:
+            case uris.ByAlias(name, alias):
+                path = "registered-models/alias"
+                return (await api.get(json_forms.OneVersion, path, name=name, alias=alias)).model_version
+            case uris.ByStage(name, stage):
+                path = "registered-models/get-latest-versions"
+                found = await api.get(json_forms.Versions, path, name=name, stages=stage)
+                if not found.model_versions:
+                    raise NotFoundError(f"no version of {name} is in stage {stage}")
+                return found.model_versions[0]
 
 
 def _unreachable(base: str, error: Exception) -> Unreachable:

@@ -64,7 +64,7 @@ class Api:
         """The answer in its form. Raises msgspec.ValidationError as well, whose message repeats nothing of it."""
         return await self._ask(form, "GET", f"{path}?{urlencode(params)}" if params else path)
 
-    async def post(self, path: str, body: dict[str, str]) -> None:
+    async def post(self, path: str, body: dict[str, str | bool]) -> None:
         await self._ask(dict[str, Any], "POST", path, json.dumps(body).encode())
 
     async def _ask(self, form: type[T], method: str, path: str, content: bytes = b"") -> T:

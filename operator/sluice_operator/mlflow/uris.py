@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from sluice_operator.api.spec import NameKind
+from sluice_operator.api.status import Alias
+
 STAGES = ("Staging", "Production", "Archived", "None")
 
 
@@ -17,11 +20,17 @@ class ByAlias:
     name: str
     alias: str
 
+    def __str__(self) -> str:
+        return f"alias {self.alias} of {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class ByStage:
     name: str
     stage: str
+
+    def __str__(self) -> str:
+        return f"stage {self.stage} of {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +51,16 @@ class Unreadable:
     message: str
 
 
+Named = ByAlias | ByStage  # what names one version of a model, and another one later
 ModelUri = ByVersion | ByAlias | ByStage | LoggedModel | RunModel | Unreadable
 
 _FORMS = "write models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/latest, models:/m-ID or runs:/RUN/PATH"
+
+
+def of_alias(alias: Alias) -> Named:
+    """What the last promotion moves."""
+    form = ByStage if alias.kind is NameKind.STAGE else ByAlias
+    return form(alias.model, alias.name)
 
 
 def parse(uri: str) -> ModelUri:

@@ -125,11 +125,17 @@ def ended(run: Run, outcome: Outcome, reason: str, message: str, now: datetime) 
 
 
 def alias_after(seen: Observation, revision: Revision) -> Alias | None:
-    """The alias that is to move to `revision`, if the spec asks for one. Only a registered version can have one."""
-    name, model = seen.spec.model.on_promote.set_alias, revision.model
-    if not name or not model.version.isdigit():
+    """The alias or stage for `revision`, if the spec asks for one. Only a registered version can have one."""
+    wanted, model = seen.spec.model.on_promote, revision.model
+    if not wanted.name or not model.version.isdigit():
         return None
-    return Alias(name=name, model=model.name, version=model.version, tracking_uri=revision.tracking_uri)
+    return Alias(
+        name=wanted.name,
+        model=model.name,
+        version=model.version,
+        tracking_uri=revision.tracking_uri,
+        kind=wanted.kind,
+    )
 
 
 def end_run(

@@ -44,6 +44,7 @@ from sluice_operator.kubernetes.port import ReadRefused, Reads
 from sluice_operator.manifests.render import render
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.uris import ByAlias, Named
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.preparation import jobs, workloads
 from sluice_operator.rollout.rejections import is_for_answers
@@ -81,13 +82,13 @@ class Aliases(BackgroundRegistry):
         self.champion: str | None = None
         self.answers = True
 
-    def move_alias(self, key: Key, via: Connection, name: str, alias: str, version: str) -> None:
+    def move_alias(self, key: Key, via: Connection, named: Named, version: str) -> None:
         if self.answers:
             self.champion = version
 
     def leave_alias(self, key: Key) -> None: ...
 
-    def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
+    def alias_version(self, key: Key, via: Connection, named: Named) -> str | None:
         return self.champion if self.answers else None
 
 
@@ -294,7 +295,7 @@ class World(Observer):
             refused=refused,
             unreadable=owned.unreadable,
             verdict=None if in_doubt else self._simulated_verdict(current),
-            alias_version=self.registry.alias_version(("models", "iris"), Connection(), "iris", "champion"),
+            alias_version=self.registry.alias_version(("models", "iris"), Connection(), ByAlias("iris", "champion")),
             command=asked(body),
         )
         race, self.race = self.race, lambda: None

@@ -46,6 +46,7 @@ from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.children import Budgets, Children
 from sluice_operator.kubernetes.pods import by_revision
 from sluice_operator.kubernetes.port import Kube, Reads
+from sluice_operator.mlflow import uris
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import MetricsLostError
@@ -273,12 +274,12 @@ class Observer:
         return await self._verdicts.verdict(subject, current, failed, self._clock())
 
     def _alias_version(self, owner: Owner, wanted: Spec, current: Status) -> str | None:
-        """Which version does the alias of the last promotion point to? Asked until that is the promoted one."""
+        """Which version has the alias, or stage, of the last promotion? Asked until that is the promoted one."""
         alias = current.alias
         if alias is None or alias.done:
             return None
         key = owner.namespace, owner.name
-        return self._registry.alias_version(key, _registry_of(alias, owner, wanted), alias.model, alias.name)
+        return self._registry.alias_version(key, _registry_of(alias, owner, wanted), uris.of_alias(alias))
 
 
 def _registry_of(source: Revision | Alias, owner: Owner, wanted: Spec) -> Connection:

@@ -27,6 +27,7 @@ from sluice_operator.controller.scheduling.lanes import Lanes
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.cache import Cache
 from sluice_operator.kubernetes.reflector import Reflector
+from sluice_operator.mlflow import uris
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
 from sluice_operator.prometheus.reader import Reader
@@ -94,11 +95,11 @@ class Named(BackgroundRegistry):
     def alias_trouble(self, key: Key) -> str:
         return self.trouble
 
-    def alias_version(self, key: Key, via: Connection, name: str, alias: str) -> str | None:
+    def alias_version(self, key: Key, via: Connection, named: uris.Named) -> str | None:
         return None
 
-    def move_alias(self, key: Key, via: Connection, name: str, alias: str, version: str) -> None:
-        self.moving = alias
+    def move_alias(self, key: Key, via: Connection, named: uris.Named, version: str) -> None:
+        self.moving = str(named)
 
     def leave_alias(self, key: Key) -> None:
         self.moving = ""
@@ -394,7 +395,7 @@ def test_an_object_whose_alias_is_refused_rests() -> None:
         world.kube.put({**body, "status": status.dump(asked)})
         world.catch_up()
         await world.settle()
-        assert world.registry.moving == "champion"
+        assert world.registry.moving == "alias champion of iris"
         world.registry.trouble = "HTTP 403"
         await world.settle()
         assert condition(world.told[-1], "Stalled")[:2] == ("True", "AliasNotMoved")

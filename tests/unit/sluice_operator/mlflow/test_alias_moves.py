@@ -9,10 +9,11 @@ from sluice_operator.api.owner import Key
 from sluice_operator.mlflow.alias_moves import AliasMove, AliasMoves
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.uris import ByAlias, Named
 from tests.unit.sluice_operator.simulated_time import simulated
 
 A = ("models", "a")
-MOVE = AliasMove(Connection(), "iris", "champion", "2")
+MOVE = AliasMove(Connection(), ByAlias("iris", "champion"), "2")
 
 
 class Refusing(Registry):
@@ -22,8 +23,8 @@ class Refusing(Registry):
         self.trouble = "HTTP 403"
         self.asked: list[str] = []
 
-    async def set_alias(self, via: Connection, name: str, alias: str, version: str) -> None:
-        self.asked.append(alias)
+    async def move(self, via: Connection, named: Named, version: str) -> None:
+        self.asked.append(str(named))
         if self.trouble:
             raise RegistryError(self.trouble)
 
@@ -76,12 +77,12 @@ def test_nothing_is_tried_for_an_object_that_wants_no_move_or_another_one() -> N
         world.moves.begin(A, MOVE)
         world.moves.leave(A)
         await asyncio.sleep(3600)
-        assert world.registry.asked == ["champion"]
+        assert world.registry.asked == ["alias champion of iris"]
         world.moves.begin(A, MOVE)
         await asyncio.sleep(1)
         world.registry.trouble, world.registry.asked = "", []
-        world.moves.begin(A, AliasMove(Connection(), "iris", "best", "2"))
+        world.moves.begin(A, AliasMove(Connection(), ByAlias("iris", "best"), "2"))
         await asyncio.sleep(1)
-        assert (world.registry.asked, world.moves.trouble(A)) == (["best"], "")
+        assert (world.registry.asked, world.moves.trouble(A)) == (["alias best of iris"], "")
 
     simulated(scenario)

@@ -17,12 +17,14 @@ from sluice_operator.api.revision import Model
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.uris import ByAlias, Named
 from tests.unit.sluice_operator.build import model, resolved
 from tests.unit.sluice_operator.simulated_time import simulated
 
 A, B = ("models", "a"), ("models", "b")
 HANGING = "http://hanging:5000"
 URI = "models:/iris@champion"
+CHAMPION = ByAlias("iris", "champion")
 
 
 class FakeRegistry(Registry):
@@ -44,10 +46,10 @@ class FakeRegistry(Registry):
         await asyncio.sleep(1)
         return Unresolved("HoldOutMissing", model.uri)
 
-    async def alias_version(self, via: Connection, name: str, alias: str) -> str | None:
+    async def named_version(self, via: Connection, named: Named) -> str | None:
         return self.alias
 
-    async def set_alias(self, via: Connection, name: str, alias: str, version: str) -> None:
+    async def move(self, via: Connection, named: Named, version: str) -> None:
         if via.tracking_uri == HANGING:
             raise RegistryError("no answer")
         self.alias = version
@@ -236,14 +238,14 @@ def test_a_moved_alias_is_read_again_at_once() -> None:
 
     async def scenario() -> None:
         world = Scenario()
-        world.registry.alias_version(A, Connection(), "iris", "champion")
+        world.registry.alias_version(A, Connection(), CHAMPION)
         await asyncio.sleep(1)
-        assert world.registry.alias_version(A, Connection(), "iris", "champion") == "1"
+        assert world.registry.alias_version(A, Connection(), CHAMPION) == "1"
         world.woken = []
-        world.registry.move_alias(A, Connection(), "iris", "champion", "2")
+        world.registry.move_alias(A, Connection(), CHAMPION, "2")
         await asyncio.sleep(0.1)
         assert world.woken == [(1.0, A)]
-        assert world.registry.alias_version(A, Connection(), "iris", "champion") == "2"
+        assert world.registry.alias_version(A, Connection(), CHAMPION) == "2"
 
     simulated(scenario)
 
@@ -256,7 +258,7 @@ def test_nothing_is_kept_of_a_registry_that_nobody_asks() -> None:
         for number in range(50):
             via = Connection("", "models", f"secret-{number}")
             world.registry.resolve(A, URI, via, 30.0)
-            world.registry.alias_version(A, via, "iris", "champion")
+            world.registry.alias_version(A, via, CHAMPION)
         await asyncio.sleep(1)
         assert len(world.registry._servers) == 1
         world.registry.forget(A)

@@ -15,11 +15,13 @@ from sluice_operator.api.revision import Model
 from sluice_operator.http_client import Answer, HttpError, Request, SlowError
 from sluice_operator.mlflow.client import Registry, RegistryError
 from sluice_operator.mlflow.connection import Connection
+from sluice_operator.mlflow.uris import ByAlias, ByStage, Named
 from tests.unit.sluice_operator.loopback import Asked, Behaviour, client_of
 
 HOME = "http://mlflow.mlflow.svc:5000"
 VERSION = {"name": "iris", "version": "3", "run_id": "r1", "source": "models:/m-1", "status": "READY"}
 IRIS_3 = Resolved(Model("models:/iris/3", "iris", "3", "r1", "models:/m-1"))
+CHAMPION, PRODUCTION = ByAlias("iris", "champion"), ByStage("iris", "Production")
 T = TypeVar("T")
 
 
@@ -60,11 +62,11 @@ class Server:
     def resolve(self, uri: str = "models:/iris/3", tracking_uri: str = "") -> Resolution:
         return self.asked(lambda registry: registry.resolve(uri, Connection(tracking_uri)))
 
-    def alias_version(self, tracking_uri: str = "") -> str | None:
-        return self.asked(lambda registry: registry.alias_version(Connection(tracking_uri), "iris", "champion"))
+    def named_version(self, tracking_uri: str = "", named: Named = CHAMPION) -> str | None:
+        return self.asked(lambda registry: registry.named_version(Connection(tracking_uri), named))
 
-    def set_alias(self, tracking_uri: str = "") -> None:
-        self.asked(lambda registry: registry.set_alias(Connection(tracking_uri), "iris", "champion", "3"))
+    def move(self, tracking_uri: str = "", named: Named = CHAMPION) -> None:
+        self.asked(lambda registry: registry.move(Connection(tracking_uri), named, "3"))
 
 
 def answers(body: Any, status: int = 200) -> Behaviour:
@@ -197,7 +199,7 @@ def test_an_unusable_answer_is_an_outage(uri: str, answer: Behaviour | HttpError
         assert isinstance(resolution, Unreachable)
         assert resolution.message.startswith(f"MLflow at {HOME} gave no usable answer: ")
         assert not resolution.message.endswith(": ")
-    assert server.alias_version() is None
+    assert server.named_version() is None
 
 
 def test_each_registry_has_its_own_answers() -> None:
@@ -228,9 +230,9 @@ def test_a_host_that_is_not_on_the_list_is_never_asked(tracking_uri: str, reason
     resolution = server.resolve(tracking_uri=tracking_uri)
     assert isinstance(resolution, Denied)
     assert (resolution.reason, says in resolution.message, "s3cret" in resolution.message) == (reason, True, False)
-    assert server.alias_version(tracking_uri) is None
+    assert server.named_version(tracking_uri) is None
     with pytest.raises(RegistryError, match=says):
-        server.set_alias(tracking_uri)
+        server.move(tracking_uri)
     assert server.requests == []
 
 
@@ -241,34 +243,45 @@ def test_the_operator_s_own_registry_and_those_on_the_list_are_asked(tracking_ur
     assert server.resolve(tracking_uri=tracking_uri) == IRIS_3
 
 
-def test_an_alias_is_moved_by_one_request() -> None:
-    """It has the model, the alias and the version."""
+@pytest.mark.parametrize(
+    ("named", "path", "body"),
+    [
+        (CHAMPION, "registered-models/alias", {"alias": "champion"}),
+        (
+            PRODUCTION,
+            "model-versions/transition-stage",
+            {"stage": "Production", "archive_existing_versions": True},
+        ),
+    ],
+)
+def test_an_alias_or_a_stage_is_moved_by_one_request(named: Named, path: str, body: dict[str, Any]) -> None:
+    """It has the model, the version and its new name. What was in the stage before is archived by the same request."""
     sent: list[Any] = []
 
     def take(asked: Asked) -> web.Response:
         sent.append((asked.method, asked.path, json.loads(asked.body)))
         return web.json_response({})
 
-    Server(take).set_alias()
-    assert sent == [
-        (
-            "POST",
-            "/api/2.0/mlflow/registered-models/alias",
-            {"name": "iris", "alias": "champion", "version": "3"},
-        )
-    ]
+    Server(take).move(named=named)
+    assert sent == [("POST", f"/api/2.0/mlflow/{path}", {"name": "iris", "version": "3", **body})]
 
 
 def test_an_error_is_raised_if_the_alias_is_not_moved() -> None:
     """So the caller can try again."""
     with pytest.raises(RegistryError):
-        Server(answers({}, 500)).set_alias()
+        Server(answers({}, 500)).move()
 
 
 def test_the_version_that_an_alias_points_to() -> None:
     """None without such an alias."""
     existing, absent = Server(answers({"model_version": VERSION})), Server(missing("no alias"))
-    assert [server.alias_version() for server in (existing, absent)] == ["3", None]
+    assert [server.named_version() for server in (existing, absent)] == ["3", None]
+
+
+def test_the_version_that_is_in_a_stage() -> None:
+    """None if none is: MLflow's answer is an empty list then."""
+    existing, empty = Server(answers({"model_versions": [VERSION]})), Server(answers({}))
+    assert [server.named_version(named=PRODUCTION) for server in (existing, empty)] == ["3", None]
 
 
 @pytest.mark.parametrize(

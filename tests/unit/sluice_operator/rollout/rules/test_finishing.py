@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation, Refusal, Resolved, Unreachable, Workload
 from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.spec import NameKind
 from sluice_operator.api.status import Alias, HistoryEntry, Retiring, Verdict, Verification, dump, parse
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide
@@ -372,6 +373,28 @@ def test_an_alias_that_the_registry_does_not_move_is_told() -> None:
     assert decide(again(refused, spec=a_spec(model__onPromote={}))).alias is None
     renamed = decide(again(refused, spec=a_spec(model__onPromote={"setAlias": "best"})))
     assert renamed.alias == Alias("best", "iris", "1")
+
+
+def test_a_promotion_moves_a_stage_where_the_spec_names_one() -> None:
+    """As an alias is moved: until the registry shows it, and with its answer if it does not."""
+    by_stage = a_spec(model__onPromote={"setStage": "Production"})
+    promoted = again(watching(after=WATCH, spec=by_stage))
+    production = Alias("Production", "iris", "2", kind=NameKind.STAGE)
+    assert promoted.status.alias == production
+    assert dump(promoted.status)["alias"] == {"name": "Production", "model": "iris", "version": "2", "kind": "Stage"}
+    assert decide(again(promoted, alias_version="1")).alias == production
+    assert decide(again(promoted, alias_version="2")).alias == replace(production, done=True)
+    _, reason, message = condition(decide(again(promoted, alias_trouble="HTTP 403, no")), "Stalled")
+    assert reason == "StageNotMoved"
+    assert message.startswith("the stage Production of iris was not moved to version 2: HTTP 403, no; it is tried")
+
+
+def test_a_stage_in_place_of_an_alias_that_is_refused_acts_at_once() -> None:
+    """And the other way round."""
+    refused = again(watching(after=WATCH))
+    by_stage = decide(again(refused, spec=a_spec(model__onPromote={"setStage": "Staging"})))
+    assert by_stage.alias == Alias("Staging", "iris", "2", kind=NameKind.STAGE)
+    assert decide(again(with_status(refused, alias=by_stage.alias))).alias == Alias("champion", "iris", "2")
 
 
 def test_no_alias_is_moved_unasked() -> None:
