@@ -1,11 +1,11 @@
 """The model server behind a wrapper that makes it bad: `python -m faulty {fetch|serve}`.
 
-Only predictions are changed, never the operator's own probes. A fault acts inside of the server's measurements, so the
-server counts it as if the model had it. Environment variables choose the faults:
+Only predictions are changed, never the operator's own probes. The server counts and measures a fault as if the model
+had it. Environment variables choose the faults:
 
 FAULT_ERRORS      share of predictions that fail
-FAULT_SLOWER      by which share of its time an answer takes longer
-FAULT_DELAY       seconds that are added to each answer
+FAULT_SLOWER      by which share of its time a prediction takes longer
+FAULT_DELAY       seconds that are added to each prediction
 FAULT_STALL       seconds for which all predictions stand still, as in a collection of garbage
 FAULT_STALL_EVERY seconds between two stalls on average (default 4)
 FAULT_HANG_AFTER  number of predictions after which none is answered
@@ -17,7 +17,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -25,10 +25,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice_server import __main__ as server
 from sluice_server.http.asgi import PROBE_HEADER
+from sluice_server.inference.data_plane import DataPlane
+from sluice_server.inference.params import Params
+from sluice_server.inference.prediction import Prediction
+from sluice_server.inference.rejection import Rejection
+from sluice_server.model.schema import Rows
 from sluice_server.process import lifecycle
 from sluice_server.process.protocol import AtOnce
 
 NEVER = sys.maxsize
+Predict = Callable[..., Awaitable[Prediction | Rejection | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +62,53 @@ class Faults:
         )
 
 
+class Slow:
+    """Makes predictions slow where the server measures them: a slow client would not count.
+
+    `source`: of random numbers.
+    """
+
+    def __init__(self, faults: Faults, source: random.Random) -> None:
+        self._faults, self._random = faults, source
+        self._stall_ends = 0.0  # of the next one, or the present one
+
+    def slowed(self, predict: Predict) -> Predict:
+        """`DataPlane.predict`, which takes longer for callers."""
+
+        async def slow(
+            plane: DataPlane,
+            rows: Rows,
+            entry: str,
+            probe: bool,
+            disconnected: Callable[[], Awaitable[object]],
+            params: Params | None = None,
+        ) -> Prediction | Rejection | None:
+            began = time.perf_counter()
+            prediction = await predict(plane, rows, entry, probe, disconnected, params)
+            if not probe:
+                now = time.perf_counter()
+                await asyncio.sleep((now - began) * self._faults.slower + self._faults.delay + self.stalled_for(now))
+            return prediction
+
+        return slow
+
+    def stalled_for(self, now: float) -> float:
+        """The seconds until the present stall is over; 0 between two of them."""
+        faults = self._faults
+        if not faults.stall:
+            return 0.0
+        while self._stall_ends <= now:
+            self._stall_ends = now + self._random.expovariate(1 / faults.stall_every) + faults.stall
+        left = self._stall_ends - now
+        return left if left <= faults.stall else 0.0
+
+
 class Faulty:
-    """An ASGI application that adds faults to another one. `source`: of random numbers."""
+    """An ASGI application that adds failures to another one. `source`: of random numbers."""
 
     def __init__(self, app: ASGIApp, faults: Faults, source: random.Random) -> None:
         self._app, self._faults, self._random = app, faults, source
         self._predictions = 0
-        self._stall_ends = 0.0  # of the next one, or the present one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         probe = any(name == PROBE_HEADER for name, _ in scope["headers"])
@@ -72,7 +118,7 @@ class Faulty:
             await self._predict(scope, receive, send)
 
     async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
-        faults, began = self._faults, time.perf_counter()
+        faults = self._faults
         self._predictions += 1
         hangs = self._predictions > faults.hang_after
         fails = self._random.random() < faults.errors
@@ -87,23 +133,7 @@ class Faulty:
                 os._exit(1)
             return message
 
-        async def slower_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                slower = (time.perf_counter() - began) * faults.slower + faults.delay
-                await asyncio.sleep(slower + self._stalled_for(time.perf_counter()))
-            await send(message)
-
-        await self._app(scope, faulty_receive, slower_send)
-
-    def _stalled_for(self, now: float) -> float:
-        """The seconds until the present stall is over; 0 between two of them."""
-        faults = self._faults
-        if not faults.stall:
-            return 0.0
-        while self._stall_ends <= now:
-            self._stall_ends = now + self._random.expovariate(1 / faults.stall_every) + faults.stall
-        left = self._stall_ends - now
-        return left if left <= faults.stall else 0.0
+        await self._app(scope, faulty_receive, send)
 
 
 def main() -> int:
@@ -115,6 +145,7 @@ def main() -> int:
         return make_server(Faulty(app, faults, random.Random()))
 
     lifecycle.make_server = faulty_server
+    DataPlane.predict = Slow(faults, random.Random()).slowed(DataPlane.predict)  # type: ignore[method-assign, assignment]
     return server.main(sys.argv[1:], os.environ)
 
 

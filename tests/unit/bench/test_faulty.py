@@ -1,11 +1,12 @@
 import asyncio
 import random
+import time
 from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from dev.bench.faulty.faulty import Faults, Faulty
+from dev.bench.faulty.faulty import Faults, Faulty, Slow
 
 ROW = b'{"features": [[7.9, 3.8]]}'
 
@@ -57,9 +58,24 @@ def test_only_predictions_of_callers_are_changed(other: Scope) -> None:
     assert asyncio.run(answer(faulty(FAULT_ERRORS="1", FAULT_HANG_AFTER="0"), other)) == ROW
 
 
-def test_a_slower_answer_is_the_same_answer() -> None:
-    """The delay comes before its first byte, so the server measures it."""
-    assert asyncio.run(answer(faulty(FAULT_SLOWER="0.5", FAULT_DELAY="0.0001"), scope())) == ROW
+def test_a_slow_prediction_is_the_same_one() -> None:
+    """It comes later. Probes do not wait."""
+
+    async def predict(*arguments: Any) -> Any:
+        return arguments
+
+    async def told() -> list[tuple[Any, float]]:
+        slow, found = Slow(Faults(delay=0.2), random.Random(7)).slowed(predict), []
+        for probe in (False, True):
+            began = time.perf_counter()
+            found.append((await slow("plane", "rows", "gateway", probe, "gone"), time.perf_counter() - began))
+        return found
+
+    (prediction, seconds), (of_probe, seconds_of_probe) = asyncio.run(told())
+    assert prediction == ("plane", "rows", "gateway", False, "gone", None)
+    assert of_probe == ("plane", "rows", "gateway", True, "gone", None)
+    assert seconds >= 0.2
+    assert seconds_of_probe < seconds
 
 
 def test_it_hangs_after_some_predictions() -> None:
@@ -94,11 +110,11 @@ def test_one_input_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stall_makes_all_predictions_of_a_moment_wait_for_its_end() -> None:
     """They stand still for 100 ms, about every four seconds, and so a fortieth of them waits."""
-    stalling = Faulty(app, Faults(stall=0.1, stall_every=4.0), random.Random(1))
-    waits = [stalling._stalled_for(millisecond / 1000) for millisecond in range(2_000_000)]
+    stalling = Slow(Faults(stall=0.1, stall_every=4.0), random.Random(1))
+    waits = [stalling.stalled_for(millisecond / 1000) for millisecond in range(2_000_000)]
     assert 0.02 < sum(wait > 0 for wait in waits) / len(waits) < 0.03
     assert max(waits) <= 0.1
     begins = next(at for at, wait in enumerate(waits) if wait)
     ends = next(at for at in range(begins, len(waits)) if not waits[at])
     assert {round(at / 1000 + waits[at], 6) for at in range(begins, ends)} == {round(begins / 1000 + waits[begins], 6)}
-    assert Faulty(app, Faults(), random.Random(1))._stalled_for(1.0) == 0
+    assert Slow(Faults(), random.Random(1)).stalled_for(1.0) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 from starlette.types import Message
 
+from dev.bench.faulty.faulty import Faults, Slow
 from sluice_server.http import asgi
 from sluice_server.http.dialects.plain import PlainDialect
 from sluice_server.http.dialects.port import Body, Parsed
 from sluice_server.http.predict import PredictEndpoint
 from sluice_server.http.request import Request
 from sluice_server.inference.batching import Batcher
+from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.rejection import Rejection
@@ -214,3 +217,13 @@ def test_a_slow_client_is_not_a_slow_model(client: Client) -> None:
     seconds = client.value("ml_request_duration_seconds_sum")
     assert seconds is not None
     assert seconds < waits
+
+
+def test_a_slow_model_is_measured(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the one that benchmarks make slow on purpose: without that, they would prove nothing."""
+    slow = Slow(Faults(delay=0.3), random.Random(1)).slowed(DataPlane.predict)
+    monkeypatch.setattr(DataPlane, "predict", slow)
+    assert client.post("/predict", json={"features": [1, 2, 3, 4]}).status_code == 200
+    seconds = client.value("ml_request_duration_seconds_sum")
+    assert seconds is not None
+    assert seconds >= 0.3
