@@ -23,13 +23,12 @@ _WIDEST = 0.5  # largest tolerance or drop of a step before the last
 
 def criterion(objective: Objective, steps: int) -> Criterion:
     """What is tested of an objective in a run of `steps` steps."""
-    margins = tuple(_margins(objective, steps))
     return Criterion(
         compared=is_compared(objective),
         limit=limit(objective),
         compares_judged=objective.latency is None,
-        margins=margins,
-        watch_margin=margins[-1].widened(_watch_factor(objective)) if margins else Margin(),
+        margins=tuple(_margins(objective, steps)),
+        watch_margin=next(_margins(objective, 1)).widened(_watch_factor(objective)),
     )
 
 

@@ -60,6 +60,10 @@ class Finding:
     no_burst_probability: float  # chance that no pod burst in the run so far, according to stable's past
     non_inferior: tuple[float, ...]  # by step, against "worse than the step's margin"
 
+    def in_favour(self, step: int) -> float:
+        """The log e-value against "worse than the margin of `step`"; in a run without steps 0, which is no evidence."""
+        return self.non_inferior[step] if self.non_inferior else 0.0
+
     def against(self, family: Family) -> float | None:
         """The log e-value of a family. For a limit both must be shown: it is broken, and stable does better."""
         match family:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from sluice_operator.api.quantities import Duration
-from sluice_operator.api.spec import Step
+from sluice_operator.api.rollout_spec import Step
 from sluice_operator.evalues.arithmetic import Floats
 from sluice_operator.evalues.limits import ALTERNATIVE_WEIGHTS, ALTERNATIVES
 from sluice_operator.evalues.objective import Margin

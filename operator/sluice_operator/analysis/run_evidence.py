@@ -140,10 +140,10 @@ class RunEvidence:
         return self._at_weight[weight].log_silent
 
     def outlook(self, run: Run) -> Outlook | None:
-        """What to expect of a canary that is as good as stable; None while there are too few requests to know."""
+        """What to expect of a canary as good as stable; None without steps, and with too few requests to know."""
         ticks, past = min(len(self.ticks), _RECENT_TICKS), self.baseline.requests
         requests = self._both_finished[-1]
-        if past + requests < _ENOUGH_REQUESTS or not ticks:
+        if past + requests < _ENOUGH_REQUESTS or not ticks or not run.steps:
             return None
         rate = (requests - self._both_finished[-1 - ticks]) / (ticks * self.tick_seconds)
         needed = [

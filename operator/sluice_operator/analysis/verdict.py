@@ -15,8 +15,9 @@ from sluice_operator.analysis.finding import Family, Finding
 from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.thresholds import Progress, Thresholds, against, averaged
 from sluice_operator.api.observation import Crashes
+from sluice_operator.api.rollout_spec import Step
 from sluice_operator.api.run import Run
-from sluice_operator.api.spec import Confidence, Judge, Objective, OnFail, Step, WhenNoLabels
+from sluice_operator.api.spec import Confidence, Judge, Objective, OnFail, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict, Result
 
 VERDICT_VERSION = 5  # raised by each change after which the same counts may get another verdict, or other numbers
@@ -227,7 +228,7 @@ def _largest(logs: Sequence[float | None]) -> int:
 def _objective(finding: Finding, thresholds: Thresholds, part: Part, *failures: Failure | None) -> ObjectiveJudgement:
     in_favour = None
     if part.step is not None:
-        in_favour = Progress(finding.non_inferior[part.index], thresholds.non_inferior)
+        in_favour = Progress(finding.in_favour(part.index), thresholds.non_inferior)
     passed = in_favour is not None and in_favour.is_reached
     return ObjectiveJudgement(
         finding,

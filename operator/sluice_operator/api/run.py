@@ -7,7 +7,8 @@ import msgspec
 
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.revision import RevisionRef
-from sluice_operator.api.spec import Confidence, DefaultObjective, Objective, Prometheus, Rollout, Step, Traffic
+from sluice_operator.api.rollout_spec import PlannedPause, Rollout, Step
+from sluice_operator.api.spec import Confidence, DefaultObjective, Objective, Prometheus, Traffic
 from sluice_operator.api.status_part import StatusPart
 from sluice_operator.api.strategy import CanarySteps
 
@@ -174,8 +175,19 @@ class Run(StatusPart, frozen=True):
 
     @property
     def strategy(self) -> CanarySteps | None:
-        """The steps and the present one. None without steps: of an undo, and as long as none are chosen."""
+        """The steps and the present one. None without steps: of a run without any, and as long as none are chosen."""
         return CanarySteps(self.steps, self.step) if self.steps else None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether all requests move at once, without steps: blue-green, and an undo."""
+        return self.returning or self.rollout.blue_green is not None
+
+    @property
+    def pauses(self) -> tuple[PlannedPause, ...]:
+        """Those that the spec asks for: of steps, and the one of blue-green."""
+        before = self.rollout.blue_green.pause if self.rollout.blue_green else None
+        return tuple(pause for pause in (*(step.pause for step in self.steps), before) if pause is not None)
 
     @property
     def deadline_at(self) -> datetime:

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from sluice_operator.api.place import WHOLE_HOST, Place
 from sluice_operator.api.quantities import Duration, Number, Ratio, Share, decode
+from sluice_operator.api.rollout_spec import Rollout
+from sluice_operator.api.section import Section
 
 
 class Source(StrEnum):
@@ -32,24 +34,12 @@ class UnreadableSpecError(ValueError):
     """The spec is not one that this operator knows: the CRD is of another version."""
 
 
-class _Section(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One mapping of the YAML."""
-
-
 class Trust(StrEnum):
     """Which kinds of model files may be loaded."""
 
     DATA = "Data"
     TRUSTED_TYPES = "TrustedTypes"
     CODE = "Code"
-
-
-class OnDeadline(StrEnum):
-    """What happens to a run whose evidence is not complete at its deadline."""
-
-    HOLD = "Hold"
-    ROLLBACK = "Rollback"
-    PROMOTE_IF_CLEAN = "PromoteIfClean"
 
 
 class Judge(StrEnum):
@@ -67,7 +57,7 @@ class OnFail(StrEnum):
     HOLD = "Hold"
 
 
-class Registry(_Section, frozen=True):
+class Registry(Section, frozen=True):
     """How the registry is reached: connections, which are not part of what a revision is. Secrets are named only."""
 
     tracking_uri: str = msgspec.field(name="trackingURI", default="")  # empty: the operator's
@@ -82,7 +72,7 @@ class NameKind(StrEnum):
     STAGE = "Stage"
 
 
-class OnPromote(_Section, frozen=True):
+class OnPromote(Section, frozen=True):
     """What names a version that was promoted. At most one of the two is set."""
 
     set_alias: str = ""
@@ -98,7 +88,7 @@ class OnPromote(_Section, frozen=True):
         return self.set_stage or self.set_alias
 
 
-class ModelSpec(_Section, frozen=True):
+class ModelSpec(Section, frozen=True):
     uri: str
     poll_interval: Duration
     trust: Trust
@@ -107,44 +97,44 @@ class ModelSpec(_Section, frozen=True):
     on_promote: OnPromote = OnPromote()
 
 
-class ServerSpec(_Section, frozen=True):
+class ServerSpec(Section, frozen=True):
     """The pods. What is typed as Any has the form that it has in a pod; `api.pod_template` puts it together."""
 
     replicas: int
     image: str = ""
-    resources: dict[str, Any] = {}
+    resources: dict[str, Any] = msgspec.field(default_factory=dict)
     env: tuple[dict[str, Any], ...] = ()
     env_from: tuple[dict[str, Any], ...] = ()
     image_pull_secrets: tuple[dict[str, Any], ...] = ()
     service_account_name: str = ""
-    node_selector: dict[str, str] = {}
+    node_selector: dict[str, str] = msgspec.field(default_factory=dict)
     tolerations: tuple[dict[str, Any], ...] = ()
-    affinity: dict[str, Any] = {}
+    affinity: dict[str, Any] = msgspec.field(default_factory=dict)
     topology_spread_constraints: tuple[dict[str, Any], ...] = ()
-    pod_labels: dict[str, str] = {}
-    pod_annotations: dict[str, str] = {}
+    pod_labels: dict[str, str] = msgspec.field(default_factory=dict)
+    pod_annotations: dict[str, str] = msgspec.field(default_factory=dict)
     security_context: dict[str, Any] | None = None  # None: the user and group of the image
     volumes: tuple[dict[str, Any], ...] = ()
     volume_mounts: tuple[dict[str, Any], ...] = ()
-    pod_template: dict[str, Any] = {}
+    pod_template: dict[str, Any] = msgspec.field(default_factory=dict)
     pod_disruption_budget: bool = True  # for each revision with several pods
 
 
-class IngressTls(_Section, frozen=True):
+class IngressTls(Section, frozen=True):
     """The certificate of the host is in this Secret; empty for the gateway's own."""
 
     secret_name: str = ""
 
 
-class Ingress(_Section, frozen=True):
+class Ingress(Section, frozen=True):
     class_name: str
     host: str
     path: str = WHOLE_HOST
     tls: IngressTls | None = None
-    annotations: dict[str, str] = {}
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Traffic(_Section, frozen=True):
+class Traffic(Section, frozen=True):
     """How callers reach the model."""
 
     ingress: Ingress
@@ -160,50 +150,20 @@ class Traffic(_Section, frozen=True):
         return f"{'https' if self.ingress.tls else 'http'}://{self.place.host}{self.place.prefix}/"
 
 
-class StepPause(_Section, frozen=True):
-    """A pause after a step has passed: for `duration`, or until a person resumes."""
-
-    duration: Duration | None = None
-
-
-class Step(_Section, frozen=True):
-    weight: int
-    min_requests: int
-    min_duration: Duration
-    pause: StepPause | None = None
-
-
-class Canary(_Section, frozen=True):
-    """Without `steps`, a run has automatic steps: they follow from how many requests there are when it begins."""
-
-    steps: tuple[Step, ...] = ()
-
-
-class Rollout(_Section, frozen=True):
-    progress_deadline: Duration
-    deadline: Duration
-    on_deadline: OnDeadline
-    watch_after_promotion: Duration
-    scale_down_delay: Duration
-    stable_dead_deadline: Duration = Duration.parse("5m")
-    canary: Canary = Canary()
-    retry_token: str = ""  # another value forgets that the revision which the spec names was rejected or abandoned
-
-
-class ErrorRate(_Section, frozen=True):
+class ErrorRate(Section, frozen=True):
     """A limit, a comparison with stable, or both."""
 
     max: Share | None = None
     max_ratio: Ratio | None = None
 
 
-class Refusals(_Section, frozen=True):
+class Refusals(Section, frozen=True):
     """A comparison with stable. There is no limit, because callers alone decide how many bad requests they send."""
 
     max_ratio: Ratio
 
 
-class Latency(_Section, frozen=True):
+class Latency(Section, frozen=True):
     """A limit for the share of slow requests, a comparison of that share with stable's, or both."""
 
     quantile: Share
@@ -217,7 +177,7 @@ class LatencyAt(Latency, frozen=True, kw_only=True):
     threshold: Number
 
 
-class Accuracy(_Section, frozen=True):
+class Accuracy(Section, frozen=True):
     """A limit, a comparison with stable, or both."""
 
     source: Source
@@ -225,7 +185,7 @@ class Accuracy(_Section, frozen=True):
     max_drop: Share | None = None
 
 
-class Query(_Section, frozen=True):
+class Query(Section, frozen=True):
     """A PromQL query of the user. More than `failure_limit` measurements over the limit fail the run."""
 
     expr: str
@@ -235,14 +195,14 @@ class Query(_Section, frozen=True):
     max: Number | None = None
 
 
-class Confidence(_Section, frozen=True):
+class Confidence(Section, frozen=True):
     """The error budget: which share of all runs may end wrongly, by kind of error."""
 
     false_rollback: Share = Share.parse("5%")
     bad_promotion: Share = Share.parse("5%")
 
 
-class Objective(_Section, frozen=True):
+class Objective(Section, frozen=True):
     """One thing that is judged. Exactly one of the five kinds is set; the CRD makes sure of that."""
 
     name: str
@@ -289,14 +249,14 @@ class DefaultObjective(Objective, frozen=True):
         return True
 
 
-class Prometheus(_Section, frozen=True):
+class Prometheus(Section, frozen=True):
     """The Prometheus server that an object names, and the Secret in its namespace with the credentials."""
 
     url: str
     credentials_secret: str = ""  # name; empty for no credentials
 
 
-class Spec(_Section, frozen=True):
+class Spec(Section, frozen=True):
     model: ModelSpec
     server: ServerSpec
     traffic: Traffic

@@ -230,8 +230,8 @@ def _contradiction(status: Status) -> str:
         if status.phase in phases and getattr(status, name) is None:
             return f"it has no {name} in phase {status.phase}"
     run = status.run
-    if run is None or run.returning:
-        return "an undo has no steps" if status.phase is Phase.STEPPING else ""
+    if run is None or run.at_once:
+        return "its run has no steps" if status.phase is Phase.STEPPING else ""
     if (status.phase in _WITH_STEPS or run.steps) and not 0 <= run.step < len(run.steps):
         return f"step {run.step} of {len(run.steps)}"
     return ""

@@ -1,13 +1,14 @@
 """The strategy of a run: which step it is at, and which weight and how many pods that step needs. Pure.
 
-Today the only strategy is a canary with steps of rising weight. Rules ask this value for the weight and the pods of the
-present step. What judges, replays or shows a run reads `run.steps` and `run.step` as well: it needs the other steps.
+A canary has steps of rising weight; a blue-green run and an undo have none. Rules ask this value for the weight and the
+pods of the present step. What judges, replays or shows a run reads `run.steps` and `run.step` as well: it needs the
+other steps.
 """
 
 import math
 from dataclasses import dataclass
 
-from sluice_operator.api.spec import Step
+from sluice_operator.api.rollout_spec import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,10 @@ def run(options: argparse.Namespace) -> int:
     namespace, wanted, current = cluster.model_deployment(options.name, options.namespace)
     if current.stable is None:
         raise CommandError(f"{options.name} has no stable revision yet: its first one is not compared with anything")
+    if wanted.rollout.blue_green is not None:
+        raise CommandError(
+            f"{options.name} has rollout.blueGreen: all requests move at once, and no evidence is awaited"
+        )
     now = times.moment(options.at, datetime.now(UTC))
     try:
         prometheus = run_sources.connected(options)
@@ -87,7 +91,7 @@ async def expected(
     ticks = [_tick(counters, stable.revision, canary, start, end) for start, end in pairwise(recent)]
     if present is None:
         rate = sum(tick.stable.finished + tick.canary.finished for tick in ticks) / _RECENT_SECONDS
-        run = replace(run, steps=wanted.rollout.canary.steps or automatic_steps.steps_for(rate))
+        run = replace(run, steps=automatic_steps.steps_of(wanted.rollout, rate))
     evidence = RunEvidence(run.judged, len(run.steps), past, Pods(run.replicas, run.replicas), _TICK_SECONDS)
     for tick in ticks:
         evidence.update(tick, replace(run, live_weights=()))

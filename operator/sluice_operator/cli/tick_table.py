@@ -30,7 +30,7 @@ def changed(replay: Replay) -> list[str]:
     for replayed in _changes(replay):
         at, after = replayed.tick.end, replayed.tick.end - replay.record.started
         for finding in replayed.objectives:
-            in_favour = finding.non_inferior[replayed.step], thresholds.non_inferior
+            in_favour = finding.in_favour(replayed.step), thresholds.non_inferior
             rows.append(
                 (
                     text_table.clock(at),
@@ -126,7 +126,7 @@ def _counted(objective: Objective, bounds: Sequence[float], tally: Tally) -> str
 
 def _of_objective(finding: Finding, replayed: ReplayedTick, replay: Replay) -> tuple[str, str, str]:
     worse, over_limit = (finding.against(family) for family in (Family.STABLE, Family.LIMIT))
-    in_favour = _of(finding.non_inferior[replayed.step], replay.thresholds.non_inferior)
+    in_favour = _of(finding.in_favour(replayed.step), replay.thresholds.non_inferior)
     return "-" if worse is None else _evalue(worse), "-" if over_limit is None else _evalue(over_limit), in_favour
 
 

@@ -41,6 +41,8 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
         match after.phase:
             case Phase.INITIALIZING | Phase.STARTING:
                 yield Event("CanaryStarted", f"{canary} starts as revision {after.canary and after.canary.revision}")
+            case Phase.PROMOTING if run.at_once:
+                yield Event("TakesOver", f"{canary} answers and takes over")
             case Phase.PROMOTING:
                 yield Event("StepsPassed", f"{canary} passed its last step and takes over")
             case Phase.FAILOVER:

@@ -55,7 +55,7 @@ def hypothetical_run(
         objectives=spec.objectives,
         default_objectives=default_objectives(spec.objectives),
         confidence=spec.confidence,
-        steps=spec.rollout.canary.steps or automatic_steps.steps_for(traffic.rate),
+        steps=automatic_steps.steps_of(spec.rollout, traffic.rate),
         latency_thresholds=dict(traffic.latency_thresholds),
         step_started_at=since,
         traffic_started_at=since,

@@ -51,7 +51,7 @@ class ReplayedTick:
 
     def passed(self, thresholds: Thresholds) -> tuple[bool, ...]:
         """For each objective, whether the step's margin is ruled out."""
-        return tuple(finding.non_inferior[self.step] >= thresholds.non_inferior for finding in self.objectives)
+        return tuple(finding.in_favour(self.step) >= thresholds.non_inferior for finding in self.objectives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _replayed_ticks(record: RunRecord, evidence: RunEvidence) -> Iterator[Replay
             findings,
             comparison=_averaged(acting, Family.STABLE),
             limits=_averaged(acting, Family.LIMIT),
-            silent=evidence.silent(run.steps[step].weight),
+            silent=evidence.silent(run.steps[step].weight) if run.steps else 0.0,
             watch=_averaged(acting, Family.BASELINE),
         )
 

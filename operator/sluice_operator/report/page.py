@@ -73,8 +73,10 @@ def _headline(replay: Replay) -> Iterator[Markup]:
 def _why(replay: Replay) -> str:
     run = replay.record.run
     if run.outcome is Outcome.PROMOTED and run.reason == "Promoted":
-        watch = ", and no evidence against the canary came up during the watch" if run.promoted_at else ""
-        return f"Each objective that was needed ruled out its margin{watch}."
+        watch = "no evidence against the canary came up during the watch"
+        if not run.steps:
+            return f"All requests moved at once, without evidence before, and {watch}."
+        return f"Each objective that was needed ruled out its margin{f', and {watch}' if run.promoted_at else ''}."
     return run.message
 
 
@@ -89,7 +91,8 @@ def _details(replay: Replay, run: Run) -> Iterator[tuple[str, str]]:
     canary = sum(replayed.tick.canary.finished for replayed in replay.ticks)
     stable = sum(replayed.tick.stable.finished for replayed in replay.ticks)
     yield "Requests", f"{canary:,} of the canary, {stable:,} of stable"
-    yield "Reached", f"step {last.step + 1} of {len(run.steps)} (weight {run.steps[last.step].weight}%)"
+    if run.steps:
+        yield "Reached", f"step {last.step + 1} of {len(run.steps)} (weight {run.steps[last.step].weight}%)"
 
 
 def _moment(at: datetime | None) -> str:
@@ -123,7 +126,7 @@ def _row(replay: Replay, index: int, finding: Finding) -> Markup:
         tag("td", display.limit(finding.objective)),
         tag("td", f"{finding.canary[1]:,} / {finding.stable[1]:,}", class_="number"),
         tag("td", *_meter(*against(finding, thresholds), "against")),
-        tag("td", *_meter(finding.non_inferior[last.step], thresholds.non_inferior, "for")),
+        tag("td", *_meter(finding.in_favour(last.step), thresholds.non_inferior, "for")),
         tag("td", tag("b", str(result), class_=str(result))),
     )
 

@@ -135,7 +135,7 @@ def _log_against(finding: Finding) -> float:
 
 def _in_favour(replay: Replay, index: int, number: int) -> Markup:
     def log_in_favour(replayed: ReplayedTick) -> float:
-        return replayed.objectives[index].non_inferior[replayed.step]
+        return replayed.objectives[index].in_favour(replayed.step)
 
     threshold = replay.thresholds.non_inferior
     lines = [Line("ruled-out", series.logs(replay, log_in_favour))]

@@ -5,7 +5,7 @@ many requests there are, and evidence alone decides when the next one comes.
 """
 
 from sluice_operator.api.quantities import Duration
-from sluice_operator.api.spec import Step
+from sluice_operator.api.rollout_spec import Rollout, Step
 
 _FIRST_RATE = 10.0  # canary requests per second that the first weight aims at
 _FIRST = (1, 25)  # least and most percent of the first weight
@@ -13,6 +13,11 @@ _LATER = (5, 10, 25, 50)
 _RISE = 1.5  # a later weight that is at most this many times the first one is left out
 _MIN_REQUESTS = 100
 _MIN_DURATION = Duration.parse("10s")
+
+
+def steps_of(rollout: Rollout, rate: float) -> tuple[Step, ...]:
+    """Those that a run has on a service that answers `rate` requests per second; none if all move at once."""
+    return () if rollout.blue_green is not None else rollout.canary.steps or steps_for(rate)
 
 
 def steps_for(rate: float) -> tuple[Step, ...]:

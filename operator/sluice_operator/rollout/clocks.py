@@ -45,7 +45,7 @@ def _latest(seen: Observation, status: Status) -> Mapping[_Ahead, datetime]:
     rollouts = (seen.spec.rollout, run.rollout) if run else (seen.spec.rollout,)
     waits = max(rollout.progress_deadline for rollout in rollouts)
     leaves = max(rollout.scale_down_delay for rollout in rollouts)
-    pauses = [step.pause.duration for step in run.steps if step.pause and step.pause.duration] if run else []
+    pauses = [pause.duration for pause in run.pauses if pause.duration] if run else []
     return {
         (Abandoned, "retry_at"): seen.now + waits,
         (Retiring, "until"): seen.now + max(waits, leaves),

@@ -104,7 +104,9 @@ def _resume(seen: Observation, command: Command, by: str) -> Answered:
 def _promote(seen: Observation, command: Command, by: str) -> Answered:
     status, run = seen.status, run_in(seen, Phase.STEPPING)
     if run is None or (strategy := run.strategy) is None:
-        return _nothing_to_promote(seen)
+        waiting = run_in(seen, Phase.STARTING)
+        is_paused = waiting is not None and waiting.rollout.blue_green is not None and waiting.pause is not None
+        return _resume(seen, command, by) if is_paused else _nothing_to_promote(seen)
     if refusal := _elsewhere(seen, run, command):
         return refusal
     verdict = seen.verdict or status.verdict
@@ -168,7 +170,7 @@ def with_pause(seen: Observation, run: Run) -> Status:
     status = replace(seen.status, run=run)
     if status.phase is not Phase.PROMOTING:
         return status
-    put_off = enter(status, Phase.STEPPING, seen.now)
+    put_off = enter(status, Phase.STARTING if run.at_once else Phase.STEPPING, seen.now)
     return replace(put_off, run=replace(put_off.run, pause=run.pause)) if put_off.run else put_off
 
 

@@ -262,7 +262,7 @@ def _run_message(seen: Observation, status: Status, run: Run) -> str:
             says = f": {status.verdict.message}" if status.verdict and status.verdict.message else ""
             return f"{canary}, {step}, weight {weight}{says}"
         case Phase.PROMOTING | Phase.SWAPPING:
-            return f"{canary} passed and takes over"
+            return f"{canary} takes over" if run.at_once else f"{canary} passed and takes over"
         case Phase.WATCHING:
             began, uri = status.phase_started_at or seen.now, status.stable.model.uri if status.stable else ""
             until = began + run.rollout.watch_after_promotion

@@ -50,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     steering.a_paused_run_goes_no_further,
     steering.a_returning_revision_that_answers_takes_over,
     starting.a_ready_canary_that_answers_begins_to_step,
+    starting.a_blue_green_revision_that_answers_takes_over,
     stepping.a_contested_route_keeps_its_weight,
     stepping.a_step_with_ready_pods_gets_its_weight,
     steering.a_step_with_a_pause_pauses_once_it_has_passed,

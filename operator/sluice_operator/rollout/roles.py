@@ -54,9 +54,9 @@ def _canary(status: Status, full: int) -> int:
     """Pods of the canary.
 
     All, if it has no route (there is no stable, or it is rolled back out of the watch), serves, is being promoted, or
-    comes back by an undo. Else what its step needs; one before the steps are chosen.
+    gets all requests at once. Else what its step needs; one before the steps are chosen.
     """
     run = status.run
-    if status.weight is None or run is None or run.returning or status.phase in (Phase.PROMOTING, *_CANARY_SERVES):
+    if status.weight is None or run is None or run.at_once or status.phase in (Phase.PROMOTING, *_CANARY_SERVES):
         return full
     return run.strategy.pods(full) if run.strategy else 1

@@ -13,9 +13,10 @@ from sluice_operator.api import spec, status
 from sluice_operator.api.observation import Defaults, Observation, Proof, Resolved, Workload
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.revision import Model, Revision
+from sluice_operator.api.rollout_spec import Rollout
 from sluice_operator.api.run import Outcome, Phase
 from sluice_operator.api.signature import Column, Predictions, Signature
-from sluice_operator.api.spec import Rollout, Spec
+from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Result, Status, Verdict
 from sluice_operator.rollout import revisions
 from sluice_operator.rollout.decide import decide

@@ -23,7 +23,7 @@ from sluice_operator.counting.ticks import Tally, Tick
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.records import run_record
 from sluice_operator.records.run_record import RunRecord
-from tests.unit.sluice_operator.build import a_spec, stepping
+from tests.unit.sluice_operator.build import a_rollout, a_spec, stepping
 
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TICK, PATIENCE = 5.0, 30.0
@@ -60,6 +60,14 @@ def a_run(*, weights: tuple[int, ...] = (10, 50), step_seconds: float = 300.0, *
         "message": "models:/iris/2 was promoted",
     }
     return replace(run, **{**fields, **changes})
+
+
+def blue_green(**changes: Any) -> tuple[Run, Run]:
+    """A run whose requests all moved at once, watched for 15 minutes, and one with the weight that this gave."""
+    moved = a_run(weights=(100,), step_seconds=900.0)
+    rollout = a_rollout(canary={}, blueGreen={})
+    fields = {"rollout": rollout, "steps": (), "live_weights": (), "first_live_at": None, "step_started_at": None}
+    return replace(moved, **fields, promoted_at=moved.live_weights[0].since, **changes), moved
 
 
 def ticks(run: Run, rate: float = 40.0, bad: float = 0.001, seed: int = 1) -> Iterator[Tick]:

@@ -6,11 +6,11 @@ are hints: what is true is read here.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sluice_operator.analysis import criteria, hold_out
+from sluice_operator.analysis import hold_out
 from sluice_operator.api import allowed_trust, names, pod_template, spec
 from sluice_operator.api.command import asked
 from sluice_operator.api.observation import (
@@ -19,28 +19,23 @@ from sluice_operator.api.observation import (
     HoldOuts,
     HostTrouble,
     Observation,
-    Proof,
-    Refusal,
     Resolution,
     RouteEdit,
     Workload,
 )
 from sluice_operator.api.owner import Key, Manifest, Owner
-from sluice_operator.api.quantities import Number
 from sluice_operator.api.revision import Revision
-from sluice_operator.api.run import BEFORE_TRAFFIC, JUDGED, Phase
+from sluice_operator.api.run import BEFORE_TRAFFIC
 from sluice_operator.api.spec import Spec
-from sluice_operator.api.status import Alias, Status, Verdict
+from sluice_operator.api.status import Alias, Status
 from sluice_operator.controller.evaluation.evaluate import Evaluator
-from sluice_operator.controller.evaluation.patient import PatientEvaluator
-from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.controller.observation import adoption
 from sluice_operator.controller.observation.callers import Callers
 from sluice_operator.controller.observation.host_claims import HostClaims, granted_before_noted, served_since
-from sluice_operator.controller.observation.proofs import Proofs, Workloads
+from sluice_operator.controller.observation.metric_questions import MetricQuestions
+from sluice_operator.controller.observation.proofs import Proofs
 from sluice_operator.controller.observation.route_edits import RouteEdits
-from sluice_operator.controller.scheduling.patience import PATIENCE, Patience
-from sluice_operator.counting.ticks import ComparedRevisions
+from sluice_operator.controller.scheduling.patience import PATIENCE
 from sluice_operator.credentials import store_token
 from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.children import Budgets, Children
@@ -49,8 +44,6 @@ from sluice_operator.kubernetes.port import Kube, Reads
 from sluice_operator.mlflow import uris
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
-from sluice_operator.prometheus.reader import MetricsLostError
-from sluice_operator.rollout import crashes
 from sluice_operator.rollout import preparation as preparing
 from sluice_operator.rollout.commands import waits
 from sluice_operator.rollout.roles import full_size
@@ -93,8 +86,7 @@ class Observer:
         self._kube = kube
         self._watched = watched or kube
         self._registry = registry
-        self._evaluator = evaluator
-        self._verdicts = PatientEvaluator(evaluator)
+        self._metrics = MetricQuestions(evaluator, clock, wake)
         self._hosts = hosts
         self._settings = settings
         self._clock = clock
@@ -102,8 +94,6 @@ class Observer:
         self._route_edits = RouteEdits()
         access = _access(settings)
         self._proofs = Proofs(kube, access, chance, wake)
-        self._rates = Patience[float | None](wake)
-        self._thresholds = Patience[Mapping[str, Number] | None](wake)
         self._callers = Callers(kube, access, chance, clock, wake)
 
     async def observe(self, namespace: str, name: str, refused: str = "") -> Snapshot | None:
@@ -112,12 +102,11 @@ class Observer:
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop what is known of an object that is gone."""
-        self._evaluator.forget(namespace, name)
+        self._metrics.forget((namespace, name))
         self._route_edits.forget(namespace, name)
         self._callers.forget(namespace, name)
         self._registry.forget((namespace, name))
-        for asking in (self._proofs, self._rates, self._thresholds):
-            asking.forget((namespace, name))
+        self._proofs.forget((namespace, name))
 
     async def observe_in(self, reads: Reads, namespace: str, name: str, refused: str = "") -> Snapshot | None:
         """As `observe`, with objects from a cache or from the API server."""
@@ -171,10 +160,10 @@ class Observer:
             swap=await self._proofs.swap(owner, full_size(wanted, current), current, pods, workloads, until),
             signatures=compared,
             hold_outs=self._hold_outs(owner, wanted, current),
-            rate=await self._rate(key, current),
-            latency_thresholds=await self._latency_thresholds(key, current, smoke),
-            metrics_refusal=await self._metrics_refusal(owner, current),
-            verdict=None if unjudged else await self._verdict(owner, current, workloads),
+            rate=await self._metrics.rate(key, current),
+            latency_thresholds=await self._metrics.latency_thresholds(key, current, smoke),
+            metrics_refusal=await self._metrics.refusal(key, current),
+            verdict=None if unjudged else await self._metrics.verdict(key, current, workloads),
             alias_version=self._alias_version(owner, wanted, current),
             alias_trouble=self._registry.alias_trouble((namespace, name)),
             command=command,
@@ -223,55 +212,6 @@ class Observer:
         questions = [(revision.model, _registry_of(revision, owner, wanted)) for revision in revisions]
         results = self._registry.hold_outs(key, questions)
         return HoldOuts(*results) if results else None
-
-    async def _metrics_refusal(self, owner: Owner, current: Status) -> Refusal | None:
-        """May the Prometheus be asked that the run names? Asked already in Starting, before there is any traffic."""
-        if current.run is None or current.phase not in (*BEFORE_TRAFFIC, *JUDGED):
-            return None
-        run = current.run
-        return await self._evaluator.refusal((owner.namespace, owner.name), run.prometheus, run.objectives)
-
-    async def _rate(self, key: Key, current: Status) -> float | None:
-        """How many requests per second does stable get? Asked in Starting, if the run needs automatic steps."""
-        run, stable, now = current.run, current.stable, self._clock()
-        if current.phase is not Phase.STARTING or run is None or run.steps or run.returning or stable is None:
-            return None
-        revision, server = stable.revision, run.prometheus
-        return await self._rates.answer(
-            key, (revision, server), lambda: self._evaluator.rate(*key, revision, now, server)
-        )
-
-    async def _latency_thresholds(self, key: Key, current: Status, smoke: Proof | None) -> Mapping[str, Number] | None:
-        """Above how many seconds is a request slow? Asked for latency objectives without a limit, once smoke passes."""
-        run, stable, now = current.run, current.stable, self._clock()
-        if smoke is None or not smoke.live or run is None or stable is None:
-            return {}
-        if not criteria.without_limit(run.objectives):
-            return {}
-        revision, objectives, server = stable.revision, run.objectives, run.prometheus
-
-        async def ask() -> Mapping[str, Number] | None:
-            try:
-                return await self._evaluator.latency_thresholds(key, revision, objectives, now, server)
-            except MetricsLostError:
-                return None
-
-        return await self._thresholds.answer(key, (revision, objectives, server), ask)
-
-    async def _verdict(self, owner: Owner, current: Status, workloads: Workloads) -> Verdict | None:
-        """What does the evidence say? Asked while the run is judged; at all other times its samples are dropped."""
-        run = current.run
-        if current.phase not in JUDGED or run is None or run.traffic_started_at is None:
-            self._evaluator.forget(owner.namespace, owner.name)
-            return None
-        watching = current.phase is Phase.WATCHING  # then the canary has become stable
-        canary, stable = (current.stable, current.previous) if watching else (current.canary, current.stable)
-        if canary is None:
-            return None
-        revisions = ComparedRevisions(canary.revision, stable.revision if stable else None)
-        subject = Subject(owner.namespace, owner.name, run, revisions)
-        failed = crashes.compared(crashes.noted(run, workloads))
-        return await self._verdicts.verdict(subject, current, failed, self._clock())
 
     def _alias_version(self, owner: Owner, wanted: Spec, current: Status) -> str | None:
         """Which version has the alias, or stage, of the last promotion? Asked until that is the promoted one."""

@@ -123,27 +123,44 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | 
 
 
 def a_ready_canary_that_answers_begins_to_step(seen: Observation) -> Status | None:
-    """Ready, the route at weight 0 seen live, and one real request through the gateway answered well.
-
-    What follows from stable's traffic (steps, and the thresholds of latencies) is chosen now, as soon as it is known. A
-    canary whose Prometheus is not asked gets no traffic.
-    """
-    status, run = seen.status, run_in(seen, Phase.STARTING)
-    if run is None or status.weight is None:
+    """Its steps follow from stable's traffic, if the spec has none: they are chosen now, as soon as that is known."""
+    status, run = seen.status, _ready_and_known(seen)
+    if run is None or run.at_once:
         return None
-    if not status.weight.verified_at or seen.smoke is None or not seen.smoke.live:
-        return None
-    if seen.metrics_refusal is not None:
-        return status
-    thresholds = seen.latency_thresholds
-    if thresholds is None or criteria.lacks_threshold(run.objectives, thresholds):
-        return status
     if not run.steps and seen.rate is None:
         return status
     steps = run.steps or automatic_steps.steps_for(seen.rate or 0.0)
+    return enter(replace(status, run=replace(run, steps=steps)), Phase.STEPPING, seen.now)
+
+
+def a_blue_green_revision_that_answers_takes_over(seen: Observation) -> Status | None:
+    """Without steps: it is promoted when all of its pods are ready, after the pause that the spec asks for."""
+    status, run = seen.status, _ready_and_known(seen)
+    if run is None or run.returning or run.rollout.blue_green is None:
+        return None
+    pause = run.rollout.blue_green.pause
+    if pause is not None and run.pause_over != run.step:
+        message = f"{run.canary.model} answers and gets no requests yet"
+        return replace(status, run=pauses.paused(status, run, pauses.BY_STEP, message, seen.now, pause.duration))
+    run = replace(run, traffic_started_at=run.traffic_started_at or seen.now)
+    return enter(replace(status, run=run), Phase.PROMOTING, seen.now)
+
+
+def _ready_and_known(seen: Observation) -> Run | None:
+    """The run, if its canary may get traffic, with what is known by then of its model and of stable's latencies.
+
+    Pods are ready, the route at weight 0 was seen live, and one real request through the gateway was answered well. A
+    canary whose Prometheus is not asked gets no traffic.
+    """
+    status, run, thresholds = seen.status, run_in(seen, Phase.STARTING), seen.latency_thresholds
+    if run is None or status.weight is None or status.weight.verified_at is None:
+        return None
+    if seen.smoke is None or not seen.smoke.live or seen.metrics_refusal is not None:
+        return None
+    if thresholds is None or criteria.lacks_threshold(run.objectives, thresholds):
+        return None
     check = signature_change.checked(seen.signatures, status.stable.model.uri) if status.stable else None
-    run = replace(run, steps=steps, latency_thresholds=dict(thresholds), signature=check)
-    return enter(replace(status, run=run), Phase.STEPPING, seen.now)
+    return replace(run, latency_thresholds=dict(thresholds), signature=check)
 
 
 def _reject_before_traffic(seen: Observation, run: Run, refusal: Refusal) -> Status | None:

@@ -59,8 +59,8 @@ def a_failed_objective_that_holds_pauses_the_run(seen: Observation) -> Status | 
 
 
 def a_pause_that_is_over_ends(seen: Observation) -> Status | None:
-    """That of a step with a duration. Evidence decides what follows."""
-    run = run_in(seen, Phase.STEPPING)
+    """That of a step with a duration, and that of blue-green."""
+    run = run_in(seen, Phase.STARTING, Phase.STEPPING)
     if run is None or run.pause is None or run.pause.until is None or seen.now < run.pause.until:
         return None
     return replace(seen.status, run=pauses.resumed(run, seen.now))

@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
+from sluice_operator.api.rollout_spec import OnDeadline
 from sluice_operator.api.run import Outcome, Phase
-from sluice_operator.api.spec import OnDeadline
 from sluice_operator.api.status import Result, Status
 from sluice_operator.rollout import revisions, without_pass
 from sluice_operator.rollout.contest import contested_by

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from sluice_operator.api.owner import Manifest
+from sluice_operator.api.rollout_spec import Step
 from sluice_operator.api.run import Run
-from sluice_operator.api.spec import Step
 from sluice_operator.api.status import Condition, HistoryEntry, Status, Verdict, Weight
 from sluice_operator.report import status_words
 from sluice_operator.report.markup import Markup, tag

@@ -184,6 +184,13 @@ def test_the_margin_of_refusals_is_wider_in_the_watch() -> None:
     assert margin.tolerance == pytest.approx(0.2)
 
 
+def test_a_run_without_steps_is_watched_as_one_with_steps() -> None:
+    """No step has a margin, and the watch has the objective's own."""
+    without, with_steps = (criteria.criterion(refusals(), steps=steps) for steps in (0, 3))
+    assert without.margins == ()
+    assert without.watch_margin == with_steps.watch_margin
+
+
 def test_without_a_threshold_no_request_is_judged() -> None:
     """Requests are still compared at the other bounds."""
     counts = criteria.counts(relative(), (0.2,), COUNTED)

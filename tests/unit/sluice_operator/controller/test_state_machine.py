@@ -344,17 +344,15 @@ class Rollouts(RuleBasedStateMachine):
     @rule(
         strict=st.booleans(),
         on_deadline=st.sampled_from(["Hold", "Rollback"]),
-        steps=st.sampled_from([1, 2]),
+        steps=st.sampled_from([0, 1, 2]),
         pause=st.sampled_from([None, {}, {"duration": "10s"}]),
     )
     def the_policy_changes(self, strict: bool, on_deadline: str, steps: int, pause: dict[str, str] | None) -> None:
         objectives = SPEC["objectives"] if strict else SPEC["objectives"][:1]
-        rollout = {
-            **ROLLOUT,
-            "watchAfterPromotion": "60s",
-            "onDeadline": on_deadline,
-            "canary": {"steps": [step if pause is None else {**step, "pause": pause} for step in STEPS[:steps]]},
-        }
+        pauses = {} if pause is None else {"pause": pause}
+        canary = {"canary": {"steps": [{**step, **pauses} for step in STEPS[:steps]]}}
+        how = canary if steps else {"canary": {}, "blueGreen": pauses}
+        rollout = {**ROLLOUT, "watchAfterPromotion": "60s", "onDeadline": on_deadline, **how}
         self.world.edit_spec(server=self.world.spec["server"], objectives=objectives, rollout=rollout)
 
     @invariant()

@@ -20,8 +20,8 @@ from sluice_operator.analysis.evaluation import EndedRun, Evaluation, evaluate
 from sluice_operator.analysis.run_evidence import RunEvidence
 from sluice_operator.analysis.verdict import Part
 from sluice_operator.api.quantities import Duration
+from sluice_operator.api.rollout_spec import Step
 from sluice_operator.api.run import Outcome
-from sluice_operator.api.spec import Step
 from sluice_operator.api.status import Result
 from sluice_operator.cli.__main__ import main
 from sluice_operator.counting.ticks import Tally

@@ -22,7 +22,7 @@ from sluice_operator.report import series
 from sluice_operator.report.chart import elapsed, round_ticks
 from sluice_operator.report.markup import Markup, joined, tag
 from tests.unit.sluice_operator.build import a_spec
-from tests.unit.sluice_operator.recorded import OBJECTIVES, a_run, recorded, ticks
+from tests.unit.sluice_operator.recorded import OBJECTIVES, a_run, blue_green, recorded, ticks
 
 
 @cache
@@ -65,6 +65,18 @@ def test_the_page_of_a_rejected_run_shows_why_and_when() -> None:
     assert [circle.get("class") for circle in against.iter("circle")] == ["dot against"]
     assert f"at {elapsed(series.seconds(replay))}" in "".join(against.itertext())
     assert [row[-1].text or row[-1][0].text for row in elements(page).iter("tr")][1] == "Fail"
+
+
+@pytest.mark.parametrize(("bad", "title"), [(0.001, "was promoted"), (0.3, "was rolled back")])
+def test_the_page_of_a_blue_green_run_has_no_steps(bad: float, title: str) -> None:
+    """It was judged in the watch alone, and says so."""
+    run, moved = blue_green()
+    replay = replayed(recorded(run, ticks(moved, bad=bad)))
+    page = report.page(replay)
+    assert texts(page, "h1") == [f"models:/iris/2 {title}"]
+    assert list(replay.differences()) == []
+    assert ("All requests moved at once, without evidence before" in page) == (bad < 0.01)
+    assert "Reached" not in texts(page, "dt")
 
 
 def test_a_page_loads_nothing() -> None:

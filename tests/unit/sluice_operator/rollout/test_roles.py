@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.quantities import Duration
-from sluice_operator.api.spec import Step
+from sluice_operator.api.rollout_spec import Step
 from sluice_operator.api.status import Status
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import sizes

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from sluice_operator.api.observation import Observation, Workload
 from sluice_operator.api.quantities import Duration
+from sluice_operator.api.rollout_spec import Step
 from sluice_operator.api.run import Outcome, Pause, Phase
-from sluice_operator.api.spec import Step
 from sluice_operator.api.status import Verdict
 from sluice_operator.api.strategy import CanarySteps
 from sluice_operator.rollout.decide import decide

@@ -1,0 +1,161 @@
+"""Blue-green: all requests move at once, and a watch that finds a failure moves them back."""
+
+from __future__ import annotations
+
+from dataclasses import replace as replace_seen
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sluice_operator.api.command import Asked, Verb, text_of
+from sluice_operator.api.observation import Observation, Refusal
+from sluice_operator.api.run import Answer, Outcome, Phase
+from sluice_operator.api.spec import Spec
+from sluice_operator.controller.events import Event, transitions
+from sluice_operator.rollout.decide import decide
+from sluice_operator.rollout.roles import sizes
+from sluice_operator.rollout.status_update import with_observations
+from tests.unit.sluice_operator.build import (
+    FAIL,
+    LIVE,
+    NOW,
+    REPLICAS,
+    ROLLOUT,
+    At,
+    a_spec,
+    again,
+    an_observation,
+    at,
+    both_ready,
+    condition,
+    resolved,
+    revision,
+)
+
+JANE = "kubectl-sluice:jane"
+
+
+def blue_green(**pause: Any) -> Spec:
+    return a_spec(rollout={**ROLLOUT, "canary": {}, "blueGreen": pause})
+
+
+def starting(spec: Spec, **changes: Any) -> Observation:
+    """Version 1 serves, and version 2 has just been started beside it."""
+    first = an_observation(spec=spec, now=NOW - timedelta(hours=1), workloads=both_ready(REPLICAS, 0))
+    return again(again(again(first)), after=3600, resolution=resolved(2), **changes)
+
+
+def answering(spec: Spec, **changes: Any) -> Observation:
+    """All pods of version 2 are ready, and a request that was meant for it was answered."""
+    return again(
+        starting(spec), **{"workloads": both_ready(REPLICAS, REPLICAS), "weight": LIVE, "smoke": LIVE, **changes}
+    )
+
+
+def asked(seen: Observation, verb: Verb) -> Observation:
+    return replace_seen(seen, command=Asked(text_of(verb, revision(2).revision, 0, seen.now), JANE, seen.now))
+
+
+def test_it_starts_at_full_size() -> None:
+    """All pods that callers will need, and no request yet."""
+    seen = again(starting(blue_green()))
+    assert at(seen.status) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=0)
+    assert [pods for _, pods in sizes(seen.spec, seen.status)] == [REPLICAS, REPLICAS]
+
+
+def test_it_gets_all_requests_without_a_step() -> None:
+    """From answering to the watch no weight above 0 is written; nothing waits for how many requests there are."""
+    promoting = decide(answering(blue_green(), rate=None))
+    assert at(promoting) == At(Phase.PROMOTING, stable="1", canary="2", weight=0, live=0)
+    swapping = again(answering(blue_green()))
+    assert at(decide(swapping)) == At(Phase.SWAPPING, stable="1", canary="2", weight=0, live=0)
+    watching = again(again(swapping), swap=LIVE)
+    assert at(decide(watching)) == At(Phase.WATCHING, stable="2", previous="1")
+
+
+def test_it_waits_for_all_of_its_pods() -> None:
+    """Half of them cannot serve everybody. Stable serves on, and after a while a condition says what is missing."""
+    seen = again(answering(blue_green(), workloads=both_ready(REPLICAS, 1)), after=1000)
+    assert at(decide(seen)).phase is Phase.PROMOTING
+    assert condition(decide(seen), "Stalled")[1] == "NoCapacity"
+
+
+@pytest.mark.parametrize("changes", [{"smoke": None}, {"weight": None}, {"latency_thresholds": None}])
+def test_it_gets_no_request_before_it_has_answered_and_can_be_judged(changes: dict[str, Any]) -> None:
+    """Also not without stable's latencies, which the watch compares with."""
+    assert at(decide(answering(blue_green(), **changes))).phase is Phase.STARTING
+
+
+def test_a_prometheus_that_is_not_asked_holds_it() -> None:
+    """Nobody would see how it does."""
+    refused = Refusal("PrometheusNotAllowed", "not in the list of the administrator")
+    assert at(decide(answering(blue_green(), metrics_refusal=refused))).phase is Phase.STARTING
+
+
+def test_a_failure_in_the_watch_moves_all_requests_back() -> None:
+    """To the version before, whose pods have stayed at full size."""
+    watching = again(again(again(answering(blue_green()))), swap=LIVE)
+    failed = decide(again(watching, verdict=FAIL))
+    assert at(failed) == At(Phase.ROLLING_BACK, stable="1", canary="2", outcome=Outcome.REJECTED)
+    assert failed.rejected[0].revision == revision(2).revision
+
+
+def test_a_quiet_watch_ends_in_stable() -> None:
+    """It is recorded as any other promotion."""
+    watching = again(again(again(answering(blue_green()))), swap=LIVE)
+    ended = decide(again(again(watching), after=15 * 60 + 1))
+    assert at(ended) == At(Phase.STABLE, stable="2", outcome=Outcome.PROMOTED)
+
+
+def test_a_pause_holds_the_requests_until_it_is_over() -> None:
+    """Once: it does not come again."""
+    seen = again(answering(blue_green(pause={"duration": "10m"})))
+    assert at(seen.status).phase is Phase.STARTING
+    assert condition(decide(seen), "Paused")[:2] == ("True", "PausedByStep")
+    still = again(seen, after=599, weight=LIVE, smoke=LIVE)
+    assert at(decide(still)).phase is Phase.STARTING
+    over = again(again(still, after=2), smoke=LIVE)
+    assert at(decide(over)).phase is Phase.PROMOTING
+
+
+@pytest.mark.parametrize("verb", [Verb.RESUME, Verb.PROMOTE, Verb.PROMOTE_FULL])
+def test_a_person_ends_the_pause(verb: Verb) -> None:
+    """By `resume`, or by `promote`, as people know it from elsewhere."""
+    paused = again(answering(blue_green(pause={})), after=3600, smoke=LIVE)
+    resumed = decide(asked(paused, verb))
+    assert resumed.last_command is not None
+    assert resumed.last_command.answer is Answer.ACCEPTED
+    assert at(decide(again(asked(paused, verb), command=None, smoke=LIVE))).phase is Phase.PROMOTING
+
+
+def test_nothing_is_promoted_before_it_answers() -> None:
+    """`promote` ends a pause, and is no way around the proof."""
+    status = decide(asked(again(starting(blue_green())), Verb.PROMOTE))
+    assert status.last_command is not None
+    assert status.last_command.answer is Answer.REFUSED
+
+
+def test_a_pause_by_a_person_puts_the_promotion_off() -> None:
+    """It goes back to Starting, where no request reaches it, and from there on when it is resumed."""
+    promoting = again(answering(blue_green(), workloads=both_ready(REPLICAS, 1)))
+    paused = decide(asked(promoting, Verb.PAUSE))
+    assert at(paused) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=0)
+    resumed = again(asked(again(asked(promoting, Verb.PAUSE), command=None), Verb.RESUME), command=None, smoke=LIVE)
+    assert at(decide(resumed)).phase is Phase.PROMOTING
+
+
+def test_another_strategy_in_mid_run_begins_the_run_again() -> None:
+    """The same revision, from weight 0, with steps now."""
+    seen = again(answering(blue_green(pause={})), spec=a_spec())
+    status = decide(seen)
+    assert at(status) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=0)
+    assert status.run is not None
+    assert len(status.run.steps) == 2
+
+
+def test_its_promotion_has_an_event_without_steps() -> None:
+    """Nobody reads that a step was passed when there was none."""
+    before = answering(blue_green())
+    (event,) = transitions(with_observations(before).status, decide(before))
+    assert event == Event("TakesOver", "models:/iris/2 answers and takes over")
