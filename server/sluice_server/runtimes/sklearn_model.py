@@ -17,7 +17,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sluice_server.model.schema import Rows, Schema
-from sluice_server.runtimes import arrays, columns, estimator, patterns, row_count, trees
+from sluice_server.runtimes import arrays, columns, estimator, row_count, trees, vectorizers
 from sluice_server.runtimes.finite import finite
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.output import Output, Values
@@ -131,7 +131,7 @@ def load(path: Path, schema: Schema, trusted_types: Sequence[str], example: Rows
     fitted = skops.io.load(path, trusted=list(trusted_types))
     trees.check(fitted)
     arrays.make_safe(fitted)
-    patterns.check(fitted)
+    vectorizers.check(fitted)
     estimator.adapt(fitted)
     places = columns.places(schema, *estimator.fitted_columns(fitted))
     model = SklearnModel(fitted, example, function, places)

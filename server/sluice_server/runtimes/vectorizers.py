@@ -1,7 +1,9 @@
-"""How a vectorizer of text may cut it into tokens: Python's regular expressions can take hours for a short text.
+"""What a vectorizer of text may do with it.
 
-While they do, nothing else of the process runs, health checks neither. So a pattern from a file has to be one of a
-simple form, whose time grows with the text and no faster: `a`, `ab+`, `\\b[a-z]+\\b`, or several of these with `|`.
+A text is a text, and no name of a file, which the vectorizer would open. And it must not be cut into tokens by any
+pattern: Python's regular expressions can take hours for a short text. While they do, nothing else of the process runs,
+health checks neither. So a pattern from a file has to be one of a simple form, whose time grows with the text and no
+faster: `a`, `ab+`, `\\b[a-z]+\\b`, or several of these with `|`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 from sluice_server.runtimes.estimator import parts
 from sluice_server.runtimes.port import ModelError
 
+_TEXT = "content"  # what `input` of a vectorizer is
 _LONGEST = 200  # characters of a pattern
 _FEW = 20  # of a repetition's minimum, and of words or characters that are put together
 _ONE = frozenset({_constants.LITERAL, _constants.NOT_LITERAL, _constants.IN, _constants.ANY})  # a single character
@@ -23,8 +26,13 @@ _OF_WORDS = (_constants.CATEGORY_WORD, _constants.CATEGORY_DIGIT)
 
 
 def check(root: Any) -> None:
-    """Raise ModelError for the first vectorizer of an estimator whose time may grow faster than a text."""
+    """Raise ModelError for the first vectorizer of an estimator that opens files, or whose time may grow too fast."""
     for part in parts(root):
+        if hasattr(part, "token_pattern") and (source := getattr(part, "input", _TEXT)) != _TEXT:
+            raise ModelError(
+                f"a {type(part).__name__} takes a caller's text for the name of a file, and would open it "
+                f"(input={source!r}): train it with the texts themselves, input={_TEXT!r}"
+            )
         pattern = getattr(part, "token_pattern", None)
         if isinstance(pattern, str) and not is_linear(pattern):
             raise ModelError(

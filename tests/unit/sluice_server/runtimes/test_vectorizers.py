@@ -1,4 +1,4 @@
-"""Which patterns of tokens a model file may have: those that never take Python long."""
+"""What vectorizers of a model file may do: no pattern that takes Python long, and no file that is opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sluice_server.runtimes import patterns
+from sluice_server.runtimes import vectorizers
 from sluice_server.runtimes.port import ModelError
 
 SIMPLE = [
@@ -46,13 +46,13 @@ HOSTILE = [
 @pytest.mark.parametrize("pattern", SIMPLE)
 def test_what_people_write_is_linear(pattern: str) -> None:
     """Words, words of some letters, whatever is between spaces."""
-    assert patterns.is_linear(pattern)
+    assert vectorizers.is_linear(pattern)
 
 
 @pytest.mark.parametrize("pattern", HOSTILE)
 def test_what_may_go_back_over_a_text_again_and_again_is_not(pattern: str) -> None:
     """Or what cannot be understood."""
-    assert not patterns.is_linear(pattern)
+    assert not vectorizers.is_linear(pattern)
 
 
 @pytest.mark.parametrize("kind", [CountVectorizer, TfidfVectorizer, HashingVectorizer])
@@ -61,10 +61,19 @@ def test_a_file_with_such_a_pattern_is_not_loaded(kind: type) -> None:
     texts = ["good wine", "bad wine"]
     estimator = make_pipeline(kind(), LogisticRegression()).fit(texts, [1, 0])
     loaded = skops.io.loads(skops.io.dumps(estimator))
-    patterns.check(loaded)
+    vectorizers.check(loaded)
     loaded.steps[0][1].token_pattern = r"(a+)+$"
     with pytest.raises(ModelError, match=rf"of a {kind.__name__} may take Python minutes.*such as the default"):
-        patterns.check(loaded)
+        vectorizers.check(loaded)
     loaded.steps[0][1].token_pattern, loaded.steps[0][1].ngram_range = r"\w+", (1, 10**9)
     with pytest.raises(ModelError, match="more than 20 tokens together"):
-        patterns.check(loaded)
+        vectorizers.check(loaded)
+
+
+@pytest.mark.parametrize("kind", [CountVectorizer, TfidfVectorizer, HashingVectorizer])
+@pytest.mark.parametrize("source", ["filename", "file"])
+def test_a_vectorizer_that_opens_files_is_not_loaded(kind: type, source: str) -> None:
+    """A caller could read the files of the pod with it, such as its keys."""
+    vectorizer = kind(input=source)
+    with pytest.raises(ModelError, match=r"the name of a file, and would open it .*input='content'"):
+        vectorizers.check(make_pipeline(vectorizer, LogisticRegression()))
