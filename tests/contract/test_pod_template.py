@@ -63,7 +63,7 @@ def test_everything_that_may_be_added_is_kept_and_accepted(kubectl: Kubectl, iri
     parsed = stored(kubectl, iris, SERVER)
     template = pod_template.of(parsed.server)
     assert template == pod_template.of(msgspec.convert({"replicas": 1, **SERVER}, spec.ServerSpec))
-    assert pod_template.refusal((), "models", template) is None
+    assert pod_template.refusal((), "models", parsed.server) is None
     wanted = deployment(parsed)
     answer = kubectl("create", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(wanted))
     pod = json.loads(answer)["spec"]["template"]["spec"]

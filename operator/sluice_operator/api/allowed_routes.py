@@ -9,11 +9,13 @@ from sluice_operator.api.spec import Traffic
 _NGINX = "nginx.ingress.kubernetes.io"
 _OWN = ("sluice.dev/*", f"{_NGINX}/canary*")
 _OWN_WITH_PATH = (f"{_NGINX}/rewrite-target", f"{_NGINX}/use-regex")
-# Certificates, names, and limits of the route itself: nothing that puts text into the gateway's configuration.
+# Who issues the certificate of the host, and limits of the route itself: nothing that puts text into the gateway's
+# configuration, and no other name, which could be somebody else's host.
 DEFAULT_ANNOTATIONS = (
-    "cert-manager.io/*",
-    "acme.cert-manager.io/*",
-    "external-dns.alpha.kubernetes.io/*",
+    *(f"cert-manager.io/{name}" for name in ("issuer", "issuer-kind", "issuer-group", "cluster-issuer")),
+    *(f"cert-manager.io/{name}" for name in ("duration", "renew-before", "usages", "private-key-*")),
+    "acme.cert-manager.io/http01-*",
+    "external-dns.alpha.kubernetes.io/ttl",
     *(f"{_NGINX}/{name}" for name in ("ssl-redirect", "force-ssl-redirect", "proxy-body-size", "enable-cors")),
     *(f"{_NGINX}/proxy-{name}-timeout" for name in ("connect", "read", "send")),
     *(f"{_NGINX}/limit-{name}" for name in ("connections", "rps", "rpm")),

@@ -4,12 +4,13 @@
 names. What a container may do to its node is refused, unless the administrator allows it to the namespace.
 """
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
-from sluice_operator.api import names
+from sluice_operator.api import host_access, names
 from sluice_operator.api.merge import merged
 from sluice_operator.api.observation import Unresolved
 from sluice_operator.api.spec import ServerSpec
@@ -23,8 +24,6 @@ _ADDS = {"name", "volumeMounts", "securityContext", "lifecycle"}  # to a contain
 _OWN_VOLUMES = {"model", "tmp", "feedback", "registry", "store"}
 _OWN_FOLDERS = [PurePosixPath(folder) for folder in (names.MODEL_DIR, "/etc/sluice", "/tmp")]  # noqa: S108
 _OWN_LABELS = ("sluice.dev/", "app.kubernetes.io/")
-_HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC")
-_SAFE_CAPABILITIES = {"NET_BIND_SERVICE"}  # as in the Pod Security Standard "restricted"
 
 
 def of(server: ServerSpec) -> dict[str, Any]:
@@ -57,20 +56,21 @@ def _filled(parts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part}
 
 
-def refusal(allowed: Sequence[str], namespace: str, template: Template) -> Unresolved | None:
-    """Why pods with this template are not made; None if they may be.
+def refusal(allowed: Sequence[str], namespace: str, server: ServerSpec) -> Unresolved | None:
+    """Why pods with the template of `server` are not made; None if they may be.
 
     `allowed`: patterns of the namespaces whose pods may reach their node.
     """
     try:
+        template = of(server)
         fault = next(_faults(template), None)
-        reaches = None if any(fnmatchcase(namespace, each) for each in allowed) else next(_host_access(template), None)
+        reaches = next(host_access.found(template), None)
     except (AttributeError, TypeError, KeyError):
-        form = "server.podTemplate is not the template of a pod: write it as in a Deployment"
-        return Unresolved("PodTemplateInvalid", form)
+        form = "server.podTemplate, or volumes and volumeMounts beside it, are not those of a pod"
+        return Unresolved("PodTemplateInvalid", f"{form}: write them as in a Deployment")
     if fault is not None:
         return Unresolved("PodTemplateInvalid", fault)
-    if reaches is not None:
+    if reaches is not None and not any(fnmatchcase(namespace, each) for each in allowed):
         remedy = f"leave it out, or let the administrator add '{namespace}' to {SETTING}"
         return Unresolved("HostAccessNotAllowed", f"the pods would have {reaches}: {remedy}")
     return None
@@ -86,7 +86,7 @@ def _faults(template: Template) -> Iterator[str]:
     for volume in template.get("spec", {}).get("volumes", ()):
         if volume["name"] in _OWN_VOLUMES:
             yield f"the volume {volume['name']} is Sluice's own: choose another name"
-    for container in _all_containers(template):
+    for container in host_access.containers(template):
         if container["name"] in OURS:
             yield from _faults_of_ours(container)
 
@@ -98,42 +98,16 @@ def _faults_of_ours(container: Mapping[str, Any]) -> Iterator[str]:
             f"container {name}: {sorted(more)[0]} cannot be set in server.podTemplate;"
             " image, resources and env are fields of spec.server"
         )
+    if removed := next((field for field, part in container.items() if _has_null(part)), None):
+        yield f"container {name}: null in {removed} would take away what Sluice sets there: leave it out"
     for mount in container.get("volumeMounts", ()):
-        path = PurePosixPath(mount["mountPath"])
+        path = PurePosixPath(posixpath.normpath(f"/{mount['mountPath'].lstrip('/')}"))
         if any(path == own or own in path.parents or path in own.parents for own in _OWN_FOLDERS):
             yield f"container {name}: {path} is a folder of Sluice: mount the volume elsewhere"
 
 
-def _host_access(template: Template) -> Iterator[str]:
-    """What reaches beyond the pod: the Pod Security Standard "baseline" names the same, and users other than root."""
-    spec = template.get("spec", {})
-    yield from (field for field in _HOST_FIELDS if spec.get(field))
-    for volume in spec.get("volumes", ()):
-        if "hostPath" in volume:
-            yield f"a hostPath (volume {volume.get('name')})"
-    for container in _all_containers(template):
-        if any("hostPort" in port for port in container.get("ports", ())):
-            yield f"a hostPort in container {container['name']}"
-        yield from _privileges(container.get("securityContext") or {}, f"in container {container['name']}")
-    yield from _privileges(spec.get("securityContext") or {}, "in its securityContext")
-
-
-def _privileges(context: Mapping[str, Any], where: str) -> Iterator[str]:
-    for field in ("privileged", "allowPrivilegeEscalation"):
-        if context.get(field):
-            yield f"{field}: true {where}"
-    if context.get("runAsUser") == 0 or context.get("runAsNonRoot") is False:
-        yield f"the rights of root {where}"
-    profiles = [(context.get(kind) or {}).get("type") for kind in ("seccompProfile", "appArmorProfile")]
-    if "Unconfined" in profiles or context.get("procMount") == "Unmasked":
-        yield f"no confinement {where}"
-    if (context.get("windowsOptions") or {}).get("hostProcess"):
-        yield f"a process of its host {where}"
-    if added := set((context.get("capabilities") or {}).get("add") or ()) - _SAFE_CAPABILITIES:
-        yield f"the capability {sorted(added)[0]} {where}"
-
-
-def _all_containers(template: Template) -> Iterator[Mapping[str, Any]]:
-    spec = template.get("spec", {})
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
-        yield from spec.get(kind, ())
+def _has_null(part: Any) -> bool:
+    """Whether None is in a part at any depth: where it is merged, it removes a field."""
+    if isinstance(part, Mapping):
+        return any(map(_has_null, part.values()))
+    return any(map(_has_null, part)) if isinstance(part, list) else part is None

@@ -197,8 +197,8 @@ class Observer:
         model, key = wanted.model, (owner.namespace, owner.name)
         if refused := allowed_trust.refusal(self._settings.allowed_trust, owner.namespace, model.trust):
             return refused
-        template, allowed = pod_template.of(wanted.server), self._settings.allowed_host_access
-        if refused := pod_template.refusal(allowed, owner.namespace, template):
+        allowed = self._settings.allowed_host_access
+        if refused := pod_template.refusal(allowed, owner.namespace, wanted.server):
             return refused
         via = Connection.of(owner.namespace, model.registry)
         return self._registry.resolve(key, model.uri, via, model.poll_interval.total_seconds())

@@ -102,6 +102,9 @@ def test_annotations_of_certificates_names_and_limits_may_be_used(name: str) -> 
     ("name", "remedy"),
     [
         ("nginx.ingress.kubernetes.io/configuration-snippet", "let the administrator add it to SLUICE_ALLOWED_INGRESS"),
+        ("external-dns.alpha.kubernetes.io/hostname", "let the administrator add it to SLUICE_ALLOWED_INGRESS"),
+        ("external-dns.alpha.kubernetes.io/target", "let the administrator add it to SLUICE_ALLOWED_INGRESS"),
+        ("cert-manager.io/alt-names", "let the administrator add it to SLUICE_ALLOWED_INGRESS"),
         ("nginx.ingress.kubernetes.io/auth-url", "let the administrator add it to SLUICE_ALLOWED_INGRESS_ANNOTATIONS"),
         ("nginx.ingress.kubernetes.io/canary-weight", "leave it out: Sluice sets it itself"),
         ("sluice.dev/annotations", "leave it out: Sluice sets it itself"),

@@ -8,11 +8,16 @@ import pytest
 
 from sluice_operator.api import pod_template
 from sluice_operator.api.merge import merged
+from sluice_operator.api.spec import ServerSpec
 from tests.unit.sluice_operator.build import a_spec
 
 
+def a_server(**server: Any) -> ServerSpec:
+    return a_spec(server={"replicas": 1, **server}).server
+
+
 def template(**server: Any) -> dict[str, Any]:
-    return pod_template.of(a_spec(server={"replicas": 1, **server}).server)
+    return pod_template.of(a_server(**server))
 
 
 def test_a_spec_without_settings_adds_nothing() -> None:
@@ -22,7 +27,7 @@ def test_a_spec_without_settings_adds_nothing() -> None:
 
 def test_fields_are_parts_of_one_template() -> None:
     """Each where a pod has it; variables where the model is served, and volumes in each container of Sluice."""
-    made = template(
+    asked = a_server(
         imagePullSecrets=[{"name": "pull"}],
         serviceAccountName="models",
         nodeSelector={"gpu": "yes"},
@@ -35,7 +40,7 @@ def test_fields_are_parts_of_one_template() -> None:
         volumeMounts=[{"name": "ca", "mountPath": "/ca"}],
     )
     mounts = {"volumeMounts": [{"name": "ca", "mountPath": "/ca"}]}
-    assert made == {
+    assert pod_template.of(asked) == {
         "metadata": {"labels": {"team": "a"}, "annotations": {"sidecar.istio.io/inject": "true"}},
         "spec": {
             "imagePullSecrets": [{"name": "pull"}],
@@ -51,7 +56,7 @@ def test_fields_are_parts_of_one_template() -> None:
             ],
         },
     }
-    assert pod_template.refusal((), "models", made) is None
+    assert pod_template.refusal((), "models", asked) is None
 
 
 def test_the_template_wins_over_the_fields() -> None:
@@ -60,6 +65,9 @@ def test_the_template_wins_over_the_fields() -> None:
         nodeSelector={"a": "1"}, podTemplate={"spec": {"nodeSelector": {"a": "2"}, "priorityClassName": "p"}}
     )
     assert made == {"spec": {"nodeSelector": {"a": "2"}, "priorityClassName": "p"}}
+
+
+NO_POD = "server.podTemplate, or volumes and volumeMounts beside it, are not those of a pod"
 
 
 @pytest.mark.parametrize(
@@ -80,17 +88,34 @@ def test_the_template_wins_over_the_fields() -> None:
                 ("/model/x/", "/model/x"),
                 ("/", "/"),
                 ("/etc/sluice/a", "/etc/sluice/a"),
+                ("/x/../model", "/model"),
+                ("//model", "/model"),
+                ("model", "/model"),
+                ("/x/../etc/sluice/store", "/etc/sluice/store"),
             )
         ),
-        ({"spec": {"containers": "server"}}, "server.podTemplate is not the template of a pod"),
-        ({"spec": {"containers": [{"image": "x"}]}}, "server.podTemplate is not the template of a pod"),
-        ({"metadata": {"labels": ["a"]}, "spec": ["x"]}, "server.podTemplate is not the template of a pod"),
-        ({"spec": None}, "server.podTemplate is not the template of a pod"),
+        ({"spec": {"containers": "server"}}, NO_POD),
+        ({"spec": {"containers": [{"image": "x"}]}}, NO_POD),
+        ({"metadata": {"labels": ["a"]}, "spec": ["x"]}, NO_POD),
+        ({"spec": {"volumes": [{"emptyDir": {}}]}}, NO_POD),
+        ({"spec": {"containers": [{"name": "server", "volumeMounts": [{"name": "v"}]}]}}, NO_POD),
+        *(
+            (
+                {"spec": {"containers": [{"name": "server", field: value}]}},
+                f"container server: null in {field} would take away what Sluice sets there",
+            )
+            for field, value in (
+                ("securityContext", None),
+                ("securityContext", {"readOnlyRootFilesystem": None}),
+                ("volumeMounts", None),
+                ("lifecycle", {"preStop": None}),
+            )
+        ),
     ],
 )
 def test_what_sluice_needs_is_nobodys_to_change(asked: dict[str, Any], says: str) -> None:
     """Not even an administrator can allow it, and the sentence says what to do instead."""
-    refused = pod_template.refusal(("*",), "models", asked)
+    refused = pod_template.refusal(("*",), "models", a_server(podTemplate=asked))
     assert refused is not None
     assert refused.reason == "PodTemplateInvalid"
     assert refused.message.startswith(says)
@@ -120,17 +145,43 @@ SIDECAR = {"name": "sidecar", "image": "x"}
             {"containers": [{**SIDECAR, "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}]},
             "the capability SYS_ADMIN in container sidecar",
         ),
+        ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, "the sysctl kernel.msgmax"),
+        (
+            {"containers": [{**SIDECAR, "securityContext": {"seLinuxOptions": {"type": "spc_t"}}}]},
+            "an SELinux label of its own in container sidecar",
+        ),
+        (
+            {"containers": [{"name": "server", "lifecycle": {"postStart": {"httpGet": {"host": "10.0.0.1"}}}}]},
+            "requests of the node to 10.0.0.1 (a probe or hook of container server)",
+        ),
     ],
 )
 def test_host_access_is_for_the_administrator_to_allow(spec: dict[str, Any], says: str) -> None:
     """By namespace; the sentence says how."""
-    refused = pod_template.refusal(("team-*",), "models", {"spec": spec})
+    asked = {"spec": spec}
+    refused = pod_template.refusal(("team-*",), "models", a_server(podTemplate=asked))
     assert refused is not None
     assert refused.reason == "HostAccessNotAllowed"
     assert refused.message == (
         f"the pods would have {says}: leave it out, or let the administrator add 'models' to SLUICE_ALLOWED_HOST_ACCESS"
     )
-    assert pod_template.refusal(("team-*",), "team-a", {"spec": spec}) is None
+    assert pod_template.refusal(("team-*",), "team-a", a_server(podTemplate=asked)) is None
+
+
+def test_an_annotation_can_take_confinement_away() -> None:
+    """As it was written before pods had a field for it."""
+    name = "container.apparmor.security.beta.kubernetes.io/server"
+    refused = pod_template.refusal((), "models", a_server(podAnnotations={name: "unconfined"}))
+    assert refused is not None
+    assert refused.message.startswith(f"the pods would have no confinement (annotation {name})")
+    assert pod_template.refusal((), "models", a_server(podAnnotations={name: "runtime/default"})) is None
+
+
+def test_what_is_safe_is_nobodys_to_ask_for() -> None:
+    """Limits of connections, and probes of the pod itself."""
+    probe = {"name": "sidecar", "image": "x", "livenessProbe": {"httpGet": {"port": 1}}}
+    spec = {"securityContext": {"sysctls": [{"name": "net.ipv4.tcp_keepalive_time", "value": "9"}]}}
+    assert pod_template.refusal((), "models", a_server(podTemplate={"spec": {**spec, "containers": [probe]}})) is None
 
 
 def test_merging_knows_named_things_and_removes_with_null() -> None:
