@@ -10,6 +10,7 @@ from sluice_server.fetch.outcome import Fetched, Outcome, Unavailable
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.refusal import Refused
 
+_MESSAGE_CHARACTERS = 1500  # a sentence for people, who read no more
 MESSAGE_LIMIT = 4096  # bytes that Kubernetes keeps of a termination message
 
 
@@ -19,9 +20,18 @@ def termination_message(outcome: Outcome) -> bytes:
         case Fetched(manifest):
             return _fetched(manifest, outcome.digest)
         case Refused(reason, message):
-            return msgspec.json.encode({"refused": {"reason": reason, "message": message[:1500]}})
+            return _told("refused", reason, message)
         case Unavailable(reason, message):
-            return msgspec.json.encode({"unavailable": {"reason": reason, "message": message[:1500]}})
+            return _told("unavailable", reason, message)
+
+
+def _told(what: str, reason: str, message: str) -> bytes:
+    """As much of the message as fits: a character can take six bytes."""
+    for characters in (_MESSAGE_CHARACTERS, _MESSAGE_CHARACTERS // 5):
+        told = msgspec.json.encode({what: {"reason": reason, "message": message[:characters]}})
+        if len(told) <= MESSAGE_LIMIT:
+            break
+    return told
 
 
 def _fetched(manifest: Manifest, digest: str) -> bytes:

@@ -50,7 +50,20 @@ def test_the_reason_for_no_conversion_is_told() -> None:
     assert json.loads(termination_message(reasoned))["not_converted"] == "no converter"
 
 
-@pytest.mark.parametrize("outcome", [fetched("x" * 9000), Refused("A", "é" * 9000), Unavailable("A", "é" * 9000)])
+LONGEST = Fetched(not_converted(fetched("x" * 9000).manifest, "\x01" * 9000))
+
+
+@pytest.mark.parametrize("character", ["x", "é", "温", "🌡", "\x01"])
+@pytest.mark.parametrize("outcome", [Refused, Unavailable])
+def test_a_sentence_in_any_script_fits(outcome: Any, character: str) -> None:
+    """And people can still read it."""
+    (told,) = json.loads(termination_message(outcome("A", character * 1400))).values()
+    assert len(told["message"]) >= 300
+
+
+@pytest.mark.parametrize(
+    "outcome", [fetched("x" * 9000), Refused("A", "é" * 9000), Unavailable("A", "温" * 9000), LONGEST]
+)
 def test_the_termination_message_is_never_cut_by_kubernetes(outcome: Any) -> None:
     """Wide signatures are left out and long messages shortened, so that it stays JSON."""
     message = termination_message(outcome)
