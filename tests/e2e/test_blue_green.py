@@ -46,6 +46,10 @@ async def test_all_requests_move_at_once_and_back(place: Place, versions: Versio
     assert set(before) == {versions.first.version}
     assert answered_by(stream.requests, moved)[versions.bad.version] > 0
     assert weights == {0}
-    assert (end.history[0].outcome, end.rejected[0].reason) == ("Rejected", "AccuracyWorseThanBefore")
+    assert end.history[0].outcome == "Rejected"
+    assert end.rejected[0].reason in (
+        "AccuracyWorseThanBefore",
+        "AccuracyWorseThanStable",
+    )  # whose last labels came late
     none_failed = promises.none_failed(stream.requests)
     assert none_failed.kept, none_failed.found

@@ -45,6 +45,15 @@ def test_a_classifier_answers_its_labels_and_probabilities(labels: Any, tmp_path
     assert np.array_equal(classifier.classes_[answer.classes], answer.values)
 
 
+@pytest.mark.parametrize("name", ["pred_early_stop", "raw_score", "is_predict_contrib"])
+def test_a_parameter_that_changes_predictions_is_refused(name: str, tmp_path: Path) -> None:
+    """LightGBM gives it to each prediction, and the server would answer something else than the estimator."""
+    classifier = lightgbm.LGBMClassifier(**SMALL, **{name: True}).fit(ROWS, YES)
+    with pytest.raises(ModelError, match=rf"its parameter {name}=True .* set_params\({name}=False\)"):
+        loaded(classifier, tmp_path)
+    loaded(classifier.set_params(**{name: False}), tmp_path)
+
+
 def test_a_classifier_stops_at_its_best_round(tmp_path: Path) -> None:
     """The rounds after it may be in the file, and are not asked."""
     classifier = lightgbm.LGBMClassifier(**SMALL).fit(ROWS, YES)
