@@ -37,6 +37,7 @@ def everything(helm: Helm) -> dict[Path, str]:
     rules = _rendered(helm, {"alerts": {"kind": "PrometheusRule"}}, *MONITORS)
     policies = _rendered(helm, {**_STORE, "networkPolicies": {"enabled": True}})
     web = _rendered(helm, {"web": {"enabled": True}, "networkPolicies": {"enabled": True}})
+    users = _rendered(helm, {"userRoles": {"enabled": True}})
     folders = {
         "base": _operator(base),
         "namespaced": _operator(_rendered(helm, {"watch": {"namespaces": ["models"]}}, release="sluice-models")),
@@ -46,6 +47,7 @@ def everything(helm: Helm) -> dict[Path, str]:
         "prometheus-rules": {"prometheus-rules.yaml": rules["alerts.yaml"]},
         "network-policies": {"network-policies.yaml": policies["network-policies.yaml"]},
         "web": {"web.yaml": web["web.yaml"]},
+        "user-roles": {"user-roles.yaml": users["user-roles.yaml"]},
     }
     made = {INSTALL / folder / name: _HEAD + text for folder, files in folders.items() for name, text in files.items()}
     return {**made, ROOT / "docs" / "chart-values.md": page()}

@@ -50,6 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "store": OBJECT_STORE,
         "watch": {"namespaces": ["models"]},
     },
+    "roles for people": {"userRoles": {"enabled": True}},
     "web page": {"web": {"enabled": True, "replicas": 2}},
     "web page with network policies": {
         "networkPolicies": {"enabled": True, "webFrom": MONITORING, "webTo": EVERYWHERE},
