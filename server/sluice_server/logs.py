@@ -108,13 +108,25 @@ class JsonHandler(logging.StreamHandler[TextIO]):
             self._write()
 
     def _write(self) -> None:
-        lines, self._waiting = self._encode_lines(self._waiting).decode(), []
+        events, self._waiting = self._waiting, []
+        try:
+            lines = self._encode_lines(events).decode()
+        except Exception:  # of one of them: the others are written all the same
+            lines = "".join(map(self._line, events))
         self.acquire()
         try:
             self.stream.write(lines)
             self.flush()
         finally:
             self.release()
+
+    def _line(self, event: Event) -> str:
+        """An event alone, or what keeps it from being written."""
+        try:
+            return self._encode_lines([event]).decode()
+        except Exception as error:
+            lost = Event(level="WARNING", logger=event.logger, message=f"a record was lost: {type(error).__name__}")
+            return self._encode_lines([lost]).decode()
 
 
 def event(logger: logging.Logger, record: Event) -> None:

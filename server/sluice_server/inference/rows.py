@@ -97,7 +97,7 @@ class RowReader:
         Only where `takes_missing` may there be None.
         """
         if len(matrix) > self.max_rows:
-            return self._too_many(len(matrix))
+            return self.too_many(len(matrix))
         width = len(self.schema.columns)
         if set(map(len, matrix)) != {width}:
             return None
@@ -199,9 +199,10 @@ class RowReader:
 
     def _count(self, rows: int) -> None:
         if rows > self.max_rows:
-            raise RejectedError(self._too_many(rows))
+            raise RejectedError(self.too_many(rows))
 
-    def _too_many(self, rows: int) -> Rejection:
+    def too_many(self, rows: int) -> Rejection:
+        """What a request gets that has more rows than the limit."""
         message = f"the request has {rows} rows, and {self.max_rows} is the limit: split it"
         return Rejection(Cause.TOO_LARGE, message)
 

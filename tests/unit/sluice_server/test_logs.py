@@ -187,3 +187,19 @@ def test_a_redacted_column_that_does_not_exist_is_told() -> None:
     PredictionLog(Identity("iris", "3", "abcdefghij"), ("name",), 1.0, ("nmae", "name", "*"))
     (line,) = stream.getvalue().splitlines()
     assert "'nmae', which is no column of the model" in json.loads(line)["message"]
+
+
+def test_a_record_that_cannot_be_written_ends_no_log() -> None:
+    """It is told that one was lost; those beside it and after it are there."""
+    stream = io.StringIO()
+    handler = logs.JsonHandler(stream)
+
+    async def log() -> None:
+        for message in ("first", "half of a pair: \ud800", "second"):
+            handler.add(logs.Event(logger="a", message=message))
+        await asyncio.sleep(0)
+        handler.add(logs.Event(logger="a", message="later"))
+
+    asyncio.run(log())
+    messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert messages == ["first", "a record was lost: UnicodeEncodeError", "second", "later"]

@@ -6,7 +6,8 @@ tensor that is called as a column, and has the shape of one, is that column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -86,7 +87,9 @@ class OpenInferenceDialect:
             return refused
         try:
             request = self._decoder.decode(text)
-            inputs = _values(request.inputs, body[len(text) :])
+            if refused := self._too_large(request.inputs):
+                return refused
+            inputs = _values(self._known(request.inputs), body[len(text) :])
         except msgspec.ValidationError as error:
             return invalid((), "value_error", str(error))
         except json_body.NOT_JSON as error:
@@ -134,6 +137,22 @@ class OpenInferenceDialect:
     def write_rejection(self, rejection: Rejection) -> bytes:
         return _encode({"error": rejection.located})
 
+    def _too_large(self, inputs: Sequence[Tensor]) -> Rejection | None:
+        """By the shapes alone: the values of what is refused would take a hundred times the memory of the body."""
+        most, columns = self._rows.max_rows, len(self._rows.schema.columns)
+        for tensor in inputs:
+            if tensor.shape and tensor.shape[0] > most and 0 not in tensor.shape:
+                return self._rows.too_many(tensor.shape[0]).below(tensor.name[:50])
+            if math.prod(tensor.shape) > most * max(1, columns):
+                message = f"the shape {tensor.shape} has more values in a row than the model has columns: {columns}"
+                return invalid((tensor.name[:50],), "value_error", message)
+        return None
+
+    def _known(self, inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, bool]]:
+        """Each input, and whether its values are looked at: one alone, and those with the names of columns."""
+        names = set(self._rows.schema.names)
+        return ((tensor, len(inputs) == 1 or tensor.name in names) for tensor in inputs)
+
     def _read(self, inputs: Mapping[str, list[Any]]) -> Rows | Rejection:
         name, rows = next(iter(inputs.items()), ("", []))
         if len(inputs) == 1 and not (name in self._rows.schema.names and _is_column(rows)):
@@ -144,15 +163,17 @@ class OpenInferenceDialect:
         return self._rows.read({name: _column(values) for name, values in inputs.items()})
 
 
-def _values(inputs: Iterable[Tensor], binary: bytes) -> dict[str, list[Any]]:
-    """The values of each input; raises TensorError with its name."""
-    found, at = dict[str, list[Any]](), 0
-    for tensor in inputs:
+def _values(inputs: Iterable[tuple[Tensor, bool]], binary: bytes) -> dict[str, list[Any]]:
+    """The values of each input that is looked at; none of the others. Raises TensorError with the name of an input."""
+    found, names, at = dict[str, list[Any]](), set[str](), 0
+    for tensor, known in inputs:
         size = tensor.binary_size
-        if tensor.name in found:
+        if tensor.name in names:
             raise TensorError(f"{tensor.name[:50]}: two inputs have this name")
+        names.add(tensor.name)
         try:
-            found[tensor.name] = tensors.values(tensor, None if size is None else binary[at : at + size])
+            if known:
+                found[tensor.name] = tensors.values(tensor, None if size is None else binary[at : at + size])
         except TensorError as error:
             raise TensorError(f"{tensor.name[:50]}: {error}") from None
         at += size or 0

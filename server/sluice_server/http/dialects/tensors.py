@@ -41,11 +41,13 @@ class Tensor(msgspec.Struct):
 
 
 def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
-    """The values as nested lists of `tensor.shape`; raises TensorError."""
+    """The values as lists of rows, or as a list if a row has one value; raises TensorError."""
     if any(size < 0 for size in tensor.shape) or not 1 <= len(tensor.shape) <= _DIMENSIONS:
         raise TensorError(f"the shape {tensor.shape} is none of 1 to {_DIMENSIONS} sizes")
     if 0 in tensor.shape[1:]:  # as many rows as anybody likes would have no value, and the body no length
         raise TensorError(f"the shape {tensor.shape} has rows without values")
+    if tensor.shape[1:] == [1]:
+        tensor = _flat(tensor)
     if binary is not None:
         return _from_bytes(tensor, binary)
     if tensor.data is None:
@@ -53,6 +55,16 @@ def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
     if tensor.datatype.lstrip("U").startswith("INT"):
         _check_whole(tensor)
     return _nested(_booleans(tensor.data) if tensor.datatype == "BOOL" else tensor.data, tensor.shape)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """The same values without a list around each."""
+    data = tensor.data
+    if data and isinstance(data[0], list):
+        if any(not isinstance(each, list) or len(each) != 1 for each in data):
+            raise TensorError(f"the data does not have the shape {tensor.shape}")
+        data = [each[0] for each in data]
+    return msgspec.structs.replace(tensor, shape=tensor.shape[:1], data=data)
 
 
 def _check_whole(tensor: Tensor) -> None:

@@ -221,3 +221,12 @@ def test_every_cell_of_a_table_arrives() -> None:
     order = np.random.default_rng(1).permutation(30)
     split = {"columns": [names[at] for at in order], "data": values[:, order].tolist()}
     assert rows(dialect(schema), {"dataframe_split": split}) == values.tolist()
+
+
+def test_half_of_a_surrogate_pair_is_no_text_beside_nan_either() -> None:
+    """Python's JSON, which has NaN, takes it, and nothing could write it again: no answer, no log."""
+    schema = Schema((Column("t", Kind.TEXT), Column("n", Kind.NUMBER, required=False)))
+    whole = rows(dialect(schema, missing=True), b'{"instances": [["\\ud83d\\ude00", NaN]]}', "application/json")
+    assert whole[0][0] == "\U0001f600"
+    code, _, message = rejected(dialect(schema, missing=True), b'{"instances": [["\\ud800", NaN]]}', "application/json")
+    assert (code, "JSON" in message) == (400, True)

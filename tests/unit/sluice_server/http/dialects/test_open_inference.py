@@ -302,3 +302,27 @@ def test_a_request_that_contradicts_itself_is_refused() -> None:
     longer = dialect().parse(b"{}", "application/octet-stream", 99)
     assert isinstance(longer, Rejection)
     assert longer.message == "inference-header-content-length is 99, and the body has 2 bytes"
+
+
+@pytest.mark.parametrize("data", [None, [1] * 40_000])
+def test_what_is_too_large_is_refused_by_its_shape(data: list[int] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its values are never made: they would take a hundred times the memory of the body."""
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("its values were made")
+
+    monkeypatch.setattr(tensors, "values", never)
+    content = b"" if data else bytes(40_000)
+    size = {"data": data} if data else {"parameters": {"binary_data_size": len(content)}}
+    for shape, words in (([40_000, 1], "10 is the limit"), ([1, 40_000], "more values in a row than the model has")):
+        refused = parsed(dialect(), [{"name": "x", "shape": shape, "datatype": "INT8", **size}], content)
+        assert isinstance(refused, Rejection)
+        assert words in refused.message
+
+
+def test_an_input_that_the_model_does_not_know_is_not_looked_at() -> None:
+    """However long it is."""
+    known, content = in_bytes(np.array([[1.0], [2.0]]), "0")
+    second, more = in_bytes(np.array([3.0, 4.0]), "1")
+    unknown, others = in_bytes(np.ones((10, 2)), "more")
+    assert rows(dialect(), [known, unknown, second], content + others + more) == [[1, 3], [2, 4]]
