@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace as replace_seen
 
+from msgspec.structs import replace
+
 from sluice_operator.api.command import Asked, Verb, text_of
 from sluice_operator.api.observation import Observation, Workload
 from sluice_operator.api.run import Outcome
 from sluice_operator.api.status import Abandoned
 from sluice_operator.rollout.transitions import ended
+from tests.unit.sluice_operator import blue_green
 from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,
     PASS,
-    a_spec,
     again,
     an_observation,
     both_ready,
@@ -111,6 +113,9 @@ _MAKERS: Mapping[str, Callable[[], Observation]] = {
     "promoted": promoted,
     "undo starts": lambda: undone(promoted()),
     "undo swaps": lambda: undone(replace_seen(promoted(), workloads=both_ready(2, 2))),
+    "blue-green starts": lambda: blue_green.starting(blue_green.blue_green()),
+    "blue-green waits": lambda: again(blue_green.answering(blue_green.blue_green(pause={}))),
+    "blue-green takes over": lambda: again(blue_green.answering(blue_green.blue_green())),
     "undo failed": lambda: again(again(commanded(undone(promoted(2)), Verb.ABORT, of=1), weight=LIVE)),
 }
 
@@ -121,5 +126,5 @@ def situations() -> Iterator[tuple[str, Observation]]:
         seen = make()
         yield name, seen
         yield f"{name}, pause asked", commanded(seen, Verb.PAUSE, of=2)
-        frozen = replace_seen(seen, spec=a_spec(suspend=True))
+        frozen = replace_seen(seen, spec=replace(seen.spec, suspend=True))
         yield f"{name}, suspended", again(frozen, workloads=seen.workloads)

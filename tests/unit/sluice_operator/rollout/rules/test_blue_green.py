@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace as replace_seen
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,46 +10,25 @@ import pytest
 from sluice_operator.api.command import Asked, Verb, text_of
 from sluice_operator.api.observation import Observation, Refusal
 from sluice_operator.api.run import Answer, Outcome, Phase
-from sluice_operator.api.spec import Spec
 from sluice_operator.controller.events import Event, transitions
 from sluice_operator.rollout.decide import decide
 from sluice_operator.rollout.roles import sizes
 from sluice_operator.rollout.status_update import with_observations
+from tests.unit.sluice_operator.blue_green import answering, blue_green, starting
 from tests.unit.sluice_operator.build import (
     FAIL,
     LIVE,
-    NOW,
     REPLICAS,
-    ROLLOUT,
     At,
     a_spec,
     again,
-    an_observation,
     at,
     both_ready,
     condition,
-    resolved,
     revision,
 )
 
 JANE = "kubectl-sluice:jane"
-
-
-def blue_green(**pause: Any) -> Spec:
-    return a_spec(rollout={**ROLLOUT, "canary": {}, "blueGreen": pause})
-
-
-def starting(spec: Spec, **changes: Any) -> Observation:
-    """Version 1 serves, and version 2 has just been started beside it."""
-    first = an_observation(spec=spec, now=NOW - timedelta(hours=1), workloads=both_ready(REPLICAS, 0))
-    return again(again(again(first)), after=3600, resolution=resolved(2), **changes)
-
-
-def answering(spec: Spec, **changes: Any) -> Observation:
-    """All pods of version 2 are ready, and a request that was meant for it was answered."""
-    return again(
-        starting(spec), **{"workloads": both_ready(REPLICAS, REPLICAS), "weight": LIVE, "smoke": LIVE, **changes}
-    )
 
 
 def asked(seen: Observation, verb: Verb) -> Observation:
