@@ -54,10 +54,7 @@ def run(options: argparse.Namespace) -> int:
     namespace, wanted, current = cluster.model_deployment(options.name, options.namespace)
     if current.stable is None:
         raise CommandError(f"{options.name} has no stable revision yet: its first one is not compared with anything")
-    if wanted.rollout.blue_green is not None:
-        raise CommandError(
-            f"{options.name} has rollout.blueGreen: all requests move at once, and no evidence is awaited"
-        )
+    run_sources.check_has_steps(options.name, wanted)
     now = times.moment(options.at, datetime.now(UTC))
     try:
         prometheus = run_sources.connected(options)

@@ -81,6 +81,7 @@ def _record_from_prometheus(options: argparse.Namespace) -> RunRecord:
         if not getattr(options, option):
             raise CommandError(f"--prometheus needs --{option}: see kubectl sluice replay --help")
     namespace, name, policy = run_sources.policy_of(options.filename)
+    run_sources.check_has_steps(options.filename, policy)
     now = datetime.now(UTC)
     scrape = times.duration(options.scrape_interval)
     past = Past(

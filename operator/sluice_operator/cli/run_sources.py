@@ -138,6 +138,13 @@ def policy_of(path: str) -> tuple[str, str, spec.Spec]:
     return body["metadata"].get("namespace", "default"), body["metadata"]["name"], wanted
 
 
+def check_has_steps(name: str, wanted: spec.Spec) -> None:
+    """Raises CommandError for a policy without steps, of which nothing can be told beforehand."""
+    if wanted.rollout.blue_green is not None:
+        moves = "all requests move at once, and nothing is proven before"
+        raise CommandError(f"{name} has rollout.blueGreen: {moves}; write rollout.canary to see what steps would do")
+
+
 def _has_counts(config_map: dict[str, Any]) -> bool:
     return bool(config_map.get("binaryData"))
 

@@ -94,6 +94,17 @@ def test_a_backtest_without_requests_is_an_error(terminal: Terminal) -> None:
     assert (code, f"knows no requests of revisions {CANARY} and {STABLE} of models/iris" in err) == (2, True)
 
 
+def test_a_policy_without_steps_is_an_error(terminal: Terminal) -> None:
+    """All requests would have moved at once: there is nothing to forecast or to try on the past."""
+    at_once = {**raw_spec()["rollout"], "canary": {}, "blueGreen": {}}
+    terminal.set_object(raw_spec(rollout=at_once), status.dump(stable_on(1).status))
+    asked = ("--prometheus", "http://localhost:1")
+    ends = ("--since", "2h", "--canary", CANARY, "--stable", STABLE)
+    for command in (("forecast", "iris"), ("replay", "-f", policy(terminal, rollout=at_once), *ends)):
+        code, _, err = terminal.run(*command, *asked)
+        assert (code, "has rollout.blueGreen" in err) == (2, True)
+
+
 def test_a_policy_gets_its_defaults_from_the_api_server(terminal: Terminal) -> None:
     """A file that a person writes leaves out most fields."""
     path = Path(policy(terminal))
