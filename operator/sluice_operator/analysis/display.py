@@ -5,6 +5,8 @@ import math
 from sluice_operator.analysis import criteria
 from sluice_operator.api.spec import Objective
 
+STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
+
 
 def shown(objective: Objective, share: tuple[int, int]) -> str:
     """A share (bad, counted) in the measure of the objective, such as 1%; empty if nothing was counted."""
@@ -75,3 +77,11 @@ def _evalue_of(log_evalue: float, threshold: float) -> str:
 
 def _evalue(log: float) -> str:
     return f"{math.exp(min(log, 200.0)):.3g}"
+
+
+def span(seconds: float) -> str:
+    """A time in few digits: a long one would else be another one in each look, and a write of the status."""
+    minutes = math.ceil(seconds / 60)
+    if seconds < 120:
+        return f"{math.ceil(seconds)}s"
+    return f"{minutes}m" if minutes < 120 else f"{minutes / 60:.1f}h"

@@ -4,13 +4,12 @@ Nothing is decided here, and each sentence is written once.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from sluice_operator.analysis import criteria, display, queries
-from sluice_operator.analysis.baseline import MINIMUM_POD_SECONDS, Baseline
+from sluice_operator.analysis import display, expectations, queries
 from sluice_operator.analysis.finding import Family, Finding
-from sluice_operator.analysis.forecast import Outlook
+from sluice_operator.analysis.run_evidence import RunFindings
 from sluice_operator.analysis.verdict import (
     Crashing,
     Failure,
@@ -23,7 +22,6 @@ from sluice_operator.analysis.verdict import (
 )
 from sluice_operator.api.spec import Confidence, Objective
 from sluice_operator.api.status import ObjectiveVerdict, Result, Verdict
-from sluice_operator.evalues import budget
 
 CRASHING = "CanaryCrashing"
 _REASONS: Mapping[str, Mapping[Family, str]] = {  # by the field of the objective that says its kind
@@ -44,10 +42,7 @@ _REASONS: Mapping[str, Mapping[Family, str]] = {  # by the field of the objectiv
     },
     "refusals": {Family.STABLE: "RefusalsWorseThanStable", Family.BASELINE: "RefusalsWorseThanBefore"},  # without limit
 }
-AGAINST_CLUMPS = "limit retries, label one row per request, judge on requests and not on rows"
-CLUMPED = 1.8  # times as many requests, from which a sentence mentions clumps
-_PERHAPS_CLUMPED = 1.2  # from which it says that they cannot be ruled out
-_STRONG = 20.0  # e-value from which a sentence mentions that stable is worse than its past, or that a limit is broken
+_SOME_REQUESTS = 50  # that a canary must have answered until it says something that none is a prediction
 
 
 def verdict(judgement: Judgement, confidence: Confidence) -> Verdict:
@@ -65,9 +60,9 @@ def verdict(judgement: Judgement, confidence: Confidence) -> Verdict:
             *(_objective(objective, reason) for objective in judgement.objectives),
             *(query for _, query in findings.queries),
         ),
-        forecast=forecast(outlook) if outlook else "",
-        unreachable=unreachable(outlook, objectives) if outlook else "",
-        baseline=baseline(findings.baseline, findings.objectives, confidence) if findings.baseline else "",
+        forecast=expectations.forecast(outlook) if outlook else "",
+        unreachable=expectations.unreachable(outlook, objectives) if outlook else "",
+        baseline=expectations.baseline(findings.baseline, findings.objectives, confidence) if findings.baseline else "",
         clean=judgement.clean,
         holding=tuple(dict.fromkeys(failed.objective for failed in judgement.holding)),
     )
@@ -96,9 +91,19 @@ def _shortages(judgement: Judgement) -> Iterator[str]:
         yield f"weight {judgement.part.step.weight} is not live yet"
         return
     if judgement.missing_requests > 0:
-        yield f"needs {judgement.missing_requests} more requests"
+        yield f"needs {judgement.missing_requests} more requests{_only_labels(judgement.findings)}"
     if judgement.missing_seconds > 0:
-        yield f"needs {_span(judgement.missing_seconds)} more at this weight"
+        yield f"needs {display.span(judgement.missing_seconds)} more at this weight"
+
+
+def _only_labels(findings: RunFindings) -> str:
+    """Why a canary that answers gets nothing that counts: a client and a gateway that both take turns."""
+    if findings.in_step or findings.answered_at_weight < _SOME_REQUESTS:
+        return ""
+    return (
+        " (the canary answers, and no prediction is among that: where a label follows each prediction,"
+        " a gateway may send all labels to one version; send them later)"
+    )
 
 
 def _failure(failure: Failure, judgement: Judgement) -> tuple[str, str]:
@@ -193,85 +198,9 @@ def _lacking(judgement: ObjectiveJudgement) -> str:
     finding, objective = judgement.finding, judgement.finding.objective
     canary = display.shown(objective, finding.canary) or "nothing"
     counted = f"{canary} seen in {finding.canary[1]} {display.unit(objective)}, {display.limit(objective)}"
-    if finding.over_limit is not None and finding.over_limit > math.log(_STRONG) > finding.worse_now:
+    if finding.over_limit is not None and finding.over_limit > math.log(display.STRONG) > finding.worse_now:
         return f"{objective.name} is undecided: {counted}, but nothing shows that stable does better"
     return f"{objective.name} is undecided: {counted}; {_needs(judgement) or 'there is too little evidence'}"
-
-
-def forecast(outlook: Outlook) -> str:
-    """How long all steps take at the present rate of requests."""
-    expected = outlook.forecast
-    longest = f", {expected.slowest} takes longest" if expected.slowest else ""
-    if longest and outlook.divisor >= CLUMPED:
-        longest += f" (its bad requests come in clumps: {_times(outlook.divisor)} requests count as one)"
-    rate = f"at {outlook.rate:.3g} req/s{longest}"
-    if not math.isfinite(expected.total):
-        return f"the steps never come to an end {rate}"
-    return f"all steps together take about {_span(expected.total)} {rate}"
-
-
-def unreachable(outlook: Outlook, objectives: Sequence[Objective]) -> str:
-    """Why the deadline is too short, and which margins could be ruled out in time; empty if it is long enough."""
-    if outlook.margin_factor == 1:
-        return ""
-    instead = "no margin can be ruled out in time"
-    if math.isfinite(outlook.margin_factor):
-        instead = f"margins {outlook.margin_factor:g} times as wide can be ruled out in time"
-        slowest = [objective for objective in objectives if objective.name == outlook.forecast.slowest]
-        instead += "".join(f", such as {_margin(objective, outlook.margin_factor)}" for objective in slowest)
-    return f"{forecast(outlook)}; the deadline is {outlook.deadline}: {instead}"
-
-
-def baseline(past: Baseline, findings: Sequence[Finding], confidence: Confidence) -> str:
-    """What is known of stable's past, and whether it is still true: a verdict against the canary rests on it."""
-    hours, least = past.pod_seconds / 3600, MINIMUM_POD_SECONDS / 3600
-    parts = [f"{hours:.1f} pod-hours of stable's past" + (f", taken for {least:g}" if hours < least else "")]
-    name, bursts_per_hour = past.most_bursts
-    if bursts_per_hour * max(hours, least) >= 1:
-        parts.append(
-            f"{name} burst about {bursts_per_hour:.2g} times an hour: a verdict against the canary takes longer"
-        )
-    parts += _clumps(past)
-    worse = [finding.objective.name for finding in findings if (finding.stable_worse or 0.0) >= math.log(_STRONG)]
-    if worse:
-        parts.append(f"stable is worse now than then ({', '.join(worse)}), which may be blamed on the canary")
-    if findings:
-        no_burst_probability = min(finding.no_burst_probability for finding in findings)
-        chance = min(confidence.false_rollback * budget.SPENT_SHARE / no_burst_probability, 1.0)
-        parts.append(f"at most {display.percent(chance)} of good canaries are rolled back while no pod bursts")
-    return "; ".join(parts)
-
-
-def _clumps(past: Baseline) -> Iterator[str]:
-    """What clumps of bad requests cost, and what helps."""
-    name, for_pass, for_fail = past.most_clumped
-    most = max(for_pass, for_fail)
-    if most >= CLUMPED:
-        yield (
-            f"bad requests come in clumps ({name}): a Pass takes about {_times(for_pass)} times as many requests, "
-            f"a Fail at least {_times(for_fail)} times; {AGAINST_CLUMPS}"
-        )
-    elif most >= _PERHAPS_CLUMPED:
-        yield (
-            f"small clumps of bad requests cannot be ruled out ({name}): a verdict takes about {_times(most)} times as "
-            "many requests"
-        )
-
-
-def _times(divisor: float) -> str:
-    """A number with one digit behind the point below 10, else with none."""
-    return f"{divisor:.0f}" if divisor >= 10 else f"{round(divisor, 1):g}"
-
-
-def _margin(objective: Objective, factor: float) -> str:
-    """An objective's own margin, `factor` times as wide, in the words of the spec."""
-    margin = criteria.criterion(objective, 1).margins[0].widened(factor)
-    parts = [
-        f"maxRatio {margin.ratio:.3g}" if margin.ratio is not None else "",
-        f"maxDrop {margin.drop:.3g}" if margin.drop is not None else "",
-        f"a tolerance of {display.percent(margin.tolerance)}" if margin.tolerance is not None else "",
-    ]
-    return f"{objective.name} with {' or '.join(filter(None, parts))}"
 
 
 def _needs(judgement: ObjectiveJudgement) -> str:
@@ -284,11 +213,3 @@ def _needs(judgement: ObjectiveJudgement) -> str:
     finding = judgement.finding
     more = math.ceil(finding.canary[1] * (threshold / log_evalue - 1))
     return f"needs about {more} more {display.unit(finding.objective)}"
-
-
-def _span(seconds: float) -> str:
-    """A time in few digits: a long one would else be another one in each look, and a write of the status."""
-    minutes = math.ceil(seconds / 60)
-    if seconds < 120:
-        return f"{math.ceil(seconds)}s"
-    return f"{minutes}m" if minutes < 120 else f"{minutes / 60:.1f}h"

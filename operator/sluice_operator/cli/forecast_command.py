@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sluice_operator.analysis import criteria, wording
+from sluice_operator.analysis import criteria, expectations
 from sluice_operator.analysis.baseline import Baseline
 from sluice_operator.analysis.forecast import Outlook
 from sluice_operator.analysis.run_evidence import RunEvidence
@@ -134,8 +134,11 @@ def _lines(run: Run, outlook: Outlook) -> Iterator[str]:
         rows.append((str(index + 1), f"{step.weight}%", text_table.number(requests), text_table.span(seconds)))
     yield from text_table.lines(rows)
     yield ""
-    yield wording.unreachable(outlook, run.judged) or f"{wording.forecast(outlook)}; the deadline is {outlook.deadline}"
+    yield (
+        expectations.unreachable(outlook, run.judged)
+        or f"{expectations.forecast(outlook)}; the deadline is {outlook.deadline}"
+    )
     if math.isinf(outlook.margin_factor):
         yield "Send more requests, set rollout.deadline higher, or write wider limits."
-        if outlook.divisor >= wording.CLUMPED:
-            yield f"Against clumps: {wording.AGAINST_CLUMPS}."
+        if outlook.divisor >= expectations.CLUMPED:
+            yield f"Against clumps: {expectations.AGAINST_CLUMPS}."

@@ -189,6 +189,13 @@ def test_a_fail_needs_neither_requests_nor_time() -> None:
     ("given", "part", "message"),
     [
         (findings(in_step=49), at_step(), "needs 1 more requests"),
+        (findings(in_step=0, answered_at_weight=49), at_step(), "needs 50 more requests"),
+        (
+            findings(in_step=0, answered_at_weight=50),
+            at_step(),
+            "needs 50 more requests (the canary answers, and no prediction is among that: where a label follows each"
+            " prediction, a gateway may send all labels to one version; send them later)",
+        ),
         (findings(), at_step(elapsed=4.9), "needs 1s more at this weight"),
         (findings(), at_step(elapsed=-600), "needs 11m more at this weight"),  # not by the second: each is a write
         (findings(in_step=0), at_step(elapsed=0), "weight 10 is not live yet"),
