@@ -13,6 +13,7 @@ import httpx
 import pytest
 import skops.io
 import yaml
+from mlflow import MlflowClient
 
 from sluice_operator.analysis.hold_out import refusal
 from sluice_operator.api.observation import HoldOut, HoldOutAnswer, HoldOuts, Rows
@@ -25,6 +26,7 @@ from sluice_operator.mlflow.connection import Connection
 from sluice_server.fetch.preflight import parse_mlmodel
 from sluice_server.model import reference
 from sluice_server.model.mlmodel import MLmodel
+from tests.contract import trainer
 
 
 def run_trainer(url: str, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -197,3 +199,52 @@ def test_two_versions_of_the_trainer_can_be_compared(
 ) -> None:
     """45 rows can rule out a drop of 20 points, but not one of 2 points."""
     assert reason_of_refusal(hold_outs[canary], hold_outs["first"], max_drop) == reason
+
+
+def evaluated(url: str, candidate: HoldOut, champion: str) -> trainer.Done:
+    flags = ("--candidate", f"models:/{candidate.model}", "--champion", champion, "--json")
+    return trainer.run("evaluate", *flags, MLFLOW_TRACKING_URI=url)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "code", "verdict"),
+    [("first", "bad", 0, "better"), ("bad", "first", 1, "worse"), ("good", "first", 3, "cannot tell")],
+)
+def test_a_candidate_is_compared_with_the_champion(
+    mlflow_server: str, hold_outs: dict[str, HoldOut], candidate: str, champion: str, code: int, verdict: str
+) -> None:
+    """Row by row, with an exit code for each answer."""
+    done = evaluated(mlflow_server, hold_outs[candidate], f"models:/{hold_outs[champion].model}")
+    result = json.loads(done.out)
+    assert (done.code, result["verdict"]) == (code, verdict), done.err
+    assert result["candidate_correct"] == hold_outs[candidate].correct
+    assert result["champion_correct"] == hold_outs[champion].correct
+
+
+@pytest.mark.parametrize(
+    ("champion", "words"),
+    [
+        ("models:/flowers/99", "models:/flowers/99 names no version in MLflow"),
+        ("models:/flowers@nobody", "models:/flowers@nobody names no version in MLflow"),
+        ("models:/plain/1", "the run of models:/plain/1 has no tag sluice.holdout.digest"),
+        ("elsewhere", "were evaluated on different hold-outs: train both with the same data and the same --seed"),
+    ],
+)
+def test_versions_that_cannot_be_compared_are_told(
+    mlflow_server: str, hold_outs: dict[str, HoldOut], plain: None, champion: str, words: str
+) -> None:
+    """In one sentence, with exit code 2."""
+    uri = f"models:/{hold_outs[champion].model}" if champion in hold_outs else champion
+    done = evaluated(mlflow_server, hold_outs["first"], uri)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def plain(mlflow_server: str) -> None:
+    """A version of somebody else's trainer, whose run says nothing about a hold-out."""
+    client = MlflowClient(mlflow_server)
+    run_id = client.create_run("0").info.run_id
+    client.create_registered_model("plain")
+    client.create_model_version("plain", f"runs:/{run_id}/model", run_id)

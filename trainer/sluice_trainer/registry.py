@@ -1,4 +1,4 @@
-"""Logs a trained model to MLflow and registers it. Only this module talks to a server.
+"""Logs a trained model to MLflow and registers it. `versions.py` reads what is there.
 
 The model is stored as skops with its trusted types, so that no one has to unpickle it. Its requirements are given,
 because MLflow would start a second Python to find them, and print warnings.
@@ -7,6 +7,8 @@ because MLflow would start a second Python to find them, and print warnings.
 import logging
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -19,6 +21,7 @@ from requests.exceptions import RequestException
 
 from sluice_trainer import hold_out, reference
 from sluice_trainer.data import Dataset, digest
+from sluice_trainer.errors import UnusableError
 from sluice_trainer.forest import HOLDOUT_SHARE, Trained
 
 TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]  # a forest contains trees, which skops does not trust by default
@@ -26,8 +29,8 @@ LIBRARIES = ("scikit-learn", "skops", "numpy", "mlflow")
 REFERENCE_FILE = "reference_bins.json"
 
 
-class UnavailableError(Exception):
-    """MLflow did not answer, or refused the request. The text is one sentence for the user."""
+class UnavailableError(UnusableError):
+    """MLflow did not answer, or refused the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ def connect(tracking_uri: str | None) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a training run sends nothing to others
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout is only for the result
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     if tracking_uri is not None:
@@ -57,7 +61,7 @@ def connect(tracking_uri: str | None) -> None:
     try:
         MlflowClient().search_registered_models(max_results=1)
     except (MlflowException, RequestException) as trouble:
-        raise _unavailable(trouble) from trouble
+        raise unavailable(trouble) from trouble
 
 
 def publish(trained: Trained, dataset: Dataset, name: str, alias: str | None) -> Published:
@@ -65,20 +69,47 @@ def publish(trained: Trained, dataset: Dataset, name: str, alias: str | None) ->
 
     `alias`: set on the new version, if given. Raises UnavailableError.
     """
-    try:
-        mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", name))
-        with mlflow.start_run() as run:
-            _log_details(trained, dataset)
-            logged = _log_model(trained, name, _reference(trained))
-        published = Published(name, str(logged.registered_model_version), run.info.run_id)
+    with run(name) as run_id:
+        log_details(trained, dataset)
+        published = Published(name, register(trained, name), run_id)
         if alias is not None:
-            MlflowClient().set_registered_model_alias(name, alias, published.version)
-    except (MlflowException, RequestException) as trouble:
-        raise _unavailable(trouble) from trouble
+            set_alias(name, alias, published.version)
     return published
 
 
-def _log_details(trained: Trained, dataset: Dataset) -> None:
+@contextmanager
+def run(name: str) -> Iterator[str]:
+    """A run in the experiment of `name`, by its id. Raises UnavailableError, also for what is asked in the block."""
+    try:
+        mlflow.set_experiment(experiment(name))
+        with mlflow.start_run() as started:
+            yield started.info.run_id
+    except (MlflowException, RequestException) as trouble:
+        raise unavailable(trouble) from trouble
+
+
+def experiment(name: str) -> str:
+    """The experiment that has the runs of a model."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
+
+
+def register(trained: Trained, name: str) -> str:
+    """The model becomes the next version of `name`; its number."""
+    return str(_log_model(trained, name).registered_model_version)
+
+
+def set_alias(name: str, alias: str, version: str) -> None:
+    """The alias names this version from now on."""
+    MlflowClient().set_registered_model_alias(name, alias, version)
+
+
+def archive(trained: Trained) -> None:
+    """The model is only a file of the run."""
+    _log_model(trained, None)
+
+
+def log_details(trained: Trained, dataset: Dataset) -> None:
+    """All that is known about the training, into the run under way. `dataset`: all rows, those of the hold-out too."""
     recipe = trained.recipe
     mlflow.log_params(
         {
@@ -103,7 +134,7 @@ def _reference(trained: Trained) -> dict[str, object]:
     return reference.as_document(reference.reference_bins(rows), len(rows))
 
 
-def _log_model(trained: Trained, name: str, bins: dict[str, object]) -> mlflow.models.model.ModelInfo:
+def _log_model(trained: Trained, name: str | None) -> mlflow.models.model.ModelInfo:
     rows = trained.rows.frame
     return mlflow.sklearn.log_model(
         trained.model,
@@ -113,12 +144,13 @@ def _log_model(trained: Trained, name: str, bins: dict[str, object]) -> mlflow.m
         input_example=rows.head(2),
         serialization_format="skops",
         skops_trusted_types=TRUSTED_TYPES,
-        metadata=reference.as_metadata(bins),
+        metadata=reference.as_metadata(_reference(trained)),
         pip_requirements=[f"{library}=={version(library)}" for library in LIBRARIES],
     )
 
 
-def _unavailable(trouble: Exception) -> UnavailableError:
+def unavailable(trouble: Exception) -> UnavailableError:
+    """What to tell the user about an exception of MLflow's client."""
     server = mlflow.get_tracking_uri()
     if isinstance(trouble, RequestException) or isinstance(trouble.__context__, RequestException):
         return UnavailableError(f"MLflow at {server} does not answer: check MLFLOW_TRACKING_URI or --tracking-uri")
