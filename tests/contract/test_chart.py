@@ -244,14 +244,14 @@ def test_annotations_name_the_port_that_has_metrics(helm: Helm) -> None:
 
 
 def test_the_store_on_a_volume_reaches_nobody(helm: Helm) -> None:
-    """And is reached by the operator, `helm test`, pods of models, and those that prepare them."""
+    """And is reached by the operator, `helm test`, pods of models, and those that prepare or retrain them."""
     policy = find(helm.template(chosen("network policies")), "NetworkPolicy", "sluice-store")["spec"]
     assert (policy["policyTypes"], policy["egress"]) == (["Ingress", "Egress"], [])
     [rule] = policy["ingress"]
     keys = {
         expression["key"] for peer in rule["from"] for expression in peer["podSelector"].get("matchExpressions", ())
     }
-    assert keys == {"sluice.dev/model-deployment", "sluice.dev/prepares"}
+    assert keys == {"sluice.dev/model-deployment", "sluice.dev/prepares", "sluice.dev/retrains"}
     names = {peer["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name") for peer in rule["from"]}
     assert names == {None, "sluice-operator", "sluice-test"}
 

@@ -17,6 +17,7 @@ from tests.contract import json_schemas
 from tests.contract.chart_values import VARIANTS, chosen
 from tests.contract.conftest import Kubectl, api_server_in
 
+RETRAINING = Path(__file__).parents[2] / "manifests" / "retraining" / "iris.yaml"
 PODS = {"Deployment", "Job", "Pod"}
 NOT_ASKED = {  # of kube-score, and why
     "container-image-pull-policy": "IfNotPresent: a tag of a release is never changed",
@@ -100,6 +101,17 @@ def test_each_pod_is_allowed_in_a_restricted_namespace(strict: Strict, manifests
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
         assert "memory" in container["resources"]["limits"]
+
+
+def test_the_cron_jobs_of_the_trainer_are_allowed_there_too(strict: Strict) -> None:
+    """As they are in manifests/retraining: on a read-only file system, and with no field that is unknown."""
+    strict.cluster("apply", "--dry-run=server", "--validate=strict", f"--filename={RETRAINING}")
+    for cron_job in yaml.safe_load_all(RETRAINING.read_text(encoding="utf-8")):
+        spec = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        metadata = {"name": "pod", "namespace": "sluice-system"}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        strict.cluster("create", "--dry-run=server", "--filename=-", stdin=json.dumps(pod))
+        assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
 
 
 def test_kubeconform_finds_nothing(strict: Strict, manifests: list[dict[str, Any]]) -> None:

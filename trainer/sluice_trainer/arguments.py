@@ -30,6 +30,14 @@ def add_forest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=7, help="seed of split, noise and forest (default: %(default)s)")
 
 
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Where kept predictions come from, and of how many days."""
+    parser.add_argument("--store-url", help="the store (default: $SLUICE_STORE_URL)")
+    parser.add_argument(
+        "--days", type=positive, default=14, help="how many days of predictions to take (default: %(default)s)"
+    )
+
+
 def model_name(text: str) -> str:
     """The name of a registered model."""
     if not text or "/" in text or ":" in text:

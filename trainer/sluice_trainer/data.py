@@ -60,7 +60,17 @@ def split(dataset: Dataset, holdout_share: float, seed: int) -> Split:
     train_rows, hold_out_rows = train_test_split(
         np.arange(len(dataset.labels)), test_size=holdout_share, stratify=dataset.labels, random_state=seed
     )
-    return Split(train=_rows(dataset, train_rows), hold_out=_rows(dataset, hold_out_rows))
+    return Split(train=chosen(dataset, train_rows), hold_out=chosen(dataset, hold_out_rows))
+
+
+def joined(first: Dataset, second: Dataset) -> Dataset:
+    """The rows of both, which have the same features and classes."""
+    return Dataset(
+        np.concatenate([first.features, second.features]),
+        np.concatenate([first.labels, second.labels]),
+        first.feature_names,
+        first.class_names,
+    )
 
 
 def with_label_noise(dataset: Dataset, share: float, seed: int) -> Dataset:
@@ -75,5 +85,6 @@ def with_label_noise(dataset: Dataset, share: float, seed: int) -> Dataset:
     return Dataset(dataset.features, labels, dataset.feature_names, dataset.class_names)
 
 
-def _rows(dataset: Dataset, rows: NDArray[np.int64]) -> Dataset:
+def chosen(dataset: Dataset, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Dataset:
+    """Some rows: their places, or for each row whether it is one of them."""
     return Dataset(dataset.features[rows], dataset.labels[rows], dataset.feature_names, dataset.class_names)

@@ -56,7 +56,11 @@ class Trained:
 
 def train(dataset: data.Dataset, recipe: Recipe) -> Trained:
     """Train a forest and score it. Only the training rows get noise; the hold-out keeps its true labels."""
-    parts = data.split(dataset, HOLDOUT_SHARE, recipe.seed)
+    return fit(data.split(dataset, HOLDOUT_SHARE, recipe.seed), recipe)
+
+
+def fit(parts: data.Split, recipe: Recipe) -> Trained:
+    """The same, of a data set that is split already."""
     rows = data.with_label_noise(parts.train, recipe.label_noise, recipe.seed)
     model = RandomForestClassifier(
         n_estimators=recipe.trees, max_depth=recipe.max_depth, random_state=recipe.seed, n_jobs=1

@@ -6,13 +6,16 @@ Exit codes: 0 the score is high enough; 1 it is too low; 2 the data or the schem
 import argparse
 import json
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sluice_trainer import data, quality
+from sluice_trainer import arguments as flags
+from sluice_trainer import data, labelled, quality, store_client
+from sluice_trainer.console import log
 from sluice_trainer.quality import Quality
 
 SAMPLE_SCHEMA = Path(__file__).with_name("iris-schema.json")
@@ -25,7 +28,11 @@ def add(commands: Any) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=Path, help="a file .csv or .parquet")
     source.add_argument("--sample", action="store_true", help="the iris data, with the schema that comes with them")
-    parser.add_argument("--schema", type=Path, help="a file of JSON, see docs/trainer.md (needed with --data)")
+    source.add_argument("--store", metavar="NAME", help="kept predictions of a ModelDeployment that have a label")
+    flags.add_store(parser)
+    parser.add_argument(
+        "--schema", type=Path, help="a file of JSON, see docs/trainer.md (default: that of iris; needed with --data)"
+    )
     parser.add_argument("--min-score", type=float, default=80.0, help="exit code 1 below it (default: %(default)g)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
@@ -44,15 +51,26 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
+def schema_in(file: Path | None) -> quality.Schema:
+    """The schema in a file of JSON, or that of iris. Raises OSError, ValueError and BadSchemaError."""
+    return quality.parse(json.loads((file or SAMPLE_SCHEMA).read_text(encoding="utf-8")))
+
+
 def _read(arguments: argparse.Namespace) -> tuple[pd.DataFrame, quality.Schema]:
-    if arguments.sample:
-        return sample(), quality.parse(json.loads((arguments.schema or SAMPLE_SCHEMA).read_text(encoding="utf-8")))
-    if arguments.schema is None:
+    if arguments.data and arguments.schema is None:
         raise quality.BadSchemaError("name the schema of the data with --schema")
+    schema = schema_in(arguments.schema)
+    if arguments.sample:
+        return sample(), schema
+    if arguments.store:
+        window = labelled.until_now(time.time(), arguments.days)
+        rows = store_client.connected(arguments.store_url).fetch(arguments.store, window)
+        if not rows:
+            log(labelled.none_of(arguments.store, window))
+        return labelled.table(rows, schema), schema
     reader = _READERS.get(arguments.data.suffix)
     if reader is None:
         raise quality.BadSchemaError(f"{arguments.data} is neither .csv nor .parquet")
-    schema = quality.parse(json.loads(arguments.schema.read_text(encoding="utf-8")))
     return reader(arguments.data), schema
 
 
