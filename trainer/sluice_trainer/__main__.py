@@ -8,11 +8,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sluice_trainer import evaluate_command, retrain_command, train_command, validation
+from sluice_trainer import drift_command, evaluate_command, retrain_command, train_command, validation
 from sluice_trainer.console import log
 from sluice_trainer.errors import UnusableError
 
-_COMMANDS = (validation, train_command, evaluate_command, retrain_command)
+_COMMANDS = (validation, train_command, evaluate_command, retrain_command, drift_command)
 
 
 def main(argv: Sequence[str]) -> int:
