@@ -17,7 +17,7 @@ PORTABLE_TESTS = tests/unit/docs tests/unit/trainer tests/unit/sluice_operator/a
   tests/unit/sluice_operator/counting tests/unit/sluice_operator/evalues tests/unit/sluice_operator/manifests \
   tests/unit/sluice_operator/records tests/unit/sluice_operator/report tests/unit/sluice_operator/rollout
 
-.PHONY: help check check-portable coverage validate-data train validate-model deploy security release-files test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status browser images lock clean
+.PHONY: help check check-portable coverage validate-data train validate-model deploy security scan-images release-files test promises steps simulate models site dashboards imports manifests demo faults canaries bench-server bench-peers cluster-up cluster-down cluster-status browser images lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ deploy: .venv/installed ## Applies MANIFEST, with MODEL_URI if that is set, wait
 security: .venv/installed ## Known vulnerabilities of all pinned packages; needs the network. PIP_AUDIT_FLAGS for others to ask
 	$(BIN)/pip-audit --disable-pip --progress-spinner off --requirement dev/requirements.txt \
 	  --requirement dev/requirements-build.txt $${PIP_AUDIT_FLAGS:-}
+
+scan-images: ## Known vulnerabilities of all that is in the images, or in ARCHIVES of them, by Trivy; needs the network
+	dev/workflows/scan_images.sh $${ARCHIVES:-}
 
 release-files: .venv/installed ## The files of the release TAG (v0.2.0), into dist/: chart, package, CRD, SBOMs, notes, sums
 	$(BIN)/python -m dev.workflows.release "$$TAG" --output dist --helm "$${HELM:-helm}"

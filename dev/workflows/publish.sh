@@ -6,6 +6,7 @@ set -euo pipefail
 version=${1:?the version, such as 0.2.0} chart=$(realpath "${2:?the packaged chart}")
 registry=${REGISTRY:?such as registry.example.com/team}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. dev/workflows/images.sh
 revision=$(git rev-parse HEAD) created=$(git log -1 --format=%cI)
 labels=(--label "org.opencontainers.image.revision=$revision" --label "org.opencontainers.image.created=$created")
 [ -z "${SOURCE_URL:-}" ] || labels+=(--label "org.opencontainers.image.source=$SOURCE_URL")
@@ -23,11 +24,7 @@ image() {
   cosign sign --yes "$registry/$name@$digest"
 }
 
-image sluice-operator Dockerfile.operator
-image sluice-server Dockerfile.server
-image sluice-server-pyfunc Dockerfile.server --target pyfunc
-image sluice-store Dockerfile.store
-image sluice-trainer trainer/Dockerfile
+each_image image
 
 digest=$(helm push "$chart" "oci://$registry/charts" 2>&1 | tee /dev/stderr | sed -nE 's/^Digest: *(sha256:[0-9a-f]{64})$/\1/p')
 [ -n "$digest" ] || { echo "error: helm has told no digest of the chart, which is not signed" >&2; exit 1; }
