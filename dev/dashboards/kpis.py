@@ -13,6 +13,7 @@ ACCURACY = below(red=0.90, orange=0.95)
 AVAILABILITY = below(red=0.99, orange=0.999)
 QUALITY = below(red=0.85, orange=0.95)
 DRIFT = above(red=0.3, orange=0.1)
+TRAINING = above(red=2 * 3600, orange=3600)
 WON = below(red=0.5, orange=0.8)
 
 P99 = (
@@ -34,6 +35,7 @@ DRIFTED = (
     "* on (namespace, model, version, revision) group_left () "
     f"max by (namespace, model, version, revision) (model_drift_score{OF}))"
 )
+TRAINED = f"max by (namespace, model_deployment) (ml_model_training_seconds{OF})"
 WINNERS = (
     'sum(increase(sluice_run_duration_seconds_count{outcome="Promoted"}[7d])) '
     '/ (sum(increase(sluice_run_duration_seconds_count{outcome=~"Promoted|Rejected"}[7d])) > 0)'
@@ -74,7 +76,7 @@ ABOUT_WON = (
 )
 ABOUT_TOOK = (
     "Half of the promotions of the 7 days before took less, from the start of the rollout to its end. The training is "
-    "not in it: it is outside of Sluice.",
+    "not in it; the table has its duration.",
     "more requests or fewer objectives decide faster: `kubectl sluice forecast`.",
     "objectives-and-verdicts.md",
 )
@@ -90,7 +92,7 @@ TABLE = Part(
                 "the trends below show since when; the dashboard of the model shows why.",
                 "metrics.md#dashboards",
             ),
-            [P99, RIGHT, ANSWERED, KNOWN, DRIFTED],
+            [P99, RIGHT, ANSWERED, KNOWN, DRIFTED, TRAINED],
             {
                 "namespace": Column("namespace"),
                 "model_deployment": Column("model"),
@@ -99,6 +101,7 @@ TABLE = Part(
                 "Value #C": Column("availability, target 99.9 %", "percentunit", AVAILABILITY),
                 "Value #D": Column("data quality, target 95 %", "percentunit", QUALITY),
                 "Value #E": Column("worst drift, target 0.1", "none", DRIFT),
+                "Value #F": Column("training, target 1 h", "s", TRAINING),
             },
             width=18,
             none="no requests",

@@ -69,11 +69,24 @@ QUALITY = Part(
                 "Predicted rows per second, by class, of all versions.",
                 "a class that appears or vanishes with a promotion: compare the versions. Without one: "
                 "the inputs have changed.",
-                "runbooks.md#datadriftdetected",
+                "runbooks.md#predictiondriftdetected",
             ),
             [Query(f"sum by (class) (rate(ml_predictions_total{{{PODS}}}[$__rate_interval]))", "{{class}}")],
-            width=8,
+            width=12,
             stacked=True,
+        ),
+        Lines(
+            About(
+                "Drift of predictions",
+                "none",
+                "The population stability index of the classes of the last day, compared with the week before, of all "
+                "versions. The line is where the alert begins. Nothing for fewer than 1,000 rows a day.",
+                "if it began with a promotion, compare the versions; else look at the drift of the inputs below.",
+                "runbooks.md#predictiondriftdetected",
+            ),
+            [Query(f"prediction_drift_score{{{PODS}}}", "score")],
+            width=12,
+            limits=above(red=alert_rules.limit("PredictionDriftDetected")),
         ),
         Lines(
             About(
@@ -92,7 +105,7 @@ QUALITY = Part(
                     "{{feature}} ({{revision}})",
                 )
             ],
-            width=8,
+            width=12,
             limits=above(red=alert_rules.limit("DataDriftDetected")),
         ),
         Rows(
@@ -117,7 +130,7 @@ QUALITY = Part(
                 "namespace": Column(),
                 "model": Column(),
             },
-            width=8,
+            width=12,
             none="no reference bins, or fewer than 1,000 rows a day",
         ),
     ],

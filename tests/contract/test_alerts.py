@@ -59,7 +59,8 @@ def test_each_alert_has_a_test() -> None:
 
 def soon(rules: str) -> str:
     """Rules that look at seconds, not at minutes and hours."""
-    return re.sub(r"for: \w+", "for: 2s", re.sub(r"\[\w+\]", "[10s]", rules))
+    rules = re.sub(r"\[\w+\]", "[10s]", re.sub(r"offset \w+", "offset 10s", rules))
+    return re.sub(r"for: \w+", "for: 2s", rules)
 
 
 @dataclass
@@ -81,6 +82,7 @@ class World:
         now = time.monotonic()
         bad = self.bad_seconds + (now - self.bad_since if self.bad else 0.0)
         good = now - self.began - bad
+        swapped = bad // 24 * 12 + max(bad % 24 - 12, 0)  # the classes change places each 12 seconds
         of = 'namespace="models",name="iris"'
         model = 'namespace="models",model_deployment="iris",model="iris",version="1",revision="r"'
         lines = [
@@ -99,6 +101,8 @@ class World:
             f"ml_feedback_total{{{model}}} {100 * (good + bad)}",
             f"ml_feedback_correct_total{{{model}}} {95 * good + 20 * bad}",
             f"ml_feedback_pending{{{model}}} {42 if self.bad else 0}",
+            f'ml_predictions_total{{{model},class="setosa"}} {500 * good + 900 * (bad - swapped) + 100 * swapped}',
+            f'ml_predictions_total{{{model},class="virginica"}} {500 * good + 100 * (bad - swapped) + 900 * swapped}',
             f'ml_feature_bin_total{{{model},feature="width",bin="1"}} {600 * good + 100 * bad}',
             f'ml_feature_bin_total{{{model},feature="width",bin="2"}} {400 * good + 900 * bad}',
             f'ml_feature_reference_ratio{{{model},feature="width",bin="1"}} 0.6',

@@ -89,6 +89,7 @@ def pods(second: float) -> Lines:
     yield "process_resident_memory_bytes", {}, 1e8
     yield "ml_model_info", {**MODEL, "uri": "models:/iris/1", "run_id": "x", "flavor": "sklearn", "runtime": "skops"}, 1
     yield "ml_model_accuracy", MODEL, 0.96
+    yield "ml_model_training_seconds", MODEL, 90
     for code, rate in (("200", 100), ("500", 10)):
         yield "ml_requests_total", {**asked_for, "code": code}, rate * second
     yield from histogram("ml_request_duration_seconds", asked_for, 100 * second)
@@ -168,18 +169,23 @@ def configuration(address: str) -> dict[str, Any]:
         for job, labels in TARGETS.items()
     ]
     timing = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    return {"global": timing, "rule_files": [str(file) for file in ALERTS], "scrape_configs": jobs}
+    return {"global": timing, "rule_files": [file.name for file in ALERTS], "scrape_configs": jobs}
 
 
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[tuple[str, float]]:
-    """Its address, and when its first samples are from. The rules are those of manifests/alerts as they are."""
+    """Its address, and when its first samples are from.
+
+    The rules are those of manifests/alerts, but for one: the past that it compares with is a second ago, not a day.
+    """
     target = Target()
     server = target.server()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     (port,) = free_ports(1)
     written = yaml.safe_dump(configuration(f"127.0.0.1:{server.server_address[1]}"))
     (tmp_path / "prometheus.yml").write_text(written)
+    for file in ALERTS:
+        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8").replace("offset 1d", "offset 1s"))
     command = [find_program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
     with running([*command, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "prometheus.log"):
         yield f"http://127.0.0.1:{port}", target.began

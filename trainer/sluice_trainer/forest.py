@@ -4,6 +4,7 @@ A recipe has all settings that decide the result. With `label_noise` and `max_de
 demonstrations and tests of a rollout.
 """
 
+import time
 from dataclasses import dataclass
 
 from sklearn.ensemble import RandomForestClassifier
@@ -52,6 +53,7 @@ class Trained:
     score: Score
     rows: data.Dataset  # the training rows, with noise
     hold_out: data.Dataset  # the rows of the score
+    seconds: float  # that the training took
 
 
 def train(dataset: data.Dataset, recipe: Recipe) -> Trained:
@@ -65,8 +67,10 @@ def fit(parts: data.Split, recipe: Recipe) -> Trained:
     model = RandomForestClassifier(
         n_estimators=recipe.trees, max_depth=recipe.max_depth, random_state=recipe.seed, n_jobs=1
     )
+    began = time.perf_counter()
     model.fit(rows.frame, rows.labels)
-    return Trained(model, recipe, score(model, parts.hold_out), rows, parts.hold_out)
+    seconds = time.perf_counter() - began
+    return Trained(model, recipe, score(model, parts.hold_out), rows, parts.hold_out, seconds)
 
 
 def score(model: RandomForestClassifier, hold_out: data.Dataset) -> Score:

@@ -122,7 +122,7 @@ def log_details(trained: Trained, dataset: Dataset) -> None:
             "training_rows": len(trained.rows.labels),
         }
     )
-    mlflow.log_metrics(trained.score.as_metrics())
+    mlflow.log_metrics({**trained.score.as_metrics(), "training_seconds": trained.seconds})
     mlflow.set_tags({"data.digest": digest(dataset), "version.python": platform.python_version()})
     mlflow.set_tags(hold_out.tags(trained.hold_out, trained.score.right))
     mlflow.set_tags({f"version.{library}": version(library) for library in LIBRARIES})

@@ -27,7 +27,7 @@ from sluice_server.fetch.bucket_words import BucketError, BucketLoginError
 from sluice_server.fetch.outcome import Unavailable
 from sluice_server.fetch.patience import patient, size
 from sluice_server.fetch.preflight import MAX_FILES, ListedFile
-from sluice_server.model.origin import ACCURACY_NAMES, Origin
+from sluice_server.model.origin import ACCURACY_NAMES, TRAINING_SECONDS, Origin
 from sluice_server.model.refusal import Refused
 from sluice_server.store.steady import LEAST
 
@@ -191,7 +191,7 @@ def _run_of(uri: str) -> str | None:
 
 def _origin(run: Run) -> Origin:
     numbers = {name: value for name, value in sorted(run.data.metrics.items()) if math.isfinite(value)}
-    wanted = [*(name for name in ACCURACY_NAMES if name in numbers), *numbers]
+    wanted = [*(name for name in (*ACCURACY_NAMES, TRAINING_SECONDS) if name in numbers), *numbers]
     kept = {name: numbers[name] for name in dict.fromkeys(wanted[:_MOST_METRICS])}
     return Origin(run.info.run_id, str(run.data.tags.get(_GIT_COMMIT, "")), kept)
 

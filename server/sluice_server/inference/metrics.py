@@ -46,6 +46,12 @@ class Metrics:
             ("model", "version", "revision"),
             registry=self.registry,
         )
+        self._training_seconds = Gauge(
+            "ml_model_training_seconds",
+            "How long the training took.",
+            ("model", "version", "revision"),
+            registry=self.registry,
+        )
         for entry in ENTRIES:
             for counter in (self._feedback, self._correct, self._repeats, self._refused):
                 counter.labels(identity.model, identity.revision, entry)
@@ -54,10 +60,12 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def describe(self, uri: str, flavor: str, runtime: str, origin: Origin) -> None:
-        """Sets the series that name what is served and say how good it was in its training, if that is known."""
+        """Sets the series that name what is served and, if that is known, say how its training went."""
         self._info.labels(*self.labels, uri, origin.run_id, flavor, runtime).set(1)
         if origin.accuracy is not None:
             self._accuracy.labels(*self.labels).set(origin.accuracy)
+        if origin.training_seconds is not None:
+            self._training_seconds.labels(*self.labels).set(origin.training_seconds)
 
     def expect_classes(self, classes: tuple[Any, ...]) -> None:
         """Sets the counts of a classifier's classes to 0, for both entries."""

@@ -17,6 +17,7 @@ ACCURACY_NAMES = (
     "accuracy_score",
     "training_accuracy_score",
 )
+TRAINING_SECONDS = "training_seconds"  # what a trainer calls how long it took
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -31,3 +32,8 @@ class Origin(msgspec.Struct, frozen=True):
         """The accuracy that the training run has measured, as a share; None if it has not."""
         shares = (self.metrics[name] for name in ACCURACY_NAMES if name in self.metrics)
         return next((share for share in shares if 0.0 <= share <= 1.0), None)
+
+    @property
+    def training_seconds(self) -> float | None:
+        """How long the training took; None if its run does not say."""
+        return self.metrics.get(TRAINING_SECONDS)

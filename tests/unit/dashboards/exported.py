@@ -37,7 +37,7 @@ def _operator() -> dict[str, Labels]:
 def _servers() -> dict[str, Labels]:
     """As a model server with a classifier and with reference bins exports them."""
     served = Metrics(Identity("iris", "1", "r"), codes=(200, 500))
-    served.describe("models:/iris/1", "sklearn", "skops", Origin(metrics={"accuracy": 0.9}))
+    served.describe("models:/iris/1", "sklearn", "skops", Origin(metrics={"accuracy": 0.9, "training_seconds": 1.0}))
     served.expect_classes(("setosa",))
     reference = Reference(10, (FeatureReference("width", (5, 5), edges=(0.0, 1.0, 2.0)),))
     bins = FeatureBins(Schema((Column("width", Kind.NUMBER),)), reference)

@@ -139,11 +139,12 @@ def test_the_description_has_the_ranges_that_values_are_held_to(start: Start, sa
 
 
 def test_what_the_training_run_told_is_shown(start: Start, save: Save, forest: Any, tmp_path: Path) -> None:
-    """Run, commit and metrics in metadata and health, and the accuracy as a metric."""
-    origin = Origin("4bf92f", "abc123", {"accuracy": 0.956, "correct": 43.0})
+    """Run, commit and metrics in metadata and health; the accuracy and the duration as metrics of Prometheus."""
+    metrics = {"accuracy": 0.956, "correct": 43.0, "training_seconds": 12.5}
+    origin = Origin("4bf92f", "abc123", metrics)
     client = start(model_dir=save(tmp_path / "known", forest, origin=origin))
     content = client.get("/metadata").json()
-    known = {"run_id": "4bf92f", "git_commit": "abc123", "metrics": {"accuracy": 0.956, "correct": 43.0}}
+    known = {"run_id": "4bf92f", "git_commit": "abc123", "metrics": metrics}
     assert known.items() <= content["model"].items()
     assert content["deployment"]["git_commit"] == "abc123"
     assert datetime.fromisoformat(content["deployment"]["timestamp"]) <= datetime.now(UTC)
@@ -152,12 +153,14 @@ def test_what_the_training_run_told_is_shown(start: Start, save: Save, forest: A
     assert health["metrics"]["accuracy"] == 0.956
     assert health["reload"] is None
     labels = {"model": "iris", "version": "3", "revision": "abcdefghij"}
-    assert client.process.pod.metrics.registry.get_sample_value("ml_model_accuracy", labels) == 0.956
+    read = client.process.pod.metrics.registry.get_sample_value
+    assert (read("ml_model_accuracy", labels), read("ml_model_training_seconds", labels)) == (0.956, 12.5)
 
 
-def test_without_a_measured_accuracy_there_is_no_such_metric(client: Client) -> None:
+@pytest.mark.parametrize("name", ["ml_model_accuracy", "ml_model_training_seconds"])
+def test_what_the_training_has_not_measured_is_no_metric(client: Client, name: str) -> None:
     """A gate on 0.7 must not see a 0 that nobody has measured."""
-    assert "\nml_model_accuracy{" not in client.get("/metrics", "cluster").text
+    assert f"\n{name}{{" not in client.get("/metrics", "cluster").text
 
 
 def test_metadata_says_what_requests_and_responses_must_look_like(client: Client) -> None:
