@@ -9,7 +9,7 @@ for archive; do archives+=("$(realpath "$archive")"); done
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . dev/workflows/images.sh
 VULNERABLE=3 # an exit code that is no other failure of Trivy's
-command -v trivy >/dev/null || { echo "error: trivy is not here: go install github.com/aquasecurity/trivy/cmd/trivy@v0.74.0" >&2; exit 2; }
+command -v trivy >/dev/null || { echo "error: trivy is not here: GOEXPERIMENT=jsonv2 go install github.com/aquasecurity/trivy/cmd/trivy@v0.74.0" >&2; exit 2; }
 
 build() {
   local name=$1 file=$2; shift 2

@@ -101,4 +101,4 @@ def test_without_trivy_it_says_how_to_get_it(programs: Programs) -> None:
     (programs.folder / "trivy").unlink()
     done = programs.scan()
     assert done.returncode == 2
-    assert "go install github.com/aquasecurity/trivy" in done.stderr
+    assert "GOEXPERIMENT=jsonv2 go install github.com/aquasecurity/trivy" in done.stderr
