@@ -24,6 +24,7 @@ Object: TypeAlias = Mapping[str, Any]
 
 CATEGORY = "c"
 _NO_NODE, _NO_PARENT = -1, 2**31 - 1
+_LAST_OF_ASCII, _SHOWN = 127, 12  # bytes
 _MOST_BITS = 2**28  # of all sets of categories of a model: XGBoost takes a bit for each number up to the largest
 
 
@@ -213,12 +214,28 @@ def _categories(types: list[str], cats: Object | None, width: int) -> tuple[tupl
 
 
 def _decoded(kept: Object) -> tuple[Any, ...] | None:
-    """Texts are kept as their bytes one behind the other, and where each of them ends; numbers as they are."""
+    """Texts are kept as their bytes one behind the other, and where each of them ends; numbers as they are.
+
+    XGBoost 3.1 and 3.2 count letters for bytes there. So they cut texts with others than those of ASCII, and nothing in
+    the file tells where one ends: https://github.com/dmlc/xgboost/pull/12371
+    """
     if "offsets" not in kept:
         return tuple(np.asarray(kept.get("values", ())).tolist()) or None
     ends = _integers(kept, "offsets").tolist()
     raw = _integers(kept, "values").astype(np.uint8).tobytes()
+    if not raw.isascii():
+        raise ModelError(
+            f"a categorical column has text with letters beyond ASCII (in {_around(raw)!r}), which XGBoost writes into "
+            "its files in part only, so that nobody can tell its categories: rename them before training, such as "
+            "Zuerich for Zürich, and rename the values of requests in the same way"
+        )
     return tuple(raw[start:end].decode() for start, end in pairwise(ends)) or None
+
+
+def _around(raw: bytes) -> str:
+    """Some of the texts, around the first letter that is not one of ASCII."""
+    first = next(at for at, byte in enumerate(raw) if byte > _LAST_OF_ASCII)
+    return raw[max(first - _SHOWN, 0) : first + _SHOWN].decode(errors="replace")
 
 
 def _integers(holder: Object, key: str, size: int | None = None) -> NDArray[np.int64]:

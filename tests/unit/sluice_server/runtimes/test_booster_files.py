@@ -10,6 +10,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost
 
@@ -100,6 +101,17 @@ def test_sets_of_categories_lie_in_their_tree(starts: list[int], sizes: list[int
     tree |= {"categories_segments": starts, "categories_sizes": sizes, "categories": categories}
     with pytest.raises(ModelError):
         xgboost_file.read(json.dumps(content, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize("form", ["json", "ubj"])
+@pytest.mark.parametrize("cities", [["Añejo", "B", "C", "D"], ["Bern", "Genf", "Zürich"], ["ß", "1", "23"]])
+def test_categories_that_xgboost_has_cut_are_refused(cities: list[str], form: str) -> None:
+    """Read as its offsets say, ("Añejo", "B", "C") would be ("Añej", "o", "B"): other numbers, without a word."""
+    table = pd.DataFrame({"city": pd.Categorical(cities * 20, categories=cities)})
+    options = {"enable_categorical": True, "n_estimators": 2, "n_jobs": 1}
+    model = xgboost.XGBRegressor(**options).fit(table, np.arange(len(table)) % len(cities))
+    with pytest.raises(ModelError, match=r"letters beyond ASCII .* rename them before training"):
+        xgboost_file.read(bytes(model.get_booster().save_raw(form)))
 
 
 @pytest.mark.parametrize(
