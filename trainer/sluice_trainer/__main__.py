@@ -8,11 +8,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sluice_trainer import drift_command, evaluate_command, retrain_command, train_command, validation
+from sluice_trainer import drift_command, evaluate_command, retrain_command, train_command, validate_command
 from sluice_trainer.console import log
 from sluice_trainer.errors import UnusableError
 
-_COMMANDS = (validation, train_command, evaluate_command, retrain_command, drift_command)
+_COMMANDS = (validate_command, train_command, evaluate_command, retrain_command, drift_command)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -22,7 +22,7 @@ from sluice_trainer import (
     registry,
     retraining,
     store_client,
-    validation,
+    validate_command,
     versions,
 )
 from sluice_trainer import retraining_run as runs
@@ -138,7 +138,7 @@ class Retraining:
 
 def _schema(file: Path | None) -> Schema:
     try:
-        schema = validation.schema_in(file)
+        schema = validate_command.schema_in(file)
     except (OSError, ValueError, quality.BadSchemaError) as error:
         raise UnusableError(f"the schema cannot be used: {error}") from None
     if not schema.label:

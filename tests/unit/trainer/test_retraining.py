@@ -2,14 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sluice_trainer import data, forest, paired, quality, retraining, validation
+from sluice_trainer import data, forest, paired, quality, retraining, validate_command
 from sluice_trainer.data import Dataset, Split
 from sluice_trainer.quality import Finding, Quality
 from sluice_trainer.retraining import Outcome, Terms
 
 IRIS = data.iris()
 BASE = data.split(IRIS, forest.HOLDOUT_SHARE, seed=7)
-SCHEMA = validation.schema_in(None)
+SCHEMA = validate_command.schema_in(None)
 GOOD = Quality(500, 100.0, ())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice_trainer import validation
+from sluice_trainer import validate_command
 from sluice_trainer.__main__ import main
 
 
@@ -28,7 +28,7 @@ def test_a_score_that_is_too_low_is_exit_code_1(
 ) -> None:
     """With each finding in a line, and a lower `--min-score` accepts it."""
     data = tmp_path / f"data.{suffix}"
-    table = validation.sample()[:4].assign(x=[1, -1, 2, -2])[["x"]]
+    table = validate_command.sample()[:4].assign(x=[1, -1, 2, -2])[["x"]]
     table.to_csv(data, index=False) if suffix == "csv" else table.to_parquet(data)
     flags = ["validate", "--data", str(data), "--schema", str(schema)]
     assert main(flags) == 1
