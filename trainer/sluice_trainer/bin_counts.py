@@ -1,6 +1,7 @@
 """Asks Prometheus how the rows of requests were spread over the bins of the training data (docs/metrics.md)."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from sluice_trainer.psi import Bin, FeatureDrift
 
 _PATIENCE = 60.0  # seconds
 _BY = "namespace, version, feature, bin"
+_RANGE = re.compile(r"\[([-+.\deE]+), .*[)\]]")
+_ENDS = {"below": -1.0, "above": 1.0, "unseen": 2.0, "(unseen)": 2.0, "missing": 3.0, "(missing)": 3.0}
 Labels = dict[str, str]
 Sample = tuple[Labels, float]
 
@@ -49,11 +52,20 @@ def served(counts: list[Sample], ratios: list[Sample]) -> list[Served]:
         if (number := rows.get(_place(labels))) is not None:
             features = found.setdefault((labels.get("namespace", ""), labels["version"]), {})
             features.setdefault(labels["feature"], []).append(Bin(labels["bin"], expected, number))
-    made = [
-        Served(namespace, version, tuple(FeatureDrift(name, tuple(bins)) for name, bins in sorted(features.items())))
-        for (namespace, version), features in found.items()
-    ]
+    made = [Served(namespace, version, _features(bins)) for (namespace, version), bins in found.items()]
     return sorted(made, key=lambda each: -each.rows)
+
+
+def _features(bins: dict[str, list[Bin]]) -> tuple[FeatureDrift, ...]:
+    return tuple(FeatureDrift(name, tuple(sorted(bins[name], key=_order))) for name in sorted(bins))
+
+
+def _order(each: Bin) -> tuple[float, float]:
+    """As the server names them: what is below, numbers as they rise, categories by frequency, and the others."""
+    if each.name in _ENDS:
+        return _ENDS[each.name], 0.0
+    number = _RANGE.fullmatch(each.name)
+    return 0.0, float(number[1]) if number else -each.expected
 
 
 def _place(labels: Labels) -> tuple[str, ...]:

@@ -54,6 +54,21 @@ def test_counts_and_ratios_are_put_together_by_bin() -> None:
     assert found[1].features == (FeatureDrift("a", (Bin("low", 0.6, 10), Bin("high", 0.4, 30))),)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["below", "[-2.0, 1e-05)", "[1e-05, 3.0)", "[3.0, 3.0]", "above", "missing"],
+        ["often", "at times", "rarely", "unseen", "missing"],
+    ],
+)
+def test_bins_stand_in_their_order(names: list[str]) -> None:
+    """Prometheus gives them in any. Categories are as frequent as here in the training."""
+    ratios = [sample("1", "a", name, 0.5 - place / 100) for place, name in enumerate(names)]
+    counts = [sample("1", "a", name, 10) for name in names]
+    [found] = bin_counts.served(counts, sorted(ratios, key=lambda each: each[0]["bin"][::-1]))
+    assert [each.name for each in found.features[0].bins] == names
+
+
 def test_the_table_names_the_bin_that_has_moved_most() -> None:
     table = drift_command.as_text([MOVED, STEADY]).splitlines()
     assert table[0].split() == ["feature", "score", "severity", "moved", "most"]
