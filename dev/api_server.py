@@ -14,6 +14,7 @@ import yaml
 from dev import programs
 
 ROOT = Path(__file__).parents[1]
+_AUDIT_POLICY = ROOT / "dev" / "cluster" / "templates" / "audit.yaml"
 _PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
 
 
@@ -37,7 +38,7 @@ def etcd_command(program: str, folder: Path, port: int, peer_port: int) -> list[
 
 
 def apiserver_command(program: str, folder: Path, port: int, etcd_port: int) -> list[str]:
-    """Makes its own certificate for TLS; the token file has its users."""
+    """Makes its own certificate for TLS; the token file has its users. audit.log gets what service accounts ask for."""
     return [
         program,
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
@@ -50,6 +51,8 @@ def apiserver_command(program: str, folder: Path, port: int, etcd_port: int) -> 
         f"--service-account-signing-key-file={folder}/service-accounts.key",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.0.0.0/24",
+        f"--audit-policy-file={_AUDIT_POLICY}",
+        f"--audit-log-path={folder}/audit.log",
     ]
 
 

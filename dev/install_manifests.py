@@ -19,7 +19,7 @@ CRD = ROOT / "crds" / "modeldeployments.yaml"
 RULES, DASHBOARDS = ROOT / "manifests" / "alerts", ROOT / "manifests" / "dashboards"
 _OF_AN_OVERLAY = "set-by-an-overlay.invalid"  # a line with this is left out
 _HEAD = "# Made from chart/ by `make manifests`: change it there.\n"
-_VALUES = {
+VALUES = {
     "images": {"operator": "sluice-operator", "store": "sluice-store", "server": f"{_OF_AN_OVERLAY}/server"},
     **{name: {"url": f"http://{_OF_AN_OVERLAY}"} for name in ("mlflow", "prometheus")},
     "gateway": {"address": f"http://{_OF_AN_OVERLAY}"},
@@ -63,7 +63,7 @@ def copies() -> dict[Path, str]:
 
 def _rendered(helm: Helm, values: Values, *arguments: str, release: str = "sluice") -> Files:
     """What each template makes, without the lines that an overlay adds."""
-    made = helm.files({**_VALUES, **values}, *arguments, release=release)
+    made = helm.files({**VALUES, **values}, *arguments, release=release)
     return {name: _without_overlay(text) for name, text in made.items()}
 
 

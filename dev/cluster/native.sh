@@ -2,7 +2,7 @@
 
 NODE_ADDRESS=$NODE_IP
 KUBECONFIG=$ADMIN_CONF
-AUDIT_LOG=$STATE/log/audit.log          # the operator's requests to the API server; kind keeps none
+AUDIT_LOG=$STATE/log/audit.log          # what service accounts ask of the API server; kind keeps none
 for part in binaries image-inputs images preflight namespaces certificates node end peers install; do
   . "$HERE/$part.sh"
 done

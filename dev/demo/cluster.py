@@ -27,7 +27,7 @@ class Addresses:
     gateway: str
     mlflow: str
     prometheus: str
-    audit_log: Path | None = None  # the operator's requests to the API server; kind keeps none
+    audit_log: Path | None = None  # what service accounts ask of the API server; kind keeps none
 
 
 def run_part(*command: str) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from dev.audit_log import read, requests
 from dev.helm import Helm
+from dev.rights import Difference, difference, grants
 from tests.contract.chart_values import SMALLEST
 from tests.contract.conftest import Kubectl
 from tests.contract.test_operator_process import started
@@ -49,3 +51,5 @@ def test_each_part_of_an_install_has_its_line(
     assert "Prometheus gave no answer: Connection refused" in lines[3]
     assert f"the gateway at {silent_url} takes no connection: Connection refused" in lines[4]
     assert done.returncode == 1
+    asked = requests(read(kubectl.kubeconfig.parent / "audit.log")).of(f"models/{account}".__eq__)
+    assert difference(grants(rights), asked) == Difference(frozenset(), frozenset())

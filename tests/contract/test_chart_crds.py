@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 from dev.api_server import ROOT
+from dev.audit_log import read, requests
 from dev.helm import Helm
+from dev.rights import Difference, difference, grants
 from sluice_operator.installation.crds import VERSION
 from tests.contract.chart_values import SMALLEST
 from tests.contract.conftest import Kubectl, api_server_in
@@ -25,12 +27,13 @@ RIGHTS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBi
 
 
 class Hook(NamedTuple):
-    """The administrator's kubectl, the Job's manifest, its file of the CRD, and its kubeconfig."""
+    """The administrator's kubectl, the Job's manifest, its file of the CRD, its kubeconfig, and what was applied."""
 
     cluster: Kubectl
     job: dict[str, Any]
     crd: Path
     kubeconfig: Path
+    given: list[dict[str, Any]]
 
     def run(self) -> subprocess.CompletedProcess[str]:
         """What the Job runs, with the arguments of its manifest."""
@@ -64,7 +67,7 @@ def hook(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hook]
         account = job["spec"]["template"]["spec"]["serviceAccountName"]
         config["users"][0]["user"] = {"token": cluster("create", "token", account, IN).strip()}
         (folder / "job.kubeconfig").write_text(yaml.safe_dump(config))
-        yield Hook(cluster, job, folder / name, folder / "job.kubeconfig")
+        yield Hook(cluster, job, folder / name, folder / "job.kubeconfig", made)
 
 
 @pytest.fixture
@@ -115,6 +118,16 @@ def test_without_a_crd_the_job_says_what_to_do(hook: Hook) -> None:
     done = hook.run()
     assert done.returncode == 1
     assert f"there is no CRD {CRD}: was helm run with --skip-crds?" in done.stderr
+
+
+def test_the_job_needs_all_that_it_may_do(hook: Hook) -> None:
+    """By its requests in all tests above: nothing is unused, and nothing was missing."""
+    account = f"sluice-system/{hook.job['spec']['template']['spec']['serviceAccountName']}"
+    given = {grant for grant in grants(hook.given) if grant.account == account}
+    asked = requests(read(hook.cluster.kubeconfig.parent / "audit.log")).of(account.__eq__)
+    assert given
+    assert asked.made
+    assert difference(given, asked) == Difference(frozenset(), frozenset())
 
 
 @pytest.mark.parametrize(
