@@ -22,6 +22,7 @@ from sluice_operator.assembly import Parts, build
 from sluice_operator.controller import health, watch
 from sluice_operator.controller.listeners import StatusListener
 from sluice_operator.http_client import HttpClient
+from sluice_operator.kubernetes.claims import Claims
 from sluice_operator.kubernetes.client import ApiServer
 from sluice_operator.kubernetes.configuration import configuration
 from sluice_operator.kubernetes.guard import Guarded
@@ -49,27 +50,31 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
     lease = Lease(ApiServer(lease_api), settings.lease_namespace, settings.lease_name, socket.gethostname())
     async with (
         client.ApiClient(await configuration()) as api,
+        client.ApiClient(await configuration()) as claims_api,
         HttpClient("mlflow") as mlflow,
         HttpClient("store") as store,
     ):
         server = ApiServer(api, settings.namespaces)
+        claims_api.rest_client = GuardedRest(claims_api.configuration, lambda _: lease.held())
         shard = Shard(server, settings.namespace_selector) if settings.namespace_selector else None
+        everywhere, identity = ApiServer(claims_api), f"{settings.lease_namespace}/{settings.lease_name}"
+        claims = Claims(everywhere, identity, settings.namespaces, lambda name: shard is None or name in shard)
 
         def leads(namespace: str) -> bool:
-            return lease.held() and (shard is None or shard.may_write(namespace))
+            return lease.held() and (shard is None or shard.may_write(namespace)) and claims.may_write(namespace)
 
         api.rest_client = GuardedRest(api.configuration, leads)
-        parts = build(server, Guarded(server, leads), mlflow, store, settings, tracing, shard)
+        parts = build(server, Guarded(server, leads), mlflow, store, settings, tracing, shard, claims, everywhere)
         checks = [parts.queue.trouble, *(reflector.trouble for reflector in parts.reflectors)]
         await first_to_end(
-            health.serve(checks, partial(_role, lease), settings.health_port),
+            health.serve(checks, partial(_role, lease, claims), settings.health_port),
             endpoint.serve(metrics.REGISTRY, settings.metrics_port),
-            lead(server, LeaseThread(lease, lease_api.close), parts, settings.namespaces),
+            lead(server, LeaseThread(lease, lease_api.close), parts, claims, settings.namespaces),
             *([shard.run(parts.wake_namespace)] if shard else []),
         )
 
 
-async def lead(server: ApiServer, lease: LeaseThread, parts: Parts, namespaces: Sequence[str]) -> None:
+async def lead(server: ApiServer, lease: LeaseThread, parts: Parts, claims: Claims, namespaces: Sequence[str]) -> None:
     """Work as soon as this process holds the Lease, and as long. Raises LeaseLostError."""
     async with lease.acquired() as lost:
         metrics.LEADER.set(1)
@@ -83,12 +88,14 @@ async def lead(server: ApiServer, lease: LeaseThread, parts: Parts, namespaces: 
         )
         reflectors = (reflector.run() for reflector in parts.reflectors)
         sending = [parts.sending.run()] if parts.sending else []
-        await first_to_end(parts.queue.run(), parts.first_looks.run(), watcher, lost, *reflectors, *sending)
+        claiming = claims.run(parts.wake_namespace, parts.is_watched)
+        await first_to_end(parts.queue.run(), parts.first_looks.run(), watcher, lost, claiming, *reflectors, *sending)
 
 
-def _role(lease: Lease) -> str:
+def _role(lease: Lease, claims: Claims) -> str:
     if lease.held():
-        return "leads"
+        refused = "".join(f"\ndoes nothing in {name}: {other} works there" for name, other in claims.refused().items())
+        return f"leads{refused}"
     return f"stands by: {lease.holder or 'nobody'} leads" if lease.was_read else ""
 
 

@@ -25,11 +25,13 @@ from sluice_operator.controller.scheduling.lanes import Lanes
 from sluice_operator.controller.scheduling.own_namespaces import OwnNamespaces
 from sluice_operator.controller.scheduling.workqueue import Work, Workers, WorkQueue
 from sluice_operator.controller.sending import Sending
+from sluice_operator.controller.standing_back import StandingBack
 from sluice_operator.controller.trouble import TellingTrouble
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.http_client import Http
 from sluice_operator.kubernetes.cache import Cache, Recent
 from sluice_operator.kubernetes.children import BUDGET, JOB, OWNED_KINDS
+from sluice_operator.kubernetes.claims import Claims
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.kubernetes.reflector import Reflector, Source
 from sluice_operator.kubernetes.shard import Shard
@@ -48,7 +50,9 @@ from sluice_operator.telemetry.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What watches and works. `wake_namespace`: has all objects of a namespace looked at.
+    """What watches and works.
+
+    `wake_namespace`: has all objects of a namespace looked at. `is_watched`: whether a namespace has any.
 
     `sending`: of run records, where there is a store.
     """
@@ -58,6 +62,7 @@ class Parts:
     handlers: kopf.OperatorRegistry
     reflectors: list[Reflector]
     wake_namespace: Callable[[str], None]
+    is_watched: Callable[[str], bool]
     sending: Sending | None
 
 
@@ -69,10 +74,12 @@ def build(
     settings: Settings,
     tracing: tuple[StatusListener, ...],
     shard: Shard | None,
+    claims: Claims,
+    everywhere: Kube,
 ) -> Parts:
     """`source` is watched and `kube` is written to; `mlflow` and `store` are clients of their own.
 
-    `shard`: the namespaces to work in, if not all.
+    `shard`: the namespaces to work in, if not all. `everywhere`: like `kube`, and writes without a claim, too.
     """
     chance = random.Random()  # noqa: S311 - jitter and the order of probes, no secrets
 
@@ -94,7 +101,7 @@ def build(
     kinds, namespaces = (*owned, "Pod"), settings.namespaces or ("",)
     reflectors = [Reflector(source, kind, wake, first_looks.add, chance, namespaces) for kind in kinds]
     cache = Cache(kube, reflectors)
-    observer = Observer(kube, registry, evaluator, hosts, settings, _now, chance, wake, cache)
+    observer = Observer(kube, registry, evaluator, hosts, settings, _now, chance, wake, cache, claims.rival)
     url, interval = settings.store_url, settings.evaluation_interval
     sending = Sending(kube, RunStore(store, url, settings.store_key), chance) if url else None
     archive = Archive(kube, evaluator, sending.look) if sending else Archive(kube, evaluator)
@@ -104,6 +111,7 @@ def build(
     judged = Judged(reconciler, observer, cache, recent)
     at_rest = AtRest(judged, observer, cache, lanes, archive, listeners, chance)
     work: Work = TellingTrouble(at_rest, kube, publisher, _now)
+    work = StandingBack(work, claims, cache, EventPublisher(everywhere, instance=socket.gethostname()), forget)
     if shard is not None:
         work = OwnNamespaces(work, shard, forget)
     queue = WorkQueue(work, Workers(settings.workers, settings.rollout_workers), chance, lanes)
@@ -114,8 +122,11 @@ def build(
         for key in cache.keys(namespace):
             first_looks.add(key)
 
+    def is_watched(namespace: str) -> bool:
+        return bool(cache.keys(namespace))
+
     handlers = watch.registry(wake, first_looks, hosts, lanes, cache, reconciler.knows)
-    return Parts(queue, first_looks, handlers, reflectors, wake_namespace, sending)
+    return Parts(queue, first_looks, handlers, reflectors, wake_namespace, is_watched, sending)
 
 
 def _registry(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.contract.conftest import Kubectl
-from tests.contract.test_operator_process import eventually, started
+from tests.contract.test_operator_process import eventually, remove_claims, started
 
 INSTALL = Path(__file__).parents[2] / "manifests" / "install"
 LABEL = "sluice.dev/shard"
@@ -30,6 +30,7 @@ def shards(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     kubectl("apply", f"--kustomize={INSTALL}/sharded")
     kubectl("create", "namespace", "others")
     kubectl("delete", "mdep", "--all", "--namespace=models")  # of another test
+    remove_claims(kubectl)
     kubectl("label", "namespace", "models", f"{LABEL}=a")
     kubectl("label", "namespace", "others", f"{LABEL}=b")
     config = yaml.safe_load(kubectl.kubeconfig.read_text())

@@ -225,6 +225,7 @@ class Observation:
     host_trouble: HostTrouble | None = None
     refused: str = ""  # why the API server refused the last writes, if it did
     unreadable: str = ""  # what the API server does not let the operator read, and why; nothing waits for it
+    rival: str = ""  # the Lease of another operator that watches the namespace, too, and stands back
     weight: Proof | None = None  # that the gateway uses the desired weight
     swap: Proof | None = None  # that Service NAME and the gateway lead to the revision that should serve
     smoke: Proof | None = None  # that the canary answers the smoke request

@@ -122,6 +122,8 @@ def _ended(after: Status) -> Event:
 def _conditions_changed(before: Status, after: Status) -> Iterator[Event]:
     if stalled := _changed_to(before, after, "Stalled", "True"):
         yield Event(stalled.reason, stalled.message, warning=True)
+    if rival := _changed_to(before, after, "OperatorConflict", "True"):
+        yield Event(rival.reason, rival.message, warning=True)
     for kind, reason in (("RegistryReachable", "RegistryUnreachable"), ("MetricsAvailable", "MetricsLost")):
         if lost := _changed_to(before, after, kind, "False"):
             yield Event(reason, lost.message, warning=True)

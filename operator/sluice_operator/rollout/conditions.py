@@ -49,9 +49,16 @@ def with_conditions(seen: Observation, status: Status) -> Status:
         "EvidenceReachable": _evidence_reachable(status),
         "Paused": pauses.condition(seen, status),
     }
+    if seen.rival:
+        findings["OperatorConflict"] = _rival(seen)
     known = {condition.type: condition for condition in status.conditions}
     conditions = tuple(_condition(seen, name, finding, known.get(name)) for name, finding in findings.items())
     return replace(status, conditions=conditions, message=_message(seen, status, findings)[:LONGEST])
+
+
+def _rival(seen: Observation) -> ConditionState:
+    words = f"the operator with the Lease {seen.rival} watches this namespace, too, and stands back"
+    return "True", "OtherOperator", f"{words}: take one of the two away, or let it watch others"
 
 
 def _condition(seen: Observation, name: str, finding: ConditionState, before: Condition | None) -> Condition:

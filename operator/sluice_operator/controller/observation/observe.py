@@ -82,9 +82,11 @@ class Observer:
         chance: random.Random,
         wake: Callable[[Key], None] = lambda key: None,
         watched: Reads | None = None,  # what watches have told, for objects that no decision depends on
+        rival: Callable[[str], str] = lambda namespace: "",  # which other operator watches it
     ) -> None:
         self._kube = kube
         self._watched = watched or kube
+        self._rival = rival
         self._registry = registry
         self._metrics = MetricQuestions(evaluator, clock, wake)
         self._hosts = hosts
@@ -155,6 +157,7 @@ class Observer:
             host_trouble=trouble,
             refused=refused,
             unreadable=owned.unreadable,
+            rival=self._rival(namespace),
             weight=weight,
             smoke=smoke,
             swap=await self._proofs.swap(owner, full_size(wanted, current), current, pods, workloads, until),

@@ -64,6 +64,17 @@ def test_each_phase_has_all_conditions(build: Any, states: tuple[str, ...]) -> N
     )
 
 
+def test_a_second_operator_is_named_as_long_as_it_is_there() -> None:
+    """The one that works says it, and what it decides does not change."""
+    alone = stable_on(1)
+    seen = again(alone, rival="team-a/sluice-leader")
+    state, reason, message = condition(decide(seen), "OperatorConflict")
+    assert (state, reason) == ("True", "OtherOperator")
+    assert "the operator with the Lease team-a/sluice-leader watches this namespace, too" in message
+    assert decide(again(seen, rival="")).conditions == decide(again(alone)).conditions
+    assert replace(decide(seen), conditions=()) == replace(decide(again(alone)), conditions=())
+
+
 def test_a_condition_remembers_since_when() -> None:
     """The time changes with the state, not with the sentence."""
     first = again(stepping(verdict=UNDECIDED))
