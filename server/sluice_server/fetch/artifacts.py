@@ -23,6 +23,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry, get_artifact_repository
 
+from sluice_server.fetch import registry_login
 from sluice_server.fetch.bucket_words import BucketError, BucketLoginError
 from sluice_server.fetch.outcome import Unavailable
 from sluice_server.fetch.patience import patient, size
@@ -51,6 +52,7 @@ def _bucket(artifact_uri: str, tracking_uri: str | None = None, registry_uri: st
 
 
 _artifact_repository_registry.register("s3", _bucket)  # also for what is behind `models:` and `runs:`
+registry_login.keep_to_own_hosts()  # for these, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +251,12 @@ def _unavailable(reason: str, what: str, error: Exception) -> Unavailable:
     if isinstance(error, BucketLoginError):
         hint = "correct the Secret that model.registry.artifactSecret names, or name one"
         return Unavailable("ArtifactsLoginRefused", f"{what}, the login is refused ({_brief(error)}): {hint}")
-    status = getattr(getattr(error, "response", None), "status_code", None)  # of errors of requests
+    answer = getattr(error, "response", None)  # of errors of requests
+    status = getattr(answer, "status_code", None)
     if status in (401, 403) or getattr(error, "error_code", "") in _LOGIN_REFUSED:
         hint = "correct the Secret that model.registry.credentialsSecret names, or name one"
+        if (url := getattr(answer, "url", None)) and not registry_login.is_own(url):
+            hint = registry_login.OTHER_HOST
         return Unavailable("RegistryLoginRefused", f"{what}, the login is refused ({_brief(error)}): {hint}")
     return Unavailable(reason, f"{what}: {_brief(error)}")
 
