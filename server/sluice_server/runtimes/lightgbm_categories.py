@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from sluice_server.model.schema import Rows
+from sluice_server.runtimes.nodes import whole
 from sluice_server.runtimes.port import ModelError
 
 Categories: TypeAlias = tuple[tuple[Any, ...] | None, ...]  # for each column of the fit; None where it has numbers
@@ -69,7 +70,7 @@ def _may_be_ordered(categories: Categories, ranges: Sequence[str], rows: Rows | 
 
 
 def _codes(values: str) -> Iterator[int]:
-    return (int(code) for code in values.split(":"))
+    return (whole(code) for code in values.split(":"))
 
 
 def _values(rows: Rows | None, at: int) -> set[Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sluice_server.model.schema import MOST_COLUMNS
 from sluice_server.runtimes.lightgbm_categories import Categories, paired
-from sluice_server.runtimes.nodes import changed, check_nodes
+from sluice_server.runtimes.nodes import changed, check_nodes, whole
 from sluice_server.runtimes.port import ModelError
 
 Fields: TypeAlias = Mapping[str, str]
@@ -70,7 +70,7 @@ def _describe(content: bytes) -> LightgbmFile:
     header = _fields(lines, _HEADER)
     if start != "tree" or header["version"] not in ("v3", "v4"):
         raise changed("it does not start as a model of LightGBM 3 or 4 does")
-    width, outputs = int(header["max_feature_idx"]) + 1, int(header["num_class"])
+    width, outputs = whole(header["max_feature_idx"]) + 1, whole(header["num_class"])
     names, infos = header["feature_names"].split(" "), header["feature_infos"].split(" ")
     if not 0 < width <= MOST_COLUMNS or len(names) != width or len(infos) != width:
         raise changed(f"it has {len(names)} names and {len(infos)} ranges for {width} columns")
@@ -110,8 +110,8 @@ def _check_outputs(header: Fields, outputs: int, trees: int) -> None:
     if "objective" in header and not header["objective"].strip():
         raise changed("its objective is empty")
     objective = header.get("objective", "").split(" ")
-    stated = [int(word.removeprefix("num_class:")) for word in objective if word.startswith("num_class:")]
-    if outputs < 1 or int(header["num_tree_per_iteration"]) != outputs or trees % outputs:
+    stated = [whole(word.removeprefix("num_class:")) for word in objective if word.startswith("num_class:")]
+    if outputs < 1 or whole(header["num_tree_per_iteration"]) != outputs or trees % outputs:
         raise changed(f"its {trees} trees are not for {outputs} outputs")
     if not trees:
         raise ModelError("the model has no trees: train it for at least one round")
@@ -131,7 +131,7 @@ def _check_tree(block: bytes, at: int, width: int) -> None:
             "a leaf of a tree holds a linear model, which this server does not serve: train with linear_tree=False"
         )
     tree = _fields(lines, _OF_TREES)
-    leaves = int(tree["num_leaves"])
+    leaves = whole(tree["num_leaves"])
     if leaves < 1 or len(_numbers(tree["leaf_value"])) != leaves:
         raise changed("a tree has another number of leaves than it says")
     _numbers(tree.get("shrinkage", "1"))
@@ -150,7 +150,7 @@ def _check_splits(tree: Fields, leaves: int, width: int) -> None:
         raise changed("a tree has another number of nodes than it says")
     is_inner = np.arange(inner + leaves) < inner
     check_nodes(is_inner, (_behind(left, inner), _behind(right, inner)), feature, width)
-    _check_categories(tree, int(tree.get("num_cat", 0)))
+    _check_categories(tree, whole(tree.get("num_cat", "0")))
 
 
 def _behind(child: NDArray[np.int64], inner: int) -> NDArray[np.int64]:
@@ -161,8 +161,9 @@ def _behind(child: NDArray[np.int64], inner: int) -> NDArray[np.int64]:
 def _check_categories(tree: Fields, count: int) -> None:
     types = _integers(tree["decision_type"])
     by_category = (types & _BY_CATEGORY) != 0
-    sets = _numbers(tree["threshold"])[by_category]
-    if ((types < 0) | (types > np.iinfo(np.int8).max)).any() or not np.isin(sets, np.arange(max(count, 0))).all():
+    thresholds = tree["threshold"].split(" ")
+    sets = [whole(thresholds[at]) for at in np.flatnonzero(by_category)]
+    if ((types < 0) | (types > np.iinfo(np.int8).max)).any() or not all(0 <= each < count for each in sets):
         raise changed("a node of a tree asks for a set of categories that is not there")
     if not count:
         return

@@ -6,12 +6,15 @@ arrays is read from memory that belongs to somebody else. All libraries build ea
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice_server.runtimes.port import ModelError
+
+_WHOLE = re.compile(r"-?[0-9]{1,10}")
 
 
 def check_nodes(
@@ -26,6 +29,16 @@ def check_nodes(
             raise changed("a node of a tree leads back, or to a node that is not there")
     if not ((feature[at] >= 0) & (feature[at] < width)).all():
         raise changed(f"a node of a tree asks for a feature that is not one of its {width}")
+
+
+def whole(text: object) -> int:
+    """A whole number as these libraries write it; raises ModelError for all others.
+
+    Python's `int` takes more: "0_4", other scripts and spaces, of which a library reads 0, or stops at.
+    """
+    if not isinstance(text, str) or not _WHOLE.fullmatch(text):
+        raise changed(f"it has {str(text)[:30]!r} instead of a whole number")
+    return int(text)
 
 
 def changed(what: str) -> ModelError:

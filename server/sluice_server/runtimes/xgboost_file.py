@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sluice_server.model.schema import MOST_COLUMNS
 from sluice_server.runtimes import ubjson
-from sluice_server.runtimes.nodes import changed, check_nodes
+from sluice_server.runtimes.nodes import changed, check_nodes, whole
 from sluice_server.runtimes.port import ModelError
 
 Object: TypeAlias = Mapping[str, Any]
@@ -84,20 +84,20 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _describe(learner: Object) -> XgboostFile:
     shape = learner["learner_model_param"]
-    width = int(shape["num_feature"])
-    classes, targets = int(shape.get("num_class", 0)), int(shape.get("num_target", 1))
+    width = whole(shape["num_feature"])
+    classes, targets = whole(shape.get("num_class", "0")), whole(shape.get("num_target", "1"))
     objective = learner["objective"]
     outputs = max(classes, targets, 1)
     if min(classes, targets) > 1 or classes < 0 or targets < 0 or not 0 < width <= MOST_COLUMNS:
         raise changed(f"it has {classes} classes, {targets} targets and {width} columns")
     of_objective = objective.get("softmax_multiclass_param")
-    if of_objective is not None and int(of_objective["num_class"]) != classes:
+    if of_objective is not None and whole(of_objective["num_class"]) != classes:
         raise changed("its objective has another number of classes than the model")
     booster = learner["gradient_booster"]
     rounds, model = _check_booster(booster, width, outputs)
     attributes = learner.get("attributes", {})
-    best = attributes.get("best_iteration")
-    if best is not None and not 0 <= int(best) < rounds:
+    best = whole(attributes["best_iteration"]) if "best_iteration" in attributes else None
+    if best is not None and not 0 <= best < rounds:
         raise changed(f"its best round is {best}, and it has {rounds}")
     return XgboostFile(
         booster=str(booster["name"]),
@@ -107,7 +107,7 @@ def _describe(learner: Object) -> XgboostFile:
         targets=targets,
         width=width,
         names=_names(learner.get("feature_names", []), width),
-        best_round=None if best is None else int(best),
+        best_round=best,
         categories=_categories(learner.get("feature_types", []), model.get("cats"), width),
         types=tuple(map(str, learner.get("feature_types") or [""] * width)),
     )
@@ -125,7 +125,10 @@ def _check_booster(booster: Object, width: int, outputs: int) -> tuple[int, Obje
         linear: Object = booster["model"]
         if len(_numbers(linear, "weights")) != (width + 1) * outputs:
             raise changed(f"it has another number of weights than {width + 1} for each of {outputs} outputs")
-        return max(int(linear.get("boosted_rounds", 0)), 0), linear
+        rounds = linear.get("boosted_rounds", 0)
+        if type(rounds) is not int or rounds < 0:
+            raise changed("it has no number of rounds")
+        return rounds, linear
     if booster["name"] not in ("gbtree", "dart"):
         raise changed(f"it is no booster that XGBoost has: {str(booster['name'])[:50]!r}")
     is_dart = booster["name"] == "dart"
@@ -143,11 +146,11 @@ def _check_booster(booster: Object, width: int, outputs: int) -> tuple[int, Obje
 
 def _check_rounds(model: Object, trees: int, outputs: int) -> int:
     param = model["gbtree_model_param"]
-    parallel = int(param.get("num_parallel_tree", 1))
+    parallel = whole(param.get("num_parallel_tree", "1"))
     of_trees = _integers(model, "tree_info", trees)
     if outputs > trees or not ((of_trees >= 0) & (of_trees < outputs)).all():
         raise changed(f"a tree is for an output that is not one of its {outputs}")
-    if int(param["num_trees"]) != trees or parallel < 1:
+    if whole(param["num_trees"]) != trees or parallel < 1:
         raise changed("it has another number of trees than it says")
     if "iteration_indptr" not in model:  # before XGBoost 2.0
         return trees // (outputs * parallel)
@@ -160,8 +163,8 @@ def _check_rounds(model: Object, trees: int, outputs: int) -> int:
 def _check_tree(tree: Object, at: int, width: int) -> int:
     """The bits that its sets of categories take."""
     param = tree["tree_param"]
-    count = int(param["num_nodes"])
-    if int(param.get("size_leaf_vector", 1)) > 1:
+    count = whole(param["num_nodes"])
+    if whole(param.get("size_leaf_vector", "1")) > 1:
         raise ModelError(
             "a leaf of a tree holds several values, which this server does not serve: train with "
             "multi_strategy='one_output_per_tree'"
@@ -208,9 +211,29 @@ def _categories(types: list[str], cats: Object | None, width: int) -> tuple[tupl
     kept = (cats or {}).get("enc") or [{}] * width
     if (types and len(types) != width) or len(kept) != width:
         raise changed(f"it has {len(types)} types and {len(kept)} lists of categories for {width} columns")
-    return tuple(
+    found = tuple(
         _decoded(values) if kind == CATEGORY else None for kind, values in zip(types or [""] * width, kept, strict=True)
     )
+    _check_kept(cats or {}, kept)
+    return found
+
+
+def _check_kept(cats: Object, kept: list[Object]) -> None:
+    """The lists are where they say, one behind the other, and so is the order of each."""
+    sizes = []
+    for values in kept:
+        ends = _integers(values, "offsets") if "offsets" in values else None
+        if ends is not None and len(ends) and (ends[0] != 0 or (np.diff(ends) < 0).any()):
+            raise changed("a list of its categories leads back")
+        if ends is not None and (ends[-1] if len(ends) else 0) != len(values["values"]):
+            raise changed("a list of its categories is not as long as it says")
+        sizes.append(len(values.get("values", ())) if ends is None else max(len(ends) - 1, 0))
+    order = _integers(cats, "sorted_idx", sum(sizes)) if "sorted_idx" in cats else np.arange(0)
+    starts = _integers(cats, "feature_segments") if "feature_segments" in cats else np.arange(0)
+    if len(starts) and not np.array_equal(starts, np.cumsum([0, *sizes])):
+        raise changed("its lists of categories are not at their places")
+    if len(order) and not ((order >= 0) & (order < np.repeat(sizes, sizes))).all():
+        raise changed("the order of its categories is none")
 
 
 def _decoded(kept: Object) -> tuple[Any, ...] | None:
@@ -242,6 +265,8 @@ def _integers(holder: Object, key: str, size: int | None = None) -> NDArray[np.i
     values = _array(holder, key, "iub")
     if size is not None and len(values) != size:
         raise changed(f"it has {len(values)} {key} instead of {size}")
+    if values.dtype == np.uint64 and (values > np.iinfo(np.int64).max).any():
+        raise changed(f"its {key} have a number that is too large")
     return values.astype(np.int64)
 
 

@@ -62,6 +62,16 @@ def test_what_xgboost_writes_is_read(content: bytes) -> None:
         ("model.trees", []),
         ("learner.learner_model_param.num_class", "2000000000"),
         ("learner.learner_model_param.num_target", "-1"),
+        ("learner.learner_model_param.num_target", "0_1"),
+        ("learner.learner_model_param.num_feature", " 3"),
+        ("learner.learner_model_param.num_feature", 3),
+        ("tree.tree_param.num_nodes", "0_7"),
+        ("tree.tree_param.size_leaf_vector", "\uff11"),
+        ("tree.right_children.0", 2**64 - 1),
+        ("model.gbtree_model_param.num_trees", "\u0662"),
+        ("model.cats.sorted_idx", [5]),
+        ("model.cats.enc", [{"offsets": [0, 9], "values": [120]}] * 3),
+        ("model.cats.enc", [{"offsets": [0, 2, 1], "values": [120]}] * 3),
         ("learner.learner_model_param.num_feature", "4000000000"),
         ("learner.objective.softmax_multiclass_param", {"num_class": "1000"}),
         ("learner.attributes.best_iteration", "999999999"),
@@ -177,6 +187,12 @@ def test_numbers_of_ubjson_are_those_that_were_written() -> None:
     assert found == {"a": -1, "b": 256, "c": True}
 
 
+def told(text: str) -> str:
+    """A file of LightGBM that says how large its trees are, in bytes."""
+    sizes = [str(len(tree.encode())) for tree in re.findall(r"Tree=\d.*?\n\n\n", text, re.DOTALL)]
+    return re.sub(r"tree_sizes=.*", f"tree_sizes={' '.join(sizes)}", text)
+
+
 def test_what_lightgbm_writes_is_read() -> None:
     """Without what follows its trees, which no prediction needs."""
     described = lightgbm_file.read(LIGHTGBM.encode())
@@ -196,6 +212,14 @@ def test_what_lightgbm_writes_is_read() -> None:
         (r"num_leaves=3", "num_leaves=1"),
         (r"num_leaves=3", "num_leaves=0"),
         (r"num_leaves=3", "num_leaves=-4"),
+        (r"num_leaves=3", "num_leaves=0_3"),
+        (r"num_leaves=3", "num_leaves=\uff13"),
+        (r"num_leaves=3", "num_leaves= 3"),
+        (r"num_cat=0", "num_cat=0_0"),
+        (r"num_class=3", "num_class=\u0663"),
+        (r"num_class:3", "num_class:0_3"),
+        (r"num_tree_per_iteration=3", "num_tree_per_iteration=0_3"),
+        (r"max_feature_idx=2", "max_feature_idx=0_2"),
         (r"leaf_value=\S+", "leaf_value=1_0"),
         (r"leaf_value=.*\n", ""),
         (r"leaf_value=", "leaf_value=1\nleaf_value="),
@@ -224,6 +248,22 @@ def test_a_changed_file_of_lightgbm_is_refused(pattern: str, value: str) -> None
     assert changed != LIGHTGBM
     if "tree_sizes" not in pattern and value and "Tree" not in pattern:
         blocks = re.findall(r"Tree=\d.*?\n\n\n", changed, re.DOTALL)
-        changed = re.sub(r"tree_sizes=.*", f"tree_sizes={' '.join(str(len(block)) for block in blocks)}", changed)
+        changed = re.sub(
+            r"tree_sizes=.*", f"tree_sizes={' '.join(str(len(block.encode())) for block in blocks)}", changed
+        )
     with pytest.raises(ModelError):
+        lightgbm_file.read(changed.encode())
+
+
+def test_a_set_of_categories_has_a_plain_number() -> None:
+    """LightGBM reads an exponent beyond 32 bits as another one than numpy does: here 100,000 instead of 0."""
+    rows = np.column_stack((np.arange(200) % 7, ROWS[:, 1]))
+    dataset = lightgbm.Dataset(rows, rows[:, 0] % 3, categorical_feature=[0])
+    how = {"objective": "regression", "num_leaves": 3, "verbose": -1, "num_threads": 1, "max_cat_to_onehot": 1}
+    text = lightgbm.train(how | {"cat_smooth": 0, "min_data_per_group": 1}, dataset, 1).model_to_string()
+    assert lightgbm_file.read(text.encode()).width == 2
+    changed = re.sub(r"threshold=0(?= |\n)", "threshold=100000e-4294967296", text)
+    assert changed != text
+    changed = told(changed)
+    with pytest.raises(ModelError, match="instead of a whole number"):
         lightgbm_file.read(changed.encode())
