@@ -9,6 +9,7 @@ from sluice_operator.web.pages import paths
 from sluice_operator.web.pages.layout import Frame, badge, details, page
 
 Place = tuple[str, str, str]  # namespace, ModelDeployment, record
+MOST_BYTES = 2 * 1024 * 1024  # of a report as JSON; a line in a chart has a few hundred points, however long a run is
 
 
 class Report(msgspec.Struct, frozen=True):

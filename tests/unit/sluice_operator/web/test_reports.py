@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from sluice_operator import report
 from sluice_operator.api import names
@@ -39,7 +40,7 @@ async def test_a_report_is_that_of_the_command_line() -> None:
     reports = Reports()
     made = await reports.of("1", in_cluster)
     assert made == Report(report.title(replayed(record)), report.content(replayed(record)))
-    assert await reports.of("1", "another") is made
+    assert await reports.of("1", "another") == made
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,20 @@ async def test_a_process_that_a_limit_ends_is_a_sentence() -> None:
     """It has no report; the page goes on."""
     reports = Reports((sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGXCPU)"))
     assert "ended with code -24" in (await reports.of("1", "record")).trouble
+
+
+async def test_a_report_that_is_too_long_is_a_sentence() -> None:
+    """A record of kilobytes can have a message of megabytes, and the page keeps its reports in memory."""
+    record = a_record()
+    long = replace(record, run=replace(record.run, message="&" * 1_000_000, reason="Other"))
+    trouble = (await Reports().of("1", config_map(long)["binaryData"][names.RECORD_KEY])).trouble
+    assert "and this page shows 2 MiB at most" in trouble
+
+
+async def test_a_process_that_says_too_much_is_ended() -> None:
+    """Though it would never end by itself."""
+    reports = Reports((sys.executable, "-S", "-c", "while True: print('x' * 10_000)"))
+    assert "it takes too much" in (await reports.of("1", "record")).trouble
 
 
 async def test_only_the_newest_reports_are_kept() -> None:
