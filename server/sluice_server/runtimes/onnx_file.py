@@ -1,7 +1,8 @@
 """What an ONNX file has to fulfil before ONNX Runtime may load it: its operators, and the files that it names.
 
-The numbers in it need no check here but one: ONNX Runtime does not follow a tree or an index beyond its arrays. But it
-takes the memory for as many outputs as a tree says that it has, and on a node of Kubernetes nobody refuses it any.
+ONNX Runtime does not follow a tree or an index beyond its arrays, and the memory of its tensors has a limit (see
+`onnx_model`). So of the numbers in a file only those are checked that make it take other memory: as many outputs as
+trees and texts say that they have, and texts themselves, of which each row may get a copy.
 """
 
 from __future__ import annotations
@@ -17,9 +18,18 @@ from google.protobuf.message import DecodeError
 from sluice_server.model.refusal import Refused
 
 _STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-_ENDLESS = "Loop"
-_OUTPUTS = frozenset({"n_targets", "targets"})  # attributes of trees and linear models: how many numbers for a row
-_MOST_OUTPUTS = 10_000
+_NOT_SERVED = {
+    "Loop": "which need not end: export the model without loops, for example with Scan, or with loops of a fixed "
+    "length written out",
+    "StringConcat": "whose texts may grow without end: put texts together before the model",
+}
+_MOST_OUTPUTS = {  # attributes that say how many numbers a row gets, and how many that may be
+    "n_targets": 10_000,
+    "targets": 10_000,
+    "ngram_indexes": 10_000,  # or twice as many as there are
+    "inputdimensions": 100_000,
+}
+_LONGEST_TEXT = 10_000  # bytes
 SUFFIX = ".onnx"
 
 
@@ -45,8 +55,15 @@ def check(folder: Path, name: str) -> Refused | None:
     if not model.graph.output:
         return Refused("BadModelFile", f"{name} holds no ONNX model with an output: log the model again")
     nodes = list(_all_nodes(model))
-    tensors = list(_all_tensors(model, nodes))
-    return _operators(model, nodes) or _outputs(nodes) or _other_files(folder, name, tensors)
+    attributes = [each for node in nodes for each in node.attribute]
+    attributes += [each for function in model.functions for each in function.attribute_proto]
+    tensors = list(_all_tensors(model, attributes))
+    return (
+        _operators(model, nodes)
+        or _outputs(attributes)
+        or _texts(attributes, tensors)
+        or _other_files(folder, name, tensors)
+    )
 
 
 def _operators(model: Any, nodes: Iterable[Any]) -> Refused | None:
@@ -58,23 +75,41 @@ def _operators(model: Any, nodes: Iterable[Any]) -> Refused | None:
             f"the ONNX file needs operators of {', '.join(sorted(custom)[:5])}, which are not part of ONNX and code of "
             "their own: export the model with standard operators only",
         )
-    if any(node.op_type == _ENDLESS for node in nodes):
-        return Refused(
-            "UnsupportedOperators",
-            "the ONNX file has the operator Loop, which need not end: export the model without loops, for example with "
-            "Scan, or with loops of a fixed length written out",
-        )
+    for node in nodes:
+        if why := _NOT_SERVED.get(node.op_type):
+            return Refused("UnsupportedOperators", f"the ONNX file has the operator {node.op_type}, {why}")
     return None
 
 
-def _outputs(nodes: Iterable[Any]) -> Refused | None:
-    most = max((each.i for node in nodes for each in node.attribute if each.name in _OUTPUTS), default=0)
-    if most <= _MOST_OUTPUTS:
+def _outputs(attributes: Iterable[Any]) -> Refused | None:
+    for each in attributes:
+        most = max(_MOST_OUTPUTS.get(each.name, 0), 2 * len(each.ints) if each.name == "ngram_indexes" else 0)
+        if each.name in _MOST_OUTPUTS and (each.ref_attr_name or _width(each) > most):
+            what = "whatever its caller says" if each.ref_attr_name else str(_width(each))
+            return Refused(
+                "BadModelFile",
+                f"the ONNX file has a node with a number of outputs for each row ({each.name}) of {what}, and at most "
+                f"{most} are served: export a model with fewer outputs",
+            )
+    return None
+
+
+def _width(attribute: Any) -> int:
+    """How many numbers a row gets because an attribute says so, and not because the file has as many."""
+    if attribute.name == "ngram_indexes":  # where the number of each word is
+        return int(max(attribute.ints, default=-1)) + 1
+    return int(attribute.i + sum(attribute.ints))
+
+
+def _texts(attributes: Iterable[Any], tensors: Iterable[Any]) -> Refused | None:
+    of_attributes = (text for each in attributes for text in (each.s, *each.strings))
+    longest = max(map(len, chain(of_attributes, *(tensor.string_data for tensor in tensors))), default=0)
+    if longest <= _LONGEST_TEXT:
         return None
     return Refused(
         "BadModelFile",
-        f"the ONNX file has a node with {most} outputs for each row, and at most {_MOST_OUTPUTS} are served: export a "
-        "model with fewer outputs",
+        f"the ONNX file has a text of {longest} bytes, and at most {_LONGEST_TEXT} are served, because each row may "
+        "get a copy: export a model with shorter texts",
     )
 
 
@@ -116,10 +151,9 @@ def _inside(attributes: Iterable[Any]) -> Iterator[Any]:
         yield from (node for graph in attribute.graphs for node in graph.node)
 
 
-def _all_tensors(model: Any, nodes: Iterable[Any]) -> Iterator[Any]:
+def _all_tensors(model: Any, attributes: Iterable[Any]) -> Iterator[Any]:
     graphs = [model.graph]
-    defaults = (attribute for function in model.functions for attribute in function.attribute_proto)
-    for attribute in chain(defaults, *(node.attribute for node in nodes)):
+    for attribute in attributes:
         yield attribute.t
         yield from attribute.tensors
         for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):

@@ -1,18 +1,21 @@
-"""An ONNX model in memory, run by ONNX Runtime in one thread.
+"""An ONNX model in memory, run by ONNX Runtime in one thread, within the memory that the container has for it.
 
+A small file can have any number of outputs: each of thirty operators may double what it gets. So ONNX Runtime gets its
+memory out of a store that ends before the container does, and a request that needs more is an error.
 Neither the package `onnx` nor the library that the model was trained with is needed here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from sluice_server.model.schema import Rows, Schema
-from sluice_server.runtimes import row_count
+from sluice_server.runtimes import container_memory, row_count
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.onnx_inputs import Input, feeding
 from sluice_server.runtimes.onnx_outputs import reading
@@ -77,7 +80,25 @@ def session(path: Path) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a pod's cores are not the node's
     options.log_severity_level = _ERRORS
     options.add_session_config_entry("session.load_model_format", "ONNX")  # nothing else was checked
+    if _has_limit():
+        options.add_session_config_entry("session.use_env_allocators", "1")
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _has_limit() -> bool:
+    """Whether ONNX Runtime has a limit for all memory of its tensors: what the container leaves at the first model."""
+    limit = container_memory.limit()
+    if limit is not None:
+        limit_memory(container_memory.for_model(limit, container_memory.taken()))
+    return limit is not None
+
+
+def limit_memory(most: int) -> None:
+    """Give all sessions of this process that use the allocators of the environment `most` bytes together."""
+    kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg({"max_mem": most}))
 
 
 def _input(described: Any) -> Input:

@@ -66,6 +66,54 @@ def test_a_loop_is_refused(tmp_path: Path) -> None:
     assert message(saved(tmp_path, hidden, functions=[function]))[0] == "UnsupportedOperators"
 
 
+@pytest.mark.parametrize(
+    ("operator", "attributes", "says"),
+    [
+        ("FeatureVectorizer", {"inputdimensions": [20_000_000]}, "(inputdimensions) of 20000000, and at most 100000"),
+        ("FeatureVectorizer", {"inputdimensions": [60_000, 60_000]}, "(inputdimensions) of 120000"),
+        ("LinearRegressor", {"targets": 1_000_000}, "(targets) of 1000000"),
+        ("LabelEncoder", {"keys_int64s": [1], "values_strings": ["x" * 20_000]}, "a text of 20000 bytes"),
+        ("LabelEncoder", {"default_string": "x" * 20_000}, "a text of 20000 bytes"),
+    ],
+)
+def test_a_small_file_asks_for_no_large_answers(
+    tmp_path: Path, operator: str, attributes: dict[str, Any], says: str
+) -> None:
+    """Each row would get that many numbers, or that text."""
+    reason, told = message(saved(tmp_path, helper.make_node(operator, ["x"], ["y"], domain="ai.onnx.ml", **attributes)))
+    assert (reason, says in told) == ("BadModelFile", True), told
+
+
+def words(indexes: list[int]) -> Any:
+    count = len(indexes)
+    pool = {"pool_int64s": list(range(count)), "ngram_counts": [0], "ngram_indexes": indexes}
+    modes = {"mode": "TF", "min_gram_length": 1, "max_gram_length": 1, "max_skip_count": 0}
+    return helper.make_node("TfIdfVectorizer", ["x"], ["y"], **pool, **modes)
+
+
+def test_words_have_numbers_among_themselves(tmp_path: Path) -> None:
+    """Many are well; a few with a number far beyond would take memory for all numbers before it."""
+    assert saved(tmp_path, words(list(range(50_000)))) is None
+    assert "(ngram_indexes) of 100000001, and at most 10000" in message(saved(tmp_path, words([0, 100_000_000])))[1]
+
+
+def test_a_function_s_caller_does_not_choose_how_many(tmp_path: Path) -> None:
+    """There it would have another name."""
+    inner = helper.make_node("LinearRegressor", ["a"], ["b"], domain="ai.onnx.ml")
+    ref = onnx.AttributeProto(name="targets", type=onnx.AttributeProto.INT, ref_attr_name="many")
+    inner.attribute.append(ref)
+    opsets = [helper.make_opsetid("ai.onnx.ml", 3)]
+    function = helper.make_function("own", "Many", ["a"], ["b"], [inner], opsets, ["many"])
+    outer = helper.make_node("Many", ["x"], ["y"], domain="own", many=1_000_000_000)
+    assert "(targets) of whatever its caller says" in message(saved(tmp_path, outer, functions=[function]))[1]
+
+
+def test_texts_are_not_put_together(tmp_path: Path) -> None:
+    """Each node may make the text twice as long."""
+    reason, told = message(saved(tmp_path, helper.make_node("StringConcat", ["x", "x"], ["y"])))
+    assert (reason, "the operator StringConcat" in told) == ("UnsupportedOperators", True)
+
+
 @pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "missing.bin", "", ".", "link.bin", "folder"])
 def test_numbers_of_another_place_are_refused(tmp_path: Path, location: str) -> None:
     """The file may name files beside it, and nothing else."""

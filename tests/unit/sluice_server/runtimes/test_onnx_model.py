@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import SVC
 
 from sluice_server.model.schema import Column, Kind, Schema, parse_inputs
+from sluice_server.runtimes import container_memory
 from sluice_server.runtimes.onnx_labels import labels
 from sluice_server.runtimes.onnx_model import OnnxModel, load
 from sluice_server.runtimes.port import ModelError, NotFiniteError
@@ -192,3 +196,35 @@ def test_a_value_may_be_missing_only_where_the_signature_says_so(tmp_path: Path)
     proto = graph(nodes, [("x", FLOAT, [None, 4])], [("y", FLOAT, [None, 4])])
     proto.graph.initializer.append(helper.make_tensor("zero", FLOAT, [1], [0.0]))
     assert model(tmp_path, proto, Schema(columns)).nullable == (False, False, False, True)
+
+
+WITHIN_64_MIB = """
+import sys, numpy
+from pathlib import Path
+from sluice_server.runtimes import onnx_model
+onnx_model._has_limit = lambda: True
+onnx_model.limit_memory(64 * 2**20)
+for name in sys.argv[1:]:
+    try:
+        print(onnx_model.session(Path(name)).run(None, {"x": numpy.ones((1, 4), numpy.float32)})[0].shape)
+    except Exception as error:
+        print("Available memory" in str(error))
+"""
+
+
+def test_what_doubles_again_and_again_ends_before_the_memory(tmp_path: Path) -> None:
+    """Four operators make 64 numbers of a row with four; twenty-four 64 million, which are 256 MiB."""
+    for times in (4, 24):
+        names = ["x", *(f"v{number}" for number in range(times - 1)), "y"]
+        nodes = [helper.make_node("Concat", [a, a], [b], axis=1) for a, b in itertools.pairwise(names)]
+        proto = graph(nodes, [("x", FLOAT, [None, 4])], [("y", FLOAT, [None, None])])
+        (tmp_path / f"{times}.onnx").write_bytes(proto.SerializeToString())
+    command = [sys.executable, "-c", WITHIN_64_MIB, "4.onnx", "24.onnx"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout.splitlines() == ["(1, 64)", "True"]
+
+
+@pytest.mark.parametrize(("taken", "left"), [(100, 775), (800, 250), (2_000, 250)])
+def test_a_model_may_take_what_the_process_and_its_requests_leave(taken: int, left: int) -> None:
+    """Of 1,000; and a quarter in any case."""
+    assert container_memory.for_model(1_000, taken) == left
