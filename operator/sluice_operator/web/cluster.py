@@ -8,20 +8,24 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from sluice_operator.api import names
+from sluice_operator.api import foreign_json, names
 from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.owner import Manifest
 from sluice_operator.http_client import Http, HttpError, Request
+from sluice_operator.web.answers import Model, ModelList, Record, Refusal, Review
 from sluice_operator.web.pages.fleet import Models
+
+Kind = TypeVar("Kind")
 
 PAGE = 250  # ModelDeployments
 _SECONDS = 10.0  # of one read
-_MAX_BYTES = 32 * 1024 * 1024  # of an answer: that many objects in a rollout have about 1.5 MB
+_MAX_BYTES = 4 * 1024 * 1024  # of an answer: that many objects in a rollout have about 1.5 MB, and the largest one has
+_FEWER = 5  # times as few objects, where the answer is larger than that
 _MODELS = f"/apis/{names.GROUP}/{names.VERSION}"
 _REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
@@ -40,6 +44,10 @@ class NotThereError(Exception):
 
 class NoAnswerError(Exception):
     """The API server gave no answer that could be used."""
+
+
+class TooLargeError(NoAnswerError):
+    """The answer has more than _MAX_BYTES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +70,43 @@ class Viewer:
         """What the API server calls the viewer; empty if it does not say, as before Kubernetes 1.28."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         try:
-            answer = await self._ask("POST", _REVIEW, msgspec.json.encode(review))
+            answer = await self._ask(Review, "POST", _REVIEW, msgspec.json.encode(review))
         except (NotThereError, NotAllowedError):
             return ""
-        return str(answer["status"]["userInfo"]["username"])
+        return answer.status.user.username
 
     async def models(self, namespace: str = "", after: str = "") -> Models:
-        """The ModelDeployments of a namespace, or of all namespaces, in their order by name, from `after` on."""
+        """The ModelDeployments of a namespace, or of all namespaces, in their order by name, from `after` on.
+
+        Large ones come fewer at a time, one by one in the end: the API server takes none that is larger than an answer.
+        """
         path = f"{_MODELS}/namespaces/{_part(namespace)}" if namespace else _MODELS
-        query = {"limit": str(PAGE), **({"continue": after} if after else {})}
-        answer = await self._ask("GET", f"{path}/{names.PLURAL}?{urlencode(query)}")
-        return Models(tuple(answer.get("items", ())), answer.get("metadata", {}).get("continue", ""))
+        limit = PAGE
+        while True:
+            query = {"limit": str(limit), **({"continue": after} if after else {})}
+            try:
+                answer = await self._ask(ModelList, "GET", f"{path}/{names.PLURAL}?{urlencode(query)}")
+            except TooLargeError:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // _FEWER)
+                continue
+            return Models(tuple(item.plain() for item in answer.items), answer.metadata.begins)
 
     async def model(self, namespace: str, name: str) -> Manifest:
         """One ModelDeployment."""
-        return await self._ask("GET", f"{_MODELS}/namespaces/{_part(namespace)}/{names.PLURAL}/{_part(name)}")
+        path = f"{_MODELS}/namespaces/{_part(namespace)}/{names.PLURAL}/{_part(name)}"
+        return (await self._ask(Model, "GET", path)).plain()
 
-    async def record(self, namespace: str, name: str, record: str) -> Manifest:
+    async def record(self, namespace: str, name: str, record: str) -> Record:
         """The ConfigMap of a run record of the ModelDeployment `name`. Any other ConfigMap is not there."""
-        found = await self._ask("GET", f"/api/v1/namespaces/{_part(namespace)}/configmaps/{_part(record)}")
-        labels = found["metadata"].get("labels", {})
-        if labels.get(names.LABEL_RECORD) != names.RUN_RECORD or labels.get(names.LABEL_OWNER) != name:
+        found = await self._ask(Record, "GET", f"/api/v1/namespaces/{_part(namespace)}/configmaps/{_part(record)}")
+        labels = found.metadata.labels
+        if labels.record != names.RUN_RECORD or labels.owner != name:
             raise NotThereError(f"the ConfigMap {record} is not a run record of {name}")
         return found
 
-    async def _ask(self, method: str, path: str, content: bytes = b"") -> dict[str, Any]:
+    async def _ask(self, kind: type[Kind], method: str, path: str, content: bytes = b"") -> Kind:
         request = Request(
             method,
             f"{self.cluster.url}{path}",
@@ -101,7 +121,7 @@ class Viewer:
             answer = await self.cluster.http.ask(request)
         except HttpError as error:
             raise NoAnswerError(f"the API server gives no answer: {error}") from error
-        return _read(answer.status, answer.body)
+        return _read(answer.status, answer.body, kind)
 
     def _headers(self) -> Mapping[str, str]:
         return {
@@ -111,19 +131,18 @@ class Viewer:
         }
 
 
-def _read(status: int, body: bytes | None) -> dict[str, Any]:
+def _read(status: int, body: bytes | None, kind: type[Kind]) -> Kind:
     if status == 401:
         raise NotSignedInError
     if body is None:
-        raise NoAnswerError(f"the API server answers with more than {_MAX_BYTES // 1024**2} MiB")
+        raise TooLargeError(f"the API server answers with more than {_MAX_BYTES // 1024**2} MiB")
     try:
-        answer: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise NoAnswerError(f"the API server answers HTTP {status}, and no JSON") from error
-    message = in_one_line(str(answer.get("message", "")), 500)
+        if status in (200, 201):
+            return _decoded(body, kind)
+        message = in_one_line(_decoded(body, Refusal).message, 500)
+    except ValueError as error:
+        raise NoAnswerError(f"the API server answers HTTP {status}, and not with what was asked for") from error
     match status:
-        case 200 | 201:
-            return answer
         case 403:
             raise NotAllowedError(message)
         case 404:
@@ -131,6 +150,11 @@ def _read(status: int, body: bytes | None) -> dict[str, Any]:
         case 410:
             raise NotThereError("this part of the list is no longer there: begin at its first page")
     raise NoAnswerError(f"the API server answers HTTP {status}: {message}")
+
+
+def _decoded(body: bytes, kind: type[Kind]) -> Kind:
+    decoded: Kind = foreign_json.decoded(body, kind)
+    return decoded
 
 
 def _part(name: str) -> str:

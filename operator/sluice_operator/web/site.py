@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from sluice_operator.api import names
 from sluice_operator.web import pages, sign_in
 from sluice_operator.web.cluster import Cluster, NotAllowedError, NotSignedInError, Viewer
 from sluice_operator.web.pages import paths
@@ -67,11 +66,10 @@ class Site:
         viewer, given = await self._viewer(request), request.match_info
         place, name = (given["namespace"], given["name"], given["record"]), request[VIEWER]
         found = await viewer.record(*place)
-        data, packed = found.get("data", {}), found.get("binaryData", {}).get(names.RECORD_KEY, "")
+        data, packed = found.data.plain(), found.binary_data.packed
         if not packed:
             return _answer(pages.run.without_report(place, name, data, _NO_COUNTS))
-        metadata = found["metadata"]
-        report = await self.reports.of(f"{metadata['uid']}/{metadata['resourceVersion']}", packed)
+        report = await self.reports.of(f"{found.metadata.uid}/{found.metadata.resource_version}", packed)
         if report.trouble:
             return _answer(pages.run.without_report(place, name, data, report.trouble))
         return _answer(pages.run.report(place, name, report))

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import test_utils
@@ -47,7 +47,8 @@ class FakeCluster:
         namespace, kind, name = found.groups()
         if not {EVERYWHERE, namespace or EVERYWHERE} & set(self.may[token]):
             return _answer(403, message=f"{kind} is forbidden: no right in {namespace or 'all namespaces'}")
-        return self._read(request, namespace, "ConfigMap" if kind == "configmaps" else "ModelDeployment", name)
+        answer = self._read(request, namespace, "ConfigMap" if kind == "configmaps" else "ModelDeployment", name)
+        return answer if len(answer.body or b"") <= request.max_bytes else replace(answer, body=None)
 
     def _read(self, request: Request, namespace: str | None, kind: str, name: str | None) -> Answer:
         here = [
@@ -58,8 +59,10 @@ class FakeCluster:
             return _answer(200, **one) if one else _answer(404, message=f"{kind} {name} not found")
         after = re.search(r"continue=(\d+)", request.url)
         begin = int(after[1]) if after else 0
-        rest = str(begin + self.page) if begin + self.page < len(here) else ""
-        return _answer(200, items=here[begin : begin + self.page], metadata={"continue": rest})
+        asked = re.search(r"limit=(\d+)", request.url)
+        end = begin + min(self.page, int(asked[1]) if asked else self.page)
+        rest = str(end) if end < len(here) else ""
+        return _answer(200, items=here[begin:end], metadata={"continue": rest})
 
 
 def _answer(code: int, /, **content: Any) -> Answer:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from yarl import URL
+import yarl
 
 from sluice_operator.api import names
 from sluice_operator.http_client import Answer, HttpError, Request
 from sluice_operator.web import sign_in
+from sluice_operator.web.cluster import Cluster, Viewer
 from tests.unit.sluice_operator.cli.terminal import a_record, config_map
-from tests.unit.sluice_operator.web.fake_cluster import EVERYWHERE, FakeCluster, browser
+from tests.unit.sluice_operator.web.fake_cluster import EVERYWHERE, URL, FakeCluster, browser
 from tests.unit.sluice_operator.web.pages_data import body, stepping
 
 JANE = {"Authorization": "Bearer jane-token"}
@@ -193,7 +196,7 @@ async def test_signing_in_leads_to_no_other_site(path: str) -> None:
     async with browser(a_cluster()) as client:
         answer = await client.post("/sign-in", data={"token": "jane-token", "path": path}, allow_redirects=False)
         after = await client.get(
-            f"/signed-in?{URL.build(query={'path': path}).query_string}", headers=BY_COOKIE, allow_redirects=False
+            f"/signed-in?{yarl.URL.build(query={'path': path}).query_string}", headers=BY_COOKIE, allow_redirects=False
         )
     assert answer.headers["Location"] == "/signed-in?path=%2F"
     assert after.headers["Location"] == "/"
@@ -246,6 +249,39 @@ async def test_a_long_list_comes_in_parts() -> None:
     assert "iris-2<" not in first
     assert "iris-2<" in second
     assert "Next models" not in second
+
+
+async def test_large_objects_come_fewer_at_a_time() -> None:
+    """All of them can be seen, one part after the other; what is large in them is not read at all."""
+    bodies = [body(stepping(), f"iris-{number}") for number in range(12)]
+    for each in bodies:
+        each["spec"] = {**each["spec"], "server": {"podTemplate": {"spec": {"x": "x" * 1_400_000}}}}
+    cluster, path, seen = FakeCluster(bodies), "/", list[str]()
+    async with browser(cluster) as client:
+        while path:
+            text = await (await client.get(path, headers=JANE)).text()
+            seen += re.findall(r">(iris-\d+)<", text)
+            path = "".join(re.findall(r'href="([^"]+)" rel="next"', text))
+    assert seen == [f"iris-{number}" for number in range(12)]
+    assert "server" not in (await Viewer(Cluster(cluster, URL), "jane-token").model("models", "iris-1"))["spec"]
+
+
+async def test_an_object_that_is_nested_too_deeply_hides_no_other_one() -> None:
+    """The API server takes more brackets in one another than can be read here."""
+
+    class Deep(FakeCluster):
+        async def ask(self, request: Request) -> Answer:
+            answer = await super().ask(request)
+            return replace(answer, body=(answer.body or b"").replace(b'"@"', b"[" * 9_000 + b"]" * 9_000))
+
+    deep = body(stepping(), "deep")
+    deep["spec"] = {**deep["spec"], "server": {"podTemplate": "@"}}
+    async with browser(Deep([body(stepping()), deep])) as client:
+        everything = await (await client.get("/", headers=JANE)).text()
+        alone = await client.get("/namespaces/models/models/deep", headers=JANE)
+    assert ">iris</a>" in everything
+    assert ">deep</a>" in everything
+    assert alone.status == 200
 
 
 async def test_another_config_map_is_no_run() -> None:
