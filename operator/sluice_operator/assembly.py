@@ -32,7 +32,7 @@ from sluice_operator.http_client import Http
 from sluice_operator.kubernetes.cache import Cache, Recent
 from sluice_operator.kubernetes.children import BUDGET, JOB, OWNED_KINDS
 from sluice_operator.kubernetes.claims import Claims
-from sluice_operator.kubernetes.port import Kube
+from sluice_operator.kubernetes.port import Kube, LiveKube
 from sluice_operator.kubernetes.reflector import Reflector, Source
 from sluice_operator.kubernetes.shard import Shard
 from sluice_operator.mlflow.background import BackgroundRegistry
@@ -68,7 +68,7 @@ class Parts:
 
 def build(
     source: Source,
-    kube: Kube,
+    kube: LiveKube,
     mlflow: Http,
     store: Http,
     settings: Settings,

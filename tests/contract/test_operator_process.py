@@ -159,3 +159,23 @@ def test_an_edit_is_heard_though_the_watch_has_died_silently(stable: Kubectl, pr
     eventually("the edit is observed", observed, seconds=DEADLINE)
     stable("delete", "service/iris", "--namespace=models")
     eventually("the Service is there again", lambda: exists(stable, "service/iris"), seconds=DEADLINE)
+
+
+@pytest.mark.parametrize("unknown", ["[" * 5_000 + "]" * 5_000, "[" + "{}," * 400_000 + "{}]"], ids=["deep", "large"])
+def test_an_object_that_cannot_be_read_as_a_whole_is_refused(
+    stable: Kubectl, iris: dict[str, Any], unknown: str
+) -> None:
+    """The API server takes both, in a field that it does not know. They ended the operator of all namespaces."""
+    iris["metadata"]["name"] = "unreadable"
+    iris["spec"]["traffic"]["ingress"]["host"] = "unreadable.example.com"
+    iris["spec"]["server"]["podTemplate"] = {"spec": {"unknown": "@"}}
+    stable("create", "--filename=-", stdin=json.dumps(iris).replace('"@"', unknown))
+    reason = '--output=jsonpath={.status.conditions[?(@.type=="Stalled")].reason}'
+    try:
+        eventually(
+            "it is refused", lambda: "PodTemplateInvalid" in stable("get", "mdep", "unreadable", "-n=models", reason)
+        )
+        stable("delete", "service/iris", "--namespace=models")
+        eventually("the operator works for others", lambda: exists(stable, "service/iris"))
+    finally:
+        stable("delete", "mdep", "unreadable", "--namespace=models")

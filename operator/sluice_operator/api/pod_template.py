@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from sluice_operator.api import host_access, names
+from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.merge import merged
 from sluice_operator.api.observation import Unresolved
 from sluice_operator.api.spec import ServerSpec
@@ -20,6 +21,7 @@ Template: TypeAlias = Mapping[str, Any]  # {metadata: {labels, annotations}, spe
 SETTING = "SLUICE_ALLOWED_HOST_ACCESS"
 SERVER = "server"
 OURS = (SERVER, "fetch", "prepare")  # the containers of Sluice; a template adds to those that a pod has
+LEFT_OUT = "sluice.dev/left-out"  # in a template: it and fields beside it were not read, and this says why
 _ADDS = {"name", "volumeMounts", "securityContext", "lifecycle"}  # to a container of Sluice
 _OWN_VOLUMES = {"model", "tmp", "feedback", "registry", "store"}
 _OWN_FOLDERS = [PurePosixPath(folder) for folder in (names.MODEL_DIR, "/etc/sluice", "/tmp")]  # noqa: S108
@@ -78,6 +80,8 @@ def refusal(allowed: Sequence[str], namespace: str, server: ServerSpec) -> Unres
 
 def _faults(template: Template) -> Iterator[str]:
     """What no administrator can allow, because Sluice would lose its pods or its measurements."""
+    if LEFT_OUT in template:
+        yield f"server.podTemplate and the fields beside it {in_one_line(str(template[LEFT_OUT]))}"
     if unknown := set(template) - {"metadata", "spec"}:
         yield f"server.podTemplate has {sorted(unknown)[0]!r}: it has metadata and spec, as in a Deployment"
     for name in template.get("metadata", {}).get("labels", {}):

@@ -8,6 +8,7 @@ only says that something changed: the state itself is read again. What ModelDepl
 from collections.abc import Callable
 from typing import Any, cast
 
+import aiohttp
 import kopf
 
 from sluice_operator.api import names
@@ -16,6 +17,7 @@ from sluice_operator.api.run import Phase
 from sluice_operator.controller.observation.host_claims import HostClaims
 from sluice_operator.controller.scheduling.first_looks import FirstLooks
 from sluice_operator.controller.scheduling.lanes import Lanes
+from sluice_operator.kubernetes.bounded_response import BoundedResponse
 from sluice_operator.kubernetes.cache import Cache
 
 _REOPENED = 40  # seconds, after which the watch is opened anew: a connection that died silently is deaf no longer
@@ -52,8 +54,9 @@ def registry(
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
+        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return None if found is None else _session(found)
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
     async def model_deployment(event: kopf.RawEvent, namespace: str | None, name: str | None, **_: Any) -> None:
@@ -76,6 +79,24 @@ def registry(
     return handlers
 
 
+def _session(found: kopf.ConnectionInfo) -> kopf.AiohttpSession:
+    """As kopf makes it itself, with answers that are bounded."""
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+        headers=found.as_http_headers(),
+        proxy=found.proxy_url,
+        trust_env=found.trust_env,
+        response_class=BoundedResponse,
+    )
+    return kopf.AiohttpSession(
+        server=found.server,
+        priority=found.priority,
+        default_namespace=found.default_namespace,
+        expiration=found.expiration,
+        aiohttp_session=session,
+    )
+
+
 def settings() -> kopf.OperatorSettings:
     """A watcher that scans no API groups and posts no events. It reconnects soon, so that no event is late for long."""
     kopf_settings = kopf.OperatorSettings()
@@ -87,7 +108,7 @@ def settings() -> kopf.OperatorSettings:
     kopf_settings.watching.client_timeout = _REOPENED + 5
     kopf_settings.watching.connect_timeout = 10
     kopf_settings.watching.reconnect_backoff = 1.0
-    kopf_settings.watching.chunk_size = 100
+    kopf_settings.watching.chunk_size = 25  # objects of a part of a list: the largest ones have 1.5 MB
     kopf_settings.queueing.idle_timeout = 0.1  # it keeps an object for as long: after a start, all that there are
     kopf_settings.networking.connect_timeout = 10
     kopf_settings.networking.request_timeout = 30

@@ -4,23 +4,24 @@ The paths of the API are written here and not discovered: the kinds are few and 
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import aiohttp
-import msgspec
 from kubernetes.aio import client
 
 from sluice_operator.api import names
 from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.owner import Manifest
+from sluice_operator.kubernetes import answers
+from sluice_operator.kubernetes.answers import Page, TooLarge
 from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, Expired, NoAnswer, ReadRefused, WriteRefused
 from sluice_operator.telemetry.calls import measured
 
 _TIMEOUT_SECONDS = 10.0
 _WATCH_SECONDS, _PATIENCE_SECONDS = 50, 10  # of a watch, and until it must have ended
-_PAGE = "100"  # objects
+_PAGE, _FEWER = 100, 5  # objects of a part of a list, and times as few where these are too large
 _NO_SUCH_FIELD = (
     "failed to create typed patch object"  # of a fault in the manifest, which the API server answers with 500
 )
@@ -41,58 +42,60 @@ _PATHS = {
 }
 
 
-class _Page(NamedTuple):
-    """A part of a list. `after`: where the next part begins; empty if there is none."""
-
-    items: list[Manifest]
-    after: str
-    version: str
-
-
 class ApiServer:
-    """`Kube` over the official asyncio client. `namespaces`: those that may be read; without any, all of them."""
+    """`LiveKube` over the official asyncio client. `namespaces`: those that may be read; without any, all of them."""
 
     def __init__(self, api: client.ApiClient, namespaces: Sequence[str] = ()) -> None:
         self._api = api
         self._namespaces = namespaces or ("",)
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
-        return await self._request("GET", _path(kind, namespace, name), absent_is_none=True)
+        text = await self._text("GET", _path(kind, namespace, name), absent_is_none=True)
+        return None if text is None else answers.manifest(kind, text)
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
-        if namespace:  # few, of one owner; without a limit the API server answers from its memory
-            return (await self._page(kind, namespace, labels)).items
+        if not namespace:
+            return [manifest async for manifest in self.each(kind, labels)]
+        page = await self._page(kind, namespace, labels)  # without a limit the API server answers from its memory
+        return list(page.items)
+
+    async def each(self, kind: str, labels: Mapping[str, str]) -> AsyncIterator[Manifest]:
         try:
-            pages = [items for each in self._namespaces async for items, _ in self.pages(kind, each, labels)]
+            for namespace in self._namespaces:
+                async for items, _ in self.pages(kind, namespace, labels):
+                    for item in items:
+                        yield item
         except Expired as error:  # between two pages
             raise NoAnswer(f"the list of {kind} objects took too long: {error}") from error
-        return [item for items in pages for item in items]
 
     async def pages(
         self, kind: str, namespace: str, labels: Mapping[str, str]
-    ) -> AsyncIterator[tuple[list[Manifest], str]]:
+    ) -> AsyncIterator[tuple[Iterator[Manifest], str]]:
         """All objects with these labels, in parts; with the last one, the version from which a watch goes on.
 
         Others can work between two parts. To parse one of 100 pods takes 30 ms, and nothing else runs meanwhile; it
-        would not in a thread either.
+        would not in a thread either. Large objects come fewer at a time.
         """
-        after = ""
+        after, limit = "", _PAGE
         while True:
-            page = await self._page(kind, namespace, labels, [("limit", _PAGE), ("continue", after)])
+            try:
+                page = await self._page(kind, namespace, labels, [("limit", str(limit)), ("continue", after)])
+            except TooLarge:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // _FEWER)
+                continue
             yield page.items, page.version
             if not (after := page.after):
                 return
 
     async def _page(
         self, kind: str, namespace: str, labels: Mapping[str, str], part: Sequence[tuple[str, str]] = ()
-    ) -> _Page:
+    ) -> Page:
         query = [("labelSelector", _selector(labels)), *part]
-        answer = await self._request("GET", _path(kind, namespace), query=query)
-        assert answer is not None
-        about = {"kind": kind, "apiVersion": answer["apiVersion"]}  # a list says this once
-        metadata = answer["metadata"]
-        items = [{**item, **about} for item in answer["items"]]
-        return _Page(items, metadata.get("continue", ""), metadata["resourceVersion"])
+        text = await self._text("GET", _path(kind, namespace), query=query)
+        assert text is not None
+        return answers.page(kind, text)
 
     async def watch(
         self, kind: str, namespace: str, labels: Mapping[str, str], version: str
@@ -109,9 +112,9 @@ class ApiServer:
         stream: aiohttp.ClientResponse = response.response
         try:
             if response.status != 200:
-                _raise_for("GET", _path(kind, namespace), response.status, await response.read())
-            async for line in _lines(stream.content):
-                change = msgspec.json.decode(line)
+                _raise_for("GET", _path(kind, namespace), response.status, await answers.body(stream))
+            async for line in answers.lines(stream.content):
+                change = answers.decoded(line)
                 if change["type"] == "ERROR":
                     _raise_for("GET", _path(kind, namespace), change["object"].get("code", 500), line)
                 yield change["type"], change["object"]
@@ -129,7 +132,7 @@ class ApiServer:
     async def has_kind(self) -> bool:
         """Whether the API server knows ModelDeployments."""
         path = _path(names.KIND, self._namespaces[0])
-        return await self._request("GET", path, query=[("limit", "1")], absent_is_none=True) is not None
+        return await self._text("GET", path, query=[("limit", "1")], absent_is_none=True) is not None
 
     async def own_rules(self, namespace: str) -> list[Manifest]:
         """What this account may do in the namespace, as rules of a Role."""
@@ -142,12 +145,12 @@ class ApiServer:
     async def create(self, manifest: Manifest) -> None:
         """Create an object. Raises Conflict if it exists."""
         path = _path(manifest["kind"], manifest["metadata"]["namespace"])
-        await self._request("POST", path, manifest, query=[("fieldManager", FIELD_MANAGER)])
+        await self._text("POST", path, manifest, query=[("fieldManager", FIELD_MANAGER)])
 
     async def apply(self, manifest: Manifest) -> None:
         """Server-side apply. With a resourceVersion in the metadata, only if the object still has that version."""
         query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
-        await self._request("PATCH", _path_of(manifest), manifest, query=query, kind="application/apply-patch+yaml")
+        await self._text("PATCH", _path_of(manifest), manifest, query=query, kind="application/apply-patch+yaml")
 
     async def scale(self, deployment: Manifest, replicas: int) -> None:
         """Write only the number of replicas, and only if the Deployment still has the version that was read."""
@@ -157,21 +160,21 @@ class ApiServer:
         }
         query = [("fieldManager", FIELD_MANAGER)]
         path = f"{_path_of(deployment)}/scale"
-        await self._request("PATCH", path, body, query=query, kind="application/merge-patch+json")
+        await self._text("PATCH", path, body, query=query, kind="application/merge-patch+json")
 
     async def remove(self, live: Manifest, fields: Manifest) -> None:
         """Remove the fields that are None in `fields`, and only if the object still has the version that was read."""
         metadata = {**fields.get("metadata", {}), "resourceVersion": live["metadata"]["resourceVersion"]}
         query = [("fieldManager", FIELD_MANAGER)]
         body = {**fields, "metadata": metadata}
-        await self._request("PATCH", _path_of(live), body, query=query, kind="application/merge-patch+json")
+        await self._text("PATCH", _path_of(live), body, query=query, kind="application/merge-patch+json")
 
     async def delete(self, manifest: Manifest) -> None:
         """Delete the object, if it still has the version that was read. If it is gone already, nothing happens."""
         metadata = manifest["metadata"]
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         body = {"preconditions": preconditions, "propagationPolicy": "Background"}
-        await self._request("DELETE", _path_of(manifest), body, absent_is_none=True)
+        await self._text("DELETE", _path_of(manifest), body, absent_is_none=True)
 
     async def replace(self, manifest: Manifest) -> Manifest | None:
         """Replace the whole object, if it still has the version that was read. Returns it as it is then."""
@@ -180,10 +183,19 @@ class ApiServer:
     async def update_status(self, manifest: Manifest) -> str:
         """Replace the status, if the object still has the version that was read. Returns the new version."""
         query = [("fieldManager", FIELD_MANAGER)]
-        written = await self._request("PUT", f"{_path_of(manifest)}/status", manifest, query=query)
-        return str(written["metadata"]["resourceVersion"]) if written else ""
+        text = await self._text("PUT", f"{_path_of(manifest)}/status", manifest, query=query)
+        assert text is not None
+        return answers.version(text)
 
     async def _request(
+        self, method: str, path: str, body: Manifest | None = None, *, query: list[tuple[str, str]] | None = None
+    ) -> Manifest:
+        text = await self._text(method, path, body, query=query)
+        assert text is not None
+        answer: Manifest = answers.decoded(text)
+        return answer
+
+    async def _text(
         self,
         method: str,
         path: str,
@@ -192,11 +204,11 @@ class ApiServer:
         query: list[tuple[str, str]] | None = None,
         kind: str = "application/json",
         absent_is_none: bool = False,
-    ) -> Manifest | None:
+    ) -> bytes | None:
         with measured("kubernetes", method.lower()) as call:
             response = await self._send(method, path, body, query, _TIMEOUT_SECONDS, kind)
             try:
-                text = await response.read()
+                text = await answers.body(response.response)
             except aiohttp.ClientError as error:
                 raise NoAnswer(f"{method} {path}: {type(error).__name__}, {error}") from error
             call.answered(response.status)
@@ -204,11 +216,7 @@ class ApiServer:
             return None
         if response.status >= 400:
             _raise_for(method, path, response.status, text)
-        try:
-            answer: Manifest = msgspec.json.decode(text)  # several times as fast, and lists have megabytes
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise NoAnswer(f"{method} {path}: what came is no JSON") from error
-        return answer
+        return text
 
     async def _send(
         self,
@@ -247,17 +255,6 @@ def _raise_for(method: str, path: str, status: int, text: bytes) -> NoReturn:
     if status == 429 or status >= 500:
         raise NoAnswer(f"{method} {path}: status {status}, {message}")
     raise ReadRefused(message) if method == "GET" else WriteRefused(message)
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """The lines of a stream, however long they are."""
-    begun = bytearray()
-    async for chunk in content.iter_any():
-        *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            yield bytes(begun + line)
-            begun.clear()
-        begun += rest
 
 
 def _selector(labels: Mapping[str, str]) -> str:

@@ -3,11 +3,11 @@
 An operator that was stalled for a while learns here that it is too late.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from sluice_operator.api.owner import Manifest
-from sluice_operator.kubernetes.port import Kube
+from sluice_operator.kubernetes.port import Kube, LiveKube
 
 
 class NotLeading(Exception):  # noqa: N818 - an expected answer and not an error
@@ -16,9 +16,9 @@ class NotLeading(Exception):  # noqa: N818 - an expected answer and not an error
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """`Kube` whose writes raise NotLeading unless `leads(namespace)` is true at that moment."""
+    """`LiveKube` whose writes raise NotLeading unless `leads(namespace)` is true at that moment."""
 
-    kube: Kube
+    kube: LiveKube
     leads: Callable[[str], bool]
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
@@ -26,6 +26,9 @@ class Guarded:
 
     async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
         return await self.kube.find(kind, namespace, labels)
+
+    def each(self, kind: str, labels: Mapping[str, str]) -> AsyncIterator[Manifest]:
+        return self.kube.each(kind, labels)
 
     async def create(self, manifest: Manifest) -> None:
         await self._writer(manifest).create(manifest)

@@ -5,22 +5,24 @@ from collections.abc import Iterable
 
 from sluice_operator.api.owner import Manifest, is_owned
 from sluice_operator.api.place import BELOW, WHOLE_HOST, Place
-from sluice_operator.kubernetes.port import Kube, ReadRefused
+from sluice_operator.kubernetes.port import LiveKube, ReadRefused
 
 _PLAIN = re.compile(r"[^\[\](){}*+?|^$\\]*")  # text that a regular expression begins with
 
 
-async def other_ingresses(kube: Kube, place: Place, uid: str) -> tuple[str, ...]:
+async def other_ingresses(kube: LiveKube, place: Place, uid: str) -> tuple[str, ...]:
     """`namespace/name` of the Ingresses for `place` that the object with this `uid` does not own.
 
     Empty, too, if the operator may not list them, as in an install for some namespaces.
     """
+    others = []
     try:
-        everything = await kube.find("Ingress", "", {})
+        async for ingress in kube.each("Ingress", {}):
+            if not is_owned(ingress, uid) and _is_for(ingress, place):
+                others.append(f"{ingress['metadata']['namespace']}/{ingress['metadata']['name']}")
     except ReadRefused:
         return ()
-    others = [ingress["metadata"] for ingress in everything if not is_owned(ingress, uid) and _is_for(ingress, place)]
-    return tuple(sorted(f"{metadata['namespace']}/{metadata['name']}" for metadata in others))
+    return tuple(sorted(others))
 
 
 def _is_for(ingress: Manifest, place: Place) -> bool:

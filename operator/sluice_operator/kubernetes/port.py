@@ -3,7 +3,7 @@
 Writes are conditional: they fail if the object was changed or created since it was read.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from sluice_operator.api.owner import Manifest
@@ -60,3 +60,10 @@ class Kube(Reads, Protocol):
 
     async def update_status(self, manifest: Manifest) -> str:
         """Returns the new resourceVersion."""
+
+
+class LiveKube(Kube, Protocol):
+    """The API server itself, which can list what no watch tells."""
+
+    def each(self, kind: str, labels: Mapping[str, str]) -> AsyncIterator[Manifest]:
+        """As `find` in all namespaces, one object after the other: together they may fill the memory."""

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
 from sluice_operator.api import names
@@ -25,7 +25,7 @@ _DEAF = 180.0  # seconds without a sign of life from a watch; it is opened anew 
 class Source(Protocol):
     """List and watch. Both raise ReadRefused, NoAnswer, TimeoutError or Expired."""
 
-    def pages(self, kind: str, namespace: str, labels: dict[str, str]) -> AsyncIterator[tuple[list[Manifest], str]]:
+    def pages(self, kind: str, namespace: str, labels: dict[str, str]) -> AsyncIterator[tuple[Iterable[Manifest], str]]:
         """The objects, in parts; with the last one, the version from which a watch goes on."""
 
     def watch(

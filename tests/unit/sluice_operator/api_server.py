@@ -10,7 +10,7 @@ from kubernetes.aio import client
 
 
 @asynccontextmanager
-async def api_server(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[client.ApiClient]:
+async def api_server(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[client.ApiClient]:
     """The client of a server that gives `answer` to everything."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)

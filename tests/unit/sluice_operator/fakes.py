@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -80,6 +80,10 @@ class FakeKube:
             for (stored_kind, _), manifest in self.objects.items()
             if stored_kind == kind and labels.items() <= manifest["metadata"].get("labels", {}).items()
         ]
+
+    async def each(self, kind: str, labels: Mapping[str, str]) -> AsyncIterator[Manifest]:
+        for manifest in await self.find(kind, "", labels):
+            yield manifest
 
     async def create(self, manifest: Manifest) -> None:
         reference = _reference(manifest)

@@ -21,7 +21,7 @@ from sluice_operator.api.status import Status
 from sluice_operator.controller.observation.proofs import Workloads
 from sluice_operator.controller.scheduling.namespace_limit import NamespaceLimit
 from sluice_operator.kubernetes.hosts import other_ingresses
-from sluice_operator.kubernetes.port import Kube
+from sluice_operator.kubernetes.port import LiveKube
 from sluice_operator.routing import probes
 from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.probes import PROBES, Answer
@@ -92,7 +92,7 @@ class Callers:
 
     def __init__(
         self,
-        kube: Kube,
+        kube: LiveKube,
         access: Access,
         chance: random.Random,
         clock: Callable[[], datetime],

@@ -26,7 +26,7 @@ from sluice_operator.api.owner import Key, Manifest, Owner, is_owned
 from sluice_operator.api.place import Place
 from sluice_operator.api.run import Phase
 from sluice_operator.kubernetes.children import Children
-from sluice_operator.kubernetes.port import Kube
+from sluice_operator.kubernetes.port import LiveKube
 
 
 class _Rank(IntEnum):
@@ -52,7 +52,7 @@ _ClaimOf = tuple[_Claim, Place, Key]  # in the order of the claims
 class HostClaims:
     """The places that all ModelDeployments have or ask for."""
 
-    def __init__(self, kube: Kube, allowed: AllowedRoutes) -> None:
+    def __init__(self, kube: LiveKube, allowed: AllowedRoutes) -> None:
         self._kube = kube
         self._allowed = allowed
         self._claims: dict[Key, dict[Place, _Claim]] = {}
@@ -121,7 +121,7 @@ class HostClaims:
         async with self._listing:
             if self._listed:
                 return
-            for listed in await self._kube.find(names.KIND, "", {}):
+            async for listed in self._kube.each(names.KIND, {}):
                 self._note((listed["metadata"]["namespace"], listed["metadata"]["name"]), self._claims_of(listed))
             self._listed = True
 

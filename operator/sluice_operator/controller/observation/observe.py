@@ -40,7 +40,7 @@ from sluice_operator.credentials import store_token
 from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.children import Budgets, Children
 from sluice_operator.kubernetes.pods import by_revision
-from sluice_operator.kubernetes.port import Kube, Reads
+from sluice_operator.kubernetes.port import LiveKube, Reads
 from sluice_operator.mlflow import uris
 from sluice_operator.mlflow.background import BackgroundRegistry
 from sluice_operator.mlflow.connection import Connection
@@ -73,7 +73,7 @@ class Observer:
 
     def __init__(
         self,
-        kube: Kube,
+        kube: LiveKube,
         registry: BackgroundRegistry,
         evaluator: Evaluator,
         hosts: HostClaims,
