@@ -27,7 +27,7 @@ each install says what it watches, in the annotation sluice.dev/watches; so do t
 {{- $theirs := get $annotations "sluice.dev/watches" | default "{}" | fromJson -}}
 {{- if eq $role.kind "Role" }}{{ $theirs = dict "namespaces" (list $role.metadata.namespace) }}{{ end -}}
 {{- with include "sluice.shared" (list $root.Values.watch $theirs) }}
-- {{ . }} an operator already: {{ if $release }}the Helm release {{ $release }} in the namespace {{ $place }}{{ else }}one that kubectl installed{{ end }} ({{ $role.kind }} {{ $role.metadata.name }}). Two would both write there. Take that one away first, or watch other namespaces (watch.namespaces, watch.namespaceLabels)
+- {{ . }} an operator already: {{ if $release }}the Helm release {{ $release }} in the namespace {{ $place }}{{ else }}one that kubectl installed{{ end }} ({{ $role.kind }} {{ $role.metadata.name }}). Two would both write there. Take that one away first, take it over (docs/install.md, "From kubectl to Helm"), or watch other namespaces (watch.namespaces, watch.namespaceLabels)
 {{- end }}
 {{- end }}
 {{- end }}

@@ -73,11 +73,14 @@ class Baseline:
 def comparison_bounds(objectives: Sequence[Objective], totals: Mapping[float, float]) -> tuple[float, ...]:
     """The latency bounds (seconds) to compare at: some of those that a fair share of stable's requests exceed.
 
+    None is so low that nobody would notice the difference.
+
     `totals`: stable's requests within each bound of its histogram. Without requests, the objectives' own bounds.
     """
     requests = totals.get(np.inf, 0.0)
     slower = {bound: 1 - within / requests for bound, within in sorted(totals.items()) if requests and bound < np.inf}
-    fair = [bound for bound, share in slower.items() if _SHARES_SLOWER[0] <= share <= _SHARES_SLOWER[1]]
+    least, (rare, frequent) = criteria.least_compared(objectives), _SHARES_SLOWER
+    fair = [bound for bound, share in slower.items() if bound >= least and rare <= share <= frequent]
     if not fair:
         return criteria.bounds(objectives, ())
     spread = np.unique(np.linspace(0, len(fair) - 1, _MOST_BOUNDS).round().astype(int))

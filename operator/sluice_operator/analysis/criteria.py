@@ -14,6 +14,9 @@ from sluice_operator.counting.ticks import Tally
 from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.objective import Criterion, Margin, ObjectiveCounts
 
+# Seconds: nobody notices a smaller difference between two latencies, and no two models are equally fast to a fraction
+# of a millisecond. An objective with a smaller `max` is about smaller differences.
+NOTICED = 0.005
 TOLERANCE = 0.005  # share of bad requests that is never "worse", where an objective has no limit
 REFUSALS_TOLERANCE = 0.05  # likewise of refusals: how many there are depends more on callers than on the model
 _SLOW_REQUESTS = 2  # stable must have had so many requests slower than a quantile, else the quantile is not known
@@ -116,16 +119,24 @@ def lacks_threshold(objectives: Sequence[Objective], thresholds: Mapping[str, fl
 def latency_thresholds(objectives: Sequence[Objective], within: Mapping[float, float]) -> dict[str, Number]:
     """By latency objective without a limit, the lowest bound (seconds) that has stable's own quantile within it.
 
-    `within`: stable's requests within each bound. An objective for which there are too few requests is left out.
+    `within`: stable's requests within each bound. An objective for which there are too few requests is left out. No
+    threshold is below NOTICED.
     """
     thresholds, requests = dict[str, Number](), within.get(math.inf, 0.0)
     for objective in without_limit(objectives):
         assert objective.latency is not None
         quantile = objective.latency.quantile
-        bound = min((bound for bound, fast in within.items() if fast >= quantile * requests), default=math.inf)
+        slow_enough = (bound for bound, fast in within.items() if fast >= quantile * requests and bound >= NOTICED)
+        bound = min(slow_enough, default=math.inf)
         if bound < math.inf and requests * (1 - quantile) >= _SLOW_REQUESTS:
             thresholds[objective.name] = Number.parse(f"{bound:g}")
     return thresholds
+
+
+def least_compared(objectives: Sequence[Objective]) -> float:
+    """The lowest latency bound (seconds) at which revisions are compared."""
+    judged = (bound_of(objective) for objective in objectives if objective.latency is not None)
+    return min((NOTICED, *(bound for bound in judged if bound is not None)))
 
 
 def bounds(objectives: Sequence[Objective], compared: Sequence[float]) -> tuple[float, ...]:

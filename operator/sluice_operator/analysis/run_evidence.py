@@ -23,6 +23,7 @@ from sluice_operator.api.spec import Judge, Objective, OnFail, WhenNoLabels
 from sluice_operator.api.status import ObjectiveVerdict
 from sluice_operator.counting.tick_log import TickLog
 from sluice_operator.counting.ticks import Tick
+from sluice_operator.evalues import budget
 from sluice_operator.evalues.chain import Pods
 from sluice_operator.evalues.objective import Margin
 from sluice_operator.evalues.silence import Silence
@@ -94,7 +95,7 @@ class RunEvidence:
         self._canary_finished.append(self._canary_finished[-1] + tick.canary.finished)
         self._both_finished.append(self._both_finished[-1] + tick.canary.finished + tick.stable.finished)
         proven = _begins_after(tick, run.first_live_at) and not _is_disturbed(tick, run)
-        watched = _begins_after(tick, run.promoted_at)
+        watched = _begins_after(tick, run.swapped_at or run.promoted_at)
         for evidence in self._objective_evidence:
             evidence.update(tick, proven=proven, watched=watched)
         weight = self._weight_throughout(tick, run)
@@ -146,12 +147,13 @@ class RunEvidence:
         if past + requests < _ENOUGH_REQUESTS or not ticks or not run.steps:
             return None
         rate = (requests - self._both_finished[-1 - ticks]) / (ticks * self.tick_seconds)
+        bad_promotion, deadline = run.confidence.bad_promotion, run.rollout.deadline
+        passes = budget.log_threshold(bad_promotion, 1.0)
         needed = [
             self._traffic(evidence, past + requests)
             for evidence in self._objective_evidence
-            if _is_needed(evidence.objective)
+            if _is_needed(evidence.objective) and evidence.finding().in_favour(len(run.steps) - 1) < passes
         ]
-        bad_promotion, deadline = run.confidence.bad_promotion, run.rollout.deadline
         expected = forecast.of_run(needed, run.steps, rate, bad_promotion)
         wider = forecast.provable(needed, run.steps, rate, bad_promotion, deadline.total_seconds())
         slowest = self.baseline.by_objective.get(expected.slowest)

@@ -158,6 +158,7 @@ class Run(StatusPart, frozen=True):
     live_weights: tuple[LiveWeight, ...] = ()  # the newest ones, oldest first
     phases: tuple[PhaseStart, ...] = ()  # likewise, up to Stable, in which the run is over
     route_writers: tuple[RouteWriter, ...] = ()  # the newest ones
+    swapped_at: datetime | None = None  # when the swap was written: from then on requests are meant for the canary
     promoted_at: datetime | None = None  # when the swap was proven and the watch began
     pause: Pause | None = None
     pause_over: int = -1  # the newest step whose own pause is over

@@ -11,6 +11,8 @@ from sluice_operator.evalues.counts import Counts
 from sluice_operator.evalues.limits import LimitTest, log_below_limit
 from sluice_operator.evalues.margins import DropMarginTest, RatioMarginTest
 
+# What is taken for the share of a stable that nothing was counted of, where the objective has no limit.
+_MOST_BAD, _MOST_WRONG = 0.2, 0.5
 _MAX_SHARE = 0.95  # upper limit for the share of bad requests that a margin gives
 
 
@@ -90,10 +92,9 @@ class _Totals:
     def add(self, counts: Counts) -> None:
         self.requests, self.bad = self.requests + counts.requests, self.bad + counts.bad
 
-    @property
-    def share(self) -> Floats:
-        """The share of bad requests, with half a bad request in one request added, so that it is never 0 or 1."""
-        return np.asarray((self.bad + 0.5) / (self.requests + 1.0))
+    def share(self, unknown: float = 0.5) -> Floats:
+        """The share of bad requests, with one request added, so that it is never 0 or 1: of that, `unknown` is bad."""
+        return np.asarray((self.bad + unknown) / (self.requests + 1.0))
 
     def log_below_limit(self, limit: float) -> Floats:
         requests, bad = np.asarray(self.requests), np.asarray(self.bad)
@@ -130,8 +131,8 @@ class ObjectiveEProcesses:
         self._over_limit = None if criterion.limit is None else self._limit_test(np.asarray(criterion.limit))
         # The limit of these two is the share of bad requests in the baseline, bursts included.
         has_baseline = criterion.compared and criterion.compares_judged and baseline.requests
-        self._over_baseline = self._limit_test(self._stable.share) if has_baseline else None
-        self._stable_over_baseline = self._limit_test(self._stable.share, pods.reference) if has_baseline else None
+        self._over_baseline = self._limit_test(self._stable.share()) if has_baseline else None
+        self._stable_over_baseline = self._limit_test(self._stable.share(), pods.reference) if has_baseline else None
         self._watch: LimitTest | None = None
 
     def _limit_test(self, share: Floats, pods: int | None = None) -> LimitTest:
@@ -173,8 +174,13 @@ class ObjectiveEProcesses:
 
     @property
     def watch_limit(self) -> Floats:
-        """The share of bad requests that is worse by the watch margin than stable's, over the baseline and the run."""
-        return self.criterion.watch_margin.worse_than(self._stable.share)
+        """The share of bad requests that is worse by the watch margin than stable's, over the baseline and the run.
+
+        Of a stable without a past, the limit is taken for its share. Without a limit it is what is taken for the most.
+        """
+        margin, limit = self.criterion.watch_margin, self.criterion.limit
+        most = _MOST_WRONG if margin.drop is not None else _MOST_BAD
+        return margin.worse_than(self._stable.share(most if limit is None else limit))
 
     @property
     def log_worse_in_watch(self) -> Floats:

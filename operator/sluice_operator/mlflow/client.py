@@ -14,6 +14,7 @@ from sluice_operator.mlflow import connection, hold_out, json_forms, uris
 from sluice_operator.mlflow.connection import Connection, Login, Logins
 from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
 
+_PRODUCTION = "production"
 _PER_PAGE = 1_000  # registered models; MLflow gives no more
 _UNEXPECTED = (msgspec.ValidationError, ArithmeticError)  # what reading another answer raises
 
@@ -106,7 +107,7 @@ class Registry:
     async def move(self, via: Connection, named: uris.Named, version: str) -> None:
         """Have an alias or a stage name `version`. Versions that were in the stage before are archived.
 
-        Idempotent. Raises RegistryError if MLflow does not do it.
+        Idempotent. Raises RegistryError if MLflow does not do it, or if it would take the version out of Production.
         """
         body: dict[str, str | bool] = {"name": named.name, "version": version}
         match named:
@@ -116,7 +117,10 @@ class Registry:
                 path, asked = "model-versions/transition-stage", {"stage": named.stage}
                 body["archive_existing_versions"] = True
         try:
-            await (await self._api(via)).post(path, {**body, **asked})
+            api = await self._api(via)
+            if isinstance(named, uris.ByStage) and named.stage.lower() != _PRODUCTION:
+                await _check_is_not_in_production(api, named.name, version)
+            await api.post(path, {**body, **asked})
         except (NotFoundError, DeniedError, UnusableError) as error:
             raise RegistryError(str(error)) from error
 
@@ -162,6 +166,15 @@ class Registry:
                 if not found.model_versions:
                     raise NotFoundError(f"no version of {name} is in stage {stage}")
                 return found.model_versions[0]
+
+
+async def _check_is_not_in_production(api: Api, name: str, version: str) -> None:
+    """A version has one stage: another one would leave Production empty. Raises RegistryError."""
+    found = await api.get(json_forms.OneVersion, "model-versions/get", name=name, version=version)
+    if (found.model_version.current_stage or "").lower() == _PRODUCTION:
+        raise RegistryError(
+            f"version {version} is in Production, and a version has one stage: name it by an alias here"
+        )
 
 
 def _unreachable(base: str, error: Exception) -> Unreachable:

@@ -21,6 +21,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
     status: Text = "READY"
     run_id: Text | None = None
     source: Text | None = None
+    current_stage: Text | None = None
 
 
 class OneVersion(msgspec.Struct, frozen=True):

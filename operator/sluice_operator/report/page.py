@@ -75,7 +75,8 @@ def _why(replay: Replay) -> str:
     if run.outcome is Outcome.PROMOTED and run.reason == "Promoted":
         watch = "no evidence against the canary came up during the watch"
         if not run.steps:
-            return f"All requests moved at once, without evidence before, and {watch}."
+            after = f"and {watch}" if run.rollout.watch_after_promotion else "and nothing was watched"
+            return f"All requests moved at once, without evidence before, {after}."
         return f"Each objective that was needed ruled out its margin{f', and {watch}' if run.promoted_at else ''}."
     return run.message
 

@@ -105,8 +105,8 @@ def _promote(seen: Observation, command: Command, by: str) -> Answered:
     status, run = seen.status, run_in(seen, Phase.STEPPING)
     if run is None or (strategy := run.strategy) is None:
         waiting = run_in(seen, Phase.STARTING)
-        is_paused = waiting is not None and waiting.rollout.blue_green is not None and waiting.pause is not None
-        return _resume(seen, command, by) if is_paused else _nothing_to_promote(seen)
+        is_asked = waiting is not None and waiting.pause is not None and waiting.pause.reason == pauses.BY_STEP
+        return _resume(seen, command, by) if is_asked else _nothing_to_promote(seen)
     if refusal := _elsewhere(seen, run, command):
         return refusal
     verdict = seen.verdict or status.verdict
@@ -229,8 +229,10 @@ def _no_run(seen: Observation) -> Refused:
 def _nothing_to_promote(seen: Observation) -> Refused:
     run = seen.status.run
     match seen.status.phase:
+        case Phase.STARTING if run is not None and run.pause is not None:
+            return Refused(f"{run.canary.model} is starting and paused: kubectl sluice resume {seen.name} goes on")
         case Phase.STARTING if run is not None:
-            return Refused(f"{run.canary.model} is starting and has not answered yet: {seen.status.message}")
+            return Refused(f"{run.canary.model} is starting, and has not been proven to answer: {seen.status.message}")
         case Phase.PROMOTING | Phase.SWAPPING | Phase.WATCHING if run is not None:
             return Refused(f"{run.canary.model} takes over already")
         case Phase.ROLLING_BACK if run is not None:

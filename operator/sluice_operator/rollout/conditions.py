@@ -19,7 +19,7 @@ from sluice_operator.api.status import (
 )
 from sluice_operator.rollout import aliases, pauses
 from sluice_operator.rollout.condition_state import UNPROVEN_AFTER_SECONDS, ConditionState
-from sluice_operator.rollout.may_start import is_rejected, waits_its_time
+from sluice_operator.rollout.may_start import is_rejected, newer_revision, waits_its_time
 from sluice_operator.rollout.roles import endpoints_to_keep, full_size, serves
 from sluice_operator.rollout.stable_dead import stable_dead
 from sluice_operator.rollout.start_conditions import hold_out_unknown, waits_for
@@ -90,8 +90,10 @@ def _ready(seen: Observation, status: Status) -> ConditionState:
 
 
 def _reconciling(status: Status) -> ConditionState:
-    moving = status.phase in _MOVING or (
-        status.phase is Phase.STEPPING and status.run is not None and status.run.first_live_at is None
+    run = status.run
+    waits = status.phase is Phase.STARTING and run is not None and run.pause is not None  # for a person or a time
+    moving = (status.phase in _MOVING and not waits) or (
+        status.phase is Phase.STEPPING and run is not None and run.first_live_at is None
     )
     return ("True", status.phase, "") if moving else ("False", status.phase, "")
 
@@ -273,7 +275,9 @@ def _run_message(seen: Observation, status: Status, run: Run) -> str:
         case Phase.WATCHING:
             began, uri = status.phase_started_at or seen.now, status.stable.model.uri if status.stable else ""
             until = began + run.rollout.watch_after_promotion
-            return f"{uri} took over and is watched until {until:%H:%M:%S} UTC"
+            newer = newer_revision(seen)
+            waits = f"; {newer.model.uri} waits until then" if newer is not None else ""
+            return f"{uri} took over and is watched until {until:%H:%M:%S} UTC{waits}"
         case Phase.ROLLING_BACK:
             return f"traffic goes back: {run.message}"
         case _:

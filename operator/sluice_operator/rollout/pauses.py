@@ -51,6 +51,11 @@ def kept(run: Run) -> Pause | None:
     return None if pause is None or pause.reason == BY_STEP else replace(pause, weight=0)
 
 
+def of_a_person(run: Run) -> Pause | None:
+    """The pause of `run` that only a person or the spec ends, where the canary answers without a weight."""
+    return None if run.pause is None or run.pause.until is not None else replace(run.pause, weight=0)
+
+
 def overruled(run: Run, holding: tuple[str, ...]) -> Run:
     """`run` after a person has gone on in spite of the objectives in `holding`: they decide nothing in it any more."""
     return replace(run, overruled=tuple(dict.fromkeys((*run.overruled, *holding))))

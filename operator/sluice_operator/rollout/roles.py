@@ -35,6 +35,11 @@ def _may_serve(run: Run) -> bool:
     return not refused and not run.awaits_hold_out
 
 
+def needed_to_start(seen: Observation, run: Run) -> int:
+    """Ready pods of the canary that a start waits for: one, or all where all requests move at once."""
+    return full_size(seen.spec, seen.status) if run.rollout.blue_green is not None and not run.returning else 1
+
+
 def full_size(spec: Spec, status: Status) -> int:
     """Pods of a revision that serves all requests: those of the spec, or as many as somebody has scaled stable to."""
     return max(spec.server.replicas, status.scaled_to)

@@ -29,8 +29,9 @@ def waits_for(seen: Observation, status: Status, run: Run) -> str:
         words = "Prometheus says how long stable's requests take; write latency.max to go on without"
     elif criteria.lacks_threshold(run.objectives, seen.latency_thresholds):
         words = "stable has answered requests that a latency can be compared with: send some, or write latency.max"
-    elif not run.steps and not run.at_once and seen.rate is None:
-        words = "Prometheus says how many requests there are; write rollout.canary.steps to choose it"
+    elif not run.steps and seen.rate is None:
+        words = "Prometheus says how many requests there are"
+        words += "" if run.at_once else "; write rollout.canary.steps to choose it"
     else:
         return ""
     return f"the first weight waits until {words}"

@@ -66,7 +66,12 @@ def begin_return(seen: Observation, revision: Revision, message: str) -> Status:
     status, left = seen.status, seen.status.stable
     assert left is not None
     undone = Rejection(left.revision, left.model.uri, rejections.UNDONE, message, seen.now)
-    status = replace(status, rejected=rejections.with_newest(status.rejected, undone))
+    pending = status.alias is not None and not status.alias.done and status.alias.version == left.model.version
+    status = replace(
+        status,
+        rejected=rejections.with_newest(status.rejected, undone),
+        alias=None if pending else status.alias,  # what was undone gets no name any more
+    )
     former = returning(revision, seen.workload(revision), seen.defaults)
     return _without_steps(begin_run(replace_seen(seen, status=status), former), message)
 

@@ -33,6 +33,8 @@ def enter(status: Status, phase: Phase, now: datetime) -> Status:
     """`status` in another phase, where nothing is on hold yet and a pause of the one before is over."""
     run = status.run
     if run is not None:
+        if phase is Phase.SWAPPING:
+            run = replace(run, swapped_at=run.swapped_at or now)
         phases = (*run.phases, PhaseStart(phase=phase, since=now))[-PHASES_KEPT:]
         pause = run.pause if phase is status.phase else None
         run = replace(run, on_hold_since=None, phases=phases, pause=pause)
@@ -95,8 +97,8 @@ def roll_back(
     status = replace(seen.status, run=ending)
     if status.phase is Phase.WATCHING:  # roles turn back: the old revision is still there at full size
         status = replace(status, stable=status.previous, canary=status.stable, previous=None)
-    elif status.weight is not None and status.weight.desired != 0:
-        status = write_weight(status, 0, seen.now)
+    elif status.weight is not None and (status.weight.desired != 0 or status.phase is Phase.SWAPPING):
+        status = write_weight(status, 0, seen.now)  # proven anew: a swap leads callers to the canary without a weight
     if outcome is Outcome.REJECTED and status.canary is not None:
         status = rejected(status, status.canary, ending, seen.now)
     if outcome is Outcome.ABANDONED and status.canary is not None:

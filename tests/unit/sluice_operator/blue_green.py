@@ -33,5 +33,6 @@ def starting(spec: Spec, **changes: Any) -> Observation:
 def answering(spec: Spec, **changes: Any) -> Observation:
     """All pods of version 2 are ready, and a request that was meant for it was answered."""
     return again(
-        starting(spec), **{"workloads": both_ready(REPLICAS, REPLICAS), "weight": LIVE, "smoke": LIVE, **changes}
+        starting(spec),
+        **{"workloads": both_ready(REPLICAS, REPLICAS), "weight": LIVE, "smoke": LIVE, "rate": 5.0, **changes},
     )

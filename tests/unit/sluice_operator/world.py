@@ -294,6 +294,7 @@ class World(Observer):
             route_edits=edits,
             refused=refused,
             unreadable=owned.unreadable,
+            rate=5.0,
             verdict=None if in_doubt else self._simulated_verdict(current),
             alias_version=self.registry.alias_version(("models", "iris"), Connection(), ByAlias("iris", "champion")),
             command=asked(body),

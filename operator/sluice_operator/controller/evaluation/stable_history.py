@@ -40,11 +40,11 @@ async def recent_latencies(
 
 
 async def baseline_of(reader: Reader, subject: Subject, intervals: Intervals) -> Baseline:
-    """The baseline: what stable did in the hours before the run. Raises MetricsLostError."""
+    """The baseline: what stable did in the hours before the run had traffic. Raises MetricsLostError."""
     run, stable = subject.run, subject.revisions.stable
     if stable is None:
         return baseline.from_pods(run.judged, baseline.comparison_bounds(run.judged, {}), (), 0.0)
-    until = run.started_at.timestamp()
+    until = (run.traffic_started_at or run.started_at).timestamp()
     within = await recent_latencies(reader, subject.selection(stable, bounds=None), until, intervals)
     bounds = baseline.comparison_bounds(run.judged, within)
     bin_seconds = max(_BIN_SECONDS, intervals.scrape)

@@ -41,9 +41,9 @@ class MetricQuestions:
         return await self._evaluator.refusal(key, run.prometheus, run.objectives)
 
     async def rate(self, key: Key, current: Status) -> float | None:
-        """How many requests per second does stable get? Asked in Starting, if the run needs automatic steps."""
+        """How many requests per second does stable get? Asked in Starting, if the run has no steps (yet)."""
         run, stable, now = current.run, current.stable, self._clock()
-        if current.phase is not Phase.STARTING or run is None or run.steps or run.at_once or stable is None:
+        if current.phase is not Phase.STARTING or run is None or run.steps or run.returning or stable is None:
             return None
         revision, server = stable.revision, run.prometheus
         return await self._rates.answer(

@@ -85,9 +85,11 @@ class Proofs:
         )
 
     async def smoke(self, key: Key, current: Status, weight_proof: Proof | None, until: float) -> Proof | None:
-        """Does the canary answer a real prediction? Asked in Starting, as soon as weight 0 is live."""
-        route, weight, canary = current.route, current.weight, current.canary
+        """Does the canary answer a real prediction? Asked in Starting, as soon as weight 0 is live, but in no pause."""
+        route, weight, canary, run = current.route, current.weight, current.canary, current.run
         if route is None or weight is None or canary is None or current.phase is not Phase.STARTING:
+            return None
+        if run is not None and run.pause is not None:
             return None
         if weight_proof is None or not weight_proof.live:
             return None

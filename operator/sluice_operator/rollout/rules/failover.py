@@ -166,7 +166,7 @@ def _fail_over(seen: Observation, run: Run) -> Status:
         status = write_weight(status, 0, seen.now)
     verdict = status.verdict if unacted_fail(status) else None
     entered = enter(replace(status, run=going_on, verdict=verdict), Phase.FAILOVER, seen.now)
-    return replace(entered, run=replace(entered.run, pause=pauses.kept(run))) if entered.run else entered
+    return replace(entered, run=replace(entered.run, pause=pauses.of_a_person(run))) if entered.run else entered
 
 
 def _give_back(seen: Observation, run: Run, canary: Revision) -> Status:

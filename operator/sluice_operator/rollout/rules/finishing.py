@@ -106,6 +106,8 @@ def a_watch_that_is_over_ends_in_stable(seen: Observation) -> Status | None:
     alias = status.alias
     if ending is None:
         reason, message = run.reason or "Promoted", run.message or f"{status.stable.model.uri} was promoted"
+        if blind and run.at_once and not run.returning:  # nothing was known before the watch either
+            reason, message = "PromotedUnproven", f"{message}, and its watch had no metrics"
         alias, ending = (
             alias_after(seen, status.stable),
             ended(run, Outcome.PROMOTED, reason, message, seen.now),

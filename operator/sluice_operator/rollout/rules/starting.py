@@ -11,6 +11,7 @@ from sluice_operator.rollout.granted_route import is_withheld
 from sluice_operator.rollout.may_start import is_rejected, is_resting, waits_its_time
 from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.rejections import PROGRESS_DEADLINE_EXCEEDED
+from sluice_operator.rollout.roles import needed_to_start
 from sluice_operator.rollout.rules import initializing
 from sluice_operator.rollout.starts import begin_run
 from sluice_operator.rollout.transitions import enter, roll_back
@@ -107,15 +108,15 @@ def a_start_without_room_or_image_is_abandoned(seen: Observation) -> Status | No
 
 
 def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | None:
-    """Pods that are not ready, or answer wrongly, within `progressDeadline`.
+    """Too few pods that are ready, or that answer wrongly, within `progressDeadline`.
 
     A gateway, a registry or a cluster in trouble holds.
     """
     run, pods = run_in(seen, *BEFORE_TRAFFIC), seen.workload(seen.status.canary)
     if run is None or time_in_phase(seen) < run.rollout.progress_deadline:
         return None
-    answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
-    if pods.unavailable or (pods.ready > 0 and not answers_wrongly) or seen.obstacle(seen.status.canary):
+    answers_wrongly, enough = seen.smoke is not None and seen.smoke.by_canary, pods.ready >= needed_to_start(seen, run)
+    if pods.unavailable or (enough and not answers_wrongly) or seen.obstacle(seen.status.canary):
         return None
     why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or pods.under_way or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"
@@ -134,9 +135,14 @@ def a_ready_canary_that_answers_begins_to_step(seen: Observation) -> Status | No
 
 
 def a_blue_green_revision_that_answers_takes_over(seen: Observation) -> Status | None:
-    """Without steps: it is promoted when all of its pods are ready, after the pause that the spec asks for."""
+    """Without steps: it is promoted when all of its pods are ready, after the pause that the spec asks for.
+
+    A Prometheus that does not answer holds it: nobody would see how it does.
+    """
     status, run = seen.status, _ready_and_known(seen)
-    if run is None or run.returning or run.rollout.blue_green is None:
+    if run is None or run.returning or run.rollout.blue_green is None or seen.rate is None:
+        return None
+    if seen.workload(status.canary).ready < needed_to_start(seen, run):
         return None
     pause = run.rollout.blue_green.pause
     if pause is not None and run.pause_over != run.step:

@@ -74,11 +74,13 @@ def changed_terms_restart_the_run(seen: Observation) -> Status | None:
 
 
 def a_canary_without_ready_pods_gets_no_traffic(seen: Observation) -> Status | None:
-    """Weight 0 at once. When pods are ready, the step gets its weight again, and starts anew."""
+    """Weight 0 at once. When pods are ready, the step gets its weight again, and starts anew; so does blue-green."""
     status, run = seen.status, run_in(seen, Phase.STEPPING, Phase.PROMOTING)
-    if run is None or status.weight is None or status.weight.desired == 0:
+    if run is None or status.weight is None or seen.workload(status.canary).ready > 0:
         return None
-    if seen.workload(status.canary).ready > 0:
+    if status.phase is Phase.PROMOTING and run.at_once and not run.returning:
+        return enter(status, Phase.STARTING, seen.now)
+    if status.weight.desired == 0:
         return None
     without_clock = replace(status, run=replace(run, step_started_at=None))
     return enter(write_weight(without_clock, 0, seen.now), Phase.STEPPING, seen.now)

@@ -105,10 +105,11 @@ def _objectives(verdict: Verdict) -> Iterator[Markup]:
 
 
 def _steps(run: Run | None) -> Iterator[Markup]:
-    if run is None or not run.steps:
+    if run is None:
         return
     rows = [_step(run, index, step) for index, step in enumerate(run.steps)]
-    yield section("Steps of the run", *_moments(run), table("Steps", _STEPS, rows))
+    steps = [table("Steps", _STEPS, rows)] if rows else []
+    yield section("Steps of the run" if rows else "The run", *_moments(run), *steps)
 
 
 def _moments(run: Run) -> Iterator[Markup]:

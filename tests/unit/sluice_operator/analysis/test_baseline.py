@@ -86,16 +86,24 @@ def test_recent_latencies_are_of_ten_minutes_if_they_have_enough_requests(
 
 
 def test_latencies_are_compared_where_stable_has_a_fair_share_of_slow_requests() -> None:
-    """That is from two in a thousand to a quarter; of more than five such bounds, five are chosen."""
+    """That is from two in a thousand to a quarter, and 5 ms or more; of more than five such bounds, five are chosen."""
     shares_slower = dict(zip(LATENCY_BOUNDS, np.geomspace(0.9, 1e-5, len(LATENCY_BOUNDS)), strict=True))
     chosen = baseline.comparison_bounds(
         OBJECTIVES, {**{bound: 1000 * (1 - share) for bound, share in shares_slower.items()}, math.inf: 1000}
     )
-    fair = [bound for bound, share in shares_slower.items() if 0.002 <= share <= 0.25]
+    fair = [bound for bound, share in shares_slower.items() if 0.002 <= share <= 0.25 and bound >= 0.005]
     assert len(chosen) == 5
     assert (chosen[0], chosen[-1]) == (fair[0], fair[-1])
     assert set(chosen) <= set(fair)
     assert list(chosen) == sorted(chosen)
+
+
+def test_an_objective_about_a_millisecond_is_compared_below_five() -> None:
+    """Without one, no bound is so low that nobody would notice the difference."""
+    totals = {0.001: 900.0, 0.002: 950.0, 0.02: 990.0, math.inf: 1000.0}
+    exact = a_spec(objectives=[{"name": "p95", "latency": {"quantile": "0.95", "max": "1ms"}}]).objectives
+    assert baseline.comparison_bounds(OBJECTIVES, totals) == (0.02,)
+    assert 0.002 in baseline.comparison_bounds(exact, totals)
 
 
 def test_few_fair_bounds_are_all_compared() -> None:

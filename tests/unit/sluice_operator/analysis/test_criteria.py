@@ -212,6 +212,7 @@ def test_without_a_threshold_no_request_is_judged() -> None:
         ("0.95", {0.1: 39, math.inf: 39}, {}),  # too few requests
         ("0.95", {0.1: 40, math.inf: 40}, {"mine": 0.1}),
         ("0.95", {}, {}),
+        ("0.95", {0.001: 980, 0.006: 990, math.inf: 1000}, {"mine": 0.006}),  # nobody notices a millisecond
     ],
 )
 def test_the_threshold_is_stable_s_own_quantile(

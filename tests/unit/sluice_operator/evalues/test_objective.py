@@ -131,6 +131,26 @@ def test_in_the_watch_the_canary_is_compared_with_what_stable_did_before() -> No
 
 
 @pytest.mark.parametrize(
+    ("margin", "limit", "allowed"),
+    [
+        (Margin(ratio=2.0, tolerance=LIMIT), LIMIT, 2 * LIMIT),
+        (Margin(tolerance=LIMIT), LIMIT, LIMIT),
+        (Margin(ratio=2.0, tolerance=0.005), None, 0.4),
+        (Margin(drop=0.05), None, 0.55),
+    ],
+)
+def test_a_stable_without_a_past_allows_no_canary_that_hardly_answers(
+    margin: Margin, limit: float | None, allowed: float
+) -> None:
+    """Its limit is taken for its share; without a limit, a fifth of bad requests, or half of the labels."""
+    tested = processes(margin, limit=limit, requests=0, bad=0)
+    assert tested.watch_limit == pytest.approx(allowed)
+    for _ in range(60):
+        tested.update_watch(counts(20, 18))
+    assert tested.log_worse_in_watch[0] > THRESHOLD
+
+
+@pytest.mark.parametrize(
     ("margin", "worse"),
     [
         (Margin(ratio=2.0, tolerance=0.005), 0.2),

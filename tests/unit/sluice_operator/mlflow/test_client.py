@@ -266,6 +266,18 @@ def test_an_alias_or_a_stage_is_moved_by_one_request(named: Named, path: str, bo
     assert sent == [("POST", f"/api/2.0/mlflow/{path}", {"name": "iris", "version": "3", **body})]
 
 
+def test_a_version_in_production_gets_no_other_stage() -> None:
+    """It has one stage, and whoever reads Production would find none in it."""
+    staging = ByStage("iris", "Staging")
+    serving = Server(answers({"model_version": {**VERSION, "current_stage": "Production"}}))
+    with pytest.raises(RegistryError, match="version 3 is in Production, and a version has one stage"):
+        serving.move(named=staging)
+    assert [request.split()[0] for request in serving.requests] == ["GET"]
+    waiting = Server(answers({"model_version": {**VERSION, "current_stage": "None"}}))
+    waiting.move(named=staging)
+    assert [request.split()[0] for request in waiting.requests] == ["GET", "POST"]
+
+
 def test_an_error_is_raised_if_the_alias_is_not_moved() -> None:
     """So the caller can try again."""
     with pytest.raises(RegistryError):

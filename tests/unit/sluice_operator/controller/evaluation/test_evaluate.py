@@ -291,9 +291,10 @@ def test_the_watch_ends_early_only_with_a_fail() -> None:
     assert verdict_at(evaluator_for(serving(bad=0.5)), 155, promoted).result is Result.FAIL
 
 
+@pytest.mark.parametrize("moment_of", ["promoted_at", "swapped_at"])
 @pytest.mark.parametrize(("errors", "result"), [(0, Result.UNDECIDED), (150, Result.FAIL)])
-def test_a_canary_that_becomes_bad_during_the_watch_fails(errors: int, result: Result) -> None:
-    """When stable gets no requests any more, the canary is compared with stable's past."""
+def test_a_canary_that_becomes_bad_during_the_watch_fails(errors: int, result: Result, moment_of: str) -> None:
+    """When stable gets no requests any more, the canary is compared with stable's past: also before that is proven."""
     prometheus = FakePrometheus()
     for scrape in range(60):
         both, unpaired = min(scrape, 30), max(0, scrape - 30)
@@ -304,7 +305,8 @@ def test_a_canary_that_becomes_bad_during_the_watch_fails(errors: int, result: R
             prometheus.scrape(10 * scrape, good, revision=revision, pod_uid=pod_uid)
             prometheus.scrape(10 * scrape, bad, revision=revision, pod_uid=pod_uid, code="500")
     objectives = a_spec(objectives=[{"name": "errors", "errorRate": {"maxRatio": "2"}}]).objectives
-    run = a_run(objectives=objectives, promoted_at=moment(300), step_started_at=None)
+    since: dict[str, Any] = {moment_of: moment(300)}
+    run = a_run(objectives=objectives, step_started_at=None, **since)
     verdict = verdict_at(evaluator_for(prometheus), 595, run)
     assert verdict.result is result
     if errors:

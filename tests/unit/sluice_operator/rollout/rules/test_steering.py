@@ -561,7 +561,7 @@ def test_a_canary_that_fails_is_not_promoted() -> None:
 @pytest.mark.parametrize(
     ("seen", "message"),
     [
-        (starting(), "is starting and has not answered yet"),
+        (starting(), "is starting, and has not been proven to answer"),
         (promoting(), "takes over already"),
         (watching(), "takes over already"),
         (rolling_back(), "traffic goes back: errors 5% breaks its limit"),
