@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ def parts(root: Any) -> Iterator[Any]:
             waiting.extend(part)
         elif isinstance(part, np.ndarray):
             waiting.extend(part.flat if part.dtype == object else ())
+        elif isinstance(part, partial):
+            waiting.extend((part.func, part.args, part.keywords, vars(part)))
         else:
             yield part
             waiting.extend(getattr(part, "__dict__", {}).values())
@@ -40,6 +43,8 @@ def adapt(root: Any) -> None:
     for part in parts(root):
         if getattr(part, "n_jobs", None) is not None:
             part.n_jobs = 1  # a pool of threads for one row costs more than it gives
+        if hasattr(part, "_n_threads"):
+            part._n_threads = 1  # a file may say any number
         if hasattr(part, "_sklearn_output_config"):
             del part._sklearn_output_config  # tables as output need pandas, which is not here
         if isinstance(part, ColumnTransformer):

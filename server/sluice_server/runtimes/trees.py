@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
-from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
 from sluice_server.runtimes.estimator import parts
@@ -25,6 +24,8 @@ def check(root: Any) -> None:
     """Check all trees of an estimator. Raises ModelError for the first one that cannot be followed safely."""
     for part in parts(root):
         if isinstance(part, Tree):
+            if min(part.n_outputs, part.max_n_classes) < 1:
+                raise changed("a tree has no outputs")
             inner = part.children_left != _LEAF
             check_nodes(inner, (part.children_left, part.children_right), part.feature, part.n_features)
         elif isinstance(part, BaseHistGradientBoosting):
@@ -54,10 +55,10 @@ def _check_histogram_trees(part: BaseHistGradientBoosting) -> None:
 
 def _widths(part: Any) -> Iterator[tuple[Tree, int]]:
     """The trees that a part asks, each with the number of columns that it gives them."""
-    if isinstance(part, BaseDecisionTree) and hasattr(part, "tree_"):
-        yield part.tree_, part.n_features_in_
+    if isinstance(tree := getattr(part, "tree_", None), Tree):
+        yield tree, part.n_features_in_
     selections = getattr(part, "estimators_features_", None)
     members = getattr(part, "estimators_", ())  # of boosting an array; a pipeline among them must not become its steps
     for number, member in enumerate(members.ravel() if isinstance(members, np.ndarray) else members):
-        if isinstance(member, BaseDecisionTree):
-            yield member.tree_, part.n_features_in_ if selections is None else len(selections[number])
+        if isinstance(tree := getattr(member, "tree_", None), Tree):
+            yield tree, part.n_features_in_ if selections is None else len(selections[number])

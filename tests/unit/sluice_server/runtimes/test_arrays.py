@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import SplineTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
 from sluice_server.runtimes import arrays
@@ -138,12 +139,18 @@ def stretch(matrix: Any) -> Any:
         (SVC(), fields(support_=np.zeros(1, np.int32)), "indexes"),
         (SVC(), fields(_probA=np.ones(1), _probB=np.ones(1)), "probabilities"),
         (SVC(), fields(_n_support=np.array([90, -20, -10], np.int32)), "negative numbers"),
+        (SVC(), fields(_probA=np.ones(6), _probB=np.empty(0)), "probabilities"),
+        (SVR(), fields(_n_support=np.ones(1_000, np.int32)), "numbers of support vectors"),
+        (SVR(), fields(_impl="c_svc"), "_impl of its own"),
         (SVR(), fields(_dual_coef_=np.ones((1, 1))), "coefficients"),
         (KNeighborsClassifier(), fields(_y=np.full(150, 99)), "no class"),
         (KNeighborsClassifier(), fields(_y=np.full(150, -1)), "no class"),
         (KNeighborsClassifier(), fields(_y=np.zeros(3, int)), "reshape"),
         (KNeighborsClassifier(), fields(_fit_X=FEATURES[:, :1]), "1 columns instead of 4"),
         (KNeighborsClassifier(), fields(effective_metric_="no metric"), "metric"),
+        (KNeighborsClassifier(), fields(n_samples_fit_=1_000_000), "150 rows instead of 1000000"),
+        (KNeighborsClassifier(), fields(effective_metric_params_={"Y_norm_squared": np.ones(1)}), "computes itself"),
+        (KNeighborsClassifier(), fields(_validate_params=np.maximum), "_validate_params of its own"),
     ],
 )
 def test_what_leads_beyond_its_arrays_is_not_loaded(estimator: Any, change: Callable[[Any], None], words: str) -> None:
@@ -154,9 +161,26 @@ def test_what_leads_beyond_its_arrays_is_not_loaded(estimator: Any, change: Call
         arrays.make_safe(make_pipeline(StandardScaler(), estimator))
 
 
+@pytest.mark.parametrize("kernel", ["precomputed", np.maximum, ["rbf"]])
+def test_a_kernel_that_was_computed_before_is_not_served(kernel: Any) -> None:
+    """Its support vectors are indexes of columns, which libsvm does not compare with their number."""
+    estimator = SVR().fit(FEATURES, CLASSES)
+    estimator.kernel = kernel
+    with pytest.raises(ModelError, match=r"a SVR has the kernel .*: train it with one of linear, poly, rbf, sigmoid"):
+        arrays.make_safe(make_pipeline(estimator))
+
+
 def test_a_sparse_matrix_that_leads_beyond_its_columns_is_not_loaded() -> None:
     """scipy compares the indexes with the shape only when it is told to."""
     estimator = SGDClassifier().fit(FEATURES, CLASSES).sparsify()
     estimator.coef_ = stretch(estimator.coef_)
     with pytest.raises(ModelError, match="csr_"):
         arrays.make_safe(estimator)
+
+
+def test_a_spline_is_also_found_in_a_function_of_it() -> None:
+    """A step of a pipeline may be any function of its rows."""
+    spline = splines()[1]
+    spline._t = np.zeros(3)
+    with pytest.raises(ModelError, match="BSpline in the model file"):
+        arrays.make_safe(make_pipeline(FunctionTransformer(partial(np.add, partial(spline, extrapolate=True)))))

@@ -24,6 +24,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -172,3 +173,23 @@ def test_a_file_is_checked_as_it_is_loaded(tmp_path: Path) -> None:
         else:
             with pytest.raises(ModelError, match="leads back"):
                 trees.check(loaded)
+
+
+def test_a_tree_has_an_output() -> None:
+    """Boosting reads one of each leaf."""
+    tree = DecisionTreeClassifier(max_depth=2).fit(FEATURES, CLASSES)
+    _, (width, _, outputs), state = tree.tree_.__reduce__()
+    tree.tree_ = Tree(width, np.zeros(1, np.intp), outputs)
+    tree.tree_.__setstate__(state | {"values": np.empty((len(state["nodes"]), 1, 0))})
+    with pytest.raises(ModelError, match="a tree has no outputs"):
+        trees.check(tree)
+
+
+def test_a_tree_in_another_estimator_is_a_tree() -> None:
+    """An ensemble asks for `tree_` of its members, whatever they are."""
+    forest = RandomForestClassifier(2).fit(FEATURES[:, :1], CLASSES)
+    other = Ridge().fit(FEATURES, CLASSES)
+    other.tree_ = DecisionTreeClassifier().fit(FEATURES, CLASSES).tree_
+    forest.estimators_[1] = other
+    with pytest.raises(ModelError, match="a tree of 4 features gets rows of 1"):
+        trees.check(forest)
