@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice_server.model.precision import rounded
 from sluice_server.model.schema import Kind, Rows, Schema
 from sluice_server.runtimes.perturbed import perturbed
 
@@ -33,7 +34,7 @@ def reference_rows(example: Rows, schema: Schema, nullable: Sequence[bool], dige
         near = perturbed(example, schema, _ROWS, seed + number, spread)
         numbers = [at for at, column in enumerate(schema.columns) if column.kind is Kind.NUMBER]
         near[::2, numbers] = near[::2, numbers].astype(np.float64).round(1)
-        parts.append(near)
+        parts.append(rounded(near, schema))
     rows = np.concatenate(parts)
     if not any(nullable):
         return rows

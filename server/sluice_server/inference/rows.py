@@ -19,6 +19,7 @@ import numpy as np
 from sluice_server.inference.cells import KINDS_OF_TYPES, Number, RejectedError, bounds, read_cell, type_name, wrong
 from sluice_server.inference.rejection import Cause, Location, Rejection, invalid
 from sluice_server.model.manifest import EXAMPLE_ROWS
+from sluice_server.model.precision import rounding
 from sluice_server.model.schema import Kind, Rows, Schema
 
 _FEW = 8  # rows; of more, numpy makes a matrix in half the time if it gets the values one after the other
@@ -46,6 +47,7 @@ class RowReader:
         self._integers = np.array([column.kind is Kind.INTEGER for column in schema.columns])
         self._has_integers = bool(self._integers.any())
         self._has_limits = self._has_integers or any(column.range is not None for column in schema.columns)
+        self._rounding = rounding(schema)
         self._low, self._high = np.array([bounds(column) for column in schema.columns]).T
         self.allow_missing([False] * len(schema.columns))
 
@@ -83,7 +85,8 @@ class RowReader:
             return self._advised(error.rejection)
         if not cells:
             return invalid((), "too_short", "at least one row is needed")
-        return np.array(cells, dtype=self._type)
+        rows = np.array(cells, dtype=self._type)
+        return rows if self._rounding is None else self._rounding(rows)
 
     def _advised(self, rejection: Rejection) -> Rejection:
         """A value of another type, or a missing one, may be right where only the file of the model tells what is."""
@@ -103,7 +106,9 @@ class RowReader:
             return None
         rows = _floats(matrix, width)
         unlimited = not (self._has_limits or self.takes_missing)  # nothing to find that the type has not refused
-        return rows if unlimited or self._is_clean(rows) else None
+        if not (unlimited or self._is_clean(rows)):
+            return None
+        return rows if self._rounding is None else self._rounding(rows)
 
     def _read_numbers(self, values: Any) -> Rows | Rejection | None:
         """The rows of a list of lists, if they are all numbers and all is well; a walk takes ten times as long."""

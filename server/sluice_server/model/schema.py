@@ -32,6 +32,9 @@ class Kind(StrEnum):
 NUMERIC = frozenset({Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN})
 
 
+DOUBLE = "float64"
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """What numbers of a type go to, from `low` to `high`; beyond it they would become other numbers without a word."""
@@ -45,13 +48,15 @@ class Range:
 class Column:
     """One input column; an unnamed one is called by its position. One that is not `required` may be left out.
 
-    `range`: that of its type, where it is smaller than what a column of its kind may hold anyway.
+    `range`: that of its type, where it is smaller than what a column of its kind may hold anyway. `precision`: numpy's
+    name of the type that its numbers are rounded to; all but some of Kind.NUMBER are float64 in a row anyway.
     """
 
     name: str
     kind: Kind
     required: bool = True
     range: Range | None = None
+    precision: str = DOUBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ _COLUMN_KINDS = {
 }
 
 
+_ROUNDED = ("float16", "float32")  # what single precision and half of it make of the numbers of JSON
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 _WHOLE = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
 
@@ -132,7 +138,8 @@ def _column(position: int, entry: dict[str, Any]) -> Column:
             "give the model columns of these types"
         )
     int32 = _range("int32") if entry.get("type") == "integer" else None
-    return Column(name, kind, entry.get("required") is not False, int32)
+    precision = "float32" if entry.get("type") == "float" else DOUBLE
+    return Column(name, kind, entry.get("required") is not False, int32, precision)
 
 
 def _tensor_columns(entry: dict[str, Any]) -> tuple[Column, ...]:
@@ -146,8 +153,8 @@ def _tensor_columns(entry: dict[str, Any]) -> tuple[Column, ...]:
             f"the input is a tensor of {dtype} with shape {shape}, and this server takes numbers and text with shape "
             "[-1, n] or [-1]: log the model with rows of a fixed number of columns"
         )
-    narrow = _range(dtype)
-    return tuple(Column(str(position), kind, range=narrow) for position in range(width))
+    narrow, precision = _range(dtype), dtype if dtype in _ROUNDED else DOUBLE
+    return tuple(Column(str(position), kind, range=narrow, precision=precision) for position in range(width))
 
 
 def _width(shape: object) -> int | None:

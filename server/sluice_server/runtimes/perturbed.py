@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice_server.model.precision import rounded
 from sluice_server.model.schema import NUMERIC, Kind, Rows, Schema
 
 _ROWS, _SEED = 64, 20_250_101
@@ -42,4 +43,4 @@ def perturbed(
             rows[:, at] = np.rint(values) if column.kind is Kind.INTEGER else values
         else:
             rows[:, at] = chance.permutation(rows[:, at])
-    return rows
+    return rounded(rows, schema)

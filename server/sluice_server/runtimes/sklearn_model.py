@@ -16,7 +16,8 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sluice_server.model.schema import Rows, Schema
+from sluice_server.model.precision import common_precision
+from sluice_server.model.schema import DOUBLE, Rows, Schema
 from sluice_server.runtimes import arrays, columns, estimator, row_count, trees, vectorizers
 from sluice_server.runtimes.finite import finite
 from sluice_server.runtimes.missing import nullable
@@ -34,19 +35,27 @@ class SklearnModel:
     """A fitted estimator with one way to run it.
 
     `function`: the method that answers for it, predict or predict_proba. `places`: where the columns that it was fitted
-    with are in a row; None if they are in their order. It is asked for the rows of `example` to see what it gives, and
-    whether it takes rows of one text as a list of texts: a vectorizer does, as it was fitted on a list of them.
+    with are in a row; None if they are in their order. `precision`: the type of numpy that it gets, where all columns
+    are numbers: scikit-learn computes in the precision of what it is given. It is asked for the rows of `example` to
+    see what it gives, and whether it takes rows of one text as a list of texts: a vectorizer does, as it was fitted on
+    a list of them.
 
     Each call of the estimator gets a copy of the rows: one such as StandardScaler(copy=False) changes what it is given.
     """
 
     def __init__(
-        self, fitted: Any, example: Rows, function: str = _PREDICT, places: tuple[int, ...] | None = None
+        self,
+        fitted: Any,
+        example: Rows,
+        function: str = _PREDICT,
+        places: tuple[int, ...] | None = None,
+        precision: str = DOUBLE,
     ) -> None:
         if not hasattr(fitted, function):
             raise ModelError(f"the model file holds a {type(fitted).__name__}, which has no {function}")
         self.estimator = fitted
         self._places: list[int] | int | None = None if places is None else list(places)
+        self._type = example.dtype if example.dtype == object else np.dtype(precision)
         if example.dtype == object and example.shape[1] == 1 and not _answers(fitted, example.copy()):
             self._places = 0
         self.classes = _classes(fitted, self._ordered(example))
@@ -91,8 +100,8 @@ class SklearnModel:
     def _ordered(self, rows: Rows) -> Rows:
         """A copy for one call of the estimator."""
         if isinstance(self._places, list):
-            return rows[:, self._places]
-        return rows.copy() if self._places is None else rows[:, self._places].copy()
+            return rows[:, self._places].astype(self._type, copy=False)
+        return (rows if self._places is None else rows[:, self._places]).astype(self._type)
 
     def _way(self, function: str) -> Callable[[Rows], Output]:
         if function == _PROBABILITIES:
@@ -134,7 +143,7 @@ def load(path: Path, schema: Schema, trusted_types: Sequence[str], example: Rows
     vectorizers.check(fitted)
     estimator.adapt(fitted)
     places = columns.places(schema, *estimator.fitted_columns(fitted))
-    model = SklearnModel(fitted, example, function, places)
+    model = SklearnModel(fitted, example, function, places, common_precision(schema) or DOUBLE)
     _prove(model, example, schema)
     return model
 

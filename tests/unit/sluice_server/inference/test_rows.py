@@ -58,6 +58,37 @@ def test_a_matrix_is_read_at_once_or_left_to_be_walked() -> None:
     assert too_many.cause is Cause.TOO_LARGE
 
 
+SINGLE = '{"name": "s", "type": "float"}'
+
+
+@pytest.mark.parametrize("values", [[[0.1, 0.1]], [[0.1, 0.1]] * 9, [{"s": 0.1, "d": 0.1}], {"s": [0.1], "d": [0.1]}])
+@pytest.mark.parametrize("text", ["", ', {"name": "t", "type": "string", "required": false}'], ids=["numbers", "text"])
+def test_numbers_are_rounded_to_the_type_of_their_column(values: Any, text: str) -> None:
+    """On the short way and on the long one, beside text too; a double stays as it is."""
+    reader = RowReader(parse_inputs(f'[{SINGLE}, {{"name": "d", "type": "double"}}{text}]'), 10)
+    if text:
+        reader.allow_missing([True] * 3)
+        values = (
+            [[*row, None] for row in values] if isinstance(values, list) and isinstance(values[0], list) else values
+        )
+    rows = reader.read(values)
+    assert not isinstance(rows, Rejection)
+    assert set(map(tuple, rows[:, :2].tolist())) == {(float(np.float32(0.1)), 0.1)}
+    assert {type(cell) for cell in rows[:, :2].ravel().tolist()} == {float}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_tensors_are_rounded_as_a_whole(dtype: str) -> None:
+    """What is missing stays missing, and what a type cannot hold is refused before."""
+    tensor = f'[{{"type": "tensor", "tensor-spec": {{"dtype": "{dtype}", "shape": [-1, 2]}}}}]'
+    reader = RowReader(parse_inputs(tensor), 10)
+    reader.allow_missing([True, True])
+    rows = reader.read([[0.1, None]])
+    assert not isinstance(rows, Rejection)
+    assert np.array_equal(rows, np.array([[0.1, np.nan]], dtype).astype(np.float64), equal_nan=True)
+    assert isinstance(reader.read([[0.1, 65_505 if dtype == "float16" else 3.5e38]]), Rejection)
+
+
 def test_text_and_dates_make_rows_of_objects() -> None:
     """Numbers and booleans beside them are floats; a date with a time zone is the same moment in UTC."""
     rows = MIXED.read([["ulm", 3, "2025-01-31T12:30:00+02:00", True], ["", 0.5, "2025-01-31", False]])

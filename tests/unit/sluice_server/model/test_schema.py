@@ -36,6 +36,14 @@ def test_text_and_dates_are_columns() -> None:
     assert parse_inputs(tensor("float32", [-1, 3])).is_numeric
 
 
+def test_numbers_have_the_precision_of_their_type() -> None:
+    """Columns of MLflow's float, and tensors; whole numbers are whole in any."""
+    table = parse_inputs('[{"name": "a", "type": "float"}, {"name": "b", "type": "double"}]')
+    assert [column.precision for column in table.columns] == ["float32", "float64"]
+    for dtype, precision in {"float16": "float16", "float32": "float32", "int8": "float64"}.items():
+        assert parse_inputs(tensor(dtype, [-1, 1])).columns[0].precision == precision
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
@@ -47,7 +55,6 @@ def test_text_and_dates_are_columns() -> None:
         (tensor("complex128", [-1, 2]), "tensor of complex128"),
         ('[{"name": "a", "type": "double"}, {"name": "a", "type": "double"}]', "a name of its own"),
         ("[]", "at least one input column"),
-        ("nonsense", "log the model again"),
     ],
 )
 def test_what_cannot_be_served_is_named(inputs: str, message: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -28,14 +31,16 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.multiclass import OutputCodeClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import SplineTransformer, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
 from sklearn.random_projection import SparseRandomProjection
 from sklearn.svm import LinearSVC
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from sluice_server.convert.parity import Parity, compare
 from sluice_server.inference.batching import predict_together
-from sluice_server.model.schema import Column, Kind, Schema
+from sluice_server.inference.rejection import Rejection
+from sluice_server.inference.rows import RowReader
+from sluice_server.model.schema import Column, Kind, Schema, parse_inputs
 from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import ModelError
 from sluice_server.runtimes.safe_types import SAFE_TYPES
@@ -140,6 +145,28 @@ def test_what_is_data_is_served_as_such(tmp_path: Path, estimator: Any, labels: 
     skops.io.dump(estimator.fit(rows, labels), tmp_path / "m.skops")
     served = load(tmp_path / "m.skops", SCHEMA, sorted(SAFE_TYPES), rows[:2], "predict")
     assert np.array_equal(served.predict(rows).values, estimator.predict(rows))
+
+
+SINGLES = np.random.default_rng(2).choice(np.array([0.1, 0.5, 1.5, 2.5], dtype=np.float32), (60, 2))
+
+
+@pytest.mark.parametrize("types", [["float", "float"], ["float", "double"]], ids=["single", "mixed"])
+def test_a_model_of_single_precision_gets_numbers_of_it(types: list[str], tmp_path: Path) -> None:
+    """To an encoder of float32, the 0.1 of JSON would be no category, without a word."""
+    table = pd.DataFrame({"0": SINGLES[:, 0], "1": SINGLES[:, 1].astype(np.float64)})
+    table = table if types[1] == "double" else table.astype(np.float32)
+    encoders = [("single", OneHotEncoder(handle_unknown="ignore"), ["0"])]
+    estimator = make_pipeline(ColumnTransformer(encoders, remainder=StandardScaler()), LinearRegression())
+    estimator.fit(table, SINGLES.sum(axis=1))
+    wanted = estimator.predict(table)
+    schema = parse_inputs(json.dumps([{"name": str(at), "type": kind} for at, kind in enumerate(types)]))
+    rows = RowReader(schema, 100).read([[round(float(one), 6), float(other)] for one, other in table.to_numpy()])
+    assert not isinstance(rows, Rejection)
+    skops.io.dump(estimator, tmp_path / "m.skops")
+    served = load(tmp_path / "m.skops", schema, sorted(SAFE_TYPES), rows[:5], "predict")
+    assert np.allclose(served.predict(rows).values, wanted, rtol=1e-6)
+    if types == ["float", "float"]:
+        assert np.array_equal(served.predict(rows).values, wanted)
 
 
 def test_something_that_cannot_predict_is_refused(tmp_path: Path) -> None:
