@@ -11,6 +11,7 @@ import ctypes
 import gc
 import logging
 from concurrent.futures import Executor
+from functools import partial
 
 import msgspec
 
@@ -26,6 +27,7 @@ from sluice_server.inference.rejection import Rejection
 from sluice_server.inference.rows import example_reader
 from sluice_server.model.manifest import Manifest
 from sluice_server.model.schema import Kind, Rows
+from sluice_server.runtimes.independence import are_independent
 from sluice_server.runtimes.output import Output
 from sluice_server.runtimes.port import CodeModel, LoadedModel, ModelError, UnfitRowsError
 
@@ -34,6 +36,7 @@ logger = logging.getLogger("sluice.startup")
 # a collector a moment later, and looking at them again and again took a twentieth of its time.
 _YOUNG_OBJECTS = 10_000
 _MADE_UP = "its input example was made up from the signature"
+_DEPENDENT = "near its input example, a row gets another answer among others than alone, or the model takes no such row"
 _LOG_EXAMPLE = "log the model with input_example=X[:5]"
 
 
@@ -98,13 +101,16 @@ async def _batcher(pod: Pod, model: LoadedModel, worker: Executor, example: Rows
     Nor does a model of text, which takes the longer the longer the texts are, and not by its rows; nor one whose file
     says that rows may take it much longer than those that were measured.
     """
-    limit = pod.settings.max_queued_rows
+    limit, schema = pod.settings.max_queued_rows, pod.manifest.schema
+    in_worker = partial(asyncio.get_running_loop().run_in_executor, worker)
+    together = await in_worker(are_independent, model.predict, example, schema)
+    if not together:
+        logger.warning("requests are never put into one batch: %s", _DEPENDENT)
     if isinstance(model, CodeModel):
-        return Batcher(model.predict, worker, limit, with_params=model.predict_with, together=model.together)
-    if not pod.manifest.is_steady or any(column.kind is Kind.TEXT for column in pod.manifest.schema.columns):
-        return Batcher(model.predict, worker, limit)
-    pace = await asyncio.get_running_loop().run_in_executor(worker, measure, model.predict, example)
-    return Batcher(model.predict, worker, limit, pace)
+        return Batcher(model.predict, worker, limit, with_params=model.predict_with, together=together)
+    if not together or not pod.manifest.is_steady or any(column.kind is Kind.TEXT for column in schema.columns):
+        return Batcher(model.predict, worker, limit, together=together)
+    return Batcher(model.predict, worker, limit, await in_worker(measure, model.predict, example))
 
 
 async def _stay() -> None:

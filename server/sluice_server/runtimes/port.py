@@ -111,12 +111,7 @@ class LoadedModel(Protocol):
 
 @runtime_checkable
 class CodeModel(LoadedModel, Protocol):
-    """A model that is somebody's own code, so that nothing is known of what it does with a row.
-
-    `together`: whether rows of several requests may be answered at once.
-    """
-
-    together: bool
+    """A model that is somebody's own code, so that nothing is known of what it does with a row."""
 
     def predict_with(self, rows: Rows, params: Mapping[str, Any] | None) -> Output:
         """As `predict`, with the params of one request; None if it has none."""

@@ -1,8 +1,4 @@
-"""A model that MLflow has loaded, whatever its flavor: its own code runs here, in the worker thread.
-
-What such code does with a row is not known. So it is asked at its start whether a row gets the same answer alone as
-among others; if not, requests are never answered together.
-"""
+"""A model that MLflow has loaded, whatever its flavor: its own code runs here, in the worker thread."""
 
 from __future__ import annotations
 
@@ -20,22 +16,17 @@ from sluice_server.runtimes import answers, frames, row_count
 from sluice_server.runtimes.finite import finite
 from sluice_server.runtimes.missing import nullable
 from sluice_server.runtimes.output import Output, Values
-from sluice_server.runtimes.perturbed import perturbed
 from sluice_server.runtimes.port import ModelError
 from sluice_server.runtimes.steps import refusal
 
-_TRIED = 8  # rows, together and each alone
-_SAME = 1e-6  # relative: arithmetic on many rows may round otherwise than on one
 _PROBABILITIES = "predict_proba"
 
 
 class PyfuncModel:
-    """See `port.CodeModel`. `function`: the method that answers for it. It is asked for the rows of `example`, and for
-    those of `near`, whether they are independent of each other.
-    """
+    """See `port.CodeModel`. `function`: the method that answers for it. It is asked for the rows of `example`."""
 
     def __init__(
-        self, model: mlflow.pyfunc.PyFuncModel, to_input: frames.ToInput, function: str, example: Rows, near: Rows
+        self, model: mlflow.pyfunc.PyFuncModel, to_input: frames.ToInput, function: str, example: Rows
     ) -> None:
         self._model = model
         self._to_input = to_input  # its result may share memory with the rows, and code may change what it is given
@@ -47,7 +38,6 @@ class PyfuncModel:
         self._index = {label: index for index, label in enumerate(self.classes or ())}
         if self.classes is not None and not self._gives_shares:
             self._shares = self._found_shares(example)
-        self.together = self._are_independent(near)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.nullable = nullable(self.predict, example)
@@ -105,15 +95,6 @@ class PyfuncModel:
             return None
         return shares if found.shape == (len(example), len(self.classes or ())) else None
 
-    def _are_independent(self, rows: Rows) -> bool:
-        """Whether each row gets the same answer alone as among the others."""
-        try:
-            whole = self.predict(rows).values
-            alone = [self.predict(rows[at : at + 1]).values for at in range(len(rows))]
-        except Exception:  # rows that it does not take prove nothing
-            return False
-        return all(_are_equal(whole[at : at + 1], one) for at, one in enumerate(alone))
-
 
 def load(folder: Path, found: Manifest, example: Rows) -> PyfuncModel:
     """The model in a folder of MLflow's, which has answered `example`. Raises ModelError, and what its code does."""
@@ -125,8 +106,7 @@ def load(folder: Path, found: Manifest, example: Rows) -> PyfuncModel:
             "to pip_requirements when the model is logged, and set server.image to an image that has it"
         ) from error
     to_input = frames.for_signature(found.signature.inputs)
-    near = perturbed(example, found.schema)[:_TRIED]
-    loaded = PyfuncModel(model, to_input, found.predict_function, example, near)
+    loaded = PyfuncModel(model, to_input, found.predict_function, example)
     row_count.prove(loaded.predict, example)
     return loaded
 
@@ -137,9 +117,3 @@ def _estimator(model: mlflow.pyfunc.PyFuncModel) -> Any:
         return model.get_raw_model()
     except NotImplementedError:
         return None
-
-
-def _are_equal(one: Values, other: Values) -> bool:
-    if one.dtype.kind in "fc" and other.dtype.kind in "fc" and one.shape == other.shape:
-        return bool(np.allclose(one, other, rtol=_SAME, atol=0.0, equal_nan=True))
-    return bool(one.tolist() == other.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder, StandardScaler, minmax_scale
 
 from sluice_server.inference.pace import Pace
 from sluice_server.model.schema import Rows
@@ -197,6 +198,28 @@ def test_a_model_that_cannot_answer_a_made_up_example_says_what_to_log(
     estimator = make_pipeline(OneHotEncoder(), LinearRegression()).fit(TABLE.round(), CLASSES)
     message = reason(served(start, save, tmp_path, estimator, example_is_made_up=True, example_unfit="[0].a: ?"))
     assert "the logged example does not fit ([0].a: ?): log the model with input_example=X[:5]" in message
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["compares rows", "does not"])
+def test_a_row_gets_its_own_answer_whoever_asks_at_the_same_time(
+    start: Start, save: Save, tmp_path: Path, trusted: bool
+) -> None:
+    """A step that scales by the rows that it gets would give others' rows a part in it: one request at a time."""
+    step = FunctionTransformer(minmax_scale if trusted else None)
+    estimator = make_pipeline(step, LinearRegression()).fit(TABLE, CLASSES)
+    folder = save(tmp_path / "model", estimator, signature("abcd"), [0.5] * 4)
+    client = start(model_dir=folder, trusted_types=("sklearn.preprocessing._data.minmax_scale",))
+    requests = [TABLE.to_numpy()[at : at + 2] for at in range(0, 150, 30)]
+
+    async def together() -> list[Any]:
+        predict, stay = client.process.pod.data_plane.predict, asyncio.Event()
+        answers = [predict(rows, "cluster", False, stay.wait) for rows in requests]
+        return [answer.output.values for answer in await asyncio.gather(*answers)]  # type: ignore[union-attr]
+
+    assert np.allclose(asyncio.run(together()), [estimator.predict(rows) for rows in requests])
+    batcher = client.process.pod.data_plane._batcher
+    assert batcher is not None
+    assert batcher._together is not trusted
 
 
 class Sum(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
