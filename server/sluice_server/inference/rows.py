@@ -29,6 +29,9 @@ _INFERRED = (
     "other values there, log it with signature=mlflow.models.infer_signature(X, model.predict(X)), X being the data it "
     "was fitted on"
 )
+_WITHOUT_NAMES = (
+    ": the model's columns have no names but 0, 1, 2, ..., so send rows as lists in their order, or these names"
+)
 _NO_DATE = "NaT"  # what pandas, and MLflow's client, call a date that is missing
 
 
@@ -189,7 +192,8 @@ class RowReader:
             return record[column.name]
         if not self._required[at]:
             return None
-        raise wrong((*where, column.name), "missing", f"the column {column.name!r} is required")
+        instead = "" if self.schema.is_named else _WITHOUT_NAMES
+        raise wrong((*where, column.name), "missing", f"the column {column.name!r} is required{instead}")
 
     def _cell(self, value: Any, at: int, where: Location) -> Any:
         column = self.schema.columns[at]

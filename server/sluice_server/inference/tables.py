@@ -1,7 +1,7 @@
 """Tables with a line of column names, and how these meet the columns of a schema.
 
-By name, also where names are numbers. By place only where the schema has no names and the table has none of its own
-that could be meant: then it needs as many columns as the schema.
+By name, also where names are numbers. By place only where the schema has no names and the table has none of those
+numbers either: then it needs as many columns as the schema. With some of them, nobody knows what is meant.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ def header(names: tuple[str, ...], schema: Schema) -> tuple[str, ...] | Rejectio
     for name in schema.names:
         if times[name] > 1:
             return invalid((), "duplicate_name", f"{times[name]} columns have the name {name!r}: leave one of them")
-    if schema.is_named or times.keys() >= set(schema.names):
+    lacking = [name for name in schema.names if name not in times]
+    if schema.is_named or not lacking:
         return names
     width = len(schema.columns)
-    if len(names) != width:
-        message = (
-            f"the model's columns have no names, so a table needs {width} columns in their order, or the names "
-            f"{', '.join(schema.names[:20])}; this one has {len(names)} columns"
-        )
-        return invalid((), "wrong_length", message)
-    return schema.names
+    if len(names) == width == len(lacking):
+        return schema.names
+    has = f"{len(names)} columns" if len(lacking) == width else f"a part of these names, and not {lacking[0]!r}"
+    message = (
+        f"the model's columns have no names, so a table needs {width} columns in their order, or the names "
+        f"{', '.join(schema.names[:20])}; this one has {has}"
+    )
+    return invalid((), "wrong_length", message)
 
 
 def rows(names: tuple[str, ...], data: Sequence[Any], schema: Schema) -> list[Any] | Rejection:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 from sluice_server.inference import tables
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader
-from sluice_server.model.schema import Column, Kind, Rows
+from sluice_server.model.schema import Column, Kind, Rows, Schema
 
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _MISSING = ("", "NaN", "nan", "NA", "null")
+_SHOWN, _LONGEST = 10, 100  # names, and characters of one, in a message
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -37,7 +39,7 @@ def read(body: bytes, reader: RowReader) -> Rows | Rejection:
             Cause.TOO_LARGE, f"the table has more than {reader.max_rows} rows, which is the limit: split it"
         )
     first, *rows = lines or [[]]
-    names = tables.header(tuple(first), reader.schema)
+    names = _header(first, reader.schema)
     if isinstance(names, Rejection):
         return names
     columns = {column.name: column for column in reader.schema.columns}
@@ -48,6 +50,21 @@ def read(body: bytes, reader: RowReader) -> Rows | Rejection:
         pairs = zip(names, row, strict=True)
         records.append({name: _value(text, columns[name]) for name, text in pairs if name in columns})
     return reader.read(records)
+
+
+def _header(first: list[str], schema: Schema) -> tuple[str, ...] | Rejection:
+    """What the columns are called, by the first line of a body; one without any name of the model's is none."""
+    if schema.is_named and first and not set(first) & set(schema.names):
+        message = (
+            f"the first line has none of the model's columns ({_listed(schema.names)}), but {_listed(first)}: send a "
+            "first line with their names, and commas between values"
+        )
+        return invalid((), "missing", message)
+    return tables.header(tuple(first), schema)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name[:_LONGEST]) for name in names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _value(text: str, column: Column) -> Any:

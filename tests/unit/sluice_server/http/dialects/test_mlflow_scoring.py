@@ -107,7 +107,7 @@ def test_names_that_are_numbers_are_names(body: Any, content_type: str) -> None:
     assert rows(dialect(UNNAMED), body, content_type) == [[1, 2]]
 
 
-@pytest.mark.parametrize("names", [["i", "p", "q"], ["p"], ["1", "2", "3"]])
+@pytest.mark.parametrize("names", [["i", "p", "q"], ["p"], ["1", "2", "3"], ["1", "zero"], ["index", "0"]])
 def test_columns_without_names_are_never_shifted(names: list[str]) -> None:
     """By place, a table of another width would put each value into the wrong column."""
     row = list(range(len(names)))
@@ -202,6 +202,29 @@ def test_csv_that_does_not_fit_is_told_by_its_line(text: bytes, words: str) -> N
     """Nothing is guessed: text is no number."""
     code, _, message = rejected(dialect(), text, "text/csv")
     assert (code, words in message) == (400, True), message
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (b"a;i;t\n0,5;2;true\n", "'a;i;t'"),
+        (b"a\ti\tt\n0.5\t2\ttrue\n", r"'a\ti\tt'"),
+        (b"0.5,2,true\n1.5,3,false\n", "'0.5', '2', 'true'"),
+    ],
+    ids=["semicolons", "tabs", "no names"],
+)
+def test_a_first_line_without_names_is_told_as_it_was_read(text: bytes, read: str) -> None:
+    """Its client sees which commas or names are missing."""
+    code, _, message = rejected(dialect(), text, "text/csv")
+    assert code == 400
+    assert message.startswith(f"the first line has none of the model's columns ('a', 'i', 't'), but {read}: ")
+
+
+@pytest.mark.parametrize("body", [{"dataframe_records": [{"p": 1, "q": 2}]}, {"inputs": {"p": [1], "q": [2]}}])
+def test_names_for_a_model_without_them_are_told_what_to_send(body: Any) -> None:
+    """An object has no order by which its values could be taken."""
+    code, _, message = rejected(dialect(UNNAMED), body)
+    assert (code, "send rows as lists in their order" in message) == (400, True), message
 
 
 def test_limits_are_413() -> None:
