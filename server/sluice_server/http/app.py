@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -51,6 +51,7 @@ def build_app(pod: Pod) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
+    _add_not_found(app, pod.identity)
     _add_health(app, pod)
     _add_description(app, pod)
     app.include_router(
@@ -72,6 +73,16 @@ def build_app(pod: Pod) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     return app
+
+
+def _add_not_found(app: FastAPI, identity: Identity) -> None:
+    """Clients of other servers ask at their paths: they are told those of this one."""
+    infer, _ = open_inference.paths(identity)
+    detail = f"Not Found: predictions are at /predict, /invocations (MLflow) and {infer} (Open Inference); see /docs"
+
+    @app.exception_handler(404)
+    async def not_found(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": detail}, 404)
 
 
 def _add_health(app: FastAPI, pod: Pod) -> None:

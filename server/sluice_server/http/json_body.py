@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import Any
@@ -13,6 +14,7 @@ from sluice_server.inference.rejection import Cause, Rejection
 CONTENT_TYPE = "JSON: send content-type: application/json"
 # msgspec reads strings as UTF-8 only when it makes them, and then raises what Python does.
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NOT_UTF8, _FIRST = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), 4  # a letter of ASCII has a zero byte there
 _PARTS_PER_ROW, _MORE_PARTS = 4, 1_000
 _HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 _NOT_A_NUMBER = re.compile(rb"[:,\[\s](NaN|-?Infinity)\b")
@@ -47,8 +49,10 @@ def why(error: Exception, body: bytes) -> str:
     """Why a body is no JSON, from one of the exceptions NOT_JSON."""
     if isinstance(error, RecursionError):
         return "the body is nested too deeply"
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError) or body.startswith(_NOT_UTF8) or b"\0" in body[:_FIRST]:
         return "the body is not JSON: it is not UTF-8"
+    if body.startswith(codecs.BOM_UTF8):
+        return "the body is not JSON, which has no byte order mark: send UTF-8 without one"
     if found := _NOT_A_NUMBER.search(body):
         name = found[1].decode()
         instead = "null where a value may be missing, else a number" if name == "NaN" else "a number"

@@ -132,6 +132,11 @@ def parse_inputs(inputs: str, is_inferred: bool = False) -> Schema:
 def _column(position: int, entry: dict[str, Any]) -> Column:
     name = str(entry.get("name", position))
     kind = _COLUMN_KINDS.get(str(entry.get("type")))
+    if entry.get("type") == "tensor":
+        raise SignatureError(
+            f"input {name!r} is one of several tensors, and this server takes one tensor, or a column for each input: "
+            "log the same model with the signature of a table, infer_signature(pandas.DataFrame({...}), ...)"
+        )
     if kind is None:
         raise SignatureError(
             f"input column {name!r} has type {entry.get('type')!r}, and this server takes {', '.join(_COLUMN_KINDS)}: "

@@ -46,7 +46,7 @@ async def load(pod: Pod, worker: Executor) -> None:
         example = await _answer_example(pod, worker)
     except Exception as error:  # any failure of a model means the same: not ready, and why
         logger.exception("the model cannot be served")
-        hint = _hint(pod.manifest)
+        hint = "" if isinstance(error, ModelError) else _hint(pod.manifest)  # such an error says what is wrong itself
         what = str(error) if isinstance(error, ModelError | UnfitRowsError) else f"{type(error).__name__}: {error}"
         reason = f"the model cannot be served: {what[:500]}{hint}"
         pod.readiness.reached(Phase.FAILED, reason)

@@ -5,6 +5,7 @@ skops and scikit-learn are imported when a file is checked or loaded, not with t
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +26,7 @@ _BOOSTERS = {"xgboost": "XGBoost", "lightgbm": "LightGBM"}  # compiled code foll
 _PER_PART = 3_000  # bytes that a list or object of the structure takes: 2,100 with a thousand trees
 _NO_LIMIT = 16 * 2**30  # bytes, where the container has no limit: the structure of no real model needs as much
 _PREDICT_FUNCTIONS = ("predict", "predict_proba")
+_LONGEST = 100  # characters of the name of a class
 LOG_WITH_SKOPS = (
     "log it with mlflow.sklearn.log_model(..., serialization_format='skops'); where MLflow then asks for it, add "
     "skops_trusted_types=[...] with the types that it names"
@@ -65,8 +67,10 @@ class SkopsRuntime:
             return None
         return Refused(
             "PickleNotTrusted",
-            f"the model is saved as {saved}, and loading it would run code out of the file: {LOG_WITH_SKOPS}; or set "
-            "trust: Code, if the administrator allows it",
+            f"the model is saved as {saved}, and loading it would run code out of the file: {LOG_WITH_SKOPS}. After "
+            "mlflow.sklearn.autolog(), which pickles, log the fitted model so, or set serialization_format='skops' "
+            "there, with which it logs no model that needs skops_trusted_types. Or set trust: Code, if the "
+            "administrator allows it",
         )
 
     def check_file(self, folder: Path, name: str, allowed: Allowed) -> Refused | None:
@@ -101,11 +105,12 @@ def check_archive(folder: Path, name: str, allowed: Allowed, safe: frozenset[str
                 f"{limit / 2**20:.0f} MiB: raise server.resources.limits.memory",
             )
         types = get_untrusted_types(file=folder / name)
+        root = _root(folder / name) if set(types) - safe else ""
     except Exception as error:  # a hostile file may break the parser in any way; none of them is worth a retry
         return Refused(
             "BadModelFile", f"{name} cannot be read as a skops file ({type(error).__name__}): log the model again"
         )
-    return check_types(types, allowed, safe)
+    return check_types(types, allowed, safe, root)
 
 
 def _to_read_structure(archive: zipfile.ZipFile) -> int:
@@ -118,8 +123,19 @@ def _to_read_structure(archive: zipfile.ZipFile) -> int:
     return 2 * size + _PER_PART * parts
 
 
-def check_types(found: Iterable[str], allowed: Allowed, safe: frozenset[str] = SAFE_TYPES) -> Refused | None:
-    """Refuses types beyond the safe ones and the operator's list; the list that the model carries proves nothing."""
+def _root(file: Path) -> str:
+    """The class of what a skops file holds."""
+    with zipfile.ZipFile(file) as archive:
+        return str(json.loads(archive.read("schema.json"))["__class__"])[:_LONGEST]
+
+
+def check_types(
+    found: Iterable[str], allowed: Allowed, safe: frozenset[str] = SAFE_TYPES, root: str = ""
+) -> Refused | None:
+    """Refuses types beyond the safe ones and the operator's list; the list that the model carries proves nothing.
+
+    `root`: the class of the model. One that searches has parts that no prediction asks.
+    """
     unknown = sorted(set(found) - safe)
     beyond = sorted(set(unknown) - set(allowed.trusted_types))
     if not beyond and (not unknown or allowed.trust is not Trust.DATA):
@@ -127,18 +143,26 @@ def check_types(found: Iterable[str], allowed: Allowed, safe: frozenset[str] = S
     hint = "set `trust: TrustedTypes`"
     if beyond:
         hint += ", and have the administrator add them to SLUICE_TRUSTED_TYPES of the operator"
+    is_search = root.endswith("SearchCV")
     boosters = [flavor for flavor in _BOOSTERS if any(each.startswith(f"{flavor}.") for each in unknown)]
     if boosters:
         return Refused(
             "UntrustedTypes",
             f"the model file holds an estimator of {_BOOSTERS[boosters[0]]} inside of another one, where its trees are "
-            f"not checked: log that estimator alone with mlflow.{boosters[0]}.log_model, trained on a table whose text "
-            "is of the type category; or set trust: Code, if the administrator allows it",
+            f"not checked: log {'search.best_estimator_' if is_search else 'that estimator'} alone with "
+            f"mlflow.{boosters[0]}.log_model, trained on a table whose text is of the type category; or set trust: "
+            "Code, if the administrator allows it",
+        )
+    instead = "Train without them"
+    if is_search:
+        instead = (
+            f"It is a {root}, which keeps all of its search: log search.best_estimator_, which predicts the same "
+            "without that; or train without them"
         )
     return Refused(
         "UntrustedTypes",
-        f"the model file holds types that trust: {allowed.trust} does not allow: {_listed(beyond or unknown)}. Train "
-        f"without them; or {hint}",
+        f"the model file holds types that trust: {allowed.trust} does not allow: {_listed(beyond or unknown)}. "
+        f"{instead}; or {hint}",
     )
 
 

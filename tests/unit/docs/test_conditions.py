@@ -25,7 +25,7 @@ OTHERS = {
     *("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerStatusUnknown"),
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "OutOf"),
     *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure"),
-    *("ArrayFeatureExtractor", "CPUExecutionProvider"),
+    *("ArrayFeatureExtractor", "CPUExecutionProvider", "SearchCV"),
     *("NaN", "NaT", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
     *("ImplementationSpecific", "AlwaysAllow", "PodDisruptionBudget"),
     *("AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"),  # of S3

@@ -69,6 +69,16 @@ def test_a_trailing_slash_predicts_too(client: Client) -> None:
     assert client.post("/predict/", json={"features": ROW}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/models/iris:predict"), ("POST", "/api/v1.0/predictions"), ("GET", "/")]
+)
+def test_the_paths_of_other_servers_are_answered_with_those_of_this_one(client: Client, method: str, path: str) -> None:
+    """Who changes servers learns where to ask."""
+    answer = client.request(method, path, json={"instances": [ROW]})
+    assert answer.status_code == 404
+    assert all(ours in answer.json()["detail"] for ours in ("/predict", "/invocations", "/v2/models/iris/infer"))
+
+
 def test_metrics_are_on_the_cluster_port_only(client: Client) -> None:
     """What comes through the gateway cannot read them."""
     assert client.get("/metrics", "gateway").status_code == 404

@@ -55,6 +55,8 @@ def test_numbers_have_the_precision_of_their_type() -> None:
         (tensor("complex128", [-1, 2]), "tensor of complex128"),
         ('[{"name": "a", "type": "double"}, {"name": "a", "type": "double"}]', "a name of its own"),
         ("[]", "at least one input column"),
+        (json.dumps([{"name": "a", **json.loads(tensor("float32", [-1, 1]))[0]}] * 2), "signature of a table"),
+        ("nonsense", "log the model again"),
     ],
 )
 def test_what_cannot_be_served_is_named(inputs: str, message: str) -> None:

@@ -200,6 +200,12 @@ def test_a_model_that_cannot_answer_a_made_up_example_says_what_to_log(
     assert "the logged example does not fit ([0].a: ?): log the model with input_example=X[:5]" in message
 
 
+def test_a_model_that_says_what_is_wrong_blames_no_example(start: Start, save: Save, tmp_path: Path) -> None:
+    """The signature is, and another example would not help."""
+    estimator = LinearRegression().fit(TABLE, CLASSES)
+    assert "example" not in reason(served(start, save, tmp_path, estimator, "ab", example_is_made_up=True))
+
+
 @pytest.mark.parametrize("trusted", [True, False], ids=["compares rows", "does not"])
 def test_a_row_gets_its_own_answer_whoever_asks_at_the_same_time(
     start: Start, save: Save, tmp_path: Path, trusted: bool

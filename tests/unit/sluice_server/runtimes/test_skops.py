@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import skops.io
+from scipy.stats import loguniform
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RandomizedSearchCV, TimeSeriesSplit
 
 from sluice_server.runtimes.port import Allowed, Image
 from sluice_server.runtimes.safe_types import SAFE_TYPES
-from sluice_server.runtimes.skops import check_types
+from sluice_server.runtimes.skops import check_archive, check_types
 from sluice_server.settings import Trust
 
 IMAGE = Image("3.11.7", {"scikit-learn": "1.9.1"}, 2**30)
@@ -31,6 +36,26 @@ def test_types_beyond_the_safe_ones_and_the_operators_list_are_refused(trust: Tr
     assert "posix.system" in refused.message
     assert hint in refused.message
     assert "sklearn.tree._tree.Tree" not in refused.message
+
+
+@pytest.mark.parametrize("kind", ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV"])
+def test_a_search_is_told_to_log_what_it_has_found(kind: str) -> None:
+    """Its distributions and splits are in no prediction; whatever they are."""
+    for types in (["scipy.stats._distn_infrastructure.rv_continuous_frozen"], ["xgboost.sklearn.XGBClassifier"]):
+        refused = check_types(types, Allowed(Trust.DATA, (), IMAGE), root=kind)
+        assert refused is not None
+        assert "log search.best_estimator_" in refused.message
+
+
+def test_the_class_of_a_search_is_read_from_its_file(tmp_path: Path) -> None:
+    """As `fetch` does before it constructs anything."""
+    distribution = {"C": loguniform(0.1, 1)}
+    search = RandomizedSearchCV(LogisticRegression(), distribution, n_iter=1, cv=TimeSeriesSplit(2), random_state=0)
+    search.fit([[at] for at in range(12)], [0, 1] * 6)
+    skops.io.dump(search, tmp_path / "model.skops")
+    refused = check_archive(tmp_path, "model.skops", Allowed(Trust.DATA, (), IMAGE), SAFE_TYPES)
+    assert refused is not None
+    assert "TimeSeriesSplit. It is a RandomizedSearchCV" in refused.message
 
 
 def test_a_booster_inside_of_a_pipeline_is_told_how_to_be_logged() -> None:

@@ -227,6 +227,9 @@ def test_any_bytes_are_read_or_rejected(content: bytes) -> None:
         (b'{"features": [[NaN, 1]]}', "JSON, which has no NaN: send null where a value may be missing"),
         (b'{"features": [[1,-Infinity]]}', "JSON, which has no -Infinity: send a number"),
         (b"[" * 1_030, "nested too deeply"),
+        (b'\xef\xbb\xbf{"features": [[1, 2]]}', "no byte order mark: send UTF-8 without one"),
+        ('{"features": [[1, 2]]}'.encode("utf-16"), "not UTF-8"),
+        ('{"features": [[1, 2]]}'.encode("utf-16-be"), "not UTF-8"),
     ],
 )
 def test_what_is_no_json_is_told_why(content: bytes, words: str) -> None:
