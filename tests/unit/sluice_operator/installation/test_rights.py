@@ -29,7 +29,8 @@ class Server:
 
 def test_the_rights_are_those_of_the_manifests() -> None:
     """Those for the Lease are in a Role of their own, which the check of the Lease needs itself."""
-    granted = {(right.group, right.resource, right.verb) for right in manifests.granted(manifests.RBAC.read_text())}
+    rights = (grant.right for grant in manifests.of_manifests())
+    granted = {(right.group, right.resource, right.verb) for right in rights}
     assert {right for right in granted if right[1] != "leases"} == NEEDED
 
 
