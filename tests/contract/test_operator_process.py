@@ -175,6 +175,8 @@ def test_an_object_that_cannot_be_read_as_a_whole_is_refused(
         eventually(
             "it is refused", lambda: "PodTemplateInvalid" in stable("get", "mdep", "unreadable", "-n=models", reason)
         )
+        generation = stable("get", "mdep", "unreadable", "-n=models", "--output=jsonpath={.metadata.generation}")
+        assert generation == "1", "what was left out is still in the spec"
         stable("delete", "service/iris", "--namespace=models")
         eventually("the operator works for others", lambda: exists(stable, "service/iris"))
     finally:

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sluice_operator.api import names, spec, status
+from sluice_operator.api import foreign_json, names, spec, status
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
@@ -57,7 +57,7 @@ def _documents(lines: Iterable[str]) -> Iterator[Manifest]:
     for line in lines:
         text += line
         if line.startswith("}"):
-            yield json.loads(text)
+            yield foreign_json.decoded(text.encode())
             text = ""
 
 
@@ -162,7 +162,7 @@ def _kubectl(*arguments: str, absent: dict[str, Any] | None = None) -> dict[str,
         raise CommandError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
     if absent is not None and not done.stdout.strip():
         return absent
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = foreign_json.decoded(done.stdout.encode())
     return answer
 
 

@@ -124,6 +124,17 @@ def test_status_shows_the_rollout(terminal: Terminal) -> None:
         assert part in out
 
 
+@pytest.mark.parametrize("options", [(), ("--watch",)])
+def test_status_shows_an_object_that_is_nested_too_deeply(terminal: Terminal, options: tuple[str, ...]) -> None:
+    """The API server takes more brackets in one another than can be read here."""
+    shown = terminal.folder / "object"
+    deep = '"podTemplate": ' + "[" * 2_000 + "]" * 2_000
+    shown.write_text(shown.read_text().replace('"server": {', '"server": {' + deep + ", "))
+    assert deep in shown.read_text()
+    _, out, _ = terminal.run("status", "iris", *options)
+    assert "Stepping, step 2 of 2" in out
+
+
 def test_status_watch_prints_a_line_for_each_change(terminal: Terminal) -> None:
     """Without a terminal. It ends, with a sentence, when the API server ends the watch."""
     code, out, err = terminal.run("status", "iris", "--watch")
