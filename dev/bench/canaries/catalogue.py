@@ -56,8 +56,9 @@ def _server(faults: Mapping[str, str], more: Mapping[str, str]) -> dict[str, Any
 
 IDENTICAL = Kind("identical")
 ERRORS = Kind("5 % errors", faults={"FAULT_ERRORS": "0.05"})
-# Without the delay it is not slower than stable at first, because a pod with a fifth of the requests is faster.
-SLOWER = Kind("p95 +50 %", faults={"FAULT_SLOWER": "0.5", "FAULT_DELAY": "0.005"})
+# Without the delay it is not slower than stable at first, because a pod with a fifth of the requests is faster; and no
+# latency below 5 ms is compared.
+SLOWER = Kind("p95 +50 %", faults={"FAULT_SLOWER": "0.5", "FAULT_DELAY": "0.01"})
 INACCURATE = Kind("accuracy -10 points", model="inaccurate")
 HANGS = Kind("hangs", faults={"FAULT_HANG_AFTER": str(HANGS_AFTER)})
 CRASHES = Kind("crashes on one input", faults={"FAULT_CRASH_ON": CRASHES_ON})
