@@ -20,7 +20,7 @@ from typing import Protocol
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes.claim import Claim, Step, step
-from sluice_operator.kubernetes.port import Conflict, NoAnswer, ReadRefused, Reads, WriteRefused
+from sluice_operator.kubernetes.port import Conflict, NoAnswer, ReadRefused, WriteRefused
 
 _log = logging.getLogger(__name__)
 HELD_FOR = 20.0  # seconds
@@ -29,8 +29,12 @@ _SHORTEST = 0.01  # seconds for which it is worth to wait
 _RIVAL_FOR = 180.0  # seconds after the last question, in which the other one has asked three times
 
 
-class ClaimStore(Reads, Protocol):
+class ClaimStore(Protocol):
     """The verbs that claims need. Those that write raise Conflict or WriteRefused."""
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None: ...
+
+    async def named(self, kind: str, namespace: str, name: str) -> list[Manifest]: ...
 
     async def create(self, manifest: Manifest) -> None: ...
 
@@ -146,7 +150,7 @@ class Claims:
                 await self._look(namespace, None, self._clock(), wake)
 
     async def _list(self) -> dict[str, Claim]:
-        found = [await self._store.find("ConfigMap", each, names.CLAIM_LABELS) for each in self._namespaces]
+        found = [await self._store.named("ConfigMap", each, names.CLAIM) for each in self._namespaces]
         claims = [Claim.read(manifest) for manifests in found for manifest in manifests]
         return {claim.namespace: claim for claim in claims}
 

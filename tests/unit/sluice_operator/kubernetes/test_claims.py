@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,9 +33,10 @@ class Link:
         if self.fault:
             raise self.fault
 
-    async def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+    async def named(self, kind: str, namespace: str, name: str) -> list[Manifest]:
         await self._reach()
-        return await self.kube.find(kind, namespace, labels)
+        found = await self.kube.find(kind, namespace, {})
+        return [manifest for manifest in found if manifest["metadata"]["name"] == name]
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         await self._reach()
