@@ -81,6 +81,10 @@ class FakeKube:
             if stored_kind == kind and labels.items() <= manifest["metadata"].get("labels", {}).items()
         ]
 
+    async def named(self, kind: str, namespace: str, name: str) -> list[Manifest]:
+        found = await self.find(kind, namespace, {})
+        return [manifest for manifest in found if manifest["metadata"]["name"] == name]
+
     async def each(self, kind: str, labels: Mapping[str, str]) -> AsyncIterator[Manifest]:
         for manifest in await self.find(kind, "", labels):
             yield manifest

@@ -35,8 +35,7 @@ class Link:
 
     async def named(self, kind: str, namespace: str, name: str) -> list[Manifest]:
         await self._reach()
-        found = await self.kube.find(kind, namespace, {})
-        return [manifest for manifest in found if manifest["metadata"]["name"] == name]
+        return await self.kube.named(kind, namespace, name)
 
     async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         await self._reach()
