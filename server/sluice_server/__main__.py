@@ -22,12 +22,12 @@ from sluice_server.settings import (
     MLFLOW_DEFAULTS,
     REGISTRY_CA,
     LogSettings,
-    SettingError,
     convert_settings,
     fetch_settings,
     mlflow_defaults,
     serve_settings,
 )
+from sluice_server.variables import SettingError
 
 
 def main(arguments: Sequence[str], env: MutableMapping[str, str]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluice_server.settings import SettingError, number
+from sluice_server.variables import SettingError, number
 
 # What a variable of the family is called without its prefix, and the variable that it stands for.
 _FAMILY: Mapping[str, str] = {

@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from sluice_server import handover, otlp_values
 from sluice_server.handover import Place
 from sluice_server.otlp_values import Sampling
-
-Number = TypeVar("Number", int, float)
+from sluice_server.variables import SettingError, choice, flag, header, names, number, required
 
 # An init container is retried by the kubelet, so one try is short. A user's own value of a variable wins.
 MLFLOW_DEFAULTS: Mapping[str, str] = {
@@ -30,11 +28,6 @@ MLFLOW_DEFAULTS: Mapping[str, str] = {
 REGISTRY_CA = Path("/etc/sluice/registry/ca.crt")  # of the Secret with the registry's credentials, if it has one
 _STORE_URL = re.compile(r"https?://[^/@\s?#]+(/[^@\s?#]*)?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
-
-
-class SettingError(ValueError):
-    """A variable of the environment that cannot be used; the message names it and says what to write."""
 
 
 class Trust(StrEnum):
@@ -147,10 +140,10 @@ def mlflow_defaults(authority: Path) -> dict[str, str]:
 def fetch_settings(env: Mapping[str, str]) -> FetchSettings:
     """The settings of `fetch` and `prepare`; raises SettingError."""
     return FetchSettings(
-        model_uri=_required(env, "SLUICE_MODEL_URI", "a pinned model, for example models:/iris/3"),
+        model_uri=required(env, "SLUICE_MODEL_URI", "a pinned model, for example models:/iris/3"),
         model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
-        trust=_choice(env, "SLUICE_TRUST", Trust, Trust.DATA),
-        trusted_types=_names(env, "SLUICE_TRUSTED_TYPES"),
+        trust=choice(env, "SLUICE_TRUST", Trust, Trust.DATA),
+        trusted_types=names(env, "SLUICE_TRUSTED_TYPES"),
         termination_log=Path(env.get("SLUICE_TERMINATION_LOG", "/dev/termination-log")),
         log=_log(env),
         store=_store(env, "SLUICE_STORE_URL"),
@@ -161,7 +154,7 @@ def fetch_settings(env: Mapping[str, str]) -> FetchSettings:
 
 def convert_settings(env: Mapping[str, str]) -> ConvertSettings:
     """The settings of `convert`; raises SettingError."""
-    return ConvertSettings(Path(env.get("SLUICE_MODEL_DIR", "/model")), _names(env, "SLUICE_TRUSTED_TYPES"), _log(env))
+    return ConvertSettings(Path(env.get("SLUICE_MODEL_DIR", "/model")), names(env, "SLUICE_TRUSTED_TYPES"), _log(env))
 
 
 def serve_settings(env: Mapping[str, str]) -> ServeSettings:
@@ -174,7 +167,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         model_deployment=env.get("SLUICE_MODEL_DEPLOYMENT", ""),
         model_dir=Path(env.get("SLUICE_MODEL_DIR", "/model")),
         digest=_digest(env),
-        trusted_types=_names(env, "SLUICE_TRUSTED_TYPES"),
+        trusted_types=names(env, "SLUICE_TRUSTED_TYPES"),
         host=env.get("SLUICE_HOST", "0.0.0.0"),  # noqa: S104 - a pod is reached at its own address
         cluster_port=number(env, "SLUICE_CLUSTER_PORT", int, 8080, 0, 65535),
         gateway_port=number(env, "SLUICE_GATEWAY_PORT", int, 8081, 0, 65535),
@@ -185,59 +178,17 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         feedback_key_file=Path(env.get("SLUICE_FEEDBACK_KEY_FILE", "/etc/sluice/feedback/key")),
         feedback_max_age=number(env, "SLUICE_FEEDBACK_MAX_AGE", float, 7 * 86_400.0, 1.0, 366 * 86_400.0),
         prediction_log_sample=number(env, "SLUICE_PREDICTION_LOG_SAMPLE", float, 0.0, 0.0, 1.0),
-        prediction_log_redacted=_names(env, "SLUICE_PREDICTION_LOG_REDACT"),
+        prediction_log_redacted=names(env, "SLUICE_PREDICTION_LOG_REDACT"),
         keep_predictions=_kept_share(env),
-        correlation_header=_header(env, "CORRELATION_ID_HEADER", "X-Correlation-ID"),
+        correlation_header=header(env, "CORRELATION_ID_HEADER", "X-Correlation-ID"),
         rate_limit=number(env, "SLUICE_RATE_LIMIT", float, 0.0, 0.0, 1_000_000.0),
         rate_limit_burst=number(env, "SLUICE_RATE_LIMIT_BURST", int, 10, 1, 1_000_000),
-        rate_limit_header=_header(env, "SLUICE_RATE_LIMIT_HEADER", "X-API-Key"),
+        rate_limit_header=header(env, "SLUICE_RATE_LIMIT_HEADER", "X-API-Key"),
         tracing=_tracing(env),
         log=_log(env),
         store=_store(env, "SLUICE_STORE_URL"),
         handover=handover.place(env),
     )
-
-
-def _required(env: Mapping[str, str], name: str, example: str) -> str:
-    value = env.get(name, "").strip()
-    if not value:
-        raise SettingError(f"{name} is not set: it needs {example}.")
-    return value
-
-
-def number(
-    env: Mapping[str, str], name: str, kind: type[Number], default: Number, lowest: Number, highest: Number
-) -> Number:
-    text = env.get(name, "").strip()
-    if not text:
-        return default
-    what = "a whole number" if kind is int else "a number"
-    sentence = f"{name} is {text!r}: it must be {what} from {lowest:g} to {highest:g}."
-    try:
-        value = kind(text)
-    except ValueError:
-        raise SettingError(sentence) from None
-    if not lowest <= value <= highest:
-        raise SettingError(sentence)
-    return value
-
-
-Choice = TypeVar("Choice", bound=StrEnum)
-
-
-def _choice(env: Mapping[str, str], name: str, kind: type[Choice], default: Choice) -> Choice:
-    text = env.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        return kind(text)
-    except ValueError:
-        raise SettingError(f"{name} is {text!r}: it must be one of {', '.join(kind)}.") from None
-
-
-def _names(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
-    """What a variable lists, separated by commas."""
-    return tuple(name.strip() for name in env.get(variable, "").split(",") if name.strip())
 
 
 def _store(env: Mapping[str, str], name: str) -> StoreSettings | None:
@@ -247,14 +198,7 @@ def _store(env: Mapping[str, str], name: str) -> StoreSettings | None:
     if not _STORE_URL.fullmatch(url):
         raise SettingError(f"{name} is no address: write http://HOST:PORT, without a user in it.")
     token_file = Path(env.get("SLUICE_STORE_TOKEN_FILE", "/etc/sluice/store/token"))
-    return StoreSettings(url, token_file, _flag(env, "SLUICE_STORE_OPEN"))
-
-
-def _flag(env: Mapping[str, str], name: str) -> bool:
-    text = env.get(name, "").strip().lower()
-    if text not in {"", "true", "false"}:
-        raise SettingError(f"{name} is {text!r}: it must be true or false.")
-    return text == "true"
+    return StoreSettings(url, token_file, flag(env, "SLUICE_STORE_OPEN"))
 
 
 def _kept_share(env: Mapping[str, str]) -> float:
@@ -283,13 +227,6 @@ def _revision(env: Mapping[str, str]) -> str:
     return value
 
 
-def _header(env: Mapping[str, str], name: str, default: str) -> str:
-    value = env.get(name, "").strip() or default
-    if not _HEADER_NAME.fullmatch(value):
-        raise SettingError(f"{name} is {value!r}: a header name has letters, digits and '-' only.")
-    return value
-
-
 def _tracing(env: Mapping[str, str]) -> Sampling | None:
     try:
         return otlp_values.sampling(env)
@@ -301,4 +238,4 @@ def _log(env: Mapping[str, str]) -> LogSettings:
     level = env.get("LOG_LEVEL", "").strip().upper() or "INFO"
     if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise SettingError(f"LOG_LEVEL is {level!r}: it must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
-    return LogSettings(level, _choice(env, "LOG_FORMAT", LogFormat, LogFormat.JSON))
+    return LogSettings(level, choice(env, "LOG_FORMAT", LogFormat, LogFormat.JSON))

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from sluice_server.model import manifest
-from sluice_server.settings import SettingError
+from sluice_server.variables import SettingError
 
 INCOMING = ".incoming"  # what comes from the store, until its digest was checked
 

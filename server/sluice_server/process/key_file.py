@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sluice_server.inference.prediction_ids import Keyring, PredictionId
-from sluice_server.settings import SettingError
+from sluice_server.variables import SettingError
 
 SHORTEST_KEY = 16  # bytes; with an empty one anybody could sign
 LOOK_AGAIN = 5.0  # seconds between two looks at the file

@@ -42,7 +42,8 @@ from sluice_server.process import key_file, startup, traces
 from sluice_server.process.lifecycle import Drain, bind, make_server, serve
 from sluice_server.runtimes.optional import hide
 from sluice_server.runtimes.pyfunc import PyfuncRuntime
-from sluice_server.settings import ServeSettings, SettingError
+from sluice_server.settings import ServeSettings
+from sluice_server.variables import SettingError
 
 if TYPE_CHECKING:
     from sluice_server.process.kept_predictions import KeptPredictions

@@ -8,7 +8,8 @@ import pytest
 
 from sluice_server import run_environment
 from sluice_server.run_environment import Sources
-from sluice_server.settings import SettingError, fetch_settings, serve_settings
+from sluice_server.settings import fetch_settings, serve_settings
+from sluice_server.variables import SettingError
 
 REGISTRY = {"IRIS_MLFLOW_USE_REGISTRY": "true", "IRIS_MLFLOW_REGISTRY_MODEL_NAME": "iris-classifier"}
 

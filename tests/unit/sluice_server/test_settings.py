@@ -9,15 +9,8 @@ import pytest
 
 from sluice_server.fetch import folder
 from sluice_server.otlp_values import Sampling
-from sluice_server.settings import (
-    FetchSettings,
-    SettingError,
-    StoreSettings,
-    Trust,
-    fetch_settings,
-    mlflow_defaults,
-    serve_settings,
-)
+from sluice_server.settings import FetchSettings, StoreSettings, Trust, fetch_settings, mlflow_defaults, serve_settings
+from sluice_server.variables import SettingError
 
 
 def test_defaults_are_those_of_the_pod() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sluice_server.inference.prediction_ids import FeedbackError, Keyring, PredictionId
 from sluice_server.process.key_file import LOOK_AGAIN, KeyFile, keys
-from sluice_server.settings import SettingError
+from sluice_server.variables import SettingError
 
 OLD, NEW = b"o" * 32, b"n" * 32
 NOW, WEEK = 1_800_000_000, 7 * 86_400.0

@@ -18,8 +18,9 @@ from sluice_server.inference.metrics import Metrics
 from sluice_server.model.identity import Identity
 from sluice_server.process.serve import assemble, read_manifest
 from sluice_server.process.store_labels import AT_ONCE, StoreLabels
-from sluice_server.settings import ServeSettings, SettingError, StoreSettings
+from sluice_server.settings import ServeSettings, StoreSettings
 from sluice_server.store.client import StoreError
+from sluice_server.variables import SettingError
 
 pytestmark = pytest.mark.anyio
 IDENTITY = Identity("iris", "3", "abcdefghij", "models:/iris/3")
