@@ -34,6 +34,7 @@ from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.settings import Settings
 
 _LOOKS = 31  # at the Lease, so for a minute: an operator that has just started waits for a quarter of it
+_RENEWALS = 4  # that are seen: an operator that an upgrade has just ended gives the Lease back after a moment
 _TIMEOUT = 5.0  # seconds, of one answer
 
 Check = Callable[[], Awaitable[str]]
@@ -47,13 +48,14 @@ class Leases(Protocol):
 
 
 async def operator_works(leases: Leases, settings: Settings, pause: Pause = asyncio.sleep) -> str:
-    """An operator works if it renews the Lease. Raises CheckError after a minute in which none did."""
-    where, before = f"{settings.lease_namespace}/{settings.lease_name}", ("", "")
+    """An operator works if it goes on renewing the Lease. Raises CheckError after a minute in which none did."""
+    where, before, renewals = f"{settings.lease_namespace}/{settings.lease_name}", ("", ""), 0
     for _ in range(_LOOKS):
         lease = await leases.get("Lease", settings.lease_namespace, settings.lease_name)
         spec = (lease or {}).get("spec") or {}
         now = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
-        if now[0] and now[0] == before[0] and now[1] != before[1]:
+        renewals = renewals + (now[1] != before[1]) if now[0] and now[0] == before[0] else 0
+        if renewals == _RENEWALS:
             return f"an operator works: {now[0]} renews the Lease {where}"
         before = now
         await pause(RETRY)

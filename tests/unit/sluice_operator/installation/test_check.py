@@ -52,7 +52,13 @@ def works(*looks: tuple[str, str] | None) -> str:
 
 def test_an_operator_that_renews_the_lease_works() -> None:
     """Also if it took it only now."""
-    assert "a renews the Lease" in works(None, ("", "1"), ("a", "2"), ("a", "3"))
+    assert "a renews the Lease" in works(None, ("", "1"), *[("a", str(at)) for at in range(2, 7)])
+
+
+def test_an_operator_that_an_upgrade_ends_is_not_the_one_that_works() -> None:
+    """It renews the Lease once or twice more, and gives it back: the new one is to be shown."""
+    old, new = [("old", str(at)) for at in range(3)], [("new", str(at)) for at in range(3, 9)]
+    assert "new renews the Lease" in works(*old, ("", "3"), *new)
 
 
 @pytest.mark.parametrize("looks", [(None,), (("a", "1"),), (("", "1"),)])
