@@ -55,6 +55,8 @@ IDLE, WORKERS = 100, 4
 THREADS = asyncio.Semaphore(4)
 ASKED_AT_MOST = 5.0  # seconds that one request to the registry takes before it is given up
 
+ONE_PROBE = Settings("image", "http://mlflow", "http://prometheus", "http://gateway").probe_timeout  # seconds
+
 
 class FailingCanary(Evaluator):
     """Every run that is judged has failed."""
@@ -186,7 +188,7 @@ def test_an_abort_does_not_wait_for_a_canary_that_never_answers() -> None:
             assert seen.status.weight.verified_at is None
             a_run_of_iris(kube, seen)
             ask_to_abort(kube)
-            assert await seconds_to_rollback(kube, HangingPrometheus, gateway.http) < 1.0
+            assert await seconds_to_rollback(kube, HangingPrometheus, gateway.http) < ONE_PROBE
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
 
