@@ -30,6 +30,7 @@ MAY_BE_EMPTY = {
     "sluice-model: Waits for a person B": NOBODY_WAITS,
     "sluice-model: Drift by feature A": FEW_ROWS,
     "sluice-model: Bins that have moved most A": FEW_ROWS,
+    "sluice-model: Drift of predictions A": "it needs 1,000 rows of a day, and of the week before",
     "sluice-kpis: Success metrics by model E": FEW_ROWS,
     "sluice-kpis: Worst drift A": FEW_ROWS,
 }
