@@ -48,7 +48,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What roles allow, against what was asked. `missing`: refused, or allowed by a role that is not among these."""
+    """What roles allow, against what was asked. `missing`: what they do not allow, or what was never allowed."""
 
     missing: frozenset[Use]
     unused: frozenset[Grant]
@@ -63,12 +63,16 @@ def grants(manifests: Iterable[Manifest]) -> frozenset[Grant]:
 
 
 def difference(given: Iterable[Grant], asked: Requests) -> Difference:
-    """A right is used by a request that was not refused and that it covers."""
+    """A right is used by a request that was not refused and that it covers.
+
+    One that is covered and was refused now and then came when the roles were not there: an operator that is taken away
+    with them may be too late to give its Lease back.
+    """
     given = list(given)
     allowed = [use for use in asked.made if asked.made[use] > asked.refused[use]]
-    uncovered = {use for use in allowed if not any(grant.covers(use) for grant in given)}
+    uncovered = {use for use in asked.made if not any(grant.covers(use) for grant in given)}
     unused = {grant for grant in given if not any(grant.covers(use) for use in allowed)}
-    return Difference(frozenset(uncovered | set(asked.refused)), frozenset(unused))
+    return Difference(frozenset(uncovered | (set(asked.refused) - set(allowed))), frozenset(unused))
 
 
 def table(given: Iterable[Grant], asked: Requests) -> str:
