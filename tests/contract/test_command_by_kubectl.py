@@ -13,7 +13,7 @@ from tests.contract.conftest import Kubectl
 
 PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 SCRIPT = next(block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "lastCommand" in block)
-ROLES = next(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "ClusterRole" in block)
+ROLES = (ROOT / "manifests" / "install" / "user-roles" / "user-roles.yaml").read_text(encoding="utf-8")
 PERSON = "jane"
 LAST_COMMAND = {"by": PERSON, "at": "2026-03-01T12:00:00Z", "answer": "Accepted", "message": "traffic goes back"}
 

@@ -76,7 +76,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     }
     options = ["--app-name=basic-auth", f"--static-prefix={PREFIX}"]
     with mlflow_server.running(folder, options, PREFIX, **env) as url, pytest.MonkeyPatch.context() as patch:
-        for name, value in as_variables(ADMIN).items():
+        for name, value in {**as_variables(ADMIN), "MLFLOW_TRACKING_URI": url}.items():
             patch.setenv(name, value)
         yield Guarded(url, registered(url, folder / "saved"), folder / "saved")
 
