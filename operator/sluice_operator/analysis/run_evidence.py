@@ -119,15 +119,16 @@ class RunEvidence:
         started_by = now - max(overdue_after, _SLOW_FACTOR * self.baseline.nearly_all_within)
         started = self._canary_started[self.ticks.ended_by(started_by)]
         at_weight = self._at_weight[run.strategy.weight if run.strategy else 0]
+        objectives = self.objective_findings
         return RunFindings(
-            self.objective_findings,
+            objectives,
             silent=at_weight.log_silent,
             finished=finished,
             in_step=finished - self._canary_finished[self._ticks_before(run.step_started_at)],
             answered_at_weight=at_weight.by_canary,
             both_answered_at_weight=at_weight.by_both,
             overdue=max(0, started - finished),
-            outlook=self.outlook(run),
+            outlook=self.outlook(run, objectives),
             baseline=self.baseline,
         )
 
@@ -140,8 +141,11 @@ class RunEvidence:
         """Log e-value against "the canary answers what it is sent at this weight"."""
         return self._at_weight[weight].log_silent
 
-    def outlook(self, run: Run) -> Outlook | None:
-        """What to expect of a canary as good as stable; None without steps, and with too few requests to know."""
+    def outlook(self, run: Run, findings: Sequence[Finding]) -> Outlook | None:
+        """What to expect of a canary as good as stable; None without steps, and with too few requests to know.
+
+        `findings`: the objective findings of these ticks.
+        """
         ticks, past = min(len(self.ticks), _RECENT_TICKS), self.baseline.requests
         requests = self._both_finished[-1]
         if past + requests < _ENOUGH_REQUESTS or not ticks or not run.steps:
@@ -151,8 +155,8 @@ class RunEvidence:
         passes = budget.log_threshold(bad_promotion, 1.0)
         needed = [
             self._traffic(evidence, past + requests)
-            for evidence in self._objective_evidence
-            if _is_needed(evidence.objective) and evidence.finding().in_favour(len(run.steps) - 1) < passes
+            for evidence, finding in zip(self._objective_evidence, findings, strict=True)
+            if _is_needed(evidence.objective) and finding.in_favour(len(run.steps) - 1) < passes
         ]
         expected = forecast.of_run(needed, run.steps, rate, bad_promotion)
         wider = forecast.provable(needed, run.steps, rate, bad_promotion, deadline.total_seconds())

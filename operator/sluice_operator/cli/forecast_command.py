@@ -92,7 +92,7 @@ async def expected(
     evidence = RunEvidence(run.judged, len(run.steps), past, Pods(run.replicas, run.replicas), _TICK_SECONDS)
     for tick in ticks:
         evidence.update(tick, replace(run, live_weights=()))
-    return run, evidence.outlook(run)
+    return run, evidence.outlook(run, evidence.objective_findings)
 
 
 def _present_run(current: Status, now: datetime) -> Run | None:

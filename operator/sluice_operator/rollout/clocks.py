@@ -16,7 +16,7 @@ from sluice_operator.api.observation import Observation
 from sluice_operator.api.run import AT_REST, BEFORE_TRAFFIC, Pause, Phase, Run
 from sluice_operator.api.status import Abandoned, Retiring, Status
 from sluice_operator.api.status_part import StatusPart
-from sluice_operator.rollout.roles import needed_to_start
+from sluice_operator.rollout.start_conditions import is_held
 
 _BETWEEN_LOOKS = timedelta(minutes=1)  # that count at most; looks at a rollout are some seconds apart
 _NOTED_AFTER = timedelta(seconds=30)  # so that not every look is a write
@@ -115,11 +115,8 @@ def without_time_on_hold(seen: Observation, status: Status) -> Status:
 
     So pods that are ready for a moment again and again do not start for ever.
     """
-    run, began, pods = _start(status), status.phase_started_at, seen.workload(status.canary)
-    enough = run is not None and pods.ready >= needed_to_start(seen, run)
-    answers = enough and not (seen.smoke is not None and seen.smoke.by_canary)
-    held = bool(pods.unavailable) or answers or seen.obstacle(status.canary) is not None
-    if run is None or began is None or held == (run.on_hold_since is not None):
+    run, began = _start(status), status.phase_started_at
+    if run is None or began is None or is_held(seen, status, run) == (run.on_hold_since is not None):
         return status
     if run.on_hold_since is None:
         return replace(status, run=replace(run, on_hold_since=seen.now))

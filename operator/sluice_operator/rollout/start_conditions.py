@@ -5,6 +5,15 @@ from sluice_operator.api.observation import Denied, Observation, Unreachable
 from sluice_operator.api.run import BEFORE_TRAFFIC, Phase, Run
 from sluice_operator.api.status import Status
 from sluice_operator.rollout.condition_state import UNPROVEN_AFTER_SECONDS, ConditionState
+from sluice_operator.rollout.roles import needed_to_start
+
+
+def is_held(seen: Observation, status: Status, run: Run) -> bool:
+    """Whether something else than the model holds the start: a gateway, a registry or a cluster in trouble."""
+    pods = seen.workload(status.canary)
+    answers_wrongly = seen.smoke is not None and seen.smoke.by_canary
+    answers = pods.ready >= needed_to_start(seen, run) and not answers_wrongly
+    return bool(pods.unavailable) or answers or seen.obstacle(status.canary) is not None
 
 
 def hold_out_unknown(seen: Observation, status: Status) -> ConditionState | None:

@@ -13,6 +13,7 @@ from sluice_operator.rollout.phases import run_in, time_in_phase
 from sluice_operator.rollout.rejections import PROGRESS_DEADLINE_EXCEEDED
 from sluice_operator.rollout.roles import needed_to_start
 from sluice_operator.rollout.rules import initializing
+from sluice_operator.rollout.start_conditions import is_held
 from sluice_operator.rollout.starts import begin_run
 from sluice_operator.rollout.transitions import enter, roll_back
 
@@ -115,8 +116,7 @@ def a_canary_that_does_not_get_ready_is_rejected(seen: Observation) -> Status | 
     run, pods = run_in(seen, *BEFORE_TRAFFIC), seen.workload(seen.status.canary)
     if run is None or time_in_phase(seen) < run.rollout.progress_deadline:
         return None
-    answers_wrongly, enough = seen.smoke is not None and seen.smoke.by_canary, pods.ready >= needed_to_start(seen, run)
-    if pods.unavailable or (enough and not answers_wrongly) or seen.obstacle(seen.status.canary):
+    if is_held(seen, seen.status, run):
         return None
     why = pods.trouble or (seen.smoke.detail if seen.smoke else "") or pods.under_way or "its pods are not ready"
     message = f"not ready within progressDeadline {run.rollout.progress_deadline}: {why}"
