@@ -14,7 +14,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from sluice_trainer import forest, registry
 from sluice_trainer.data import Dataset
 from sluice_trainer.errors import UnusableError
-from sluice_trainer.versions import Version
+from sluice_trainer.registry import Version
 
 
 def load(version: Version) -> Any:

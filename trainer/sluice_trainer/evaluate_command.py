@@ -12,7 +12,7 @@ from sluice_trainer import arguments as flags
 from sluice_trainer import paired, registry, versions
 from sluice_trainer.errors import UnusableError
 from sluice_trainer.paired import Compared, Verdict
-from sluice_trainer.versions import Version
+from sluice_trainer.registry import Version
 
 _CODES = {Verdict.BETTER: 0, Verdict.WORSE: 1, Verdict.CANNOT_TELL: 3}
 

@@ -34,7 +34,7 @@ class UnavailableError(UnusableError):
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Version:
     name: str
     version: str
     run_id: str
@@ -64,14 +64,14 @@ def connect(tracking_uri: str | None) -> None:
         raise unavailable(trouble) from trouble
 
 
-def publish(trained: Trained, dataset: Dataset, name: str, alias: str | None) -> Published:
+def publish(trained: Trained, dataset: Dataset, name: str, alias: str | None) -> Version:
     """Make one MLflow run with all that is known about the model, and one new version of `name`.
 
     `alias`: set on the new version, if given. Raises UnavailableError.
     """
     with run(name) as run_id:
         log_details(trained, dataset)
-        published = Published(name, register(trained, name), run_id)
+        published = Version(name, register(trained, name), run_id)
         if alias is not None:
             set_alias(name, alias, published.version)
     return published

@@ -32,8 +32,8 @@ from sluice_trainer.errors import UnusableError
 from sluice_trainer.labelled import Window
 from sluice_trainer.paired import Compared
 from sluice_trainer.quality import Schema
+from sluice_trainer.registry import Version
 from sluice_trainer.retraining import Decision, Outcome, Terms
-from sluice_trainer.versions import Version
 
 _CODES = {Outcome.CHALLENGER: 0, Outcome.ARCHIVED: 0, Outcome.TOO_FEW_ROWS: 1, Outcome.QUALITY_TOO_LOW: 1}
 

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _result(published: registry.Published, score: forest.Score, alias: str | None) -> str:
+def _result(published: registry.Version, score: forest.Score, alias: str | None) -> str:
     return json.dumps(
         {
             "uri": published.uri,

@@ -1,7 +1,6 @@
 """Versions that MLflow has: which one a URI names, and how it did on its hold-out."""
 
 import re
-from dataclasses import dataclass
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -9,20 +8,10 @@ from requests.exceptions import RequestException
 
 from sluice_trainer import hold_out, registry
 from sluice_trainer.errors import UnusableError
+from sluice_trainer.registry import Version
 
 _URI = re.compile(r"models:/(?P<name>[^/:@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's answers for a version, and for an alias
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    name: str
-    version: str
-    run_id: str
-
-    @property
-    def uri(self) -> str:
-        return f"models:/{self.name}/{self.version}"
 
 
 def name_in(uri: str) -> str:
