@@ -3,7 +3,6 @@
 Between two recorded scrapes every counter grows evenly. So three files are enough for a quarter of an hour.
 """
 
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +10,9 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
-from socket import socket
 from typing import Any
 
-import yaml
-
-from dev.programs import find_program
+from tests.contract.prometheus_server import prometheus_in
 
 Labels = dict[str, str]
 Job = dict[str, Any]
@@ -76,29 +72,11 @@ def prometheus(targets: Sequence[Target], began: float, folder: Path) -> Iterato
     """The URL of a Prometheus that has read all recordings."""
     bodies = {target.path: exposition(target.recording, began).encode() for target in targets}
     with _serving(bodies) as (address, wait_until_read):
-        config, port = folder / "prometheus.yml", _free_port()
         timing = {"scrape_interval": f"{_SCRAPE_SECONDS}s", "scrape_timeout": f"{_SCRAPE_SECONDS}s"}
         jobs = [target.job(address) for target in targets]
-        config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": jobs}))
-        command = [
-            *(find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
-            *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
-        ]
-        with (folder / "prometheus.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
+        with prometheus_in(folder, {"global": timing, "scrape_configs": jobs}) as url:
             wait_until_read()
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _free_port() -> int:
-    with socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+            yield url
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from dev.api_server import ROOT
 from dev.processes import free_ports, running
 from dev.programs import find_program
 from tests.contract.conftest import PATIENCE
+from tests.contract.prometheus_server import prometheus_in
 
 ALERTS = sorted((ROOT / "manifests" / "alerts").glob("*.yaml"))
 NAMES = {
@@ -154,43 +155,28 @@ def paging(tmp_path: Path) -> Iterator[tuple[World, Pager]]:
     world, pager = World(), Pager()
     server = serve(world, pager)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    ours, (prometheus, alertmanager) = server.server_address[1], free_ports(2)
+    ours, (alertmanager,) = server.server_address[1], free_ports(1)
     for file in ALERTS:
         (tmp_path / file.name).write_text(soon(file.read_text(encoding="utf-8")))
-    (tmp_path / "prometheus.yml").write_text(
-        yaml.safe_dump(
-            {
-                "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-                "rule_files": [file.name for file in ALERTS],
-                "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
-                "scrape_configs": [
-                    {
-                        "job_name": "world",
-                        "honor_labels": True,
-                        "static_configs": [{"targets": [f"127.0.0.1:{ours}"]}],
-                    }
-                ],
-            }
-        )
-    )
+    scraped = {"job_name": "world", "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{ours}"]}]}
+    configuration = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [file.name for file in ALERTS],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
+        "scrape_configs": [scraped],
+    }
     route = {"receiver": "pager", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s"}
     webhook = {"url": f"http://127.0.0.1:{ours}/", "send_resolved": True}
     (tmp_path / "alertmanager.yml").write_text(
         yaml.safe_dump({"route": route, "receivers": [{"name": "pager", "webhook_configs": [webhook]}]})
     )
-    commands = {
-        "prometheus": [
-            *(find_program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
-            *(f"--web.listen-address=127.0.0.1:{prometheus}", "--rules.alert.resend-delay=1s"),
-        ],
-        "alertmanager": [
-            *(find_program("alertmanager"), "--config.file=alertmanager.yml", "--storage.path=kept"),
-            *(f"--web.listen-address=127.0.0.1:{alertmanager}", "--cluster.listen-address="),
-        ],
-    }
+    command = [
+        *(find_program("alertmanager"), "--config.file=alertmanager.yml", "--storage.path=kept"),
+        *(f"--web.listen-address=127.0.0.1:{alertmanager}", "--cluster.listen-address="),
+    ]
     with (
-        running(commands["alertmanager"], tmp_path / "alertmanager.log"),
-        running(commands["prometheus"], tmp_path / "prometheus.log"),
+        running(command, tmp_path / "alertmanager.log"),
+        prometheus_in(tmp_path, configuration, "--rules.alert.resend-delay=1s"),
     ):
         yield world, pager
     server.shutdown()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,15 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
-from dev.processes import free_ports, running
-from dev.programs import find_program
 from sluice_operator.analysis.confinement import confined
+from tests.contract.conftest import eventually
 from tests.contract.listening import listening
+from tests.contract.prometheus_server import prometheus_in
 from tests.unit.sluice_operator.analysis.hostile_queries import CONFINED
 
-PATIENCE = 120.0  # seconds
 SECRET = 20771  # the value of the other namespace's series
 SERIES = f"""
 own{{namespace="models",pod="a"}} 1
@@ -50,33 +47,18 @@ def target() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prometheus with the series of several namespaces. Experimental functions are on."""
-    folder, (port,) = tmp_path_factory.mktemp("prometheus"), free_ports(1)
+    folder = tmp_path_factory.mktemp("prometheus")
     with target() as address:
         job = {"job_name": "all", "honor_labels": True, "static_configs": [{"targets": [address]}]}
-        config = folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
-        command = [
-            *(
-                find_program("prometheus"),
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                "--log.level=error",
-            ),
-            *(f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=promql-experimental-functions"),
-        ]
-        with running(command, folder / "prometheus.log"):
-            base, deadline = f"http://127.0.0.1:{port}/api/v1", time.monotonic() + PATIENCE
-            while f'"{SECRET}"' not in asked(base, "secret"):
-                assert time.monotonic() < deadline, (folder / "prometheus.log").read_text()[-2000:]
-                time.sleep(0.2)
+        configuration = {"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}
+        with prometheus_in(folder, configuration, "--enable-feature=promql-experimental-functions") as url:
+            base = f"{url}/api/v1"
+            eventually(lambda: f'"{SECRET}"' in asked(base, "secret"), "the series of the other namespace")
             yield base
 
 
 def asked(base: str, query: str) -> str:
-    try:
-        return httpx.post(f"{base}/query", data={"query": query}).text
-    except httpx.TransportError:
-        return ""
+    return httpx.post(f"{base}/query", data={"query": query}).text
 
 
 def selectors(node: Any) -> Iterator[list[dict[str, str]]]:

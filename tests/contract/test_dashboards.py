@@ -12,11 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
-from dev.processes import free_ports, running
-from dev.programs import find_program
 from tests.contract.conftest import PATIENCE
+from tests.contract.prometheus_server import prometheus_in
 from tests.contract.test_alerts import ALERTS
 from tests.dashboard_queries import Asked, asked, found
 from tests.unit.dashboards.exported import series
@@ -181,14 +179,10 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[str, float]]:
     target = Target()
     server = target.server()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    (port,) = free_ports(1)
-    written = yaml.safe_dump(configuration(f"127.0.0.1:{server.server_address[1]}"))
-    (tmp_path / "prometheus.yml").write_text(written)
     for file in ALERTS:
         (tmp_path / file.name).write_text(file.read_text(encoding="utf-8").replace("offset 1d", "offset 1s"))
-    command = [find_program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
-    with running([*command, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "prometheus.log"):
-        yield f"http://127.0.0.1:{port}", target.began
+    with prometheus_in(tmp_path, configuration(f"127.0.0.1:{server.server_address[1]}")) as url:
+        yield url, target.began
     server.shutdown()
     server.server_close()
 
@@ -201,12 +195,9 @@ def test_each_query_finds_something(prometheus: tuple[str, float]) -> None:
 
         def finds_nothing(query: Asked) -> bool:
             times: dict[str, str | float] = {"start": began, "end": time.time(), "step": "1s"}
-            try:
-                answer = client.get("/api/v1/query_range", params={"query": query.sent(VALUES), **times})
-            except httpx.TransportError:  # it has not started yet
-                return True
-            assert answer.status_code in {200, 503}, f"{query.where}: {answer.text}"
-            return answer.status_code == 503 or not found(answer.json())
+            answer = client.get("/api/v1/query_range", params={"query": query.sent(VALUES), **times})
+            assert answer.status_code == 200, f"{query.where}: {answer.text}"
+            return not found(answer.json())
 
         while open_ones := [query for query in open_ones if finds_nothing(query)]:
             assert time.monotonic() < until, [query.where for query in open_ones]

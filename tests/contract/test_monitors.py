@@ -39,6 +39,7 @@ from sluice_server.model.identity import Identity
 from tests.contract.chart_values import chosen
 from tests.contract.conftest import Kubectl, api_server_in, eventually
 from tests.contract.listening import listening
+from tests.contract.prometheus_server import prometheus_in
 
 KINDS = ("podmonitors", "probes", "prometheuses", "prometheusrules", "scrapeconfigs", "servicemonitors")
 JOBS = {
@@ -188,27 +189,20 @@ def pods() -> Iterator[str]:
 @pytest.fixture(scope="module", params=["Endpoints", "EndpointSlice"])
 def url(request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prometheus with the operator's jobs; only who is asked, through what and how often is that of the test."""
-    folder, (port,) = tmp_path_factory.mktemp("prometheus"), free_ports(1)
     jobs = cluster.configured(request.param)["scrape_configs"]
     with pods() as proxy:
         for job in jobs:
             job |= {"proxy_url": proxy, "scrape_interval": "1s", "scrape_timeout": "1s"}
             for discovery in job["kubernetes_sd_configs"]:
                 discovery["kubeconfig_file"] = str(cluster.kubectl.kubeconfig)
-        config = folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump({"scrape_configs": jobs}))
-        command = [find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
-        with running([*command, f"--web.listen-address=127.0.0.1:{port}"], folder / "prometheus.log"):
-            yield f"http://127.0.0.1:{port}"
+        with prometheus_in(tmp_path_factory.mktemp("prometheus"), {"scrape_configs": jobs}) as url:
+            yield url
 
 
 def series(url: str, query: str) -> list[dict[str, str]] | None:
     """The labels that Prometheus has; None while it has nothing."""
-    try:
-        answer = httpx.get(f"{url}/api/v1/query", params={"query": query})
-    except httpx.TransportError:
-        return None
-    return [each["metric"] for each in answer.json().get("data", {}).get("result", ())] or None
+    answer = httpx.get(f"{url}/api/v1/query", params={"query": query})
+    return [each["metric"] for each in answer.json()["data"]["result"]] or None
 
 
 def test_the_model_servers_have_the_labels_that_runs_are_read_by(url: str, cluster: Cluster) -> None:

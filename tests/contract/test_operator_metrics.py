@@ -13,16 +13,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry
 
-from dev.processes import free_ports, running
-from dev.programs import find_program
+from dev.processes import free_ports
 from sluice_operator.telemetry import endpoint, metrics
 from sluice_operator.telemetry.calls import measured
 from sluice_operator.telemetry.object_series import Evidence, Rollouts
 from sluice_operator.telemetry.waiting import Waiting
 from tests.contract.conftest import PATIENCE
+from tests.contract.prometheus_server import prometheus_in
 from tests.unit.sluice_operator.build import NOW, OWNER, stepping
 
 
@@ -73,11 +72,8 @@ class Server:
         """The first answer that is not empty."""
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
-            try:
-                if result := self.query(promql):
-                    return result
-            except OSError:
-                pass  # it does not listen yet
+            if result := self.query(promql):
+                return result
             time.sleep(0.2)
         raise AssertionError(f"nothing for {promql}: {self.get('targets')}")
 
@@ -85,21 +81,15 @@ class Server:
 @pytest.fixture(scope="module")
 def scraping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Rollouts]]:
     """A Prometheus that scrapes an operator every second, as docs/metrics.md says."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    ours, port = free_ports(2)
+    (ours,) = free_ports(1)
     job = {
         "job_name": "sluice-operator",
         "honor_labels": True,
         "static_configs": [{"targets": [f"127.0.0.1:{ours}"], "labels": {"namespace": "sluice-system"}}],
     }
-    config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
-    command = [
-        *(find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
-        *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
-    ]
-    with operator(ours) as rollouts, running(command, folder / "prometheus.log"):
-        yield Server(f"http://127.0.0.1:{port}"), rollouts
+    configuration = {"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}
+    with operator(ours) as rollouts, prometheus_in(tmp_path_factory.mktemp("prometheus"), configuration) as url:
+        yield Server(url), rollouts
 
 
 def test_the_metrics_are_scraped_and_keep_their_labels(scraping: tuple[Server, Rollouts]) -> None:

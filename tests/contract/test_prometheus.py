@@ -15,10 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from dev.processes import free_ports, running
-from dev.programs import find_program
 from sluice_operator.api.run import Run
 from sluice_operator.api.status import Result, Verdict
 from sluice_operator.controller.evaluation.evaluate import Evaluator
@@ -29,6 +26,7 @@ from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.selection import Selection
 from tests.contract.conftest import PATIENCE
 from tests.contract.listening import listening
+from tests.contract.prometheus_server import prometheus_in
 from tests.unit.sluice_operator.build import a_spec
 from tests.unit.sluice_operator.fake_prometheus import (
     CANARY,
@@ -124,18 +122,13 @@ def prometheus(folder: Path, scrapes: Scrapes) -> Iterator[str]:
             for job, (_, labels) in scrapes.items()
         ]
         timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
-        config, (port,) = folder / "prometheus.yml", free_ports(1)
         old = {"tsdb": {"out_of_order_time_window": "2d"}}  # samples of the past are taken, whoever was scraped first
-        config.write_text(yaml.safe_dump({"global": timing, "storage": old, "scrape_configs": jobs}))
-        command = [
-            *(find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
-            *(f"--web.listen-address=127.0.0.1:{port}", f"--web.route-prefix={PREFIX}"),
-            *(f"--query.max-samples={MAX_SAMPLES}", "--log.level=error"),
-        ]
-        with running(command, folder / "prometheus.log"):
+        configuration = {"global": timing, "storage": old, "scrape_configs": jobs}
+        options = (f"--web.route-prefix={PREFIX}", f"--query.max-samples={MAX_SAMPLES}")
+        with prometheus_in(folder, configuration, *options) as started:
             for job, event in stored.items():
                 assert event.wait(PATIENCE), f"{job} was not read: {(folder / 'prometheus.log').read_text()[-2000:]}"
-            yield f"http://127.0.0.1:{port}{PREFIX}"
+            yield f"{started}{PREFIX}"
 
 
 def verdict_from(url: str, now: float, run: Run) -> Verdict:

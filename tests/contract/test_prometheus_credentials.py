@@ -6,14 +6,12 @@ import asyncio
 import base64
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from dev.processes import free_ports, running
-from dev.programs import find_program
 from sluice_operator.api.spec import Prometheus
 from sluice_operator.api.status import Verdict
 from sluice_operator.controller.evaluation.evaluate import Evaluator
@@ -22,6 +20,7 @@ from sluice_operator.prometheus.reader import MetricsLostError, Reader
 from sluice_operator.prometheus.renewal import from_folder
 from sluice_operator.prometheus.servers import Servers
 from tests.contract.conftest import PATIENCE
+from tests.contract.prometheus_server import prometheus_in
 from tests.contract.test_prometheus import BEGAN, SCRAPES, targets
 from tests.unit.sluice_operator.certificates import Authority
 from tests.unit.sluice_operator.fake_prometheus import (
@@ -66,28 +65,18 @@ class Guarded:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A Prometheus that has stored the samples of a run."""
-    folder, (port,) = tmp_path_factory.mktemp("prometheus"), free_ports(1)
+    folder = tmp_path_factory.mktemp("prometheus")
     authority = Authority.made(folder / "authority")
     authority.pair("server")
-    prometheus = Guarded(f"https://127.0.0.1:{port}", folder, authority)
+    prometheus = Guarded("", folder, authority)
     prometheus.allow("right")
     with targets({"pods": SCRAPES["pods"]}) as (address, stored):
         job = {"job_name": "pods", "metrics_path": "/pods", "static_configs": [{"targets": [address]}]}
         timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
-        config = folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": [job]}))
-        command = [
-            *(
-                find_program("prometheus"),
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                "--log.level=error",
-            ),
-            *(f"--web.listen-address=127.0.0.1:{port}", f"--web.config.file={folder / 'web.yml'}"),
-        ]
-        with running(command, folder / "prometheus.log"):
+        configuration = {"global": timing, "scrape_configs": [job]}
+        with prometheus_in(folder, configuration, "--web.config.file=web.yml") as url:
             assert stored["pods"].wait(PATIENCE), (folder / "prometheus.log").read_text()[-2000:]
-            yield prometheus
+            yield replace(prometheus, url=url.replace("http://", "https://"))
 
 
 @pytest.fixture

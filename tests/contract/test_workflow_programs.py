@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,15 +17,16 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from cryptography.fernet import Fernet
 
 from dev import mlflow_server
 from dev.api_server import ROOT
-from dev.processes import free_ports, running
-from dev.programs import find_program
 from dev.workflows import model_validation, registry
 from dev.workflows.relay import GitHub, Relay, Wanted
+from tests.contract.conftest import eventually
 from tests.contract.listening import Handler, listening, server
+from tests.contract.prometheus_server import prometheus_in
 
 PATIENCE = 30.0
 SECRET = "only for this test"  # between MLflow and the relay
@@ -152,31 +152,17 @@ def test_an_alias_that_moves_in_mlflow_starts_the_deploy_workflow(mlflow_url: st
 
 def test_the_prometheus_of_compose_knows_the_model_as_in_a_cluster(tmp_path: Path) -> None:
     """Its scrape job adds the labels that the rules group by: a rule of manifests/alerts finds the requests."""
-    folder, (port,) = tmp_path / "etc", free_ports(1)
-    folder.mkdir()
-    (folder / "rules").symlink_to(ROOT / "manifests" / "alerts")
+    (tmp_path / "rules").symlink_to(ROOT / "manifests" / "alerts")
     with model_validation.served(registry.resolved("models:/iris/1"), tmp_path) as server:
         text = (ROOT / "manifests" / "compose" / "prometheus.yaml").read_text(encoding="utf-8")
         text = text.replace("server:8080", server.url.removeprefix("http://")).replace(": 5s", ": 1s")
-        (folder / "prometheus.yml").write_text(text.replace("evaluation_interval: 10s", "evaluation_interval: 1s"))
-        command = [
-            *(find_program("prometheus"), f"--config.file={folder / 'prometheus.yml'}"),
-            *(f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{port}"),
-        ]
-        with running(command, tmp_path / "prometheus.log"):
-            [series] = found(f"http://127.0.0.1:{port}", "model_deployment:ml_requests:rate5m")
+        text = text.replace("evaluation_interval: 10s", "evaluation_interval: 1s")
+        with prometheus_in(tmp_path, yaml.safe_load(text)) as url:
+            [series] = eventually(lambda: found(url, "model_deployment:ml_requests:rate5m"), "the rule")
     assert (series["metric"]["namespace"], series["metric"]["model_deployment"]) == ("compose", "iris")
 
 
 def found(prometheus: str, query: str) -> list[dict[str, Any]]:
-    """What a query finds, as soon as it finds something."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": query})
-            if answer.is_success and (result := answer.json()["data"]["result"]):
-                return list(result)
-        except httpx.TransportError:
-            pass  # it is starting
-        assert time.monotonic() < deadline, f"{query} finds nothing"
-        time.sleep(0.1)
+    """What a query finds."""
+    answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}).raise_for_status()
+    return list(answer.json()["data"]["result"])
