@@ -21,6 +21,7 @@ P99 = (
     f"avg_over_time(model_deployment_le:ml_request_duration_seconds_bucket:rate5m{OF}[7d]))"
 )
 RIGHT = f"{BY} (increase(ml_feedback_correct_total{OF}[7d])) / ({BY} (increase(ml_feedback_total{OF}[7d])) > 0)"
+ERROR = f"{BY} (increase(ml_feedback_absolute_error_total{OF}[7d])) / ({BY} (increase(ml_feedback_total{OF}[7d])) > 0)"
 ANSWERED = (
     f'1 - {BY} (increase(ml_requests_total{{namespace=~"$namespace",code=~"5.."}}[7d])) '
     f"/ ({BY} (increase(ml_requests_total{OF}[7d])) > 0)"
@@ -92,7 +93,7 @@ TABLE = Part(
                 "the trends below show since when; the dashboard of the model shows why.",
                 "metrics.md#dashboards",
             ),
-            [P99, RIGHT, ANSWERED, KNOWN, DRIFTED, TRAINED],
+            [P99, RIGHT, ANSWERED, KNOWN, DRIFTED, TRAINED, ERROR],
             {
                 "namespace": Column("namespace"),
                 "model_deployment": Column("model"),
@@ -102,6 +103,7 @@ TABLE = Part(
                 "Value #D": Column("data quality, target 95 %", "percentunit", QUALITY),
                 "Value #E": Column("worst drift, target 0.1", "none", DRIFT),
                 "Value #F": Column("training, target 1 h", "s", TRAINING),
+                "Value #G": Column("mean error of numbers"),
             },
             width=18,
             none="no requests",

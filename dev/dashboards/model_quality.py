@@ -35,6 +35,24 @@ QUALITY = Part(
         ),
         Lines(
             About(
+                "Mean error of numbers",
+                "none",
+                "How far predicted numbers were from their labels in the last hour, in their own unit, by the revision "
+                "that predicted. Empty for classes, and without a tolerance.",
+                "if it began with a promotion, `kubectl sluice undo`; else look at the drift beside it.",
+                "server.md#labels-for-numbers",
+            ),
+            [
+                Query(
+                    f"sum by (revision) (increase(ml_feedback_absolute_error_total{{{PODS}}}[1h])) "
+                    f"/ (sum by (revision) (increase(ml_feedback_total{{{PODS}}}[1h])) > 0)",
+                    "{{revision}}",
+                )
+            ],
+            width=8,
+        ),
+        Lines(
+            About(
                 "Labels",
                 "ops",
                 "Labels per second that were counted, came again, or were refused by the store.",
@@ -72,7 +90,7 @@ QUALITY = Part(
                 "runbooks.md#predictiondriftdetected",
             ),
             [Query(f"sum by (class) (rate(ml_predictions_total{{{PODS}}}[$__rate_interval]))", "{{class}}")],
-            width=12,
+            width=8,
             stacked=True,
         ),
         Lines(
@@ -85,7 +103,7 @@ QUALITY = Part(
                 "runbooks.md#predictiondriftdetected",
             ),
             [Query(f"prediction_drift_score{{{PODS}}}", "score")],
-            width=12,
+            width=8,
             limits=above(red=alert_rules.limit("PredictionDriftDetected")),
         ),
         Lines(

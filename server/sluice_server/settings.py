@@ -15,6 +15,7 @@ from pathlib import Path
 from sluice_server import handover, otlp_values
 from sluice_server.handover import Place
 from sluice_server.otlp_values import Sampling
+from sluice_server.tolerance import Tolerance, tolerance
 from sluice_server.variables import SettingError, choice, flag, header, names, number, required
 
 # An init container is retried by the kubelet, so one try is short. A user's own value of a variable wins.
@@ -118,6 +119,7 @@ class ServeSettings:
     max_queued_rows: int
     feedback_key_file: Path
     feedback_max_age: float
+    feedback_tolerance: Tolerance | None
     prediction_log_sample: float
     prediction_log_redacted: tuple[str, ...]
     keep_predictions: float
@@ -177,6 +179,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         max_queued_rows=number(env, "SLUICE_MAX_QUEUED_ROWS", int, 100_000, 1, 100_000_000),
         feedback_key_file=Path(env.get("SLUICE_FEEDBACK_KEY_FILE", "/etc/sluice/feedback/key")),
         feedback_max_age=number(env, "SLUICE_FEEDBACK_MAX_AGE", float, 7 * 86_400.0, 1.0, 366 * 86_400.0),
+        feedback_tolerance=_tolerance(env),
         prediction_log_sample=number(env, "SLUICE_PREDICTION_LOG_SAMPLE", float, 0.0, 0.0, 1.0),
         prediction_log_redacted=names(env, "SLUICE_PREDICTION_LOG_REDACT"),
         keep_predictions=_kept_share(env),
@@ -209,6 +212,13 @@ def _kept_share(env: Mapping[str, str]) -> float:
             "address, or leave both out."
         )
     return share
+
+
+def _tolerance(env: Mapping[str, str]) -> Tolerance | None:
+    try:
+        return tolerance(env.get("SLUICE_FEEDBACK_TOLERANCE", ""))
+    except ValueError as error:
+        raise SettingError(f"SLUICE_FEEDBACK_TOLERANCE: {error}.") from None
 
 
 def _digest(env: Mapping[str, str]) -> str:

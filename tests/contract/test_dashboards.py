@@ -93,7 +93,13 @@ def pods(second: float) -> Lines:
     yield from histogram("ml_request_duration_seconds", asked_for, 100 * second)
     yield "ml_requests_limited_total", asked_for, second
     yield "ml_predictions_total", {**asked_for, "class": "setosa"}, 100 * second
-    for name, rate in (("feedback", 100), ("feedback_correct", 90), ("feedback_repeats", 1), ("feedback_refused", 1)):
+    for name, rate in (
+        ("feedback", 100),
+        ("feedback_correct", 90),
+        ("feedback_repeats", 1),
+        ("feedback_refused", 1),
+        ("feedback_absolute_error", 40),
+    ):
         yield f"ml_{name}_total", fed, rate * second
     yield "ml_feedback_pending", {}, 3
     yield "ml_kept_rows_total", {"model": "iris", "revision": "aaa", "result": "sent"}, second

@@ -14,6 +14,7 @@ from tests.dashboard_queries import Asked, asked, found
 NO_STORE = "this cluster has no store"
 NO_ERRORS = "no request failed"
 NOBODY_WAITS = "nothing is stalled or paused"
+OF_CLASSES = "iris predicts classes"
 FEW_ROWS = "a drift score needs 1,000 rows of one revision"
 MAY_BE_EMPTY = {
     "sluice-operator: Requests to the store A": NO_STORE,
@@ -33,6 +34,8 @@ MAY_BE_EMPTY = {
     "sluice-model: Drift of predictions A": "it needs 1,000 rows of a day, and of the week before",
     "sluice-kpis: Success metrics by model E": FEW_ROWS,
     "sluice-kpis: Worst drift A": FEW_ROWS,
+    "sluice-kpis: Success metrics by model G": OF_CLASSES,
+    "sluice-model: Mean error of numbers A": OF_CLASSES,
 }
 
 

@@ -20,7 +20,8 @@ from sluice_server.inference.labels import TooManyPendingError
 from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
 
 _NO_ID = (
-    f"null: predictions of more than {MAX_ROWS} rows, of numbers instead of classes, and of probes take no feedback"
+    f"null: predictions of more than {MAX_ROWS} rows and of probes take no feedback, and those of numbers do only with "
+    "SLUICE_FEEDBACK_TOLERANCE"
 )
 _SHOWN = 300  # characters of a message
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
@@ -34,10 +35,12 @@ class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
     prediction_id: Annotated[
         str | None, msgspec.Meta(description="The `prediction_id` of the /predict answer, unchanged.")
     ]
-    label: Annotated[_Label | None, msgspec.Meta(description="The true class, for a prediction of one row.")] = None
+    label: Annotated[
+        _Label | None, msgspec.Meta(description="The true class or number, for a prediction of one row.")
+    ] = None
     labels: Annotated[
         list[_Label | None] | None,
-        msgspec.Meta(description="The true classes, one per row; null where the truth is not known."),
+        msgspec.Meta(description="The true classes or numbers, one per row; null where the truth is not known."),
     ] = None
 
 

@@ -178,7 +178,7 @@ def _answer() -> dict[str, Any]:
             "model_version": {"type": "string"},
             "prediction_id": {
                 "type": ["string", "null"],
-                "description": "For /feedback; null for regressions, probes and more than 64 rows.",
+                "description": "For /feedback; null for probes, more than 64 rows, and numbers without a tolerance.",
             },
         },
         "required": ["predictions", "probabilities", "model_version", "prediction_id"],

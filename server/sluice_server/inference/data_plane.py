@@ -9,13 +9,23 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
+
 from sluice_server.inference.batching import Batcher, Outcome, QueueFullError
 from sluice_server.inference.params import Params
 from sluice_server.inference.prediction import Prediction
-from sluice_server.inference.prediction_ids import MAX_ROWS, Keys, PredictionId, are_text, class_hashes
+from sluice_server.inference.prediction_ids import (
+    CLASSES,
+    MAX_ROWS,
+    NUMBERS,
+    Keys,
+    PredictionId,
+    are_text,
+    class_hashes,
+)
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes.output import Output
+from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.port import NotFiniteError, UnfitRowsError
 
 logger = logging.getLogger("sluice.predict")
@@ -28,15 +38,17 @@ class DataPlane:
     `ready` says whether callers may be answered. `classes` are the labels of a classifier in the order of its class
     indexes, and None for other models and as long as there is none. `example` is what it gives for its input example.
     Without a keyring predictions have no ids. `kept`: the share of predictions whose rows the store keeps, 0 to 1.
+    `label_numbers`: predicted numbers have ids, too, and not only classes.
     """
 
-    def __init__(self, revision: str, keyring: Keys | None, kept: float = 0.0) -> None:
+    def __init__(self, revision: str, keyring: Keys | None, kept: float = 0.0, *, label_numbers: bool = False) -> None:
         self.ready = False
         self.classes: tuple[Any, ...] | None = None
         self.example: Output | None = None
         self._revision = revision
         self._keyring = keyring
         self._kept = kept
+        self._label_numbers = label_numbers
         self._batcher: Batcher | None = None
         self._text = False
         self._hashes: tuple[bytes, ...] = ()
@@ -110,15 +122,29 @@ class DataPlane:
         if probe:
             return Prediction(output, indexes, None)
         request, kept = _request(), random.random() < self._kept  # noqa: S311
-        return Prediction(output, indexes, self._id(entry, indexes, request, kept), request.hex() if kept else "")
+        named = self._id(entry, output, indexes, request, kept)
+        return Prediction(output, indexes, named, request.hex() if kept else "")
 
-    def _id(self, entry: str, indexes: list[int], request: bytes, kept: bool) -> str | None:
-        if self._keyring is None or not 0 < len(indexes) <= MAX_ROWS:
+    def _id(self, entry: str, output: Output, indexes: list[int], request: bytes, kept: bool) -> str | None:
+        if self._keyring is None or len(output.values) > MAX_ROWS:
             return None
-        hashes = b"".join([self._hashes[index] for index in indexes])
+        got = b"".join([self._hashes[index] for index in indexes])
+        form = CLASSES
+        if self._label_numbers and output.classes is None:
+            got, form = _numbers(output.values), NUMBERS
+        if not got:
+            return None
         return self._keyring.issue(
-            PredictionId(self._revision, entry, int(time.time()), request, self._text, hashes, kept)
+            PredictionId(self._revision, entry, int(time.time()), request, self._text, got, kept, form)
         )
+
+
+def _numbers(values: Values) -> bytes:
+    """The number that each row got, as a prediction id has it; nothing where a row got something else."""
+    if values.dtype.kind not in "iuf" or values.size != len(values):
+        return b""
+    numbers = values.astype(">f8")
+    return numbers.tobytes() if np.isfinite(numbers).all() else b""
 
 
 def _request() -> bytes:

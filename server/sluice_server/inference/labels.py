@@ -14,7 +14,7 @@ from sluice_server.inference.metrics import Metrics
 class RowLabel:
     """A label for one row of a prediction: who predicted it, when (seconds since the epoch), and whether rightly.
 
-    `value`: the label itself, if the row is kept.
+    `value`: the label itself, if the row is kept. `error`: the size of that of a predicted number, else None.
     """
 
     request: bytes
@@ -24,6 +24,7 @@ class RowLabel:
     issued: int
     correct: bool
     value: str | int | float | None = None
+    error: float | None = None
 
 
 class Outcome(Enum):
@@ -90,7 +91,7 @@ class PodLabels:
 def tell(metrics: Metrics, label: RowLabel, *, new: bool) -> Outcome:
     """Counts the label in the metrics, as what it is."""
     if new:
-        metrics.labelled(label.revision, label.entry, label.correct)
+        metrics.labelled(label.revision, label.entry, label.correct, label.error)
         return Outcome.COUNTED
     metrics.repeated(label.revision, label.entry)
     return Outcome.REPEAT

@@ -29,7 +29,10 @@ class Metrics:
         self.meters = {entry: Meter(codes) for entry in ENTRIES}
         self.registry.register(RequestCollector(self.labels, self.meters))
         self._feedback = self._counter("ml_feedback", "Labels counted, by who predicted.", feedback)
-        self._correct = self._counter("ml_feedback_correct", "Labels that equal the prediction.", feedback)
+        self._correct = self._counter("ml_feedback_correct", "Labels that say the prediction was right.", feedback)
+        self._errors = self._counter(
+            "ml_feedback_absolute_error", "Sum of the absolute errors of predicted numbers.", feedback
+        )
         self._repeats = self._counter("ml_feedback_repeats", "Labels for rows that had one already.", feedback)
         self._refused = self._counter("ml_feedback_refused", "Labels that the store has refused.", feedback)
         self._kept = self._counter("ml_kept_rows", "Rows for the store.", ("model", "revision", "result"))
@@ -72,12 +75,14 @@ class Metrics:
         for meter in self.meters.values():
             meter.expect_classes(classes)
 
-    def labelled(self, revision: str, entry: str, correct: bool) -> None:
-        """A label was counted for a prediction of that revision and entry."""
+    def labelled(self, revision: str, entry: str, correct: bool, error: float | None = None) -> None:
+        """A label was counted for a prediction of that revision and entry; `error`: the size of that of a number."""
         self._feedback.labels(self._model, revision, entry).inc()
         counter = self._correct.labels(self._model, revision, entry)  # exists from the first label on, right or wrong
         if correct:
             counter.inc()
+        if error is not None:
+            self._errors.labels(self._model, revision, entry).inc(error)
 
     def repeated(self, revision: str, entry: str) -> None:
         """A label came again for a row that had one."""

@@ -1,9 +1,9 @@
 """Prediction ids: signed and self-contained, so that any pod can count a label for the right revision.
 
 An id holds the format version, the key's id, the revision and entry that predicted, the issue time, a random request
-id and one hash per row: of the predicted label, not its index, because the pod that gets the label may serve a model
-with another list of classes. Signed with HMAC-SHA256; base64url without padding. Pure: time and randomness are
-arguments.
+id and what each row got. For a class that is a hash of the predicted label, not its index, because the pod that gets
+the label may serve a model with another list of classes; for a number it is the number itself. Signed with
+HMAC-SHA256; base64url without padding. Pure: time and randomness are arguments.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from typing import Protocol
 import msgspec
 
 MAX_ROWS = 64
-FORMAT = 1
+CLASSES, NUMBERS = 1, 2  # formats: what the rows got
 _HEAD = struct.Struct(">BBBBI8s")  # format, key id, flags, length of revision, issue time, request id
 _HASH = 4  # bytes per row: two labels of one model meet by chance once in 4e9
+_NUMBER_OF_ROW = struct.Struct(">d")
+_WIDTHS = {CLASSES: _HASH, NUMBERS: _NUMBER_OF_ROW.size}  # bytes per row
 _MAC = 16
 _GATEWAY, _TEXT, _KEPT = 1, 2, 4
 _EXACT = 2.0**53  # whole numbers below are the same as float and as int
@@ -51,7 +53,9 @@ class LabelError(ValueError):
 class PredictionId(msgspec.Struct, frozen=True, gc=False):
     """What an id contains: who predicted what, and when (seconds since the epoch).
 
-    `kept`: the store keeps the rows, and wants to know the labels themselves.
+    `got`: what each row got: `hashes` of labels (`text`: of a model whose classes are text), or for the format NUMBERS
+    the numbers, as doubles with the first byte first. `kept`: the store keeps the rows, and wants to know the labels
+    themselves.
     """
 
     revision: str
@@ -59,16 +63,27 @@ class PredictionId(msgspec.Struct, frozen=True, gc=False):
     issued: int
     request: bytes
     text: bool
-    hashes: bytes
+    got: bytes
     kept: bool = False
+    format: int = CLASSES
 
     @property
     def rows(self) -> int:
-        return len(self.hashes) // _HASH
+        return len(self.got) // _WIDTHS[self.format]
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether the model predicts numbers, and not classes."""
+        return self.format == NUMBERS
 
     def is_right(self, row: int, label: Label) -> bool:
-        """Whether the label is the predicted one; raises LabelError for a label of the wrong kind."""
-        return self.hashes[row * _HASH : (row + 1) * _HASH] == label_hash(canonical(label, self.text))
+        """Whether the label is the predicted class; raises LabelError for a label of the wrong kind."""
+        return self.got[row * _HASH : (row + 1) * _HASH] == label_hash(canonical(label, self.text))
+
+    def error(self, row: int, label: Label) -> float:
+        """How far the predicted number is above the label; raises LabelError for a label that is no number."""
+        (number,) = _NUMBER_OF_ROW.unpack_from(self.got, row * _NUMBER_OF_ROW.size)
+        return float(number - float(canonical(label, text=False)))
 
     def label(self, label: Label) -> str | int | float:
         """The label as it is kept: a text where classes are text, else the number; raises LabelError."""
@@ -99,8 +114,10 @@ class Keyring:
         revision = prediction.revision.encode()
         flags = (_GATEWAY if prediction.entry == "gateway" else 0) | (_TEXT if prediction.text else 0)
         flags |= _KEPT if prediction.kept else 0
-        head = _HEAD.pack(FORMAT, _key_id(self.current), flags, len(revision), prediction.issued, prediction.request)
-        signed = head + revision + prediction.hashes
+        head = _HEAD.pack(
+            prediction.format, _key_id(self.current), flags, len(revision), prediction.issued, prediction.request
+        )
+        signed = head + revision + prediction.got
         return base64.urlsafe_b64encode(signed + _mac(self.current, signed)).rstrip(b"=").decode()
 
     def read(self, text: str, now: float, max_age: float) -> PredictionId:
@@ -110,8 +127,8 @@ class Keyring:
         keys = [key for key in (self.current, self.previous) if key is not None and _key_id(key) == raw[1]]
         if not any(hmac.compare_digest(_mac(key, signed), mac) for key in keys):
             raise FeedbackError(("prediction_id",), "this id was not issued here, or was changed")
-        _, _, flags, length, issued, request = _HEAD.unpack_from(signed)
-        revision, hashes = signed[_HEAD.size : _HEAD.size + length], signed[_HEAD.size + length :]
+        form, _, flags, length, issued, request = _HEAD.unpack_from(signed)
+        revision, got = signed[_HEAD.size : _HEAD.size + length], signed[_HEAD.size + length :]
         if now - issued > max_age:
             hours = (now - issued) / 3600
             raise FeedbackError(
@@ -120,7 +137,8 @@ class Keyring:
         if issued - now > _CLOCK_SKEW:
             raise FeedbackError(("prediction_id",), "the id is from the future: compare the clocks of the nodes")
         entry = "gateway" if flags & _GATEWAY else "cluster"
-        return PredictionId(revision.decode(), entry, issued, request, bool(flags & _TEXT), hashes, bool(flags & _KEPT))
+        of_text, kept = bool(flags & _TEXT), bool(flags & _KEPT)
+        return PredictionId(revision.decode(), entry, issued, request, of_text, got, kept, form)
 
 
 def canonical(label: Label, text: bool) -> bytes:
@@ -131,7 +149,7 @@ def canonical(label: Label, text: bool) -> bytes:
         return label.encode()
     number = _number(label)
     if not math.isfinite(number):
-        raise LabelError(f"the model's classes are numbers, and {_shown(label)} is none: send the class's number")
+        raise LabelError(f"the model answers numbers, and {_shown(label)} is none: send the true number")
     return (str(int(number)) if number.is_integer() else repr(number)).encode()
 
 
@@ -173,8 +191,8 @@ def _decode(text: str) -> bytes:
         raw = b""
     if (
         len(raw) < _HEAD.size + _HASH + _MAC
-        or len(raw) > _HEAD.size + 255 + MAX_ROWS * _HASH + _MAC
-        or raw[0] != FORMAT
+        or raw[0] not in _WIDTHS
+        or len(raw) > _HEAD.size + 255 + MAX_ROWS * _WIDTHS[raw[0]] + _MAC
     ):
         raise FeedbackError(
             ("prediction_id",), "this is not a prediction id: send the one of the /predict answer, unchanged"

@@ -546,15 +546,6 @@ def test_more_than_64_rows_take_no_feedback(client: Client) -> None:
     assert "64 rows" in refused.text
 
 
-def test_a_regressor_takes_no_feedback(start: Start, save: Save, tmp_path: Path) -> None:
-    """Values without probabilities, and a null id."""
-    features, target = load_diabetes(return_X_y=True)
-    folder = save(tmp_path / "regressor", LinearRegression().fit(features[:, :4], target))
-    answer = start(model_dir=folder).post("/predict", json={"features": ROW}).json()
-    assert isinstance(answer["predictions"][0], float)
-    assert (answer["probabilities"], answer["prediction_id"]) == (None, None)
-
-
 def test_without_a_key_feedback_is_off(start: Start) -> None:
     """Predictions go on with a null id, and /feedback says what is missing."""
     client = start(keyring=None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import struct
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_server.inference import prediction_ids
 from sluice_server.inference.prediction_ids import (
     FeedbackError,
     Keyring,
@@ -30,6 +32,11 @@ def prediction(classes: tuple[Label, ...], *indexes: int) -> PredictionId:
     )
 
 
+def of_numbers(*numbers: float) -> PredictionId:
+    got = struct.pack(f">{len(numbers)}d", *numbers)
+    return PredictionId("abcdefghij", "gateway", NOW, b"12345678", False, got, format=prediction_ids.NUMBERS)
+
+
 FLOWERS = prediction(("setosa", "versicolor"), 0, 1)
 NUMBERS = prediction((0, 1, 2), 2)
 
@@ -37,6 +44,23 @@ NUMBERS = prediction((0, 1, 2), 2)
 def test_an_id_says_who_predicted_what_and_when() -> None:
     """Reading an id gives back all that it was issued for, at any pod with the key."""
     assert Keyring(KEY).read(Keyring(KEY).issue(FLOWERS), NOW, WEEK) == FLOWERS
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=64))
+def test_an_id_has_the_numbers_that_were_predicted(numbers: list[float]) -> None:
+    """To the last digit, and so the error of each row is what it was."""
+    issued = Keyring(KEY).issue(of_numbers(*numbers))
+    read = Keyring(KEY).read(issued, NOW, WEEK)
+    assert (read, read.rows) == (of_numbers(*numbers), len(numbers))
+    assert [read.error(row, 0) for row in range(read.rows)] == numbers
+
+
+def test_the_error_of_a_number_is_its_distance_from_the_label() -> None:
+    """Below it the error is negative; a label that is no number is refused."""
+    predicted = of_numbers(41.5)
+    assert (predicted.error(0, "40"), predicted.error(0, 43)) == (1.5, -1.5)
+    with pytest.raises(LabelError, match="answers numbers"):
+        predicted.error(0, "late")
 
 
 def test_an_id_says_whether_its_rows_are_kept() -> None:
@@ -129,12 +153,12 @@ def test_rows_are_judged_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("issued", "label", "message"),
     [
-        (NUMBERS, "virginica", "classes are numbers"),
-        (NUMBERS, "0_0", "classes are numbers"),
-        (NUMBERS, "\u0662", "classes are numbers"),
-        (NUMBERS, "nan", "classes are numbers"),
-        (NUMBERS, float("nan"), "classes are numbers"),
-        (NUMBERS, 10**400, "classes are numbers"),
+        (NUMBERS, "virginica", "answers numbers"),
+        (NUMBERS, "0_0", "answers numbers"),
+        (NUMBERS, "\u0662", "answers numbers"),
+        (NUMBERS, "nan", "answers numbers"),
+        (NUMBERS, float("nan"), "answers numbers"),
+        (NUMBERS, 10**400, "answers numbers"),
         (FLOWERS, 0, "classes are text"),
         (FLOWERS, True, "classes are text"),
     ],

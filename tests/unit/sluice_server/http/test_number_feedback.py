@@ -1,0 +1,89 @@
+"""Labels for predicted numbers: within the tolerance they are right, and their errors are added up."""
+
+from __future__ import annotations
+
+import struct
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from sluice_server.inference.prediction_ids import NUMBERS, Keyring, PredictionId
+from sluice_server.tolerance import Tolerance
+from tests.unit.sluice_server.conftest import CURRENT_KEY
+
+if TYPE_CHECKING:
+    from tests.unit.sluice_server.conftest import Client, Save, Start
+
+ROW = [5.1, 3.5, 1.4, 0.2]
+
+
+def predicted(client: Client, *rows: list[float]) -> str:
+    return str(client.post("/predict", json={"features": rows}).json()["prediction_id"])
+
+
+def feedback(client: Client, identifier: str, **labels: Any) -> Any:
+    return client.post("/feedback", json={"prediction_id": identifier, **labels})
+
+
+def counted(total: int, correct: int, repeats: int) -> dict[str, int]:
+    return {"counted": total, "correct": correct, "repeats": repeats}
+
+
+@pytest.fixture
+def regressor(save: Save, tmp_path: Path) -> Path:
+    """The folder of a model that answers the sum of its columns."""
+    rows = np.eye(4)
+    return save(tmp_path / "regressor", LinearRegression(fit_intercept=False).fit(rows, rows.sum(axis=1)))
+
+
+def test_without_a_tolerance_a_regressor_takes_no_feedback(start: Start, regressor: Path) -> None:
+    """Values without probabilities, and a null id; the refusal names the setting."""
+    client = start(model_dir=regressor)
+    answer = client.post("/predict", json={"features": ROW}).json()
+    assert answer["predictions"] == [pytest.approx(sum(ROW))]
+    assert (answer["probabilities"], answer["prediction_id"]) == (None, None)
+    refused = client.post("/feedback", json={"prediction_id": None, "label": 1})
+    assert "SLUICE_FEEDBACK_TOLERANCE" in refused.json()["detail"][0]["msg"]
+    assert client.value("ml_feedback_absolute_error_total") is None
+
+
+def test_within_its_tolerance_a_number_is_right(start: Start, regressor: Path) -> None:
+    """At any pod with the key; the sizes of the errors are added up, and a repeat adds nothing."""
+    client = start(model_dir=regressor, feedback_tolerance=Tolerance(1.0))
+    identifier = predicted(client, [10, 0, 0, 0], [20, 0, 0, 0], [30, 0, 0, 0])
+    answer = feedback(client, identifier, labels=[10.5, "23", None])
+    assert answer.json() == counted(2, 1, 0)
+    assert client.value("ml_feedback_absolute_error_total") == pytest.approx(0.5 + 3.0)
+    assert feedback(client, identifier, labels=[10.5, None, 30]).json() == counted(1, 1, 1)
+    assert client.value("ml_feedback_absolute_error_total") == pytest.approx(0.5 + 3.0)
+    assert (client.value("ml_feedback_total"), client.value("ml_feedback_correct_total")) == (3, 2)
+
+
+@pytest.mark.parametrize("label", ["late", "nan", 10**400, -1.7e308])
+def test_a_label_that_is_no_distance_away_counts_nothing(start: Start, regressor: Path, label: object) -> None:
+    """Else one client could make the sum of the errors endless."""
+    client = start(model_dir=regressor, feedback_tolerance=Tolerance(1.0))
+    largest = PredictionId(
+        "abcdefghij", "gateway", int(time.time()), b"12345678", False, struct.pack(">d", 1.7e308), format=NUMBERS
+    )
+    refused = feedback(client, Keyring(CURRENT_KEY).issue(largest), label=label)
+    assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["body", "label"])
+    assert client.value("ml_feedback_total") == 0
+
+
+def test_a_pod_without_the_tolerance_says_what_is_missing(start: Start, regressor: Path) -> None:
+    """The prediction was made by a pod that had one."""
+    identifier = predicted(start(model_dir=regressor, feedback_tolerance=Tolerance(1.0)), ROW)
+    refused = feedback(start(model_dir=regressor), identifier, label=1)
+    assert refused.status_code == 422
+    assert "SLUICE_FEEDBACK_TOLERANCE" in refused.json()["detail"][0]["msg"]
+
+
+def test_the_tolerance_changes_nothing_for_classes(start: Start) -> None:
+    """A neighbouring class is another class."""
+    client = start(feedback_tolerance=Tolerance(1.0))
+    assert feedback(client, predicted(client, ROW), label=1).json() == counted(1, 0, 0)
