@@ -19,14 +19,14 @@ def rows() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0][:40])
-def test_a_row_names_a_test_that_exists_or_says_what_is_missing(row: list[str]) -> None:
+def test_a_row_names_a_test_that_exists(row: list[str]) -> None:
     """So the table does not promise more than is tested."""
-    what, guides, where, command, tests = row
+    what, guides, _, command, tests = row
     assert what
     assert set(guides.split()) <= set("SADEI")
     named = NAMED_TEST.findall(tests)
     assert [name for name in named if not (TESTS / name).is_file()] == []
-    assert named or "missing" in where + tests or not command, f"no test: {row}"
+    assert named or not command, f"no test: {row}"
 
 
 def test_all_tables_are_read() -> None:
