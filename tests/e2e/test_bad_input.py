@@ -18,7 +18,7 @@ from dev.demo.models import NAME, Versions
 from dev.demo.traffic import Stream
 from tests.e2e.artefacts import Unservable, log_unservable
 from tests.e2e.kills import kill_server
-from tests.e2e.rollouts import Manifest, Place, Rollout, deployed, eventually, manifest
+from tests.e2e.rollouts import NAMESPACE, Manifest, Place, Rollout, deployed, eventually, manifest
 
 # MLflow and pandas warn about each other while the unservable models are logged.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:::mlflow")]
@@ -253,7 +253,7 @@ async def test_a_revision_that_cannot_serve_is_rolled_back_before_it_gets_traffi
     assert succeeded is not None
     assert (succeeded.status, succeeded.reason) == ("False", attempt.reason)
     assert re.fullmatch(attempt.message.format(name=name), succeeded.message, re.DOTALL), succeeded.message
-    again = f"; kubectl sluice retry {rollout.name}, or another rollout.retryToken, tries it again"
+    again = f"; kubectl sluice retry {rollout.name} -n {NAMESPACE}, or another rollout.retryToken, tries it again"
     assert rollout.status.message == (
         f"{versions.first.uri} serves on 1 of 1 pods; the last run was rolled back: {succeeded.message}"
         f"{again if attempt.rejected else ''}"

@@ -265,7 +265,7 @@ async def test_a_rejected_version_is_not_tried_again(
     await iris.patch({"model": {"pollInterval": "1s"}})
     stalled = await iris.until_condition("Stalled", "False", "Rejected")
     not_again = f"{versions.bad.uri} was rejected before and is not tried again as it is"
-    way = f"kubectl sluice retry {iris.name}, or another rollout.retryToken, tries it again"
+    way = f"kubectl sluice retry {iris.name} -n {NAMESPACE}, or another rollout.retryToken, tries it again"
     assert stalled.message == f"{not_again}: {way}"
     assert iris.status.phase == "Stable"
     assert iris.status.history == rejection.end.history

@@ -205,6 +205,7 @@ class Observation:
     """
 
     now: datetime
+    namespace: str
     name: str
     generation: int
     spec: Spec
@@ -239,6 +240,10 @@ class Observation:
     alias_version: str | None = None  # that the alias of the last promotion points to
     alias_trouble: str = ""  # why the registry has not moved it
     command: Asked | None = None  # the newest one, taken or not
+
+    def command_line(self, command: str) -> str:
+        """What a person types for a command about this object, such as `undo`, whatever namespace the shell is in."""
+        return f"kubectl sluice {command} {self.name} -n {self.namespace}"
 
     def obstacle(self, revision: Revision | None) -> Refusal | None:
         """What keeps the pods of `revision` from running and says nothing about its model; None if one is ready."""

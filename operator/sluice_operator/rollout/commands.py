@@ -141,7 +141,7 @@ def _undo(seen: Observation, command: Command, by: str) -> Answered:
     status, stable = seen.status, seen.status.stable
     run = run_in(seen, Phase.WATCHING)
     if stable is None or (run is None and status.phase is not Phase.STABLE):
-        return Refused("a rollout is under way: kubectl sluice abort rolls it back")
+        return Refused(f"a rollout is under way: {seen.command_line('abort')} rolls it back")
     if stable.revision != command.revision:
         return Refused(f"revision {stable.revision} ({stable.model.uri}) serves now, not {command.revision}")
     message = f"{stable.model.uri} was undone by {by}"
@@ -197,7 +197,8 @@ def _go_back(seen: Observation, run: Run, reason: str, message: str) -> Answered
     serving, back = (status.stable, status.previous) if watching else (status.canary, status.stable)
     answered = status.phase in _CANARY_SERVES and seen.workload(serving).ready > 0
     if back is None or (answered and seen.workload(back).ready == 0):
-        stays = "; kubectl sluice pause keeps the canary from becoming stable" if status.phase is Phase.FAILOVER else ""
+        pause = f"; {seen.command_line('pause')} keeps the canary from becoming stable"
+        stays = pause if status.phase is Phase.FAILOVER else ""
         return Refused(f"{back.model.uri if back else 'the previous revision'} has no ready pods to go back to{stays}")
     status = roll_back(seen, pauses.resumed(run, seen.now), _outcome(seen, run), reason, message)
     return Accepted(status, f"traffic goes back to {back.model.uri}")
@@ -222,7 +223,7 @@ def _no_run(seen: Observation) -> Refused:
             return Refused("the roles are being swapped: abort, or pause the watch that follows")
         case Phase.FAILOVER | Phase.ROLLING_BACK:
             return Refused(f"requests are being moved: {status.message}")
-    way = f"; kubectl sluice undo {seen.name} goes back to the revision before" if status.former else ""
+    way = f"; {seen.command_line('undo')} goes back to the revision before" if status.former else ""
     return Refused(f"no rollout is under way, {serving.model.uri} serves{way}" if serving else "nothing serves yet")
 
 
@@ -230,7 +231,7 @@ def _nothing_to_promote(seen: Observation) -> Refused:
     run = seen.status.run
     match seen.status.phase:
         case Phase.STARTING if run is not None and run.pause is not None:
-            return Refused(f"{run.canary.model} is starting and paused: kubectl sluice resume {seen.name} goes on")
+            return Refused(f"{run.canary.model} is starting and paused: {seen.command_line('resume')} goes on")
         case Phase.STARTING if run is not None:
             return Refused(f"{run.canary.model} is starting, and has not been proven to answer: {seen.status.message}")
         case Phase.PROMOTING | Phase.SWAPPING | Phase.WATCHING if run is not None:

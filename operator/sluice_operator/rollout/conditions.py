@@ -114,12 +114,12 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
     if revision is not None and status.phase is Phase.STABLE and waits_its_time(seen, revision) and status.abandoned:
         by_itself = f"at {status.abandoned.retry_at:%H:%M} UTC, or " if status.abandoned.retry_at else ""
         words = f"is tried again {by_itself}with other steps, deadlines or objectives"
-        return "False", "Abandoned", f"{revision.model.uri} {words}, or by kubectl sluice retry {seen.name}"
+        return "False", "Abandoned", f"{revision.model.uri} {words}, or by {seen.command_line('retry')}"
     return aliases.refused(seen, status) or ("False", "Progressing", "")
 
 
 def _to_retry(seen: Observation) -> str:
-    return f"kubectl sluice retry {seen.name}, or another rollout.retryToken, tries it again"
+    return f"{seen.command_line('retry')}, or another rollout.retryToken, tries it again"
 
 
 def _needs_a_change(seen: Observation, status: Status) -> ConditionState | None:

@@ -69,7 +69,7 @@ def condition(seen: Observation, status: Status) -> tuple[str, str, str]:
         held = f"the canary keeps weight {pause.weight}" if status.weight else "the previous revision stays ready"
         if status.phase is Phase.FAILOVER:
             held = "the canary takes all requests and does not become stable"
-        message = f"{pause.message}; since {pause.since:%H:%M:%S} UTC {held}: {_way_on(seen.name, pause)}"
+        message = f"{pause.message}; since {pause.since:%H:%M:%S} UTC {held}: {_way_on(seen, pause)}"
         return "True", pause.reason, message
     if seen.spec.suspend:
         waits = f"{revision.model.uri} waits" if revision and _waits(status, revision) else "no run starts"
@@ -83,10 +83,10 @@ def _waits(status: Status, revision: Revision) -> bool:
     return revision.revision not in (*known, *(entry.revision for entry in status.rejected))
 
 
-def _way_on(name: str, pause: Pause) -> str:
+def _way_on(seen: Observation, pause: Pause) -> str:
     """What ends a pause, for people."""
     if pause.reason == SUSPENDED:
         return "it goes on when spec.suspend is false"
     if pause.until is not None:
-        return f"it goes on at {pause.until:%H:%M:%S} UTC, or with kubectl sluice resume {name}"
-    return f"kubectl sluice resume {name} goes on, kubectl sluice abort {name} goes back"
+        return f"it goes on at {pause.until:%H:%M:%S} UTC, or with {seen.command_line('resume')}"
+    return f"{seen.command_line('resume')} goes on, {seen.command_line('abort')} goes back"

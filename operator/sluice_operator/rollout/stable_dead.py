@@ -48,7 +48,7 @@ def stable_dead(seen: Observation, status: Status) -> ConditionState | None:
     if pods.ready == 0 and others.ready == 0:
         nobody = f"neither {serves.model.uri} ({_why(pods)}) nor {other.model.uri} ({_why(others)}) has ready pods"
         ways_out = "mend one of them, or name another revision, which is tried at once"
-        ends = f"; kubectl sluice abort {seen.name} ends the undo" if undo else ""
+        ends = f"; {seen.command_line('abort')} ends the undo" if undo else ""
         return "True", "StableDead", f"{nobody}: {ways_out}{ends}"
     if status.phase is Phase.FAILOVER:
         return "True", "StableDead", _failover(seen, status, other, serves)

@@ -112,6 +112,7 @@ def an_observation(**changes: Any) -> Observation:
     """An observation of an object that was just created, while its alias points to version 1."""
     seen = Observation(
         now=NOW,
+        namespace="models",
         name="iris",
         generation=1,
         spec=a_spec(),

@@ -279,6 +279,7 @@ class World(Observer):
         in_doubt = edits and current.weight is not None and current.weight.verified_at is not None
         seen = Observation(
             now=self.now,
+            namespace=namespace,
             name=name,
             generation=body["metadata"]["generation"],
             spec=wanted,

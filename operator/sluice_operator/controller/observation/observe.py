@@ -138,6 +138,7 @@ class Observer:
         unjudged = urgent or _in_doubt(current, edits, trouble)
         observation = Observation(
             now=self._clock(),
+            namespace=namespace,
             name=name,
             generation=body["metadata"]["generation"],
             spec=wanted,

@@ -63,7 +63,8 @@ def test_too_little_evidence_is_no_rejection() -> None:
     assert condition(decide(quiet), "Stalled") == (
         "False",
         "Abandoned",
-        "models:/iris/2 is tried again with other steps, deadlines or objectives, or by kubectl sluice retry iris",
+        "models:/iris/2 is tried again with other steps, deadlines or objectives, or by "
+        "kubectl sluice retry iris -n models",
     )
     assert decide(replace_seen(quiet, generation=quiet.generation + 1)).phase is Phase.STABLE  # other replicas
     patient = a_spec(rollout={**ROLLOUT, "onDeadline": "Rollback", "deadline": "24h"})

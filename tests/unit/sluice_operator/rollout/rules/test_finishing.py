@@ -299,7 +299,7 @@ def test_a_rejected_revision_stays_rejected() -> None:
         "False",
         "Rejected",
         "models:/iris/2 was rejected before and is not tried again as it is:"
-        " kubectl sluice retry iris, or another rollout.retryToken, tries it again",
+        " kubectl sluice retry iris -n models, or another rollout.retryToken, tries it again",
     )
 
 

@@ -89,7 +89,7 @@ def test_an_abandoned_version_is_tried_again_by_itself() -> None:
         "False",
         "Abandoned",
         f"models:/iris/2 is tried again at {until:%H:%M} UTC, or with other steps, deadlines or objectives,"
-        " or by kubectl sluice retry iris",
+        " or by kubectl sluice retry iris -n models",
     )
     retried = decide(again(seen, after=11 * MINUTES, **held()))
     assert (at(retried).phase, retried.abandoned) == (Phase.STARTING, None)

@@ -231,7 +231,7 @@ def test_a_refused_model_is_rejected_and_stable_serves_on() -> None:
     assert ended.message == (
         "models:/iris/1 serves on 2 of 2 pods; the last run was rolled back: "
         "the model is a pickle: register it with skops; "
-        "kubectl sluice retry iris, or another rollout.retryToken, tries it again"
+        "kubectl sluice retry iris -n models, or another rollout.retryToken, tries it again"
     )
 
 

@@ -584,7 +584,7 @@ def settled_rejection() -> Observation:
 def test_a_rejection_names_the_ways_to_try_again() -> None:
     """For the person who reads the message."""
     message = settled_rejection().status.message
-    assert "kubectl sluice retry iris, or another rollout.retryToken, tries it again" in message
+    assert "kubectl sluice retry iris -n models, or another rollout.retryToken, tries it again" in message
 
 
 def two_rejections() -> Observation:
@@ -839,7 +839,7 @@ def test_an_undo_takes_over_whatever_the_spec_names_and_whoever_was_undone_comes
     swapping = again(again(again(undone, weight=LIVE, smoke=LIVE)))
     nobody = again(replace_seen(swapping, workloads=both_ready(0, 0), swap=not_live()), after=3600, swap=not_live())
     assert decide(nobody).phase is Phase.FAILOVER
-    assert condition(decide(nobody), "Stalled")[2].endswith("; kubectl sluice abort iris ends the undo")
+    assert condition(decide(nobody), "Stalled")[2].endswith("; kubectl sluice abort iris -n models ends the undo")
     for ready in (both_ready(1, 0), both_ready(2, 2)):
         assert at(decide(again(nobody, workloads=ready))) == At(Phase.SWAPPING, "2", "1", weight=0, live=0)
 
@@ -852,7 +852,7 @@ def test_an_undo_that_nobody_answers_yields_to_a_newer_version(phase: Phase) -> 
     state, reason, message = condition(decide(dead), "Stalled")
     assert (state, reason) == ("True", "StableDead")
     assert "models:/iris/1 (pod waits for MLflow)" in message
-    assert message.endswith("; kubectl sluice abort iris ends the undo")
+    assert message.endswith("; kubectl sluice abort iris -n models ends the undo")
     assert at(decide(again(dead, after=60)))[:3] == (phase, "2", "1")
     ended = again(dead, resolution=resolved(3))
     status = decide(again(ended))
@@ -927,7 +927,7 @@ def test_a_failed_objective_that_holds_pauses_the_run() -> None:
     state, reason, message = condition(paused.status, "Paused")
     assert (state, reason) == ("True", "PausedByObjective")
     assert message.startswith("errors 5% breaks its limit; since 12:00:0")
-    assert "kubectl sluice resume iris goes on, kubectl sluice abort iris goes back" in message
+    assert "kubectl sluice resume iris -n models goes on, kubectl sluice abort iris -n models goes back" in message
 
 
 def test_a_person_goes_on_in_spite_of_it() -> None:
