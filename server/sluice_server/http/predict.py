@@ -1,13 +1,12 @@
 """The endpoint of predictions: a bare ASGI callable before FastAPI, because matching a route costs more than a model.
 
 Reads the body, has the dialect parse it, the data plane predict and the dialect write, and counts. What is large is
-parsed and written in a thread. A client that goes away while its request waits cancels it and is counted as 499;
+parsed and written aside. A client that goes away while its request waits cancels it and is counted as 499;
 whatever the model raises is the model's fault and is counted as the dialect's status for a failure.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
@@ -15,6 +14,7 @@ from functools import partial
 
 from sluice_server import logs
 from sluice_server.http.asgi import BODY_SECONDS, CLOSE, RequestHead, Unread, read_body, read_whole_body
+from sluice_server.http.aside import Aside
 from sluice_server.http.dialects import CLIENT_GONE, OK
 from sluice_server.http.dialects.port import Body, Dialect, Parsed
 from sluice_server.http.request import Reply, Request, Stopwatch, WholeRequest
@@ -38,7 +38,8 @@ _UNREAD = invalid(("body",), "value_error", "the body cannot be read")
 _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECONDS:g} s")
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
 _LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these another try may succeed
-# What is larger is read and written in a thread, so that all other requests are answered meanwhile.
+# What is larger is read and written aside, so that all other requests are answered meanwhile.
+_ASIDE = Aside()  # of all dialects
 _SMALL_BODY = 16 * 1024  # bytes; even CSV of so many takes the loop only some milliseconds
 _FEW_ROWS = 1_000
 # After these the rest of the body is not worth reading.
@@ -122,7 +123,7 @@ class PredictEndpoint:
             return _GONE if body is Unread.GONE else self._rejected(request, self._unread[body])
         watch.start()
         if len(body) > _SMALL_BODY:
-            parsed = await asyncio.to_thread(self._parse, body, head)
+            parsed = await _ASIDE.run(self._parse, body, head)
         else:
             parsed = self._parse(body, head)
         if isinstance(parsed, Rejection):
@@ -134,7 +135,7 @@ class PredictEndpoint:
         if prediction is None or isinstance(prediction, Rejection):
             return _GONE if prediction is None else self._rejected(request, prediction)
         if len(rows) > _FEW_ROWS:
-            answer = await asyncio.to_thread(self._dialect.write, prediction, parsed.echo)
+            answer = await _ASIDE.run(self._dialect.write, prediction, parsed.echo)
         else:
             answer = self._dialect.write(prediction, parsed.echo)
         return Reply(OK, answer, (*request.headers, *answer.headers), rows, prediction)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -194,6 +195,43 @@ def test_other_requests_are_answered_while_a_large_one_is_read_and_written(clien
     asyncio.run(run())
     assert sent[0]["status"] == 200
     assert len(json.loads(sent[1]["body"])["predictions"]) == 1_001
+
+
+class Counting(PlainDialect):
+    """Counts how many bodies are read at the same moment."""
+
+    def __init__(self, rows: RowReader, identity: Identity) -> None:
+        super().__init__(rows, identity)
+        self.now = self.most = 0
+
+    def parse(self, body: bytes, content_type: str = "", json_bytes: int | None = None) -> Parsed | Rejection:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(0.01)  # here another thread would begin
+        self.now -= 1
+        return super().parse(body, content_type, json_bytes)
+
+
+def test_large_bodies_are_read_one_after_the_other(client: Client) -> None:
+    """Each keeps Python to itself for some time: a health check waits for one of them, and not for all."""
+    pod = client.process.pod
+    dialect = Counting(RowReader(pod.manifest.schema, 2_000), pod.identity)
+    endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, PredictionLog(pod.identity, (), 0.0), 1_000_000)
+    body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * 1_001}).encode()
+    statuses: list[int] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Message) -> None:
+        statuses.append(message.get("status", 0))
+
+    async def run() -> None:
+        head = asgi.read_head({"type": "http", "headers": []}, b"x-correlation-id")
+        await asyncio.gather(*(endpoint(Request(receive, send, head, "gateway", ())) for _ in range(5)))
+
+    asyncio.run(run())
+    assert (statuses.count(200), dialect.most) == (5, 1)
 
 
 def test_a_slow_client_is_not_a_slow_model(client: Client) -> None:
