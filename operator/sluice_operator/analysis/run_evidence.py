@@ -172,7 +172,8 @@ class RunEvidence:
         if objective.needed is Judge.BEFORE_PROMOTION:
             margins = (*(Margin() for _ in margins[:-1]), margins[-1])
         bad_share = bad / stable_counted if stable_counted else 0.0
-        clumps = (stable_counted + canary_counted) / float(past.judged.divisor)
+        counted = stable_counted + canary_counted if stable_counted else 0  # without stable's nothing is compared
+        clumps = counted / float(past.judged.divisor)
         return ObjectiveTraffic(objective.name, margins, bad_share, clumps / requests)
 
     def _ticks_before(self, moment: datetime | None) -> int:

@@ -38,6 +38,7 @@ TRACKING_URI_KEY = "MLFLOW_TRACKING_URI"  # key in the ConfigMap with the addres
 DIGEST_KEY = "SLUICE_MODEL_DIGEST"  # of the model that a pod fetches from the store
 STORE_URL_KEY = "SLUICE_STORE_URL"  # likewise
 STORE_OPEN_KEY = "SLUICE_STORE_OPEN"  # likewise: whether the store asks nobody for a token
+TOLERANCE_KEY = "SLUICE_FEEDBACK_TOLERANCE"  # how far a predicted number may be from its label and be right
 
 HEADER_REVISION = "X-Sluice-Revision"
 HEADER_PROBE = "x-sluice-probe"  # keeps a request out of the model server's counters

@@ -33,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     starting.a_refused_model_is_rejected,
     starting.a_model_without_a_good_hold_out_is_rejected,
     starting.a_changed_signature_is_rejected,
+    starting.a_changed_tolerance_is_rejected,
     stepping.a_failed_verdict_takes_traffic_back,
     steering.a_failed_objective_that_holds_pauses_the_run,
     stepping.a_newer_revision_replaces,

@@ -14,19 +14,12 @@ import numpy as np
 from sluice_server.inference.batching import Batcher, Outcome, QueueFullError
 from sluice_server.inference.params import Params
 from sluice_server.inference.prediction import Prediction
-from sluice_server.inference.prediction_ids import (
-    CLASSES,
-    MAX_ROWS,
-    NUMBERS,
-    Keys,
-    PredictionId,
-    are_text,
-    class_hashes,
-)
+from sluice_server.inference.prediction_ids import MAX_ROWS, Keys, PredictionId, are_text, class_hashes
 from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.model.schema import Rows
 from sluice_server.runtimes.output import Output, Values
 from sluice_server.runtimes.port import NotFiniteError, UnfitRowsError
+from sluice_server.tolerance import Tolerance
 
 logger = logging.getLogger("sluice.predict")
 NOT_READY = Rejection(Cause.NOT_READY, "no model is ready: /health/ready says why")
@@ -38,17 +31,19 @@ class DataPlane:
     `ready` says whether callers may be answered. `classes` are the labels of a classifier in the order of its class
     indexes, and None for other models and as long as there is none. `example` is what it gives for its input example.
     Without a keyring predictions have no ids. `kept`: the share of predictions whose rows the store keeps, 0 to 1.
-    `label_numbers`: predicted numbers have ids, too, and not only classes.
+    With a `tolerance` predicted numbers have ids, too, and not only classes.
     """
 
-    def __init__(self, revision: str, keyring: Keys | None, kept: float = 0.0, *, label_numbers: bool = False) -> None:
+    def __init__(
+        self, revision: str, keyring: Keys | None, kept: float = 0.0, tolerance: Tolerance | None = None
+    ) -> None:
         self.ready = False
         self.classes: tuple[Any, ...] | None = None
         self.example: Output | None = None
         self._revision = revision
         self._keyring = keyring
         self._kept = kept
-        self._label_numbers = label_numbers
+        self._tolerance = tolerance
         self._batcher: Batcher | None = None
         self._text = False
         self._hashes: tuple[bytes, ...] = ()
@@ -128,14 +123,12 @@ class DataPlane:
     def _id(self, entry: str, output: Output, indexes: list[int], request: bytes, kept: bool) -> str | None:
         if self._keyring is None or len(output.values) > MAX_ROWS:
             return None
-        got = b"".join([self._hashes[index] for index in indexes])
-        form = CLASSES
-        if self._label_numbers and output.classes is None:
-            got, form = _numbers(output.values), NUMBERS
+        within = self._tolerance if output.classes is None else None
+        got = b"".join([self._hashes[index] for index in indexes]) if within is None else _numbers(output.values)
         if not got:
             return None
         return self._keyring.issue(
-            PredictionId(self._revision, entry, int(time.time()), request, self._text, got, kept, form)
+            PredictionId(self._revision, entry, int(time.time()), request, self._text, got, kept, within)
         )
 
 

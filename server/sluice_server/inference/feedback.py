@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluice_server.inference.labels import LabelCounter, Outcome, RowLabel
 from sluice_server.inference.prediction_ids import FeedbackError, Keys, Label, LabelError, PredictionId
-from sluice_server.tolerance import Tolerance
 
 LONGEST_VALUE = 1_000  # characters of a label that is kept; a longer one is counted as any other
-_NO_TOLERANCE = (
-    "this pod has no SLUICE_FEEDBACK_TOLERANCE and cannot say whether a number is right: set it for the "
-    "ModelDeployment, or send the label again when the rollout that sets it has ended"
-)
+LARGEST_ERROR = 1e15  # of a number: the sum of all errors still knows a tenth then
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +24,12 @@ class Counted:
 
 
 class Feedback:
-    """Has the labels of predictions counted. `max_age` is in seconds; older predictions take none.
+    """Has the labels of predictions counted. `max_age` is in seconds; older predictions take none."""
 
-    `tolerance` says which numbers are right; without one only predictions of classes take labels.
-    """
-
-    def __init__(self, keyring: Keys, labels: LabelCounter, max_age: float, tolerance: Tolerance | None = None) -> None:
+    def __init__(self, keyring: Keys, labels: LabelCounter, max_age: float) -> None:
         self._keyring = keyring
         self._labels = labels
         self._max_age = max_age
-        self._tolerance = tolerance
 
     async def count(
         self, prediction_id: str, label: Label | None, labels: Sequence[Label | None] | None, now: float
@@ -50,7 +41,7 @@ class Feedback:
         predicted = self._keyring.read(prediction_id, now, self._max_age)
         field = "label" if labels is None else "labels"
         given = enumerate(_one_per_row(predicted, label, labels))
-        labelled = [self._row_label(predicted, field, row, label) for row, label in given if label is not None]
+        labelled = [_row_label(predicted, field, row, label) for row, label in given if label is not None]
         outcomes = await self._labels.count(labelled)
         return Counted(
             outcomes.count(Outcome.COUNTED),
@@ -64,25 +55,28 @@ class Feedback:
         """See `LabelCounter.close`."""
         await self._labels.close()
 
-    def _row_label(self, predicted: PredictionId, field: str, row: int, label: Label) -> RowLabel:
-        """The label with what it says of the prediction; raises FeedbackError where it says nothing."""
-        try:
-            correct, error = self._judged(predicted, row, label)
-        except LabelError as bad:
-            raise FeedbackError((field, row) if field == "labels" else (field,), str(bad)) from None
-        who = (predicted.request, row, predicted.revision, predicted.entry, predicted.issued)
-        return RowLabel(*who, correct, _kept(predicted, label), error)
 
-    def _judged(self, predicted: PredictionId, row: int, label: Label) -> tuple[bool, float | None]:
-        """Whether the prediction was right, and the size of its error, which only a number has."""
-        if not predicted.of_numbers:
-            return predicted.is_right(row, label), None
-        if self._tolerance is None:
-            raise FeedbackError(("prediction_id",), _NO_TOLERANCE)
-        error = abs(predicted.error(row, label))
-        if not math.isfinite(error):
-            raise LabelError("the label is so far from the prediction that no number holds the difference")
-        return self._tolerance.accepts(error, float(label)), error
+def _row_label(predicted: PredictionId, field: str, row: int, label: Label) -> RowLabel:
+    """The label with what it says of the prediction; raises FeedbackError where it says nothing."""
+    try:
+        correct, error = _judged(predicted, row, label)
+    except LabelError as bad:
+        raise FeedbackError((field, row) if field == "labels" else (field,), str(bad)) from None
+    who = (predicted.request, row, predicted.revision, predicted.entry, predicted.issued)
+    return RowLabel(*who, correct, _kept(predicted, label), error)
+
+
+def _judged(predicted: PredictionId, row: int, label: Label) -> tuple[bool, float | None]:
+    """Whether the prediction was right, and the size of its error, which only a number has; raises LabelError."""
+    if predicted.tolerance is None:
+        return predicted.is_right(row, label), None
+    error = abs(predicted.error(row, label))
+    if not error <= LARGEST_ERROR:
+        raise LabelError(
+            f"the label is {error:.3g} away from the prediction, and {LARGEST_ERROR:g} is the most that is counted: "
+            "send it in the unit of the prediction"
+        )
+    return predicted.tolerance.accepts(error, float(label)), error
 
 
 def _kept(predicted: PredictionId, label: Label) -> str | int | float | None:

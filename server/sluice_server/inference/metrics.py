@@ -75,6 +75,11 @@ class Metrics:
         for meter in self.meters.values():
             meter.expect_classes(classes)
 
+    def expect_numbers(self) -> None:
+        """Sets the sums of errors to 0, for both entries: from then on they grow with the counts of labels."""
+        for entry in ENTRIES:
+            self._errors.labels(self._model, self.labels[2], entry)
+
     def labelled(self, revision: str, entry: str, correct: bool, error: float | None = None) -> None:
         """A label was counted for a prediction of that revision and entry; `error`: the size of that of a number."""
         self._feedback.labels(self._model, revision, entry).inc()

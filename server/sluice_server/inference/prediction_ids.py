@@ -2,8 +2,8 @@
 
 An id holds the format version, the key's id, the revision and entry that predicted, the issue time, a random request
 id and what each row got. For a class that is a hash of the predicted label, not its index, because the pod that gets
-the label may serve a model with another list of classes; for a number it is the number itself. Signed with
-HMAC-SHA256; base64url without padding. Pure: time and randomness are arguments.
+the label may serve a model with another list of classes; for a number it is the number itself, and the tolerance that
+its revision has. Signed with HMAC-SHA256; base64url without padding. Pure: time and randomness are arguments.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from typing import Protocol
 
 import msgspec
 
+from sluice_server.tolerance import Tolerance
+
 MAX_ROWS = 64
-CLASSES, NUMBERS = 1, 2  # formats: what the rows got
+_CLASSES, _NUMBERS = 1, 2  # formats: what the rows got
 _HEAD = struct.Struct(">BBBBI8s")  # format, key id, flags, length of revision, issue time, request id
 _HASH = 4  # bytes per row: two labels of one model meet by chance once in 4e9
 _NUMBER_OF_ROW = struct.Struct(">d")
-_WIDTHS = {CLASSES: _HASH, NUMBERS: _NUMBER_OF_ROW.size}  # bytes per row
+_TOLERANCE = struct.Struct(">d?")  # before the numbers
+_WIDTHS = {_CLASSES: _HASH, _NUMBERS: _NUMBER_OF_ROW.size}  # bytes per row
 _MAC = 16
 _GATEWAY, _TEXT, _KEPT = 1, 2, 4
 _EXACT = 2.0**53  # whole numbers below are the same as float and as int
@@ -53,9 +56,9 @@ class LabelError(ValueError):
 class PredictionId(msgspec.Struct, frozen=True, gc=False):
     """What an id contains: who predicted what, and when (seconds since the epoch).
 
-    `got`: what each row got: `hashes` of labels (`text`: of a model whose classes are text), or for the format NUMBERS
-    the numbers, as doubles with the first byte first. `kept`: the store keeps the rows, and wants to know the labels
-    themselves.
+    `got`: what each row got: hashes of labels (`text`: of a model whose classes are text), or, where there is a
+    `tolerance`, the numbers as doubles with the first byte first. `kept`: the store keeps the rows, and wants to know
+    the labels themselves.
     """
 
     revision: str
@@ -65,16 +68,15 @@ class PredictionId(msgspec.Struct, frozen=True, gc=False):
     text: bool
     got: bytes
     kept: bool = False
-    format: int = CLASSES
+    tolerance: Tolerance | None = None
+
+    @property
+    def format(self) -> int:
+        return _CLASSES if self.tolerance is None else _NUMBERS
 
     @property
     def rows(self) -> int:
         return len(self.got) // _WIDTHS[self.format]
-
-    @property
-    def of_numbers(self) -> bool:
-        """Whether the model predicts numbers, and not classes."""
-        return self.format == NUMBERS
 
     def is_right(self, row: int, label: Label) -> bool:
         """Whether the label is the predicted class; raises LabelError for a label of the wrong kind."""
@@ -117,7 +119,9 @@ class Keyring:
         head = _HEAD.pack(
             prediction.format, _key_id(self.current), flags, len(revision), prediction.issued, prediction.request
         )
-        signed = head + revision + prediction.got
+        allowed = prediction.tolerance
+        within = b"" if allowed is None else _TOLERANCE.pack(allowed.by, allowed.relative)
+        signed = head + revision + within + prediction.got
         return base64.urlsafe_b64encode(signed + _mac(self.current, signed)).rstrip(b"=").decode()
 
     def read(self, text: str, now: float, max_age: float) -> PredictionId:
@@ -137,8 +141,10 @@ class Keyring:
         if issued - now > _CLOCK_SKEW:
             raise FeedbackError(("prediction_id",), "the id is from the future: compare the clocks of the nodes")
         entry = "gateway" if flags & _GATEWAY else "cluster"
+        allowed = Tolerance(*_TOLERANCE.unpack_from(got)) if form == _NUMBERS else None
+        got = got if allowed is None else got[_TOLERANCE.size :]
         of_text, kept = bool(flags & _TEXT), bool(flags & _KEPT)
-        return PredictionId(revision.decode(), entry, issued, request, of_text, got, kept, form)
+        return PredictionId(revision.decode(), entry, issued, request, of_text, got, kept, allowed)
 
 
 def canonical(label: Label, text: bool) -> bytes:
@@ -192,7 +198,7 @@ def _decode(text: str) -> bytes:
     if (
         len(raw) < _HEAD.size + _HASH + _MAC
         or raw[0] not in _WIDTHS
-        or len(raw) > _HEAD.size + 255 + MAX_ROWS * _WIDTHS[raw[0]] + _MAC
+        or len(raw) > _HEAD.size + 255 + _TOLERANCE.size + MAX_ROWS * _WIDTHS[raw[0]] + _MAC
     ):
         raise FeedbackError(
             ("prediction_id",), "this is not a prediction id: send the one of the /predict answer, unchanged"

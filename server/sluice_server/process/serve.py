@@ -72,9 +72,8 @@ def assemble(
     identity = Identity(settings.model_name, settings.model_version, settings.revision, settings.model_uri)
     metrics = Metrics(identity, CODES)
     labels = _label_counter(settings, metrics)
-    tolerance = settings.feedback_tolerance
-    feedback = None if keyring is None else Feedback(keyring, labels, settings.feedback_max_age, tolerance)
-    data_plane = DataPlane(settings.revision, keyring, settings.keep_predictions, label_numbers=tolerance is not None)
+    feedback = None if keyring is None else Feedback(keyring, labels, settings.feedback_max_age)
+    data_plane = DataPlane(settings.revision, keyring, settings.keep_predictions, settings.feedback_tolerance)
     rows = RowReader(found.schema, settings.max_rows)
     keeper = _keeper(settings, identity, found.schema.names, metrics)
     pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, rows, feedback, datetime.now(UTC))

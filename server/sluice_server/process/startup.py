@@ -89,6 +89,8 @@ async def _answer_example(pod: Pod, worker: Executor) -> Output:
     pod.rows.allow_missing(model.nullable)
     pod.data_plane.take(await _batcher(pod, model, worker, rows), model.classes)
     pod.metrics.expect_classes(model.classes or ())
+    if model.classes is None and pod.settings.feedback_tolerance is not None:
+        pod.metrics.expect_numbers()
     prediction = await pod.data_plane.predict(rows, ENTRIES[0], probe=False, disconnected=_stay)
     assert isinstance(prediction, Prediction)  # nobody leaves, and nothing else waits
     dialect.write(prediction, None)

@@ -39,7 +39,7 @@ def _servers() -> dict[str, Labels]:
     served = Metrics(Identity("iris", "1", "r"), codes=(200, 500))
     served.describe("models:/iris/1", "sklearn", "skops", Origin(metrics={"accuracy": 0.9, "training_seconds": 1.0}))
     served.expect_classes(("setosa",))
-    served.labelled("r", "gateway", correct=True, error=0.5)
+    served.expect_numbers()
     reference = Reference(10, (FeatureReference("width", (5, 5), edges=(0.0, 1.0, 2.0)),))
     bins = FeatureBins(Schema((Column("width", Kind.NUMBER),)), reference)
     served.registry.register(FeatureBinCollector(bins, served.labels))

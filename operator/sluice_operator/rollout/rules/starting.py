@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from sluice_operator.analysis import criteria, hold_out, signature_change
+from sluice_operator.analysis import criteria, hold_out, signature_change, tolerances
 from sluice_operator.api.observation import Observation, Refusal
 from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase, Run
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status
@@ -94,6 +94,15 @@ def a_changed_signature_is_rejected(seen: Observation) -> Status | None:
         f"callers of {stable.model.uri} would be refused or misled: {canary.model.uri} {check.message}; {ways_out}"
     )
     return _reject_before_traffic(seen, run, Refusal(SIGNATURE_CHANGED, message))
+
+
+def a_changed_tolerance_is_rejected(seen: Observation) -> Status | None:
+    """Where accuracies are compared, they are counted alike. An undo is not asked: it compares nothing."""
+    run, canary, stable = run_in(seen, Phase.STARTING), seen.status.canary, seen.status.stable
+    if run is None or run.returning or canary is None or stable is None:
+        return None
+    refusal = tolerances.refusal(run.objectives, canary, stable)
+    return None if refusal is None else _reject_before_traffic(seen, run, refusal)
 
 
 def a_start_without_room_or_image_is_abandoned(seen: Observation) -> Status | None:

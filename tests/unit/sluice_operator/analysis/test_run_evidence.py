@@ -281,6 +281,16 @@ def test_without_labels_no_margin_can_be_ruled_out() -> None:
     assert outlook.margin_factor == math.inf
 
 
+def test_without_labels_of_stable_no_accuracy_can_be_compared() -> None:
+    """However many the canary has: a service whose version before took none has to be told so, and not "in 25 s"."""
+    labelled = replace_field(requests(100), labels=100, correct=90)
+    outlook = findings_after(
+        no_evidence(ACCURACY), *(tick(index, labelled, requests(100)) for index in range(5))
+    ).outlook
+    assert outlook is not None
+    assert (outlook.margin_factor, outlook.forecast.total) == (math.inf, math.inf)
+
+
 def test_a_stable_that_is_worse_than_its_baseline_is_found() -> None:
     """Only where the baseline has requests to compare with."""
     calm = ObjectiveBaseline(BurstLaw.unknown(6 * 3600.0, (1,)), BurstLaw.unknown(6 * 3600.0), 100_000.0, 100.0)
