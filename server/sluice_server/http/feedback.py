@@ -20,8 +20,8 @@ from sluice_server.inference.labels import TooManyPendingError
 from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
 
 _NO_ID = (
-    f"null: predictions of more than {MAX_ROWS} rows and of probes take no feedback, and those of numbers do only with "
-    "SLUICE_FEEDBACK_TOLERANCE"
+    f"null: feedback is for predictions of at most {MAX_ROWS} rows that are classes, or with SLUICE_FEEDBACK_TOLERANCE "
+    "one number for each row; probes take none"
 )
 _SHOWN = 300  # characters of a message
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")

@@ -71,6 +71,8 @@ def _array(values: Any) -> Values:
     array = values if isinstance(values, np.ndarray) else _compact(values)
     if array.ndim == 0:
         raise ModelError("the model answers a single number: let predict() return one for each row")
+    if array.dtype.kind == "f" and array.dtype.itemsize > np.dtype(float).itemsize:
+        array = array.astype(float)  # JSON has no longer ones
     return array if array.dtype.kind in _PLAIN else _cells(array.tolist())
 
 
@@ -110,7 +112,7 @@ def _in_json(value: Any) -> Any:
     if isinstance(value, np.datetime64):
         return None if np.isnat(value) else str(value)
     if isinstance(value, np.generic):
-        value = value.item()
+        value = float(value) if isinstance(value, np.floating) else value.item()
     match value:
         case float() if math.isnan(value):
             return None

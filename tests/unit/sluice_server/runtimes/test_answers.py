@@ -32,6 +32,8 @@ Pair = namedtuple("Pair", "a b")
         ([1, 2.5], [1, 2.5], "number"),
         ([True, False], [True, False], "boolean"),
         ((np.float32(0.5), np.float32(1.5)), [0.5, 1.5], "number"),
+        (np.array([0.5, np.nan], dtype=np.longdouble), [0.5, None], "number"),
+        ([np.longdouble(0.5), {"a": np.longdouble(1.5)}], [0.5, {"a": 1.5}], "object"),
         (["a", "b"], ["a", "b"], "string"),
         ([1, "a"], [1, "a"], "object"),
         ([[1], [1, 2]], [[1], [1, 2]], "object"),
