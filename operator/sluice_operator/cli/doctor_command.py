@@ -39,14 +39,22 @@ def _lines(options: argparse.Namespace) -> Iterator[str]:
         return
     yield f"{OK}  the CRD is there"
     for deployment in _operators(options.namespace):
-        ready = deployment.get("status", {}).get("readyReplicas", 0)
-        name = deployment["metadata"]["name"]
-        if not ready:
-            yield f"{FAIL}  no pod of Deployment {name} is ready: kubectl describe pods -n {options.namespace} says why"
-            continue
-        yield f"{OK}  {ready} of {deployment['spec']['replicas']} pods of Deployment {name} are ready"
-        yield from cluster.lines_of(options.namespace, name, *_CHECK)
-        yield from _gateway(options, deployment)
+        yield from _pods(deployment, options.namespace)
+        if deployment.get("status", {}).get("readyReplicas"):
+            yield from cluster.lines_of(options.namespace, deployment["metadata"]["name"], *_CHECK)
+            yield from _gateway(options, deployment)
+
+
+def _pods(deployment: dict[str, Any], namespace: str) -> Iterator[str]:
+    name, wanted = deployment["metadata"]["name"], deployment["spec"]["replicas"]
+    ready, updated = (deployment.get("status", {}).get(f"{which}Replicas", 0) for which in ("ready", "updated"))
+    why = f"kubectl describe pods -n {namespace} says why"
+    if not ready:
+        yield f"{FAIL}  no pod of Deployment {name} is ready: {why}"
+        return
+    yield f"{OK}  {ready} of {wanted} pods of Deployment {name} are ready"
+    if updated < wanted:
+        yield f"{FAIL}  an upgrade of Deployment {name} does not end, and the version before works: {why}"
 
 
 def _operators(namespace: str) -> list[dict[str, Any]]:

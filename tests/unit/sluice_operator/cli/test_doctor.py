@@ -25,8 +25,9 @@ esac
 OPERATOR: dict[str, Any] = {
     "metadata": {"name": "sluice-operator", "namespace": "sluice-system"},
     "spec": {"replicas": 2, "selector": {"matchLabels": {"app.kubernetes.io/name": "sluice-operator"}}},
-    "status": {"readyReplicas": 2},
+    "status": {"readyReplicas": 2, "updatedReplicas": 2},
 }
+STUCK = {**OPERATOR, "status": {"readyReplicas": 2, "updatedReplicas": 1}}
 
 
 @pytest.fixture
@@ -67,6 +68,7 @@ def test_a_healthy_installation_is_all_ok(folder: Path, capsys: pytest.CaptureFi
     [
         ("crd", "", "there is no CRD", 1),
         ("deployments", json.dumps({"items": [{**OPERATOR, "status": {}}]}), "no pod of Deployment sluice-operator", 2),
+        ("deployments", json.dumps({"items": [STUCK]}), "an upgrade of Deployment sluice-operator does not end", 6),
         ("check", "ok    an operator works\nFAIL  MLflow at http://x gave no answer\n", "MLflow at http://x", 5),
         ("class", "", "there is no IngressClass nginx", 5),
         ("split", "FAIL  the gateway ignores canary annotations\n", "the gateway ignores", 5),
