@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -98,7 +98,8 @@ def _end_sandbox(pod: Manifest) -> None:
     (shim,) = (line.split()[1] for line in status.splitlines() if line.startswith("PPid:"))
     for children in Path(f"/proc/{shim}/task").glob("*/children"):
         for process in children.read_text(encoding="utf-8").split():
-            os.kill(int(process), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended with the one that held its namespaces
+                os.kill(int(process), signal.SIGKILL)
 
 
 async def _all_began_again(iris: Rollout, revision: str, before: list[Manifest]) -> bool | None:
