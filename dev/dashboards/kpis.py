@@ -1,6 +1,7 @@
 """The success metrics: a row for each model, a column for each metric with its target, and trends over weeks."""
 
 from dev.dashboards.board import Board, Part, Variable
+from dev.dashboards.labels import per_label
 from dev.dashboards.panels import About, Column, Limits, Lines, Numbers, Query, Rows, above, below
 
 OF = '{namespace=~"$namespace"}'
@@ -20,8 +21,8 @@ P99 = (
     "1000 * histogram_quantile(0.99, "
     f"avg_over_time(model_deployment_le:ml_request_duration_seconds_bucket:rate5m{OF}[7d]))"
 )
-RIGHT = f"{BY} (increase(ml_feedback_correct_total{OF}[7d])) / ({BY} (increase(ml_feedback_total{OF}[7d])) > 0)"
-ERROR = f"{BY} (increase(ml_feedback_absolute_error_total{OF}[7d])) / ({BY} (increase(ml_feedback_total{OF}[7d])) > 0)"
+RIGHT = per_label("ml_feedback_correct_total", BY, OF, "7d")
+ERROR = per_label("ml_feedback_absolute_error_total", BY, OF, "7d")
 ANSWERED = (
     f'1 - {BY} (increase(ml_requests_total{{namespace=~"$namespace",code=~"5.."}}[7d])) '
     f"/ ({BY} (increase(ml_requests_total{OF}[7d])) > 0)"

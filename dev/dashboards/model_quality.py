@@ -2,6 +2,7 @@
 
 from dev.dashboards import alert_rules
 from dev.dashboards.board import Part
+from dev.dashboards.labels import per_label
 from dev.dashboards.panels import About, Column, Limits, Lines, Query, Rows, above, below
 
 PODS = 'namespace="$namespace",model_deployment="$model_deployment"'
@@ -23,8 +24,7 @@ QUALITY = Part(
             ),
             [
                 Query(
-                    f"sum by (revision) (increase(ml_feedback_correct_total{{{PODS}}}[1h])) "
-                    f"/ (sum by (revision) (increase(ml_feedback_total{{{PODS}}}[1h])) > 0)",
+                    per_label("ml_feedback_correct_total", "sum by (revision)", f"{{{PODS}}}", "1h"),
                     "{{revision}}",
                 ),
                 Query(f"max by (revision) (ml_model_accuracy{{{PODS}}})", "{{revision}} in training", dashed=True),
@@ -44,8 +44,7 @@ QUALITY = Part(
             ),
             [
                 Query(
-                    f"sum by (revision) (increase(ml_feedback_absolute_error_total{{{PODS}}}[1h])) "
-                    f"/ (sum by (revision) (increase(ml_feedback_total{{{PODS}}}[1h])) > 0)",
+                    per_label("ml_feedback_absolute_error_total", "sum by (revision)", f"{{{PODS}}}", "1h"),
                     "{{revision}}",
                 )
             ],

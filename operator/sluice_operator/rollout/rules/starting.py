@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from sluice_operator.analysis import criteria, hold_out, signature_change, tolerances
 from sluice_operator.api.observation import Observation, Refusal
+from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import BEFORE_TRAFFIC, Outcome, Phase, Run
 from sluice_operator.api.status import SIGNATURE_CHANGED, Status
 from sluice_operator.rollout import automatic_steps, pauses
@@ -81,9 +82,10 @@ def a_changed_signature_is_rejected(seen: Observation) -> Status | None:
 
     An undo is not asked: a person wants back what callers had before.
     """
-    run, canary, stable = run_in(seen, Phase.STARTING), seen.status.canary, seen.status.stable
-    if run is None or run.returning or canary is None or stable is None or seen.spec.model.allow_signature_change:
+    started = _beside_stable(seen)
+    if started is None or seen.spec.model.allow_signature_change:
         return None
+    run, canary, stable = started
     check = signature_change.checked(seen.signatures, stable.model.uri)
     if check is None or check.reason != SIGNATURE_CHANGED:
         return None
@@ -98,9 +100,10 @@ def a_changed_signature_is_rejected(seen: Observation) -> Status | None:
 
 def a_changed_tolerance_is_rejected(seen: Observation) -> Status | None:
     """Where accuracies are compared, they are counted alike. An undo is not asked: it compares nothing."""
-    run, canary, stable = run_in(seen, Phase.STARTING), seen.status.canary, seen.status.stable
-    if run is None or run.returning or canary is None or stable is None:
+    started = _beside_stable(seen)
+    if started is None:
         return None
+    run, canary, stable = started
     refusal = tolerances.refusal(run.objectives, canary, stable)
     return None if refusal is None else _reject_before_traffic(seen, run, refusal)
 
@@ -159,6 +162,12 @@ def a_blue_green_revision_that_answers_takes_over(seen: Observation) -> Status |
         return replace(status, run=pauses.paused(status, run, pauses.BY_STEP, message, seen.now, pause.duration))
     run = replace(run, traffic_started_at=run.traffic_started_at or seen.now)
     return enter(replace(status, run=run), Phase.PROMOTING, seen.now)
+
+
+def _beside_stable(seen: Observation) -> tuple[Run, Revision, Revision] | None:
+    """The run of a canary that starts beside stable, with both; None for an undo, which is not compared with it."""
+    run, canary, stable = run_in(seen, Phase.STARTING), seen.status.canary, seen.status.stable
+    return None if run is None or run.returning or canary is None or stable is None else (run, canary, stable)
 
 
 def _ready_and_known(seen: Observation) -> Run | None:
