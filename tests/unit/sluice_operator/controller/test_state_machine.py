@@ -421,14 +421,15 @@ class Rollouts(RuleBasedStateMachine):
         self.check_settled_on(2)
 
     def settle(self) -> None:
-        """Time goes on, and a person resumes each run that waits for one."""
+        """Time goes on, and a person resumes each run that waits for one, and retries a first version that failed."""
         world = self.world
         for _ in range(20):
             world.calm_down(passes=20)
             run = world.status.run
-            if run is None or run.pause is None:
+            first_failed = world.status.phase is Phase.INITIALIZING and run is not None and run.outcome is not None
+            if run is None or (run.pause is None and not first_failed):
                 break
-            world.ask(Verb.RESUME, run.canary.revision, run.step)
+            world.ask(Verb.RETRY if first_failed else Verb.RESUME, run.canary.revision, run.step)
         world.calm_down()
 
     def check_settled_on(self, version: int) -> None:
