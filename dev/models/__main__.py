@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import cloudpickle
 import skops.io
 
 from dev import mlflow_server
@@ -49,6 +50,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--only", default="", help="part of the name of a model or group; nothing is written then")
     only = parser.parse_args(argv).only
     warnings.filterwarnings("ignore")  # those of the training say nothing about serving
+    for module in (scikit_learn, other_flavors):  # as in a notebook: no server has its functions and classes
+        cloudpickle.register_pickle_by_value(module)
     rows: list[table.Row] = []
     with tempfile.TemporaryDirectory(prefix="sluice-models-") as folder, mlflow_server.running(Path(folder)) as url:
         registry = Registry(url)

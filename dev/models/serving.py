@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from dev import processes
+from dev.api_server import ROOT
 from dev.bench.server import usage
 from dev.models.case import Logged, cells, names
 
@@ -81,7 +82,12 @@ def fetched(registry: Registry, uri: str, folder: Path, trust: str, types: str =
 
 def _ran(command: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     arguments = [sys.executable, "-m", "sluice_server", command]
-    return subprocess.run(arguments, env=os.environ | variables, capture_output=True, text=True, check=False)
+    return subprocess.run(arguments, env=_environment(variables), capture_output=True, text=True, check=False)
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """That of the image: it has no module of whoever trains."""
+    return os.environ | {"PYTHONPATH": str(ROOT / "server")} | variables
 
 
 def served(folder: Path, logged: Logged, types: str = "") -> Served | Refused:
@@ -115,7 +121,7 @@ def _process(folder: Path, types: str) -> Iterator[tuple[subprocess.Popen[bytes]
     }
     command = [sys.executable, "-m", "sluice_server", "serve"]
     client = httpx.Client(base_url=f"http://127.0.0.1:{cluster}", timeout=30.0)
-    with client, processes.running(command, folder / "serve.log", os.environ | variables) as process:
+    with client, processes.running(command, folder / "serve.log", _environment(variables)) as process:
         yield process, client
 
 

@@ -46,9 +46,9 @@ async def load(pod: Pod, worker: Executor) -> None:
         example = await _answer_example(pod, worker)
     except Exception as error:  # any failure of a model means the same: not ready, and why
         logger.exception("the model cannot be served")
-        hint = "" if isinstance(error, ModelError) else _hint(pod.manifest)  # such an error says what is wrong itself
-        what = str(error) if isinstance(error, ModelError | UnfitRowsError) else f"{type(error).__name__}: {error}"
-        reason = f"the model cannot be served: {what[:500]}{hint}"
+        says_all = isinstance(error, ModelError | ModuleNotFoundError)
+        hint = "" if says_all else _hint(pod.manifest)
+        reason = f"the model cannot be served: {_what(error)[:500]}{hint}"
         pod.readiness.reached(Phase.FAILED, reason)
         return
     found = pod.manifest
@@ -57,6 +57,16 @@ async def load(pod: Pod, worker: Executor) -> None:
     pod.data_plane.open(example)
     pod.readiness.reached(Phase.READY, "the model answered its input example")
     logger.info("ready: %s %s", pod.settings.model_name, pod.settings.model_version)
+
+
+def _what(error: Exception) -> str:
+    """What is wrong, in words for whoever logged the model."""
+    if isinstance(error, ModelError | UnfitRowsError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        lacks = f"it needs the module {error.name!r}, which this server image does not have"
+        return f"{lacks}: set server.image to an image that has its package"
+    return f"{type(error).__name__}: {error}"
 
 
 def _hint(found: Manifest) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,6 +206,23 @@ def test_a_model_that_says_what_is_wrong_blames_no_example(start: Start, save: S
     """The signature is, and another example would not help."""
     estimator = LinearRegression().fit(TABLE, CLASSES)
     assert "example" not in reason(served(start, save, tmp_path, estimator, "ab", example_is_made_up=True))
+
+
+def test_a_module_that_the_image_lacks_is_named(
+    start: Start, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A skops file names a function, and does not hold it. Another example would not help."""
+    (tmp_path / "own_code.py").write_text("def logarithm(rows):\n    return rows\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    logarithm = importlib.import_module("own_code").logarithm
+    estimator = make_pipeline(FunctionTransformer(logarithm), LinearRegression()).fit(TABLE, CLASSES)
+    folder = save(tmp_path / "model", estimator, signature("abcd"), example=[0.5] * 4, example_is_made_up=True)
+    monkeypatch.delitem(sys.modules, "own_code")
+    (tmp_path / "own_code.py").unlink()
+    importlib.invalidate_caches()
+    message = reason(start(model_dir=folder, trusted_types=("own_code.logarithm",)))
+    assert "it needs the module 'own_code', which this server image does not have: set server.image" in message
+    assert "example" not in message
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["compares rows", "does not"])
