@@ -1,30 +1,39 @@
-"""Whether the accuracies of two revisions were counted alike: a predicted number is right within a tolerance.
+"""Whether the accuracies of two revisions are counted alike: a predicted number is right within a tolerance.
 
 It is a setting of the model server, so it may come with a new version. Two accuracies that were counted with two
-tolerances differ for that reason alone, and no verdict about the models follows from them.
+tolerances differ for that reason alone, and no verdict about the models follows from them. Only the servers know which
+one they have, wherever it comes from: a value, a ConfigMap, a Secret. A server that does not say has none.
 """
 
 from collections.abc import Sequence
 
 from sluice_operator.api.names import TOLERANCE_KEY
-from sluice_operator.api.observation import Refusal
+from sluice_operator.api.observation import Refusal, Signatures
 from sluice_operator.api.revision import Revision
+from sluice_operator.api.signature import Signature, Tolerance
 from sluice_operator.api.spec import Objective, Source
+from sluice_operator.api.status import TOLERANCE_CHANGED
 
-TOLERANCE_CHANGED = "ToleranceChanged"
 
+def refusal(
+    objectives: Sequence[Objective], seen: Signatures | None, canary: Revision, stable: Revision
+) -> Refusal | None:
+    """Why the canary's accuracy cannot be compared with stable's; None if it can, or if nothing compares it.
 
-def refusal(objectives: Sequence[Objective], canary: Revision, stable: Revision) -> Refusal | None:
-    """Why the canary's accuracy cannot be compared with stable's; None if it can, or if nothing compares it."""
+    `seen` is None before both servers have said how they count, and where stable has no pod that could.
+    """
     compared = [objective.name for objective in objectives if _compares(objective)]
-    before, now = _of(stable), _of(canary)
-    if not compared or before == now:
+    if seen is None or not compared:
+        return None
+    before, now = _of(seen.stable), _of(seen.canary)
+    if before == now:
         return None
     return Refusal(
         TOLERANCE_CHANGED,
-        f"{canary.model.uri} comes with {TOLERANCE_KEY} {now}, and {stable.model.uri} has {before}: objective "
+        f"{canary.model.uri} has {_in_words(now)}, and {stable.model.uri} has {_in_words(before)}: objective "
         f"{compared[0]} cannot compare accuracies that are counted in two ways; roll the tolerance out without "
-        "accuracy.maxDrop (min may stay), and write maxDrop again when stable has it",
+        "accuracy.maxDrop (min may stay): an edit of the objectives tries this version again. Write maxDrop again when "
+        "stable has the tolerance",
     )
 
 
@@ -34,9 +43,13 @@ def _compares(objective: Objective) -> bool:
     return by_labels and not objective.dry_run
 
 
-def _of(revision: Revision) -> str:
-    """The tolerance of a revision in words."""
-    for entry in revision.env:
-        if entry["name"] == TOLERANCE_KEY:
-            return str(entry.get("value", "")).strip() or ("from elsewhere" if entry.get("valueFrom") else "unset")
-    return "unset"
+def _of(signature: Signature | None) -> Tolerance | None:
+    return None if signature is None else signature.predictions.tolerance
+
+
+def _in_words(tolerance: Tolerance | None) -> str:
+    """As it is written in the setting."""
+    if tolerance is None:
+        return f"no {TOLERANCE_KEY}"
+    number = f"{tolerance.by * 100:.15g} %" if tolerance.relative else f"{tolerance.by:.15g}"
+    return f"{TOLERANCE_KEY} {number}"

@@ -13,13 +13,24 @@ class Column(msgspec.Struct, frozen=True):
     required: bool = True
 
 
+class Tolerance(msgspec.Struct, frozen=True):
+    """How far a number may be from its label and be right: in its unit or, if `relative`, as a share of the label."""
+
+    by: float
+    relative: bool = False
+
+
 class Predictions(msgspec.Struct, frozen=True):
-    """What a response has for each row. `classes`: of a classifier, in the order of its probabilities."""
+    """What a response has for each row. `classes`: of a classifier, in the order of its probabilities.
+
+    `tolerance`: of a model of numbers that take labels.
+    """
 
     type: str
     values: int = 1
     classes: tuple[Any, ...] | None = None
     probabilities: bool = False
+    tolerance: Tolerance | None = None
 
 
 class Signature(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ LONGEST_REASON = 200
 VERSION = 1  # of the form of a status; a higher one is for operators that come after this one
 METRICS_UNAVAILABLE = "MetricsUnavailable"  # reason of a verdict without samples
 SIGNATURE_CHANGED = "SignatureChanged"  # reason of a rejection that the spec can lift
+TOLERANCE_CHANGED = "ToleranceChanged"  # likewise: by objectives that compare no accuracies
 
 
 class UnreadableStatusError(ValueError):

@@ -14,6 +14,7 @@ from sluice_operator.api.status import (
     LONGEST_REASON,
     METRICS_UNAVAILABLE,
     SIGNATURE_CHANGED,
+    TOLERANCE_CHANGED,
     Condition,
     Status,
 )
@@ -32,6 +33,10 @@ from sluice_operator.rollout.traffic_conditions import (
 
 # For these the registry is not asked at all.
 _NOT_ASKED = "InvalidURI", "TrustNotAllowed", "PodTemplateInvalid", "HostAccessNotAllowed"
+_LIFTED_BY = {
+    SIGNATURE_CHANGED: "model.allowSignatureChange: true",
+    TOLERANCE_CHANGED: "an objective without accuracy.maxDrop",
+}
 _MOVING = Phase.PENDING, *BEFORE_TRAFFIC, Phase.ROLLING_BACK, Phase.FAILOVER
 
 
@@ -110,7 +115,7 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
     revision = seen.desired
     if revision is not None and status.phase is Phase.STABLE and is_rejected(seen, revision):
         not_again = f"{revision.model.uri} was rejected before and is not tried again as it is"
-        return "False", "Rejected", f"{not_again}: {_to_retry(seen)}"
+        return "False", "Rejected", f"{not_again}: {_to_retry(seen, status)}"
     if revision is not None and status.phase is Phase.STABLE and waits_its_time(seen, revision) and status.abandoned:
         by_itself = f"at {status.abandoned.retry_at:%H:%M} UTC, or " if status.abandoned.retry_at else ""
         words = f"is tried again {by_itself}with other steps, deadlines or objectives"
@@ -118,7 +123,12 @@ def _stalled(seen: Observation, status: Status) -> ConditionState:
     return aliases.refused(seen, status) or ("False", "Progressing", "")
 
 
-def _to_retry(seen: Observation) -> str:
+def _to_retry(seen: Observation, status: Status) -> str:
+    """What lets the revision of the spec be tried again with another end than the one before."""
+    wanted = seen.desired.revision if seen.desired else ""
+    reason = next((entry.reason for entry in status.rejected if entry.revision == wanted), "")
+    if reason in _LIFTED_BY:
+        return f"{_LIFTED_BY[reason]} in the spec lets it be tried again"
     return f"{seen.command_line('retry')}, or another rollout.retryToken, tries it again"
 
 
@@ -250,7 +260,7 @@ def _message(seen: Observation, status: Status, findings: dict[str, ConditionSta
         return _run_message(seen, status, status.run)
     rejected = findings["RolloutSucceeded"]
     if rejected[0] == "False":
-        again = f"; {_to_retry(seen)}" if findings["Stalled"][1] == "Rejected" else ""
+        again = f"; {_to_retry(seen, status)}" if findings["Stalled"][1] == "Rejected" else ""
         tried = status.run.canary.revision if status.run else ""
         what = "" if status.stable and status.stable.revision == tried else "the last run was rolled back: "
         return f"{findings['Ready'][2]}; {what}{rejected[2]}{again}"

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Failure, Run
-from sluice_operator.api.status import Rejection, Status
+from sluice_operator.api.status import TOLERANCE_CHANGED, Rejection, Status
 from sluice_operator.rollout import revisions
 
 REJECTED_KEPT = 20
@@ -17,8 +17,11 @@ NO_READY_PODS, PROGRESS_DEADLINE_EXCEEDED = "NoReadyPods", "ProgressDeadlineExce
 
 
 def is_for_answers(reason: str) -> bool:
-    """Whether a rejection for `reason` says something about the answers. Pods that came late or left say nothing."""
-    return reason not in (NO_READY_PODS, PROGRESS_DEADLINE_EXCEEDED)
+    """Whether a rejection for `reason` says something about the answers.
+
+    Pods that came late or left say nothing, and neither does how labels are counted.
+    """
+    return reason not in (NO_READY_PODS, PROGRESS_DEADLINE_EXCEEDED, TOLERANCE_CHANGED)
 
 
 def unacted_fail(status: Status) -> Failure | None:

@@ -176,9 +176,11 @@ def _predictions(data_plane: DataPlane) -> dict[str, Any] | None:
     example = data_plane.example
     if example is None:
         return None
+    within = data_plane.tolerance
     return {
         "type": example.type_in_json,
         "values": example.values_per_row,
         "classes": data_plane.classes,
         "probabilities": example.probabilities is not None,
+        "tolerance": None if within is None else {"by": within.by, "relative": within.relative},
     }

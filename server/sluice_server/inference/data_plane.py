@@ -48,6 +48,11 @@ class DataPlane:
         self._text = False
         self._hashes: tuple[bytes, ...] = ()
 
+    @property
+    def tolerance(self) -> Tolerance | None:
+        """Within which a predicted number is right; None for a model of classes, which are right or wrong."""
+        return self._tolerance if self.classes is None else None
+
     def take(self, batcher: Batcher, classes: tuple[Any, ...] | None) -> None:
         """From now on this model predicts."""
         self.classes = classes

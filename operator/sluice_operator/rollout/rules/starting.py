@@ -99,12 +99,15 @@ def a_changed_signature_is_rejected(seen: Observation) -> Status | None:
 
 
 def a_changed_tolerance_is_rejected(seen: Observation) -> Status | None:
-    """Where accuracies are compared, they are counted alike. An undo is not asked: it compares nothing."""
+    """Where accuracies are compared, they are counted alike, as both servers say once the canary answers.
+
+    An undo is not asked: it compares nothing.
+    """
     started = _beside_stable(seen)
     if started is None:
         return None
     run, canary, stable = started
-    refusal = tolerances.refusal(run.objectives, canary, stable)
+    refusal = tolerances.refusal(run.objectives, seen.signatures, canary, stable)
     return None if refusal is None else _reject_before_traffic(seen, run, refusal)
 
 

@@ -179,7 +179,8 @@ def test_metadata_says_what_requests_and_responses_must_look_like(client: Client
     names = ["sepal length", "sepal width", "petal length", "petal width"]
     column = {"type": "number", "required": True, "nullable": True}
     assert signature["columns"] == [{"name": name, **column} for name in names]
-    assert signature["predictions"] == {"type": "integer", "values": 1, "classes": [0, 1, 2], "probabilities": True}
+    predictions = {"type": "integer", "values": 1, "classes": [0, 1, 2], "probabilities": True, "tolerance": None}
+    assert signature["predictions"] == predictions
 
 
 def test_metadata_of_a_pod_without_a_model_says_nothing_of_predictions(start: Start) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from sluice_server.tolerance import Tolerance
+from sluice_operator.api import signature
+from sluice_server.tolerance import Tolerance, tolerance
 
 if TYPE_CHECKING:
     from tests.unit.sluice_server.conftest import Client, Save, Start
@@ -86,3 +87,29 @@ def test_the_tolerance_changes_nothing_for_classes(start: Start) -> None:
     """A neighbouring class is another class."""
     client = start(feedback_tolerance=Tolerance(1.0))
     assert feedback(client, predicted(client, ROW), label=1).json() == counted(1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("within", "shown"),
+    [
+        (None, None),
+        (tolerance("5.0"), {"by": 5.0, "relative": False}),
+        (tolerance("10 %"), {"by": 0.1, "relative": True}),
+    ],
+)
+def test_metadata_says_how_close_a_number_must_be(
+    start: Start, regressor: Path, within: Tolerance | None, shown: dict[str, Any] | None
+) -> None:
+    """The operator reads it of two revisions, wherever their settings come from. They share no code."""
+    client = start(model_dir=regressor, feedback_tolerance=within)
+    said = client.get("/metadata")
+    assert said.json()["signature"]["predictions"]["tolerance"] == shown
+    read = signature.parse(said.content)
+    assert read is not None
+    assert read.predictions.tolerance == (shown and signature.Tolerance(**shown))
+
+
+def test_metadata_of_a_model_of_classes_has_no_tolerance(start: Start) -> None:
+    """It would change nothing, so a version that comes with it is no reason to refuse it."""
+    client = start(feedback_tolerance=Tolerance(1.0))
+    assert client.get("/metadata").json()["signature"]["predictions"]["tolerance"] is None

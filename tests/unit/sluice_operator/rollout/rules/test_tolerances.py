@@ -1,4 +1,4 @@
-"""Accuracies are compared only if they were counted with one tolerance."""
+"""Accuracies are compared only if they are counted with one tolerance, as both servers say."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from sluice_operator.api.observation import Observation
+from sluice_operator.api.observation import Observation, Signatures
 from sluice_operator.api.run import Outcome, Phase
+from sluice_operator.api.signature import Column, Predictions, Signature, Tolerance
 from sluice_operator.api.spec import Spec
 from sluice_operator.rollout.decide import decide
 from tests.unit.sluice_operator.build import (
+    LIVE,
     NOW,
     REPLICAS,
     At,
@@ -19,48 +21,58 @@ from tests.unit.sluice_operator.build import (
     again,
     an_observation,
     at,
+    both_ready,
+    condition,
     pods,
-    raw_spec,
     resolved,
     revision,
 )
 
 DROP = {"source": "Feedback", "maxDrop": "0.01"}
+FIVE, THREE, SHARE = Tolerance(5.0), Tolerance(3.0), Tolerance(0.1, relative=True)
 
 
-def spec_with(tolerance: dict[str, Any] | None, accuracy: dict[str, Any], **fields: Any) -> Spec:
-    env = [] if tolerance is None else [{"name": "SLUICE_FEEDBACK_TOLERANCE", **tolerance}]
-    objectives = [{"name": "near", "accuracy": accuracy, **fields}]
-    return a_spec(server={**raw_spec()["server"], "env": env}, objectives=objectives)
+def spec_with(accuracy: dict[str, Any], **fields: Any) -> Spec:
+    return a_spec(objectives=[{"name": "near", "accuracy": accuracy, **fields}])
 
 
-def changing(
-    before: dict[str, Any] | None, now: dict[str, Any] | None, accuracy: dict[str, Any], **fields: Any
-) -> Observation:
-    """Version 1 serves with one tolerance, and version 2 has been started with another one."""
-    old, new = spec_with(before, accuracy, **fields), spec_with(now, accuracy, **fields)
-    first = an_observation(spec=old, now=NOW - timedelta(hours=1), workloads=pods((revision(1, old), REPLICAS)))
-    return again(again(again(first), alias_version="1"), after=3600, spec=new, resolution=resolved(2))
+def regressor(tolerance: Tolerance | None) -> Signature:
+    return Signature((Column("a", "number"),), Predictions("number", tolerance=tolerance))
 
 
-def tried(seen: Observation) -> Observation:
-    """The look after the start of its run."""
-    return again(seen, spec=seen.spec)
+def asked(before: Tolerance | None, now: Tolerance | None) -> Signatures:
+    return Signatures(regressor(before), regressor(now))
+
+
+def answering(signatures: Signatures | None, spec: Spec) -> Observation:
+    """Version 1 serves, version 2 is ready beside it, and both have been asked what they take and answer."""
+    first = an_observation(spec=spec, now=NOW - timedelta(hours=1), workloads=pods((revision(1, spec), REPLICAS)))
+    begun = again(again(again(first), alias_version="1"), after=3600, resolution=resolved(2))
+    return again(begun, workloads=both_ready(), weight=LIVE, smoke=LIVE, signatures=signatures)
 
 
 @pytest.mark.parametrize(
     ("before", "now", "words"),
     [
-        ({"value": "5"}, {"value": "3"}, "SLUICE_FEEDBACK_TOLERANCE 3, and models:/iris/1 has 5"),
-        (None, {"value": "10%"}, "SLUICE_FEEDBACK_TOLERANCE 10%, and models:/iris/1 has unset"),
-        ({"value": "5"}, None, "SLUICE_FEEDBACK_TOLERANCE unset, and models:/iris/1 has 5"),
+        (
+            FIVE,
+            THREE,
+            "models:/iris/2 has SLUICE_FEEDBACK_TOLERANCE 3, and models:/iris/1 has SLUICE_FEEDBACK_TOLERANCE 5",
+        ),
+        (None, SHARE, "has SLUICE_FEEDBACK_TOLERANCE 10 %, and models:/iris/1 has no SLUICE_FEEDBACK_TOLERANCE"),
+        (FIVE, None, "has no SLUICE_FEEDBACK_TOLERANCE, and models:/iris/1 has SLUICE_FEEDBACK_TOLERANCE 5"),
+        (
+            SHARE,
+            Tolerance(0.1),
+            "has SLUICE_FEEDBACK_TOLERANCE 0.1, and models:/iris/1 has SLUICE_FEEDBACK_TOLERANCE 10 %",
+        ),
     ],
 )
 def test_another_tolerance_gets_no_traffic_where_accuracies_are_compared(
-    before: dict[str, Any] | None, now: dict[str, Any] | None, words: str
+    before: Tolerance | None, now: Tolerance | None, words: str
 ) -> None:
     """An equal model would be rolled back, a worse one promoted, and without stable's labels nothing ever passes."""
-    back = decide(tried(changing(before, now, DROP)))
+    back = decide(answering(asked(before, now), spec_with(DROP)))
     assert at(back) == At(Phase.ROLLING_BACK, stable="1", canary="2", weight=0, live=0, outcome=Outcome.REJECTED)
     assert back.run is not None
     assert back.run.reason == "ToleranceChanged"
@@ -68,17 +80,56 @@ def test_another_tolerance_gets_no_traffic_where_accuracies_are_compared(
     assert "objective near cannot compare" in back.run.message
 
 
+def test_a_server_that_says_nothing_has_no_tolerance() -> None:
+    """One of before numbers took labels would leave the comparison without any."""
+    back = decide(answering(Signatures(None, regressor(FIVE)), spec_with(DROP)))
+    assert back.run is not None
+    assert (back.phase, back.run.reason) == (Phase.ROLLING_BACK, "ToleranceChanged")
+    assert decide(answering(Signatures(None, None), spec_with(DROP))).phase is Phase.STEPPING
+
+
 @pytest.mark.parametrize(
-    ("before", "now", "accuracy", "fields"),
+    ("signatures", "accuracy", "fields"),
     [
-        ({"value": "5"}, {"value": " 5"}, DROP, {}),
-        ({"value": "5"}, {"value": "3"}, {"source": "Feedback", "min": "0.8"}, {}),
-        ({"value": "5"}, {"value": "3"}, DROP, {"dryRun": True}),
+        (asked(FIVE, Tolerance(5)), DROP, {}),
+        (asked(FIVE, THREE), {"source": "Feedback", "min": "0.8"}, {}),
+        (asked(FIVE, THREE), DROP, {"dryRun": True}),
     ],
     ids=["the same", "a limit", "a dry run"],
 )
 def test_elsewhere_it_is_a_setting_as_any_other(
-    before: dict[str, Any], now: dict[str, Any], accuracy: dict[str, Any], fields: dict[str, Any]
+    signatures: Signatures, accuracy: dict[str, Any], fields: dict[str, Any]
 ) -> None:
-    """The canary goes on starting."""
-    assert decide(tried(changing(before, now, accuracy, **fields))).phase is Phase.STARTING
+    """The canary goes on."""
+    assert decide(answering(signatures, spec_with(accuracy, **fields))).phase is Phase.STEPPING
+
+
+def test_the_message_names_what_lets_the_version_be_tried_again() -> None:
+    """`retry` alone would only be rejected again."""
+    settled = again(again(answering(asked(FIVE, THREE), spec_with(DROP))), weight=LIVE)
+    status = decide(settled)
+    way = "an objective without accuracy.maxDrop in the spec lets it be tried again"
+    assert status.phase is Phase.STABLE
+    assert condition(status, "Stalled") == (
+        "False",
+        "Rejected",
+        f"models:/iris/2 was rejected before and is not tried again as it is: {way}",
+    )
+    assert status.message.endswith(way)
+    edited = again(settled, spec=spec_with({"source": "Feedback", "min": "0.8"}))
+    assert decide(edited).phase is Phase.STARTING
+
+
+def test_while_nobody_answers_a_version_with_another_tolerance_serves() -> None:
+    """What is counted otherwise still answers. It is compared when stable is ready again."""
+    seen = answering(None, spec_with(DROP))
+    dead = again(seen, workloads=both_ready(0, 0))
+    served = again(dead, workloads=both_ready(0, REPLICAS))
+    assert decide(served).phase is Phase.FAILOVER
+
+
+def test_a_rejection_for_the_tolerance_does_not_keep_a_canary_from_standing_in() -> None:
+    """It says nothing about the answers, and stable has lost its pods on the way back."""
+    back = again(answering(asked(FIVE, THREE), spec_with(DROP)), workloads=both_ready(0, 1))
+    assert back.status.phase is Phase.ROLLING_BACK
+    assert decide(back).phase is Phase.FAILOVER
