@@ -30,6 +30,9 @@
 - apiGroups: [networking.k8s.io]
   resources: [ingresses]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch, delete]
 # The key that signs prediction ids, and the token for the store: made once, never changed. RBAC cannot restrict the names of what is created.
 # And the credentials that an object names for its Prometheus or its registry: read by that name.
 - apiGroups: [""]

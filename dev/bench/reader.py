@@ -25,8 +25,9 @@ from sluice_operator.api.quantities import Duration, Ratio, Share
 from sluice_operator.api.revision import RevisionRef
 from sluice_operator.api.rollout_spec import OnDeadline, Rollout, Step
 from sluice_operator.api.run import LiveWeight, Phase, Run
-from sluice_operator.api.spec import Accuracy, ErrorRate, Ingress, Latency, Objective, Source, Traffic
+from sluice_operator.api.spec import Accuracy, ErrorRate, Latency, Objective, Source
 from sluice_operator.api.status import METRICS_UNAVAILABLE, Status
+from sluice_operator.api.traffic import Ingress, Traffic
 from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.controller.evaluation.run_samples import Subject
 from sluice_operator.counting.intervals import Intervals

@@ -317,12 +317,27 @@ def test_two_objectives_with_the_same_name_are_refused(kubectl: Kubectl, iris: d
     assert "spec.objectives: Invalid value: two objectives have the same name; give each a name of its own" in message
 
 
-@pytest.mark.parametrize("path", ["spec.model.uri", "spec.traffic.ingress", "spec.prometheus.url"])
+@pytest.mark.parametrize("path", ["spec.model.uri", "spec.traffic.ingress.host", "spec.prometheus.url"])
 def test_fields_without_a_sensible_default_are_required(kubectl: Kubectl, iris: dict[str, Any], path: str) -> None:
     """Without them there is nothing to roll out, or no way to do it."""
     iris["spec"]["prometheus"] = {"url": "https://prometheus:9090"}
     put(iris, path, None)
     assert f"{path}: Required value" in kubectl.refuses(iris)
+
+
+def test_there_is_exactly_one_kind_of_route(kubectl: Kubectl, iris: dict[str, Any]) -> None:
+    """An object without any could not be reached, and two would be asked in turn."""
+    http_route = {"parentRefs": [{"name": "public", "namespace": "infra"}], "host": "iris.example.com"}
+    for traffic in ({}, {**iris["spec"]["traffic"], "httpRoute": http_route}):
+        put(iris, "spec.traffic", traffic)
+        assert "write exactly one of ingress and httpRoute" in kubectl.refuses(iris)
+    put(iris, "spec.traffic", {"httpRoute": {**http_route, "parentRefs": []}})
+    assert "spec.traffic.httpRoute.parentRefs: Invalid value: 0" in kubectl.refuses(iris)
+    for field, bad, message in (("host", "*.example.com", HOST), ("path", "/Iris", PATH)):
+        put(iris, "spec.traffic", {"httpRoute": {**http_route, field: bad}})
+        assert f"spec.traffic.httpRoute.{field}: Invalid value: {json.dumps(bad)}: {message}" in kubectl.refuses(iris)
+    put(iris, "spec.traffic", {"httpRoute": http_route})
+    kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(iris))
 
 
 def test_there_are_1_to_20_steps(kubectl: Kubectl, iris: dict[str, Any]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sluice_operator.api.spec import Ingress, Traffic
 from sluice_operator.api.status import Weight
+from sluice_operator.api.traffic import Ingress
 from sluice_operator.kubernetes.field_managers import last_other
+from sluice_operator.routing.canary_share import CanaryShare
 from sluice_operator.routing.nginx import NginxIngress
 from tests.contract.conftest import Kubectl
 from tests.unit.sluice_operator.build import NOW, OWNER
@@ -17,8 +18,8 @@ WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 
 def test_the_writer_of_a_weight_is_named_as_the_api_server_knows_it(kubectl: Kubectl) -> None:
     """By its field manager, until our next write takes the field back; and a removed annotation has a name too."""
-    traffic = Traffic(Ingress("nginx", "iris.example.com"))
-    [wanted] = NginxIngress().split(OWNER, traffic, "canary", Weight(desired=10, written_at=NOW))
+    share = CanaryShare("canary", Weight(desired=10, written_at=NOW))
+    [_, wanted] = NginxIngress(Ingress("nginx", "iris.example.com")).routes(OWNER, share)
 
     def write() -> None:
         kubectl(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kubernetes.aio import client, config
 
-from sluice_operator.api import spec
+from sluice_operator.api import traffic
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.status import Status
 from sluice_operator.controller.apply import apply
 from sluice_operator.kubernetes import children
 from sluice_operator.kubernetes.client import ApiServer
-from sluice_operator.routing.nginx import NginxIngress
+from sluice_operator.routing.router import router_for
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Kubectl
@@ -31,10 +31,7 @@ def namespace(kubectl: Kubectl) -> None:
 
 def written(kubectl: Kubectl, owner: Owner, ingress: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """What the operator writes for this route in two looks, and the Ingress after that."""
-    router, traffic = (
-        NginxIngress(),
-        spec.traffic({"traffic": {"ingress": {"className": "nginx", "host": HOST, **ingress}}}),
-    )
+    router = router_for(traffic.of({"traffic": {"ingress": {"className": "nginx", "host": HOST, **ingress}}}))
 
     async def write() -> list[str]:
         await config.load_kube_config(config_file=str(kubectl.kubeconfig))
@@ -43,7 +40,7 @@ def written(kubectl: Kubectl, owner: Owner, ingress: Mapping[str, Any]) -> tuple
             changes: list[str] = []
             for _ in range(2):
                 owned = await children.read(kube, owner, Status(), router.objects(owner.name))
-                changes += await apply(kube, owner, owned, tuple(router.routes(owner, traffic)))
+                changes += await apply(kube, owner, owned, tuple(router.routes(owner, None)))
             return changes
 
     changes = asyncio.run(write())

@@ -18,7 +18,7 @@ import yaml
 
 from dev.api_server import ROOT
 from dev.programs import find_program
-from tests.contract import json_schemas
+from tests.contract import gateway_crds, json_schemas
 from tests.contract.conftest import Kubectl, api_server_in, wait_for
 
 CLUSTER = ROOT / "dev" / "cluster"
@@ -117,12 +117,8 @@ def test_the_ports_of_this_machine_lead_to_the_services(
 @pytest.fixture
 def schemas(tmp_path: Path) -> Path:
     """A folder with a schema for each kind that an API server with Gateway API knows."""
-    module = ("go", "list", "-m", "-f={{.Dir}}", "sigs.k8s.io/gateway-api")
-    subprocess.run(["go", "mod", "download", module[-1]], cwd=CLUSTER / "go" / "gateway-api", check=True)
-    where = subprocess.check_output(module, cwd=CLUSTER / "go" / "gateway-api", text=True).strip()
-    files = [f"--filename={where}/config/crd/standard/gateway.networking.k8s.io_{name}.yaml" for name in GATEWAY_KINDS]
     with api_server_in(tmp_path) as cluster:
-        cluster("apply", "--server-side", *files)
+        cluster("apply", "--server-side", *gateway_crds.files(GATEWAY_KINDS))
         wait_for(lambda: described(cluster), "the description of Gateway API")
         (tmp_path / "schemas").mkdir()
         json_schemas.write(json.loads(cluster("get", "--raw=/openapi/v2")), tmp_path / "schemas")

@@ -24,9 +24,10 @@ from dev.programs import find_program
 from sluice_operator.api import names
 from sluice_operator.api.owner import Owner
 from sluice_operator.api.place import Place
-from sluice_operator.api.spec import Ingress, Traffic
 from sluice_operator.api.status import Weight
+from sluice_operator.api.traffic import Ingress
 from sluice_operator.routing import probes
+from sluice_operator.routing.canary_share import CanaryShare, probe_header
 from sluice_operator.routing.gateway import Access, Gateway
 from sluice_operator.routing.nginx import NginxIngress
 from tests.contract.listening import listening
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from tests.contract.conftest import Kubectl
 
 NAMESPACE, CLASS, HOST = "paths", "paths", "models.example.com"
-ROUTER = NginxIngress()
 PATIENCE = 60.0
 
 
@@ -97,8 +97,8 @@ def a_service(name: str, port: int) -> dict[str, Any]:
     }
 
 
-def below(path: str) -> Traffic:
-    return Traffic(Ingress(CLASS, HOST, path))
+def below(path: str) -> NginxIngress:
+    return NginxIngress(Ingress(CLASS, HOST, path))
 
 
 def apply(kubectl: Kubectl, *manifests: dict[str, Any]) -> None:
@@ -115,7 +115,7 @@ def ask(traefik: str, path: str) -> tuple[int, str, str]:
 def proven(traefik: str, weight: Weight) -> None:
     """Waits until the operator's probes say that this weight is live below /iris."""
     gateway = Gateway(Access(traefik), Place(HOST, "/iris"))
-    split = probes.Split(ROUTER.probe_header(weight), "stable", "canary", weight.desired)
+    split = probes.Split(probe_header(weight), "stable", "canary", weight.desired)
     deadline = time.monotonic() + PATIENCE
     while not (proof := asyncio.run(probes.weight(gateway, split, random.Random(1)))).live:
         assert time.monotonic() < deadline, proof.detail
@@ -133,9 +133,8 @@ def routes(kubectl: Kubectl, traefik: str) -> Iterator[str]:
             a_service("iris", ports["stable"]),
             a_service("iris-canary", ports["canary"]),
             a_service("rose", ports["other"]),
-            *ROUTER.routes(iris, below("/iris")),
-            *ROUTER.split(iris, below("/iris"), "canary", weight),
-            *ROUTER.routes(rose, below("/iris-2/rose")),
+            *below("/iris").routes(iris, CanaryShare("canary", weight)),
+            *below("/iris-2/rose").routes(rose, None),
         )
         for manifest in manifests:
             manifest["metadata"].pop("ownerReferences", None)
@@ -171,7 +170,7 @@ def test_models_share_a_host(routes: str) -> None:
 def test_a_new_weight_below_a_path_is_proven(kubectl: Kubectl, routes: str) -> None:
     """By its new probe header: at 0 the header still leads to the canary, and no caller does."""
     iris, weight = Owner(NAMESPACE, "iris", "uid"), Weight(0, written_at=NOW)
-    (ingress,) = ROUTER.split(iris, below("/iris"), "canary", weight)
+    _, ingress = below("/iris").routes(iris, CanaryShare("canary", weight))
     ingress["metadata"].pop("ownerReferences", None)
     apply(kubectl, ingress)
     proven(routes, weight)

@@ -21,7 +21,7 @@ STATE_COMMANDS = (
     ("get", "modeldeployments", "--all-namespaces", "-o", "wide"),
     ("get", "pods", "--all-namespaces", "-o", "wide"),
     ("get", "modeldeployments", "-n", NAMESPACE, "-o", "yaml"),
-    ("get", "ingresses,services", "-n", NAMESPACE, "-o", "wide"),
+    ("get", "ingresses,httproutes,services", "-n", NAMESPACE, "-o", "wide"),
     ("get", "events", "-n", NAMESPACE, "--sort-by=.metadata.creationTimestamp"),
     ("logs", "-n", "sluice-system", "deployment/sluice-operator", "--tail=200"),
 )

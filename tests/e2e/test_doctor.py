@@ -15,11 +15,11 @@ pytestmark = pytest.mark.anyio
 CHECKS = 9
 
 
-async def doctor(cluster: Addresses) -> tuple[int | None, list[str]]:
+async def doctor(cluster: Addresses, *options: str) -> tuple[int | None, list[str]]:
     """Exit code and lines."""
     kubectl = Path(cluster.kubectl)
     environment = os.environ | {"KUBECONFIG": cluster.kubeconfig, "PATH": f"{kubectl.parent}:{os.environ['PATH']}"}
-    command = (sys.executable, "-m", "sluice_operator.cli", "doctor")
+    command = (sys.executable, "-m", "sluice_operator.cli", "doctor", *options)
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
     out, _ = await process.communicate()
     return process.returncode, out.decode().splitlines()

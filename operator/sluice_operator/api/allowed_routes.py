@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from sluice_operator.api.observation import Refusal
-from sluice_operator.api.spec import Traffic
+from sluice_operator.api.traffic import Ingress, Traffic
 
 _NGINX = "nginx.ingress.kubernetes.io"
 _OWN = ("sluice.dev/*", f"{_NGINX}/canary*")
@@ -46,23 +46,22 @@ class AllowedRoutes:
 
     def refusal(self, namespace: str, traffic: Traffic) -> Refusal | None:
         """Why an object in `namespace` may not have this route; None if it may."""
-        host, ingress_class = traffic.ingress.host, traffic.ingress.class_name
-        asked = (
-            (self.hosts, host, "HostNotAllowed", "host", _HOSTS),
-            (self.ingress_classes, ingress_class, "IngressClassNotAllowed", "IngressClass", _CLASSES),
-        )
+        asked = [(self.hosts, traffic.place.host, "HostNotAllowed", "host", _HOSTS)]
+        if (ingress := traffic.ingress) is not None:
+            classes = self.ingress_classes
+            asked.append((classes, ingress.class_name, "IngressClassNotAllowed", "IngressClass", _CLASSES))
         for entries, value, reason, kind, setting in asked:
             patterns = _patterns(entries, namespace)
             if entries and not any(fnmatchcase(value, pattern) for pattern in patterns):
                 may = f"it may use {', '.join(patterns)}" if patterns else "none is allowed there"
                 remedy = f"write another one, or let the administrator add '{namespace}={value}' to {setting}"
                 return Refusal(reason, f"namespace {namespace} may not use the {kind} {value} ({may}): {remedy}")
-        return self._annotation_refusal(traffic)
+        return self._annotation_refusal(ingress, traffic.place.prefix) if ingress is not None else None
 
-    def _annotation_refusal(self, traffic: Traffic) -> Refusal | None:
+    def _annotation_refusal(self, ingress: Ingress, prefix: str) -> Refusal | None:
         """Some annotations change the configuration of the gateway for everybody, and Sluice has some of its own."""
-        own = (*_OWN, *_OWN_WITH_PATH) if traffic.place.prefix else _OWN
-        for name in sorted(traffic.ingress.annotations):
+        own = (*_OWN, *_OWN_WITH_PATH) if prefix else _OWN
+        for name in sorted(ingress.annotations):
             if any(fnmatchcase(name, pattern) for pattern in own):
                 remedy = "leave it out: Sluice sets it itself"
             elif any(fnmatchcase(name, pattern) for pattern in self.annotations):

@@ -22,6 +22,7 @@ LABEL_RECORD = "sluice.dev/record"
 RUN_RECORD = "run"  # value of that label
 CLAIM = "sluice-claim"  # the ConfigMap that says which operator works in its namespace
 CLAIM_LABELS = {"sluice.dev/claim": "namespace"}
+HTTP_ROUTE = "HTTPRoute"  # of the Gateway API, which not every cluster has
 ANNOTATION_ANNOTATIONS = "sluice.dev/annotations"  # of an Ingress: the names of those that its spec asks for
 ANNOTATION_STORE = "sluice.dev/in-store"  # of a run record: the address of the store that has it, too
 RECORD_KEY = "run.json.zlib"  # key in the ConfigMap of a run record

@@ -58,6 +58,7 @@ class Refusal:
     """Why something will not work until a person changes it: `reason` for machines, `message` for people.
 
     Of a model: the preflight in a container `prepare` or `fetch` refused it. Of metrics: a Prometheus may not be asked.
+    Of a route: the namespace may not have it, or a gateway does not take it.
     """
 
     reason: str
@@ -224,6 +225,7 @@ class Observation:
     granted_at: datetime | None = None  # since when the host is its own, by an older operator that noted no route
     route_edits: tuple[RouteEdit, ...] = ()
     host_trouble: HostTrouble | None = None
+    gateway_refusal: Refusal | None = None  # why a gateway does not take the route, as it says itself
     refused: str = ""  # why the API server refused the last writes, if it did
     unreadable: str = ""  # what the API server does not let the operator read, and why; nothing waits for it
     rival: str = ""  # the Lease of another operator that watches the namespace, too, and stands back

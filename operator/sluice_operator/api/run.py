@@ -8,9 +8,10 @@ import msgspec
 from sluice_operator.api.quantities import Number
 from sluice_operator.api.revision import RevisionRef
 from sluice_operator.api.rollout_spec import PlannedPause, Rollout, Step
-from sluice_operator.api.spec import Confidence, DefaultObjective, Objective, Prometheus, Traffic
+from sluice_operator.api.spec import Confidence, DefaultObjective, Objective, Prometheus
 from sluice_operator.api.status_part import StatusPart
 from sluice_operator.api.strategy import CanarySteps
+from sluice_operator.api.traffic import Traffic
 
 
 class Phase(StrEnum):

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from sluice_operator.api.place import WHOLE_HOST, Place
 from sluice_operator.api.quantities import Duration, Number, Ratio, Share, decode
 from sluice_operator.api.rollout_spec import Rollout
 from sluice_operator.api.section import Section
+from sluice_operator.api.traffic import Traffic
 
 
 class Source(StrEnum):
@@ -118,36 +118,6 @@ class ServerSpec(Section, frozen=True):
     volume_mounts: tuple[dict[str, Any], ...] = ()
     pod_template: dict[str, Any] = msgspec.field(default_factory=dict)
     pod_disruption_budget: bool = True  # for each revision with several pods
-
-
-class IngressTls(Section, frozen=True):
-    """The certificate of the host is in this Secret; empty for the gateway's own."""
-
-    secret_name: str = ""
-
-
-class Ingress(Section, frozen=True):
-    class_name: str
-    host: str
-    path: str = WHOLE_HOST
-    tls: IngressTls | None = None
-    annotations: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class Traffic(Section, frozen=True):
-    """How callers reach the model."""
-
-    ingress: Ingress
-
-    @property
-    def place(self) -> Place:
-        """The host and the path under which the model answers."""
-        return Place(self.ingress.host, self.ingress.path)
-
-    @property
-    def url(self) -> str:
-        """Where callers reach the model."""
-        return f"{'https' if self.ingress.tls else 'http'}://{self.place.host}{self.place.prefix}/"
 
 
 class ErrorRate(Section, frozen=True):
@@ -265,11 +235,6 @@ class Spec(Section, frozen=True):
     confidence: Confidence = Confidence()
     prometheus: Prometheus | None = None  # None: the operator's
     suspend: bool = False  # no run starts, and the one under way pauses
-
-
-def traffic(raw: Any) -> Traffic:
-    """The route that a `spec` mapping asks for, whatever else is in it."""
-    return msgspec.convert(raw["traffic"], Traffic)
 
 
 def parse(raw: Any) -> Spec:

@@ -13,8 +13,9 @@ import msgspec
 from sluice_operator.api.quantities import decode, encode
 from sluice_operator.api.revision import Revision
 from sluice_operator.api.run import Outcome, Phase, Run, TakenCommand
-from sluice_operator.api.spec import NameKind, Traffic
+from sluice_operator.api.spec import NameKind
 from sluice_operator.api.status_part import StatusPart
+from sluice_operator.api.traffic import Traffic
 
 LONGEST = 2_000  # characters of a message that others have a part in, such as pods, kubelets and quotas
 LONGEST_REASON = 200

@@ -114,9 +114,9 @@ def records(name: str, namespace: str | None) -> list[Manifest]:
     return sorted(config_maps, key=lambda config_map: str(config_map["data"]["startedAt"]), reverse=True)
 
 
-def maybe(kind: str, name: str) -> Manifest | None:
-    """An object of the whole cluster; None if it is not there. Raises CommandError."""
-    answer = _kubectl("get", kind, name, "--ignore-not-found", absent={})
+def maybe(kind: str, name: str, namespace: str | None = None) -> Manifest | None:
+    """An object of a namespace or of the whole cluster; None if it is not there. Raises CommandError."""
+    answer = _kubectl("get", kind, name, "--ignore-not-found", *_in(namespace), absent={})
     return answer or None
 
 

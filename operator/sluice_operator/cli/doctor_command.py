@@ -7,11 +7,13 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from sluice_operator.api.traffic import ParentRef
 from sluice_operator.cli import cluster, doctor_split, text_table
 from sluice_operator.cli.cluster import CommandError
 from sluice_operator.installation.outcome import FAIL, OK
 
 _OPERATORS = "app.kubernetes.io/name=sluice-operator"
+_HTTP_ROUTES, _GATEWAYS = (f"{kind}.gateway.networking.k8s.io" for kind in ("httproutes", "gateways"))
 _CHECK = ("python", "-m", "sluice_operator.installation.check", "--rights")
 
 
@@ -20,7 +22,10 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser("doctor", help="whether all that Sluice needs is there, and what to do")
     parser.add_argument("-n", "--namespace", default="sluice-system", help="of the operator (default: %(default)s)")
     parser.add_argument("--ingress-class", default="nginx", help="whose gateway is tried (default: %(default)s)")
-    parser.add_argument("--no-split", action="store_true", help="make no Ingress to try the gateway with")
+    parser.add_argument(
+        "--gateway", type=_named_gateway, metavar="NAMESPACE/NAME", help="try this one of the Gateway API instead"
+    )
+    parser.add_argument("--no-split", action="store_true", help="make no route to try the gateway with")
     parser.set_defaults(run=run)
 
 
@@ -64,10 +69,32 @@ def _operators(namespace: str) -> list[dict[str, Any]]:
 
 
 def _gateway(options: argparse.Namespace, deployment: dict[str, Any]) -> Iterator[str]:
-    if cluster.maybe("ingressclass", options.ingress_class) is None:
+    if options.gateway is not None:
+        yield from _gateway_api(options, deployment)
+    elif cluster.maybe("ingressclass", options.ingress_class) is None:
         yield (
             f"{FAIL}  there is no IngressClass {options.ingress_class}: install a gateway, or name its class with"
-            " --ingress-class, and in spec.traffic.ingress.className"
+            " --ingress-class, and in spec.traffic.ingress.className; one of the Gateway API is named with --gateway"
         )
     elif not options.no_split:
-        yield from doctor_split.tried(deployment, options.ingress_class)
+        yield from doctor_split.tried(deployment, doctor_split.ingresses(options.ingress_class))
+
+
+def _gateway_api(options: argparse.Namespace, deployment: dict[str, Any]) -> Iterator[str]:
+    asked: ParentRef = options.gateway
+    if cluster.maybe("customresourcedefinition", _HTTP_ROUTES) is None:
+        yield f"{FAIL}  there is no CRD {_HTTP_ROUTES}: install those of the Gateway API and a gateway that obeys them"
+    elif cluster.maybe(_GATEWAYS, asked.name, asked.namespace) is None:
+        yield (
+            f"{FAIL}  there is no Gateway {asked}: create it, or name another one with --gateway, and in"
+            " spec.traffic.httpRoute.parentRefs"
+        )
+    elif not options.no_split:
+        yield from doctor_split.tried(deployment, doctor_split.http_routes(asked))
+
+
+def _named_gateway(text: str) -> ParentRef:
+    namespace, _, name = text.rpartition("/")
+    if not namespace or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is no Gateway: write its namespace and name, such as infra/public")
+    return ParentRef(name, namespace)

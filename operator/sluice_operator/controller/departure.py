@@ -4,6 +4,7 @@ Nobody judges the canary any more, so weight 0 is written, in status and in the 
 Where the status is lost or cannot be read, nobody knows what the canary's route should say: it is deleted.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sluice_operator.api import spec
@@ -14,6 +15,7 @@ from sluice_operator.api.spec import UnreadableSpecError
 from sluice_operator.api.status import Status, UnreadableStatusError
 from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.port import Kube
+from sluice_operator.manifests.render import routes
 from sluice_operator.rollout.transitions import write_weight
 from sluice_operator.routing.router import router_for
 
@@ -31,32 +33,31 @@ async def take_traffic_back(kube: Kube, body: Manifest, now: datetime) -> None:
     if current.weight.desired != 0:
         current = write_weight(current, 0, now)
         await kube.update_status({**body, "status": statuses.dump(current)})
-    for manifest in _split(body, current):
-        live = await _owned(kube, body, manifest["kind"], manifest["metadata"]["name"])
-        if live is not None and not covers(live, manifest):
-            version = live["metadata"]["resourceVersion"]
-            await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
-
-
-def _split(body: Manifest, current: Status) -> list[Manifest]:
-    """The routes of the canary, as `current` asks for them."""
-    route, canary, weight = current.route, current.canary, current.weight
-    if route is None or canary is None or weight is None:
-        return []
-    return list(router_for(route.traffic).split(_owner(body), route.traffic, canary.revision, weight))
+    await _correct(kube, body, routes(_owner(body), current))
 
 
 async def _delete_split(kube: Kube, body: Manifest) -> None:
-    """Delete the routes of the canary. Those that lead to Service NAME stay."""
+    """Delete the routes of the canary. Those that lead to Service NAME stay, and lead nowhere else."""
     try:
         traffic = spec.parse(body["spec"]).traffic
     except UnreadableSpecError:
         return
     router = router_for(traffic)
-    kept = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in router.routes(_owner(body), traffic)}
+    kept = list(router.routes(_owner(body), None))
+    await _correct(kube, body, kept)
+    there = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in kept}
     for kind, name in router.objects(body["metadata"]["name"]):
-        if (kind, name) not in kept and (live := await _owned(kube, body, kind, name)) is not None:
+        if (kind, name) not in there and (live := await _owned(kube, body, kind, name)) is not None:
             await kube.delete(live)
+
+
+async def _correct(kube: Kube, body: Manifest, wanted: Iterable[Manifest]) -> None:
+    """Change what exists."""
+    for manifest in wanted:
+        live = await _owned(kube, body, manifest["kind"], manifest["metadata"]["name"])
+        if live is not None and not covers(live, manifest):
+            version = live["metadata"]["resourceVersion"]
+            await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
 
 
 async def _owned(kube: Kube, body: Manifest, kind: str, name: str) -> Manifest | None:

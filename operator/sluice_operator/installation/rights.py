@@ -20,6 +20,7 @@ _NEEDED: Mapping[tuple[str, str], Sequence[str]] = {
     ("", "services"): (*_SEEN, "create", "patch", "delete"),
     ("policy", "poddisruptionbudgets"): (*_SEEN, "create", "patch", "delete"),
     ("networking.k8s.io", "ingresses"): (*_SEEN, "create", "patch", "delete"),
+    ("gateway.networking.k8s.io", "httproutes"): (*_SEEN, "create", "patch", "delete"),
     ("", "secrets"): ("get", "create"),
     ("", "configmaps"): ("get", "list", "create", "patch", "delete"),
     ("", "pods"): ("list", "watch"),

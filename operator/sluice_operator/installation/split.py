@@ -1,8 +1,8 @@
-"""`python -m sluice_operator.installation.split HOST`: whether the gateway divides requests as annotations say.
+"""`python -m sluice_operator.installation.split HOST`: whether the gateway divides requests as routes say.
 
-`kubectl sluice doctor` has made two Ingresses for the host: one leads to the operator's metrics, and its canary, with
-half of the requests and all that have the header, leads to a port that has no metrics. So an answer with status 200 is
-from the first one.
+`kubectl sluice doctor` has made two Ingresses or an HTTPRoute for the host: stable leads to the operator's metrics, and
+the canary, with half of the requests and all that have the header, leads to a port that has no metrics. So an answer
+with status 200 is from stable.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from sluice_operator.http_client import Http
 from sluice_operator.installation.outcome import Line
 from sluice_operator.routing.gateway import Access, Gateway, GatewayError
 
-HEADER, WEIGHT = "x-sluice-doctor", 50  # of the canary Ingress
+HEADER, WEIGHT = "x-sluice-doctor", 50  # of the canary
 _REQUESTS = 40  # without the header: that all go the same way by chance has a probability of 2 to the power of -39
-_WITHIN = 20.0  # seconds until the gateway obeys the Ingresses
+_WITHIN = 20.0  # seconds until the gateway obeys the routes
 Ask = Callable[[str], Awaitable[int]]  # the status of a request with this value of the header; without it, if empty
 
 
@@ -39,21 +39,21 @@ async def verdict(ask: Ask, now: Callable[[], float] = time.monotonic) -> tuple[
         canary = f"{_REQUESTS - stable} of {_REQUESTS} at {WEIGHT} %"
         return True, f"the gateway divides requests by header and by weight ({canary})"
     where = "stable" if stable else "the canary"
-    return False, f"the gateway obeys canary-by-header and not canary-weight: all requests went to {where}. {_USE}"
+    return False, f"the gateway obeys the header and not the weight: all requests went to {where}. {_USE}"
 
 
 _USE = (
-    "Use a controller that obeys the nginx.ingress.kubernetes.io/canary annotations: ingress-nginx, or Traefik with"
-    " its provider for them"
+    "Use a controller that obeys the nginx.ingress.kubernetes.io/canary annotations (ingress-nginx, or Traefik with"
+    " its provider for them), or a gateway of the Gateway API (--gateway)"
 )
 
 
 def _unsplit(always: int, never: int) -> str:
     if never == 200:
-        return f"the gateway ignores canary annotations: a request with the canary's header went to stable. {_USE}"
+        return f"the gateway ignores the canary: a request with its header went to stable. {_USE}"
     if never in (502, 503, 504):
         return f"the gateway answers {never}: it does not reach the operator's pods. Does a NetworkPolicy forbid it?"
-    return f"the gateway answers {never} for a new Ingress: does the controller of its class listen at gateway.address?"
+    return f"the gateway answers {never} for a new route: does the one of that class or name listen at gateway.address?"
 
 
 async def _ask(gateway: Gateway, client: Http, value: str) -> int:

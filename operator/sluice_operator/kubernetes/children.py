@@ -1,6 +1,6 @@
 """The objects in the cluster that belong to one ModelDeployment, or have a name that it needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sluice_operator.api import names
@@ -8,7 +8,7 @@ from sluice_operator.api.owner import Manifest, Owner, Reference, is_or_becomes_
 from sluice_operator.api.status import Status
 from sluice_operator.kubernetes.port import ReadRefused, Reads
 
-OWNED_KINDS = ("Deployment", "Service", "Ingress")
+OWNED_KINDS = ("Deployment", "Service", "Ingress", names.HTTP_ROUTE)
 JOB = "Job"  # owned too, where the operator has a store
 BUDGET = "PodDisruptionBudget"  # owned too, for revisions with several pods
 
@@ -28,8 +28,9 @@ class Budgets:
 class Children:
     """Whole manifests as they were read, each with the resourceVersion that makes a write to it conditional.
 
-    `apply` compares them with what was rendered. They are Deployments, Services, Ingresses, Jobs,
-    PodDisruptionBudgets and perhaps the Secret; pods are not among them, those are summed up in `Workload`.
+    `apply` compares them with what was rendered. They are Deployments, Services, Ingresses,
+    HTTPRoutes, Jobs, PodDisruptionBudgets and perhaps the Secret; pods are not among them, those are summed up in
+    `Workload`.
     """
 
     objects: dict[Reference, Manifest]
@@ -64,7 +65,7 @@ async def read(
     where there is a store: only then there are any.
     """
     namespace, name, labels = owner.namespace, owner.name, {names.LABEL_OWNER: owner.name}
-    labelled = [manifest for kind in OWNED_KINDS for manifest in await kube.find(kind, namespace, labels)]
+    labelled = [manifest for kind in OWNED_KINDS for manifest in await _find(kube, kind, namespace, labels)]
     jobs, no_jobs = await _jobs(kube, owner, status)
     limits, no_limits = await _budgets(budgets or Budgets(kube), owner, status, labelled)
     objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in (*labelled, *jobs, *limits)}
@@ -81,6 +82,16 @@ async def read(
     )
     has_key, has_token = (secret(name) not in missing for secret in (names.feedback_secret, names.store_secret))
     return Children(objects, foreign, has_key, has_token, no_secrets or no_jobs or no_limits, not no_limits)
+
+
+async def _find(kube: Reads, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+    """Where HTTPRoutes are not known, or not to be read, there are none: to write one is refused with a reason."""
+    try:
+        return await kube.find(kind, namespace, labels)
+    except ReadRefused:
+        if kind != names.HTTP_ROUTE:
+            raise
+        return []
 
 
 async def _jobs(kube: Reads, owner: Owner, status: Status) -> tuple[list[Manifest], str]:

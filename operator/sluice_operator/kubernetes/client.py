@@ -16,7 +16,15 @@ from sluice_operator.api.foreign_text import in_one_line
 from sluice_operator.api.owner import Manifest
 from sluice_operator.kubernetes import answers
 from sluice_operator.kubernetes.answers import Page, TooLarge
-from sluice_operator.kubernetes.port import FIELD_MANAGER, Conflict, Expired, NoAnswer, ReadRefused, WriteRefused
+from sluice_operator.kubernetes.port import (
+    FIELD_MANAGER,
+    Conflict,
+    Expired,
+    NoAnswer,
+    NoSuchKind,
+    ReadRefused,
+    WriteRefused,
+)
 from sluice_operator.telemetry.calls import measured
 
 _TIMEOUT_SECONDS = 10.0
@@ -35,6 +43,7 @@ _PATHS = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
+    "HTTPRoute": "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
     "Event": "/apis/events.k8s.io/v1/namespaces/{}/events",
@@ -259,6 +268,10 @@ def _raise_for(method: str, path: str, status: int, text: bytes) -> NoReturn:
         raise Expired(message)
     if _NO_SUCH_FIELD in message:
         raise WriteRefused(message)
+    if status == 404 and method == "GET":  # of a list: one object that is not there is None
+        raise NoSuchKind(f"the API server knows no {path}: {message}")
+    if status == 404 and "/gateway.networking.k8s.io/" in path:
+        raise WriteRefused(f"this cluster has no HTTPRoute: install the CRDs of the Gateway API ({message})")
     if status == 429 or status >= 500:
         raise NoAnswer(f"{method} {path}: status {status}, {message}")
     raise ReadRefused(message) if method == "GET" else WriteRefused(message)

@@ -1,8 +1,10 @@
-"""Which Ingresses of others lead a place's requests elsewhere."""
+"""Which hosts and paths an Ingress or an HTTPRoute is for, and which of others lead a place's requests elsewhere."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import product
 
+from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, is_owned
 from sluice_operator.api.place import BELOW, WHOLE_HOST, Place
 from sluice_operator.kubernetes.port import LiveKube, ReadRefused
@@ -10,32 +12,45 @@ from sluice_operator.kubernetes.port import LiveKube, ReadRefused
 _PLAIN = re.compile(r"[^\[\](){}*+?|^$\\]*")  # text that a regular expression begins with
 
 
-async def other_ingresses(kube: LiveKube, place: Place, uid: str) -> tuple[str, ...]:
-    """`namespace/name` of the Ingresses for `place` that the object with this `uid` does not own.
+async def other_routes(kube: LiveKube, place: Place, uid: str) -> tuple[str, ...]:
+    """Such as `Ingress namespace/name`: those for `place` that the object with this `uid` does not own.
 
-    Empty, too, if the operator may not list them, as in an install for some namespaces.
+    Those that the operator may not list are left out, as in an install for some namespaces.
     """
-    others = []
-    try:
-        async for ingress in kube.each("Ingress", {}):
-            if not is_owned(ingress, uid) and _is_for(ingress, place):
-                others.append(f"{ingress['metadata']['namespace']}/{ingress['metadata']['name']}")
-    except ReadRefused:
-        return ()
+    others = [other for kind in ("Ingress", names.HTTP_ROUTE) async for other in _others(kube, kind, place, uid)]
     return tuple(sorted(others))
 
 
-def _is_for(ingress: Manifest, place: Place) -> bool:
+async def _others(kube: LiveKube, kind: str, place: Place, uid: str) -> AsyncIterator[str]:
+    try:
+        async for route in kube.each(kind, {}):
+            if not is_owned(route, uid) and _is_for(route, place):
+                yield f"{kind} {route['metadata']['namespace']}/{route['metadata']['name']}"
+    except ReadRefused:
+        return
+
+
+def addresses(route: Manifest) -> Iterator[tuple[str, str]]:
+    """The hosts with their paths, as they stand in an Ingress or an HTTPRoute. Without a path it is all of the host."""
+    spec = route.get("spec") or {}
+    rules: Iterable[Manifest] = spec.get("rules") or ()
+    if route["kind"] == names.HTTP_ROUTE:
+        matches: list[Manifest] = [match for rule in rules for match in (rule.get("matches") or [{}])]
+        yield from product(spec.get("hostnames") or (), [_path(match.get("path") or {}, "value") for match in matches])
+        return
+    for rule in rules:
+        paths: Iterable[Manifest] = (rule.get("http") or {}).get("paths") or ({},)
+        yield from product([rule.get("host") or ""], [_path(path, "path") for path in paths])
+
+
+def _path(match: Manifest, field: str) -> str:
+    return match.get(field) or WHOLE_HOST
+
+
+def _is_for(route: Manifest, place: Place) -> bool:
     """By its name, or by a wildcard in the place of its first label; and by its path."""
     hosts = {place.host, f"*.{place.host.partition('.')[2]}"}
-    rules = [rule for rule in ingress.get("spec", {}).get("rules") or () if rule.get("host") in hosts]
-    return any(_leads_to(path, place) for rule in rules for path in _paths(rule))
-
-
-def _paths(rule: Manifest) -> list[str]:
-    """Without any, a rule is for all of its host."""
-    paths: Iterable[Manifest] = (rule.get("http") or {}).get("paths") or ({},)
-    return [path.get("path") or WHOLE_HOST for path in paths]
+    return any(host in hosts and _leads_to(path, place) for host, path in addresses(route))
 
 
 def _leads_to(path: str, place: Place) -> bool:

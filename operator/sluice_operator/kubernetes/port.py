@@ -23,6 +23,10 @@ class ReadRefused(Exception):  # noqa: N818 - likewise
     """The API server forbids the read, or does not know what is asked for."""
 
 
+class NoSuchKind(ReadRefused):
+    """The API server does not know objects of this kind: their CRD is not installed."""
+
+
 class Expired(Exception):  # noqa: N818 - likewise
     """The API server does not know any more what has changed since a version: list again."""
 

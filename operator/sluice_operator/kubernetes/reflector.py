@@ -8,17 +8,18 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from typing import Protocol
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Key, Manifest
 from sluice_operator.kubernetes.copies import Packing
-from sluice_operator.kubernetes.port import Expired, NoAnswer, ReadRefused
+from sluice_operator.kubernetes.port import Expired, NoAnswer, NoSuchKind, ReadRefused
 
 _log = logging.getLogger(__name__)
 _LABELS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 _PAUSE_FIRST, _PAUSE_MAX = 0.5, 10.0  # seconds, after a request that failed
+_PAUSE_UNKNOWN = 30.0  # seconds, while there is no such kind
 _DEAF = 180.0  # seconds without a sign of life from a watch; it is opened anew every minute
 
 
@@ -103,6 +104,10 @@ class Reflector:
                     continue
             except Expired:
                 version = ""
+            except NoSuchKind as error:  # its CRD may be installed later
+                version, pause = "", _PAUSE_UNKNOWN
+                self._listed_all(namespace, set())
+                _log.info("%s objects are not watched: %s", self.kind, error)
             except ReadRefused as error:  # that is not deafness, and a new process would hear no more
                 self._heard_at[namespace] = self._clock()
                 _log.warning("%s objects cannot be watched: %s", self.kind, error)
@@ -118,13 +123,16 @@ class Reflector:
                 there.add((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
                 self._put(manifest, self._found)
             self._heard_at[namespace] = self._clock()
+        self._listed_all(namespace, there)
+        return version
+
+    def _listed_all(self, namespace: str, there: Container[Key]) -> None:
         for key in [key for key in self._objects if key not in there and namespace in ("", key[0])]:
             self._drop(key)
         self._heard_at[namespace] = self._clock()
         self._missing.discard(namespace)
         if not self._missing:
             self.listed.set()
-        return version
 
     def _take(self, change: str, manifest: Manifest) -> None:
         if change in ("ADDED", "MODIFIED"):

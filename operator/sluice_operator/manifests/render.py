@@ -13,6 +13,7 @@ from sluice_operator.api.status import Status
 from sluice_operator.manifests import addresses, builders
 from sluice_operator.rollout import preparation
 from sluice_operator.rollout.roles import serves, sizes
+from sluice_operator.routing.canary_share import CanaryShare
 from sluice_operator.routing.router import router_for
 
 
@@ -49,8 +50,11 @@ def routes(owner: Owner, status: Status) -> Iterator[Manifest]:
     """Only the route that was granted: what the spec asks for may be somebody else's host."""
     if status.route is None:
         return
-    traffic = status.route.traffic
-    router = router_for(traffic)
-    yield from router.routes(owner, traffic)
-    if status.canary is not None and status.weight is not None:
-        yield from router.split(owner, traffic, status.canary.revision, status.weight)
+    yield from router_for(status.route.traffic).routes(owner, share(status))
+
+
+def share(status: Status) -> CanaryShare | None:
+    """What the canary gets; None while there is no canary that could get requests."""
+    if status.canary is None or status.weight is None:
+        return None
+    return CanaryShare(status.canary.revision, status.weight)

@@ -14,6 +14,8 @@ _UNPROVEN_STALLS_AFTER = timedelta(minutes=2)
 def traffic_verified(seen: Observation, status: Status) -> ConditionState:
     """TrafficVerified: whether the gateway does what was written."""
     weight = status.weight
+    if seen.gateway_refusal is not None:
+        return "False", seen.gateway_refusal.reason, seen.gateway_refusal.message
     if seen.swap is not None and not seen.swap.live:
         return "False", "SwapNotProven", seen.swap.detail
     if seen.host_trouble is not None:
@@ -43,7 +45,7 @@ def _not_allowed(seen: Observation, status: Status) -> ConditionState | None:
     kept = "it has no route"
     if status.route is not None:
         traffic = status.route.traffic
-        kept = f"it keeps the host {traffic.place} with the IngressClass {traffic.ingress.class_name}"
+        kept = f"it keeps the host {traffic.place} with {traffic.gateway}"
     return "True", seen.route_refusal.reason, f"{seen.route_refusal.message}; {kept}"
 
 

@@ -23,7 +23,10 @@ from sluice_operator.telemetry.stages import in_stage
 PROBES = 24  # a gateway with the old weight answers all of them as expected with probability 2 ** -24
 _FIRST = 2  # of each kind, before all others are sent
 _NO_ENDPOINTS = (502, 503, 504)  # what a gateway answers for a Service without ready pods
-_TAKE_OFF = "the gateway must obey use-regex and rewrite-target of nginx.ingress.kubernetes.io"
+_TAKE_OFF = (
+    "the gateway must take the path off, by use-regex and rewrite-target of nginx.ingress.kubernetes.io, or by the"
+    " URLRewrite of an HTTPRoute"
+)
 _NOTHING = (b"[]", b"{}", b"null", b'""', b"false", b"0")  # no predictions
 Form = TypeVar("Form", "_Metadata", "_Predictions")
 

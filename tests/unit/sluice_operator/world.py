@@ -49,7 +49,9 @@ from sluice_operator.rollout import revisions
 from sluice_operator.rollout.preparation import jobs, workloads
 from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import serves
+from sluice_operator.routing.canary_share import probe_header
 from sluice_operator.routing.router import router_for
+from tests.unit.sluice_operator import canary_routes
 from tests.unit.sluice_operator.build import (
     DEFAULTS,
     DEFAULTS_WITH_STORE,
@@ -141,7 +143,7 @@ class World(Observer):
         self._contents: dict[str, str] = {}  # what the pods of a revision fetch
         self._without_model: set[str] = set()  # revisions whose pods do not find their model in the store
         self._role = ""  # the revision that plain requests reach
-        self._route: dict[str, str] = {}  # annotations of the canary route, as the gateway last read them
+        self._header = ""  # of the canary's route, as the gateway last read it
         rollout = {**ROLLOUT, "watchAfterPromotion": "60s"}
         metadata = {"name": "iris", "namespace": "models", "uid": OWNER.uid, "generation": 1}
         self.kube.put({"kind": names.KIND, "metadata": metadata, "spec": raw_spec(rollout=rollout, **changes)})
@@ -173,7 +175,7 @@ class World(Observer):
         )
 
     def edit_spec(self, **changes: Any) -> None:
-        self.spec = raw_spec(**{"rollout": self.spec["rollout"], **changes})
+        self.spec = raw_spec(**{"rollout": self.spec["rollout"], "traffic": self.spec["traffic"], **changes})
         body = self.kube.objects[IRIS]
         generation = body["metadata"]["generation"] + 1
         self.kube.put({**body, "metadata": {**body["metadata"], "generation": generation}, "spec": self.spec})
@@ -211,16 +213,16 @@ class World(Observer):
 
     def edit_weight(self, weight: int) -> None:
         """Somebody else writes the canary's route."""
-        route = self.kube.objects["Ingress", "iris-canary"]
-        route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"] = str(weight)
-        self.kube.put(route)
+        route = canary_routes.of(self.kube.objects)
+        assert route is not None
+        self.kube.put(canary_routes.edited(route, weight))
 
     def sync_gateway(self) -> None:
-        """The gateway catches up with Service and Ingress."""
+        """The gateway catches up with Service and routes."""
         service = self.kube.objects.get(("Service", "iris"))
         self._role = service["spec"]["selector"].get(names.LABEL_REVISION, "") if service else ""
-        route = self.kube.objects.get(("Ingress", "iris-canary"))
-        self._route = route["metadata"]["annotations"] if route else {}
+        route = canary_routes.of(self.kube.objects)
+        self._header = canary_routes.header(route) if route else ""
 
     def reconcile(self, cut_after: int | None = None) -> None:
         """One reconcile. With `cut_after`, the operator is killed after that many writes and started again."""
@@ -347,9 +349,8 @@ class World(Observer):
         if run is None:
             return seen
         if current.weight is not None and self.ready(current.canary):
-            header = self._route.get("nginx.ingress.kubernetes.io/canary-by-header")
-            expected = router_for(run.traffic).probe_header(current.weight)
-            proof = LIVE if current.weight.verified_at or header == expected else not_live()
+            obeys = self._header == probe_header(current.weight)
+            proof = LIVE if current.weight.verified_at or obeys else not_live()
             smoke = proof if current.phase is Phase.STARTING and proof.live else None
             signatures = self._signatures(current) if smoke is not None else None
             return replace_seen(seen, weight=proof, smoke=smoke, signatures=signatures, swap=self._swap_proof(seen))
@@ -388,8 +389,7 @@ class World(Observer):
             return
         self._follows_status(verb, manifest)
         current, name = self.status, manifest["metadata"]["name"]
-        if name == "iris-canary" and verb != "delete":
-            weight = int(manifest["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
+        if verb != "delete" and (weight := canary_routes.weight(manifest)) is not None:
             assert weight == 0 or self._may_take_traffic(current), f"weight {weight} in {current.phase}"
         if (manifest["kind"], name) == ("Service", "iris"):
             selected = names.NO_REVISION if verb == "delete" else manifest["spec"]["selector"][names.LABEL_REVISION]
@@ -421,8 +421,11 @@ class World(Observer):
         if verb == "delete":
             anew = manifest["kind"] == "Job" and stored is not None and _is_over(manifest, stored)
             assert stored is None or anew, "deleted, though status asks for it"
+        elif stored is None:
+            going = "deletionTimestamp" in self.kube.objects[IRIS]["metadata"]
+            leads_to_stable = manifest["kind"] == names.HTTP_ROUTE and canary_routes.weight(manifest) is None
+            assert (going, leads_to_stable) == (True, True), "written, though status does not ask for it"
         else:
-            assert stored is not None, "written, though status does not ask for it"
             part = "replicas" if verb == "scale" else "selector" if manifest["kind"] == "Service" else "rules"
             assert stored["spec"].get(part) == manifest["spec"].get(part), "written otherwise than status asks for"
 

@@ -20,7 +20,7 @@ from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Status
 from sluice_operator.controller.observation.proofs import Workloads
 from sluice_operator.controller.scheduling.namespace_limit import NamespaceLimit
-from sluice_operator.kubernetes.hosts import other_ingresses
+from sluice_operator.kubernetes.hosts import other_routes
 from sluice_operator.kubernetes.port import LiveKube
 from sluice_operator.routing import probes
 from sluice_operator.routing.gateway import Access, Gateway
@@ -179,7 +179,7 @@ class Callers:
         if not (wrong := _wrong(answers, asked.expected)):
             return _Known(right_at=now)
         looked_for = any(not answer.error for answer in wrong)
-        others = await other_ingresses(self._kube, asked.gateway.place, asked.owner.uid) if looked_for else ()
+        others = await other_routes(self._kube, asked.gateway.place, asked.owner.uid) if looked_for else ()
         trouble = _trouble(asked.gateway.place, len(answers), wrong, others, before.right_at)
         return _Known(before.right_at, trouble, told=trouble.by_another or before.trouble is not None)
 
@@ -214,11 +214,11 @@ def _trouble(
     strangers = any(not (answer.error or answer.no_endpoints or answer.status == _NOT_FOUND) for answer in wrong)
     if others:
         listed = ", ".join(others[:5])
-        what = f"{went}; the same host is in Ingress {listed}: change or delete one of the two"
+        what = f"{went}; the same host is in {listed}: change or delete one of the two"
         return HostTrouble("HostAnsweredByAnother", what, since=right_at, by_another=True)
     if strangers:
-        what = f"{went}; no other Ingress with this host was found: look for other routes of the gateway"
+        what = f"{went}; no other route with this host was found: look at what else the gateway obeys"
         return HostTrouble("HostAnsweredByAnother", what, since=right_at, by_another=True)
     if all(answer.error for answer in wrong):
         return HostTrouble("GatewayUnreachable", went, since=right_at)
-    return HostTrouble("HostNotAnswered", f"{went}: is className that of the gateway?", since=right_at)
+    return HostTrouble("HostNotAnswered", f"{went}: is it the gateway of this route?", since=right_at)

@@ -20,19 +20,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
-from sluice_operator.api import names, spec, status
+from sluice_operator.api import names, status, traffic
 from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.owner import Key, Manifest, Owner, is_owned
 from sluice_operator.api.place import Place
 from sluice_operator.api.run import Phase
 from sluice_operator.kubernetes.children import Children
+from sluice_operator.kubernetes.hosts import addresses
 from sluice_operator.kubernetes.port import LiveKube
 
 
 class _Rank(IntEnum):
     NOTED = 0
     SERVED_BEFORE_NOTED = 1
-    SHOWN = 2  # by an Ingress
+    SHOWN = 2  # by its Ingress or HTTPRoute
     ASKED = 3
     NOT_ALLOWED = 4  # any more: it keeps what it has until somebody asks who may have it
 
@@ -134,7 +135,7 @@ class HostClaims:
 
     def _claims_of(self, body: Manifest) -> dict[Place, _Claim]:
         """The claims of an object: what it was granted, and what it asks for and may have."""
-        namespace, asked = body["metadata"]["namespace"], spec.traffic(body["spec"])
+        namespace, asked = body["metadata"]["namespace"], traffic.of(body["spec"])
         claims = {}
         if granted_before_noted(body):
             allowed = self._allowed.admits(namespace, asked.place.host)
@@ -182,15 +183,17 @@ def granted_before_noted(body: Manifest) -> datetime | None:
 
 
 def served_since(owned: Children, owner: Owner, place: Place) -> datetime | None:
-    """Since when an object whose status was lost has `place`: its own Ingress still says so."""
-    ingress = owned.objects.get(("Ingress", owner.name))
-    if ingress is None or not is_owned(ingress, owner.uid):
-        return None
-    rules = [rule for rule in ingress["spec"].get("rules") or () if rule.get("host") == place.host]
-    paths = {path.get("path") for rule in rules for path in rule["http"]["paths"]}
-    if place.in_ingress not in paths:
-        return None
-    return datetime.fromisoformat(ingress["metadata"]["creationTimestamp"])
+    """Since when an object whose status was lost has `place`: its own route still says so."""
+    written = {"Ingress": place.in_ingress, names.HTTP_ROUTE: place.path}
+    routes = [(owned.objects.get((kind, owner.name)), path) for kind, path in written.items()]
+    return min(
+        (
+            datetime.fromisoformat(route["metadata"]["creationTimestamp"])
+            for route, path in routes
+            if route is not None and is_owned(route, owner.uid) and (place.host, path) in addresses(route)
+        ),
+        default=None,
+    )
 
 
 def _claim(body: Manifest, rank: _Rank) -> _Claim:

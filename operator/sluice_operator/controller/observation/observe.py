@@ -19,6 +19,7 @@ from sluice_operator.api.observation import (
     HoldOuts,
     HostTrouble,
     Observation,
+    Refusal,
     Resolution,
     RouteEdit,
     Workload,
@@ -47,6 +48,7 @@ from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout import preparation as preparing
 from sluice_operator.rollout.commands import waits
 from sluice_operator.rollout.roles import full_size
+from sluice_operator.routing import route_status
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
@@ -156,6 +158,7 @@ class Observer:
             granted_at=None if lost else granted_before_noted(body),
             route_edits=edits,
             host_trouble=trouble,
+            gateway_refusal=_gateway_refusal(owner, current, owned, looked_at),
             refused=refused,
             unreadable=owned.unreadable,
             rival=self._rival(namespace),
@@ -229,6 +232,14 @@ class Observer:
 def _registry_of(source: Revision | Alias, owner: Owner, wanted: Spec) -> Connection:
     """The registry that a revision or an alias came from."""
     return Connection.to(source.tracking_uri, owner.namespace, wanted.model.registry)
+
+
+def _gateway_refusal(owner: Owner, current: Status, owned: Children, now: datetime) -> Refusal | None:
+    """What controllers say of the HTTPRoute, if the route is one."""
+    route = current.route.traffic.http_route if current.route else None
+    if route is None:
+        return None
+    return route_status.refusal(owned.objects.get((names.HTTP_ROUTE, owner.name)), route, now)
 
 
 def _in_doubt(current: Status, edits: Sequence[RouteEdit], trouble: HostTrouble | None) -> bool:

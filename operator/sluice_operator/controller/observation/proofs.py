@@ -17,8 +17,8 @@ from sluice_operator.controller.scheduling.patience import Patience
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.rollout.roles import serves
 from sluice_operator.routing import probes, signatures
+from sluice_operator.routing.canary_share import probe_header
 from sluice_operator.routing.gateway import Access, Gateway
-from sluice_operator.routing.router import router_for
 
 _NO_ROUTE = Proof(False, "there is no route: no host is granted")
 _AWAITED = Proof(False, "the gateway has not answered yet")
@@ -73,7 +73,7 @@ class Proofs:
         if current.route is None:
             return _NO_ROUTE
         split = probes.Split(
-            router_for(current.route.traffic).probe_header(weight),
+            probe_header(weight),
             stable.revision,
             canary.revision,
             weight.desired,
@@ -93,7 +93,7 @@ class Proofs:
             return None
         if weight_proof is None or not weight_proof.live:
             return None
-        question = self._gateway(route), router_for(route.traffic).probe_header(weight), canary.revision
+        question = self._gateway(route), probe_header(weight), canary.revision
         return await self._asked(self._smokes, key, question, lambda: probes.smoke(*question), until)
 
     async def signatures(
@@ -108,7 +108,7 @@ class Proofs:
             return None
         if stable is None or canary is None or workloads.get(stable.revision, Workload()).ready == 0:
             return None
-        header = router_for(route.traffic).probe_header(weight)
+        header = probe_header(weight)
         question = self._gateway(route), header, stable.revision, canary.revision
         return await self._asked(self._signatures, key, question, lambda: signatures.signatures(*question), until)
 

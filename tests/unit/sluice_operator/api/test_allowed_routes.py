@@ -6,7 +6,7 @@ import pytest
 
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
 from sluice_operator.api.observation import Refusal
-from sluice_operator.api.spec import Ingress, Traffic
+from sluice_operator.api.traffic import Ingress, Traffic
 
 ROUTES = AllowedRoutes(
     hosts=(

@@ -16,6 +16,7 @@ case "$*" in
   "get customresourcedefinition"*) cat {folder}/crd ;;
   "get deployments"*) cat {folder}/deployments ;;
   "get ingressclass"*) cat {folder}/class ;;
+  "get gateways"*) cat {folder}/gateway ;;
   *installation.check*) cat {folder}/check; exit 1 ;;
   *installation.split*) cat {folder}/split ;;
   apply*) cat > {folder}/applied ;;
@@ -38,6 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     (tmp_path / "crd").write_text('{"kind": "CustomResourceDefinition"}')
     (tmp_path / "class").write_text('{"kind": "IngressClass"}')
+    (tmp_path / "gateway").write_text('{"kind": "Gateway"}')
     (tmp_path / "deployments").write_text(json.dumps({"items": [OPERATOR]}))
     (tmp_path / "check").write_text("ok    an operator works\nok    MLflow answers\n")
     (tmp_path / "split").write_text("ok    the gateway divides requests\n")
@@ -71,7 +73,7 @@ def test_a_healthy_installation_is_all_ok(folder: Path, capsys: pytest.CaptureFi
         ("deployments", json.dumps({"items": [STUCK]}), "an upgrade of Deployment sluice-operator does not end", 6),
         ("check", "ok    an operator works\nFAIL  MLflow at http://x gave no answer\n", "MLflow at http://x", 5),
         ("class", "", "there is no IngressClass nginx", 5),
-        ("split", "FAIL  the gateway ignores canary annotations\n", "the gateway ignores", 5),
+        ("split", "FAIL  the gateway ignores the canary\n", "the gateway ignores", 5),
     ],
 )
 def test_each_fault_is_named(
@@ -99,3 +101,41 @@ def test_nothing_is_made_where_nobody_wants_it(folder: Path, capsys: pytest.Capt
     code, lines = doctor(capsys, "--no-split")
     assert (code, len(lines)) == (0, 4)
     assert not (folder / "applied").exists()
+
+
+def test_a_gateway_of_the_gateway_api_is_tried_with_an_http_route(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then no IngressClass is needed. The rules are those of a canary at half of the requests."""
+    (folder / "class").write_text("")
+    code, lines = doctor(capsys, "--gateway", "infra/public")
+    assert (code, len(lines)) == (0, 5), lines
+    *_, route = json.loads((folder / "applied").read_text())["items"]
+    assert (route["kind"], route["metadata"]["namespace"]) == ("HTTPRoute", "sluice-system")
+    [parent] = route["spec"]["parentRefs"]
+    assert (parent["namespace"], parent["name"]) == ("infra", "public")
+    assert [backend["weight"] for backend in route["spec"]["rules"][-1]["backendRefs"]] == [50, 50]
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "says"),
+    [
+        ("gateway", ["--gateway", "infra/public"], "there is no Gateway infra/public: create it, or name another one"),
+        ("class", [], "one of the Gateway API is named with --gateway"),
+    ],
+)
+def test_a_gateway_that_is_not_there_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], file: str, options: list[str], says: str
+) -> None:
+    """With the way to name the right one."""
+    (folder / file).write_text("")
+    code, lines = doctor(capsys, *options)
+    assert code == 1
+    assert says in lines[-1]
+
+
+def test_a_gateway_has_a_namespace(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That of the operator is seldom the one."""
+    with pytest.raises(SystemExit):
+        doctor(capsys, "--gateway", "public")
+    assert "write its namespace and name, such as infra/public" in capsys.readouterr().err

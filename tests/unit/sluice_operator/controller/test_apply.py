@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Status
+from sluice_operator.api.traffic import Ingress
 from sluice_operator.controller.apply import apply
 from sluice_operator.kubernetes.children import Budgets, Children, read
 from sluice_operator.kubernetes.coverage import covers
@@ -35,7 +36,7 @@ CANARY_ROUTE: Reference = ("Ingress", "iris-canary")
 
 
 def read_children(kube: FakeKube) -> Children:
-    return finish(read(kube, OWNER, Status(), NginxIngress().objects(OWNER.name)))
+    return finish(read(kube, OWNER, Status(), NginxIngress(Ingress("nginx", "iris.example.com")).objects(OWNER.name)))
 
 
 def write(kube: FakeKube, children: Children, seen: Observation) -> list[str]:
@@ -219,7 +220,7 @@ def test_budgets_are_read_from_what_watches_have_told() -> None:
 
     kube, told = cluster_with(stable_on(1)), Told()
     told.objects = kube.objects
-    seen, routes = stable_on(1), NginxIngress().objects(OWNER.name)
+    seen, routes = stable_on(1), NginxIngress(Ingress("nginx", "iris.example.com")).objects(OWNER.name)
     assert write(kube, finish(read(kube, OWNER, seen.status, routes, Budgets(told))), seen) == []
     del kube.objects[BUDGET]
     with pytest.raises(AssertionError, match="asked for PodDisruptionBudget"):

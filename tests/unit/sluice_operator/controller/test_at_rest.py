@@ -26,6 +26,7 @@ from sluice_operator.controller.reconcile import Reconciler
 from sluice_operator.controller.scheduling.lanes import Lanes
 from sluice_operator.counting.intervals import Intervals
 from sluice_operator.kubernetes.cache import Cache
+from sluice_operator.kubernetes.children import OWNED_KINDS
 from sluice_operator.kubernetes.reflector import Reflector
 from sluice_operator.mlflow import uris
 from sluice_operator.mlflow.background import BackgroundRegistry
@@ -139,7 +140,7 @@ class Scenario:
         settings = Settings(DEFAULTS.image, "http://mlflow", "http://prometheus", "http://gateway", **changes)
         evaluator = Evaluator(Reader(FakePrometheus()), Intervals(5, 5))
         hosts = HostClaims(self.kube, settings.allowed_routes)
-        self.copies = [Copies(kind) for kind in ("Deployment", "Service", "Ingress", "Pod", "PodDisruptionBudget")]
+        self.copies = [Copies(kind) for kind in (*OWNED_KINDS, "Pod", "PodDisruptionBudget")]
         self.cache = Cache(self.kube, self.copies)
         self.observer = Observer(
             self.kube, self.registry, evaluator, hosts, settings, lambda: self.now, chance, watched=self.cache

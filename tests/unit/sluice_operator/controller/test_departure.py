@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Result
 from sluice_operator.kubernetes.port import Conflict
+from tests.unit.sluice_operator import canary_routes
 from tests.unit.sluice_operator.build import At, at, resolved, verdict
 from tests.unit.sluice_operator.fakes import finish
 from tests.unit.sluice_operator.world import IRIS, World
 
-CANARY = ("Ingress", "iris-canary")
-WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
+KINDS = pytest.mark.parametrize(
+    "traffic", [canary_routes.INGRESS, canary_routes.HTTP_ROUTE], ids=["ingress", "httpRoute"]
+)
 
 
-def _stepping() -> World:
+def _stepping(traffic: dict[str, Any] = canary_routes.INGRESS) -> World:
     """Version 2 has 10 % of the requests."""
-    world = World()
+    world = World(traffic=traffic)
     world.calm_down(20)
     world.verdicts["2"] = verdict(Result.UNDECIDED)
     world.resolution = resolved(2)
     world.calm_down(20)
-    assert world.kube.objects[CANARY]["metadata"]["annotations"][WEIGHT] == "10"
+    assert _weight(world) == 10
     return world
+
+
+def _weight(world: World) -> int | None:
+    """What the route gives the canary."""
+    route = canary_routes.of(world.kube.objects)
+    return canary_routes.weight(route) if route else None
 
 
 def _delete(world: World) -> None:
@@ -31,42 +41,47 @@ def _delete(world: World) -> None:
     world.kube.put({**body, "metadata": {**body["metadata"], "deletionTimestamp": "2026-03-01T12:00:00Z"}})
 
 
-def test_a_canary_of_an_object_that_goes_gets_no_more_requests() -> None:
+@KINDS
+def test_a_canary_of_an_object_that_goes_gets_no_more_requests(traffic: dict[str, Any]) -> None:
     """Weight 0 is written once, in status and in the route; nothing else is written, and nothing is created again."""
-    world = _stepping()
+    world = _stepping(traffic)
     _delete(world)
     del world.kube.objects["Service", "iris-metrics"]
     assert finish(world.operator.reconcile("models", "iris")) is None
     assert at(world.status) == At(Phase.STEPPING, stable="1", canary="2", weight=0, live=10)
-    assert world.kube.objects[CANARY]["metadata"]["annotations"][WEIGHT] == "0"
+    assert _weight(world) == 0
     assert ("Service", "iris-metrics") not in world.kube.objects
     writes = world.kube.writes
     assert finish(world.operator.reconcile("models", "iris")) is None
     assert world.kube.writes == writes
 
 
-def test_it_does_so_after_a_crash_or_a_lost_race_as_well() -> None:
+@KINDS
+def test_it_does_so_after_a_crash_or_a_lost_race_as_well(traffic: dict[str, Any]) -> None:
     """Status is ahead of the route then; a route that is gone is not made again."""
-    world = _stepping()
+    world = _stepping(traffic)
     _delete(world)
     world.reconcile(cut_after=1)
-    assert world.kube.objects[CANARY]["metadata"]["annotations"][WEIGHT] == "10"
+    assert _weight(world) == 10
     world.reconcile()
-    assert world.kube.objects[CANARY]["metadata"]["annotations"][WEIGHT] == "0"
-    del world.kube.objects[CANARY]
+    assert _weight(world) == 0
+    route = canary_routes.of(world.kube.objects)
+    assert route is not None
+    del world.kube.objects[route["kind"], route["metadata"]["name"]]
     world.reconcile()
-    assert CANARY not in world.kube.objects
+    assert _weight(world) is None
 
 
+@KINDS
 @pytest.mark.parametrize("status", [None, {"phase": "Levitating"}, {"version": 99, "phase": "Stepping"}])
-def test_a_canary_whose_status_is_lost_gets_no_more_requests_either(status: object) -> None:
+def test_a_canary_whose_status_is_lost_gets_no_more_requests_either(status: object, traffic: dict[str, Any]) -> None:
     """Nobody knows its weight any more: its route goes, and the one that leads to Service NAME stays."""
-    world = _stepping()
+    world = _stepping(traffic)
     _delete(world)
     world.kube.put({**world.kube.objects[IRIS], "status": status})
     finish(world.operator.reconcile("models", "iris"))
-    assert CANARY not in world.kube.objects
-    assert ("Ingress", "iris") in world.kube.objects
+    assert _weight(world) is None
+    assert {("Ingress", "iris"), ("HTTPRoute", "iris")} & world.kube.objects.keys()
     assert world.kube.objects[IRIS].get("status") == status
 
 

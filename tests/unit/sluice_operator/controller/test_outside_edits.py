@@ -11,6 +11,7 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Status
+from sluice_operator.api.traffic import Ingress
 from sluice_operator.controller.apply import apply
 from sluice_operator.kubernetes.children import Children, read
 from sluice_operator.manifests.render import render
@@ -51,7 +52,7 @@ def _cluster(phase: Phase) -> tuple[FakeKube, tuple[Manifest, ...]]:
 
 
 def _children(kube: FakeKube) -> Children:
-    return finish(read(kube, OWNER, Status(), NginxIngress().objects(OWNER.name)))
+    return finish(read(kube, OWNER, Status(), NginxIngress(Ingress("nginx", "iris.example.com")).objects(OWNER.name)))
 
 
 def _repair(kube: FakeKube, rendered: tuple[Manifest, ...]) -> list[str]:
@@ -89,7 +90,7 @@ def test_what_is_disowned_is_owned_again(phase: Phase, reference: Reference, fie
     before = copy.deepcopy(live)
     del live["metadata"][field]
     status = PHASES[phase]().status
-    routes = NginxIngress().objects(OWNER.name)
+    routes = NginxIngress(Ingress("nginx", "iris.example.com")).objects(OWNER.name)
     children = finish(read(kube, OWNER, status, routes))
     assert children.foreign == ()
     assert len(finish(apply(kube, OWNER, children, rendered))) == 1

@@ -31,6 +31,7 @@ from sluice_operator.rollout.may_start import is_rejected, is_resting
 from sluice_operator.rollout.pauses import SUSPENDED
 from sluice_operator.rollout.rejections import is_for_answers
 from sluice_operator.rollout.roles import serves
+from tests.unit.sluice_operator import canary_routes
 from tests.unit.sluice_operator.build import (
     FAIL,
     LOST,
@@ -56,10 +57,12 @@ CHILDREN: list[Reference] = [
     ("Service", "iris"),
     ("Ingress", "iris"),
     ("Ingress", "iris-canary"),
+    ("HTTPRoute", "iris"),
     *(("Deployment", f"iris-{revision(version).revision}") for version in (1, 2, 3)),
     *(("Job", f"iris-{revision(version).revision}-prepare") for version in (1, 2, 3)),
 ]
 NOT_THIS_HOST = AllowedRoutes(hosts=(Allowed("models", "other.example.com"),))
+TRAFFIC = st.sampled_from([canary_routes.INGRESS, canary_routes.HTTP_ROUTE])
 OWNED = st.sampled_from(CHILDREN[1:])
 
 
@@ -73,10 +76,15 @@ class Rollouts(RuleBasedStateMachine):
         self.world = World()
         self.backup: Any = None
 
-    @initialize(first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, *LATE, None]), store=st.booleans())
-    def start(self, first: Phase | None, store: bool) -> None:
+    @initialize(
+        first=st.sampled_from([Phase.PENDING, Phase.STABLE, Phase.STEPPING, *LATE, None]),
+        store=st.booleans(),
+        traffic=TRAFFIC,
+    )
+    def start(self, first: Phase | None, store: bool, traffic: dict[str, Any]) -> None:
         """A phase that random rules rarely reach. None: an undo, what comes back having some of its pods for long."""
         self.world.has_store = store
+        self.the_kind_of_gateway_changes(traffic)
         self.start_in_a_phase(first)
 
     def start_in_a_phase(self, first: Phase | None) -> None:
@@ -111,8 +119,8 @@ class Rollouts(RuleBasedStateMachine):
         self.check_the_way_to_stable(before, status, there)
         if status.weight is not None and status.weight.desired > 0:
             assert world.ready(status.canary) > 0 or serves(status) == status.canary
-        route = world.kube.objects.get(("Ingress", "iris-canary"))
-        weight = route and int(route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
+        route = canary_routes.of(world.kube.objects)
+        weight = route and canary_routes.weight(route)
         assert weight == (status.weight.desired if status.weight and status.route else None)
         for _ in range(2):  # a run that has just begun, or that ends first: then with one of its next passes
             if self.another_revision_could_serve():
@@ -262,7 +270,7 @@ class Rollouts(RuleBasedStateMachine):
     def an_object_is_deleted(self, reference: Reference) -> None:
         self.world.kube.objects.pop(reference, None)
 
-    @precondition(lambda self: ("Ingress", "iris-canary") in self.world.kube.objects)
+    @precondition(lambda self: canary_routes.of(self.world.kube.objects) is not None)
     @rule(weight=st.integers(0, 100))
     def a_weight_is_edited(self, weight: int) -> None:
         self.world.edit_weight(weight)
@@ -299,6 +307,12 @@ class Rollouts(RuleBasedStateMachine):
     def the_spec_is_suspended(self, suspend: bool) -> None:
         now = self.world.spec
         self.world.edit_spec(server=now["server"], objectives=now["objectives"], suspend=suspend)
+
+    @rule(traffic=TRAFFIC)
+    def the_kind_of_gateway_changes(self, traffic: dict[str, Any]) -> None:
+        """The route that is there follows when the run is over."""
+        now = self.world.spec
+        self.world.edit_spec(server=now["server"], objectives=now["objectives"], traffic=traffic)
 
     @rule(token=st.sampled_from(["", "1", "2"]))
     def the_retry_token_changes(self, token: str) -> None:

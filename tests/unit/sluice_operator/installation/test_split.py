@@ -24,10 +24,10 @@ class Gateway:
     ("gateway", "is_well", "says"),
     [
         (Gateway(503, 200, 200, 503), True, "divides requests by header and by weight (20 of 40 at 50 %)"),
-        (Gateway(503, 200, 200), False, "canary-by-header and not canary-weight: all requests went to stable"),
-        (Gateway(503, 200, 503), False, "canary-by-header and not canary-weight: all requests went to the canary"),
-        (Gateway(200, 200), False, "ignores canary annotations"),
-        (Gateway(404, 404), False, "answers 404 for a new Ingress: does the controller of its class listen"),
+        (Gateway(503, 200, 200), False, "the header and not the weight: all requests went to stable"),
+        (Gateway(503, 200, 503), False, "the header and not the weight: all requests went to the canary"),
+        (Gateway(200, 200), False, "ignores the canary"),
+        (Gateway(404, 404), False, "answers 404 for a new route: does the one of that class or name listen"),
         (Gateway(503, 504), False, "answers 504: it does not reach the operator's pods"),
     ],
 )

@@ -1,13 +1,14 @@
-"""Which Ingresses of others are named when somebody else answers."""
+"""Which Ingresses and HTTPRoutes of others are named when somebody else answers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from sluice_operator.api.place import BELOW, Place
-from sluice_operator.kubernetes.hosts import other_ingresses
+from sluice_operator.kubernetes.hosts import other_routes
 from tests.unit.sluice_operator.fakes import FakeKube, finish
 
 PLACE = Place("models.example.com", "/iris")
@@ -17,7 +18,7 @@ def named(rule: dict[str, Any], place: Place = PLACE) -> bool:
     kube = FakeKube()
     metadata = {"namespace": "others", "name": "web", "uid": "web"}
     kube.put({"kind": "Ingress", "metadata": metadata, "spec": {"rules": [rule]}})
-    return finish(other_ingresses(kube, place, "ours")) == ("others/web",)
+    return finish(other_routes(kube, place, "ours")) == ("Ingress others/web",)
 
 
 def a_rule(path: str, host: str = "models.example.com") -> dict[str, Any]:
@@ -45,3 +46,27 @@ def test_one_with_another_path_is_not(path: str) -> None:
 def test_a_rule_without_paths_is_for_all_of_its_host() -> None:
     """Its requests go to the default backend."""
     assert named({"host": "models.example.com"})
+
+
+def an_http_route(*paths: str, hosts: Sequence[str] = ("models.example.com",)) -> dict[str, Any]:
+    rules = [{"matches": [{"path": {"type": "PathPrefix", "value": path}} for path in paths]}] if paths else [{}]
+    metadata = {"namespace": "others", "name": "web", "uid": "web"}
+    return {"kind": "HTTPRoute", "metadata": metadata, "spec": {"hostnames": list(hosts), "rules": rules}}
+
+
+@pytest.mark.parametrize(
+    ("route", "is_named"),
+    [
+        (an_http_route(), True),
+        (an_http_route("/"), True),
+        (an_http_route("/rose", "/iris/v2"), True),
+        (an_http_route("/", hosts=["*.example.com"]), True),
+        (an_http_route("/rose", "/iris-2"), False),
+        (an_http_route("/iris", hosts=["other.example.com"]), False),
+    ],
+)
+def test_an_http_route_is_named_by_its_hosts_and_paths(route: dict[str, Any], is_named: bool) -> None:
+    """Without a path it is for all of them."""
+    kube = FakeKube()
+    kube.put(route)
+    assert finish(other_routes(kube, PLACE, "ours")) == (("HTTPRoute others/web",) if is_named else ())

@@ -11,7 +11,7 @@ import pytest
 from sluice_operator.api import names
 from sluice_operator.api.owner import Key, Manifest
 from sluice_operator.kubernetes.cache import Cache
-from sluice_operator.kubernetes.port import Expired, NoAnswer, ReadRefused
+from sluice_operator.kubernetes.port import Expired, NoAnswer, NoSuchKind, ReadRefused
 from sluice_operator.kubernetes.reflector import Reflector
 from tests.unit.sluice_operator.fakes import FakeKube
 from tests.unit.sluice_operator.simulated_time import simulated
@@ -249,5 +249,23 @@ def test_a_pod_that_prepares_wakes_its_owner_and_is_none_of_its_pods_that_serve(
             found = await cache.find("Service", "models", {label: "iris"})
             assert [manifest["metadata"]["name"] for manifest in found] == [name]
         world.running.cancel()
+
+    simulated(scenario)
+
+
+def test_a_kind_that_is_not_installed_has_no_objects_until_it_is() -> None:
+    """Nothing waits for its list, and nothing is deaf; once its CRD is there, its objects are found."""
+
+    async def scenario() -> None:
+        world = Scenario()
+        world.source.trouble = NoSuchKind("no CRD")
+        world.source.put("early")
+        await asyncio.sleep(1000)
+        assert world.reflector.listed.is_set()
+        assert world.reflector.owned("models", "iris") == []
+        assert world.reflector.trouble() == ""
+        world.source.trouble = None
+        await asyncio.sleep(60)
+        assert [found["metadata"]["name"] for found in world.reflector.owned("models", "iris")] == ["early"]
 
     simulated(scenario)

@@ -50,6 +50,11 @@ def to(host: str = "iris.example.com", class_name: str = "nginx") -> Spec:
     return a_spec(traffic={"ingress": {"className": class_name, "host": host}})
 
 
+def class_of(wanted: Spec) -> str:
+    assert wanted.traffic.ingress is not None
+    return wanted.traffic.ingress.class_name
+
+
 def routes(seen: Observation, status: Status) -> set[tuple[str, str]]:
     """Class and host of all rendered Ingresses."""
     return {
@@ -149,7 +154,7 @@ def test_a_changed_route_restarts_the_run_at_once(phase: Callable[..., Observati
     seen = phase(spec=wanted, weight=LIVE)
     status = decide(seen)
     assert at(status) == At(Phase.STARTING, stable="1", canary="2", weight=0, live=at(seen.status).live)
-    assert routes(seen, status) == {(wanted.traffic.ingress.class_name, wanted.traffic.place.host)}
+    assert routes(seen, status) == {(class_of(wanted), wanted.traffic.place.host)}
     assert status.weight is not None
     assert (status.weight.written_at, status.weight.verified_at) == (seen.now, None)
     names = [ingress["metadata"]["name"] for ingress in render(OWNER, wanted, status) if ingress["kind"] == "Ingress"]
@@ -175,7 +180,7 @@ def test_before_anything_serves_a_correction_of_the_route_acts_at_once(wanted: S
     first = again(an_observation(workloads=pods((revision(1), 2))), swap=None)
     corrected = again(first, spec=wanted, swap=LIVE, workloads=pods((revision(1), 2)))
     status = decide(corrected)
-    assert routes(corrected, status) == {(wanted.traffic.ingress.class_name, wanted.traffic.place.host)}
+    assert routes(corrected, status) == {(class_of(wanted), wanted.traffic.place.host)}
 
 
 def test_a_route_says_since_when_it_has_its_host() -> None:

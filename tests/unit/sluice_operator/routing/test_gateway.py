@@ -124,7 +124,7 @@ def test_a_gateway_that_does_not_take_the_path_off_proves_nothing() -> None:
     assert finish(story("/")) == Proof(True)
     proof = finish(story("/a/b"))
     assert not proof.live
-    assert "a model server that got /a/b/metadata as it is: the gateway must obey use-regex and rewrite" in proof.detail
+    assert "a model server that got /a/b/metadata as it is: the gateway must take the path off" in proof.detail
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,17 @@ from typing import Any
 
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Weight
+from sluice_operator.routing.canary_share import CanaryShare
 from sluice_operator.routing.nginx import NginxIngress
 from tests.unit.sluice_operator.build import NOW, OWNER, a_spec
-
-ROUTER = NginxIngress()
 
 
 def ingresses(**ingress: Any) -> tuple[Manifest, Manifest]:
     """That of the route, and that of the canary."""
-    traffic = a_spec(traffic={"ingress": {"className": "nginx", "host": "iris.example.com", **ingress}}).traffic
-    (route,) = ROUTER.routes(OWNER, traffic)
-    (canary,) = ROUTER.split(OWNER, traffic, "abc", Weight(10, written_at=NOW))
+    asked = a_spec(traffic={"ingress": {"className": "nginx", "host": "iris.example.com", **ingress}}).traffic.ingress
+    assert asked is not None
+    route, canary = NginxIngress(asked).routes(OWNER, CanaryShare("abc", Weight(10, written_at=NOW)))
+    assert [route] == list(NginxIngress(asked).routes(OWNER, None))
     return route, canary
 
 

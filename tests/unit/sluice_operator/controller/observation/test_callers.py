@@ -152,7 +152,7 @@ def test_an_ingress_of_somebody_else_with_the_same_host_is_named() -> None:
     assert (trouble.reason, trouble.by_another) == ("HostAnsweredByAnother", True)
     assert trouble.message == (
         f"24 of 24 plain requests for {HOST} went elsewhere: 24 to no model server (status 200); the same host is in"
-        " Ingress team-b/old, team-c/all: change or delete one of the two"
+        " Ingress team-b/old, Ingress team-c/all: change or delete one of the two"
     )
 
 
@@ -169,7 +169,7 @@ def test_without_permission_to_list_nobody_is_named_and_it_is_told_all_the_same(
 
     trouble = watched(lambda _: Reply(200), story, kube=Restricted())
     assert trouble.reason == "HostAnsweredByAnother"
-    assert "look for other routes of the gateway" in trouble.message
+    assert "look at what else the gateway obeys" in trouble.message
 
 
 def test_a_share_that_a_foreign_canary_takes_in_a_step_is_noticed() -> None:
@@ -260,6 +260,7 @@ def test_pods_of_one_namespace_that_never_answer_delay_nobody_elsewhere() -> Non
     async def story(watcher: Watcher) -> None:
         seen = at_rest()
         assert seen.status.route is not None
+        assert seen.status.route.traffic.ingress is not None
         host = structs.replace(seen.status.route.traffic.ingress, host="pit.example.com")
         route = structs.replace(seen.status.route, traffic=structs.replace(seen.status.route.traffic, ingress=host))
         pit = structs.replace(seen.status, route=route)

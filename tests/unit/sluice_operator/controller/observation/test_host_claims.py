@@ -214,6 +214,9 @@ def test_an_object_whose_status_was_lost_keeps_the_host_that_it_serves() -> None
     since = served_since(Children({("Ingress", "iris"): ingress}, (), True), OWNER, Place(HOST))
     assert since == datetime(2026, 3, 1, 13, tzinfo=UTC)
     hosts = HostClaims(Counting(waiting, lost), AllowedRoutes())
+    rules = [{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}]
+    route = {"kind": "HTTPRoute", "metadata": metadata, "spec": {"hostnames": [HOST], "rules": rules}}
+    assert served_since(Children({("HTTPRoute", "iris"): route}, (), True), OWNER, Place(HOST)) == since
     assert finish(hosts.holder(lost, Place(HOST))) == "models/waiting", "its claim of that moment is the younger one"
     assert finish(hosts.holder(lost, Place(HOST), since)) == ""
 
