@@ -36,7 +36,9 @@ _CLIENT: ClientConfig = {
     "timeout": timedelta(hours=6),
     "allow_http": True,
 }
-_SAID = re.compile(r"<Code>(?P<code>[^<]*)</Code>.*?<Message>(?P<message>[^<]*)</Message>", re.DOTALL)  # of S3
+_SAID = re.compile(  # of S3
+    r"<Code>(?P<code>[^<]*)</Code>(?:(?!<Code>).)*?<Message>(?P<message>[^<]*)</Message>", re.DOTALL
+)
 _HINTS = {
     **dict.fromkeys(
         ("AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"),

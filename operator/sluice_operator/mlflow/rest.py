@@ -157,7 +157,7 @@ def _login_refused(base: str, login: Login, status: int, content: bytes) -> Deni
 def _no_api(base: str, status: int, content: bytes) -> str:
     """What was found at an address that does not have MLflow's API, and the likely cause."""
     text = content[:65_536].decode(errors="replace")
-    title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
+    title = re.search(r"<title[^<>]*>([^<]*)", text, re.IGNORECASE)
     named = f" ({in_one_line(unescape(title[1]))!r})" if title and title[1].strip() else ""
     found = f"a page of HTML{named}" if text.lstrip().startswith("<") else "something else"
     likely = "is the address right, with its path, such as " + f"{base}/mlflow?"

@@ -65,7 +65,7 @@ def of_alias(alias: Alias) -> Named:
 
 def parse(uri: str) -> ModelUri:
     """The form of `uri`. MLflow treats `latest` as an alias that every registered model has."""
-    if match := re.fullmatch(r"runs:/([0-9a-zA-Z]+)/(.*[^/].*)", uri):
+    if match := re.fullmatch(r"runs:/([0-9a-zA-Z]+)/(/*[^/].*)", uri):
         return RunModel(match[1], match[2].strip("/"))
     if not uri.startswith("models:/"):
         return Unreadable(f"{uri!r} is neither in the registry nor a run's: {_FORMS}")

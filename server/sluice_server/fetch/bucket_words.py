@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 _ENDPOINTS = ("MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _ADDRESS = re.compile(r"https?://[^/\s]+(/\S*)?")
-_SAID = re.compile(r"<Code>(?P<code>[^<]*)</Code>.*?<Message>(?P<message>[^<]*)</Message>", re.DOTALL)
+_SAID = re.compile(r"<Code>(?P<code>[^<]*)</Code>(?:(?!<Code>).)*?<Message>(?P<message>[^<]*)</Message>", re.DOTALL)
 _STATUS = re.compile(r"status code: (?P<status>[0-9]{3})")
 _CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(?P<why>\w+)")
 _CAUSE = re.compile(r'(?:error|message): "([^"]+)"')

@@ -25,11 +25,12 @@ _SAID = re.compile(
 _OPERATOR = re.compile(r"while running (?P<operator>\w+) node\..* Status Message: (?P<why>.*)", re.DOTALL)
 _MEMORY = re.compile(r"alloc", re.IGNORECASE)
 _LONGEST = 200  # characters
+_READ = 4_000  # characters of what was said, which may have a text of the request in it
 
 
 def refusal(error: Exception) -> UnfitRowsError | None:
     """What to raise instead of an error that is about the values of a request; None for any other one."""
-    text = str(error)
+    text = str(error)[:_READ]
     if found := _NOT_FINITE.search(text):
         return NotFiniteError(
             f"a step of the model gets {found['what']} for a row of this request, so there is no prediction: compare "

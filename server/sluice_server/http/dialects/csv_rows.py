@@ -14,7 +14,8 @@ from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.rows import RowReader
 from sluice_server.model.schema import Column, Kind, Rows, Schema
 
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?([0-9]++(\.[0-9]*+)?+|\.[0-9]++)([eE][-+]?[0-9]++)?+")
+_LONGEST_NUMBER = 400  # characters: the largest double has 309 digits before its point
 _MISSING = ("", "NaN", "nan", "NA", "null")
 _SHOWN, _LONGEST = 10, 100  # names, and characters of one, in a message
 _BOOLEANS = {"true": True, "false": False}
@@ -76,4 +77,5 @@ def _value(text: str, column: Column) -> Any:
         return None
     if column.kind is Kind.BOOLEAN:
         return _BOOLEANS.get(text.lower(), text)
-    return float(text) if column.kind is not Kind.DATE and _NUMBER.fullmatch(text) else text
+    is_number = column.kind is not Kind.DATE and len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text)
+    return float(text) if is_number else text

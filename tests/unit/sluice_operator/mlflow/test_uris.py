@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_operator.mlflow.uris import ByAlias, ByStage, ByVersion, LoggedModel, ModelUri, RunModel, Unreadable, parse
+from tests.unit.growth import LINEAR, growth
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,12 @@ from sluice_operator.mlflow.uris import ByAlias, ByStage, ByVersion, LoggedModel
 def test_each_form_is_recognised(uri: str, form: ModelUri) -> None:
     """From the text, without a request."""
     assert parse(uri) == form
+
+
+def test_a_long_path_takes_no_more_time_than_it_has_length() -> None:
+    """Whoever may apply a ModelDeployment must not stop the operator of all."""
+    assert growth(lambda length: parse(f"runs:/0a1b2c/{'a' * length}\n\n")) < LINEAR
+    assert growth(lambda length: parse(f"runs:/0a1b2c/{'/' * length}\n\n")) < LINEAR
 
 
 FORMS = "write models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/latest, models:/m-ID or runs:/RUN/PATH"

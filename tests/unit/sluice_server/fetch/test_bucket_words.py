@@ -6,6 +6,7 @@ import pytest
 
 from sluice_server.fetch import bucket_words
 from sluice_server.fetch.bucket_words import BucketError, BucketLoginError
+from tests.unit.growth import LINEAR, growth
 
 AT = "Generic S3 error: Error performing GET http://s3:9000/mlflow?list-type=2&prefix=1%2Fx in 682.774µs"
 
@@ -54,6 +55,11 @@ def test_the_words_of_the_store_are_told(text: str, says: str, kind: type[Bucket
     assert type(error) is kind
     assert str(error).startswith(says)
     assert not [word for word in ("AKIA", "prefix=", "Debug", "\n") if word in str(error)]
+
+
+def test_words_without_an_end_take_no_more_time_than_they_have_length() -> None:
+    """Who answers there may not be S3."""
+    assert growth(lambda length: bucket_words.error_of("<Code></Code>" * length)) < LINEAR
 
 
 def test_mlflow_s_variable_comes_first() -> None:

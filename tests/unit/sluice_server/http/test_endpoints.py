@@ -466,6 +466,7 @@ def test_labels_that_do_not_fit_are_unprocessable(client: Client, labels: dict[s
         (b'{"prediction_id": "x", "label": "\xff"}', "not UTF-8"),
         (b'{"prediction_id": "x", "label": 1e400}', "out of range"),
         (b"[" * 4000, "Expected `object`"),
+        ('{"a` - at `$.²": 1}'.encode(), "unknown field"),
         (b"", "not JSON"),
     ],
 )

@@ -31,6 +31,7 @@ from sluice_server.runtimes import onnx_model
 from sluice_server.runtimes.port import NotFiniteError, UnfitRowsError
 from sluice_server.runtimes.sklearn_model import SklearnModel
 from sluice_server.runtimes.steps import refusal
+from tests.unit.growth import LINEAR, growth
 
 if TYPE_CHECKING:
     from tests.unit.sluice_server.conftest import Save, Start
@@ -134,3 +135,9 @@ def test_other_faults_of_a_model_stay_its_own() -> None:
     with pytest.raises(ValueError, match="broadcast") as raised:
         model.predict(FLOWERS[:2])
     assert not isinstance(raised.value, UnfitRowsError)
+
+
+def test_words_of_a_step_take_no_more_time_than_they_have_length() -> None:
+    """An error repeats texts of the request, which its client may have written for the search."""
+    for words in ("A value ", "while running x node.", "Input "):
+        assert growth(lambda length, words=words: refusal(ValueError(words * length))) < LINEAR

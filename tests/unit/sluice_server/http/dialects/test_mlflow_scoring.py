@@ -15,6 +15,7 @@ from sluice_server.inference.rejection import Rejection
 from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Column, Kind, Schema
+from tests.unit.growth import LINEAR, growth
 
 NAMED = Schema((Column("a", Kind.NUMBER), Column("i", Kind.INTEGER), Column("t", Kind.BOOLEAN)))
 UNNAMED = Schema((Column("0", Kind.NUMBER), Column("1", Kind.NUMBER)))
@@ -202,6 +203,25 @@ def test_csv_that_does_not_fit_is_told_by_its_line(text: bytes, words: str) -> N
     """Nothing is guessed: text is no number."""
     code, _, message = rejected(dialect(), text, "text/csv")
     assert (code, words in message) == (400, True), message
+
+
+@pytest.mark.parametrize("cell", ["{}x", "{}.{}x", ".{}x", "1e{}x", "{}e{}.", "{}"])
+def test_a_cell_of_digits_takes_no_more_time_than_it_has_length(cell: str) -> None:
+    """One of 40 kB, no number in the end, once stopped everything else for half a minute."""
+    reader = dialect()
+
+    def read(length: int) -> object:
+        return rejected(reader, f"a,i,t\n{cell.replace('{}', '1' * length)},2,true\n".encode(), "text/csv")
+
+    assert growth(read) < LINEAR
+
+
+def test_a_number_in_csv_has_a_longest_length() -> None:
+    """All doubles have room in it, with some digits behind the point."""
+    longest = f"0.{'5' * 398}".encode()
+    assert rows(dialect(), b"a,i,t\n%b,2,true" % longest, "text/csv") == [[5 / 9, 2, 1]]
+    code, _, message = rejected(dialect(), b"a,i,t\n%b5,2,true" % longest, "text/csv")
+    assert (code, "'a' needs a number, not a string" in message) == (400, True)
 
 
 @pytest.mark.parametrize(
