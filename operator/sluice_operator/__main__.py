@@ -67,7 +67,12 @@ async def run(settings: Settings, tracing: tuple[StatusListener, ...]) -> None:
         parts = build(server, Guarded(server, leads), mlflow, store, settings, tracing, shard, claims, everywhere)
         checks = [parts.queue.trouble, *(reflector.trouble for reflector in parts.reflectors)]
         await first_to_end(
-            health.serve(checks, partial(_role, lease, claims), settings.health_port),
+            health.serve(
+                checks,
+                partial(_role, lease, claims),
+                settings.health_port,
+                hindrance=shard.trouble if shard else lambda: "",
+            ),
             endpoint.serve(metrics.REGISTRY, settings.metrics_port),
             lead(server, LeaseThread(lease, lease_api.close), parts, claims, settings.namespaces),
             *([shard.run(parts.wake_namespace)] if shard else []),

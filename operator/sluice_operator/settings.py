@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sluice_operator.api import urls
+from sluice_operator.api import labels, urls
 from sluice_operator.api.allowed_routes import DEFAULT_ANNOTATIONS, Allowed, AllowedRoutes
 from sluice_operator.api.allowed_trust import TrustLimit
 from sluice_operator.api.quantities import Duration
@@ -13,6 +13,8 @@ from sluice_operator.api.spec import Trust
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NAME_PATTERN = re.compile(r"[a-z0-9*.-]+")
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_LAST_PORT = 65_535
 _SHORTEST_KEY = 16  # bytes
 _TREES = "sklearn.tree._tree.Tree"  # images of version 0.1.0 know no safe types of their own
 
@@ -95,8 +97,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         lease_name=variables.text("LEASE_NAME", "sluice-leader"),
         workers=variables.number("WORKERS", 4),
         rollout_workers=variables.number("ROLLOUT_WORKERS", 32),
-        health_port=variables.number("HEALTH_PORT", 8082),
-        metrics_port=variables.number("METRICS_PORT", 8083),
+        health_port=variables.number("HEALTH_PORT", 8082, most=_LAST_PORT),
+        metrics_port=variables.number("METRICS_PORT", 8083, most=_LAST_PORT),
         log_level=variables.log_level("LOG_LEVEL", "info"),
     )
 
@@ -140,10 +142,10 @@ class _Variables:
             raise ValueError(f"SLUICE_{name}: {text!r} is not above 0")
         return chosen
 
-    def number(self, name: str, default: int) -> int:
+    def number(self, name: str, default: int, most: int = 10_000) -> int:
         text = self.environment.get(f"SLUICE_{name}") or str(default)
-        if not text.isdecimal() or int(text) == 0:
-            raise ValueError(f"SLUICE_{name}: {text!r} is not a whole number above 0")
+        if not _WHOLE.fullmatch(text) or not 0 < int(text) <= most:
+            raise ValueError(f"SLUICE_{name}: {text[:40]!r} is not a whole number from 1 to {most}")
         return int(text)
 
     def words(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -172,8 +174,10 @@ class _Variables:
         return tuple(limits)
 
     def selector(self, name: str, besides: str) -> str:
-        """A label selector. The API server checks it."""
+        """A label selector."""
         value = self.text(name, "")
+        if value and not labels.is_selector(value):
+            raise ValueError(f"SLUICE_{name}: {value[:80]!r} is no label selector: write for example team=a")
         if value and self.text(besides, ""):
             raise ValueError(f"SLUICE_{name} and SLUICE_{besides} cannot both be set: one names labels, one namespaces")
         return value

@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 _MAX_RATIO = 80  # the statistics cannot tell larger ones apart
+_LONGEST = timedelta(days=365_250)  # a thousand years: a moment so much later can still be written down
+_DIGITS = 15  # more are not read at all
 _DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?!s))?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?")
 
 
@@ -24,7 +26,10 @@ class Duration(timedelta):
         match = _DURATION.fullmatch(text)
         if not text or match is None:
             raise ValueError(f"{text!r} is not a duration: write for example 30s, 5m, 1h30m or 500ms")
-        hours, minutes, seconds, millis = (int(match[part] or 0) for part in ("h", "m", "s", "ms"))
+        digits = [match[part] or "0" for part in ("h", "m", "s", "ms")]
+        hours, minutes, seconds, millis = (int(part) if len(part) <= _DIGITS else math.inf for part in digits)
+        if hours * 3600 + minutes * 60 + seconds + millis / 1000 > _LONGEST.total_seconds():
+            raise ValueError(f"{text[:40]!r} is longer than 1000 years")
         duration = cls(hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
         duration.text = text
         return duration

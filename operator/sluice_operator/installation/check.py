@@ -9,10 +9,11 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import msgspec
 from kubernetes.aio import client
 
 from sluice_operator import settings as environment
@@ -27,6 +28,7 @@ from sluice_operator.kubernetes.client import ApiServer
 from sluice_operator.kubernetes.configuration import configuration
 from sluice_operator.kubernetes.lease import RETRY
 from sluice_operator.kubernetes.port import Kube, NoAnswer, ReadRefused, WriteRefused
+from sluice_operator.kubernetes.shard import NamespaceSource
 from sluice_operator.mlflow.connection import Connection, Logins
 from sluice_operator.mlflow.rest import Api, DeniedError, NotFoundError, UnusableError
 from sluice_operator.prometheus.reader import MetricsLostError, Reader
@@ -75,6 +77,10 @@ async def mlflow_answers(http: Http, kube: Kube, settings: Settings) -> str:
         raise CheckError(str(error)) from error
     except (UnusableError, NotFoundError) as error:
         raise CheckError(f"MLflow at {base} gave no answer: {error}. Is mlflow.url right?") from error
+    except msgspec.ValidationError as error:
+        raise CheckError(
+            f"MLflow at {base} gave an answer that is not MLflow's ({error}). Is mlflow.url right?"
+        ) from error
     return f"MLflow answers at {base}"
 
 
@@ -131,20 +137,32 @@ async def store_answers(http: Http, settings: Settings) -> str:
     return f"the store answers at {url}"
 
 
-async def results(checks: Sequence[Check]) -> list[Line]:
-    """All checks at once, in their order."""
-    return list(await asyncio.gather(*(_result(check) for check in checks)))
+async def namespaces_are_found(source: NamespaceSource, settings: Settings) -> str:
+    """The API server says which namespaces have the labels that the operator works in. Raises CheckError."""
+    try:
+        found = await source.namespaces(settings.namespace_selector)
+    except (NoAnswer, ReadRefused) as error:
+        where = f"no namespace is watched, because those with {settings.namespace_selector} cannot be listed"
+        raise CheckError(f"{where}: {error}. Is SLUICE_NAMESPACE_SELECTOR right?") from error
+    hint = "" if found else ": give it to the namespaces of your models"
+    return f"{len(found)} namespaces with {settings.namespace_selector} are watched{hint}"
 
 
-async def _result(check: Check) -> Line:
+async def results(checks: Mapping[str, Check]) -> list[Line]:
+    """All checks at once, in their order. Each has a name for people."""
+    return list(await asyncio.gather(*(_result(name, check) for name, check in checks.items())))
+
+
+async def _result(name: str, check: Check) -> Line:
+    """Whatever one check meets, the lines of the others are not lost."""
     try:
         return Line(True, await check())
-    except CheckError as error:
-        return Line(False, str(error))
-    except MetricsLostError as error:
+    except (CheckError, MetricsLostError) as error:
         return Line(False, str(error))
     except (NoAnswer, ReadRefused, WriteRefused, TimeoutError) as error:
         return Line(False, f"the API server: {str(error) or 'it took too long'}")
+    except Exception as error:
+        return Line(False, f"{name} cannot be checked: {type(error).__name__}: {in_one_line(str(error))}")
 
 
 async def _run(settings: Settings, rights: bool) -> list[Line]:
@@ -155,17 +173,19 @@ async def _run(settings: Settings, rights: bool) -> list[Line]:
         HttpClient("store") as store,
     ):
         server = ApiServer(api)
-        checks: list[Check] = [
-            lambda: operator_works(server, settings),
-            lambda: mlflow_answers(mlflow, server, settings),
-            lambda: prometheus_answers(reader, settings),
-            lambda: model_servers_are_scraped(reader, settings),
-            lambda: gateway_listens(settings),
-        ]
+        checks: dict[str, Check] = {"the operator": lambda: operator_works(server, settings)}
         if rights:
-            checks.insert(1, lambda: rights_are_granted(server, settings))
+            checks["its account"] = lambda: rights_are_granted(server, settings)
+        if rights and settings.namespace_selector:
+            checks["its namespaces"] = lambda: namespaces_are_found(server, settings)
+        checks |= {
+            "MLflow": lambda: mlflow_answers(mlflow, server, settings),
+            "Prometheus": lambda: prometheus_answers(reader, settings),
+            "the scraping of model servers": lambda: model_servers_are_scraped(reader, settings),
+            "the gateway": lambda: gateway_listens(settings),
+        }
         if settings.store_url:
-            checks.append(lambda: store_answers(store, settings))
+            checks["the store"] = lambda: store_answers(store, settings)
         return await results(checks)
 
 
@@ -177,7 +197,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = environment.read(os.environ)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(Line(False, f"the settings cannot be used: {error}"))
         return 2
     lines = asyncio.run(_run(settings, options.rights))
     print(*lines, sep="\n")

@@ -33,10 +33,14 @@ async def model_servers_are_scraped(reader: Scrapes, settings: Settings) -> str:
     expected = settings.scrape_interval
     if not 0.5 * expected <= seconds <= 1.5 * expected:
         raise CheckError(
-            f"Prometheus scrapes model servers every {seconds:.0f} s, and SLUICE_SCRAPE_INTERVAL says {expected:g} s:"
-            f" set it to {seconds:.0f}s (prometheus.scrapeInterval in the chart)"
+            f"Prometheus scrapes model servers every {_shown(seconds)}, and SLUICE_SCRAPE_INTERVAL says {expected:g} s:"
+            f" set it to {_shown(seconds).replace(' ', '')} (prometheus.scrapeInterval in the chart)"
         )
-    return f"{len(pods)} model servers are scraped every {seconds:.0f} s"
+    return f"{len(pods)} model servers are scraped every {_shown(seconds)}"
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 1 else f"{max(1, round(seconds * 1000))} ms"
 
 
 def interval(times: Sequence[float]) -> float | None:

@@ -33,6 +33,7 @@ class Shard:
         self._since: dict[str, float] = {}  # when they were listed first, without a gap since then
         self._listed_at = float("-inf")
         self._known: frozenset[str] = frozenset()  # those whose objects were woken
+        self._refused = ""  # why the last list was none
 
     def __contains__(self, namespace: object) -> bool:
         """Whether this operator has the namespace, as far as it knows."""
@@ -41,6 +42,12 @@ class Shard:
     def may_write(self, namespace: str) -> bool:
         """Whether this operator has the namespace, and no other one can have it yet."""
         return namespace in self._known and self._clock() < self._listed_at + LISTED_FOR
+
+    def trouble(self) -> str:
+        """Why this operator works nowhere, as a sentence; empty if it knows its namespaces."""
+        if not self._refused or self._clock() < self._listed_at + LISTED_FOR:
+            return ""
+        return f"works nowhere: the namespaces with {self._selector} cannot be listed: {self._refused}"
 
     async def run(self, wake: Callable[[str], None]) -> None:
         """List again and again until this is cancelled. `wake`: is called with each namespace that comes or goes."""
@@ -55,8 +62,10 @@ class Shard:
             async with asyncio.timeout(_ATTEMPT):
                 listed = await self._source.namespaces(self._selector)
         except (NoAnswer, TimeoutError, ReadRefused) as error:
-            _log.warning("the namespaces with %s: %s", self._selector, str(error) or type(error).__name__)
+            self._refused = str(error) or "it took too long"
+            _log.warning("the namespaces with %s: %s", self._selector, self._refused)
             return
+        self._refused = ""
         gap = asked_at >= self._listed_at + LISTED_FOR  # meanwhile they may have been somebody else's
         self._since = {name: asked_at if gap else self._since.get(name, asked_at) for name in listed}
         self._listed_at = asked_at

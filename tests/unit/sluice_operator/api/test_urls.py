@@ -14,6 +14,8 @@ from sluice_operator.api import urls
         ("http://prometheus.monitoring.svc:9090/", "http://prometheus.monitoring.svc:9090"),
         ("https://mimir.example/team-a/prometheus", "https://mimir.example/team-a/prometheus"),
         ("https://[::1]:9090", "https://[::1]:9090"),
+        ("http://gateway.models.svc.cluster.local.:65535", "http://gateway.models.svc.cluster.local.:65535"),
+        (f"http://{'a' * 63}.svc", f"http://{'a' * 63}.svc"),
     ],
 )
 def test_an_address_is_taken_as_it_is(url: str, plain: str) -> None:
@@ -50,6 +52,24 @@ def test_text_that_is_not_a_plain_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"^not an address: write scheme, host, and port or path") as refused:
         urls.plain(url)
     assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://a..b", "'a..b' is no host"),
+        ("http://.svc", "is no host"),
+        (f"http://{'a' * 64}.svc", "is no host"),
+        ("http://" + "a." * 127, "is no host"),
+        ("http://[::1::2]", "is no host"),
+        ("http://gateway:99999", "there is no port 99999"),
+        ("http://gateway:0", "there is no port 0"),
+    ],
+)
+def test_an_address_that_nobody_can_ask_is_refused(url: str, why: str) -> None:
+    """Each library that gets it would raise something else, and later."""
+    with pytest.raises(ValueError, match=why):
+        urls.plain(url)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ def free_port() -> int:
         return port
 
 
-async def answer(path: str, *checks: Callable[[], str], role: str = "leads") -> tuple[int, str]:
+async def answer(path: str, *checks: Callable[[], str], role: str = "leads", hindrance: str = "") -> tuple[int, str]:
     port = free_port()
-    serving = asyncio.create_task(health.serve(checks, lambda: role, port, "127.0.0.1"))
+    serving = asyncio.create_task(health.serve(checks, lambda: role, port, "127.0.0.1", hindrance=lambda: hindrance))
     async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=5)) as client:
         response = await client.get(f"http://127.0.0.1:{port}{path}")
     serving.cancel()
@@ -45,3 +45,10 @@ def test_standing_by_is_ready(role: str, status: int) -> None:
     """Only a process that has never reached the API server is not."""
     found = asyncio.run(answer("/readyz", role=role))
     assert (found[0], found[1]) == (status, role or "the API server has not answered yet")
+
+
+def test_who_leads_and_can_work_nowhere_is_not_ready() -> None:
+    """People look there; another start would not mend it, so the process stays healthy."""
+    why = "works nowhere: the namespaces with team=a cannot be listed: forbidden"
+    assert asyncio.run(answer("/readyz", hindrance=why)) == (503, f"leads\n{why}")
+    assert asyncio.run(answer("/healthz", hindrance=why)) == (200, "ok")

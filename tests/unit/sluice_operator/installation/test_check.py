@@ -106,7 +106,7 @@ def test_what_is_no_mlflow_is_named() -> None:
 def test_the_clock_of_prometheus_is_compared(ahead: float, words: str) -> None:
     """By a difference, no run is judged."""
     reader = Reader(Answering([{"metric": {}, "value": [0, str(time.time() + ahead)]}]))
-    [line] = asyncio.run(check.results([lambda: check.prometheus_answers(reader, SETTINGS)]))
+    [line] = asyncio.run(check.results({"Prometheus": lambda: check.prometheus_answers(reader, SETTINGS)}))
     assert (line.is_well, words in line.text) == (ahead == 0, True)
 
 
@@ -150,7 +150,7 @@ def test_the_store_says_whether_it_reaches_what_is_behind_it(status: int, is_wel
 
     async def scenario() -> list[Line]:
         async with client_of(lambda _: web.Response(text="the volume is gone", status=status)) as http:
-            return await check.results([lambda: check.store_answers(http, SETTINGS)])
+            return await check.results({"the store": lambda: check.store_answers(http, SETTINGS)})
 
     [line] = asyncio.run(scenario())
     assert line.is_well is is_well
@@ -169,5 +169,59 @@ def test_each_check_has_its_line_whatever_the_others_find() -> None:
     async def refused() -> str:
         raise ReadRefused("forbidden")
 
-    lines = asyncio.run(check.results([well, wrong, refused]))
-    assert [str(line) for line in lines] == ["ok    fine", "FAIL  mend it", "FAIL  the API server: forbidden"]
+    async def unforeseen() -> str:
+        raise UnicodeError("label\nempty")
+
+    lines = asyncio.run(check.results({"a": well, "b": wrong, "c": refused, "d": unforeseen, "e": well}))
+    assert [str(line) for line in lines] == [
+        "ok    fine",
+        "FAIL  mend it",
+        "FAIL  the API server: forbidden",
+        "FAIL  d cannot be checked: UnicodeError: label empty",
+        "ok    fine",
+    ]
+
+
+@pytest.mark.parametrize("body", ["[]", "null", '{"registered_models": 1e999}', "3"])
+def test_json_of_somebody_else_is_not_mlflow(body: str) -> None:
+    """Such as that of a proxy that answers everything."""
+    with pytest.raises(CheckError, match=r"an answer that is not MLflow's.*Is mlflow\.url right\?"):
+        mlflow(lambda _: web.Response(text=body, content_type="application/json"))
+
+
+class Namespaces:
+    """What the API server says of the namespaces with some labels."""
+
+    def __init__(self, *names: str, refused: str = "") -> None:
+        self.names, self.refused = frozenset(names), refused
+
+    async def namespaces(self, selector: str) -> frozenset[str]:
+        assert selector == "team=a"
+        if self.refused:
+            raise ReadRefused(self.refused)
+        return self.names
+
+
+def watched(namespaces: Namespaces) -> Line:
+    settings = environment.read({**ENVIRONMENT, "SLUICE_NAMESPACE_SELECTOR": "team=a"})
+    [line] = asyncio.run(check.results({"n": lambda: check.namespaces_are_found(namespaces, settings)}))
+    return line
+
+
+def test_an_operator_that_finds_no_namespaces_is_named() -> None:
+    """It renews its Lease all the same. That none has the labels yet is no fault."""
+    assert str(watched(Namespaces("a", "b"))) == "ok    2 namespaces with team=a are watched"
+    assert str(watched(Namespaces())).startswith("ok    0 namespaces with team=a are watched: give it to")
+    refused = watched(Namespaces(refused="forbidden"))
+    assert not refused.is_well
+    assert "no namespace is watched, because those with team=a cannot be listed: forbidden" in refused.text
+
+
+def test_settings_that_cannot_be_used_are_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where people look: among the lines of the others."""
+    for name, value in {**ENVIRONMENT, "SLUICE_GATEWAY_ADDRESS": "http://a..b"}.items():
+        monkeypatch.setenv(name, value)
+    assert check.main([]) == 2
+    assert capsys.readouterr().out.startswith("FAIL  the settings cannot be used: SLUICE_GATEWAY_ADDRESS: 'a..b'")

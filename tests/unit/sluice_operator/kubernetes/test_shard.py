@@ -151,3 +151,25 @@ def test_an_object_of_another_operator_is_not_looked_at_and_forgotten() -> None:
     assert asyncio.run(own("models", "iris")) == 5.0
     assert asyncio.run(own("others", "iris")) is None
     assert (looked, forgotten) == ([("models", "iris")], [("others", "iris")])
+
+
+def test_an_operator_that_cannot_list_its_namespaces_says_so() -> None:
+    """A short outage is none."""
+
+    async def scenario() -> None:
+        pair = Pair()
+        assert pair.a.trouble() == ""
+        pair.sources[0].broken = True
+        await pair.had_by(6)
+        assert pair.a.trouble() == "works nowhere: the namespaces with a cannot be listed: refused"
+        pair.sources[0].broken = False
+        await pair.had_by(60)
+        assert pair.a.trouble() == ""
+        pair.sources[0].broken = True
+        await pair.had_by(6)
+        assert pair.a.trouble() == ""
+        await pair.had_by(6)
+        assert "refused" in pair.a.trouble()
+        pair.stop()
+
+    simulated(scenario)
