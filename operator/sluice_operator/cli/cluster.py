@@ -126,17 +126,19 @@ def found_by_label(kind: str, labels: str, namespace: str | None) -> list[Manife
     return found
 
 
-def lines_of(namespace: str, deployment: str, *command: str) -> list[str]:
-    """What a command in a pod of the Deployment prints, also where it fails. Raises CommandError if it cannot run."""
-    done = _run("exec", *_in(namespace), f"deployment/{deployment}", "--", *command)
-    if done.returncode and not done.stdout:
-        raise CommandError(f"{' '.join(command)} in a pod of {deployment}: {done.stderr.strip()}")
-    return done.stdout.splitlines()
+def run_in(namespace: str, pod: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """A command in a pod: its exit code, which is 1 also where there is no connection, and what it printed."""
+    return _run("exec", *_in(namespace), pod, "--", *command)
 
 
-def apply(manifests: Sequence[Manifest]) -> None:
-    """Make objects that only a command needs, for a moment. Raises CommandError."""
-    _with_input("apply", manifests, "--server-side", "--force-conflicts", "--field-manager=kubectl-sluice")
+def may(verb: str, resource: str, namespace: str) -> bool:
+    """Whether this user may do that, as far as the API server says."""
+    return not _run("auth", "can-i", verb, resource, *_in(namespace)).stdout.startswith("no")
+
+
+def create(manifests: Sequence[Manifest]) -> None:
+    """Make objects that only a command needs, for a moment, and none that is there already. Raises CommandError."""
+    _with_input("create", manifests, "--field-manager=kubectl-sluice")
 
 
 def remove(manifests: Sequence[Manifest]) -> None:

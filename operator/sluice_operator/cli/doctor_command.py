@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sluice_operator.api.traffic import ParentRef
-from sluice_operator.cli import cluster, doctor_split, text_table
+from sluice_operator.cli import cluster, doctor_pod, doctor_pods, doctor_split, text_table
 from sluice_operator.cli.cluster import CommandError
 from sluice_operator.installation.outcome import FAIL, OK
 
@@ -44,22 +44,13 @@ def _lines(options: argparse.Namespace) -> Iterator[str]:
         return
     yield f"{OK}  the CRD is there"
     for deployment in _operators(options.namespace):
-        yield from _pods(deployment, options.namespace)
+        yield from doctor_pods.lines(deployment)
         if deployment.get("status", {}).get("readyReplicas"):
-            yield from cluster.lines_of(options.namespace, deployment["metadata"]["name"], *_CHECK)
-            yield from _gateway(options, deployment)
-
-
-def _pods(deployment: dict[str, Any], namespace: str) -> Iterator[str]:
-    name, wanted = deployment["metadata"]["name"], deployment["spec"]["replicas"]
-    ready, updated = (deployment.get("status", {}).get(f"{which}Replicas", 0) for which in ("ready", "updated"))
-    why = f"kubectl describe pods -n {namespace} says why"
-    if not ready:
-        yield f"{FAIL}  no pod of Deployment {name} is ready: {why}"
-        return
-    yield f"{OK}  {ready} of {wanted} pods of Deployment {name} are ready"
-    if updated < wanted:
-        yield f"{FAIL}  an upgrade of Deployment {name} does not end, and the version before works: {why}"
+            yield from doctor_pod.says(deployment, *_CHECK)
+            try:
+                yield from _gateway(options, deployment)
+            except CommandError as error:
+                yield f"{FAIL}  the gateway cannot be tried: {error}"
 
 
 def _operators(namespace: str) -> list[dict[str, Any]]:

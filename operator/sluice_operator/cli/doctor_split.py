@@ -1,40 +1,76 @@
 """Routes for a moment, with which a pod of the operator tries whether the gateway divides requests."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.traffic import ParentRef
-from sluice_operator.cli import cluster
+from sluice_operator.cli import cluster, doctor_pod
+from sluice_operator.cli.cluster import CommandError
+from sluice_operator.installation.outcome import FAIL
 from sluice_operator.installation.split import HEADER, WEIGHT
 from sluice_operator.routing import http_route
 
 _NAME, _CANARY = "sluice-doctor", "nginx.ingress.kubernetes.io/canary"
 _TRY = ("python", "-m", "sluice_operator.installation.split")
-Routes = Callable[[str, str], list[Manifest]]  # those for a namespace and a host
+_RESOURCES = {
+    "Service": "services",
+    "Ingress": "ingresses.networking.k8s.io",
+    "HTTPRoute": "httproutes.gateway.networking.k8s.io",
+}
+_WITHOUT = "ask as somebody who may, or leave this out with --no-split"
+Routes = Callable[[str, str, str], list[Manifest]]  # those for a namespace, with the name of stable, and a host
 
 
-def tried(deployment: dict[str, Any], routes: Routes) -> Iterator[str]:
-    """What the pod says. The objects are removed, whatever happens."""
-    namespace, host = deployment["metadata"]["namespace"], f"{secrets.token_hex(8)}.sluice-doctor.invalid"
-    objects = [*_services(namespace, deployment["spec"]["selector"]["matchLabels"]), *routes(namespace, host)]
+def tried(deployment: dict[str, Any], routes: Routes) -> list[str]:
+    """What the pod says. The objects are removed, whatever happens, and what cannot be removed is named.
+
+    Their names are those of no other object, and of no other person who asks at the same time.
+    """
+    namespace, own = deployment["metadata"]["namespace"], secrets.token_hex(8)
+    name, host = f"{_NAME}-{own}", f"{own}.{_NAME}.invalid"
+    objects = [
+        *_services(namespace, name, deployment["spec"]["selector"]["matchLabels"]),
+        *routes(namespace, name, host),
+    ]
+    if lacking := _lacking(objects, namespace):
+        return [f"{FAIL}  the gateway is not tried: you may not {lacking[0]} in namespace {namespace}; {_WITHOUT}"]
+    lines: list[str] = []
     try:
-        cluster.apply(objects)
-        yield from cluster.lines_of(namespace, deployment["metadata"]["name"], *_TRY, host)
+        cluster.create(objects)
+        lines += doctor_pod.says(deployment, *_TRY, host)
+    except CommandError as error:
+        lines.append(f"{FAIL}  the gateway cannot be tried: {error}")
     finally:
+        lines += _removed(objects, namespace)
+    return lines
+
+
+def _lacking(objects: list[Manifest], namespace: str) -> list[str]:
+    resources = dict.fromkeys(_RESOURCES[each["kind"]] for each in objects)
+    asked = [(verb, resource) for resource in resources for verb in ("create", "delete")]
+    return [f"{verb} {resource}" for verb, resource in asked if not cluster.may(verb, resource, namespace)]
+
+
+def _removed(objects: list[Manifest], namespace: str) -> list[str]:
+    try:
         cluster.remove(objects)
+    except CommandError as error:
+        left = " ".join(f"{each['kind'].lower()}/{each['metadata']['name']}" for each in objects)
+        return [f"{FAIL}  {error}. Remove what is left: kubectl delete -n {namespace} --ignore-not-found {left}"]
+    return []
 
 
 def ingresses(ingress_class: str) -> Routes:
     """Two, of which one is the canary of the other."""
     annotations = {_CANARY: "true", f"{_CANARY}-weight": str(WEIGHT), f"{_CANARY}-by-header": HEADER}
 
-    def routes(namespace: str, host: str) -> list[Manifest]:
+    def routes(namespace: str, name: str, host: str) -> list[Manifest]:
         return [
-            _ingress(namespace, _NAME, host, ingress_class, {}),
-            _ingress(namespace, f"{_NAME}-canary", host, ingress_class, annotations),
+            _ingress(namespace, name, host, ingress_class, {}),
+            _ingress(namespace, f"{name}-canary", host, ingress_class, annotations),
         ]
 
     return routes
@@ -43,22 +79,22 @@ def ingresses(ingress_class: str) -> Routes:
 def http_routes(gateway: ParentRef) -> Routes:
     """One, which has the rules of a canary as the operator writes them."""
 
-    def routes(namespace: str, host: str) -> list[Manifest]:
-        split = http_route.Split(f"{_NAME}-canary", WEIGHT, HEADER)
-        metadata = {"name": _NAME, "namespace": namespace}
-        return [http_route.manifest(metadata, [gateway], host, http_route.rules("/", _NAME, split))]
+    def routes(namespace: str, name: str, host: str) -> list[Manifest]:
+        split = http_route.Split(f"{name}-canary", WEIGHT, HEADER)
+        metadata = {"name": name, "namespace": namespace}
+        return [http_route.manifest(metadata, [gateway], host, http_route.rules("/", name, split))]
 
     return routes
 
 
-def _services(namespace: str, operator: dict[str, str]) -> list[Manifest]:
+def _services(namespace: str, name: str, operator: dict[str, str]) -> list[Manifest]:
     """Stable leads to the metrics of the operator, and the canary to another port of it, which has none.
 
     The canary must have pods: a gateway may leave out a Service without them.
     """
     return [
-        _service(namespace, _NAME, operator, "metrics"),
-        _service(namespace, f"{_NAME}-canary", operator, "health"),
+        _service(namespace, name, operator, "metrics"),
+        _service(namespace, f"{name}-canary", operator, "health"),
     ]
 
 

@@ -24,7 +24,7 @@ OTHERS = {
     *("IngressClass", "OnFailure", "CustomResourceDefinition", "SelfSubjectRulesReview", "SelfSubjectReview"),
     *("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerStatusUnknown"),
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "OutOf"),
-    *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure"),
+    *("RegistryUnavailable", "SignatureValidationFailed", "ReplicaFailure", "NewReplicaSetAvailable"),
     *("ArrayFeatureExtractor", "CPUExecutionProvider", "SearchCV"),
     *("NaN", "NaT", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
     *("ImplementationSpecific", "AlwaysAllow", "PodDisruptionBudget"),

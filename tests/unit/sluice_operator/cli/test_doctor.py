@@ -17,10 +17,12 @@ case "$*" in
   "get deployments"*) cat {folder}/deployments ;;
   "get ingressclass"*) cat {folder}/class ;;
   "get gateways"*) cat {folder}/gateway ;;
-  *installation.check*) cat {folder}/check; exit 1 ;;
-  *installation.split*) cat {folder}/split ;;
-  apply*) cat > {folder}/applied ;;
-  delete*) cat > {folder}/deleted ;;
+  "get pods"*) cat {folder}/pods ;;
+  exec*) kind=${{*##*installation.}}; kind=${{kind%% *}}; cat {folder}/$kind; cat {folder}/$kind.err >&2 2>/dev/null
+    exit $(cat {folder}/$kind.code 2>/dev/null || echo 0) ;;
+  "auth can-i $(cat {folder}/forbidden 2>/dev/null || echo nothing)"*) echo no; exit 1 ;;
+  create*) cat > {folder}/created; cat {folder}/create.err >&2 2>/dev/null && exit 1 || exit 0 ;;
+  delete*) cat > {folder}/deleted; cat {folder}/delete.err >&2 2>/dev/null && exit 1 || exit 0 ;;
 esac
 """
 OPERATOR: dict[str, Any] = {
@@ -28,7 +30,38 @@ OPERATOR: dict[str, Any] = {
     "spec": {"replicas": 2, "selector": {"matchLabels": {"app.kubernetes.io/name": "sluice-operator"}}},
     "status": {"readyReplicas": 2, "updatedReplicas": 2},
 }
-STUCK = {**OPERATOR, "status": {"readyReplicas": 2, "updatedReplicas": 1}}
+
+
+def upgrading(replicas: int, state: str, reason: str) -> dict[str, Any]:
+    """As a Deployment looks while a pod of its new version does not get ready, and the old ones work."""
+    progressing = {"type": "Progressing", "status": state, "reason": reason, "message": "ReplicaSet has timed out"}
+    counts = {"readyReplicas": replicas, "updatedReplicas": 1, "replicas": replicas + 1}
+    return {
+        **OPERATOR,
+        "spec": {**OPERATOR["spec"], "replicas": replicas},
+        "status": {**counts, "conditions": [progressing]},
+    }
+
+
+def a_pod(name: str, replica_set: str, *, ready: str = "True", created: str = "2026-11-01") -> dict[str, Any]:
+    """With the labels that both installs of a namespace may have."""
+    return {
+        "metadata": {
+            "name": name,
+            "labels": {"pod-template-hash": replica_set.rpartition("-")[2]},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": replica_set}],
+            "creationTimestamp": created,
+        },
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+PODS = [
+    a_pod("sluice-operator-b-7c-x", "sluice-operator-b-7c", created="2026-11-05"),
+    a_pod("sluice-operator-5d-old", "sluice-operator-5d"),
+    a_pod("sluice-operator-5d-new", "sluice-operator-5d", created="2026-11-02"),
+    a_pod("sluice-operator-9f-bad", "sluice-operator-9f", ready="False", created="2026-11-03"),
+]
 
 
 @pytest.fixture
@@ -41,6 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "class").write_text('{"kind": "IngressClass"}')
     (tmp_path / "gateway").write_text('{"kind": "Gateway"}')
     (tmp_path / "deployments").write_text(json.dumps({"items": [OPERATOR]}))
+    (tmp_path / "pods").write_text(json.dumps({"items": PODS}))
     (tmp_path / "check").write_text("ok    an operator works\nok    MLflow answers\n")
     (tmp_path / "split").write_text("ok    the gateway divides requests\n")
     return tmp_path
@@ -56,8 +90,9 @@ def test_a_healthy_installation_is_all_ok(folder: Path, capsys: pytest.CaptureFi
     """What was made for the gateway is gone afterwards."""
     code, lines = doctor(capsys)
     assert (code, len(lines), {line[:4] for line in lines}) == (0, 5, {"ok  "})
-    made, removed = (json.loads((folder / name).read_text())["items"] for name in ("applied", "deleted"))
+    made, removed = (json.loads((folder / name).read_text())["items"] for name in ("created", "deleted"))
     assert made == removed
+    assert "exec --namespace=sluice-system sluice-operator-5d-new --" in (folder / "calls").read_text()
     stable, canary, plain, split = made
     assert stable["spec"]["selector"] == OPERATOR["spec"]["selector"]["matchLabels"] == canary["spec"]["selector"]
     assert stable["spec"]["ports"] != canary["spec"]["ports"]
@@ -70,8 +105,10 @@ def test_a_healthy_installation_is_all_ok(folder: Path, capsys: pytest.CaptureFi
     [
         ("crd", "", "there is no CRD", 1),
         ("deployments", json.dumps({"items": [{**OPERATOR, "status": {}}]}), "no pod of Deployment sluice-operator", 2),
-        ("deployments", json.dumps({"items": [STUCK]}), "an upgrade of Deployment sluice-operator does not end", 6),
         ("check", "ok    an operator works\nFAIL  MLflow at http://x gave no answer\n", "MLflow at http://x", 5),
+        ("check.code", "137", "in pod sluice-operator-5d-new did not come to its end (exit code 137)", 6),
+        ("check.code", "1", "did not come to its end (exit code 1)", 6),
+        ("split.code", "1", "installation.split", 6),
         ("class", "", "there is no IngressClass nginx", 5),
         ("split", "FAIL  the gateway ignores the canary\n", "the gateway ignores", 5),
     ],
@@ -81,6 +118,8 @@ def test_each_fault_is_named(
 ) -> None:
     """And what can be looked at all the same is looked at."""
     (folder / file).write_text(content)
+    if file in ("check", "split"):
+        (folder / f"{file}.code").write_text("1")
     code, lines = doctor(capsys)
     (failed,) = [line for line in lines if line.startswith("FAIL")]
     assert (code, says in failed, len(lines)) == (1, True, checks), lines
@@ -100,7 +139,79 @@ def test_nothing_is_made_where_nobody_wants_it(folder: Path, capsys: pytest.Capt
     """An administrator may not want an Ingress of ours."""
     code, lines = doctor(capsys, "--no-split")
     assert (code, len(lines)) == (0, 4)
-    assert not (folder / "applied").exists()
+    assert not (folder / "created").exists()
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_an_upgrade_whose_deadline_is_over_is_stuck(
+    folder: Path, capsys: pytest.CaptureFixture[str], replicas: int
+) -> None:
+    """With one replica, too: one pod of the new version is there, and the old one works."""
+    stuck = upgrading(replicas, "False", "ProgressDeadlineExceeded")
+    (folder / "deployments").write_text(json.dumps({"items": [stuck]}))
+    code, lines = doctor(capsys)
+    (failed,) = [line for line in lines if line.startswith("FAIL")]
+    assert code == 1
+    assert "an upgrade of Deployment sluice-operator does not end" in failed
+    assert "ReplicaSet has timed out" in failed
+    assert len(lines) == 6
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_an_upgrade_that_has_just_begun_is_no_fault(
+    folder: Path, capsys: pytest.CaptureFixture[str], replicas: int
+) -> None:
+    """The Deployment's own deadline says when it is one."""
+    (folder / "deployments").write_text(json.dumps({"items": [upgrading(replicas, "True", "ReplicaSetUpdated")]}))
+    code, lines = doctor(capsys)
+    assert code == 0
+    assert lines[2].startswith("ok    an upgrade of Deployment sluice-operator is under way")
+
+
+def test_what_fails_for_one_deployment_ends_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each install of the namespace is looked at, in a pod of its own."""
+    other = {**OPERATOR, "metadata": {"name": "sluice-operator-b", "namespace": "sluice-system"}}
+    gone = {**OPERATOR, "metadata": {"name": "sluice-operator-c", "namespace": "sluice-system"}}
+    (folder / "deployments").write_text(json.dumps({"items": [gone, other]}))
+    code, lines = doctor(capsys)
+    assert (code, len(lines)) == (1, 1 + 3 + 4)
+    assert lines[2].startswith("FAIL  sluice-operator-c: none of its pods is ready any more")
+    assert [line for line in lines[4:] if line.startswith("FAIL")] == []
+    assert "exec --namespace=sluice-system sluice-operator-b-7c-x --" in (folder / "calls").read_text()
+
+
+def test_who_may_not_remove_what_is_made_makes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing would be left to somebody else."""
+    (folder / "forbidden").write_text("delete ingresses.networking.k8s.io")
+    code, lines = doctor(capsys)
+    assert code == 1
+    assert lines[-1].startswith("FAIL  the gateway is not tried: you may not delete ingresses.networking.k8s.io in")
+    assert "--no-split" in lines[-1]
+    assert not (folder / "created").exists()
+
+
+def test_what_cannot_be_made_is_not_hidden_by_what_cannot_be_removed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first error is the cause; the second one says what is left, and how to remove it."""
+    (folder / "create.err").write_text("admission webhook denied the request")
+    (folder / "delete.err").write_text("the server was not able to answer")
+    code, lines = doctor(capsys)
+    assert code == 1
+    made, removed = lines[-2:]
+    assert "the gateway cannot be tried: kubectl create: admission webhook denied the request" in made
+    assert "the server was not able to answer" in removed
+    names = [each["metadata"]["name"] for each in json.loads((folder / "created").read_text())["items"]]
+    assert f"kubectl delete -n sluice-system --ignore-not-found service/{names[0]} service/{names[1]}" in removed
+
+
+def test_two_people_who_ask_at_once_make_objects_of_their_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And nobody's object of the same name is written over."""
+    names = []
+    for _ in range(2):
+        doctor(capsys)
+        names.append({each["metadata"]["name"] for each in json.loads((folder / "created").read_text())["items"]})
+    assert not names[0] & names[1]
 
 
 def test_a_gateway_of_the_gateway_api_is_tried_with_an_http_route(
@@ -110,7 +221,7 @@ def test_a_gateway_of_the_gateway_api_is_tried_with_an_http_route(
     (folder / "class").write_text("")
     code, lines = doctor(capsys, "--gateway", "infra/public")
     assert (code, len(lines)) == (0, 5), lines
-    *_, route = json.loads((folder / "applied").read_text())["items"]
+    *_, route = json.loads((folder / "created").read_text())["items"]
     assert (route["kind"], route["metadata"]["namespace"]) == ("HTTPRoute", "sluice-system")
     [parent] = route["spec"]["parentRefs"]
     assert (parent["namespace"], parent["name"]) == ("infra", "public")
