@@ -87,7 +87,7 @@ def _ran(command: str, variables: Mapping[str, str]) -> subprocess.CompletedProc
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     """That of the image: it has no module of whoever trains."""
-    return os.environ | {"PYTHONPATH": str(ROOT / "server")} | variables
+    return {**os.environ, "PYTHONPATH": str(ROOT / "server"), **variables}
 
 
 def served(folder: Path, logged: Logged, types: str = "") -> Served | Refused:
