@@ -1,5 +1,6 @@
 {{/* What is wrong with the values, a line each. Empty: nothing. The schema has checked their types before. */}}
 {{- define "sluice.problems" -}}
+{{- include "sluice.longName" . }}
 {{- include "sluice.missing" . }}
 {{- include "sluice.badAddresses" . }}
 {{- include "sluice.badWatch" . }}
@@ -7,6 +8,13 @@
 {{- include "sluice.badMonitoring" . }}
 {{- include "sluice.absent" . }}
 {{- if .Values.checks.otherInstalls }}{{ include "sluice.otherInstalls" . }}{{ end }}
+{{- end }}
+
+{{- define "sluice.longName" -}}
+{{- $longest := include "sluice.operator" . -}}
+{{- if gt (len $longest) 63 }}
+- the release name is {{ sub (len $longest) 63 }} characters too long: its Service would be {{ $longest }}, and Kubernetes takes 63. Install it under a shorter name
+{{- end }}
 {{- end }}
 
 {{- define "sluice.missing" -}}
@@ -30,10 +38,14 @@
 {{- end }}
 
 {{- define "sluice.badAddresses" -}}
+{{- $label := "[A-Za-z0-9_-]{1,63}" -}}
+{{- $host := printf "(%s(\\.%s)*\\.?|\\[[0-9A-Fa-f:.]+\\])" $label $label -}}
+{{- $port := "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]" -}}
+{{- $form := printf "^https?://%s(:(%s))?(/[A-Za-z0-9._~/-]*)?$" $host $port -}}
 {{- $addresses := dict "mlflow.url" .Values.mlflow.url "prometheus.url" .Values.prometheus.url "gateway.address" .Values.gateway.address -}}
 {{- range $name, $address := $addresses }}
-{{- if and $address (not (regexMatch "^https?://[^/@?#\\s]+(/[^@?#\\s]*)?$" $address)) }}
-- {{ $name }} is {{ regexReplaceAll "//[^/]*@" $address "//***@" | quote }}: write http:// or https://, a host, and no user or password: these go into a Secret
+{{- if and $address (not (regexMatch $form $address)) }}
+- {{ $name }} is {{ regexReplaceAll "//[^/]*@" $address "//***@" | quote }}: write http:// or https://, a host (between its dots are 1 to 63 characters), no port or one up to 65535, and no user or password: these go into a Secret
 {{- end }}
 {{- end }}
 {{- end }}

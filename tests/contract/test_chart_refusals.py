@@ -29,6 +29,11 @@ def test_all_that_is_missing_is_named_at_once(helm: Helm) -> None:
     [
         ({"mlflow": {"url": "mlflow:5000"}}, 'mlflow.url is "mlflow:5000": write http:// or https://'),
         ({"prometheus": {"url": "http://me:secret@prometheus"}}, "no user or password: these go into a Secret"),
+        ({"gateway": {"address": "http://g:99999"}}, "no port or one up to 65535"),
+        (
+            {"gateway": {"address": "http://a..b"}},
+            'gateway.address is "http://a..b": write http:// or https://, a host',
+        ),
         ({"watch": {"namespaces": ["a"], "namespaceLabels": {"b": "c"}}}, "Leave one out"),
         ({"store": {"enabled": True, "replicas": 2}}, "store.replicas is 2, but a volume is for one pod"),
         (
@@ -69,6 +74,12 @@ def test_values_that_contradict_each_other_are_refused(helm: Helm, values: dict[
         ({"store": {"filesUrl": "file:///data"}}, "/store/filesUrl"),
         ({"watch": {"namespaces": ["Models"]}}, "/watch/namespaces/0"),
         ({"prometheus": {"url": "http://p", "scrapeInterval": "15"}}, "/prometheus/scrapeInterval"),
+        ({"prometheus": {"url": "http://p", "scrapeInterval": "30s5m"}}, "/prometheus/scrapeInterval"),
+        ({"watch": {"namespaceLabels": {"team": "a b"}}}, "/watch/namespaceLabels/team"),
+        ({"watch": {"namespaceLabels": {"bad key": "a"}}}, "bad key"),
+        ({"images": {"registry": "https://r"}}, "/images/registry"),
+        ({"settings": {"SLUICE_LOG_LEVEL": "loud"}}, "/settings/SLUICE_LOG_LEVEL"),
+        ({"settings": {"SLUICE_WORKERS": 0}}, "/settings/SLUICE_WORKERS"),
     ],
 )
 def test_a_value_of_the_wrong_form_is_named(helm: Helm, values: dict[str, Any], words: str) -> None:
@@ -76,3 +87,10 @@ def test_a_value_of_the_wrong_form_is_named(helm: Helm, values: dict[str, Any], 
     said = refusal(helm, {**SMALLEST, **values})
     assert "values don't meet the specifications of the schema" in said
     assert words in said
+
+
+def test_a_release_name_that_is_too_long_is_refused(helm: Helm) -> None:
+    """Helm takes 53 characters, and with what the chart puts before it a Service has more than Kubernetes takes."""
+    with pytest.raises(HelmError, match=r"the release name is 1 characters too long.*Install it under a shorter name"):
+        helm.template(SMALLEST, release="r" * 48)
+    assert helm.template(SMALLEST, release="r" * 47)

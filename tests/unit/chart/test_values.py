@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import yaml
 
 from dev import chart_values, install_manifests
 from dev.api_server import ROOT
-from sluice_operator.settings import Settings
+from sluice_operator.settings import Settings, read
 
 CHART = ROOT / "chart"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -59,6 +61,60 @@ def test_each_setting_of_the_operator_can_be_set_in_one_way() -> None:
     names = {field.name.upper() for field in dataclasses.fields(Settings)}
     listed = SCHEMA["properties"]["settings"]["propertyNames"]["anyOf"][0]["enum"]
     assert {f"SLUICE_{name}" for name in names - OF_OTHER_VALUES - SECRET} == set(listed)
+
+
+WORKS = {"SERVER_IMAGE": "a", "TRACKING_URI": "http://m", "PROMETHEUS_URL": "http://p", "GATEWAY_ADDRESS": "http://g"}
+
+
+def takes_chart(name: str, text: str) -> bool:
+    """Whether the schema takes the text for a setting."""
+    if name == "SCRAPE_INTERVAL":
+        form = SCHEMA["properties"]["prometheus"]["properties"]["scrapeInterval"]
+    else:
+        forms = SCHEMA["properties"]["settings"]["patternProperties"]
+        [form] = [form for pattern, form in forms.items() if re.search(pattern, f"SLUICE_{name}")]
+    texts = [each for each in form.get("anyOf", [form]) if each.get("type", "string") == "string"]
+    return all(re.search(part["pattern"], text) for each in texts for part in each.get("allOf", [each]))
+
+
+def takes_operator(name: str, text: str) -> bool:
+    try:
+        read({f"SLUICE_{key}": value for key, value in {**WORKS, name: text}.items()})
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("SCRAPE_INTERVAL", ["15s", "1m30s", "500ms", "1h"], ["0s", "0ms", "30s5m", "5", "99999999999999h"]),
+        ("PROBE_TIMEOUT", ["5s"], ["5", "0s"]),
+        ("WORKERS", ["1", "8", "10000"], ["0", "abc", "-1", "10001", "1.5"]),
+        ("LOG_LEVEL", ["info", "DEBUG", "warning"], ["loud", "3"]),
+        ("STORE_URL", ["", "http://store:8090", "https://[::1]/a"], ["foo", "ftp://a", "http://u:p@a"]),
+        ("ALLOWED_HOSTS", ["", "a=*.b", "a=b, c-* = d.e,"], ["foo", "a=", "a=B", "a=b=c"]),
+        ("ALLOWED_INGRESS_CLASSES", ["*=nginx"], ["nginx"]),
+        ("ALLOWED_TRUST", ["a=Code,*=Data"], ["a=All", "Code"]),
+    ],
+)
+def test_what_the_operator_refuses_is_refused_by_the_chart(name: str, good: list[str], bad: list[str]) -> None:
+    """Before anything is installed, and not in a pod that starts again and again."""
+    for takes in (takes_chart, takes_operator):
+        assert [text for text in good if not takes(name, text)] == []
+        assert [text for text in bad if takes(name, text)] == []
+
+
+@pytest.mark.parametrize("labels", [{"team": "a b"}, {"bad key": "a"}, {"team": "-a"}, {"Team.Dev/a": "b"}])
+def test_labels_that_are_no_selector_are_refused_by_both(labels: dict[str, str]) -> None:
+    """With them the operator could list no namespace."""
+    form = SCHEMA["properties"]["watch"]["properties"]["namespaceLabels"]
+    [(key, value)] = labels.items()
+    fits = re.search(form["propertyNames"]["pattern"], key) and re.search(
+        form["additionalProperties"]["pattern"], value
+    )
+    assert not fits
+    assert not takes_operator("NAMESPACE_SELECTOR", f"{key}={value}")
 
 
 def test_each_setting_of_the_store_is_one_that_it_reads() -> None:
