@@ -74,7 +74,7 @@ def add_feedback(app: FastAPI, feedback: Feedback | None, key_file: str) -> None
             return JSONResponse({"detail": f"the body must be {json_body.CONTENT_TYPE} and no content-encoding"}, 415)
         body = await request.body()
         try:
-            given = _DECODER.decode(body)
+            given = json_body.decode(_DECODER, body)
             if given.prediction_id is None:
                 raise FeedbackError(("prediction_id",), _NO_ID)
             counted = await feedback.count(given.prediction_id, given.label, given.labels, time.time())

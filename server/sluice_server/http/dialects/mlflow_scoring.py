@@ -87,11 +87,11 @@ class MlflowDialect:
     def _decode(self, body: bytes) -> Any:
         """JSON, and what MLflow's own client sends of a table with missing values: NaN."""
         try:
-            return self._any.decode(body)
+            return json_body.decode(self._any, body)
         except json_body.NOT_JSON:
             try:
                 return json_body.with_nan(body)
-            except (ValueError, RecursionError):
+            except json_body.NOT_JSON:
                 pass
             raise
 

@@ -86,7 +86,7 @@ class OpenInferenceDialect:
         if refused := json_body.too_many_parts(text, self._rows.max_rows):
             return refused
         try:
-            request = self._decoder.decode(text)
+            request = json_body.decode(self._decoder, text)
             if refused := self._too_large(request.inputs):
                 return refused
             inputs = _values(self._known(request.inputs), body[len(text) :])

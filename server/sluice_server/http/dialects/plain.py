@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from sluice_server.http import json_body
+from sluice_server.http import json_body, python_json
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.inference.cells import Number, type_name
 from sluice_server.inference.params import NO_PARAMS, ParamReader
@@ -63,7 +63,7 @@ class PlainDialect:
         """The rows of `features`; locations begin with `body`, as FastAPI's do."""
         if refused := json_body.too_many_parts(body, self._rows.max_rows):
             return refused
-        rows = self._parse_matrix(body) if self._rows.takes_matrix else None
+        rows = self._parse_matrix(body) if self._rows.takes_matrix and not python_json.is_slow(body) else None
         if rows is None:
             return self._parse_any(body)
         return rows if isinstance(rows, Rejection) else Parsed(rows)
@@ -91,7 +91,7 @@ class PlainDialect:
 
     def _parse_any(self, body: bytes) -> Parsed | Rejection:
         try:
-            content = self._any.decode(body)
+            content = json_body.decode(self._any, body)
         except json_body.NOT_JSON as error:
             return invalid(("body",), "json_invalid", json_body.why(error, body))
         if not isinstance(content, dict):

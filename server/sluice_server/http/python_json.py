@@ -1,0 +1,70 @@
+"""JSON by Python's own reader, for the bodies that msgspec does not read, or reads slowly.
+
+msgspec takes up to 40 us for a number near the ends of a double (1e-308, 1e300), and for one with more digits than a
+double has: a hundred times as long as for others. 4 MB of them take seconds, in which no other thread runs. Python's
+reader takes a microsecond for any number, and lets other threads run between two of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+_FEW = 100  # slow numbers: they take msgspec some milliseconds at most
+_SHAPE = bytes.maketrans(b"123456789E", b"000000000e")  # all that tells a slow number from others
+_FAR, _LONG = b"0e000", b"0" * 20 + b"e"  # an exponent of three digits; more digits than a double has, and an exponent
+_LARGE = 1024 * 1024  # bytes; numbers of so many are read in less than 50 ms at once
+_MAY_BE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F])|.)", re.DOTALL
+)
+
+
+def is_slow(body: bytes) -> bool:
+    """Whether msgspec would take long for the numbers of a body. Itself it looks at a megabyte in some milliseconds."""
+    if body.count(b"e") + body.count(b"E") <= _FEW:
+        return False
+    shape = body.translate(_SHAPE, b"+-.")
+    return shape.count(_FAR) + shape.count(_LONG) > _FEW
+
+
+def read(body: bytes, nan: bool = False) -> Any:
+    """What is in a body. `nan`: whether it may have NaN and Infinity.
+
+    Raises what msgspec does: DecodeError, UnicodeDecodeError and RecursionError.
+    """
+    text, constant = body.decode(), float if nan else _refused
+    try:
+        if len(body) > _LARGE or is_slow(body):  # it lets others run wherever it calls a function of Python
+            found = json.loads(text, parse_constant=constant, parse_float=_float, parse_int=_whole)
+        else:
+            found = json.loads(text, parse_constant=constant)
+    except ValueError as error:
+        raise msgspec.DecodeError(str(error)) from None
+    if _has_half_a_pair(body):
+        raise msgspec.DecodeError("a text has half of a surrogate pair")
+    return found
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise msgspec.DecodeError("a number is out of range")
+    return number
+
+
+def _whole(text: str) -> int:
+    return int(text)  # which the reader would call without letting others run
+
+
+def _refused(name: str) -> float:
+    raise msgspec.DecodeError(f"there is no {name} in JSON")
+
+
+def _has_half_a_pair(body: bytes) -> bool:
+    """Python takes half of a surrogate pair for a character, which nothing can write."""
+    return bool(_MAY_BE_HALF.search(body)) and any(found["half"] for found in _ESCAPE.finditer(body))
