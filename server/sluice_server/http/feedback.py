@@ -23,7 +23,7 @@ _NO_ID = (
     f"null: feedback is for predictions of at most {MAX_ROWS} rows that are classes, or with SLUICE_FEEDBACK_TOLERANCE "
     "one number for each row; probes take none"
 )
-_SHOWN = 300  # characters of a message
+_SHOWN = 300  # characters of a message, or of a name
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _INDEX = re.compile(r"[0-9]{1,9}")
 _FIELD = re.compile(r"(unknown|required) field `(?P<name>[^`]*)`")
@@ -102,7 +102,7 @@ def _located(message: str) -> tuple[tuple[str | int, ...], str]:
     parts = re.findall(r"[^.\[\]]+", place["path"]) if place else []
     if field := _FIELD.search(text):
         parts.append(field["name"])
-    return tuple(int(part) if _INDEX.fullmatch(part) else part for part in parts), text
+    return tuple(int(part) if _INDEX.fullmatch(part) else part[:_SHOWN] for part in parts), text
 
 
 def _description() -> dict[str, Any]:

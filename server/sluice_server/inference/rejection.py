@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TypeAlias
 
 Location: TypeAlias = tuple[str | int, ...]  # the way to a value: field names and positions
+_LONGEST_MESSAGE, _LONGEST_NAME = 2_000, 300  # characters
 
 
 class Cause(Enum):
@@ -43,9 +44,13 @@ class Rejection:
 
     def below(self, *location: str | int) -> Rejection:
         """The same rejection for a value that lies deeper in a request."""
-        return dataclasses.replace(self, location=(*location, *self.location))
+        return dataclasses.replace(self, location=(*_cut(location), *self.location))
 
 
 def invalid(location: Location, kind: str, message: str) -> Rejection:
-    """The rejection of a value."""
-    return Rejection(Cause.INVALID, message, location, kind)
+    """The rejection of a value. What is in it of the request itself is cut: it may be as long as the request."""
+    return Rejection(Cause.INVALID, message[:_LONGEST_MESSAGE], _cut(location), kind)
+
+
+def _cut(location: Location) -> Location:
+    return tuple(part[:_LONGEST_NAME] if isinstance(part, str) else part for part in location)

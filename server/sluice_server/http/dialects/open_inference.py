@@ -141,10 +141,13 @@ class OpenInferenceDialect:
         """By the shapes alone: the values of what is refused would take a hundred times the memory of the body."""
         most, columns = self._rows.max_rows, len(self._rows.schema.columns)
         for tensor in inputs:
+            if len(tensor.shape) > tensors.DIMENSIONS:  # refused where it is looked at; a product of many takes long
+                continue
             if tensor.shape and tensor.shape[0] > most and 0 not in tensor.shape:
                 return self._rows.too_many(tensor.shape[0]).below(tensor.name[:50])
             if math.prod(tensor.shape) > most * max(1, columns):
-                message = f"the shape {tensor.shape} has more values in a row than the model has columns: {columns}"
+                shape = tensors.shown(tensor.shape)
+                message = f"the shape {shape} has more values in a row than the model has columns: {columns}"
                 return invalid((tensor.name[:50],), "value_error", message)
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +17,8 @@ _TYPES = {"BOOL": np.dtype("?")} | {
 }
 _NAMES: dict[tuple[str, int], str] = {(kind.kind, kind.itemsize): name for name, kind in _TYPES.items()}
 
-_DIMENSIONS = 2
+DIMENSIONS = 2  # that are read
+_SHOWN = 4  # sizes of a shape in a message
 _LENGTH = 4  # bytes before a text
 
 
@@ -42,10 +44,10 @@ class Tensor(msgspec.Struct):
 
 def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
     """The values as lists of rows, or as a list if a row has one value; raises TensorError."""
-    if any(size < 0 for size in tensor.shape) or not 1 <= len(tensor.shape) <= _DIMENSIONS:
-        raise TensorError(f"the shape {tensor.shape} is none of 1 to {_DIMENSIONS} sizes")
+    if not 1 <= len(tensor.shape) <= DIMENSIONS or any(size < 0 for size in tensor.shape):
+        raise TensorError(f"the shape {shown(tensor.shape)} is none of 1 to {DIMENSIONS} sizes")
     if 0 in tensor.shape[1:]:  # as many rows as anybody likes would have no value, and the body no length
-        raise TensorError(f"the shape {tensor.shape} has rows without values")
+        raise TensorError(f"the shape {shown(tensor.shape)} has rows without values")
     if tensor.shape[1:] == [1]:
         tensor = _flat(tensor)
     if binary is not None:
@@ -57,12 +59,18 @@ def values(tensor: Tensor, binary: bytes | None) -> list[Any]:
     return _nested(_booleans(tensor.data) if tensor.datatype == "BOOL" else tensor.data, tensor.shape)
 
 
+def shown(shape: Sequence[int]) -> str:
+    """A shape in a message: not all of what somebody has sent."""
+    sizes = ", ".join(map(str, shape[:_SHOWN]))
+    return f"[{sizes}]" if len(shape) <= _SHOWN else f"[{sizes}, ... of {len(shape)} sizes]"
+
+
 def _flat(tensor: Tensor) -> Tensor:
     """The same values without a list around each."""
     data = tensor.data
     if data and isinstance(data[0], list):
         if any(not isinstance(each, list) or len(each) != 1 for each in data):
-            raise TensorError(f"the data does not have the shape {tensor.shape}")
+            raise TensorError(f"the data does not have the shape {shown(tensor.shape)}")
         data = [each[0] for each in data]
     return msgspec.structs.replace(tensor, shape=tensor.shape[:1], data=data)
 
@@ -95,7 +103,8 @@ def _from_bytes(tensor: Tensor, binary: bytes) -> list[Any]:
     if kind is None:
         raise TensorError(f"{tensor.datatype} is not read as bytes: send the values in the JSON")
     if len(binary) != count * kind.itemsize:
-        raise TensorError(f"{len(binary)} bytes came, and the shape {tensor.shape} needs {count * kind.itemsize}")
+        needed = count * kind.itemsize
+        raise TensorError(f"{len(binary)} bytes came, and the shape {shown(tensor.shape)} needs {needed}")
     listed: list[Any] = np.frombuffer(binary, kind).reshape(tensor.shape).tolist()
     return listed
 
@@ -120,11 +129,11 @@ def _nested(data: list[Any], shape: list[int]) -> list[Any]:
     if len(shape) == 1 or (data and isinstance(data[0], list)):
         widths = {len(row) if isinstance(row, list) else 0 for row in data} if len(shape) > 1 else set[int]()
         if len(data) != shape[0] or widths - {shape[-1]}:
-            raise TensorError(f"the data does not have the shape {shape}")
+            raise TensorError(f"the data does not have the shape {shown(shape)}")
         return data
     rows, width = shape
     if len(data) != rows * width:
-        raise TensorError(f"{len(data)} values came, and the shape {shape} needs {rows * width}")
+        raise TensorError(f"{len(data)} values came, and the shape {shown(shape)} needs {rows * width}")
     return [data[at * width : (at + 1) * width] for at in range(rows)]
 
 

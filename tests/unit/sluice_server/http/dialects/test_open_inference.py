@@ -14,11 +14,12 @@ from sluice_server.http.dialects import tensors
 from sluice_server.http.dialects.open_inference import OpenInferenceDialect
 from sluice_server.http.dialects.port import Body
 from sluice_server.inference.prediction import Prediction
-from sluice_server.inference.rejection import Rejection
+from sluice_server.inference.rejection import Cause, Rejection
 from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Column, Kind, Schema
 from sluice_server.runtimes.output import Output
+from tests.unit.growth import LINEAR, growth
 
 NAMED = Schema((Column("a", Kind.NUMBER), Column("i", Kind.INTEGER), Column("t", Kind.BOOLEAN)))
 NUMBERS = Schema((Column("0", Kind.NUMBER), Column("1", Kind.NUMBER)))
@@ -318,6 +319,25 @@ def test_what_is_too_large_is_refused_by_its_shape(data: list[int] | None, monke
         refused = parsed(dialect(), [{"name": "x", "shape": shape, "datatype": "INT8", **size}], content)
         assert isinstance(refused, Rejection)
         assert words in refused.message
+
+
+def test_a_shape_of_many_sizes_takes_no_more_time_than_it_has_length() -> None:
+    """The product of 20,000 sizes took 0.7 s, and four times as long for twice as many."""
+    reader = dialect()
+
+    def refuse(length: int) -> object:
+        found = parsed(reader, [tensor([1], [1] + [2**63 - 1] * length)])
+        assert isinstance(found, Rejection)
+        return found
+
+    assert growth(refuse) < LINEAR
+    assert refuse(100) == Rejection(
+        Cause.INVALID,
+        "x: the shape [1, 9223372036854775807, 9223372036854775807, 9223372036854775807, ... of 101 sizes] is none of "
+        "1 to 2 sizes",
+        (),
+        "value_error",
+    )
 
 
 def test_an_input_that_the_model_does_not_know_is_not_looked_at() -> None:
