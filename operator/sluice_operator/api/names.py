@@ -26,6 +26,7 @@ HTTP_ROUTE = "HTTPRoute"  # of the Gateway API, which not every cluster has
 ANNOTATION_ANNOTATIONS = "sluice.dev/annotations"  # of an Ingress: the names of those that its spec asks for
 ANNOTATION_STORE = "sluice.dev/in-store"  # of a run record: the address of the store that has it, too
 RECORD_KEY = "run.json.zlib"  # key in the ConfigMap of a run record
+RECORD_SUMMARY = frozenset({"model", "stable", "outcome", "reason", "message", "startedAt", "endedAt"})  # the others
 ANNOTATION_COMMAND = "sluice.dev/command"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "sluice"

@@ -26,9 +26,14 @@ _COMMANDS = (
     doctor_command,
 )
 
+_INTERRUPTED = 130  # as of each program that Ctrl-C ends
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 2 for what cannot be carried out; 1 if the operator refuses it, or as `replay` and `wait` say."""
+    """Exit code 2 for what cannot be carried out; 1 if the operator refuses it, or as `replay` and `wait` say.
+
+    130 after Ctrl-C.
+    """
     parser = argparse.ArgumentParser("kubectl sluice", description="Shows and steers the rollouts of ModelDeployments.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     for command in _COMMANDS:
@@ -39,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         print(text_table.plain(f"kubectl sluice: {error}"), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     return code
 
 

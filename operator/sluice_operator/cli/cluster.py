@@ -1,6 +1,7 @@
 """What the commands read from a cluster: with the kubectl on the PATH, and with its current context."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,6 +11,8 @@ from sluice_operator.api.owner import Manifest
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
 
+_LONGEST_WAIT = 1e9  # seconds: kubectl counts nanoseconds in 64 bits
+_LOG_LINE = re.compile(r"[EWIF][0-9]{4} [0-9:.]+ +[0-9]+ ")  # that kubectl's libraries print before its own words
 _RESOURCE = f"{names.PLURAL}.{names.GROUP}"
 
 
@@ -20,15 +23,20 @@ class CommandError(Exception):
 def model_deployment(name: str, namespace: str | None) -> tuple[str, Spec, Status]:
     """Namespace, spec and status of a ModelDeployment. Raises CommandError."""
     body = found(name, namespace)
-    try:
-        return body["metadata"]["namespace"], spec.parse(body["spec"]), status_of(body)
-    except ValueError as error:
-        raise CommandError(f"{name} is of another version of Sluice: {error}") from error
+    return body["metadata"]["namespace"], spec_of(body), status_of(body)
 
 
 def found(name: str, namespace: str | None) -> Manifest:
     """A ModelDeployment as the API server has it. Raises CommandError."""
     return _kubectl("get", _RESOURCE, name, *_in(namespace))
+
+
+def spec_of(body: Manifest) -> Spec:
+    """The spec in a ModelDeployment as the API server has it. Raises CommandError."""
+    try:
+        return spec.parse(body["spec"])
+    except (KeyError, ValueError) as error:
+        raise CommandError(f"{body['metadata']['name']} is of another version of Sluice: {error}") from error
 
 
 def status_of(body: Manifest) -> Status:
@@ -82,7 +90,9 @@ def answered(body: Manifest, command: str, seconds: float) -> Status | None:
     name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
     condition = f"--for=jsonpath={{.status.lastCommand.id}}={command}"
     try:
-        answer = _kubectl("wait", f"{_RESOURCE}/{name}", condition, f"--timeout={seconds:g}s", *_in(namespace))
+        answer = _kubectl(
+            "wait", f"{_RESOURCE}/{name}", condition, f"--timeout={min(seconds, _LONGEST_WAIT):.3f}s", *_in(namespace)
+        )
     except CommandError as error:
         if "timed out" in str(error):
             return None
@@ -105,13 +115,20 @@ def with_defaults(path: str) -> Manifest:
 
 
 def records(name: str, namespace: str | None) -> list[Manifest]:
-    """The ConfigMaps with the run records of a ModelDeployment, the newest first. Raises CommandError."""
+    """The ConfigMaps with the run records of a ModelDeployment, the newest first. Raises CommandError.
+
+    Whoever may write ConfigMaps can make one that has the labels of a record, and nothing else of it: it is left out.
+    """
     labels = f"{names.LABEL_OWNER}={name},{names.LABEL_RECORD}={names.RUN_RECORD}"
-    config_maps = found_by_label("configmaps", labels, namespace)
+    config_maps = [each for each in found_by_label("configmaps", labels, namespace) if _is_record(each)]
     if not config_maps:
         model_deployment(name, namespace)  # raises if there is no such object
         raise CommandError(f"there is no record of a run of {name} yet: one is written when a run ends")
     return sorted(config_maps, key=lambda config_map: str(config_map["data"]["startedAt"]), reverse=True)
+
+
+def _is_record(config_map: Manifest) -> bool:
+    return (config_map.get("data") or {}).keys() >= names.RECORD_SUMMARY
 
 
 def maybe(kind: str, name: str, namespace: str | None = None) -> Manifest | None:
@@ -150,7 +167,7 @@ def _with_input(verb: str, manifests: Sequence[Manifest], *options: str) -> None
     together = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
     done = _run(verb, *options, "--filename=-", given=together)
     if done.returncode:
-        raise CommandError(f"kubectl {verb}: {done.stderr.strip()}")
+        raise CommandError(f"kubectl {verb}: {_why(done)}")
 
 
 def _in(namespace: str | None) -> Sequence[str]:
@@ -161,11 +178,17 @@ def _kubectl(*arguments: str, absent: dict[str, Any] | None = None) -> dict[str,
     """The answer; `absent` if kubectl prints nothing."""
     done = _run(*arguments, "--output=json")
     if done.returncode:
-        raise CommandError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        raise CommandError(f"kubectl {' '.join(arguments)}: {_why(done)}")
     if absent is not None and not done.stdout.strip():
         return absent
     answer: dict[str, Any] = foreign_json.decoded(done.stdout.encode())
     return answer
+
+
+def _why(done: subprocess.CompletedProcess[str]) -> str:
+    """What kubectl says of its failure, without the log of its libraries."""
+    said = [line for line in done.stderr.splitlines() if not _LOG_LINE.match(line)]
+    return "\n".join(said).strip() or done.stderr.strip() or f"exit code {done.returncode}"
 
 
 def _run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -18,9 +18,9 @@ _LONGEST = 2_000  # characters of one text
 _HEADING = ("objective", "result", "canary", "stable", "limit", "requests")
 
 
-def page(name: str, status: Status, ending: Ending, verdict: Verdict | None) -> str:
-    """The report. `name`: of the object. `verdict`: the last one of the run; None if nothing was judged."""
-    return "\n".join(_lines(name, status, ending, verdict)) + "\n"
+def page(name: str, namespace: str, status: Status, ending: Ending, verdict: Verdict | None) -> str:
+    """The report. `name`: of the object, in `namespace`. `verdict`: the last one of the run; None without one."""
+    return "\n".join(_lines(name, namespace, status, ending, verdict)) + "\n"
 
 
 def text(words: str) -> str:
@@ -28,14 +28,14 @@ def text(words: str) -> str:
     return plain(words[:_LONGEST]).translate(_ESCAPES).replace("www.", f"www{_NO_BREAK}.")
 
 
-def _lines(name: str, status: Status, ending: Ending, verdict: Verdict | None) -> Iterator[str]:
+def _lines(name: str, namespace: str, status: Status, ending: Ending, verdict: Verdict | None) -> Iterator[str]:
     yield f"### {'✅' if ending.serves else '❌'} {text(name)}: {text(ending.title)}"
     yield ""
     yield text(ending.message or status.message)
     if verdict is not None:
         yield from _verdict(verdict)
     if status.history:
-        yield from _history(name, status.history[0])
+        yield from _history(name, namespace, status.history[0])
 
 
 def _verdict(verdict: Verdict) -> Iterator[str]:
@@ -53,11 +53,12 @@ def _row(cells: Sequence[str]) -> Iterator[str]:
     yield f"| {' | '.join(cells)} |"
 
 
-def _history(name: str, entry: HistoryEntry) -> Iterator[str]:
+def _history(name: str, namespace: str, entry: HistoryEntry) -> Iterator[str]:
     took = span((entry.ended_at - entry.started_at).total_seconds())
     yield ""
     yield f"The newest run: {text(entry.model)}, {entry.outcome} ({text(entry.reason)}) after {took}."
     if entry.record:
-        yield f"Its counts: <code>kubectl sluice replay {text(name)} --run {text(entry.record)}</code>"
+        replay = f"kubectl sluice replay {text(name)} -n {text(namespace)} --run {text(entry.record)}"
+        yield f"Its counts: <code>{replay}</code>"
     for taken in entry.commands:
         yield f"- {text(taken.id)} by {text(taken.by or 'somebody')}: {taken.answer}"

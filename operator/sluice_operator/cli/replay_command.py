@@ -3,12 +3,11 @@
 import argparse
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from sluice_operator import report
 from sluice_operator.api.status import Result
-from sluice_operator.cli import run_sources, text_table, tick_table, times
+from sluice_operator.cli import files, run_sources, text_table, tick_table, times
 from sluice_operator.cli.cluster import CommandError
 from sluice_operator.cli.run_sources import Past
 from sluice_operator.records.backtest import Backtest, backtested
@@ -45,6 +44,7 @@ def add(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the ticks at which something changed, or all of them, and the verdict."""
+    files.check_writable(options.report)
     if options.prometheus:
         replay = replayed(_record_from_prometheus(options))
         backtest = backtested(replay)
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         rows = tick_table.changed(replay)
     print(*rows, "", *map(text_table.plain, conclusion), sep="\n")
     if options.report:
-        _write(options.report, report.page(replay))
+        files.write(options.report, report.page(replay))
         print(f"report: {options.report}")
     return code
 
@@ -83,7 +83,7 @@ def _record_from_prometheus(options: argparse.Namespace) -> RunRecord:
     namespace, name, policy = run_sources.policy_of(options.filename)
     run_sources.check_has_steps(options.filename, policy)
     now = datetime.now(UTC)
-    scrape = times.duration(options.scrape_interval)
+    scrape = times.interval(options.scrape_interval)
     past = Past(
         options.namespace or namespace,
         options.name or name,
@@ -123,10 +123,3 @@ def _backtest_lines(replay: Replay, backtest: Backtest) -> Iterator[str]:
         yield f"step of weight {step.weight} would have been passed at {clock}, after {after}"
     verdict, clock = backtest.verdict, text_table.clock(backtest.at.timestamp())
     yield f"verdict at {clock}: {verdict.result} ({verdict.reason}): {verdict.message}"
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from error

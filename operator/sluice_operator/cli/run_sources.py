@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +53,7 @@ def of_file(path: str) -> RunRecord:
         raise CommandError(f"{path} cannot be read: {error.strerror}") from error
     try:
         manifest = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         return _decoded(data, path)
     if not isinstance(manifest, dict) or manifest.get("kind") != "ConfigMap":
         raise CommandError(f"{path} is no ConfigMap with a record: write `kubectl get configmap RECORD --output=yaml`")
@@ -125,16 +124,18 @@ def known_thresholds(objectives: Sequence[Objective], slow: Mapping[str, Number]
 def policy_of(path: str) -> tuple[str, str, spec.Spec]:
     """Namespace, name and spec of the object in a file, with the API server's defaults. Raises CommandError."""
     try:
-        body: Any = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
+        body: Any = yaml.safe_load(Path(path).read_bytes())
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
     if not isinstance(body, dict) or body.get("kind") != names.KIND:
         raise CommandError(f"{path} holds no {names.KIND}")
+    if not all(isinstance(body.get(part), dict) for part in ("metadata", "spec")) or not body["metadata"].get("name"):
+        raise CommandError(f"{path} holds a {names.KIND} without metadata.name or without spec")
     try:
         wanted = spec.parse(body["spec"])
     except ValueError:
         body = cluster.with_defaults(path)
-        wanted = spec.parse(body["spec"])
+        wanted = cluster.spec_of(body)
     return body["metadata"].get("namespace", "default"), body["metadata"]["name"], wanted
 
 
@@ -154,7 +155,7 @@ def _of_config_map(manifest: dict[str, Any], where: str) -> RunRecord:
         raise CommandError(f"{where} is a record without counts: there is nothing to replay")
     try:
         return _decoded(base64.b64decode(manifest["binaryData"][names.RECORD_KEY]), where)
-    except (KeyError, TypeError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CommandError(f"{where} is not a record of a run: it lacks {names.RECORD_KEY}") from error
 
 

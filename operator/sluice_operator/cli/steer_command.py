@@ -17,7 +17,7 @@ from sluice_operator.cli.cluster import CommandError
 
 _ATTEMPTS = 5  # the operator writes status in the same moment now and then
 _MANAGER = "kubectl-sluice"
-_LONGEST_MANAGER = 128  # characters that the API server accepts
+_LONGEST_MANAGER = 128  # bytes that the API server accepts
 _HELP = {
     Verb.ABORT: "roll back at once, and reject the revision that is tried",
     Verb.PAUSE: "keep the weight, and go no further",
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 def _ask(options: argparse.Namespace) -> tuple[Manifest, Asked]:
     """Write the annotation. Returns the object as it was before."""
     user = cluster.user_name()
-    manager = f"{_MANAGER}:{user}"[:_LONGEST_MANAGER] if user else _MANAGER
+    manager = _manager(user)
     for _ in range(_ATTEMPTS):
         body = cluster.found(options.name, options.namespace)
         status, before = cluster.status_of(body), asked(body)
@@ -69,6 +69,12 @@ def _ask(options: argparse.Namespace) -> tuple[Manifest, Asked]:
         if cluster.annotate(body, names.ANNOTATION_COMMAND, text, manager):
             return body, Asked(text)
     raise CommandError(f"{options.name} was changed {_ATTEMPTS} times meanwhile: try again")
+
+
+def _manager(user: str) -> str:
+    """Whose write it is, as far as the API server takes it."""
+    named = "".join(letter for letter in f"{_MANAGER}:{user}" if letter.isprintable())
+    return named.encode()[:_LONGEST_MANAGER].decode(errors="ignore") if user else _MANAGER
 
 
 def _to_take_back(body: Manifest) -> str:

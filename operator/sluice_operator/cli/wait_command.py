@@ -4,11 +4,10 @@ import argparse
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from sluice_operator.api.status import Status, Verdict
-from sluice_operator.cli import cluster, ending, markdown_report, run_sources, text_table, times
+from sluice_operator.cli import cluster, ending, files, markdown_report, run_sources, text_table, times
 from sluice_operator.cli.cluster import CommandError
 from sluice_operator.cli.ending import Ending
 from sluice_operator.report import status_words
@@ -44,8 +43,10 @@ def run(
     """Print each change until the rollout is over. Returns the exit code."""
     if options.model and not ending.pinned(options.model):
         raise CommandError(f"--model {options.model} can name another version later: write models:/NAME/VERSION")
+    files.check_writable(options.report)
     until = clock() + times.duration(options.timeout).total_seconds()
     body = cluster.found(options.name, options.namespace)
+    namespace = str(body["metadata"]["namespace"])
     model = options.model or ending.pinned(str(body["spec"]["model"]["uri"]))
     before = cluster.status_of(body).history
     printed, judged, failures = "", None, 0
@@ -57,9 +58,9 @@ def run(
         if over is None and clock() >= until:
             words = f"the phase is {status.phase}; the rollout goes on by itself"
             over = Ending(False, f"not over after {options.timeout}", f"{status.message} ({words})")
-            return _told(options, status, over, judged, _NOT_OVER)
+            return _told(options, namespace, status, over, judged, _NOT_OVER)
         if over is not None:
-            return _told(options, status, over, judged, int(not over.serves))
+            return _told(options, namespace, status, over, judged, int(not over.serves))
         pause(_EVERY)
         try:
             body, failures = cluster.found(options.name, options.namespace), 0
@@ -76,15 +77,14 @@ def _print_change(status: Status, before: str) -> str:
     return line
 
 
-def _told(options: argparse.Namespace, status: Status, over: Ending, judged: Verdict | None, code: int) -> int:
+def _told(
+    options: argparse.Namespace, namespace: str, status: Status, over: Ending, judged: Verdict | None, code: int
+) -> int:
     """Print how it ended, and write the report. Returns the exit code."""
     print(text_table.plain(f"{over.title}: {over.message or status.message}"))
     if options.report:
         verdict = _recorded(options, status) or judged
-        try:
-            Path(options.report).write_text(markdown_report.page(options.name, status, over, verdict), encoding="utf-8")
-        except OSError as error:
-            raise CommandError(f"{options.report} cannot be written: {error.strerror}") from error
+        files.write(options.report, markdown_report.page(options.name, namespace, status, over, verdict))
     return code
 
 

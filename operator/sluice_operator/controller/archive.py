@@ -9,7 +9,7 @@ Prometheus did not answer, is written later, as long as Prometheus still has the
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from sluice_operator.analysis.evaluation import EndedRun
@@ -149,4 +149,8 @@ def summary(run: Run) -> dict[str, str]:
 
 
 def _began(record: Manifest) -> datetime:
-    return datetime.fromisoformat(record["data"]["startedAt"])
+    """When its run began; the beginning of time for one that somebody has made empty."""
+    try:
+        return datetime.fromisoformat(record["data"]["startedAt"])
+    except (KeyError, TypeError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)

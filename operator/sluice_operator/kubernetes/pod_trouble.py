@@ -136,5 +136,6 @@ def _not_started(pod: Manifest) -> Trouble | None:
     if any("waiting" not in state for state in states):
         return None
     name, node = pod["metadata"]["name"], pod.get("spec", {}).get("nodeName") or "none yet"
-    message = f"pod {name} (node: {node}) has no containers yet: kubectl describe pod {name} says what it waits for"
+    tells = f"kubectl describe pod {name} -n {pod['metadata']['namespace']} says what it waits for"
+    message = f"pod {name} (node: {node}) has no containers yet: {tells}"
     return Trouble(message, "PodNotStarted", usual=True)

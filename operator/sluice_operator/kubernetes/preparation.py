@@ -45,8 +45,8 @@ def _workload(job: Manifest, pod: Manifest | None) -> Workload:
 
 def _without_pod(job: Manifest) -> Workload:
     """Why there is none, only the Events of the Job say: a quota, a policy, or a cluster that is busy."""
-    name = job["metadata"]["name"]
-    says = f"Job {name} has no pod yet; if it stays so, kubectl describe job {name} says why"
+    name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
+    says = f"Job {name} has no pod yet; if it stays so, kubectl describe job {name} -n {namespace} says why"
     return Workload(obstacle=Refusal("PodsNotCreated", says))
 
 

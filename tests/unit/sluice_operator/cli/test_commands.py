@@ -212,3 +212,50 @@ def test_a_file_without_a_record_is_an_error(terminal: Terminal, text: str) -> N
     path.write_text(text)
     code, _, err = terminal.run("replay", "--record", str(path))
     assert (code, "record" in err) == (2, True)
+
+
+@pytest.mark.parametrize("data", [None, {}, {"model": "models:/iris/1"}])
+def test_a_config_map_that_only_has_the_labels_of_a_record_is_none(
+    terminal: Terminal, data: dict[str, str] | None
+) -> None:
+    """Whoever may write ConfigMaps can make one; the records beside it are still read."""
+    stranger = {"metadata": {"name": "stranger"}, "data": data}
+    record = a_record()
+    (terminal.folder / "configmaps").write_text(json.dumps({"items": [stranger, config_map(record)]}))
+    code, out, _ = terminal.run("history", "iris")
+    assert (code, "stranger" in out, len(out.splitlines())) == (0, False, 2)
+    assert terminal.run("replay", "iris")[0] == 0
+    (terminal.folder / "configmaps").write_text(json.dumps({"items": [stranger]}))
+    code, _, err = terminal.run("replay", "iris")
+    assert (code, "there is no record of a run of iris yet" in err) == (2, True)
+
+
+def test_a_record_that_is_no_base64_is_an_error(terminal: Terminal) -> None:
+    """Not even ASCII."""
+    record = config_map(a_record())
+    record["binaryData"] = {names.RECORD_KEY: "ä"}
+    (terminal.folder / "configmaps").write_text(json.dumps({"items": [record]}))
+    code, _, err = terminal.run("replay", "iris")
+    assert (code, "is not a record of a run" in err) == (2, True)
+
+
+def test_what_the_libraries_of_kubectl_log_is_left_out(terminal: Terminal) -> None:
+    """Five lines of it come before the sentence that says what is wrong."""
+    noise = 'E1130 13:01:36.123456   12345 memcache.go:265] "Unhandled Error" err="no list"'
+    (terminal.folder / "kubectl").write_text(f"#!/bin/sh\necho '{noise}' >&2\necho 'connection refused' >&2\nexit 1\n")
+    code, _, err = terminal.run("history", "iris")
+    assert (code, "memcache" in err, "connection refused" in err) == (2, False, True)
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_else(terminal: Terminal) -> None:
+    """And not after hours of waiting."""
+    for path, why in (("/nowhere/report", "there is no folder /nowhere"), (str(terminal.folder), "it is a folder")):
+        for verb in ("replay", "wait"):
+            code, out, err = terminal.run(verb, "iris", "--report", path)
+            assert (code, out, why in err) == (2, "", True)
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(terminal: Terminal) -> None:
+    """With the exit code of every program that it ends."""
+    (terminal.folder / "kubectl").write_text("#!/bin/sh\nkill -INT $PPID\nexit 1\n")
+    assert terminal.run("wait", "iris") == (130, "", "")

@@ -204,3 +204,43 @@ def test_an_address_with_a_password_is_refused(terminal: Terminal) -> None:
     assert code == 2
     assert err.startswith("kubectl sluice: --prometheus: the URL holds a user or a password")
     assert "hidden" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--since", "0001-01-01"), "'0001-01-01' is no time from 1971 to 2199"),
+        (("--since", "9000000h"), "'9000000h' is longer than 1000 years"),
+        (("--since", "8000000h"), "'8000000h' is no time from 1971"),
+        (("--since", "2h", "--until", "99999999999999h"), "is longer than 1000 years"),
+        (("--since", "2h", "--scrape-interval", "0s"), "'0s' is not above 0"),
+    ],
+)
+def test_a_time_that_nobody_has_metrics_of_is_an_error(
+    terminal: Terminal, options: tuple[str, ...], words: str
+) -> None:
+    """Exit code 1 would say that the policy fails."""
+    asked = ("replay", "--prometheus", "http://localhost:1", "-f", policy(terminal), "--canary", "a", "--stable", "b")
+    code, out, err = terminal.run(*asked, *options)
+    assert (code, out) == (2, "")
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"kind: ModelDeployment\nmetadata: {name: a}\n", "without metadata.name or without spec"),
+        (b"kind: ModelDeployment\nspec: {}\n", "without metadata.name or without spec"),
+        (b"kind: ModelDeployment\nmetadata: a\nspec: {}\n", "without metadata.name or without spec"),
+        ("kind: Sørvice".encode("utf-16"), "holds no ModelDeployment"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"[" * 5000, "cannot be read"),
+    ],
+)
+def test_a_file_without_a_policy_is_an_error(terminal: Terminal, content: bytes, words: str) -> None:
+    """PowerShell writes UTF-16, which is read as well."""
+    path = terminal.folder / "policy"
+    path.write_bytes(content)
+    revisions = ("--canary", "a", "--stable", "b", "--since", "1h")
+    code, _, err = terminal.run("replay", "--prometheus", "http://localhost:1", "-f", str(path), *revisions)
+    assert (code, words in err) == (2, True), err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_without_an_operator_there_is_no_answer(terminal: Terminal) -> None:
     assert "no answer within 5s: abort/" in err
     assert "still waits, and an operator that runs may carry it out" in err
     assert "kubectl annotate modeldeployment iris -n models sluice.dev/command- takes it back" in err
-    assert any("--timeout=5s" in call for call in terminal.kubectl_calls)
+    assert any("--timeout=5.000s" in call for call in terminal.kubectl_calls)
 
 
 def test_promote_full_is_a_verb_of_its_own(terminal: Terminal) -> None:
@@ -178,3 +179,21 @@ def test_an_answer_and_an_error_are_plain(terminal: Terminal) -> None:
     terminal.set_object(raw_spec(), dump(replace(stable_on(1).status, message=HOSTILE)))
     _, _, err = terminal.run("retry", "iris")
     assert err.endswith(f"{SHOWN}\n")
+
+
+def test_a_long_timeout_is_written_as_kubectl_takes_it(terminal: Terminal) -> None:
+    """It knows no 1.44e+06s, and would refuse when the command is written already."""
+    terminal.run("abort", "iris", "--timeout", "400h")
+    assert any("--timeout=1440000.000s" in call for call in terminal.kubectl_calls)
+    before = len(terminal.kubectl_calls)
+    code, _, err = terminal.run("abort", "iris", "--timeout", "99999999999999h")
+    assert (code, "longer than 1000 years" in err, len(terminal.kubectl_calls)) == (2, True, before)
+
+
+def test_a_long_user_name_is_cut_by_bytes(terminal: Terminal) -> None:
+    """The API server takes 128 of them, and no half letter."""
+    (terminal.folder / "user").write_text(json.dumps({"status": {"userInfo": {"username": "ä" * 100 + "\n"}}}))
+    terminal.run("abort", "iris", "--timeout", "1s")
+    [call] = [call for call in terminal.kubectl_calls if call.startswith("annotate")]
+    manager = call.partition("--field-manager=")[2].split()[0]
+    assert (len(manager.encode()), manager) == (127, "kubectl-sluice:" + "ä" * 56)

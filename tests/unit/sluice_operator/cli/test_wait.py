@@ -227,6 +227,7 @@ def test_the_report_has_the_last_verdict_of_the_run(terminal: Terminal, tmp_path
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     objectives = record.last_evaluation.verdict.objectives
     assert report.startswith("### ❌ iris: ")
+    assert f"kubectl sluice replay iris -n models --run {name}" in report
     assert f"Last verdict: **{record.last_evaluation.verdict.result}**" in report
     assert [line.split("|")[1].strip() for line in report.splitlines() if line.startswith("| ")][2:] == [
         objective.name for objective in objectives
@@ -244,6 +245,6 @@ def test_the_report_shows_words_of_others_as_text() -> None:
     assert "@jane" not in shown
     assert "www.evil" not in shown
     verdict = Verdict(Result.FAIL, HOSTILE, HOSTILE)
-    page = markdown_report.page("iris", Status(), Ending(False, HOSTILE, HOSTILE), verdict)
+    page = markdown_report.page("iris", "models", Status(), Ending(False, HOSTILE, HOSTILE), verdict)
     assert HOSTILE.splitlines()[0] not in page
     assert sum(line.startswith("#") for line in page.splitlines()) == 1

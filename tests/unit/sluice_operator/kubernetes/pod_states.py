@@ -14,6 +14,7 @@ def pod(ready: bool = False, revision: str = "aaa", report: Any = None, **status
     fetch = {"name": "fetch", "state": {"terminated": {"exitCode": 0, "message": message}}} if report else None
     return {
         "metadata": {
+            "namespace": "models",
             "name": f"iris-{revision}-x",
             "uid": "u1",
             "creationTimestamp": "2026-03-01T12:00:00Z",

@@ -16,7 +16,8 @@ RUN = "aaa-1772366400"
 
 def job(run: str = RUN, uid: str = "j1", **status: Any) -> dict[str, Any]:
     labels = {names.LABEL_REVISION: "aaa", names.LABEL_RUN: run}
-    return {"kind": "Job", "metadata": {"name": "iris-aaa-prepare", "uid": uid, "labels": labels}, "status": status}
+    metadata = {"name": "iris-aaa-prepare", "namespace": "models", "uid": uid, "labels": labels}
+    return {"kind": "Job", "metadata": metadata, "status": status}
 
 
 def pod(state: dict[str, Any], *, of: str = "j1", created: str = "12:00", **status: Any) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def test_a_job_without_a_pod_is_held_too() -> None:
         obstacle = seen(*pods).obstacle
         assert obstacle is not None
         assert obstacle.reason == "PodsNotCreated"
-        assert "kubectl describe job iris-aaa-prepare says why" in obstacle.message
+        assert "kubectl describe job iris-aaa-prepare -n models says why" in obstacle.message
 
 
 def test_only_the_newest_pod_of_this_run_s_job_counts() -> None:
