@@ -12,6 +12,7 @@ from sluice_operator.api.quantities import Duration
 from sluice_operator.api.spec import Trust
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_GATEWAY = re.compile(r"[a-z0-9.-]+(/[a-z0-9.-]+)?")  # an IngressClass, or NAMESPACE/NAME of a Gateway
 _NAME_PATTERN = re.compile(r"[a-z0-9*.-]+")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _LAST_PORT = 65_535
@@ -27,6 +28,7 @@ class Settings:
     tracking_uri: str  # of the registry, for a ModelDeployment that names none
     prometheus_url: str  # for a ModelDeployment that names none
     gateway_address: str  # URL that probes are sent to, with the Host header of the route
+    gateway_addresses: Mapping[str, str] = field(default_factory=dict)  # of other gateways, by their names
     server_pyfunc_image: str = ""  # for `trust: Code`; that of the others if empty
     gateway_ca: str = ""  # PEM file with the authorities of the gateway's certificates; those of the system if empty
     gateway_headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # of each probe; may hold a token
@@ -72,6 +74,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         tracking_uri=variables.address("TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
         prometheus_url=variables.address("PROMETHEUS_URL", "http://prometheus.monitoring.svc:9090"),
         gateway_address=variables.address("GATEWAY_ADDRESS", "http://traefik.traefik.svc"),
+        gateway_addresses=variables.addresses("GATEWAY_ADDRESSES", "infra/public=http://public.infra.svc"),
         gateway_ca=variables.text("GATEWAY_CA", ""),
         gateway_headers=variables.headers("GATEWAY_HEADERS"),
         probe_timeout=variables.seconds("PROBE_TIMEOUT", 5.0),
@@ -122,6 +125,14 @@ class _Variables:
         """A URL like that of `address`, or nothing."""
         value = self.text(name, "")
         return self._plain(name, value) if value else ""
+
+    def addresses(self, name: str, example: str) -> dict[str, str]:
+        """A list of `NAME=URL`."""
+        pairs = [word.partition("=") for word in self.words(name, ())]
+        for key, _, value in pairs:
+            if not _GATEWAY.fullmatch(key) or not value:
+                raise ValueError(f"SLUICE_{name}: {key!r} is not a gateway with its URL: write for example {example}")
+        return {key: self._plain(name, value) for key, _, value in pairs}
 
     def _plain(self, name: str, value: str) -> str:
         try:

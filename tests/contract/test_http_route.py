@@ -91,5 +91,10 @@ def test_a_route_needs_its_crd_and_is_then_written_once(bare: Kubectl) -> None:
     assert writer is not None
     assert writer.name == "jane"
     assert written(bare, share) == ["changed HTTPRoute iris (written by jane)"]
+    more = json.dumps([{"op": "add", "path": "/spec/rules/2/timeouts", "value": {"request": "1ms"}}])
+    bare(*patch[:-1], more, "--field-manager=jane")
+    assert written(bare, share) == ["changed HTTPRoute iris (written by jane)"]
+    assert "timeouts" not in live(bare)["spec"]["rules"][2]
+    assert written(bare, share) == []
     assert written(bare, None) == ["changed HTTPRoute iris"]
     assert len(live(bare)["spec"]["rules"]) == 1

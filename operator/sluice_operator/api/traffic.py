@@ -72,6 +72,15 @@ class Traffic(Section, frozen=True):
             return f"the IngressClass {self._route.class_name}"
         return f"the Gateway {', '.join(map(str, self._route.parent_refs))}"
 
+    def gateways(self, namespace: str) -> tuple[str, ...]:
+        """The names by which settings know its gateways: `NAMESPACE/NAME` of each Gateway, or the IngressClass.
+
+        `namespace`: that of the ModelDeployment.
+        """
+        if isinstance(self._route, Ingress):
+            return (self._route.class_name,)
+        return tuple(f"{parent.namespace or namespace}/{parent.name}" for parent in self._route.parent_refs)
+
     @property
     def _is_secure(self) -> bool:
         return self._route.tls is not None if isinstance(self._route, Ingress) else self._route.https

@@ -68,7 +68,7 @@ def _gateway(options: argparse.Namespace, deployment: dict[str, Any]) -> Iterato
             " --ingress-class, and in spec.traffic.ingress.className; one of the Gateway API is named with --gateway"
         )
     elif not options.no_split:
-        yield from doctor_split.tried(deployment, doctor_split.ingresses(options.ingress_class))
+        yield from doctor_split.tried(deployment, options.ingress_class, doctor_split.ingresses(options.ingress_class))
 
 
 def _gateway_api(options: argparse.Namespace, deployment: dict[str, Any]) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _gateway_api(options: argparse.Namespace, deployment: dict[str, Any]) -> Ite
             " spec.traffic.httpRoute.parentRefs"
         )
     elif not options.no_split:
-        yield from doctor_split.tried(deployment, doctor_split.http_routes(asked))
+        yield from doctor_split.tried(deployment, str(asked), doctor_split.http_routes(asked))
 
 
 def _named_gateway(text: str) -> ParentRef:

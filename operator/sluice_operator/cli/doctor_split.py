@@ -24,8 +24,10 @@ _WITHOUT = "ask as somebody who may, or leave this out with --no-split"
 Routes = Callable[[str, str, str], list[Manifest]]  # those for a namespace, with the name of stable, and a host
 
 
-def tried(deployment: dict[str, Any], routes: Routes) -> list[str]:
+def tried(deployment: dict[str, Any], gateway: str, routes: Routes) -> list[str]:
     """What the pod says. The objects are removed, whatever happens, and what cannot be removed is named.
+
+    `gateway`: its name in the settings, where it may have an address of its own.
 
     Their names are those of no other object, and of no other person who asks at the same time.
     """
@@ -40,7 +42,7 @@ def tried(deployment: dict[str, Any], routes: Routes) -> list[str]:
     lines: list[str] = []
     try:
         cluster.create(objects)
-        lines += doctor_pod.says(deployment, *_TRY, host)
+        lines += doctor_pod.says(deployment, *_TRY, host, gateway)
     except CommandError as error:
         lines.append(f"{FAIL}  the gateway cannot be tried: {error}")
     finally:

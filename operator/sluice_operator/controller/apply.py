@@ -15,7 +15,7 @@ from sluice_operator.controller.observation.observe import Snapshot
 from sluice_operator.kubernetes import preparation
 from sluice_operator.kubernetes.cache import DryRun
 from sluice_operator.kubernetes.children import BUDGET, JOB, OWNED_KINDS, Children
-from sluice_operator.kubernetes.coverage import covers
+from sluice_operator.kubernetes.coverage import is_as_asked
 from sluice_operator.kubernetes.field_managers import editor_of, last_other
 from sluice_operator.kubernetes.port import Conflict, Kube, Reads, WriteRefused
 from sluice_operator.manifests import store
@@ -24,6 +24,7 @@ from sluice_operator.manifests.render import render
 from sluice_operator.rollout.roles import endpoints_to_keep
 
 _WORKLOADS = ("Service", "Deployment")  # in the order in which they are deleted
+_ROUTES = ("Ingress", names.HTTP_ROUTE)
 ANEW = "made anew"  # how the text for a Job begins that was replaced, because it cannot be changed
 NO_DRIFT = (ANEW, f"deleted {BUDGET}")  # that one may be gone already, and only the watch has not told yet
 
@@ -36,8 +37,9 @@ async def apply(
     `keep`: a revision that Service NAME goes on selecting, and whose objects stay.
 
     All objects are written and routes are deleted, even if one of these writes fails: a weight must not wait for a pod.
-    Pods and Services go only when nothing has failed: a Service that was not written may still lead to them. Raises
-    WriteRefused, or Conflict if an object has changed since `children` were read; then observe again.
+    Pods and Services go only when nothing has failed: a Service that was not written may still lead to them. Nor does a
+    route that callers use, before the one of another kind is there, and is ours. Raises WriteRefused, or Conflict if an
+    object has changed since `children` were read; then observe again.
     """
     written = (manifest for manifest in rendered if children.knows_budgets or manifest["kind"] != BUDGET)
     wanted = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in written}
@@ -47,7 +49,11 @@ async def apply(
             if (live := children.objects.get(reference)) is not None:
                 wanted[reference] = live
     done = await _all_of(_writes(kube, owner, children, wanted))
-    return done + await _all_of(_deletions(kube, owner, children, wanted, _WORKLOADS))
+    replaced = _replaced_routes(owner, wanted)
+    is_blocked = any(" ".join(reference) in children.foreign for reference in replaced & wanted.keys())
+    kinds = _WORKLOADS if is_blocked else (*_ROUTES, *_WORKLOADS)
+    last = (live for live in _superfluous(owner, children, kinds, wanted) if _goes_last(live, replaced))
+    return done + await _all_of(_delete(kube, live) for live in last)
 
 
 async def is_applied(reads: Reads, snapshot: Snapshot, status: Status) -> bool:
@@ -80,20 +86,24 @@ def _writes(
         yield _create(kube, store_secret(owner))
     for reference, manifest in wanted.items():
         yield _create_or_change(kube, owner, children.objects.get(reference), manifest)
-    others = [kind for kind in (*OWNED_KINDS, BUDGET, JOB) if kind not in _WORKLOADS]
-    yield from _deletions(kube, owner, children, wanted, others)
+    replaced = _replaced_routes(owner, wanted)
+    for live in _superfluous(owner, children, (*OWNED_KINDS, BUDGET, JOB), wanted):
+        if not _goes_last(live, replaced):
+            yield _delete(kube, live)
 
 
 def _of_pods(wanted: Mapping[Reference, Manifest]) -> list[Manifest]:
     return [manifest for (kind, _), manifest in wanted.items() if kind in ("Deployment", JOB)]
 
 
-def _deletions(
-    kube: Kube, owner: Owner, children: Children, wanted: Container[Reference], kinds: Iterable[str]
-) -> Iterator[Awaitable[str]]:
-    for kind in kinds:
-        for live in _superfluous(owner, children, kind, wanted):
-            yield _delete(kube, live)
+def _replaced_routes(owner: Owner, wanted: Mapping[Reference, Manifest]) -> set[Reference]:
+    """The routes that callers may use until the one that is rendered is there, which may be of another kind."""
+    routes = {(kind, owner.name) for kind in _ROUTES}
+    return routes if routes & wanted.keys() else set()
+
+
+def _goes_last(live: Manifest, replaced: Container[Reference]) -> bool:
+    return live["kind"] in _WORKLOADS or (live["kind"], live["metadata"]["name"]) in replaced
 
 
 async def _create(kube: Kube, manifest: Manifest) -> str:
@@ -106,17 +116,19 @@ async def _delete(kube: Kube, live: Manifest) -> str:
     return f"deleted {live['kind']} {live['metadata']['name']}"
 
 
-def _superfluous(owner: Owner, children: Children, kind: str, wanted: Container[Reference]) -> list[Manifest]:
-    """Objects of this kind that were not rendered, that `owner` owns, and that are not being deleted already."""
-    return [
-        live
-        for reference, live in children.objects.items()
-        if reference[0] == kind
-        and reference not in wanted
-        and is_owned(live, owner.uid)
-        and not live["metadata"].get("deletionTimestamp")
-        and not (kind == JOB and _has_pods(owner, live, wanted))  # its log can be read until Kubernetes deletes it
-    ]
+def _superfluous(
+    owner: Owner, children: Children, kinds: Iterable[str], wanted: Container[Reference]
+) -> Iterator[Manifest]:
+    """Objects that were not rendered, that `owner` owns, and that are not being deleted already; kind by kind."""
+    for kind in kinds:
+        for reference, live in children.objects.items():
+            if reference[0] != kind or reference in wanted or not is_owned(live, owner.uid):
+                continue
+            if live["metadata"].get("deletionTimestamp"):
+                continue
+            if kind == JOB and _has_pods(owner, live, wanted):  # its log can be read until Kubernetes deletes it
+                continue
+            yield live
 
 
 def _has_pods(owner: Owner, job: Manifest, wanted: Container[Reference]) -> bool:
@@ -142,7 +154,7 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
     if gone := leftovers.of(live, manifest):
         await kube.remove(live, gone)
         return f"changed {kind} {name}: took out what is asked for no more"
-    if covers(live, manifest):
+    if is_as_asked(live, manifest):
         return ""
     if kind == "ConfigMap":
         # An apply deletes what it leaves out, and pods may still ask at the address of a former store.

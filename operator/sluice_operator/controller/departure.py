@@ -13,7 +13,7 @@ from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.api.run import Phase
 from sluice_operator.api.spec import UnreadableSpecError
 from sluice_operator.api.status import Status, UnreadableStatusError
-from sluice_operator.kubernetes.coverage import covers
+from sluice_operator.kubernetes.coverage import is_as_asked
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.manifests.render import routes
 from sluice_operator.rollout.transitions import write_weight
@@ -55,7 +55,7 @@ async def _correct(kube: Kube, body: Manifest, wanted: Iterable[Manifest]) -> No
     """Change what exists."""
     for manifest in wanted:
         live = await _owned(kube, body, manifest["kind"], manifest["metadata"]["name"])
-        if live is not None and not covers(live, manifest):
+        if live is not None and not is_as_asked(live, manifest):
             version = live["metadata"]["resourceVersion"]
             await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
 

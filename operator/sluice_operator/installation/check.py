@@ -97,17 +97,23 @@ async def prometheus_answers(reader: Reader, settings: Settings) -> str:
 
 
 async def gateway_listens(settings: Settings) -> str:
-    """The gateway takes connections. What it answers depends on the host that is asked for. Raises CheckError."""
-    address = urlsplit(settings.gateway_address)
+    """All gateways take connections. What they answer depends on the host that is asked for. Raises CheckError."""
+    addresses = (settings.gateway_address, *settings.gateway_addresses.values())
+    for address in addresses:
+        await _listens(address)
+    return f"the gateway takes connections at {', '.join(addresses)}"
+
+
+async def _listens(url: str) -> None:
+    address = urlsplit(url)
     port = address.port or (443 if address.scheme == "https" else 80)
     try:
         async with asyncio.timeout(_TIMEOUT):
             _, writer = await asyncio.open_connection(address.hostname, port)
     except (OSError, TimeoutError) as error:
         why, hint = _why(error), "Is gateway.address right?"
-        raise CheckError(f"the gateway at {settings.gateway_address} takes no connection: {why}. {hint}") from error
+        raise CheckError(f"the gateway at {url} takes no connection: {why}. {hint}") from error
     writer.close()
-    return f"the gateway takes connections at {settings.gateway_address}"
 
 
 def _why(error: OSError) -> str:

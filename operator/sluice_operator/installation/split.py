@@ -1,4 +1,4 @@
-"""`python -m sluice_operator.installation.split HOST`: whether the gateway divides requests as routes say.
+"""`python -m sluice_operator.installation.split HOST GATEWAY`: whether the gateway divides requests as routes say.
 
 `kubectl sluice doctor` has made two Ingresses or an HTTPRoute for the host: stable leads to the operator's metrics, and
 the canary, with half of the requests and all that have the header, leads to a port that has no metrics. So an answer
@@ -61,9 +61,10 @@ async def _ask(gateway: Gateway, client: Http, value: str) -> int:
     return reply.status
 
 
-async def _run(host: str) -> tuple[bool, str]:
+async def _run(host: str, name: str) -> tuple[bool, str]:
     settings = environment.read(os.environ)
-    gateway = Gateway(Access(settings.gateway_address, settings.gateway_headers, settings.gateway_ca), Place(host))
+    address = settings.gateway_addresses.get(name, settings.gateway_address)
+    gateway = Gateway(Access(address, settings.gateway_headers, settings.gateway_ca), Place(host))
     async with gateway.client() as client:
         try:
             return await verdict(lambda value: _ask(gateway, client, value))
@@ -73,7 +74,7 @@ async def _run(host: str) -> tuple[bool, str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code: 1 if something is not well."""
-    is_well, text = asyncio.run(_run(arguments[0]))
+    is_well, text = asyncio.run(_run(*arguments))
     print(Line(is_well, text))
     return 0 if is_well else 1
 

@@ -1,6 +1,25 @@
 """Is an object in the cluster as its manifest asks for?"""
 
+from collections.abc import Mapping
 from typing import Any
+
+from sluice_operator.api import names
+from sluice_operator.api.owner import Manifest
+from sluice_operator.kubernetes.field_managers import editor_of
+
+# Lists of `spec` that have one owner, and whose items would mean something else with one field more.
+_WHOLE: Mapping[str, tuple[str, ...]] = {names.HTTP_ROUTE: ("parentRefs", "hostnames", "rules")}
+
+
+def is_as_asked(live: Manifest, wanted: Manifest) -> bool:
+    """Whether `live` has everything that `wanted` has, and nobody else has added to a list that must stay as it is.
+
+    What the API server adds by itself stays: it has no other writer, and would come again after each write.
+    """
+    return covers(live, wanted) and not any(
+        live["spec"][field] != wanted["spec"][field] and editor_of(live, "spec", field)
+        for field in _WHOLE.get(wanted["kind"], ())
+    )
 
 
 def covers(live: Any, wanted: Any) -> bool:

@@ -11,8 +11,8 @@ and printable.
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -41,6 +41,7 @@ class GatewayError(Exception):
 class Access:
     """How the operator reaches the gateway: its settings. Timeouts are in seconds, `authority` is a PEM file.
 
+    `addresses`: of gateways that are reached elsewhere, by the names of `Traffic.gateways`.
     `tls_port`: beside that of `address`, the only one to which a redirect is followed. A pod can answer with one, too,
     and must not choose where the headers go.
     """
@@ -51,6 +52,12 @@ class Access:
     probe_timeout: float = 5.0
     smoke_timeout: float = 30.0
     tls_port: int = 443
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, gateways: Iterable[str]) -> "Access":
+        """How these gateways are reached: at the first address that one of them has of its own."""
+        own = next((self.addresses[name] for name in gateways if name in self.addresses), self.address)
+        return replace(self, address=own)
 
 
 @dataclass(frozen=True, slots=True)

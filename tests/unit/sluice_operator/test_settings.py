@@ -126,6 +126,13 @@ def test_a_url_with_a_password_is_refused_and_not_shown(url: str) -> None:
         ("SLUICE_SCRAPE_INTERVAL", "99999999999999h", "is longer than 1000 years"),
         ("SLUICE_SCRAPE_INTERVAL", "9" * 5000 + "s", "is longer than 1000 years"),
         ("SLUICE_GATEWAY_ADDRESS", "http://a..b", "'a..b' is no host"),
+        (
+            "SLUICE_GATEWAY_ADDRESSES",
+            "http://public.infra.svc",
+            "is not a gateway with its URL: write for example infra",
+        ),
+        ("SLUICE_GATEWAY_ADDRESSES", "infra/public=", "'infra/public' is not a gateway with its URL"),
+        ("SLUICE_GATEWAY_ADDRESSES", "nginx=http://a..b", "'a..b' is no host"),
         ("SLUICE_STORE_URL", "http://store:99999", "there is no port 99999"),
         ("SLUICE_NAMESPACE_SELECTOR", "team=a b", "'team=a b' is no label selector: write for example team=a"),
         ("SLUICE_ALLOWED_HOSTS", "iris.example.com", "'iris.example.com' is not NAMESPACE=PATTERN: write for example"),

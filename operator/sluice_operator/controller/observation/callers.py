@@ -128,7 +128,8 @@ class Callers:
         if current.route is None or not expected:
             self.forget(*key)
             return None
-        gateway = Gateway(self._access, current.route.traffic.place)
+        traffic = current.route.traffic
+        gateway = Gateway(self._access.of(traffic.gateways(owner.namespace)), traffic.place)
         asked = _Asked(owner, gateway, frozenset(expected), _AT_REST if current.phase in _RESTING else _IN_A_STEP)
         if self._asked.get(key) != asked:  # what is known is about somebody else
             self.forget(*key)

@@ -20,11 +20,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
+import msgspec
+
 from sluice_operator.api import names, status, traffic
 from sluice_operator.api.allowed_routes import AllowedRoutes
 from sluice_operator.api.owner import Key, Manifest, Owner, is_owned
 from sluice_operator.api.place import Place
 from sluice_operator.api.run import Phase
+from sluice_operator.api.traffic import Traffic
 from sluice_operator.kubernetes.children import Children
 from sluice_operator.kubernetes.hosts import addresses
 from sluice_operator.kubernetes.port import LiveKube
@@ -135,12 +138,12 @@ class HostClaims:
 
     def _claims_of(self, body: Manifest) -> dict[Place, _Claim]:
         """The claims of an object: what it was granted, and what it asks for and may have."""
-        namespace, asked = body["metadata"]["namespace"], traffic.of(body["spec"])
+        namespace, asked = body["metadata"]["namespace"], _asked(body)
         claims = {}
-        if granted_before_noted(body):
+        if asked is not None and granted_before_noted(body):
             allowed = self._allowed.admits(namespace, asked.place.host)
             claims[asked.place] = _claim(body, _Rank.SERVED_BEFORE_NOTED if allowed else _Rank.NOT_ALLOWED)
-        elif self._allowed.refusal(namespace, asked) is None:
+        elif asked is not None and self._allowed.refusal(namespace, asked) is None:
             claims[asked.place] = _claim(body, _Rank.ASKED)
         if (route := status.route(body.get("status"))) is not None:
             allowed = self._allowed.admits(namespace, route.traffic.place.host)
@@ -169,6 +172,14 @@ class HostClaims:
     def _first_granted(self, claims: Iterable[_ClaimOf]) -> _ClaimOf | None:
         """The first of them that need not wait for another object's claim. In order, so it is seldom a later one."""
         return next((one for one in sorted(claims) if self._first_before(one[2], one[0], one[1]) is None), None)
+
+
+def _asked(body: Manifest) -> Traffic | None:
+    """None for a kind of route that this version does not know: whoever asks for it waits for another version."""
+    try:
+        return traffic.of(body["spec"])
+    except (KeyError, msgspec.ValidationError):
+        return None
 
 
 def granted_before_noted(body: Manifest) -> datetime | None:

@@ -256,4 +256,5 @@ def _access(settings: Settings) -> Access:
         settings.gateway_ca,
         settings.probe_timeout,
         settings.smoke_timeout,
+        addresses=settings.gateway_addresses,
     )

@@ -79,7 +79,7 @@ class Proofs:
             weight.desired,
             stable_ready=workloads.get(stable.revision, Workload()).ready > 0,
         )
-        gateway = self._gateway(current.route)
+        gateway = self._gateway(current.route, key[0])
         return await self._asked(
             self._weights, key, (gateway, split), lambda: probes.weight(gateway, split, self._chance), until
         )
@@ -93,7 +93,7 @@ class Proofs:
             return None
         if weight_proof is None or not weight_proof.live:
             return None
-        question = self._gateway(route), probe_header(weight), canary.revision
+        question = self._gateway(route, key[0]), probe_header(weight), canary.revision
         return await self._asked(self._smokes, key, question, lambda: probes.smoke(*question), until)
 
     async def signatures(
@@ -109,7 +109,7 @@ class Proofs:
         if stable is None or canary is None or workloads.get(stable.revision, Workload()).ready == 0:
             return None
         header = probe_header(weight)
-        question = self._gateway(route), header, stable.revision, canary.revision
+        question = self._gateway(route, key[0]), header, stable.revision, canary.revision
         return await self._asked(self._signatures, key, question, lambda: signatures.signatures(*question), until)
 
     async def swap(
@@ -128,7 +128,7 @@ class Proofs:
             return Proof(False, detail)
         if current.route is None:
             return _NO_ROUTE
-        key, question = (owner.namespace, owner.name), (self._gateway(current.route), serving.revision)
+        key, question = (owner.namespace, owner.name), (self._gateway(current.route, owner.namespace), serving.revision)
         asked = (*question, current.phase, run.id)
         return await self._asked(self._swaps, key, asked, lambda: probes.role(*question), until)
 
@@ -157,8 +157,8 @@ class Proofs:
             if endpoint.get("conditions", {}).get("ready")
         ]
 
-    def _gateway(self, route: Route) -> Gateway:
-        return Gateway(self._access, route.traffic.place)
+    def _gateway(self, route: Route, namespace: str) -> Gateway:
+        return Gateway(self._access.of(route.traffic.gateways(namespace)), route.traffic.place)
 
 
 def _who_serves_changes(current: Status, workloads: Workloads) -> bool:

@@ -14,7 +14,7 @@ from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Status
 from sluice_operator.kubernetes import field_managers
 from sluice_operator.kubernetes.children import Children
-from sluice_operator.kubernetes.coverage import covers
+from sluice_operator.kubernetes.coverage import is_as_asked
 from sluice_operator.manifests.render import canary_service, routes
 
 _ROUTED = (Phase.STARTING, Phase.STEPPING, Phase.PROMOTING, Phase.ROLLING_BACK)
@@ -53,7 +53,7 @@ def _edits(owner: Owner, current: Status, owned: Children, since: datetime | Non
         live = owned.objects.get(reference)
         if live is None:
             edits.append(RouteEdit(" ".join(reference), since=since))
-        elif is_owned(live, owner.uid) and not covers(live, manifest):
+        elif is_owned(live, owner.uid) and not is_as_asked(live, manifest):
             writer = field_managers.last_other(live, manifest)
             at = writer.at if writer else None
             edits.append(RouteEdit(" ".join(reference), writer.name if writer else "", since or at))

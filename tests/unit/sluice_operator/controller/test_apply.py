@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from sluice_operator.api.observation import Observation
 from sluice_operator.api.owner import Manifest
 from sluice_operator.api.status import Status
-from sluice_operator.api.traffic import Ingress
+from sluice_operator.api.traffic import HttpRoute, Ingress, ParentRef
 from sluice_operator.controller.apply import apply
 from sluice_operator.kubernetes.children import Budgets, Children, read
 from sluice_operator.kubernetes.coverage import covers
 from sluice_operator.kubernetes.port import Conflict, ReadRefused, WriteRefused
 from sluice_operator.manifests.render import render
+from sluice_operator.routing.http_route import GatewayApi
 from sluice_operator.routing.nginx import NginxIngress
+from tests.unit.sluice_operator import canary_routes
 from tests.unit.sluice_operator.build import (
     LIVE,
     OWNER,
@@ -123,6 +125,54 @@ def test_routes_are_deleted_before_the_pods_that_they_lead_to() -> None:
         f"deleted Service iris-{two}",
         f"deleted Deployment iris-{two}",
     ]
+
+
+@pytest.mark.parametrize("asked", [canary_routes.HTTP_ROUTE, canary_routes.INGRESS], ids=["to httpRoute", "to ingress"])
+def test_a_route_stays_until_the_one_of_another_kind_is_there(asked: dict[str, Any]) -> None:
+    """The API server may refuse the new one, as where it knows no HTTPRoutes: then callers still have the old one."""
+    [before] = {"httpRoute", "ingress"} - asked.keys()
+    old = {"ingress": canary_routes.INGRESS, "httpRoute": canary_routes.HTTP_ROUTE}[before]
+    kube, wanted = (
+        cluster_with(again(stable_on(1, spec=a_spec(traffic=old)))),
+        again(stable_on(1, spec=a_spec(traffic=asked))),
+    )
+    routes = [reference for reference in kube.objects if reference[0] in ("Ingress", "HTTPRoute")]
+
+    def refuse(verb: str, manifest: Manifest) -> None:
+        if verb == "create" and manifest["kind"] in ("Ingress", "HTTPRoute"):
+            raise WriteRefused("no such kind")
+
+    kube.before_write = refuse
+    with pytest.raises(WriteRefused):
+        write(kube, read_children(kube), wanted)
+    assert [reference for reference in kube.objects if reference[0] in ("Ingress", "HTTPRoute")] == routes
+    kube.before_write = lambda verb, manifest: None
+    created, deleted = write(kube, read_children(kube), wanted)
+    assert (created.split()[0], deleted.split()[0]) == ("created", "deleted")
+
+
+def test_a_route_stays_while_somebody_else_has_the_name_of_the_new_one() -> None:
+    """The condition NameTaken says what to do; callers are not cut off meanwhile."""
+    kube = cluster_with(stable_on(1))
+    theirs = {"kind": "HTTPRoute", "metadata": {"name": "iris", "namespace": "models"}, "spec": {"theirs": True}}
+    kube.put(theirs)
+    wanted = again(stable_on(1, spec=a_spec(traffic=canary_routes.HTTP_ROUTE)))
+    router = GatewayApi(HttpRoute((ParentRef("public"),), "iris.example.com"))
+    children = finish(read(kube, OWNER, Status(), router.objects(OWNER.name)))
+    assert write(kube, children, wanted) == []
+    assert ("Ingress", "iris") in kube.objects
+
+
+def test_what_somebody_adds_inside_of_an_http_route_is_taken_out() -> None:
+    """A match or a filter more means another route. What the API server adds by itself comes again: it stays."""
+    kube = cluster_with(again(stable_on(1, spec=a_spec(traffic=canary_routes.HTTP_ROUTE))))
+    wanted = again(stable_on(1, spec=a_spec(traffic=canary_routes.HTTP_ROUTE)))
+    live = kube.objects["HTTPRoute", "iris"]
+    live["spec"]["rules"][0] |= {"timeouts": {"request": "1ms"}}
+    assert write(kube, read_children(kube), wanted) == []
+    editor = {"manager": "kubectl-edit", "operation": "Update", "time": "2026-03-01T12:00:00Z"}
+    live["metadata"]["managedFields"] = [{**editor, "fieldsV1": {"f:spec": {"f:rules": {}}}}]
+    assert write(kube, read_children(kube), wanted) == ["changed HTTPRoute iris (written by kubectl-edit)"]
 
 
 def test_an_object_that_is_being_deleted_is_not_deleted_again() -> None:

@@ -122,6 +122,19 @@ def test_a_gateway_takes_connections() -> None:
     assert "takes connections" in asyncio.run(scenario())
 
 
+def test_each_gateway_with_an_address_of_its_own_takes_connections() -> None:
+    """Here the first one does, and the second one does not."""
+
+    async def scenario() -> str:
+        async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:
+            first = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            own = {"SLUICE_GATEWAY_ADDRESS": first, "SLUICE_GATEWAY_ADDRESSES": "infra/public=http://127.0.0.1:1"}
+            return await check.gateway_listens(environment.read({**ENVIRONMENT, **own}))
+
+    with pytest.raises(CheckError, match=r"the gateway at http://127\.0\.0\.1:1 takes no connection"):
+        asyncio.run(scenario())
+
+
 class Nameless(asyncio.SelectorEventLoop):
     """An event loop for which no host has a name."""
 

@@ -12,6 +12,7 @@ import pytest
 
 from sluice_operator.api.observation import Proof
 from sluice_operator.api.place import Place
+from sluice_operator.api.traffic import HttpRoute, Ingress, ParentRef, Traffic
 from sluice_operator.routing import probes
 from sluice_operator.routing.gateway import Access, Gateway
 from tests.unit.sluice_operator.certificates import Authority
@@ -239,3 +240,19 @@ def test_a_slow_model_has_longer_than_a_probe_and_is_told_as_slow() -> None:
     assert (proof.live, proof.by_canary) == (False, True)
     assert "no answer to /predict" in proof.detail
     assert "within 0.2 s (SLUICE_SMOKE_TIMEOUT)" in proof.detail
+
+
+@pytest.mark.parametrize(
+    ("traffic", "address"),
+    [
+        (Traffic(Ingress("nginx", HOST)), "http://first"),
+        (Traffic(Ingress("internal", HOST)), "http://internal"),
+        (Traffic(http_route=HttpRoute((ParentRef("public"),), HOST)), "http://public"),
+        (Traffic(http_route=HttpRoute((ParentRef("other"), ParentRef("public", "models")), HOST)), "http://public"),
+        (Traffic(http_route=HttpRoute((ParentRef("public", "elsewhere"),), HOST)), "http://first"),
+    ],
+)
+def test_a_gateway_may_have_an_address_of_its_own(traffic: Traffic, address: str) -> None:
+    """By its IngressClass, or by the namespace and the name of the Gateway. All others are at the first address."""
+    own = {"internal": "http://internal", "models/public": "http://public"}
+    assert Access("http://first", addresses=own).of(traffic.gateways("models")).address == address

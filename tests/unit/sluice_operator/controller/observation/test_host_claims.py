@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from sluice_operator.api.allowed_routes import Allowed, AllowedRoutes
 from sluice_operator.api.place import Place
 from sluice_operator.controller.observation.host_claims import HostClaims, granted_before_noted, served_since
@@ -354,3 +356,13 @@ def test_many_that_wait_for_the_same_place_are_told_at_once() -> None:
     hosts = HostClaims(Counting(below("had", "/a", 14, granted_at=9), *waiting), AllowedRoutes())
     late = below("late", "/b", 15)
     assert holder(hosts, late, path="/b") == ""
+
+
+@pytest.mark.parametrize("unknown", [{}, {"tcpRoute": {"host": HOST}}, None])
+def test_an_object_with_another_kind_of_route_stops_nobody(unknown: Any) -> None:
+    """It is for another version of the operator; everybody else's question is answered."""
+    later, asking = an_object("later", 9), an_object("asking", 10)
+    later["spec"]["traffic"] = unknown
+    hosts = HostClaims(Counting(later, asking), AllowedRoutes())
+    assert finish(hosts.holder(asking, Place(HOST))) == ""
+    assert hosts.see(later) == set()
