@@ -78,6 +78,7 @@ def test_values_that_contradict_each_other_are_refused(helm: Helm, values: dict[
         ({"watch": {"namespaceLabels": {"team": "a b"}}}, "/watch/namespaceLabels/team"),
         ({"watch": {"namespaceLabels": {"bad key": "a"}}}, "bad key"),
         ({"images": {"registry": "https://r"}}, "/images/registry"),
+        ({"images": {"registry": "r", "tag": "a b"}}, "/images/tag"),
         ({"settings": {"SLUICE_LOG_LEVEL": "loud"}}, "/settings/SLUICE_LOG_LEVEL"),
         ({"settings": {"SLUICE_WORKERS": 0}}, "/settings/SLUICE_WORKERS"),
     ],

@@ -31,9 +31,9 @@ def refusal(
     return Refusal(
         TOLERANCE_CHANGED,
         f"{canary.model.uri} has {_in_words(now)}, and {stable.model.uri} has {_in_words(before)}: objective "
-        f"{compared[0]} cannot compare accuracies that are counted in two ways; roll the tolerance out without "
-        "accuracy.maxDrop (min may stay): an edit of the objectives tries this version again. Write maxDrop again when "
-        "stable has the tolerance",
+        f"{compared[0]} cannot compare accuracies that are counted in two ways; roll the tolerance out with "
+        "accuracy.min in the place of maxDrop, or without the objective: that edit tries this version again. Write "
+        "maxDrop again when stable has the tolerance",
     )
 
 

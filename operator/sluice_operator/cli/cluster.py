@@ -11,6 +11,7 @@ from sluice_operator.api.owner import Manifest
 from sluice_operator.api.spec import Spec
 from sluice_operator.api.status import Status
 
+_PATIENCE = "--request-timeout=15s"  # of one answer: an API server that is silent is told within a minute or so
 _LONGEST_WAIT = 1e9  # seconds: kubectl counts nanoseconds in 64 bits
 _LOG_LINE = re.compile(r"[EWIF][0-9]{4} [0-9:.]+ +[0-9]+ ")  # that kubectl's libraries print before its own words
 _RESOURCE = f"{names.PLURAL}.{names.GROUP}"
@@ -150,7 +151,7 @@ def run_in(namespace: str, pod: str, *command: str) -> subprocess.CompletedProce
 
 def may(verb: str, resource: str, namespace: str) -> bool:
     """Whether this user may do that, as far as the API server says."""
-    return not _run("auth", "can-i", verb, resource, *_in(namespace)).stdout.startswith("no")
+    return not _run("auth", "can-i", verb, resource, _PATIENCE, *_in(namespace)).stdout.startswith("no")
 
 
 def create(manifests: Sequence[Manifest]) -> None:
@@ -165,7 +166,7 @@ def remove(manifests: Sequence[Manifest]) -> None:
 
 def _with_input(verb: str, manifests: Sequence[Manifest], *options: str) -> None:
     together = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    done = _run(verb, *options, "--filename=-", given=together)
+    done = _run(verb, *options, _PATIENCE, "--filename=-", given=together)
     if done.returncode:
         raise CommandError(f"kubectl {verb}: {_why(done)}")
 
@@ -176,7 +177,7 @@ def _in(namespace: str | None) -> Sequence[str]:
 
 def _kubectl(*arguments: str, absent: dict[str, Any] | None = None) -> dict[str, Any]:
     """The answer; `absent` if kubectl prints nothing."""
-    done = _run(*arguments, "--output=json")
+    done = _run(*arguments, *([] if arguments[0] == "wait" else [_PATIENCE]), "--output=json")
     if done.returncode:
         raise CommandError(f"kubectl {' '.join(arguments)}: {_why(done)}")
     if absent is not None and not done.stdout.strip():

@@ -1,7 +1,9 @@
 """Routes for a moment, with which a pod of the operator tries whether the gateway divides requests."""
 
+import contextlib
 import secrets
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sluice_operator.api import names
@@ -40,14 +42,29 @@ def tried(deployment: dict[str, Any], gateway: str, routes: Routes) -> list[str]
     if lacking := _lacking(objects, namespace):
         return [f"{FAIL}  the gateway is not tried: you may not {lacking[0]} in namespace {namespace}; {_WITHOUT}"]
     lines: list[str] = []
-    try:
-        cluster.create(objects)
-        lines += doctor_pod.says(deployment, *_TRY, host, gateway)
-    except CommandError as error:
-        lines.append(f"{FAIL}  the gateway cannot be tried: {error}")
-    finally:
-        lines += _removed(objects, namespace)
+    with _ending_by_exception():
+        try:
+            cluster.create(objects)
+            lines += doctor_pod.says(deployment, *_TRY, host, gateway)
+        except CommandError as error:
+            lines.append(f"{FAIL}  the gateway cannot be tried: {error}")
+        finally:
+            lines += _removed(objects, namespace)
     return lines
+
+
+@contextlib.contextmanager
+def _ending_by_exception() -> Iterator[None]:
+    """Inside, a SIGTERM, such as that of `timeout`, ends the process by way of each `finally`."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _lacking(objects: list[Manifest], namespace: str) -> list[str]:

@@ -35,7 +35,7 @@ from sluice_operator.rollout.traffic_conditions import (
 _NOT_ASKED = "InvalidURI", "TrustNotAllowed", "PodTemplateInvalid", "HostAccessNotAllowed"
 _LIFTED_BY = {
     SIGNATURE_CHANGED: "model.allowSignatureChange: true",
-    TOLERANCE_CHANGED: "an objective without accuracy.maxDrop",
+    TOLERANCE_CHANGED: "accuracy.min in the place of accuracy.maxDrop, or no such objective,",
 }
 _MOVING = Phase.PENDING, *BEFORE_TRAFFIC, Phase.ROLLING_BACK, Phase.FAILOVER
 

@@ -48,7 +48,7 @@ def test_history_lists_the_run_records(terminal: Terminal) -> None:
     assert second.split()[4] == "Promoted"
     assert terminal.kubectl_calls == [
         "get configmaps --selector=sluice.dev/model-deployment=iris,sluice.dev/record=run --namespace=models"
-        " --output=json"
+        " --request-timeout=15s --output=json"
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +252,13 @@ def test_a_gateway_has_a_namespace(folder: Path, capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         doctor(capsys, "--gateway", "public")
     assert "write its namespace and name, such as infra/public" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("sent", "code"), [("TERM", 143), ("INT", 130)])
+def test_what_is_made_is_removed_when_doctor_is_ended(folder: Path, sent: str, code: int) -> None:
+    """By `timeout`, or by Ctrl-C."""
+    kubectl = (folder / "kubectl").read_text()
+    (folder / "kubectl").write_text(kubectl.replace("exec*)", f"exec*split*) kill -{sent} $PPID; exit 1 ;;\n  exec*)"))
+    command = (sys.executable, "-m", "sluice_operator.cli", "doctor")
+    assert subprocess.run(command, check=False, capture_output=True).returncode == code
+    assert (folder / "created").read_text() == (folder / "deleted").read_text()

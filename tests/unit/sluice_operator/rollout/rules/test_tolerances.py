@@ -108,7 +108,7 @@ def test_the_message_names_what_lets_the_version_be_tried_again() -> None:
     """`retry` alone would only be rejected again."""
     settled = again(again(answering(asked(FIVE, THREE), spec_with(DROP))), weight=LIVE)
     status = decide(settled)
-    way = "an objective without accuracy.maxDrop in the spec lets it be tried again"
+    way = "accuracy.min in the place of accuracy.maxDrop, or no such objective, in the spec lets it be tried again"
     assert status.phase is Phase.STABLE
     assert condition(status, "Stalled") == (
         "False",
