@@ -115,6 +115,7 @@ class ServeSettings:
     gateway_port: int
     drain_delay: float
     max_body: int
+    max_body_bytes_together: int
     max_rows: int
     max_queued_rows: int
     feedback_key_file: Path
@@ -175,6 +176,7 @@ def serve_settings(env: Mapping[str, str]) -> ServeSettings:
         gateway_port=number(env, "SLUICE_GATEWAY_PORT", int, 8081, 0, 65535),
         drain_delay=number(env, "SLUICE_DRAIN_DELAY", float, 10.0, 0.0, 600.0),
         max_body=number(env, "SLUICE_MAX_BODY_BYTES", int, 4 * 1024 * 1024, 1024, 1024**3),
+        max_body_bytes_together=number(env, "SLUICE_MAX_BODY_BYTES_TOGETHER", int, 64 * 1024 * 1024, 1024, 1024**4),
         max_rows=number(env, "SLUICE_MAX_ROWS", int, 10_000, 1, 10_000_000),
         max_queued_rows=number(env, "SLUICE_MAX_QUEUED_ROWS", int, 100_000, 1, 100_000_000),
         feedback_key_file=Path(env.get("SLUICE_FEEDBACK_KEY_FILE", "/etc/sluice/feedback/key")),

@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sluice_server.http import model_archive, model_v2
 from sluice_server.http.dialects import open_inference
 from sluice_server.http.feedback import add_feedback
+from sluice_server.http.intake import Intake
 from sluice_server.http.openapi import NOT_READY, describe_infer, describe_invocations, describe_predict
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feedback import Feedback
@@ -39,6 +40,7 @@ class Pod:
     data_plane: DataPlane
     rows: RowReader
     feedback: Feedback | None
+    intake: Intake
     started: datetime
 
 
@@ -59,7 +61,7 @@ def build_app(pod: Pod) -> FastAPI:
     )
     if pod.settings.store is not None:
         app.include_router(model_archive.routes(pod.settings.model_dir, pod.settings.store))
-    add_feedback(app, pod.feedback, str(pod.settings.feedback_key_file))
+    add_feedback(app, pod.feedback, pod.intake, str(pod.settings.feedback_key_file))
     described = app.openapi
 
     def openapi() -> dict[str, Any]:

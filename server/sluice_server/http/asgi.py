@@ -12,12 +12,15 @@ from typing import Any, TypeAlias
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
+from sluice_server.http.intake import Place
+
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 BODY_SECONDS = 30.0  # for a body: a client that sends half of one must not count as a request under way for ever
 _JSON_BYTES = b"inference-header-content-length"  # of the Open Inference Protocol
 PROBE_HEADER = b"x-sluice-probe"
 CLOSE = (b"connection", b"close")
+RETRY = (b"retry-after", b"1")  # seconds: another pod may have room at once
 WHOLE_BODY = "sluice.whole_body"  # an ASGI extension: the body has come as a whole, so nobody has to wait for it
 ADMITTED = "sluice.admitted"  # likewise: it has taken its token of the rate limit
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -31,6 +34,7 @@ class Unread(Enum):
     TOO_LARGE = "too large"
     TOO_SLOW = "too slow"
     GONE = "the client went away"
+    NO_ROOM = "too many bodies are here already"
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
@@ -81,33 +85,31 @@ def _length(digits: bytes | None) -> int | None:
     return int(digits) if digits and digits.isdigit() and len(digits) <= _DIGITS else None
 
 
-async def read_body(receive: Receive, limit: int, within: float = BODY_SECONDS) -> bytes | Unread:
-    """The whole body, if it is at most `limit` bytes and comes within some seconds."""
+async def read_body(receive: Receive, limit: int, place: Place, within: float = BODY_SECONDS) -> bytes | Unread:
+    """The whole body, if it is at most `limit` bytes, has room in its place, and comes within some seconds."""
     try:
         async with asyncio.timeout(within):
-            return await read_whole_body(receive, limit)
+            return await read_whole_body(receive, limit, place)
     except TimeoutError:
         return Unread.TOO_SLOW
 
 
-async def read_whole_body(receive: Receive, limit: int) -> bytes | Unread:
+async def read_whole_body(receive: Receive, limit: int, place: Place) -> bytes | Unread:
     """The same for a body that has come already, or is waited for without an end."""
     message = await receive()
     if message["type"] == "http.disconnect":
         return Unread.GONE
     body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):  # nearly always: one message
-        return body if len(body) <= limit else Unread.TOO_LARGE
     parts, size = [body], len(body)
-    while message.get("more_body", False):
+    while size <= limit and place.take(len(parts[-1])):
+        if not message.get("more_body", False):
+            return body if len(parts) == 1 else b"".join(parts)  # nearly always: one message
         message = await receive()
         if message["type"] == "http.disconnect":
             return Unread.GONE
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > limit:
-            return Unread.TOO_LARGE
-    return b"".join(parts)
+    return Unread.TOO_LARGE if size > limit else Unread.NO_ROOM
 
 
 async def send_json(send: Send, code: int, content: Any, headers: Headers) -> None:

@@ -7,6 +7,7 @@ Trailing slashes are dropped here, so they answer without a redirect.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 
@@ -14,8 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice_server import logs
 from sluice_server.http import model_archive
-from sluice_server.http.asgi import BODY_SECONDS, CLOSE, Headers, Unread, read_body, read_head, send_json
-from sluice_server.http.predict import PredictEndpoint
+from sluice_server.http.asgi import BODY_SECONDS, CLOSE, RETRY, Headers, Unread, read_body, read_head, send_json
+from sluice_server.http.intake import Intake
+from sluice_server.http.predict import STOPPING, PredictEndpoint
 from sluice_server.http.request import Exchange, Request, WholeRequest
 from sluice_server.inference.readiness import Readiness
 from sluice_server.inference.request_metrics import Meter
@@ -41,7 +43,7 @@ class Dispatch:
         identity: Identity,
         correlation_header: str,
         client_header: str,
-        max_body: int,
+        intake: Intake,
         entries: Mapping[int, str],
     ) -> None:
         self._app = app
@@ -49,7 +51,7 @@ class Dispatch:
         self._readiness = readiness
         self._meters = meters
         self._entries = entries
-        self._max_body = max_body
+        self._intake = intake
         self._correlation_header = correlation_header.lower().encode()
         self._client_header = client_header.lower().encode()
         self._identity_headers = (
@@ -94,30 +96,49 @@ class Dispatch:
 
     async def _fastapi(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         """FastAPI with the body limited and our headers on its responses. It answers HEAD as GET, without the body."""
-        if scope["method"] in {"POST", "PUT", "PATCH"}:
-            body = await read_body(receive, self._max_body)
-            if body is Unread.GONE:
-                return
-            if isinstance(body, Unread):
-                too_large = 413, f"the body is larger than {self._max_body} bytes"
-                too_slow = 408, f"the body did not come within {BODY_SECONDS:g} s"
-                code, detail = too_large if body is Unread.TOO_LARGE else too_slow
-                await send_json(send, code, {"detail": detail}, (*headers, CLOSE))
-                return
-            receive = _replay(body, receive)
+        response = _Response(send, headers, only_head=scope["method"] == "HEAD")
+        try:
+            with self._intake.place() as place:
+                if scope["method"] in {"POST", "PUT", "PATCH"}:
+                    body = await read_body(receive, self._intake.max_body, place)
+                    if isinstance(body, Unread):
+                        await self._unread(body, send, headers)
+                        return
+                    receive = _replay(body, receive)
+                await self._app({**scope, "method": "GET"} if response.only_head else scope, receive, response.send)
+        except asyncio.CancelledError:
+            if response.begun:
+                raise
+            await send_json(send, 503, {"detail": STOPPING.message}, (*headers, CLOSE, RETRY))
 
-        only_head = scope["method"] == "HEAD"
-        if only_head:
-            scope["method"] = "GET"
+    async def _unread(self, why: Unread, send: Send, headers: Headers) -> None:
+        """Answers a request whose body was not read, if there is anybody to answer."""
+        if why is Unread.GONE:
+            return
+        code, detail, more = {
+            Unread.TOO_LARGE: (413, f"the body is larger than {self._intake.max_body} bytes", ()),
+            Unread.TOO_SLOW: (408, f"the body did not come within {BODY_SECONDS:g} s", ()),
+            Unread.NO_ROOM: (503, self._intake.no_room.message, (RETRY,)),
+        }[why]
+        await send_json(send, code, {"detail": detail}, (*headers, CLOSE, *more))
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *headers]
-            elif only_head:
-                message = {**message, "body": b""}
-            await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+class _Response:
+    """The way of a response of FastAPI to the client: with our headers, and for HEAD without its body."""
+
+    def __init__(self, send: Send, headers: Headers, only_head: bool) -> None:
+        self.only_head = only_head
+        self.begun = False
+        self._send = send
+        self._headers = headers
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            message["headers"] = [*message.get("headers", ()), *self._headers]
+        elif self.only_head:
+            message = {**message, "body": b""}
+        await self._send(message)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

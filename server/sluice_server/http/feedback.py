@@ -15,14 +15,19 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from sluice_server.http import json_body
+from sluice_server.http.aside import Aside
+from sluice_server.http.dialects import CLIENT_GONE
+from sluice_server.http.intake import SMALL_BODY, Intake
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.labels import TooManyPendingError
+from sluice_server.inference.leaving import unless_gone
 from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
 
 _NO_ID = (
     f"null: feedback is for predictions of at most {MAX_ROWS} rows that are classes, or with SLUICE_FEEDBACK_TOLERANCE "
     "one number for each row; probes take none"
 )
+_COME_AGAIN = {"retry-after": "1", "connection": "close"}
 _SHOWN = 300  # characters of a message, or of a name
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _INDEX = re.compile(r"[0-9]{1,9}")
@@ -62,7 +67,7 @@ class FeedbackAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 _DECODER = msgspec.json.Decoder(FeedbackBody)
 
 
-def add_feedback(app: FastAPI, feedback: Feedback | None, key_file: str) -> None:
+def add_feedback(app: FastAPI, feedback: Feedback | None, intake: Intake, key_file: str) -> None:
     """The route; without `feedback` it says that there is no key at `key_file`."""
 
     @app.post("/feedback", summary="Count true labels for an earlier prediction", openapi_extra=_description())
@@ -73,8 +78,12 @@ def add_feedback(app: FastAPI, feedback: Feedback | None, key_file: str) -> None
         if not json_body.is_json(kind) or encoding not in ("", "identity"):
             return JSONResponse({"detail": f"the body must be {json_body.CONTENT_TYPE} and no content-encoding"}, 415)
         body = await request.body()
+        if len(body) > SMALL_BODY and intake.aside.is_full:
+            return JSONResponse({"detail": intake.no_room.message}, 503, _COME_AGAIN)
         try:
-            given = json_body.decode(_DECODER, body)
+            given = await _given(body, request, intake.aside)
+            if given is None:  # nobody waits for the answer
+                return JSONResponse({}, CLIENT_GONE)
             if given.prediction_id is None:
                 raise FeedbackError(("prediction_id",), _NO_ID)
             counted = await feedback.count(given.prediction_id, given.label, given.labels, time.time())
@@ -89,6 +98,13 @@ def add_feedback(app: FastAPI, feedback: Feedback | None, key_file: str) -> None
             return JSONResponse({"detail": detail}, 503, {"retry-after": "10"})
         answer = FeedbackAnswer(counted.counted, counted.correct, counted.repeats, counted.pending, counted.refused)
         return JSONResponse(msgspec.to_builtins(answer), 202 if counted.pending else 200)
+
+
+async def _given(body: bytes, request: Request, aside: Aside) -> FeedbackBody | None:
+    """What a body says; None if its client went away before it was read. Raises NOT_JSON."""
+    if len(body) <= SMALL_BODY:
+        return json_body.decode(_DECODER, body)
+    return await unless_gone(request.receive, aside.submit(len(body), json_body.decode, _DECODER, body))
 
 
 def _unprocessable(kind: str, location: tuple[str | int, ...], message: str) -> JSONResponse:
@@ -114,7 +130,10 @@ def _description() -> dict[str, Any]:
         "413": {"description": "The body is over its limit."},
         "415": {"description": "The body is not JSON, or is compressed."},
         "422": {"description": "The id or a label cannot be counted; `detail` names the field. Nothing was counted."},
-        "503": {"description": "This pod has no key for prediction ids, or too many labels wait for the store."},
+        "503": {
+            "description": "This pod has no key for prediction ids, or too many labels wait for the store, or there is "
+            "no room for another body."
+        },
     }
     return {"requestBody": {"required": True, "content": _json(parts[body["$ref"]])}, "responses": responses}
 

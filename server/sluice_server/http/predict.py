@@ -7,6 +7,7 @@ whatever the model raises is the model's fault and is counted as the dialect's s
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -14,13 +15,14 @@ from functools import partial
 
 from sluice_server import logs
 from sluice_server.http.asgi import BODY_SECONDS, CLOSE, RequestHead, Unread, read_body, read_whole_body
-from sluice_server.http.aside import Aside
 from sluice_server.http.dialects import CLIENT_GONE, OK
 from sluice_server.http.dialects.port import Body, Dialect, Parsed
+from sluice_server.http.intake import SMALL_BODY, Intake
 from sluice_server.http.request import Reply, Request, Stopwatch, WholeRequest
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
 from sluice_server.inference.feature_bins import FeatureBins
 from sluice_server.inference.kept_rows import Keeper
+from sluice_server.inference.leaving import unless_gone
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog
@@ -37,17 +39,15 @@ _GONE = Reply(CLIENT_GONE)
 _UNREAD = invalid(("body",), "value_error", "the body cannot be read")
 _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECONDS:g} s")
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
+STOPPING = Rejection(Cause.OVERLOADED, "the pod is being stopped before it came to this request: send it again")
 _LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these another try may succeed
-# What is larger is read and written aside, so that all other requests are answered meanwhile.
-_ASIDE = Aside()  # of all dialects
-_SMALL_BODY = 16 * 1024  # bytes; even CSV of so many takes the loop only some milliseconds
-_FEW_ROWS = 1_000
+_FEW_ROWS = 1_000  # the answer for more is written aside, so that all other requests are answered meanwhile
 # After these the rest of the body is not worth reading.
 _CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
 
 
 class PredictEndpoint:
-    """Answers predictions in one dialect; bodies have at most `max_body` bytes.
+    """Answers predictions in one dialect; `intake` is that of all endpoints.
 
     Without `limits` all may ask as they like; without `tracing` there are no traces, without
     `feature_bins` nobody counts what is in the rows, and without `keeper` no rows are kept.
@@ -59,7 +59,7 @@ class PredictEndpoint:
         data_plane: DataPlane,
         metrics: Metrics,
         log: PredictionLog,
-        max_body: int,
+        intake: Intake,
         limits: PodLimits | None = None,
         tracing: Tracing | None = None,
         feature_bins: FeatureBins | None = None,
@@ -69,7 +69,7 @@ class PredictEndpoint:
         self._data_plane = data_plane
         self._meters = metrics.meters
         self._log = log
-        self._max_body = max_body
+        self._intake = intake
         self._limits = limits
         self._tracing = tracing
         self._feature_bins = feature_bins
@@ -78,9 +78,13 @@ class PredictEndpoint:
         self._failed_code = dialect.status[Cause.FAILED]
         self._unreadable = Rejection(Cause.UNREADABLE, f"the body must be {dialect.format} and no content-encoding")
         self._too_large = Rejection(
-            Cause.TOO_LARGE, f"the body is larger than {max_body} bytes: send fewer rows per request"
+            Cause.TOO_LARGE, f"the body is larger than {intake.max_body} bytes: send fewer rows per request"
         )
-        self._unread = {Unread.TOO_LARGE: self._too_large, Unread.TOO_SLOW: _TOO_SLOW}
+        self._unread = {
+            Unread.TOO_LARGE: self._too_large,
+            Unread.TOO_SLOW: _TOO_SLOW,
+            Unread.NO_ROOM: intake.no_room,
+        }
 
     async def __call__(self, request: Request) -> None:
         head = request.head
@@ -105,6 +109,8 @@ class PredictEndpoint:
     async def _reply_or_failure(self, request: Request, trace: Trace | None, watch: Stopwatch) -> Reply:
         try:
             return await self._reply(request, trace, watch)
+        except asyncio.CancelledError:  # the process ends, and has waited for this request as long as it may
+            return self._rejected(request, STOPPING)
         except Exception as error:
             if self._tracing and trace:
                 self._tracing.failed(trace, error)
@@ -118,27 +124,37 @@ class PredictEndpoint:
         head = request.head
         if refused := self._refused(head):
             return self._rejected(request, refused)
-        body = await (read_whole_body if head.whole else read_body)(request.receive, self._max_body)
-        if isinstance(body, Unread):
-            return _GONE if body is Unread.GONE else self._rejected(request, self._unread[body])
-        watch.start()
-        if len(body) > _SMALL_BODY:
-            parsed = await _ASIDE.run(self._parse, body, head)
-        else:
-            parsed = self._parse(body, head)
-        if isinstance(parsed, Rejection):
-            return self._rejected(request, parsed)
+        parsed = await self._read(request, watch)
+        if parsed is None or isinstance(parsed, Rejection):
+            return _GONE if parsed is None else self._rejected(request, parsed)
         rows = parsed.rows
         if trace:
             trace.rows = len(rows)
         prediction = await self._data_plane.predict(rows, request.entry, head.probe, request.receive, parsed.params)
         if prediction is None or isinstance(prediction, Rejection):
             return _GONE if prediction is None else self._rejected(request, prediction)
-        if len(rows) > _FEW_ROWS:
-            answer = await _ASIDE.run(self._dialect.write, prediction, parsed.echo)
+        if len(rows) > _FEW_ROWS:  # before all bodies: it is nearly done
+            writing = self._intake.aside.submit(0, self._dialect.write, prediction, parsed.echo)
+            answer = await unless_gone(request.receive, writing)
         else:
             answer = self._dialect.write(prediction, parsed.echo)
+        if answer is None:
+            return _GONE
         return Reply(OK, answer, (*request.headers, *answer.headers), rows, prediction)
+
+    async def _read(self, request: Request, watch: Stopwatch) -> Parsed | Rejection | None:
+        """What a body says, which is forgotten then; None if its client went away first."""
+        head, receive = request.head, request.receive
+        with self._intake.place() as place:
+            body = await (read_whole_body if head.whole else read_body)(receive, self._intake.max_body, place)
+            if isinstance(body, Unread):
+                return None if body is Unread.GONE else self._unread[body]
+            watch.start()
+            if len(body) <= SMALL_BODY:
+                return self._parse(body, head)
+            if self._intake.aside.is_full:
+                return self._intake.no_room
+            return await unless_gone(receive, self._intake.aside.submit(len(body), self._parse, body, head))
 
     @property
     def free(self) -> bool:
@@ -153,7 +169,7 @@ class PredictEndpoint:
         """
         began = time.perf_counter()
         head, body = request.head, request.exchange.body
-        if len(body) > min(_SMALL_BODY, self._max_body) or self._refused(head):
+        if len(body) > min(SMALL_BODY, self._intake.max_body) or self._refused(head):
             return False
         parsed = self._parse(body, head)
         if isinstance(parsed, Rejection) or parsed.params or not self._data_plane.answers_at_once(len(parsed.rows)):
@@ -234,7 +250,7 @@ class PredictEndpoint:
         """Why a body is not even read."""
         if not self._dialect.reads(head.content_type) or head.encoding not in ("", "identity"):
             return self._unreadable
-        if head.length is not None and head.length > self._max_body:
+        if head.length is not None and head.length > self._intake.max_body:
             return self._too_large
         return None
 

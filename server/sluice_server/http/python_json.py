@@ -37,7 +37,7 @@ def read(body: bytes, nan: bool = False) -> Any:
 
     Raises what msgspec does: DecodeError, UnicodeDecodeError and RecursionError.
     """
-    text, constant = body.decode(), float if nan else _refused
+    text, constant = body.decode(), _special if nan else _refused
     try:
         if len(body) > _LARGE or is_slow(body):  # it lets others run wherever it calls a function of Python
             found = json.loads(text, parse_constant=constant, parse_float=_float, parse_int=_whole)
@@ -59,6 +59,10 @@ def _float(text: str) -> float:
 
 def _whole(text: str) -> int:
     return int(text)  # which the reader would call without letting others run
+
+
+def _special(name: str) -> float:
+    return float(name)
 
 
 def _refused(name: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 import time
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sluice_server.inference.batching import Batcher, Outcome, QueueFullError
+from sluice_server.inference.leaving import unless_gone
 from sluice_server.inference.params import Params
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_ids import MAX_ROWS, Keys, PredictionId, are_text, class_hashes
@@ -88,7 +88,9 @@ class DataPlane:
             message = f"{full} rows wait for the model already: send again later, or add replicas"
             return Rejection(Cause.OVERLOADED, message)
         try:
-            output = await pending if at_once else await _unless(disconnected, pending)
+            if at_once:
+                return self._prediction(await pending, entry, probe)
+            output = await unless_gone(disconnected, pending)
         except UnfitRowsError as error:
             if isinstance(error, NotFiniteError):
                 logger.warning("a request is refused: %s", error)
@@ -148,17 +150,3 @@ def _numbers(values: Values) -> bytes:
 def _request() -> bytes:
     """What tells requests apart. It keeps no secret: what makes an id ours is its signature."""
     return random.randbytes(8)  # noqa: S311
-
-
-async def _unless(disconnected: Callable[[], Awaitable[object]], pending: asyncio.Future[Output]) -> Output | None:
-    """What `pending` gives; None, and it is cancelled, if the caller goes away first."""
-    leaving = asyncio.ensure_future(disconnected())
-    leaving.add_done_callback(lambda _: pending.cancel())
-    try:
-        return await pending
-    except asyncio.CancelledError:
-        if leaving.done():
-            return None
-        raise
-    finally:
-        leaving.cancel()

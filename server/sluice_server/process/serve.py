@@ -21,6 +21,7 @@ from sluice_server.handover import Report
 from sluice_server.http.app import Pod, build_app
 from sluice_server.http.dialects import CODES, DIALECTS
 from sluice_server.http.dispatch import Dispatch
+from sluice_server.http.intake import Intake
 from sluice_server.http.predict import PredictEndpoint
 from sluice_server.inference.data_plane import DataPlane
 from sluice_server.inference.feature_bins import FeatureBinCollector, FeatureBins
@@ -76,7 +77,8 @@ def assemble(
     data_plane = DataPlane(settings.revision, keyring, settings.keep_predictions, settings.feedback_tolerance)
     rows = RowReader(found.schema, settings.max_rows)
     keeper = _keeper(settings, identity, found.schema.names, metrics)
-    pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, rows, feedback, datetime.now(UTC))
+    intake = Intake(settings.max_body, settings.max_body_bytes_together)
+    pod = Pod(settings, identity, found, Readiness(), metrics, data_plane, rows, feedback, intake, datetime.now(UTC))
     entries: dict[int, str] = {}
     dispatch = Dispatch(
         build_app(pod),
@@ -86,7 +88,7 @@ def assemble(
         identity,
         settings.correlation_header,
         settings.rate_limit_header,
-        settings.max_body,
+        intake,
         entries,
     )
     return Process(pod, dispatch, keeper, entries)
@@ -134,9 +136,7 @@ def _predict_endpoints(pod: Pod, tracing: Tracing | None, keeper: Keeper | None)
     endpoints: dict[str, PredictEndpoint] = {}
     for kind in DIALECTS:
         dialect = kind(pod.rows, pod.identity, params)
-        endpoint = PredictEndpoint(
-            dialect, pod.data_plane, pod.metrics, log, settings.max_body, limits, tracing, bins, keeper
-        )
+        endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, pod.intake, limits, tracing, bins, keeper)
         endpoints |= dict.fromkeys(dialect.paths, endpoint)
     return endpoints
 

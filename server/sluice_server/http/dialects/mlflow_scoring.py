@@ -98,6 +98,8 @@ class MlflowDialect:
     def _values(self, values: Any) -> Rows | Rejection:
         """Records, rows or columns; a list of single values has one column."""
         if isinstance(values, list) and values and not isinstance(values[0], list | dict):
+            if len(values) > self._rows.max_rows:  # a million lists take a second
+                return self._rows.too_many(len(values))
             values = [[value] for value in values]
         return self._rows.read(values)
 

@@ -13,6 +13,7 @@ from starlette.types import Message
 from sluice_server.http.asgi import read_head
 from sluice_server.http.dialects import CODES
 from sluice_server.http.dialects.port import Body, Parsed
+from sluice_server.http.intake import Intake
 from sluice_server.http.predict import PredictEndpoint
 from sluice_server.http.request import Request
 from sluice_server.inference.metrics import Metrics
@@ -59,7 +60,7 @@ def answered(client: Client, body: bytes, content_type: bytes = b"numbered") -> 
     dialect = Numbered(RowReader(pod.manifest.schema, 2), IDENTITY)
     metrics = Metrics(IDENTITY, (200, 400, 502))
     metrics.expect_classes((0, 1, 2))
-    endpoint = PredictEndpoint(dialect, pod.data_plane, metrics, PredictionLog(IDENTITY, (), 0.0), 100)
+    endpoint = PredictEndpoint(dialect, pod.data_plane, metrics, PredictionLog(IDENTITY, (), 0.0), Intake(100, 100))
     sent: list[Message] = []
 
     async def run() -> None:

@@ -40,7 +40,7 @@ def keeping(client: Client) -> Kept:
     pod, kept = client.process.pod, Kept()
     log = PredictionLog(pod.identity, pod.manifest.schema.names, 0.0)
     endpoint = PredictEndpoint(
-        PlainDialect(pod.rows, pod.identity), pod.data_plane, pod.metrics, log, 4096, keeper=kept
+        PlainDialect(pod.rows, pod.identity), pod.data_plane, pod.metrics, log, pod.intake, keeper=kept
     )
     endpoints = client.process.dispatch._endpoints
     assert isinstance(endpoints, dict)

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from sluice_server.http.feedback import add_feedback
+from sluice_server.http.intake import Intake
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.labels import Outcome, RowLabel, TooManyPendingError
 from sluice_server.inference.prediction_ids import Keyring, PredictionId, canonical, label_hash
@@ -44,7 +45,7 @@ async def sent(labels: Labels) -> httpx.Response:
     hashes = label_hash(canonical(1, text=False)) * 3
     predicted = PredictionId("abcdefghij", "gateway", int(time.time()), b"12345678", False, hashes)
     app = FastAPI()
-    add_feedback(app, Feedback(KEYS, labels, 60.0), "/etc/key")
+    add_feedback(app, Feedback(KEYS, labels, 60.0), Intake(4096, 4096), "/etc/key")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pod") as client:
         body = {"prediction_id": KEYS.issue(predicted), "labels": [1, 1, 0]}
         return await client.post("/feedback", json=body)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from starlette.types import Message
+from starlette.types import Message, Receive
 
 from dev.bench.faulty.faulty import Faults, Slow
 from sluice_server.http import asgi
 from sluice_server.http.dialects.plain import PlainDialect
 from sluice_server.http.dialects.port import Body, Parsed
+from sluice_server.http.intake import Intake
 from sluice_server.http.predict import PredictEndpoint
 from sluice_server.http.request import Request
 from sluice_server.inference.batching import Batcher
@@ -42,6 +43,21 @@ SCOPE: dict[str, Any] = {
 }
 
 
+def received(body: bytes) -> Receive:
+    """A client that sends a body and waits for the answer."""
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else await asyncio.Event().wait()  # type: ignore[return-value]
+
+    return receive
+
+
+def large() -> Intake:
+    """Room for some large bodies."""
+    return Intake(1_000_000, 10_000_000)
+
+
 def test_half_a_body_is_not_waited_for_for_ever(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts as a request under way for as long, and a rollout waits for these."""
 
@@ -49,7 +65,7 @@ def test_half_a_body_is_not_waited_for_for_ever(start: Start, monkeypatch: pytes
         async def receive() -> Message:
             return messages.pop() if messages else await asyncio.Event().wait()  # type: ignore[return-value]
 
-        return await asgi.read_body(receive, 100, 0.01)
+        return await asgi.read_body(receive, 100, Intake(100, 100).place(), 0.01)
 
     begun: Message = {"type": "http.request", "body": b"{", "more_body": True}
     for sent in (list[Message](), [begun]):
@@ -173,12 +189,11 @@ def test_other_requests_are_answered_while_a_large_one_is_read_and_written(clien
     pod = client.process.pod
     dialect = Waiting(RowReader(pod.manifest.schema, 2_000), pod.identity)
     log = PredictionLog(pod.identity, (), 0.0)
-    endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, 1_000_000)
+    endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, large())
     body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * 1_001}).encode()
     sent: list[Message] = []
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body}
+    receive = received(body)
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -216,19 +231,16 @@ def test_large_bodies_are_read_one_after_the_other(client: Client) -> None:
     """Each keeps Python to itself for some time: a health check waits for one of them, and not for all."""
     pod = client.process.pod
     dialect = Counting(RowReader(pod.manifest.schema, 2_000), pod.identity)
-    endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, PredictionLog(pod.identity, (), 0.0), 1_000_000)
+    endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, PredictionLog(pod.identity, (), 0.0), large())
     body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * 1_001}).encode()
     statuses: list[int] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body}
 
     async def send(message: Message) -> None:
         statuses.append(message.get("status", 0))
 
     async def run() -> None:
         head = asgi.read_head({"type": "http", "headers": []}, b"x-correlation-id")
-        await asyncio.gather(*(endpoint(Request(receive, send, head, "gateway", ())) for _ in range(5)))
+        await asyncio.gather(*(endpoint(Request(received(body), send, head, "gateway", ())) for _ in range(5)))
 
     asyncio.run(run())
     assert (statuses.count(200), dialect.most) == (5, 1)

@@ -19,6 +19,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from sluice_server.http.asgi import read_body, read_head, read_whole_body, send_json
+from sluice_server.http.intake import Intake
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.pace import Pace
 from sluice_server.model.schema import Rows
@@ -43,7 +44,7 @@ def test_a_body_that_came_with_its_head_is_not_waited_for(parts: tuple[bytes, ..
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             head = read_head(scope, b"x-correlation-id")
             seen.set_result(head.whole)
-            await (read_whole_body if head.whole else read_body)(receive, 10)
+            await (read_whole_body if head.whole else read_body)(receive, 10, Intake(10, 10).place())
             await send_json(send, 200, {}, ())
 
         config = Config(app, log_config=None, lifespan="off")
