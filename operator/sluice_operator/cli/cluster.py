@@ -144,9 +144,15 @@ def found_by_label(kind: str, labels: str, namespace: str | None) -> list[Manife
     return found
 
 
-def run_in(namespace: str, pod: str, *command: str) -> subprocess.CompletedProcess[str]:
-    """A command in a pod: its exit code, which is 1 also where there is no connection, and what it printed."""
-    return _run("exec", *_in(namespace), pod, "--", *command)
+def run_in(namespace: str, pod: str, *command: str, within: float = 300.0) -> subprocess.CompletedProcess[str]:
+    """A command in a pod: its exit code, which is 1 also where there is no connection, and what it printed.
+
+    `within`: seconds for all of it. Raises CommandError after that.
+    """
+    try:
+        return _run("exec", *_in(namespace), pod, "--", *command, within=within)
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"{' '.join(command)} in pod {pod} has not ended after {within:g} s") from error
 
 
 def may(verb: str, resource: str, namespace: str) -> bool:
@@ -192,7 +198,7 @@ def _why(done: subprocess.CompletedProcess[str]) -> str:
     return "\n".join(said).strip() or done.stderr.strip() or f"exit code {done.returncode}"
 
 
-def _run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, given: str | None = None, within: float | None = None) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(  # noqa: S603 - the user's own kubectl, without a shell
             ["kubectl", *arguments],  # noqa: S607
@@ -200,6 +206,7 @@ def _run(*arguments: str, given: str | None = None) -> subprocess.CompletedProce
             capture_output=True,
             text=True,
             check=False,
+            timeout=within,
         )
     except FileNotFoundError as error:
         raise CommandError("kubectl is not on the PATH: install it, or read a record from a file (--record)") from error

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from sluice_operator.cli import cluster
 from sluice_operator.cli.__main__ import main
+from sluice_operator.cli.cluster import CommandError
 
 KUBECTL = """#!/bin/sh
 echo "$@" >> {folder}/calls
@@ -262,3 +264,10 @@ def test_what_is_made_is_removed_when_doctor_is_ended(folder: Path, sent: str, c
     command = (sys.executable, "-m", "sluice_operator.cli", "doctor")
     assert subprocess.run(command, check=False, capture_output=True).returncode == code
     assert (folder / "created").read_text() == (folder / "deleted").read_text()
+
+
+def test_a_command_in_a_pod_that_never_ends_is_given_up(folder: Path) -> None:
+    """The other checks have their lines all the same."""
+    (folder / "kubectl").write_text("#!/bin/sh\nexec sleep 60\n")
+    with pytest.raises(CommandError, match=r"check in pod a has not ended after 0\.1 s"):
+        cluster.run_in("models", "a", "check", within=0.1)
