@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from sluice_server.runtimes.answers import per_row
 from sluice_server.runtimes.port import ModelError, NotFiniteError
 
 TABLE = pd.DataFrame({"label": ["x", None], "score": [0.5, np.nan], "rank": [1, 2]})
+DATES = np.array(["2020-01-01", "2020-01-02T03:04:05"], dtype="datetime64[ns]")
+WRITTEN = ["2020-01-01T00:00:00", "2020-01-02T03:04:05"]
 Pair = namedtuple("Pair", "a b")
 
 
@@ -28,6 +30,28 @@ Pair = namedtuple("Pair", "a b")
         (np.array(["a", "b"]), ["a", "b"], "string"),
         (np.array(["a", None], dtype=object), ["a", None], "string"),
         (np.array(["2025-01-31", "NaT"], dtype="datetime64[D]"), ["2025-01-31", None], "string"),
+        (DATES, WRITTEN, "string"),
+        (DATES.reshape(2, 1), [[date] for date in WRITTEN], "object"),
+        (list(DATES), WRITTEN, "string"),
+        ([{"at": DATES}, {"at": DATES[:1]}], [{"at": WRITTEN}, {"at": WRITTEN[:1]}], "object"),
+        (pd.Series(DATES), [{"0": date} for date in WRITTEN], "string"),
+        (pd.DatetimeIndex(DATES), WRITTEN, "string"),
+        (
+            pd.DataFrame({"ds": DATES, "yhat": [1.0, 2.0]}),
+            [{"ds": date, "yhat": at} for date, at in zip(WRITTEN, (1.0, 2.0), strict=True)],
+            "object",
+        ),
+        (DATES.astype("datetime64[us]"), WRITTEN, "string"),
+        (np.array(["20000-01-01", "NaT"], dtype="datetime64[s]"), ["20000-01-01T00:00:00", None], "string"),
+        (
+            np.array(["2020-01-01T00:00:00.000000001"] * 2, "datetime64[ns]"),
+            ["2020-01-01T00:00:00.000000001"] * 2,
+            "string",
+        ),
+        (np.ma.array([1.0, 2.0], mask=[False, True]), [1.0, None], "number"),
+        (np.ma.array([1, 2], mask=[False, True]), [1, None], "object"),
+        (np.ma.array([1, 2], mask=False), [1, 2], "integer"),
+        (np.ma.array(DATES, mask=[False, True]), [WRITTEN[0], None], "string"),
         ([1, 2], [1, 2], "integer"),
         ([1, 2.5], [1, 2.5], "number"),
         ([True, False], [True, False], "boolean"),
@@ -75,6 +99,13 @@ def test_an_answer_is_a_value_of_json_for_each_row(answer: Any, written: list[An
         ({}, "different lengths"),
         ([object(), object()], "answers a object, which JSON does not have"),
         (None, "answers a NoneType"),
+        (np.array([1, 2], dtype="timedelta64[ns]"), "answers a timedelta64, which JSON does not have"),
+        (np.array([1, 2], dtype="timedelta64[s]"), "answers a timedelta64, which JSON does not have"),
+        (pd.DataFrame({"took": pd.to_timedelta([1, 2], "h")}), "answers a timedelta64, which JSON does not have"),
+        ([timedelta(1), timedelta(2)], "answers a timedelta, which JSON does not have"),
+        (pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), "2 columns called 'a' in JSON"),
+        (pd.DataFrame([[1, 2], [3, 4]], columns=["1", 1]), "2 columns called '1' in JSON"),
+        ({1: [1, 2], "1": [3, 4]}, "2 columns called '1' in JSON"),
     ],
 )
 def test_what_is_not_one_value_per_row_is_told(answer: Any, told: str) -> None:
@@ -98,3 +129,8 @@ def test_infinity_is_no_missing_value(answer: Any) -> None:
     """NaN is one, and null; infinity as null would be an answer that the model has not given."""
     with pytest.raises(NotFiniteError, match="row 1 is infinite"):
         per_row(answer, 2)
+
+
+def test_what_is_masked_has_no_value_anywhere() -> None:
+    """Neither in the bytes of the Open Inference Protocol nor in a prediction id is what lies under the mask."""
+    assert np.isnan(per_row(np.ma.array([1.0, 1e20], mask=[False, True]), 2).values).tolist() == [False, True]
