@@ -336,6 +336,9 @@ def test_there_is_exactly_one_kind_of_route(kubectl: Kubectl, iris: dict[str, An
     for field, bad, message in (("host", "*.example.com", HOST), ("path", "/Iris", PATH)):
         put(iris, "spec.traffic", {"httpRoute": {**http_route, field: bad}})
         assert f"spec.traffic.httpRoute.{field}: Invalid value: {json.dumps(bad)}: {message}" in kubectl.refuses(iris)
+    for parent in ({"name": "A b"}, {"name": "public", "namespace": "-"}, {"name": "public", "sectionName": ""}):
+        put(iris, "spec.traffic", {"httpRoute": {**http_route, "parentRefs": [parent]}})
+        assert "not a name; write that of an object, such as public" in kubectl.refuses(iris)
     put(iris, "spec.traffic", {"httpRoute": http_route})
     kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(iris))
 

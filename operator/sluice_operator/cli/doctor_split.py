@@ -4,16 +4,17 @@ import contextlib
 import secrets
 import signal
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest
-from sluice_operator.api.traffic import ParentRef
+from sluice_operator.api.traffic import HttpRoute, ParentRef
 from sluice_operator.cli import cluster, doctor_pod
 from sluice_operator.cli.cluster import CommandError
 from sluice_operator.installation.outcome import FAIL
 from sluice_operator.installation.split import HEADER, WEIGHT
-from sluice_operator.routing import http_route
+from sluice_operator.routing import http_route, route_status
 
 _NAME, _CANARY = "sluice-doctor", "nginx.ingress.kubernetes.io/canary"
 _TRY = ("python", "-m", "sluice_operator.installation.split")
@@ -46,6 +47,8 @@ def tried(deployment: dict[str, Any], gateway: str, routes: Routes) -> list[str]
         try:
             cluster.create(objects)
             lines += doctor_pod.says(deployment, *_TRY, host, gateway)
+            if any(line.startswith(FAIL) for line in lines):
+                lines += _refusals(objects, namespace)
         except CommandError as error:
             lines.append(f"{FAIL}  the gateway cannot be tried: {error}")
         finally:
@@ -65,6 +68,19 @@ def _ending_by_exception() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _refusals(objects: list[Manifest], namespace: str) -> Iterator[str]:
+    """What the Gateway itself says against our HTTPRoute: it may admit the namespaces of models, and not this one."""
+    now, long_ago = datetime.now(UTC), datetime.min.replace(tzinfo=UTC)
+    for name in (each["metadata"]["name"] for each in objects if each["kind"] == names.HTTP_ROUTE):
+        if (live := cluster.maybe(_RESOURCES[names.HTTP_ROUTE], name, namespace)) is None:
+            continue
+        parents = tuple(ParentRef(each["name"], each.get("namespace", "")) for each in live["spec"]["parentRefs"])
+        if (
+            refusal := route_status.refusal(live, HttpRoute(parents, ""), long_ago, now)
+        ) is not None:
+            yield f"{FAIL}  {refusal.message}"
 
 
 def _lacking(objects: list[Manifest], namespace: str) -> list[str]:

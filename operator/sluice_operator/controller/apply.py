@@ -25,6 +25,7 @@ from sluice_operator.rollout.roles import endpoints_to_keep
 
 _WORKLOADS = ("Service", "Deployment")  # in the order in which they are deleted
 _ROUTES = ("Ingress", names.HTTP_ROUTE)
+_TRIES = 3  # of a write, while only a status comes between
 ANEW = "made anew"  # how the text for a Job begins that was replaced, because it cannot be changed
 NO_DRIFT = (ANEW, f"deleted {BUDGET}")  # that one may be gone already, and only the watch has not told yet
 
@@ -159,9 +160,28 @@ async def _create_or_change(kube: Kube, owner: Owner, live: Manifest | None, man
     if kind == "ConfigMap":
         # An apply deletes what it leaves out, and pods may still ask at the address of a former store.
         manifest = {**manifest, "data": {**(live.get("data") or {}), **manifest["data"]}}
-    version = live["metadata"]["resourceVersion"]
-    await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
+    await _applied_over_status(kube, live, manifest)
     return f"{'adopted' if adopts else 'changed'} {kind} {name}{_by_whom(live, manifest)}"
+
+
+async def _applied_over_status(kube: Kube, live: Manifest, manifest: Manifest) -> None:
+    """Apply, if the object still is what was read. A gateway that has only written its status meanwhile is no race."""
+    for tries_left in reversed(range(_TRIES)):
+        version = live["metadata"]["resourceVersion"]
+        try:
+            await kube.apply({**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}})
+            return
+        except Conflict:
+            fresh = await kube.get(manifest["kind"], live["metadata"]["namespace"], live["metadata"]["name"])
+            if not tries_left or fresh is None or _content(fresh) != _content(live):
+                raise
+            live = fresh
+
+
+def _content(live: Manifest) -> tuple[str, str]:
+    """Another one when somebody has written more than the status. The API server counts that for some kinds only."""
+    metadata = live["metadata"]
+    return metadata["uid"], str(metadata.get("generation") or metadata["resourceVersion"])
 
 
 async def _renewed(kube: Kube, live: Manifest, manifest: Manifest) -> str:

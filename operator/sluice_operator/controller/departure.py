@@ -7,17 +7,16 @@ Where the status is lost or cannot be read, nobody knows what the canary's route
 from collections.abc import Iterable
 from datetime import datetime
 
-from sluice_operator.api import spec
+from sluice_operator.api import names
 from sluice_operator.api import status as statuses
 from sluice_operator.api.owner import Manifest, Owner, is_owned
 from sluice_operator.api.run import Phase
-from sluice_operator.api.spec import UnreadableSpecError
 from sluice_operator.api.status import Status, UnreadableStatusError
 from sluice_operator.kubernetes.coverage import is_as_asked
 from sluice_operator.kubernetes.port import Kube
 from sluice_operator.manifests.render import routes
 from sluice_operator.rollout.transitions import write_weight
-from sluice_operator.routing.router import router_for
+from sluice_operator.routing import http_route
 
 
 async def take_traffic_back(kube: Kube, body: Manifest, now: datetime) -> None:
@@ -37,18 +36,17 @@ async def take_traffic_back(kube: Kube, body: Manifest, now: datetime) -> None:
 
 
 async def _delete_split(kube: Kube, body: Manifest) -> None:
-    """Delete the routes of the canary. Those that lead to Service NAME stay, and lead nowhere else."""
-    try:
-        traffic = spec.parse(body["spec"]).traffic
-    except UnreadableSpecError:
-        return
-    router = router_for(traffic)
-    kept = list(router.routes(_owner(body), None))
-    await _correct(kube, body, kept)
-    there = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in kept}
-    for kind, name in router.objects(body["metadata"]["name"]):
-        if (kind, name) not in there and (live := await _owned(kube, body, kind, name)) is not None:
-            await kube.delete(live)
+    """Take the canary out of the routes that are there, of whatever kind. What leads to Service NAME stays as it is.
+
+    Nothing of the spec is written: it may ask for a host that was never granted.
+    """
+    owner = _owner(body)
+    canary_ingress = await _owned(kube, body, "Ingress", names.canary_ingress(owner.name))
+    if canary_ingress is not None:
+        await kube.delete(canary_ingress)
+    route = await _owned(kube, body, names.HTTP_ROUTE, owner.name)
+    if route is not None:
+        await _correct(kube, body, [http_route.without_canary(owner, route)])
 
 
 async def _correct(kube: Kube, body: Manifest, wanted: Iterable[Manifest]) -> None:

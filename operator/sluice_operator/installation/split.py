@@ -53,7 +53,10 @@ def _unsplit(always: int, never: int) -> str:
         return f"the gateway ignores the canary: a request with its header went to stable. {_USE}"
     if never in (502, 503, 504):
         return f"the gateway answers {never}: it does not reach the operator's pods. Does a NetworkPolicy forbid it?"
-    return f"the gateway answers {never} for a new route: does the one of that class or name listen at gateway.address?"
+    return (
+        f"the gateway answers {never} for a new route: does the one of that class or name listen at gateway.address,"
+        " and does a Gateway admit routes of this namespace (allowedRoutes of its listeners)?"
+    )
 
 
 async def _ask(gateway: Gateway, client: Http, value: str) -> int:
@@ -67,9 +70,10 @@ async def _run(host: str, name: str) -> tuple[bool, str]:
     gateway = Gateway(Access(address, settings.gateway_headers, settings.gateway_ca), Place(host))
     async with gateway.client() as client:
         try:
-            return await verdict(lambda value: _ask(gateway, client, value))
+            is_well, text = await verdict(lambda value: _ask(gateway, client, value))
         except GatewayError as error:
             return False, str(error)
+    return is_well, text.replace("the gateway", f"the gateway {name}", 1)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,10 +25,18 @@ def last_other(live: Manifest, wanted: Manifest) -> Writer | None:
     If nobody has a name for these fields (they were removed), it is the latest other writer of any field. Controllers
     that write only the status are none. None if nobody but us has left a name.
     """
-    entries = [entry for entry in live["metadata"].get("managedFields") or () if is_other(entry) and _is_dated(entry)]
+    found = editor(live, wanted)
+    if found is not None:
+        return found
+    writers = [Writer(entry["manager"], _time(entry)) for entry in _others(live)]
+    return max(writers, key=lambda writer: writer.at, default=None)
+
+
+def editor(live: Manifest, wanted: Manifest) -> Writer | None:
+    """As `last_other`, but only who has a name for what differs."""
     paths = list(differences(live, wanted))
-    owners = [entry for entry in entries if any(_owns(entry.get("fieldsV1") or {}, path) for path in paths)]
-    writers = [Writer(entry["manager"], _time(entry)) for entry in owners or entries]
+    owners = (entry for entry in _others(live) if any(_owns(entry.get("fieldsV1") or {}, path) for path in paths))
+    writers = (Writer(entry["manager"], _time(entry)) for entry in owners)
     return max(writers, key=lambda writer: writer.at, default=None)
 
 
@@ -53,6 +61,10 @@ def differences(live: Any, wanted: Any, path: Path = ()) -> Iterator[Path]:
 def is_other(entry: Mapping[str, Any]) -> bool:
     """Whether this entry of `managedFields` is of somebody else, and about more than what he sees."""
     return entry.get("manager") not in (None, "", FIELD_MANAGER) and entry.get("subresource") != "status"
+
+
+def _others(live: Manifest) -> Iterator[Mapping[str, Any]]:
+    return (entry for entry in live["metadata"].get("managedFields") or () if is_other(entry) and _is_dated(entry))
 
 
 def _is_dated(entry: Mapping[str, Any]) -> bool:

@@ -63,6 +63,7 @@ class Reflector:
         self._objects: dict[Key, tuple[str, str, bytes]] = {}  # version, owner, copy
         self._by_owner: dict[Key, set[str]] = defaultdict(set)
         self._missing = set(namespaces)  # those that were not listed yet
+        self._told: dict[str, str] = {}  # by namespace, what keeps it from being watched
         self._heard_at: dict[str, float] = {}  # by namespace, while they are watched
         self.listed = asyncio.Event()
 
@@ -104,17 +105,23 @@ class Reflector:
                     continue
             except Expired:
                 version = ""
-            except NoSuchKind as error:  # its CRD may be installed later
+            except NoSuchKind:  # its CRD may be installed later
                 version, pause = "", _PAUSE_UNKNOWN
                 self._listed_all(namespace, set())
-                _log.info("%s objects are not watched: %s", self.kind, error)
+                self._say(namespace, f"{self.kind} objects are not watched: their CRD is not installed")
             except ReadRefused as error:  # that is not deafness, and a new process would hear no more
                 self._heard_at[namespace] = self._clock()
-                _log.warning("%s objects cannot be watched: %s", self.kind, error)
+                self._say(namespace, f"{self.kind} objects cannot be watched: {error}")
             except (NoAnswer, TimeoutError) as error:
                 _log.info("the watch of %s objects broke: %s", self.kind, str(error) or type(error).__name__)
             await asyncio.sleep(pause * self._chance.uniform(0.5, 1.0))
             pause = min(_PAUSE_MAX, 2 * pause)
+
+    def _say(self, namespace: str, trouble: str) -> None:
+        """Once, until it is over. What many namespaces have in common is said once for all."""
+        if trouble not in self._told.values():
+            _log.warning("%s", trouble)
+        self._told[namespace] = trouble
 
     async def _list(self, namespace: str) -> str:
         there, version = set[Key](), ""
@@ -124,6 +131,7 @@ class Reflector:
                 self._put(manifest, self._found)
             self._heard_at[namespace] = self._clock()
         self._listed_all(namespace, there)
+        self._told.pop(namespace, None)
         return version
 
     def _listed_all(self, namespace: str, there: Container[Key]) -> None:

@@ -142,8 +142,6 @@ def _needs_a_change(seen: Observation, status: Status) -> ConditionState | None:
         return "True", "WriteRefused", f"the API server refuses what this needs: {seen.refused}"
     if seen.unreadable:
         return "True", "CannotRead", f"the API server refuses what this needs to read: {seen.unreadable}"
-    if seen.gateway_refusal is not None:
-        return "True", seen.gateway_refusal.reason, seen.gateway_refusal.message
     if isinstance(seen.resolution, Unresolved | Denied):
         return "True", seen.resolution.reason, seen.resolution.message
     if (silent := hold_out_unknown(seen, status)) is not None:

@@ -32,11 +32,16 @@ def traffic_verified(seen: Observation, status: Status) -> ConditionState:
 
 
 def withheld(seen: Observation, status: Status) -> ConditionState | None:
-    """Stalled: the route that the spec asks for is not granted, or would not be granted any more.
+    """Stalled: the route of the spec is not granted, or would not be granted any more; or no gateway takes it.
 
     Only to whom a host is allowed is told who has it.
     """
-    return _not_allowed(seen, status) or _host_taken(seen, status)
+    return _not_allowed(seen, status) or _host_taken(seen, status) or _not_accepted(seen)
+
+
+def _not_accepted(seen: Observation) -> ConditionState | None:
+    refusal = seen.gateway_refusal
+    return None if refusal is None else ("True", refusal.reason, refusal.message)
 
 
 def _not_allowed(seen: Observation, status: Status) -> ConditionState | None:

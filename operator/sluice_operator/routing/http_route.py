@@ -15,6 +15,7 @@ from sluice_operator.api import names
 from sluice_operator.api.owner import Manifest, Owner, Reference
 from sluice_operator.api.place import WHOLE_HOST
 from sluice_operator.api.traffic import HttpRoute, ParentRef
+from sluice_operator.kubernetes.hosts import addresses
 from sluice_operator.routing.canary_share import CanaryShare
 
 _ALL = 100  # the sum of the weights
@@ -44,6 +45,19 @@ class GatewayApi:
             split = Split(names.workload(owner.name, share.canary), share.weight.desired, share.probe_header)
         own = rules(self.asked.path, owner.name, split)
         yield manifest(owner.metadata(owner.name), self.asked.parent_refs, self.asked.host, own)
+
+
+def without_canary(owner: Owner, live: Manifest) -> Manifest:
+    """An HTTPRoute of `owner` as it is, but that all requests go to Service NAME."""
+    kept = {field: live["spec"][field] for field in ("parentRefs", "hostnames") if field in live["spec"]}
+    paths = dict.fromkeys(path for _, path in addresses(live))
+    own = [rule for path in paths for rule in rules(path, owner.name, None)]
+    return {
+        "apiVersion": live["apiVersion"],
+        "kind": names.HTTP_ROUTE,
+        "metadata": owner.metadata(owner.name),
+        "spec": {**kept, "rules": own},
+    }
 
 
 def manifest(metadata: Manifest, parents: Sequence[ParentRef], host: str, own: list[Manifest]) -> Manifest:

@@ -28,7 +28,8 @@ OTHERS = {
     *("ArrayFeatureExtractor", "CPUExecutionProvider", "SearchCV"),
     *("NaN", "NaT", "RollingUpdate", "RuntimeDefault", "BearerToken", "BurstLaw", "ModelDeployment", "ErrorRate"),
     *("ImplementationSpecific", "AlwaysAllow", "PodDisruptionBudget"),
-    *("PathPrefix", "ReplacePrefixMatch", "ResolvedRefs"),
+    *("PathPrefix", "ReplacePrefixMatch", "ResolvedRefs", "PartiallyInvalid"),
+    *("NotAllowedByListeners", "NoMatchingParent", "NoMatchingListenerHostname"),
     *("AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"),  # of S3
     "XAdminUserNotFound",
 }

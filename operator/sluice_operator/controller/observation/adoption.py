@@ -25,6 +25,7 @@ from sluice_operator.kubernetes.children import Budgets, Children
 from sluice_operator.kubernetes.port import Reads
 from sluice_operator.rollout import rejections
 from sluice_operator.rollout.transitions import FORMER_KEPT, RETIRING_KEPT
+from sluice_operator.routing.router import router_for
 
 _WAY_OUT = (
     "write the status again from a backup (kubectl replace --subresource=status); do not delete the object, because "
@@ -50,14 +51,16 @@ async def read(
 ) -> Followed:
     """The status of the object `body`, or one made from what the cluster shows.
 
-    `routes`: objects that its router may write. Raises StatusLostError.
+    `routes`: objects that the router of the spec may write; that of the granted route may be another one. Raises
+    StatusLostError.
     """
     raw, why = body.get("status"), ""
     try:
         current = statuses.parse(raw)
     except UnreadableStatusError as error:
         current, why = statuses.kept(raw), str(error)
-    objects = await children.read(reads, owner, current, routes, budgets)
+    granted = router_for(current.route.traffic).objects(owner.name) if current.route else ()
+    objects = await children.read(reads, owner, current, dict.fromkeys((*routes, *granted)), budgets)
     if current.phase is not Phase.PENDING:
         return Followed(current, objects)
     if not (deployments := _deployments(owner, objects)):  # nothing serves yet: there is nothing to lose

@@ -19,7 +19,6 @@ from sluice_operator.api.observation import (
     HoldOuts,
     HostTrouble,
     Observation,
-    Refusal,
     Resolution,
     RouteEdit,
     Workload,
@@ -32,6 +31,7 @@ from sluice_operator.api.status import Alias, Status
 from sluice_operator.controller.evaluation.evaluate import Evaluator
 from sluice_operator.controller.observation import adoption
 from sluice_operator.controller.observation.callers import Callers
+from sluice_operator.controller.observation.gateway_answers import GatewayAnswers
 from sluice_operator.controller.observation.host_claims import HostClaims, granted_before_noted, served_since
 from sluice_operator.controller.observation.metric_questions import MetricQuestions
 from sluice_operator.controller.observation.proofs import Proofs
@@ -48,7 +48,6 @@ from sluice_operator.mlflow.connection import Connection
 from sluice_operator.rollout import preparation as preparing
 from sluice_operator.rollout.commands import waits
 from sluice_operator.rollout.roles import full_size
-from sluice_operator.routing import route_status
 from sluice_operator.routing.gateway import Access
 from sluice_operator.routing.router import router_for
 from sluice_operator.settings import Settings
@@ -96,6 +95,7 @@ class Observer:
         self._clock = clock
         self._defaults = Defaults(settings.server_image, settings.server_pyfunc_image, bool(settings.store_url))
         self._route_edits = RouteEdits()
+        self._gateway_answers = GatewayAnswers()
         access = _access(settings)
         self._proofs = Proofs(kube, access, chance, wake)
         self._callers = Callers(kube, access, chance, clock, wake)
@@ -108,6 +108,7 @@ class Observer:
         """Drop what is known of an object that is gone."""
         self._metrics.forget((namespace, name))
         self._route_edits.forget(namespace, name)
+        self._gateway_answers.forget(namespace, name)
         self._callers.forget(namespace, name)
         self._registry.forget((namespace, name))
         self._proofs.forget((namespace, name))
@@ -158,7 +159,7 @@ class Observer:
             granted_at=None if lost else granted_before_noted(body),
             route_edits=edits,
             host_trouble=trouble,
-            gateway_refusal=_gateway_refusal(owner, current, owned, looked_at),
+            gateway_refusal=self._gateway_answers.look(owner, current, owned, looked_at),
             refused=refused,
             unreadable=owned.unreadable,
             rival=self._rival(namespace),
@@ -232,14 +233,6 @@ class Observer:
 def _registry_of(source: Revision | Alias, owner: Owner, wanted: Spec) -> Connection:
     """The registry that a revision or an alias came from."""
     return Connection.to(source.tracking_uri, owner.namespace, wanted.model.registry)
-
-
-def _gateway_refusal(owner: Owner, current: Status, owned: Children, now: datetime) -> Refusal | None:
-    """What controllers say of the HTTPRoute, if the route is one."""
-    route = current.route.traffic.http_route if current.route else None
-    if route is None:
-        return None
-    return route_status.refusal(owned.objects.get((names.HTTP_ROUTE, owner.name)), route, now)
 
 
 def _in_doubt(current: Status, edits: Sequence[RouteEdit], trouble: HostTrouble | None) -> bool:

@@ -33,7 +33,8 @@ class RouteEdits:
     def look(self, owner: Owner, current: Status, owned: Children, now: datetime) -> tuple[RouteEdit, ...]:
         """The edits of the route of a canary that has a weight; `now`: when `owned` was read.
 
-        While the weight is not proven, an object may only lag behind status: then an edit has somebody's name.
+        While the weight is not proven, an object may only lag behind status: then it is an edit if somebody else has a
+        name for what differs. Others write labels, or the status.
         """
         key, run, weight = (owner.namespace, owner.name), current.run, current.weight
         if run is None or weight is None or current.phase not in _ROUTED:
@@ -47,6 +48,8 @@ class RouteEdits:
 
 
 def _edits(owner: Owner, current: Status, owned: Children, since: datetime | None) -> list[RouteEdit]:
+    proven = current.weight is not None and current.weight.verified_at is not None
+    whose = field_managers.last_other if proven else field_managers.editor
     edits = []
     for manifest in (*routes(owner, current), *canary_service(owner, current)):
         reference = manifest["kind"], manifest["metadata"]["name"]
@@ -54,7 +57,7 @@ def _edits(owner: Owner, current: Status, owned: Children, since: datetime | Non
         if live is None:
             edits.append(RouteEdit(" ".join(reference), since=since))
         elif is_owned(live, owner.uid) and not is_as_asked(live, manifest):
-            writer = field_managers.last_other(live, manifest)
+            writer = whose(live, manifest)
             at = writer.at if writer else None
             edits.append(RouteEdit(" ".join(reference), writer.name if writer else "", since or at))
     return edits

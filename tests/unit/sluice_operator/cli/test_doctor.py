@@ -21,6 +21,7 @@ case "$*" in
   "get deployments"*) cat {folder}/deployments ;;
   "get ingressclass"*) cat {folder}/class ;;
   "get gateways"*) cat {folder}/gateway ;;
+  "get httproutes"*) cat {folder}/route ;;
   "get pods"*) cat {folder}/pods ;;
   exec*) kind=${{*##*installation.}}; kind=${{kind%% *}}; cat {folder}/$kind; cat {folder}/$kind.err >&2 2>/dev/null
     exit $(cat {folder}/$kind.code 2>/dev/null || echo 0) ;;
@@ -271,3 +272,19 @@ def test_a_command_in_a_pod_that_never_ends_is_given_up(folder: Path) -> None:
     (folder / "kubectl").write_text("#!/bin/sh\nexec sleep 60\n")
     with pytest.raises(CommandError, match=r"check in pod a has not ended after 0\.1 s"):
         cluster.run_in("models", "a", "check", within=0.1)
+
+
+def test_a_gateway_that_does_not_admit_the_route_of_doctor_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is in another namespace than models are. The Gateway's own words say so."""
+    condition = {"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners", "message": ""}
+    parent = {"name": "public", "namespace": "infra"}
+    metadata = {"name": "sluice-doctor", "namespace": "sluice-system"}
+    status = {"parents": [{"parentRef": parent, "conditions": [condition]}]}
+    route = {"metadata": metadata, "spec": {"parentRefs": [parent]}, "status": status}
+    (folder / "route").write_text(json.dumps(route))
+    (folder / "split").write_text("FAIL  the gateway infra/public answers 404 for a new route\n")
+    code, lines = doctor(capsys, "--gateway", "infra/public")
+    assert code == 1
+    assert lines[-1].endswith("NotAllowedByListeners; let allowedRoutes of a listener admit namespace sluice-system")

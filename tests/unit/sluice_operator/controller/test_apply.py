@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -173,6 +174,22 @@ def test_what_somebody_adds_inside_of_an_http_route_is_taken_out() -> None:
     editor = {"manager": "kubectl-edit", "operation": "Update", "time": "2026-03-01T12:00:00Z"}
     live["metadata"]["managedFields"] = [{**editor, "fieldsV1": {"f:spec": {"f:rules": {}}}}]
     assert write(kube, read_children(kube), wanted) == ["changed HTTPRoute iris (written by kubectl-edit)"]
+
+
+@pytest.mark.parametrize(("generation", "is_written"), [(1, True), (2, False)])
+def test_a_status_that_the_gateway_writes_is_no_lost_race(generation: int, is_written: bool) -> None:
+    """Gateways write the status of an HTTPRoute whenever they like; a weight does not wait for that."""
+    kube = cluster_with(again(stable_on(1, spec=a_spec(traffic=canary_routes.HTTP_ROUTE))))
+    route = kube.objects["HTTPRoute", "iris"]
+    moved = {**route["spec"], "hostnames": ["other.example.com"]}
+    kube.put({**route, "metadata": {**route["metadata"], "generation": 1, "uid": "1"}, "spec": moved})
+    children = read_children(kube)
+    live = kube.objects["HTTPRoute", "iris"]
+    kube.put({**live, "metadata": {**live["metadata"], "generation": generation}, "status": {"parents": []}})
+    with nullcontext() if is_written else pytest.raises(Conflict):
+        assert write(kube, children, again(stable_on(1, spec=a_spec(traffic=canary_routes.HTTP_ROUTE))))
+    hosts = kube.objects["HTTPRoute", "iris"]["spec"]["hostnames"]
+    assert hosts == (["iris.example.com"] if is_written else ["other.example.com"])
 
 
 def test_an_object_that_is_being_deleted_is_not_deleted_again() -> None:

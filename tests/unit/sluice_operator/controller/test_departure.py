@@ -8,6 +8,7 @@ import pytest
 
 from sluice_operator.api.run import Phase
 from sluice_operator.api.status import Result
+from sluice_operator.kubernetes.hosts import addresses
 from sluice_operator.kubernetes.port import Conflict
 from tests.unit.sluice_operator import canary_routes
 from tests.unit.sluice_operator.build import At, at, resolved, verdict
@@ -107,3 +108,23 @@ def test_a_lost_race_is_tried_again_at_once() -> None:
 
     world.kube.before_write = refuse
     assert finish(world.operator.reconcile("models", "iris")) == 0.05
+
+
+@KINDS
+def test_no_host_that_was_never_granted_is_written(traffic: dict[str, Any]) -> None:
+    """The spec may ask for one, or for another kind of route: what is there loses its canary, and is the same else."""
+    world = _stepping(traffic)
+    routes = {
+        reference: each for reference, each in world.kube.objects.items() if reference[0] in ("Ingress", "HTTPRoute")
+    }
+    for asked in (canary_routes.INGRESS, canary_routes.HTTP_ROUTE):
+        [(kind, section)] = asked.items()
+        world.spec["traffic"] = {kind: {**section, "host": "victim.example.com"}}
+        body = {**world.kube.objects[IRIS], "spec": world.spec, "status": None}
+        world.kube.put(body)
+        _delete(world)
+        finish(world.operator.reconcile("models", "iris"))
+        assert _weight(world) is None
+        left = [each for reference, each in world.kube.objects.items() if reference in routes]
+        assert left
+        assert {host for each in left for host, _ in addresses(each)} == {"iris.example.com"}

@@ -27,7 +27,7 @@ class Gateway:
         (Gateway(503, 200, 200), False, "the header and not the weight: all requests went to stable"),
         (Gateway(503, 200, 503), False, "the header and not the weight: all requests went to the canary"),
         (Gateway(200, 200), False, "ignores the canary"),
-        (Gateway(404, 404), False, "answers 404 for a new route: does the one of that class or name listen"),
+        (Gateway(404, 404), False, "does a Gateway admit routes of this namespace (allowedRoutes"),
         (Gateway(503, 504), False, "answers 504: it does not reach the operator's pods"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from sluice_operator.api import names
 from sluice_operator.api.run import Outcome, Phase, Run
+from tests.unit.sluice_operator import canary_routes
 from tests.unit.sluice_operator.build import FAIL, PASS, UNDECIDED, At, at, condition, resolved
 from tests.unit.sluice_operator.fakes import Reference
 from tests.unit.sluice_operator.world import World
@@ -115,6 +116,28 @@ def test_an_edit_is_reported_with_the_name_of_its_writer() -> None:
     [writer] = run_of(world).route_writers
     assert (writer.manager, writer.edits, writer.what) == ("kubectl-edit", 1, "Ingress iris-canary")
     assert world.kube.events == ["DriftRepaired", "WeightProven"]
+
+
+@pytest.mark.parametrize("traffic", [canary_routes.INGRESS, canary_routes.HTTP_ROUTE], ids=["ingress", "httpRoute"])
+def test_who_has_labelled_a_route_has_not_edited_it(traffic: dict[str, Any]) -> None:
+    """Between the status and the route, an operator may be killed: then the route lags behind, and nobody wrote it."""
+    world = World(traffic=traffic)
+    world.calm_down(8)
+    world.resolution, world.verdicts["2"] = resolved(2), UNDECIDED
+    world.calm_down(8)
+    route = canary_routes.of(world.kube.objects)
+    assert route is not None
+    labelled: dict[str, Any] = {"f:metadata": {"f:labels": {"f:app": {}}}}
+    entry = {"manager": "external-dns", "time": world.now.strftime("%Y-%m-%dT%H:%M:%SZ"), "fieldsV1": labelled}
+    world.kube.put({**route, "metadata": {**route["metadata"], "managedFields": [entry]}})
+    world.verdicts["2"] = PASS
+    world.now += timedelta(minutes=5)
+    for _ in range(5):
+        world.reconcile(cut_after=1)  # the status is ahead
+        assert run_of(world).route_writers == ()
+        settle(world)
+    world.calm_down(10)
+    assert [entry.outcome for entry in world.status.history[:1]] == [Outcome.PROMOTED]
 
 
 def test_two_fights_with_one_writer_stop_the_advance_and_name_it() -> None:
