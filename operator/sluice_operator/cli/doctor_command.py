@@ -39,10 +39,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(options: argparse.Namespace) -> Iterator[str]:
-    if cluster.maybe("customresourcedefinition", "modeldeployments.sluice.dev") is None:
-        yield f"{FAIL}  there is no CRD modeldeployments.sluice.dev: install Sluice first (docs/install.md)"
-        return
-    yield f"{OK}  the CRD is there"
+    try:
+        if cluster.maybe("customresourcedefinition", "modeldeployments.sluice.dev") is None:
+            yield f"{FAIL}  there is no CRD modeldeployments.sluice.dev: install Sluice first (docs/install.md)"
+            return
+        yield f"{OK}  the CRD is there"
+    except CommandError as error:  # the others may be looked at all the same
+        yield f"{FAIL}  whether the CRD is there is not known: {error}"
     for deployment in _operators(options.namespace):
         yield from doctor_pods.lines(deployment)
         if deployment.get("status", {}).get("readyReplicas"):

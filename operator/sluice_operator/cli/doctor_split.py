@@ -77,9 +77,7 @@ def _refusals(objects: list[Manifest], namespace: str) -> Iterator[str]:
         if (live := cluster.maybe(_RESOURCES[names.HTTP_ROUTE], name, namespace)) is None:
             continue
         parents = tuple(ParentRef(each["name"], each.get("namespace", "")) for each in live["spec"]["parentRefs"])
-        if (
-            refusal := route_status.refusal(live, HttpRoute(parents, ""), long_ago, now)
-        ) is not None:
+        if (refusal := route_status.refusal(live, HttpRoute(parents, ""), long_ago, now)) is not None:
             yield f"{FAIL}  {refusal.message}"
 
 

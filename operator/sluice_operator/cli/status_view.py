@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sluice_operator.api.run import Phase
@@ -77,7 +77,9 @@ def _commands(status: Status) -> RenderableType | None:
 def _history(status: Status) -> RenderableType | None:
     if not status.history:
         return None
-    table = Table(*status_words.HISTORY, box=None, header_style="dim")
+    *short, commands = status_words.HISTORY
+    table = Table(*(Column(name, no_wrap=True) for name in short), Column(commands, overflow="fold"), box=None)
+    table.header_style = "dim"
     for entry in status.history[:_HISTORY]:
         table.add_row(*map(text, status_words.history(entry)))
     return Group(Text(), table)

@@ -17,7 +17,7 @@ from sluice_operator.cli.cluster import CommandError
 KUBECTL = """#!/bin/sh
 echo "$@" >> {folder}/calls
 case "$*" in
-  "get customresourcedefinition"*) cat {folder}/crd ;;
+  "get customresourcedefinition"*) cat {folder}/crd.err >&2 2>/dev/null && exit 1; cat {folder}/crd ;;
   "get deployments"*) cat {folder}/deployments ;;
   "get ingressclass"*) cat {folder}/class ;;
   "get gateways"*) cat {folder}/gateway ;;
@@ -288,3 +288,12 @@ def test_a_gateway_that_does_not_admit_the_route_of_doctor_is_told(
     code, lines = doctor(capsys, "--gateway", "infra/public")
     assert code == 1
     assert lines[-1].endswith("NotAllowedByListeners; let allowedRoutes of a listener admit namespace sluice-system")
+
+
+def test_who_may_not_read_the_crd_is_told_the_rest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The right is not needed for anything else."""
+    (folder / "crd.err").write_text("customresourcedefinitions is forbidden")
+    code, lines = doctor(capsys)
+    assert code == 1
+    assert lines[0].startswith("FAIL  whether the CRD is there is not known")
+    assert "the gateway divides requests" in lines[-1]
