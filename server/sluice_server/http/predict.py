@@ -31,6 +31,7 @@ from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.request_metrics import Meter, Silent
 from sluice_server.inference.tracing import Trace, Tracing
 from sluice_server.model.schema import Rows
+from sluice_server.runtimes.output import Output
 
 logger = logging.getLogger("sluice.predict")
 
@@ -41,7 +42,7 @@ _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECON
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
 STOPPING = Rejection(Cause.OVERLOADED, "the pod is being stopped before it came to this request: send it again")
 _LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these another try may succeed
-_FEW_ROWS = 1_000  # the answer for more is written aside, so that all other requests are answered meanwhile
+_FEW_CELLS = 4_000  # what has more is written aside, so that all other requests are answered meanwhile
 # After these the rest of the body is not worth reading.
 _CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
 
@@ -133,7 +134,7 @@ class PredictEndpoint:
         prediction = await self._data_plane.predict(rows, request.entry, head.probe, request.receive, parsed.params)
         if prediction is None or isinstance(prediction, Rejection):
             return _GONE if prediction is None else self._rejected(request, prediction)
-        if len(rows) > _FEW_ROWS:  # before all bodies: it is nearly done
+        if _takes_long(prediction.output, len(rows)):  # before all bodies: it is nearly done
             writing = self._intake.aside.submit(0, self._dialect.write, prediction, parsed.echo)
             answer = await unless_gone(request.receive, writing)
         else:
@@ -173,6 +174,9 @@ class PredictEndpoint:
             return False
         parsed = self._parse(body, head)
         if isinstance(parsed, Rejection) or parsed.params or not self._data_plane.answers_at_once(len(parsed.rows)):
+            return False
+        example = self._data_plane.example
+        if example is None or _takes_long(example, len(parsed.rows)):
             return False
         if self._limits is not None and self._limits.wait(head.client, head.probe)[0]:
             return False
@@ -261,3 +265,8 @@ class PredictEndpoint:
             headers = (*headers, (b"retry-after", str(wait).encode()))
         body = Body(self._dialect.write_rejection(rejection))
         return Reply(self._dialect.status[rejection.cause], body, headers)
+
+
+def _takes_long(output: Output, rows: int) -> bool:
+    """Whether an answer like this one to so many rows is too much for the event loop to write."""
+    return output.is_open or output.cells * rows > _FEW_CELLS * len(output.values)

@@ -43,11 +43,25 @@ class Output(msgspec.Struct, frozen=True):
     @property
     def records(self) -> list[Any]:
         """What each row gets in JSON: by name where its values have names, else a value or a list of them."""
-        values: list[Any] = self.values.tolist()
+        return self.records_of(self.values)
+
+    def records_of(self, values: Values) -> list[Any]:
+        """The same of some rows of `values`."""
+        listed: list[Any] = values.tolist()
         if self.columns is None:
-            return values
-        rows = values if self.values.ndim > 1 else [[value] for value in values]
+            return listed
+        rows = listed if values.ndim > 1 else [[value] for value in listed]
         return [dict(zip(self.columns, row, strict=True)) for row in rows]
+
+    @property
+    def cells(self) -> int:
+        """How many values and probabilities there are, as a measure of how long they take to be written."""
+        return self.values.size + (0 if self.probabilities is None else self.probabilities.size)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a value may be as long as the model likes: a text, or something nested, which is no class of it."""
+        return self.values.dtype.kind in "OSU" and self.classes is None
 
     @property
     def values_per_row(self) -> int:

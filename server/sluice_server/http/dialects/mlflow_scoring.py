@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from sluice_server.http import json_body
-from sluice_server.http.dialects import csv_rows
+from sluice_server.http.dialects import csv_rows, parts
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.inference import tables
 from sluice_server.inference.cells import type_name
@@ -59,7 +59,8 @@ class MlflowDialect:
         return json_body.too_many_parts(body, self._rows.max_rows) or self._parse_json(body)
 
     def write(self, prediction: Prediction, echo: Any) -> Body:
-        return Body(_encode({"predictions": prediction.output.records, "prediction_id": prediction.id}))
+        records = parts.listed(prediction.output.values, prediction.output.records_of)
+        return Body(_encode({"predictions": records, "prediction_id": prediction.id}))
 
     def write_rejection(self, rejection: Rejection) -> bytes:
         return _encode({"error_code": _ERROR_CODES[rejection.cause], "message": rejection.located})

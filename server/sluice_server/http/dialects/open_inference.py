@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice_server.http import json_body
-from sluice_server.http.dialects import tensors
+from sluice_server.http.dialects import parts, tensors
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.http.dialects.tensors import Tensor, TensorError
 from sluice_server.inference.params import NO_PARAMS, ParamReader
@@ -111,23 +111,23 @@ class OpenInferenceDialect:
         output = prediction.output
         found = {PREDICTIONS: output.values, PROBABILITIES: output.probabilities}
         wanted = echo.outputs or dict.fromkeys(_OUTPUTS, echo.binary)
-        parts, binary = [], list[bytes]()
+        written, binary = [], list[bytes]()
         for name, as_bytes in wanted.items():
             if (array := found[name]) is None:
                 continue
             part = {"name": name, "shape": list(array.shape), "datatype": tensors.datatype(array)}
             if as_bytes:
                 binary.append(tensors.to_bytes(array))
-                parts.append({**part, "parameters": {"binary_data_size": len(binary[-1])}})
+                written.append({**part, "parameters": {"binary_data_size": len(binary[-1])}})
             else:
-                parts.append({**part, "data": tensors.to_list(array)})
+                written.append({**part, "data": parts.listed(array.ravel(), tensors.to_list)})
         text = _encode(
             {
                 "model_name": self._identity.model,
                 "model_version": self._identity.version,
                 **({} if echo.id is None else {"id": echo.id}),
                 "parameters": {"prediction_id": prediction.id},
-                "outputs": parts,
+                "outputs": written,
             }
         )
         if not binary:

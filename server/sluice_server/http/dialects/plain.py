@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from sluice_server.http import json_body, python_json
+from sluice_server.http.dialects import parts
 from sluice_server.http.dialects.port import STATUS, Body, Parsed
 from sluice_server.inference.cells import Number, type_name
 from sluice_server.inference.params import NO_PARAMS, ParamReader
@@ -35,8 +36,8 @@ class _MatrixWithMissing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Answer(msgspec.Struct, gc=False):
-    predictions: list[Any]
-    probabilities: list[Any] | None
+    predictions: Any  # lists, as `parts.listed` has them
+    probabilities: Any
     model_version: str
     prediction_id: str | None
 
@@ -71,8 +72,8 @@ class PlainDialect:
     def write(self, prediction: Prediction, echo: Any) -> Body:
         output = prediction.output
         answer = _Answer(
-            output.values.tolist() if output.values.ndim == 1 else output.records,
-            None if output.probabilities is None else output.probabilities.tolist(),
+            parts.listed(output.values) if output.values.ndim == 1 else parts.listed(output.values, output.records_of),
+            None if output.probabilities is None else parts.listed(output.probabilities),
             self._model_version,
             prediction.id,
         )

@@ -8,11 +8,12 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from dev.bench.faulty.faulty import Faults, Slow
 from sluice_server.http import asgi
@@ -20,9 +21,10 @@ from sluice_server.http.dialects.plain import PlainDialect
 from sluice_server.http.dialects.port import Body, Parsed
 from sluice_server.http.intake import Intake
 from sluice_server.http.predict import PredictEndpoint
-from sluice_server.http.request import Request
+from sluice_server.http.request import Request, WholeRequest
 from sluice_server.inference.batching import Batcher
 from sluice_server.inference.data_plane import DataPlane
+from sluice_server.inference.pace import Pace
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog
 from sluice_server.inference.rejection import Rejection
@@ -210,6 +212,71 @@ def test_other_requests_are_answered_while_a_large_one_is_read_and_written(clien
     asyncio.run(run())
     assert sent[0]["status"] == 200
     assert len(json.loads(sent[1]["body"])["predictions"]) == 1_001
+
+
+class Where(PlainDialect):
+    """Notes in which thread answers are written."""
+
+    def __init__(self, rows: RowReader, identity: Identity) -> None:
+        super().__init__(rows, identity)
+        self.threads: list[str] = []
+
+    def write(self, prediction: Prediction, echo: Any) -> Body:
+        self.threads.append(threading.current_thread().name.partition("_")[0])
+        return super().write(prediction, echo)
+
+
+@dataclass
+class Whole:
+    """A request that has come as a whole."""
+
+    body: bytes
+    scope: Scope = field(default_factory=dict)
+    answers: list[bytes] = field(default_factory=list)
+
+    def answer(self, content: bytes, headers: asgi.Headers) -> None:
+        self.answers.append(content)
+
+    def hand_on(self) -> None:
+        raise AssertionError("nothing failed")
+
+
+@pytest.mark.parametrize(
+    ("a_row", "rows", "thread"),
+    [
+        (np.zeros(3_000), 1, "MainThread"),
+        (np.zeros(3_000), 2, "aside"),
+        (np.zeros(()), 100, "MainThread"),
+        (np.array("a text", dtype=object), 1, "aside"),
+    ],
+    ids=["few values", "many values", "many rows", "texts"],
+)
+def test_the_size_of_an_answer_decides_where_it_is_written(start: Start, a_row: Any, rows: int, thread: str) -> None:
+    """Two rows may be longer than a thousand others; and what is written aside is not answered at once either."""
+    client = start(load=False)
+    pod = client.process.pod
+    dialect = Where(RowReader(pod.manifest.schema, 1_000), pod.identity)
+    endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, PredictionLog(pod.identity, (), 0.0), large())
+    body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * rows}).encode()
+    head = asgi.read_head({"type": "http", "headers": []}, b"x-correlation-id")
+
+    def predict(asked: Rows) -> Output:
+        return Output(np.stack([a_row] * len(asked)), None, None)
+
+    async def run(worker: ThreadPoolExecutor) -> bool:
+        pod.data_plane.take(Batcher(predict, worker, 1_000, Pace(1_000)), None)
+        pod.data_plane.open(predict(np.zeros((1, 4))))
+        await endpoint(Request(received(body), asyncio.Queue[Message]().put, head, "gateway", ()))
+        whole = Whole(body)
+        taken = endpoint.at_once(WholeRequest(whole, head, "gateway", ()))
+        await asyncio.sleep(0)
+        assert len(whole.answers) == taken
+        return taken
+
+    with ThreadPoolExecutor(1) as worker:
+        taken = asyncio.run(run(worker))
+    assert set(dialect.threads) == {thread}
+    assert taken or thread == "aside"
 
 
 class Counting(PlainDialect):
