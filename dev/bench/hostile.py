@@ -48,7 +48,7 @@ class Hostile:
 
 
 def bodies() -> list[Hostile]:
-    """All of them about as large as a body may be."""
+    """Nearly all of them about as large as a body may be."""
     infer = "/v2/models/iris/infer"
     row = b"[1e308,1e308,1e308,1e308],"
     text = b'{"inputs":[{"name":"x","shape":[1048000,1],"datatype":"BYTES","parameters":{"binary_data_size":4192000}}]}'
@@ -74,11 +74,75 @@ def bodies() -> list[Hostile]:
         Hostile("CSV: an open quote", "/invocations", b'0,1,2,3\n"' + b'""' * (_SIZE // 2 - 5), _CSV),
         Hostile("empty texts as bytes", infer, text + bytes(4_192_000), _BYTES, _json_bytes(text)),
         Hostile("a tensor of lists", infer, _list(b'{"inputs": [{"data": [', b"[],", b"[]]}]}")),
+        *_numbers(infer),
+        *_texts(infer),
     ]
 
 
-def _list(start: bytes, item: bytes, end: bytes) -> bytes:
-    return start + item * ((_SIZE - len(start) - len(end)) // len(item)) + end
+def _numbers(infer: str) -> list[Hostile]:
+    """Numbers that take a reader long: near the ends of a double, with many digits, and what only looks like one."""
+    tiny, rows = b"1e-308,", b"[1e-308,1e-308,1e-308,1e-308]"
+    tensor = b'{"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP64", "data": ['
+    half = b"8.8793529866786806347e-99,"  # nearly half-way between two doubles
+    return [
+        Hostile("1e-308", "/predict", _list(b'{"features": [[', tiny, b"1]]}")),
+        Hostile("1e-308", "/invocations", _list(b'{"instances": [[', tiny, b"1]]}")),
+        Hostile("1e-308", infer, _list(tensor, tiny, b"1]}]}")),
+        Hostile("1e-308", "/feedback", _list(b'{"prediction_id": "x", "labels": [', tiny, b"1]}")),
+        Hostile("10,000 rows of 1e-308", "/predict", b'{"features": [' + (rows + b",") * 9_999 + rows + b"]}"),
+        Hostile("1e-308, 16 kB", "/predict", _list(b'{"features": [[', tiny, b"1]]}", 16_384)),
+        Hostile("1e289", "/predict", _list(b'{"features": [[', b"1e289,", b"1]]}")),
+        Hostile("numbers of 20 digits", "/invocations", _list(b'{"instances": [[', half, b"1]]}")),
+        Hostile("whole numbers of 309 digits", "/invocations", _list(b'{"instances": [[', b"7" * 309 + b",", b"1]]}")),
+        Hostile(
+            "fractions of 323 digits",
+            "/predict",
+            _list(b'{"features": [[', b"0." + b"0" * 306 + half[2:19] + b",", b"1]]}"),
+        ),
+        Hostile("NaN and whole numbers", "/invocations", _list(b'{"instances": [NaN,', b"1,", b"1]}")),
+        Hostile(
+            "CSV: digits and a letter", "/invocations", _list(b"0,1,2,3\n", b"1" * 130_000 + b"x,1,1,1\n", b""), _CSV
+        ),
+        Hostile("CSV: numbers of 400 digits", "/invocations", _list(b"0,1,2,3\n", b"1" * 400 + b",1,1,1\n", b""), _CSV),
+        Hostile(
+            "a shape of many sizes",
+            infer,
+            _list(
+                b'{"inputs": [{"name": "x", "datatype": "FP64", "data": [1], "shape": [1',
+                b",9223372036854775807",
+                b"]}]}",
+            ),
+        ),
+    ]
+
+
+def _texts(infer: str) -> list[Hostile]:
+    """Texts and names that are long, many, or full of what a reader looks for."""
+    data = b'{"inputs": [{"name": "x", "shape": [1, 4], "datatype": "BOOL", "data": ['
+    return [
+        Hostile("empty texts", "/feedback", _list(b'{"prediction_id": "x", "labels": [', b'"",', b'""]}')),
+        Hostile("a text of e", "/predict", b'{"features": "' + b"0e" * (_SIZE // 2) + b'"}'),
+        Hostile("pairs beside NaN", "/invocations", _list(b'{"instances": [NaN,"', b"\\ud83d\\ude00", b'"]}')),
+        Hostile("white space", "/invocations", b'{"inputs":' + b" " * _SIZE + b"NaN"),
+        Hostile("a long name", "/predict", b'{"features": [[1,2,3,4]], "' + b"k" * _SIZE + b'": 1}'),
+        Hostile(
+            "a table of many columns",
+            "/invocations",
+            _list(b'{"dataframe_split": {"columns": [', b"1,", b'1], "data": [[1]]}}'),
+        ),
+        Hostile("1 for booleans", infer, _list(data, b"1,", b"1]}]}")),
+        Hostile(
+            "CSV: 200 columns",
+            "/invocations",
+            b"0,1,2,3" + b",x" * 196 + b"\n" + (b"1" + b",1" * 199 + b"\n") * 9_999,
+            _CSV,
+        ),
+        Hostile("CSV: long texts", "/invocations", _list(b"0,1,2,3\n", b"a" * 130_000 + b",1,1,1\n", b""), _CSV),
+    ]
+
+
+def _list(start: bytes, item: bytes, end: bytes, size: int = _SIZE) -> bytes:
+    return start + item * ((size - len(start) - len(end)) // len(item)) + end
 
 
 def _keys() -> bytes:

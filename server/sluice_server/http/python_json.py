@@ -1,7 +1,7 @@
 """JSON by Python's own reader, for the bodies that msgspec does not read, or reads slowly.
 
-msgspec takes up to 40 us for a number near the ends of a double (1e-308, 1e300), and for one with more digits than a
-double has: a hundred times as long as for others. 4 MB of them take seconds, in which no other thread runs. Python's
+msgspec takes up to 40 us for a number near the ends of a double (1e-308, 1e300), and for one with many more digits than
+a double has: a hundred times as long as for others. 4 MB of them take seconds, in which no other thread runs. Python's
 reader takes a microsecond for any number, and lets other threads run between two of them.
 """
 
@@ -10,13 +10,17 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 _FEW = 100  # slow numbers: they take msgspec some milliseconds at most
+_SHORTEST = 5  # bytes of a slow number: 1e300
 _SHAPE = bytes.maketrans(b"123456789E", b"000000000e")  # all that tells a slow number from others
-_FAR, _LONG = b"0e000", b"0" * 20 + b"e"  # an exponent of three digits; more digits than a double has, and an exponent
+_FAR = re.compile(b"e000")  # an exponent of three digits; to count them as bytes takes four times as long
+_LONG = b"0" * 20 + b"e"  # more digits than a double has, and an exponent
+_ZEROS, _RUN = b"0" * 256, 1_000  # of a fraction near the smallest double; digits
 _LARGE = 1024 * 1024  # bytes; numbers of so many are read in less than 50 ms at once
 _MAY_BE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
@@ -26,10 +30,20 @@ _ESCAPE = re.compile(
 
 def is_slow(body: bytes) -> bool:
     """Whether msgspec would take long for the numbers of a body. Itself it looks at a megabyte in some milliseconds."""
+    if len(body) <= _FEW * _SHORTEST:
+        return False
+    if body.count(_ZEROS) > _FEW or _long_runs(body) > _FEW:
+        return True
     if body.count(b"e") + body.count(b"E") <= _FEW:
         return False
     shape = body.translate(_SHAPE, b"+-.")
-    return shape.count(_FAR) + shape.count(_LONG) > _FEW
+    far = sum(1 for _ in islice(_FAR.finditer(shape), _FEW + 1))
+    return far + shape.count(_LONG) > _FEW
+
+
+def _long_runs(body: bytes) -> int:
+    """How many thousands of bytes are digits alone: a whole number takes the square of its length."""
+    return sum(body[at : at + _RUN].isdigit() for at in range(0, len(body), _RUN))
 
 
 def read(body: bytes, nan: bool = False) -> Any:

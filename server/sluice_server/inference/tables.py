@@ -13,6 +13,17 @@ from typing import Any
 from sluice_server.inference.rejection import Rejection, invalid
 from sluice_server.model.schema import Schema
 
+_MORE_COLUMNS = 10_000
+
+
+def too_wide(columns: int, schema: Schema) -> Rejection | None:
+    """Rejects a table with so many columns beside those of the schema that its names alone would take long."""
+    most = len(schema.columns) + _MORE_COLUMNS
+    if columns <= most:
+        return None
+    message = f"the table has {columns} columns, and {most} is the limit: leave out what the model does not need"
+    return invalid((), "wrong_length", message)
+
 
 def header(names: tuple[str, ...], schema: Schema) -> tuple[str, ...] | Rejection:
     """What the columns of a table that has these names are called in the schema; more than it needs may be there."""

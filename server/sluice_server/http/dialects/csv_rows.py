@@ -40,6 +40,8 @@ def read(body: bytes, reader: RowReader) -> Rows | Rejection:
             Cause.TOO_LARGE, f"the table has more than {reader.max_rows} rows, which is the limit: split it"
         )
     first, *rows = lines or [[]]
+    if refused := tables.too_wide(len(first), reader.schema):
+        return refused
     names = _header(first, reader.schema)
     if isinstance(names, Rejection):
         return names

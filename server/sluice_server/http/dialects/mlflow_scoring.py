@@ -6,6 +6,7 @@ What MLflow's own server would cut or guess is refused: 2.9 for a whole number, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 import msgspec
@@ -23,6 +24,7 @@ from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
 
 _encode = msgspec.json.Encoder().encode
+_SHOWN = 50  # names, and characters of one
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _ERROR_CODES = {  # those of MLflow
     Cause.INVALID: "INVALID_PARAMETER_VALUE",
@@ -74,7 +76,7 @@ class MlflowDialect:
             return invalid((), "dict_type", f"the body must be an object, not {type_name(content)}")
         forms = [form for form in _FORMS if form in content]
         if len(forms) != 1 or content.keys() - {*_FORMS, "params"}:
-            found = ", ".join(map(repr, content)) or "nothing"
+            found = ", ".join(repr(name[:_SHOWN]) for name in islice(content, _SHOWN)) or "nothing"
             return invalid((), "missing", f"the body must have one of {', '.join(_FORMS)}, and has {found[:200]}")
         (form,) = forms
         read = self._split if form == "dataframe_split" else self._values
@@ -112,6 +114,8 @@ class MlflowDialect:
             names = self._rows.schema.names
         elif not isinstance(names, list):
             return invalid(("columns",), "list_type", f"a list of names is needed, not {type_name(names)}")
+        if refused := tables.too_wide(len(names), self._rows.schema):
+            return refused.below("columns")
         called = tables.header(tuple(map(str, names)), self._rows.schema)
         if isinstance(called, Rejection):
             return called.below("columns")

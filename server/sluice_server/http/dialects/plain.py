@@ -24,6 +24,7 @@ from sluice_server.inference.rows import RowReader
 from sluice_server.model.identity import Identity
 from sluice_server.model.schema import Rows
 
+_SHOWN = 300  # characters of a name
 _encode = msgspec.json.Encoder().encode
 
 
@@ -128,6 +129,6 @@ def _other_fields(content: dict[str, Any]) -> Rejection | None:
         return invalid(("body", "features"), "missing", "the field 'features' is required")
     for field in content:
         if field != "features":
-            message = f"there is no field {field!r}; 'features' is the only one"
+            message = f"there is no field {field[:_SHOWN]!r}; 'features' is the only one"
             return invalid(("body", field), "extra_forbidden", message)
     return None

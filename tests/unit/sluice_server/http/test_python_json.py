@@ -13,6 +13,7 @@ from sluice_server.http import json_body, python_json
 MANY = 101
 SLOW = [
     *("1e-308", "1E308", "1e+300", "-1.5e0308", "1.2345678901234567e-291", "5e-324"),
+    "0." + "0" * 306 + "12345678901234567",
     "3.9214182819094303793e-29",  # half-way between two doubles: its 20th digit decides
 ]
 FAST = [
@@ -30,6 +31,13 @@ def test_slow_numbers_are_seen_however_they_are_written(number: str) -> None:
     """They took 40 us each, in which nobody else was answered."""
     assert python_json.is_slow(listed(number))
     assert not python_json.is_slow(listed(number, 20)), "a few take no time"
+
+
+def test_long_whole_numbers_are_slow_and_stay_what_they_are() -> None:
+    """The time for one grows with the square of its digits, of which 4,300 are allowed."""
+    assert python_json.is_slow(listed("7" * 4_000))
+    assert json_body.decode(msgspec.json.Decoder(), listed("7" * 4_000)) == [int("7" * 4_000)] * MANY
+    assert not python_json.is_slow(listed("7" * 900))
 
 
 @pytest.mark.parametrize("number", FAST)

@@ -216,6 +216,26 @@ def test_a_cell_of_digits_takes_no_more_time_than_it_has_length(cell: str) -> No
     assert growth(read) < LINEAR
 
 
+def test_a_table_of_far_too_many_columns_is_refused_by_their_number() -> None:
+    """Two million names took a second, in which nobody else was answered. Some more than the model has may be there."""
+    names, body = ["a", "i", "t"] + [f"x{at}" for at in range(10_000)], b"0.5,2,true" + b",1" * 10_000
+    for more, code in (([], 0), (["y"], 400)):
+        columns = names + more
+        split = {"dataframe_split": {"columns": columns, "data": [[0.5, 2, True] + [1] * (len(columns) - 3)]}}
+        csv = ",".join(columns).encode() + b"\n" + body + b",1" * len(more)
+        for content, kind in ((split, "application/json"), (csv, "text/csv")):
+            if code:
+                assert "the table has 10004 columns, and 10003 is the limit" in rejected(dialect(), content, kind)[2]
+            else:
+                assert rows(dialect(), content, kind) == [[0.5, 2, 1]]
+
+
+def test_a_search_for_nan_takes_no_more_time_than_the_body_has_length() -> None:
+    """A pattern for it stopped at each of 4 MB of spaces, for a second."""
+    assert growth(lambda length: rejected(dialect(), b" " * length + b"NaN")) < LINEAR
+    assert growth(lambda length: rejected(dialect(), b"NaN" * length)) < LINEAR
+
+
 def test_a_number_in_csv_has_a_longest_length() -> None:
     """All doubles have room in it, with some digits behind the point."""
     longest = f"0.{'5' * 398}".encode()
