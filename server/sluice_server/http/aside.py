@@ -13,11 +13,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
+
+from sluice_server.inference.leaving import unless_gone
 
 T = TypeVar("T")
 
@@ -46,6 +48,20 @@ class Aside:
     def is_full(self) -> bool:
         """Whether so much waits that nothing more should be begun."""
         return len(self._line) >= MOST_WAITING
+
+    async def run(
+        self, disconnected: Callable[[], Awaitable[object]], size: int, work: Callable[..., T], *arguments: object
+    ) -> T | None:
+        """What `work` gives; raises what it raises. None if its caller goes away while it waits for others.
+
+        `disconnected` is awaited meanwhile, and returns then. `size` is in bytes.
+        """
+        waits = self._busy
+        pending = self.submit(size, work, *arguments)
+        if not waits:
+            return await pending
+        outcome = await unless_gone(disconnected, pending)
+        return outcome
 
     def submit(self, size: int, work: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """What `work` will give, or raise. `size`: in bytes, of what is to be done. Cancelled, it leaves the line."""

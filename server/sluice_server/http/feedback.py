@@ -20,7 +20,6 @@ from sluice_server.http.dialects import CLIENT_GONE
 from sluice_server.http.intake import SMALL_BODY, Intake
 from sluice_server.inference.feedback import Feedback
 from sluice_server.inference.labels import TooManyPendingError
-from sluice_server.inference.leaving import unless_gone
 from sluice_server.inference.prediction_ids import MAX_ROWS, FeedbackError
 
 _NO_ID = (
@@ -104,7 +103,7 @@ async def _given(body: bytes, request: Request, aside: Aside) -> FeedbackBody | 
     """What a body says; None if its client went away before it was read. Raises NOT_JSON."""
     if len(body) <= SMALL_BODY:
         return json_body.decode(_DECODER, body)
-    return await unless_gone(request.receive, aside.submit(len(body), json_body.decode, _DECODER, body))
+    return await aside.run(request.receive, len(body), json_body.decode, _DECODER, body)
 
 
 def _unprocessable(kind: str, location: tuple[str | int, ...], message: str) -> JSONResponse:

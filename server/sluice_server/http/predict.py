@@ -22,7 +22,6 @@ from sluice_server.http.request import Reply, Request, Stopwatch, WholeRequest
 from sluice_server.inference.data_plane import NOT_READY, DataPlane
 from sluice_server.inference.feature_bins import FeatureBins
 from sluice_server.inference.kept_rows import Keeper
-from sluice_server.inference.leaving import unless_gone
 from sluice_server.inference.metrics import Metrics
 from sluice_server.inference.prediction import Prediction
 from sluice_server.inference.prediction_log import PredictionLog
@@ -42,7 +41,7 @@ _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECON
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
 STOPPING = Rejection(Cause.OVERLOADED, "the pod is being stopped before it came to this request: send it again")
 _LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these another try may succeed
-_FEW_CELLS = 4_000  # what has more is written aside, so that all other requests are answered meanwhile
+_FEW_CELLS = 10_000  # what has more is written aside, so that all other requests are answered meanwhile
 # After these the rest of the body is not worth reading.
 _CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
 
@@ -135,8 +134,8 @@ class PredictEndpoint:
         if prediction is None or isinstance(prediction, Rejection):
             return _GONE if prediction is None else self._rejected(request, prediction)
         if _takes_long(prediction.output, len(rows)):  # before all bodies: it is nearly done
-            writing = self._intake.aside.submit(0, self._dialect.write, prediction, parsed.echo)
-            answer = await unless_gone(request.receive, writing)
+            aside = self._intake.aside
+            answer = await aside.run(request.receive, 0, self._dialect.write, prediction, parsed.echo)
         else:
             answer = self._dialect.write(prediction, parsed.echo)
         if answer is None:
@@ -155,7 +154,7 @@ class PredictEndpoint:
                 return self._parse(body, head)
             if self._intake.aside.is_full:
                 return self._intake.no_room
-            return await unless_gone(receive, self._intake.aside.submit(len(body), self._parse, body, head))
+            return await self._intake.aside.run(receive, len(body), self._parse, body, head)
 
     @property
     def free(self) -> bool:

@@ -17,9 +17,12 @@ import msgspec
 
 _FEW = 100  # slow numbers: they take msgspec some milliseconds at most
 _SHORTEST = 5  # bytes of a slow number: 1e300
-_SHAPE = bytes.maketrans(b"123456789E", b"000000000e")  # all that tells a slow number from others
-_FAR = re.compile(b"e000")  # an exponent of three digits; to count them as bytes takes four times as long
-_LONG = b"0" * 20 + b"e"  # more digits than a double has, and an exponent
+# An exponent of three digits, or one after more digits than a double has; each sign is searched for by itself, because
+# a pattern that begins with one certain character is found ten times as fast.
+_SLOW = {
+    sign: re.compile(rb"%b(?<=[0-9.]%b)(?:[-+]?[0-9]{3}|(?<=[0-9.]{20}%b))" % (sign, sign, sign))
+    for sign in (b"e", b"E")
+}
 _ZEROS, _RUN = b"0" * 256, 1_000  # of a fraction near the smallest double; digits
 _LARGE = 1024 * 1024  # bytes; numbers of so many are read in less than 50 ms at once
 _MAY_BE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -32,13 +35,12 @@ def is_slow(body: bytes) -> bool:
     """Whether msgspec would take long for the numbers of a body. Itself it looks at a megabyte in some milliseconds."""
     if len(body) <= _FEW * _SHORTEST:
         return False
-    if body.count(_ZEROS) > _FEW or _long_runs(body) > _FEW:
-        return True
-    if body.count(b"e") + body.count(b"E") <= _FEW:
-        return False
-    shape = body.translate(_SHAPE, b"+-.")
-    far = sum(1 for _ in islice(_FAR.finditer(shape), _FEW + 1))
-    return far + shape.count(_LONG) > _FEW
+    found = body.count(_ZEROS) + _long_runs(body)
+    for sign, pattern in _SLOW.items():
+        if sign in body:
+            for at in range(0, len(body), _LARGE):  # between two parts others may run
+                found += sum(1 for _ in islice(pattern.finditer(body, at, at + _LARGE), _FEW + 1))
+    return found > _FEW
 
 
 def _long_runs(body: bytes) -> int:

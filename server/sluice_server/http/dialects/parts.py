@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-PART = 20_000  # values; they take some milliseconds
+PART = 50_000  # values; they take some milliseconds
 _encode = msgspec.json.Encoder().encode
 
 

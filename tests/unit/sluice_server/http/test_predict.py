@@ -189,10 +189,10 @@ class Waiting(PlainDialect):
 def test_other_requests_are_answered_while_a_large_one_is_read_and_written(client: Client) -> None:
     """A health check that waits for some megabytes of CSV would end the pod."""
     pod = client.process.pod
-    dialect = Waiting(RowReader(pod.manifest.schema, 2_000), pod.identity)
+    dialect = Waiting(RowReader(pod.manifest.schema, 3_000), pod.identity)
     log = PredictionLog(pod.identity, (), 0.0)
     endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, log, large())
-    body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * 1_001}).encode()
+    body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * 2_501}).encode()
     sent: list[Message] = []
 
     receive = received(body)
@@ -211,7 +211,7 @@ def test_other_requests_are_answered_while_a_large_one_is_read_and_written(clien
 
     asyncio.run(run())
     assert sent[0]["status"] == 200
-    assert len(json.loads(sent[1]["body"])["predictions"]) == 1_001
+    assert len(json.loads(sent[1]["body"])["predictions"]) == 2_501
 
 
 class Where(PlainDialect):
@@ -245,14 +245,14 @@ class Whole:
     ("a_row", "rows", "thread"),
     [
         (np.zeros(3_000), 1, "MainThread"),
-        (np.zeros(3_000), 2, "aside"),
+        (np.zeros(3_000), 4, "aside"),
         (np.zeros(()), 100, "MainThread"),
         (np.array("a text", dtype=object), 1, "aside"),
     ],
     ids=["few values", "many values", "many rows", "texts"],
 )
 def test_the_size_of_an_answer_decides_where_it_is_written(start: Start, a_row: Any, rows: int, thread: str) -> None:
-    """Two rows may be longer than a thousand others; and what is written aside is not answered at once either."""
+    """Four rows may be longer than a thousand others; and what is written aside is not answered at once either."""
     client = start(load=False)
     pod = client.process.pod
     dialect = Where(RowReader(pod.manifest.schema, 1_000), pod.identity)
@@ -297,9 +297,9 @@ class Counting(PlainDialect):
 def test_large_bodies_are_read_one_after_the_other(client: Client) -> None:
     """Each keeps Python to itself for some time: a health check waits for one of them, and not for all."""
     pod = client.process.pod
-    dialect = Counting(RowReader(pod.manifest.schema, 2_000), pod.identity)
+    dialect = Counting(RowReader(pod.manifest.schema, 3_000), pod.identity)
     endpoint = PredictEndpoint(dialect, pod.data_plane, pod.metrics, PredictionLog(pod.identity, (), 0.0), large())
-    body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * 1_001}).encode()
+    body = json.dumps({"features": [[5.1, 3.5, 1.4, 0.2]] * 2_501}).encode()
     statuses: list[int] = []
 
     async def send(message: Message) -> None:
