@@ -99,11 +99,14 @@ def add_feedback(app: FastAPI, feedback: Feedback | None, intake: Intake, key_fi
         return JSONResponse(msgspec.to_builtins(answer), 202 if counted.pending else 200)
 
 
+def decode(body: bytes) -> FeedbackBody:
+    """What a body says; raises NOT_JSON."""
+    return json_body.decode(_DECODER, body)
+
+
 async def _given(body: bytes, request: Request, aside: Aside) -> FeedbackBody | None:
     """What a body says; None if its client went away before it was read. Raises NOT_JSON."""
-    if len(body) <= SMALL_BODY:
-        return json_body.decode(_DECODER, body)
-    return await aside.run(request.receive, len(body), json_body.decode, _DECODER, body)
+    return decode(body) if len(body) <= SMALL_BODY else await aside.run(request.receive, len(body), decode, body)
 
 
 def _unprocessable(kind: str, location: tuple[str | int, ...], message: str) -> JSONResponse:

@@ -30,7 +30,6 @@ from sluice_server.inference.rejection import Cause, Rejection, invalid
 from sluice_server.inference.request_metrics import Meter, Silent
 from sluice_server.inference.tracing import Trace, Tracing
 from sluice_server.model.schema import Rows
-from sluice_server.runtimes.output import Output
 
 logger = logging.getLogger("sluice.predict")
 
@@ -133,7 +132,7 @@ class PredictEndpoint:
         prediction = await self._data_plane.predict(rows, request.entry, head.probe, request.receive, parsed.params)
         if prediction is None or isinstance(prediction, Rejection):
             return _GONE if prediction is None else self._rejected(request, prediction)
-        if _takes_long(prediction.output, len(rows)):  # before all bodies: it is nearly done
+        if prediction.output.is_open or prediction.output.cells > _FEW_CELLS:  # before all bodies: it is nearly done
             aside = self._intake.aside
             answer = await aside.run(request.receive, 0, self._dialect.write, prediction, parsed.echo)
         else:
@@ -174,8 +173,7 @@ class PredictEndpoint:
         parsed = self._parse(body, head)
         if isinstance(parsed, Rejection) or parsed.params or not self._data_plane.answers_at_once(len(parsed.rows)):
             return False
-        example = self._data_plane.example
-        if example is None or _takes_long(example, len(parsed.rows)):
+        if len(parsed.rows) * self._data_plane.cells_per_row > _FEW_CELLS:
             return False
         if self._limits is not None and self._limits.wait(head.client, head.probe)[0]:
             return False
@@ -264,8 +262,3 @@ class PredictEndpoint:
             headers = (*headers, (b"retry-after", str(wait).encode()))
         body = Body(self._dialect.write_rejection(rejection))
         return Reply(self._dialect.status[rejection.cause], body, headers)
-
-
-def _takes_long(output: Output, rows: int) -> bool:
-    """Whether an answer like this one to so many rows is too much for the event loop to write."""
-    return output.is_open or output.cells * rows > _FEW_CELLS * len(output.values)

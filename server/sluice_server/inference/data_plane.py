@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ class DataPlane:
 
     `ready` says whether callers may be answered. `classes` are the labels of a classifier in the order of its class
     indexes, and None for other models and as long as there is none. `example` is what it gives for its input example.
+    `cells_per_row`: values and probabilities of an answer; infinite where a value may be as long as the model likes.
     Without a keyring predictions have no ids. `kept`: the share of predictions whose rows the store keeps, 0 to 1.
     With a `tolerance` predicted numbers have ids, too, and not only classes.
     """
@@ -40,6 +42,7 @@ class DataPlane:
         self.ready = False
         self.classes: tuple[Any, ...] | None = None
         self.example: Output | None = None
+        self.cells_per_row = math.inf
         self._revision = revision
         self._keyring = keyring
         self._kept = kept
@@ -63,6 +66,7 @@ class DataPlane:
     def open(self, example: Output) -> None:
         """From now on callers are answered; the model has given `example` for its input example."""
         self.example = example
+        self.cells_per_row = math.inf if example.is_open else example.cells / len(example.values)
         self.ready = True
 
     async def predict(
