@@ -23,7 +23,7 @@ _ERRORS = {
     "422": "The body does not fit the signature; `detail` names the field.",
     "429": "This client asks too often; `Retry-After` says how many seconds to wait.",
     "500": "The model failed on this request.",
-    "503": "No model is ready, or too many rows wait; `Retry-After` says how many seconds to wait.",
+    "503": "No model is ready, or too many rows or bodies wait; `Retry-After` says how many seconds to wait.",
 }
 NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "No model is ready, or the pod is being stopped."}}
 NO_MODEL: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such model, or no such version of it."}}

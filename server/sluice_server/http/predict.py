@@ -38,7 +38,7 @@ _GONE = Reply(CLIENT_GONE)
 _UNREAD = invalid(("body",), "value_error", "the body cannot be read")
 _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECONDS:g} s")
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
-STOPPING = Rejection(Cause.OVERLOADED, "the pod is being stopped before it came to this request: send it again")
+STOPPING = Rejection(Cause.OVERLOADED, "the pod is being stopped, and had no time for this request: send it again")
 _LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these another try may succeed
 _FEW_CELLS = 10_000  # what has more is written aside, so that all other requests are answered meanwhile
 # After these the rest of the body is not worth reading.
