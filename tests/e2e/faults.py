@@ -228,7 +228,7 @@ ALL = dict.fromkeys(PHASES, 60.0)  # a pod that starts on a small machine, and a
 OF_CANARY = {"Stepping": 15.0, "RollingBack": 5.0}  # until weight 0 is live, it gets requests
 WIPE = ("patch", "modeldeployment", "{name}", "--subresource=status", "--type=merge", "-p", '{"status":null}')
 FAULTS = (
-    Fault("none", _nothing, in_ci=True),
+    Fault("none", _nothing),
     Fault("operator killed", _operator_killed),
     Fault("operator replaced in mid-run", _operator_upgraded),
     Fault("leading operator stopped for 30 s, then two of them", _leader_stopped, _leader_goes_on, lasts=30.0),

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,23 @@ async def doctor(cluster: Addresses, *options: str) -> tuple[int | None, list[st
     return process.returncode, out.decode().splitlines()
 
 
-async def test_a_healthy_installation_is_all_ok(cluster: Addresses, place: Place, versions: Versions) -> None:
-    """With a model that is served, so that its metrics are looked at; the gateway really divides requests."""
+@pytest.fixture(scope="module")
+async def served(place: Place, versions: Versions) -> AsyncIterator[None]:
+    """A model, so that its metrics are looked at."""
     async with deployed(place, manifest("iris-doctor"), versions.first) as iris:
         await iris.until_ready()
-        code, lines = await doctor(cluster)
+        yield
+
+
+@pytest.mark.usefixtures("served")
+async def test_a_healthy_installation_is_all_ok(cluster: Addresses) -> None:
+    """The gateway really divides requests."""
+    code, lines = await doctor(cluster)
     assert (code, len(lines)) == (0, CHECKS), lines
     assert any("divides requests by header and by weight" in line for line in lines), lines
 
 
+@pytest.mark.usefixtures("served")
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
@@ -43,14 +52,10 @@ async def test_a_healthy_installation_is_all_ok(cluster: Addresses, place: Place
         ("SLUICE_GATEWAY_ADDRESS", "http://gateway.nowhere.svc", "the gateway at http://gateway.nowhere.svc"),
     ],
 )
-async def test_a_wrong_setting_is_named(
-    kubectl: Kubectl, place: Place, versions: Versions, setting: str, value: str, says: str
-) -> None:
+async def test_a_wrong_setting_is_named(kubectl: Kubectl, setting: str, value: str, says: str) -> None:
     """As the operator's pod sees it: the check runs there with another value."""
-    async with deployed(place, manifest("iris-doctor"), versions.first) as iris:
-        await iris.until_ready()
-        check = f"{setting}={value} python -m sluice_operator.installation.check || true"
-        where = ("exec", "-n", "sluice-system", "deployment/sluice-operator", "--", "sh", "-c", check)
-        lines = (await kubectl.text(*where)).splitlines()
+    check = f"{setting}={value} python -m sluice_operator.installation.check || true"
+    where = ("exec", "-n", "sluice-system", "deployment/sluice-operator", "--", "sh", "-c", check)
+    lines = (await kubectl.text(*where)).splitlines()
     failed = [line for line in lines if line.startswith("FAIL")]
     assert any(says in line for line in failed), lines

@@ -14,6 +14,7 @@ from tests.e2e.test_doctor import CHECKS, doctor
 
 pytestmark = pytest.mark.anyio
 
+MOVES = "iris-moves"
 GATEWAY = {"name": "gateway", "namespace": "traefik"}
 
 
@@ -66,17 +67,24 @@ async def test_a_gateway_that_is_not_there_is_named(place: Place, versions: Vers
 
 
 async def test_the_gateway_changes_under_a_model_that_serves(place: Place, versions: Versions) -> None:
-    """From Ingress to HTTPRoute: the new route is there before the old one goes."""
-    async with deployed(place, manifest("iris-moves"), versions.first) as iris:
+    """From Ingress to HTTPRoute and back: the new route takes the place of the old one."""
+    http_route = {"parentRefs": [GATEWAY], "host": f"{MOVES}.example.com"}
+    ingress = manifest(MOVES)["spec"]["traffic"]["ingress"]
+    async with deployed(place, manifest(MOVES), versions.first) as iris:
         await iris.until_ready()
-        await iris.patch({"traffic": {"ingress": None, "httpRoute": {"parentRefs": [GATEWAY], "host": iris.host}}})
         async with httpx.AsyncClient(base_url=place.gateway, headers={"Host": iris.host}) as client:
+            for traffic, new, old in (
+                ({"ingress": None, "httpRoute": http_route}, "httproute", "ingress"),
+                ({"ingress": ingress, "httpRoute": None}, "ingress", "httproute"),
+            ):
+                await iris.patch({"traffic": traffic})
 
-            async def moved() -> bool | None:
-                there, gone = await iris.get("httproute", iris.name), await iris.get("ingress", iris.name) is None
-                return (there is not None and gone and (await client.get("/metadata")).status_code == 200) or None
+                async def moved(new: str = new, old: str = old) -> bool | None:
+                    if await iris.get(new, iris.name) is None or await iris.get(old, iris.name) is not None:
+                        return None
+                    return (await client.get("/metadata")).status_code == 200 or None
 
-            await eventually("the HTTPRoute has taken the place of the Ingress", moved)
+                await eventually(f"the {new} has taken the place of the {old}", moved)
 
 
 async def test_doctor_tries_a_gateway_of_the_gateway_api(cluster: Addresses) -> None:
