@@ -86,9 +86,9 @@ def test_refused_and_abandoned_requests_are_what_the_operator_counts_as_refusals
     assert httpx.get(f"{served.gateway}/predict").status_code == 405
     counted = {
         code: sample(served, "ml_requests_total", f'code="{code}" entry="gateway"')
-        for code in (200, 400, 408, 413, 415, 422, 499, 500, 503)
+        for code in (200, 400, 408, 413, 415, 422, 429, 499, 500, 503)
     }
-    assert counted == {200: 0, 400: 0, 408: 0, 413: 0, 415: 1, 422: 1, 499: 0, 500: 0, 503: 0}
+    assert counted == {200: 0, 400: 0, 408: 0, 413: 0, 415: 1, 422: 1, 429: 0, 499: 0, 500: 0, 503: 0}
 
 
 def test_metadata_is_what_the_operator_compares(served: Served) -> None:

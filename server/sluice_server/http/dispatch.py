@@ -118,7 +118,7 @@ class Dispatch:
         code, detail, more = {
             Unread.TOO_LARGE: (413, f"the body is larger than {self._intake.max_body} bytes", ()),
             Unread.TOO_SLOW: (408, f"the body did not come within {BODY_SECONDS:g} s", ()),
-            Unread.NO_ROOM: (503, self._intake.no_room.message, (RETRY,)),
+            Unread.NO_ROOM: (429, self._intake.no_room.message, (RETRY,)),
         }[why]
         await send_json(send, code, {"detail": detail}, (*headers, CLOSE, *more))
 

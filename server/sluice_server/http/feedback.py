@@ -78,7 +78,7 @@ def add_feedback(app: FastAPI, feedback: Feedback | None, intake: Intake, key_fi
             return JSONResponse({"detail": f"the body must be {json_body.CONTENT_TYPE} and no content-encoding"}, 415)
         body = await request.body()
         if len(body) > SMALL_BODY and intake.aside.is_full:
-            return JSONResponse({"detail": intake.no_room.message}, 503, _COME_AGAIN)
+            return JSONResponse({"detail": intake.no_room.message}, 429, _COME_AGAIN)
         try:
             given = await _given(body, request, intake.aside)
             if given is None:  # nobody waits for the answer
@@ -132,10 +132,8 @@ def _description() -> dict[str, Any]:
         "413": {"description": "The body is over its limit."},
         "415": {"description": "The body is not JSON, or is compressed."},
         "422": {"description": "The id or a label cannot be counted; `detail` names the field. Nothing was counted."},
-        "503": {
-            "description": "This pod has no key for prediction ids, or too many labels wait for the store, or there is "
-            "no room for another body."
-        },
+        "429": {"description": "Too many bodies are here already; `Retry-After` says how many seconds to wait."},
+        "503": {"description": "This pod has no key for prediction ids, or too many labels wait for the store."},
     }
     return {"requestBody": {"required": True, "content": _json(parts[body["$ref"]])}, "responses": responses}
 

@@ -18,7 +18,7 @@ class Intake:
         self.max_body = max_body
         self.aside = Aside()
         self.no_room = Rejection(
-            Cause.OVERLOADED,
+            Cause.CROWDED,
             f"bodies of {max_together} bytes are here already, or too many wait to be read: send again later, or add "
             "replicas",
         )

@@ -21,7 +21,7 @@ _ERRORS = {
     "413": "The body or the number of rows is over its limit.",
     "415": "The body is not JSON.",
     "422": "The body does not fit the signature; `detail` names the field.",
-    "429": "This client asks too often; `Retry-After` says how many seconds to wait.",
+    "429": "This client asks too often, or too many bodies are here; `Retry-After` says how many seconds to wait.",
     "500": "The model failed on this request.",
     "503": "No model is ready, or too many rows or bodies wait; `Retry-After` says how many seconds to wait.",
 }

@@ -39,10 +39,13 @@ _UNREAD = invalid(("body",), "value_error", "the body cannot be read")
 _TOO_SLOW = Rejection(Cause.TOO_SLOW, f"the body did not come within {BODY_SECONDS:g} s")
 _FAILED = Rejection(Cause.FAILED, "the model failed on this request")
 STOPPING = Rejection(Cause.OVERLOADED, "the pod is being stopped, and had no time for this request: send it again")
-_LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED)  # after these another try may succeed
+_LATER = (Cause.NOT_READY, Cause.OVERLOADED, Cause.LIMITED, Cause.CROWDED)  # after these another try may succeed
 _FEW_CELLS = 10_000  # what has more is written aside, so that all other requests are answered meanwhile
 # After these the rest of the body is not worth reading.
-_CLOSING = (Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED)
+_CLOSING = (
+    *(Cause.TOO_LARGE, Cause.TOO_SLOW, Cause.UNREADABLE, Cause.NOT_READY, Cause.OVERLOADED),
+    Cause.CROWDED,
+)
 
 
 class PredictEndpoint:

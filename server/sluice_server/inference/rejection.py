@@ -24,6 +24,7 @@ class Cause(Enum):
     NOT_READY = "no model is ready"
     OVERLOADED = "too many rows wait"
     LIMITED = "too many requests of one client"
+    CROWDED = "too many bodies at the same time"
     FAILED = "the model failed"
 
 

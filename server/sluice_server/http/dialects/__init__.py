@@ -10,12 +10,9 @@ from __future__ import annotations
 from sluice_server.http.dialects.mlflow_scoring import MlflowDialect
 from sluice_server.http.dialects.open_inference import OpenInferenceDialect
 from sluice_server.http.dialects.plain import PlainDialect
-from sluice_server.http.dialects.port import STATUS, Dialect
-from sluice_server.inference.rejection import Cause
+from sluice_server.http.dialects.port import Dialect
 
 DIALECTS: tuple[type[Dialect], ...] = (PlainDialect, MlflowDialect, OpenInferenceDialect)
 OK = 200
 CLIENT_GONE = 499  # the client went away before it got an answer; nginx made the number common
-_LIMITED = STATUS[Cause.LIMITED]  # counted apart: it says nothing about the model, and a rollout must not judge by it
-_ENDS = {OK, CLIENT_GONE, *(code for dialect in DIALECTS for code in dialect.status.values())}
-CODES = tuple(sorted(_ENDS - {_LIMITED}))
+CODES = tuple(sorted({OK, CLIENT_GONE, *(code for dialect in DIALECTS for code in dialect.status.values())}))

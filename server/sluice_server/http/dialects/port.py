@@ -26,6 +26,7 @@ STATUS: Mapping[Cause, int] = {
     Cause.NOT_READY: 503,
     Cause.OVERLOADED: 503,
     Cause.LIMITED: 429,
+    Cause.CROWDED: 429,  # what callers send says nothing about the model
     Cause.FAILED: 500,
 }
 

@@ -102,4 +102,4 @@ def test_a_dialect_writes_rejections_under_its_own_status(client: Client, start:
 
 def test_the_codes_of_the_plain_dialect_are_those_of_the_metrics() -> None:
     """Every code has its series from the start."""
-    assert CODES == (200, 400, 408, 413, 415, 422, 499, 500, 503)
+    assert CODES == (200, 400, 408, 413, 415, 422, 429, 499, 500, 503)

@@ -1,4 +1,4 @@
-"""Bodies together have a bound: what is beyond is a 503, and what has gone leaves room."""
+"""Bodies together have a bound: what is beyond is a 429, and what has gone leaves room."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ def told(client: Client, story: Story) -> None:
     asyncio.run(run())
 
 
-def turned_away(sender: Sender) -> bool:
+def turned_away(sender: Sender, status: int) -> bool:
     """Whether the client was told to come again, and that this connection is over."""
     assert msgspec.json.decode(sender.body)
-    return (sender.status, sender.headers["retry-after"], sender.headers["connection"]) == (503, "1", "close")
+    return (sender.status, sender.headers["retry-after"], sender.headers["connection"]) == (status, "1", "close")
 
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations", "/v2/models/iris/infer", "/feedback"])
@@ -119,7 +119,7 @@ def test_bodies_together_have_a_bound(start: Start, path: str) -> None:
             await asyncio.wait_for(each.waits.wait(), PATIENCE)
         beyond = Sender(process, path, b" " * 30_000, b" " * 30_000)
         await asyncio.wait_for(beyond.task, PATIENCE)
-        assert turned_away(beyond)
+        assert turned_away(beyond, 429)
         small = Sender(process, "/predict", b'{"features": [5.1, 3.5, 1.4, 0.2]}')
         await asyncio.wait_for(small.task, PATIENCE)
         assert small.status == 200
@@ -129,7 +129,9 @@ def test_bodies_together_have_a_bound(start: Start, path: str) -> None:
         await asyncio.wait_for(afterwards.waits.wait(), PATIENCE)
         await afterwards.leave()
 
-    told(start(max_body_bytes_together=80_000, **LARGE), story)
+    client = start(max_body_bytes_together=80_000, **LARGE)
+    told(client, story)
+    assert client.value("ml_requests_total", code="503") == 0, "no client can make a failure of the model out of it"
 
 
 def test_who_leaves_while_a_body_waits_is_a_499(start: Start) -> None:
@@ -148,7 +150,7 @@ def test_who_leaves_while_a_body_waits_is_a_499(start: Start) -> None:
 
 
 @pytest.mark.parametrize("path", ["/predict", "/feedback"])
-def test_a_line_that_is_full_is_a_503(start: Start, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_full_is_a_429(start: Start, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the bodies are not many bytes."""
     monkeypatch.setattr("sluice_server.http.aside.MOST_WAITING", 1)
 
@@ -157,7 +159,7 @@ def test_a_line_that_is_full_is_a_503(start: Start, path: str, monkeypatch: pyte
         await asyncio.wait_for(waiting.waits.wait(), PATIENCE)
         beyond = Sender(process, path, ROWS)
         await asyncio.wait_for(beyond.task, PATIENCE)
-        assert turned_away(beyond)
+        assert turned_away(beyond, 429)
         await waiting.leave()
 
     told(start(**LARGE), story)
@@ -173,7 +175,7 @@ def test_what_waits_when_the_process_ends_may_come_again(start: Start, path: str
         await asyncio.wait_for(sender.waits.wait(), PATIENCE)
         sender.task.cancel()  # as uvicorn does in the end
         await asyncio.wait_for(sender.task, PATIENCE)
-        assert turned_away(sender)
+        assert turned_away(sender, 503)
         assert sender.headers["x-sluice-revision"] == "abcdefghij"
 
     told(client, story)
