@@ -30,9 +30,8 @@ Routes = Callable[[str, str, str], list[Manifest]]  # those for a namespace, wit
 def tried(deployment: dict[str, Any], gateway: str, routes: Routes) -> list[str]:
     """What the pod says. The objects are removed, whatever happens, and what cannot be removed is named.
 
-    `gateway`: its name in the settings, where it may have an address of its own.
-
-    Their names are those of no other object, and of no other person who asks at the same time.
+    Their names are those of no other object, and of no other person who asks at the same time. `gateway`: its name in
+    the settings, where it may have an address of its own.
     """
     namespace, own = deployment["metadata"]["namespace"], secrets.token_hex(8)
     name, host = f"{_NAME}-{own}", f"{own}.{_NAME}.invalid"

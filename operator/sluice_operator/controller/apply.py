@@ -49,8 +49,8 @@ async def apply(
         for reference in (("Service", owner.name), ("Deployment", workload), ("Service", workload), (BUDGET, workload)):
             if (live := children.objects.get(reference)) is not None:
                 wanted[reference] = live
-    done = await _all_of(_writes(kube, owner, children, wanted))
     replaced = _replaced_routes(owner, wanted)
+    done = await _all_of(_writes(kube, owner, children, wanted, replaced))
     is_blocked = any(" ".join(reference) in children.foreign for reference in replaced & wanted.keys())
     kinds = _WORKLOADS if is_blocked else (*_ROUTES, *_WORKLOADS)
     last = (live for live in _superfluous(owner, children, kinds, wanted) if _goes_last(live, replaced))
@@ -79,7 +79,11 @@ async def _all_of(writes: Iterable[Awaitable[str]]) -> list[str]:
 
 
 def _writes(
-    kube: Kube, owner: Owner, children: Children, wanted: Mapping[Reference, Manifest]
+    kube: Kube,
+    owner: Owner,
+    children: Children,
+    wanted: Mapping[Reference, Manifest],
+    replaced: Container[Reference],
 ) -> Iterator[Awaitable[str]]:
     if wanted and not children.has_feedback_key:
         yield _create(kube, feedback_secret(owner, secrets.token_hex(32)))
@@ -87,7 +91,6 @@ def _writes(
         yield _create(kube, store_secret(owner))
     for reference, manifest in wanted.items():
         yield _create_or_change(kube, owner, children.objects.get(reference), manifest)
-    replaced = _replaced_routes(owner, wanted)
     for live in _superfluous(owner, children, (*OWNED_KINDS, BUDGET, JOB), wanted):
         if not _goes_last(live, replaced):
             yield _delete(kube, live)

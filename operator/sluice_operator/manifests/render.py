@@ -42,8 +42,8 @@ def _workloads(owner: Owner, spec: Spec, status: Status) -> Iterator[Manifest]:
 
 def canary_service(owner: Owner, status: Status) -> Iterator[Manifest]:
     """The Service that the canary's share of the requests is led to, while there is one."""
-    if status.canary is not None and status.weight is not None:
-        yield builders.revision_service(owner, status.canary.revision)
+    if (given := share(status)) is not None:
+        yield builders.revision_service(owner, given.canary)
 
 
 def routes(owner: Owner, status: Status) -> Iterator[Manifest]:

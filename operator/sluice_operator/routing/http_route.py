@@ -52,17 +52,16 @@ def without_canary(owner: Owner, live: Manifest) -> Manifest:
     kept = {field: live["spec"][field] for field in ("parentRefs", "hostnames") if field in live["spec"]}
     paths = dict.fromkeys(path for _, path in addresses(live))
     own = [rule for path in paths for rule in rules(path, owner.name, None)]
-    return {
-        "apiVersion": live["apiVersion"],
-        "kind": names.HTTP_ROUTE,
-        "metadata": owner.metadata(owner.name),
-        "spec": {**kept, "rules": own},
-    }
+    return _route(owner.metadata(owner.name), {**kept, "rules": own})
 
 
 def manifest(metadata: Manifest, parents: Sequence[ParentRef], host: str, own: list[Manifest]) -> Manifest:
     """An HTTPRoute with these rules. What the API server would fill in is written, so that it can be compared."""
     spec = {"parentRefs": [_parent(each) for each in parents], "hostnames": [host], "rules": own}
+    return _route(metadata, spec)
+
+
+def _route(metadata: Manifest, spec: Manifest) -> Manifest:
     return {"apiVersion": f"{_GROUP}/v1", "kind": names.HTTP_ROUTE, "metadata": metadata, "spec": spec}
 
 

@@ -60,8 +60,7 @@ class Aside:
         pending = self.submit(size, work, *arguments)
         if not waits:
             return await pending
-        outcome = await unless_gone(disconnected, pending)
-        return outcome
+        return await unless_gone(disconnected, pending)
 
     def submit(self, size: int, work: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """What `work` will give, or raise. `size`: in bytes, of what is to be done. Cancelled, it leaves the line."""
